@@ -1,0 +1,35 @@
+//! A server that makes models.
+//!
+//! The rooms, from the bottom up; imports run downwards only:
+//!
+//! | room | what it knows |
+//! |---|---|
+//! | [`model`] | the vocabulary: names, digests, manifests, configurations, parameters; no I/O |
+//! | [`tensor`] | element types, block formats, casts and quantization kernels over slices |
+//! | [`gguf`] | the GGUF file format over untrusted bytes |
+//! | [`safetensors`] | the safetensors format and sharded checkpoints over untrusted bytes |
+//! | [`plan`] | what a file to come consists of, and the executor that makes it |
+//! | [`store`] | blobs, manifests, leases, pruning |
+//! | [`template`] | Go `text/template`: parse and check; chat formats |
+//! | [`registry`] | client of OCI registries |
+//! | [`quantize`] | GGUF → plan: which tensor gets which type |
+//! | [`convert`] | Hugging Face checkpoint or adapter → plan |
+//! | [`create`] | one create job from request to manifest |
+//! | [`modelfile`] | the Modelfile language |
+//! | [`server`] | HTTP, and the only room that knows it |
+//! | [`cli`] | the command line |
+
+pub mod cli;
+pub mod convert;
+pub mod create;
+pub mod gguf;
+pub mod model;
+pub mod modelfile;
+pub mod plan;
+pub mod quantize;
+pub mod registry;
+pub mod safetensors;
+pub mod server;
+pub mod store;
+pub mod template;
+pub mod tensor;

@@ -1,0 +1,3 @@
+//! Start: arguments, logging, exit code.
+
+fn main() {}
