@@ -1,1 +1,44 @@
-//! (skeleton)
+//! Plan, then execute: what a model file to come consists of, and the one executor that makes it.
+//!
+//! A [`Plan`] is a plain value made from headers and configuration alone. Its sources are byte
+//! ranges that the caller hands to the executor; this room knows neither files nor the store.
+
+mod recipe;
+
+pub use recipe::{BlockScale, Operation, Recipe, RecipeError, Stored};
+
+use crate::gguf::Metadata;
+use crate::tensor::{ElementType, Shape};
+
+/// The complete description of a GGUF file to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The sources that recipes refer to by index.
+    pub sources: Vec<SourceDescription>,
+    /// The key-value section, in file order.
+    pub metadata: Metadata,
+    /// The tensors, in file order.
+    pub tensors: Vec<PlannedTensor>,
+}
+
+/// One source of bytes, as far as a plan needs to know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceDescription {
+    /// What the person who asked calls it ("model-00001-of-00002.safetensors"); for messages only.
+    pub label: String,
+    /// Its length in bytes.
+    pub length: u64,
+}
+
+/// One tensor of the file to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlannedTensor {
+    /// The name in the file.
+    pub name: String,
+    /// The shape in the file, fastest dimension first. Its element count is the recipe's.
+    pub shape: Shape,
+    /// The element type in the file.
+    pub element_type: ElementType,
+    /// How its elements come about.
+    pub recipe: Recipe,
+}
