@@ -1,3 +1,4 @@
 //! The store.
 
 mod contract;
+mod sharing;
