@@ -7,6 +7,7 @@ mod error;
 mod evaluate;
 mod execute;
 mod gather;
+mod gguf;
 mod operation;
 mod ordered;
 mod program;
@@ -18,6 +19,7 @@ mod walk;
 
 pub use error::PlanError;
 pub use execute::{Observer, Resources};
+pub use gguf::{Shard, ShardError};
 pub use operation::Operation;
 pub use recipe::{Recipe, RecipeError};
 pub use source::Source;

@@ -112,7 +112,11 @@ mod tests {
     fn results_arrive_in_order() {
         let mut seen = Vec::new();
         let slow_when_even = |_: &mut (), index: usize| {
-            std::thread::sleep(std::time::Duration::from_micros(if index % 2 == 0 { 300 } else { 0 }));
+            std::thread::sleep(std::time::Duration::from_micros(if index.is_multiple_of(2) {
+                300
+            } else {
+                0
+            }));
             Ok::<_, ()>(index * 10)
         };
         let consume = |index, value| {

@@ -178,7 +178,8 @@ fn apply(step: &Step, naive: Naive, recipe: Recipe) -> (Naive, Recipe) {
     match *step {
         Step::Split(axis, divisor) if rank < 5 => {
             let axis = axis % rank;
-            let divisors: Vec<u64> = (1..=dimensions[axis]).filter(|d| dimensions[axis] % d == 0).collect();
+            let divisors: Vec<u64> =
+                (1..=dimensions[axis]).filter(|&d| dimensions[axis].is_multiple_of(d)).collect();
             let outer = divisors[divisor % divisors.len()];
             let mut target = dimensions.clone();
             target.splice(axis..=axis, [outer, dimensions[axis] / outer]);
