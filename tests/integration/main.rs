@@ -1,6 +1,7 @@
 //! All integration tests: one binary, one module a topic.
 
 mod generated;
+mod modelfile;
 mod plan;
 mod store;
 mod template;
