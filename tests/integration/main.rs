@@ -3,6 +3,6 @@
 mod generated;
 mod modelfile;
 mod plan;
+mod quantize;
 mod store;
 mod template;
-mod quantize;
