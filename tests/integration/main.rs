@@ -6,3 +6,5 @@ mod plan;
 mod quantize;
 mod store;
 mod template;
+mod kernels;
+mod support;
