@@ -1,5 +1,6 @@
 //! All integration tests: one binary, one module a topic.
 
 mod generated;
+mod gguf;
 mod plan;
 mod quantize;
