@@ -3,4 +3,6 @@
 mod generated;
 mod gguf;
 mod plan;
+mod store;
+mod template;
 mod quantize;

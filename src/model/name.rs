@@ -1,0 +1,254 @@
+//! Names of models: `[scheme://][host/][namespace/]model[:tag]`.
+//!
+//! Grammar, limits and defaults: Ollama, `types/model/name.go`.
+
+use std::fmt;
+use std::str::FromStr;
+
+const DEFAULT_HOST: &str = "registry.ollama.ai";
+const DEFAULT_NAMESPACE: &str = "library";
+const DEFAULT_TAG: &str = "latest";
+
+/// A valid, fully qualified model name. Every part is one safe path component.
+///
+/// Names are equal without regard to letter case; the case that was written is kept for display.
+#[derive(Clone)]
+pub struct Name {
+    scheme: Option<Scheme>,
+    host: String,
+    namespace: String,
+    model: String,
+    tag: String,
+}
+
+/// How a registry is spoken to, when the name says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+}
+
+/// Why a text is not a model name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("invalid model name")]
+pub struct InvalidName;
+
+impl Name {
+    /// A name from its four parts, as directories of a store hold them.
+    pub fn from_parts(host: &str, namespace: &str, model: &str, tag: &str) -> Result<Self, InvalidName> {
+        let valid = Part::Host.accepts(host)
+            && Part::Namespace.accepts(namespace)
+            && Part::Model.accepts(model)
+            && Part::Tag.accepts(tag);
+        if !valid {
+            return Err(InvalidName);
+        }
+        Ok(Self {
+            scheme: None,
+            host: host.to_owned(),
+            namespace: namespace.to_owned(),
+            model: model.to_owned(),
+            tag: tag.to_owned(),
+        })
+    }
+
+    /// The scheme, if one was written.
+    pub fn scheme(&self) -> Option<Scheme> {
+        self.scheme
+    }
+
+    /// The registry's host, with its port if one was written.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// The model's own name.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The tag.
+    pub fn tag(&self) -> &str {
+        &self.tag
+    }
+
+    /// Host, namespace, model and tag, each a path component.
+    pub fn parts(&self) -> [&str; 4] {
+        [&self.host, &self.namespace, &self.model, &self.tag]
+    }
+
+    /// The shortest text that means this name; model and tag are always there.
+    pub fn short(&self) -> String {
+        if !self.host.eq_ignore_ascii_case(DEFAULT_HOST) {
+            format!("{}/{}/{}:{}", self.host, self.namespace, self.model, self.tag)
+        } else if !self.namespace.eq_ignore_ascii_case(DEFAULT_NAMESPACE) {
+            format!("{}/{}:{}", self.namespace, self.model, self.tag)
+        } else {
+            format!("{}:{}", self.model, self.tag)
+        }
+    }
+
+    fn folded(&self) -> [String; 4] {
+        self.parts().map(str::to_ascii_lowercase)
+    }
+}
+
+impl FromStr for Name {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let mut rest = text;
+        let mut tag = DEFAULT_TAG;
+        if let Some(colon) = rest.rfind(':')
+            && rest.rfind('/').is_none_or(|slash| slash < colon)
+        {
+            (rest, tag) = (&rest[..colon], &rest[colon + 1..]);
+        }
+        let (rest, model) = match rest.rsplit_once('/') {
+            Some((rest, model)) => (Some(rest), model),
+            None => (None, rest),
+        };
+        let (rest, namespace) = match rest {
+            None => (None, DEFAULT_NAMESPACE),
+            Some(rest) => match rest.rsplit_once('/') {
+                Some((rest, namespace)) => (Some(rest), namespace),
+                None => (None, rest),
+            },
+        };
+        let (scheme, host) = match rest {
+            None => (None, DEFAULT_HOST),
+            Some(rest) => match rest.split_once("://") {
+                None => (None, rest),
+                Some(("http", host)) => (Some(Scheme::Http), host),
+                Some(("https", host)) => (Some(Scheme::Https), host),
+                Some(_) => return Err(InvalidName),
+            },
+        };
+        Ok(Self { scheme, ..Self::from_parts(host, namespace, model, tag)? })
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}/{}:{}", self.host, self.namespace, self.model, self.tag)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, formatter)
+    }
+}
+
+impl PartialEq for Name {
+    fn eq(&self, other: &Self) -> bool {
+        std::iter::zip(self.parts(), other.parts()).all(|(one, two)| one.eq_ignore_ascii_case(two))
+    }
+}
+
+impl Eq for Name {}
+
+impl std::hash::Hash for Name {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.folded().hash(state);
+    }
+}
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.folded().cmp(&other.folded())
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Host,
+    Namespace,
+    Model,
+    Tag,
+}
+
+impl Part {
+    /// One to 80 characters (a host 350) of `A-Za-z0-9_-`, not beginning with `-`; dots except in
+    /// a namespace and at the beginning, colons in a host only.
+    fn accepts(self, text: &str) -> bool {
+        let longest = if self == Part::Host { 350 } else { 80 };
+        (1..=longest).contains(&text.len())
+            && text.bytes().enumerate().all(|(index, byte)| match byte {
+                b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' => true,
+                b'-' => index > 0,
+                b'.' => index > 0 && self != Part::Namespace,
+                b':' => index > 0 && self == Part::Host,
+                _ => false,
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_parts_have_defaults() {
+        let name: Name = "llama3".parse().unwrap();
+        assert_eq!(name.to_string(), "registry.ollama.ai/library/llama3:latest");
+        assert_eq!(name.short(), "llama3:latest");
+        assert_eq!("me/m".parse::<Name>().unwrap().short(), "me/m:latest");
+        assert_eq!(
+            "ex.com:5000/ns/m:tag".parse::<Name>().unwrap().parts(),
+            ["ex.com:5000", "ns", "m", "tag"]
+        );
+    }
+
+    #[test]
+    fn a_scheme_is_kept_apart() {
+        let name: Name = "http://127.0.0.1:1/library/foo".parse().unwrap();
+        assert_eq!(name.scheme(), Some(Scheme::Http));
+        assert_eq!(name.host(), "127.0.0.1:1");
+    }
+
+    #[test]
+    fn case_does_not_distinguish() {
+        assert_eq!("T3".parse::<Name>().unwrap(), "t3".parse::<Name>().unwrap());
+    }
+
+    #[test]
+    fn no_part_can_leave_its_directory() {
+        for bad in [
+            "",
+            "bad name!!",
+            "a/b/c/d/e",
+            "..",
+            "../x",
+            "a/..",
+            "a:..",
+            "x/",
+            "/x",
+            ":",
+            "x:",
+            "a//b",
+            ".hidden",
+            "ftp://h/n/m",
+            "n.s/m",
+            "m:-t",
+            "ä",
+        ] {
+            assert!(bad.parse::<Name>().is_err(), "{bad}");
+        }
+        assert!("m".repeat(80).parse::<Name>().is_ok());
+        assert!("m".repeat(81).parse::<Name>().is_err());
+    }
+}
