@@ -3,6 +3,7 @@
 mod generated;
 mod gguf;
 mod plan;
+mod quantize;
+mod quantize_command;
 mod store;
 mod template;
-mod quantize;
