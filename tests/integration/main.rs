@@ -7,3 +7,5 @@ mod quantize;
 mod quantize_command;
 mod store;
 mod template;
+mod kernels;
+mod support;
