@@ -1,11 +1,10 @@
 //! All integration tests: one binary, one module a topic.
 
-mod generated;
 mod gguf;
+mod kernels;
 mod plan;
 mod quantize;
 mod quantize_command;
 mod store;
-mod template;
-mod kernels;
 mod support;
+mod template;
