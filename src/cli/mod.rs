@@ -1,1 +1,4 @@
-//! (skeleton)
+//! The command line.
+
+mod mapped_file;
+pub mod quantize;
