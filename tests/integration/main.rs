@@ -1,13 +1,8 @@
 //! All integration tests: one binary, one module a topic.
 
-mod generated;
-mod modelfile;
-mod plan;
-mod quantize;
-mod store;
-mod template;
 mod gguf;
 mod kernels;
+mod modelfile;
 mod plan;
 mod quantize;
 mod quantize_command;
