@@ -4,8 +4,10 @@
 //! `server/create.go` (`createModel` and the functions it calls).
 
 use super::{CreateError, Progress};
-use crate::model::{Layer, Manifest, MediaType, Message, Parameters, parameters_to_bytes};
-use crate::store::{Blob, Committed, Store};
+use crate::model::{
+    Digest, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters, parameters_to_bytes,
+};
+use crate::store::{Blob, Committed, Placed, Store};
 
 /// No parameters or messages layer that anybody wrote is longer.
 const LONGEST_METADATA: usize = 64 << 20;
@@ -16,6 +18,8 @@ const LONGEST_METADATA: usize = 64 << 20;
 pub(super) struct Layers {
     store: Store,
     entries: Vec<Entry>,
+    /// Blobs that the store did not have before.
+    made: Vec<Digest>,
 }
 
 #[derive(Debug)]
@@ -27,7 +31,7 @@ struct Entry {
 
 impl Layers {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, entries: Vec::new() }
+        Self { store, entries: Vec::new(), made: Vec::new() }
     }
 
     /// Adds a blob that the store has. `from` is the model that the layer comes from.
@@ -39,6 +43,9 @@ impl Layers {
     /// Adds a blob that was just made.
     pub(super) fn add_made(&mut self, media_type: MediaType, made: Committed) {
         let Committed { blob, existed } = made;
+        if !existed {
+            self.made.push(blob.digest());
+        }
         let layer = Layer::new(media_type, blob.digest(), blob.length());
         self.entries.push(Entry { status: Progress::layer(blob.digest(), existed), layer, blob });
     }
@@ -100,10 +107,24 @@ impl Layers {
         self.entries.iter().map(|entry| &entry.status)
     }
 
-    /// The manifest of these layers and a configuration.
-    pub(super) fn manifest(&self, config: &Committed) -> Manifest {
-        let config = Layer::new(MediaType::Config, config.blob.digest(), config.blob.length());
-        Manifest::new(config, self.entries.iter().map(|entry| entry.layer.clone()).collect())
+    /// Puts the manifest of these layers and a configuration in its place.
+    pub(super) fn place(&mut self, name: &Name, config: &ModelConfig) -> Result<Placed, CreateError> {
+        let Committed { blob, existed } = self.store.put_bytes(&config.to_bytes())?;
+        if !existed {
+            self.made.push(blob.digest());
+        }
+        let config = Layer::new(MediaType::Config, blob.digest(), blob.length());
+        let layers = self.entries.iter().map(|entry| entry.layer.clone()).collect();
+        Ok(self.store.put_manifest(name, &Manifest::new(config, layers).to_bytes())?)
+    }
+
+    /// Removes from the store what was made for these layers, as far as nobody else uses it.
+    pub(super) fn discard(self) -> Result<(), CreateError> {
+        let Self { store, entries, made } = self;
+        // The leases would keep the blobs.
+        drop(entries);
+        store.remove_unused(&made)?;
+        Ok(())
     }
 
     fn remove(&mut self, media_type: &MediaType) {
