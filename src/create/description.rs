@@ -72,7 +72,7 @@ impl Description {
             embedding_length: keys.number("embedding_length"),
             pools: keys.get("pooling_type").is_some(),
             sees: keys.get("vision.block_count").is_some(),
-            hears: keys.get("audio.block_count").is_some(),
+            hears: keys.hears(),
             chat_template: gguf
                 .get(CHAT_TEMPLATE_KEY)
                 .and_then(ValueRef::as_str)
@@ -119,6 +119,18 @@ impl<'a> Keys<'a> {
             _ if sees_only || is_clip => MediaType::Projector,
             _ => MediaType::Model,
         }
+    }
+
+    fn hears(&self) -> bool {
+        if self.kind() != MediaType::Projector {
+            return self.get("audio.block_count").is_some();
+        }
+        // This projector's encoder for audio is not used by the runtime.
+        let is_unused = self.get("vision.projector_type").and_then(ValueRef::as_str) == Some("gemma3nv");
+        let has_encoder = |(key, value): &(&str, ValueRef<'_>)| {
+            key.ends_with(".has_audio_encoder") && *value == ValueRef::Bool(true)
+        };
+        !is_unused && self.gguf.entries().iter().any(has_encoder)
     }
 
     fn shard(&self) -> Option<Shard> {
