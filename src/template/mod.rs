@@ -11,6 +11,7 @@
 //! One rule of Ollama lies outside Go: when a template uses neither `.Messages` nor `.Response`, Ollama acts at
 //! execution as though it ended in `{{ .Response }}`. The stored text is unaffected, and so is everything here.
 
+pub mod chat;
 mod error;
 mod functions;
 mod lex;

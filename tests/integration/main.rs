@@ -5,3 +5,8 @@ mod server;
 mod store;
 mod template;
 mod wire;
+mod generated;
+mod plan;
+mod store;
+mod template;
+mod quantize;

@@ -1,5 +1,6 @@
 //! Templates, against what Go answered (`tests/fixtures/template/`).
 
+use ollamake::template::chat::{formats, recognize};
 use ollamake::template::{SyntaxError, Template};
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -77,6 +78,34 @@ fn time_is_linear_in_hostile_text() {
         let _verdict = Template::parse(&text);
         assert!(begun.elapsed().as_secs() < 20, "{} bytes took {:?}", text.len(), begun.elapsed());
     }
+}
+
+/// A piece of a Jinja text with the marks of a format, and what the template supplied for it must show.
+#[derive(Deserialize)]
+struct Chat {
+    format: Option<String>,
+    shows: String,
+    jinja: String,
+}
+
+#[test]
+fn chat_formats_are_recognised_by_their_marks() {
+    let chats: Vec<Chat> =
+        serde_json::from_str(include_str!("../fixtures/template/chat.json")).expect("a list");
+    let mut reached = vec![false; formats().len()];
+    for chat in &chats {
+        let found = recognize(&chat.jinja);
+        assert_eq!(found.map(|format| format.name), chat.format.as_deref(), "{}", chat.jinja);
+        let Some(found) = found else { continue };
+        assert!(found.template().contains(&chat.shows), "{} lacks {:?}", found.name, chat.shows);
+        // Spacing, an outer condition or a comment changes nothing.
+        let wrapped = format!("{{#- a comment -#}}\n{{% if messages %}}\n  {}\n{{% endif %}}", chat.jinja);
+        assert!(std::ptr::eq(recognize(&wrapped).expect("the same format"), found), "{wrapped}");
+        reached[formats().iter().position(|format| std::ptr::eq(format, found)).expect("a row")] = true;
+    }
+    let missed: Vec<&str> =
+        formats().iter().zip(&reached).filter(|(_, hit)| !**hit).map(|(row, _)| row.name).collect();
+    assert!(missed.is_empty(), "no case for {missed:?}");
 }
 
 const PIECES: &[&str] = &[
