@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{CreateError, Description, DescriptionError, Descriptions};
+use super::weights::{Part, Weights};
+use super::{CreateError, DescriptionError, Descriptions};
 use crate::model::{Layer, MediaType, ModelConfig, Name};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 
@@ -19,8 +20,8 @@ pub(super) struct Base {
 pub(super) struct BaseLayer {
     pub(super) layer: Layer,
     pub(super) blob: Blob,
-    /// Of a layer that is a GGUF file.
-    pub(super) description: Option<Arc<Description>>,
+    /// What shall become of a layer that is a GGUF file.
+    pub(super) part: Option<Part>,
 }
 
 impl Base {
@@ -44,20 +45,23 @@ impl Base {
                 }
                 other => other.into(),
             })?;
-            let description = match layer.media_type {
+            let part = match layer.media_type {
                 MediaType::Model | MediaType::Projector | MediaType::Adapter | MediaType::Draft
                     if config.model_format != "safetensors" =>
                 {
-                    Some(descriptions.of(&blob).map_err(|error| match error {
+                    let description = descriptions.of(&blob).map_err(|error| match error {
                         DescriptionError::Store(error) => error.into(),
                         DescriptionError::Gguf(error) => {
                             damaged(part_name(&layer.media_type), error.to_string())
                         }
-                    })?)
+                    })?;
+                    let file = format!("{} of {}", part_name(&layer.media_type), model.name.short());
+                    let weights = Weights { file, blob: blob.clone(), description };
+                    Some(Part::single(layer.media_type.clone(), weights))
                 }
                 _ => None,
             };
-            layers.push(BaseLayer { layer: layer.clone(), blob, description });
+            layers.push(BaseLayer { layer: layer.clone(), blob, part });
         }
         Ok(Self { name: model.name.clone(), config, layers })
     }

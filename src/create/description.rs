@@ -5,6 +5,7 @@
 
 use crate::gguf::{Gguf, ValueRef};
 use crate::model::MediaType;
+use crate::plan::Plan;
 
 /// The facts of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,8 +30,8 @@ pub struct Description {
     pub hears: bool,
     /// What its own chat template supports, if it has one.
     pub chat_template: Option<ChatTemplateSupport>,
-    /// Its place among the shards of one model.
-    pub shard: Option<Shard>,
+    /// Whether it is one of several that a model was split into.
+    pub is_shard: bool,
 }
 
 /// What a Jinja chat template supports.
@@ -42,15 +43,6 @@ pub struct ChatTemplateSupport {
     pub tool_round_trip: bool,
     /// It separates thinking.
     pub thinking: bool,
-}
-
-/// A shard's statement about itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// From 0.
-    pub index: u64,
-    /// More than one.
-    pub count: u64,
 }
 
 /// The key of the chat template.
@@ -78,7 +70,7 @@ impl Description {
                 .and_then(ValueRef::as_str)
                 .filter(|template| !template.is_empty())
                 .map(ChatTemplateSupport::of),
-            shard: keys.shard(),
+            is_shard: Plan::is_shard(gguf),
         }
     }
 }
@@ -132,14 +124,6 @@ impl<'a> Keys<'a> {
         };
         !is_unused && self.gguf.entries().iter().any(has_encoder)
     }
-
-    fn shard(&self) -> Option<Shard> {
-        let number = |key: &str| {
-            self.gguf.get(key).or_else(|| self.get(key)).and_then(ValueRef::as_u64)
-        };
-        let count = number("split.count").filter(|&count| count > 1)?;
-        Some(Shard { index: number("split.no").unwrap_or(0), count })
-    }
 }
 
 impl ChatTemplateSupport {
@@ -167,12 +151,49 @@ impl ChatTemplateSupport {
 pub const UNKNOWN_FILE_TYPE: &str = "unknown";
 
 /// The name of a number of `general.file_type` (llama.cpp, `llama.h`, `enum llama_ftype`).
-pub fn file_type_name(number: u64) -> Option<&'static str> {
+fn file_type_name(number: u64) -> Option<&'static str> {
     const NAMES: [&str; 41] = [
-        "F32", "F16", "Q4_0", "Q4_1", "", "", "", "Q8_0", "Q5_0", "Q5_1", "Q2_K", "Q3_K_S", "Q3_K_M",
-        "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ2_XXS", "IQ2_XS", "Q2_K_S", "IQ3_XS",
-        "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ3_M", "IQ2_S", "IQ2_M", "IQ4_XS", "IQ1_M", "BF16", "", "",
-        "", "TQ1_0", "TQ2_0", "MXFP4_MOE", "NVFP4", "Q1_0",
+        "F32",
+        "F16",
+        "Q4_0",
+        "Q4_1",
+        "",
+        "",
+        "",
+        "Q8_0",
+        "Q5_0",
+        "Q5_1",
+        "Q2_K",
+        "Q3_K_S",
+        "Q3_K_M",
+        "Q3_K_L",
+        "Q4_K_S",
+        "Q4_K_M",
+        "Q5_K_S",
+        "Q5_K_M",
+        "Q6_K",
+        "IQ2_XXS",
+        "IQ2_XS",
+        "Q2_K_S",
+        "IQ3_XS",
+        "IQ3_XXS",
+        "IQ1_S",
+        "IQ4_NL",
+        "IQ3_S",
+        "IQ3_M",
+        "IQ2_S",
+        "IQ2_M",
+        "IQ4_XS",
+        "IQ1_M",
+        "BF16",
+        "",
+        "",
+        "",
+        "TQ1_0",
+        "TQ2_0",
+        "MXFP4_MOE",
+        "NVFP4",
+        "Q1_0",
     ];
     NAMES.get(usize::try_from(number).ok()?).copied().filter(|name| !name.is_empty())
 }
@@ -183,7 +204,15 @@ mod tests {
 
     #[test]
     fn file_types_have_the_numbers_of_llama_cpp() {
-        let cases = [(0, "F32"), (1, "F16"), (7, "Q8_0"), (15, "Q4_K_M"), (18, "Q6_K"), (32, "BF16"), (38, "MXFP4_MOE")];
+        let cases = [
+            (0, "F32"),
+            (1, "F16"),
+            (7, "Q8_0"),
+            (15, "Q4_K_M"),
+            (18, "Q6_K"),
+            (32, "BF16"),
+            (38, "MXFP4_MOE"),
+        ];
         for (number, name) in cases {
             assert_eq!(file_type_name(number), Some(name));
         }

@@ -5,7 +5,8 @@
 
 use crate::gguf::GgufError;
 use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
-use crate::plan::RecipeError;
+use crate::plan::{PlanError, ShardError};
+use crate::quantize::QuantizeError;
 use crate::store::StoreError;
 use crate::template::ParseError;
 
@@ -86,12 +87,12 @@ pub enum CreateError {
     #[error("only one adapter is currently supported")]
     SeveralAdapters,
     /// A set of shards is not one model.
-    #[error("split GGUF {file:?} {problem}")]
+    #[error("split GGUF: {source}")]
     Shards {
         /// One of the shards.
         file: String,
         /// What is wrong.
-        problem: String,
+        source: ShardError,
     },
     /// The template does not parse.
     #[error("template error: {0}")]
@@ -125,11 +126,13 @@ pub enum CreateError {
         /// What can be asked for.
         supported: Vec<&'static str>,
     },
-    /// The weights are quantized already.
-    #[error("quantization is only supported for F16, BF16 and F32 models")]
-    AlreadyQuantized {
-        /// Of which type they are.
-        got: &'static str,
+    /// The weights cannot be quantized.
+    #[error("{}", quantize_message(.source))]
+    Quantize {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: QuantizeError,
     },
     /// There are no weights to quantize.
     #[error("quantize needs a model with weights")]
@@ -156,9 +159,9 @@ pub enum CreateError {
         /// What is wrong with it.
         problem: String,
     },
-    /// A plan cannot be made. Sources are checked before, so this is a defect.
-    #[error("cannot plan the model: {0}")]
-    Plan(#[from] RecipeError),
+    /// The file that was planned cannot be made.
+    #[error(transparent)]
+    Plan(PlanError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -178,6 +181,7 @@ impl CreateError {
             | Self::NotGguf { file }
             | Self::Gguf { file, .. }
             | Self::Shards { file, .. }
+            | Self::Quantize { file, .. }
             | Self::NoConversion { file } => Some(file),
             Self::UnknownType { file } => file.as_deref(),
             _ => None,
@@ -190,11 +194,21 @@ impl CreateError {
             Self::UnknownType { .. } => {
                 Some("files must hold a GGUF file, or safetensors with their config.json".to_owned())
             }
-            Self::AlreadyQuantized { got } => {
-                Some(format!("the model is {got}; start from its F16, BF16 or F32 weights"))
+            Self::Quantize { source: source @ QuantizeError::AlreadyQuantized { .. }, .. } => {
+                Some(source.to_string())
             }
             Self::SeveralAdapters => Some("merge the adapters into one file first".to_owned()),
             _ => None,
         }
+    }
+}
+
+/// Clients know what Ollama says of weights that are quantized already.
+fn quantize_message(source: &QuantizeError) -> String {
+    match source {
+        QuantizeError::AlreadyQuantized { .. } => {
+            "quantization is only supported for F16, BF16 and F32 models".to_owned()
+        }
+        other => other.to_string(),
     }
 }

@@ -5,11 +5,13 @@ use tokio_util::sync::CancellationToken;
 use super::base::Base;
 use super::layers::Layers;
 use super::making::make;
-use super::weights::{Part, Weights};
+use super::prepare::Quantization;
+use super::weights::Part;
 use super::{CHAT_TEMPLATE_KEY, CreateError, Description, Info, Progress, Report, Workshop};
 use crate::gguf::{Gguf, ValueRef};
-use crate::model::{MediaType, Message, ModelConfig, Name, Parameters, human_count};
+use crate::model::{MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes};
 use crate::template::Template;
+use crate::template::chat::recognize;
 
 /// A job whose request has been checked. It holds leases on the blobs that it needs.
 #[derive(Debug)]
@@ -18,7 +20,7 @@ pub struct Job {
     pub(super) name: Name,
     pub(super) source: Source,
     pub(super) adapters: Vec<Part>,
-    pub(super) quantize: Option<String>,
+    pub(super) quantize: Option<Quantization>,
     pub(super) template: Option<Template>,
     pub(super) system: String,
     pub(super) licenses: Vec<String>,
@@ -47,17 +49,19 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// The facts of the parts that are GGUF files.
-    pub(super) fn descriptions(&self) -> impl Iterator<Item = (MediaType, Description)> {
+    /// The parts that are GGUF files.
+    fn parts(&self) -> impl Iterator<Item = &Part> {
         let (layers, parts): (&[_], &[_]) = match self {
             Self::Base(base) => (&base.layers, &[]),
             Self::Files(parts) => (&[], parts),
             Self::Remote { .. } => (&[], &[]),
         };
-        let layers = layers.iter().filter_map(|layer| {
-            Some((layer.layer.media_type.clone(), (**layer.description.as_ref()?).clone()))
-        });
-        layers.chain(parts.iter().map(|part| (part.kind.clone(), part.description())))
+        layers.iter().filter_map(|layer| layer.part.as_ref()).chain(parts)
+    }
+
+    /// Whether one of the parts is a model.
+    pub(super) fn has_weights(&self) -> bool {
+        self.parts().any(|part| part.kind == MediaType::Model)
     }
 }
 
@@ -69,11 +73,7 @@ impl Job {
 
     /// Whether it computes or moves more than metadata, so that only few such jobs should run at once.
     pub fn is_heavy(&self) -> bool {
-        let sharded = match &self.source {
-            Source::Files(parts) => parts.iter().any(|part| part.sources.len() > 1),
-            Source::Base(_) | Source::Remote { .. } => false,
-        };
-        sharded || self.quantize.is_some()
+        self.source.parts().chain(&self.adapters).any(|part| part.plan.is_some())
     }
 
     /// Makes the model. What it made is removed again if it fails or is cancelled.
@@ -138,9 +138,8 @@ impl Work<'_> {
             }
             Source::Files(parts) => {
                 self.job.info.apply(&mut self.config);
-                for _ in parts.iter().chain(&self.job.adapters).flat_map(|part| &part.sources) {
-                    (self.report)(Progress::line("parsing GGUF"));
-                }
+                self.tell_parsing(parts);
+                self.tell_parsing(&self.job.adapters);
                 self.attach_parts(parts)?;
                 self.recognise_template(parts)
             }
@@ -148,25 +147,24 @@ impl Work<'_> {
     }
 
     fn attach_base(&mut self, base: &Base) -> Result<(), CreateError> {
+        self.tell_parsing(&self.job.adapters);
         for layer in &base.layers {
-            self.check_stop()?;
-            let kind = layer.layer.media_type.clone();
-            if let Some(description) = &layer.description {
-                let weights = Weights {
-                    file: format!("the {} of {}", description.architecture, base.name.short()),
-                    blob: layer.blob.clone(),
-                    description: description.clone(),
-                };
-                let part = Part { kind, sources: vec![weights] };
-                self.attach_part(&part, base.name.short())?;
-            } else {
-                self.layers.add_existing(kind, layer.blob.clone(), base.name.short());
+            match &layer.part {
+                Some(part) => self.attach_part(part, base.name.short())?,
+                None => {
+                    let kind = layer.layer.media_type.clone();
+                    self.layers.add_existing(kind, layer.blob.clone(), base.name.short());
+                }
             }
         }
-        for _ in self.job.adapters.iter().flat_map(|part| &part.sources) {
+        Ok(())
+    }
+
+    /// The headers were read when the job was prepared; clients wait for the line all the same.
+    fn tell_parsing(&self, parts: &[Part]) {
+        for _ in parts.iter().flat_map(|part| &part.sources) {
             (self.report)(Progress::line("parsing GGUF"));
         }
-        Ok(())
     }
 
     fn attach_parts(&mut self, parts: &[Part]) -> Result<(), CreateError> {
@@ -176,11 +174,15 @@ impl Work<'_> {
     /// Adds a part as it is, or makes the file that it should be.
     fn attach_part(&mut self, part: &Part, from: String) -> Result<(), CreateError> {
         self.check_stop()?;
-        let quantize = self.job.quantize.as_deref().filter(|_| part.kind == MediaType::Model);
         let mut description = part.description();
-        match make(&self.job.workshop, part, quantize, self.report, self.stop)? {
+        match &part.plan {
             None => self.layers.add_existing(part.kind.clone(), part.sources[0].blob.clone(), from),
-            Some(made) => {
+            Some(plan) => {
+                let status = match &self.job.quantize {
+                    Some(to) => format!("quantizing {} model to {}", description.file_type, to.wish),
+                    None => "merging GGUF shards".to_owned(),
+                };
+                let made = make(&self.job.workshop, part, plan, &status, self.report, self.stop)?;
                 if let Ok(known) = self.job.workshop.descriptions.of(&made.blob) {
                     description = (*known).clone();
                 }
@@ -231,7 +233,11 @@ impl Work<'_> {
                 Err(_) => continue,
             };
             let text = gguf.get(CHAT_TEMPLATE_KEY).and_then(ValueRef::as_str).unwrap_or_default();
-            let _ = text;
+            let Some(format) = recognize(text) else { continue };
+            self.layers.add_recognised_template(format.name, format.template())?;
+            let stop = serde_json::json!(format.stop);
+            let parameters = Parameters::from([("stop".to_owned(), stop)]);
+            self.layers.add_bytes(MediaType::Parameters, &parameters_to_bytes(&parameters))?;
         }
         Ok(())
     }

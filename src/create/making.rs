@@ -1,29 +1,69 @@
-//! Making the file of a part that cannot be taken as it is: shards to be merged, weights to be quantized.
+//! Making the file that a plan describes, in the store.
 
 use tokio_util::sync::CancellationToken;
 
 use super::weights::Part;
-use super::{CreateError, Description, Report, Workshop};
+use super::{CreateError, Progress, Report, Workshop};
+use crate::plan::{Observer, Plan, PlanError, Source};
 use crate::store::Committed;
 
-/// Whether weights of this kind can be given the quantization `wanted`, in upper case.
-pub(super) fn check_quantization(description: &Description, wanted: &str) -> Result<(), CreateError> {
-    if description.file_type == wanted {
-        return Ok(());
+/// Executes the plan of `part`, telling its progress under `status`.
+pub(super) fn make(
+    workshop: &Workshop,
+    part: &Part,
+    plan: &Plan,
+    status: &str,
+    report: Report<'_>,
+    stop: &CancellationToken,
+) -> Result<Committed, CreateError> {
+    let size = plan.size().map_err(CreateError::Plan)?;
+    workshop.store.ensure_space(size)?;
+    let sources = part.sources.iter().map(|weights| weights.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
+    let sources: Vec<_> = sources.into_iter().map(Mapped).collect();
+    let sources: Vec<&dyn Source> = sources.iter().map(|source| source as &dyn Source).collect();
+    let total = part.sources.iter().map(|weights| weights.blob.length()).sum();
+    let watcher = Watcher { status, size, total, report, stop };
+    let mut writer = workshop.store.create_blob();
+    match plan.execute(&sources, &mut writer, workshop.resources, &watcher) {
+        Ok(_) => {}
+        Err(PlanError::Cancelled) => return Err(CreateError::Cancelled),
+        Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
+        Err(error) => return Err(CreateError::Plan(error)),
     }
-    Err(CreateError::UnknownQuantization { got: wanted.to_owned(), supported: vec![description.file_type] })
+    report(Progress::line("verifying conversion"));
+    Ok(writer.commit(None)?)
 }
 
-/// Makes the file of `part`; nothing if its one source is already what it should be.
-pub(super) fn make(
-    _workshop: &Workshop,
-    part: &Part,
-    _quantize: Option<&str>,
-    _report: Report<'_>,
-    _stop: &CancellationToken,
-) -> Result<Option<Committed>, CreateError> {
-    if part.sources.len() == 1 {
-        return Ok(None);
+/// A blob's bytes as a source.
+struct Mapped<'m>(&'m [u8]);
+
+impl Source for Mapped<'_> {
+    fn length(&self) -> u64 {
+        self.0.length()
     }
-    Err(CreateError::Shards { file: part.sources[0].file.clone(), problem: "cannot be merged".to_owned() })
+
+    fn read(&self, range: std::ops::Range<u64>) -> std::io::Result<std::borrow::Cow<'_, [u8]>> {
+        self.0.read(range)
+    }
+}
+
+/// Tells progress in bytes of the sources, which is what clients know the size of.
+struct Watcher<'w> {
+    status: &'w str,
+    size: u64,
+    total: u64,
+    report: Report<'w>,
+    stop: &'w CancellationToken,
+}
+
+impl Observer for Watcher<'_> {
+    fn written(&self, written: u64) {
+        let completed = u128::from(written) * u128::from(self.total) / u128::from(self.size.max(1));
+        let completed = u64::try_from(completed).unwrap_or(self.total);
+        (self.report)(Progress::bytes(self.status, completed, self.total));
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.stop.is_cancelled()
+    }
 }

@@ -9,7 +9,9 @@ use super::base::Base;
 use super::job::{Job, Source};
 use super::weights::{Format, Part, find_blob, format_of, open_parts};
 use super::{CreateError, Descriptions, FileName, Files, Info, license, remote_url};
-use crate::model::{Digest, MediaType, Message, Name, Parameters, check_parameters};
+use crate::model::{Digest, Message, Name, Parameters, check_parameters};
+use crate::plan::Resources;
+use crate::quantize::FileType;
 use crate::store::{Store, StoreError};
 use crate::template::Template;
 
@@ -51,13 +53,14 @@ pub struct Request {
 pub struct Workshop {
     pub(super) store: Store,
     pub(super) descriptions: Arc<Descriptions>,
+    pub(super) resources: Resources,
     pub(super) prune: bool,
 }
 
 impl Workshop {
     /// A workshop on a store. With `prune`, what only the replaced model used is removed.
     pub fn new(store: Store, prune: bool) -> Self {
-        Self { store, descriptions: Arc::default(), prune }
+        Self { store, descriptions: Arc::default(), resources: Resources::default(), prune }
     }
 
     /// The store.
@@ -75,7 +78,7 @@ impl Workshop {
     /// # Errors
     /// Whatever is wrong with the request, as far as it can be known without doing the work.
     pub fn prepare(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
-        let quantize = (!request.quantize.is_empty()).then(|| request.quantize.to_uppercase());
+        let quantize = Quantization::parse(&request.quantize)?;
         let template = match request.template.as_str() {
             "" => None,
             text => Some(Template::parse(text)?),
@@ -85,7 +88,7 @@ impl Workshop {
         let licenses = license::texts(request.license)?;
         let source = match (request.from.as_str(), request.files) {
             ("", None) => return Err(CreateError::NoSource),
-            ("", Some(files)) => self.source_of_files(&files)?,
+            ("", Some(files)) => self.source_of_files(&files, quantize.as_ref())?,
             (from, _) if !request.remote_host.is_empty() => {
                 let _: Name = from.parse()?;
                 let host = remote_url(&request.remote_host)?;
@@ -98,13 +101,16 @@ impl Workshop {
                 }
                 Source::Remote { host, model: from.to_owned() }
             }
-            (from, _) => self.source_of_model(from)?,
+            (from, _) => self.source_of_model(from, quantize.as_ref())?,
         };
         let adapters = match &request.adapters {
             None => Vec::new(),
             Some(files) => self.adapter(files)?,
         };
-        let job = Job {
+        if quantize.is_some() && !source.has_weights() {
+            return Err(CreateError::NothingToQuantize);
+        }
+        Ok(Job {
             workshop: self.clone(),
             name: self.store.resolve(name)?,
             source,
@@ -119,31 +125,44 @@ impl Workshop {
             parser: request.parser,
             requires: request.requires,
             info,
-        };
-        job.check()?;
-        Ok(job)
+        })
     }
 
-    fn source_of_files(&self, files: &Files) -> Result<Source, CreateError> {
+    fn source_of_files(&self, files: &Files, quantize: Option<&Quantization>) -> Result<Source, CreateError> {
         if files.is_empty() {
             return Err(CreateError::UnknownType { file: None });
         }
         match format_of(&self.store, files)? {
-            Format::Gguf => Ok(Source::Files(open_parts(&self.store, &self.descriptions, files)?)),
+            Format::Gguf => {
+                let parts = open_parts(&self.store, &self.descriptions, files)?;
+                parts
+                    .into_iter()
+                    .map(|part| quantized(part, quantize))
+                    .collect::<Result<_, _>>()
+                    .map(Source::Files)
+            }
             Format::Safetensors => Err(self.no_conversion(files)?),
         }
     }
 
     /// A model of the store. Where there is none of this name, the name may be the digest of a GGUF blob,
     /// as `show` tells it.
-    fn source_of_model(&self, from: &str) -> Result<Source, CreateError> {
+    fn source_of_model(&self, from: &str, quantize: Option<&Quantization>) -> Result<Source, CreateError> {
         let name: Name = from.parse()?;
         match self.store.manifest(&name) {
-            Ok(model) => Ok(Source::Base(Base::open(&self.store, &self.descriptions, &model)?)),
-            Err(StoreError::ModelNotFound { .. }) => match (from.parse::<Digest>(), "model.gguf".parse::<FileName>()) {
-                (Ok(digest), Ok(file)) => self.source_of_files(&Files::single(file, digest)),
-                _ => Err(CreateError::BaseNotFound { name }),
-            },
+            Ok(model) => {
+                let mut base = Base::open(&self.store, &self.descriptions, &model)?;
+                for layer in &mut base.layers {
+                    layer.part = layer.part.take().map(|part| quantized(part, quantize)).transpose()?;
+                }
+                Ok(Source::Base(base))
+            }
+            Err(StoreError::ModelNotFound { .. }) => {
+                match (from.parse::<Digest>(), "model.gguf".parse::<FileName>()) {
+                    (Ok(digest), Ok(file)) => self.source_of_files(&Files::single(file, digest), quantize),
+                    _ => Err(CreateError::BaseNotFound { name }),
+                }
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -172,15 +191,32 @@ impl Workshop {
     }
 }
 
-impl Job {
-    /// Checks what concerns several parts of the request.
-    fn check(&self) -> Result<(), CreateError> {
-        let Some(wanted) = &self.quantize else { return Ok(()) };
-        let mut any = false;
-        for description in self.source.descriptions().filter(|(kind, _)| *kind == MediaType::Model) {
-            any = true;
-            super::making::check_quantization(&description.1, wanted)?;
+/// The quantization wished for.
+#[derive(Debug, Clone)]
+pub(super) struct Quantization {
+    pub(super) file_type: FileType,
+    /// As the client calls it, in upper case; progress lines show it.
+    pub(super) wish: String,
+}
+
+impl Quantization {
+    fn parse(wish: &str) -> Result<Option<Self>, CreateError> {
+        if wish.is_empty() {
+            return Ok(None);
         }
-        if any { Ok(()) } else { Err(CreateError::NothingToQuantize) }
+        match wish.parse() {
+            Ok(file_type) => Ok(Some(Self { file_type, wish: wish.to_uppercase() })),
+            Err(_) => Err(CreateError::UnknownQuantization {
+                got: wish.to_owned(),
+                supported: FileType::all().map(FileType::name).collect(),
+            }),
+        }
+    }
+}
+
+fn quantized(part: Part, quantize: Option<&Quantization>) -> Result<Part, CreateError> {
+    match quantize {
+        Some(quantize) => part.quantized(quantize.file_type),
+        None => Ok(part),
     }
 }

@@ -153,13 +153,18 @@ mod tests {
             sees: false,
             hears: false,
             chat_template,
-            shard: None,
+            is_shard: false,
         }
     }
 
     fn of(config: &ModelConfig, weights: &Description, template: Option<&str>) -> Vec<String> {
         let template = template.map(|text| Template::parse(text).unwrap());
-        capabilities(Evidence { config, weights: Some(weights), projector: None, template: template.as_ref() })
+        capabilities(Evidence {
+            config,
+            weights: Some(weights),
+            projector: None,
+            template: template.as_ref(),
+        })
     }
 
     #[test]

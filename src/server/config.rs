@@ -119,8 +119,9 @@ impl Config {
         let models = match variable("OLLAMA_MODELS") {
             Some(path) => PathBuf::from(path),
             None => {
-                let home =
-                    variable("HOME").or_else(|| variable("USERPROFILE")).ok_or(ConfigError::NoModelsDirectory)?;
+                let home = variable("HOME")
+                    .or_else(|| variable("USERPROFILE"))
+                    .ok_or(ConfigError::NoModelsDirectory)?;
                 PathBuf::from(home).join(".ollama").join("models")
             }
         };
@@ -292,7 +293,8 @@ mod tests {
                 pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
             })
         };
-        let set = config(&[("OLLAMA_MODELS", " '/m' "), ("OLLAMA_NOPRUNE", "1"), ("OLLAMA_DEBUG", "2")]).unwrap();
+        let set =
+            config(&[("OLLAMA_MODELS", " '/m' "), ("OLLAMA_NOPRUNE", "1"), ("OLLAMA_DEBUG", "2")]).unwrap();
         assert_eq!(set.models, PathBuf::from("/m"));
         assert!(!set.prune);
         assert_eq!(set.log, LogLevel::Trace);

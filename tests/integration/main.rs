@@ -1,12 +1,11 @@
 //! All integration tests: one binary, one module a topic.
 
 mod create;
+mod generated;
+mod in_process;
+mod plan;
+mod quantize;
 mod server;
 mod store;
 mod template;
 mod wire;
-mod generated;
-mod plan;
-mod store;
-mod template;
-mod quantize;
