@@ -9,3 +9,5 @@ mod server;
 mod store;
 mod template;
 mod wire;
+mod kernels;
+mod support;
