@@ -1,1 +1,3 @@
 //! All integration tests: one binary, one module a topic.
+
+mod store;
