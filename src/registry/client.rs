@@ -4,8 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use super::authentication::Authentication;
 use super::identity::Identity;
 use super::repository::Repository;
@@ -36,8 +34,6 @@ pub struct Config {
     pub patience: Duration,
     /// The length in bytes of the ranges in which blobs are fetched.
     pub download_piece: u64,
-    /// The number of ranges that all pulls together hold in memory.
-    pub pieces_in_memory: usize,
     /// The length in bytes of the pieces in which blobs are sent; a shorter blob goes in one.
     pub upload_piece: u64,
 }
@@ -51,8 +47,7 @@ impl Default for Config {
             proxies: Proxies::none(),
             retry: RetryPolicy::default(),
             patience: Duration::from_secs(30),
-            download_piece: 8 * MIB,
-            pieces_in_memory: 16,
+            download_piece: 16 * MIB,
             upload_piece: 64 * MIB,
         }
     }
@@ -86,7 +81,6 @@ impl Client {
         let transport = Arc::new(Transport::new(&config)?);
         let shared = pull::Shared {
             downloads: Arc::new(Downloads::default()),
-            memory: Arc::new(Semaphore::new(config.pieces_in_memory.max(1))),
             piece: config.download_piece.max(1),
         };
         Ok(Self {

@@ -1,18 +1,15 @@
-//! One blob from a registry: ranges side by side, handed over in order.
+//! One blob from a registry: ranges side by side.
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, RANGE};
-use tokio::sync::Semaphore;
 
 use super::Error;
 use super::answer::Body;
-use super::incoming::{Incoming, Piece};
+use super::incoming::{Incoming, Writer};
 use super::place::Place;
 use super::session::Session;
 use super::transport::Request;
@@ -24,9 +21,6 @@ const PARALLEL_RANGES: usize = 4;
 /// An attempt that got so far was none in vain.
 const WORTHWHILE: u64 = 64 * 1024;
 
-/// From a registry without ranges, bytes are handed over in lots of this size.
-const LOT: usize = 1024 * 1024;
-
 /// The fetching of one blob.
 #[derive(Debug)]
 pub(crate) struct Download {
@@ -36,10 +30,6 @@ pub(crate) struct Download {
     pub(crate) size: u64,
     /// The length of the ranges in bytes.
     pub(crate) piece: u64,
-    /// Permits to hold a range in memory.
-    pub(crate) memory: Arc<Semaphore>,
-    /// The bytes that have arrived.
-    pub(crate) received: AtomicU64,
     /// The storage service that the registry has led us to.
     pub(crate) storage: Mutex<Option<Place>>,
 }
@@ -53,16 +43,9 @@ struct Opened<'a> {
 
 impl Download {
     /// Fetches what is missing.
-    pub(crate) async fn run(&self, incoming: &mut Incoming) -> Result<(), Error> {
-        let start = incoming.start();
-        self.received.store(start, Ordering::Relaxed);
-        if start > self.size {
-            return Err(self.wrong_size(format!("at least {start}")));
-        }
-        if start == self.size {
-            return Ok(());
-        }
-        let first = start..(start + self.piece).min(self.size);
+    pub(crate) async fn run(&self, incoming: &Incoming) -> Result<(), Error> {
+        let pieces = incoming.missing(self.piece);
+        let Some(first) = pieces.first() else { return Ok(()) };
         let mut backoff = self.session.backoff();
         let opened = loop {
             match self.open(first.clone()).await {
@@ -73,140 +56,82 @@ impl Download {
         if opened.whole {
             return self.in_one(opened, incoming).await;
         }
-        let ranges = (0..).map_while(|index: u64| {
-            let start = index.checked_mul(self.piece)?.checked_add(first.end)?;
-            (start < self.size).then(|| start..(start + self.piece).min(self.size))
-        });
         let mut opened = Some(opened);
-        let ranges = std::iter::once(first.clone()).chain(ranges);
-        let pieces = ranges.map(|range| self.range(range, opened.take()));
-        let mut pieces = std::pin::pin!(stream::iter(pieces).buffered(PARALLEL_RANGES));
-        while let Some(piece) = pieces.next().await {
-            incoming.append(piece?).await?;
-        }
-        Ok(())
+        let pieces = pieces.into_iter().map(|piece| self.in_pieces(piece, opened.take(), incoming));
+        stream::iter(pieces).buffer_unordered(PARALLEL_RANGES).try_collect().await
     }
 
     /// Fetches a range. What has arrived of it counts, however often the connection breaks.
-    async fn range(&self, range: Range<u64>, mut opened: Option<Opened<'_>>) -> Result<Piece, Error> {
-        let mut piece = Piece { bytes: Vec::new(), permit: self.memory.clone().acquire_owned().await.ok() };
-        let mut position = range.start;
+    async fn in_pieces(
+        &self,
+        piece: Range<u64>,
+        mut opened: Option<Opened<'_>>,
+        incoming: &Incoming,
+    ) -> Result<(), Error> {
+        let mut writer = incoming.writer(piece.start);
         let mut backoff = self.session.backoff();
-        loop {
-            let before = position;
+        while writer.position() < piece.end {
+            let before = writer.position();
             let attempt = match opened.take() {
                 Some(opened) => Ok(opened),
-                None => self.open(position..range.end).await,
+                None => self.open(before..piece.end).await,
             };
             let result = match attempt {
-                Ok(Opened { whole: true, .. }) => Err(Error::Protocol {
-                    registry: self.session.registry(),
-                    reason: "it answers with a range once, and then without".to_owned(),
-                }),
-                Ok(Opened { mut body, .. }) => {
-                    let read = self.read(&mut body, range.end, &mut position);
-                    read.await.map(|bytes| piece.bytes.extend(bytes)).map_err(|(bytes, error)| {
-                        piece.bytes.extend(bytes);
-                        error
-                    })
+                Ok(Opened { whole: true, .. }) => {
+                    let reason = "it answers with a range once, and then without".to_owned();
+                    Err(Error::Protocol { registry: self.session.registry(), reason })
                 }
+                Ok(Opened { body, .. }) => self.read(body, piece.end, &mut writer).await,
                 Err(error) => Err(error),
             };
-            if position == range.end {
-                return Ok(piece);
-            }
-            if position - before >= WORTHWHILE {
+            if writer.position() - before >= WORTHWHILE {
                 backoff.forgive();
             }
-            backoff.after(result.err().unwrap_or_else(|| self.cut_short())).await?;
-        }
-    }
-
-    /// Reads until `end`; what was read before an error comes with it.
-    async fn read(
-        &self,
-        body: &mut Body<'_>,
-        end: u64,
-        position: &mut u64,
-    ) -> Result<Vec<Bytes>, (Vec<Bytes>, Error)> {
-        let mut pieces = Vec::new();
-        loop {
-            match body.next().await {
-                Ok(Some(bytes)) if bytes.len() as u64 > end - *position => {
-                    return Err((pieces, self.wrong_size("more".to_owned())));
-                }
-                Ok(Some(bytes)) => {
-                    *position += bytes.len() as u64;
-                    self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                    pieces.push(bytes);
-                }
-                Ok(None) => return Ok(pieces),
-                Err(error) => return Err((pieces, error)),
+            if let Err(error) = result {
+                backoff.after(error).await?;
             }
         }
+        writer.finish().await
     }
 
     /// Fetches the blob from a registry that does not know ranges: after a broken connection it is sent from
-    /// the beginning, and what is here already is passed over.
-    async fn in_one(&self, opened: Opened<'_>, incoming: &mut Incoming) -> Result<(), Error> {
-        let mut position = incoming.start();
+    /// the beginning.
+    async fn in_one(&self, opened: Opened<'_>, incoming: &Incoming) -> Result<(), Error> {
         let mut backoff = self.session.backoff();
         let mut opened = Some(opened);
         loop {
-            let before = position;
+            let before = incoming.received();
             let attempt = match opened.take() {
                 Some(opened) => Ok(opened),
                 None => self.open(0..self.size).await,
             };
+            let mut writer = incoming.writer(0);
             let result = match attempt {
-                Ok(Opened { mut body, .. }) => self.read_whole(&mut body, &mut position, incoming).await,
+                Ok(Opened { body, .. }) => self.read(body, self.size, &mut writer).await,
                 Err(error) => Err(error),
             };
-            if position == self.size && result.is_ok() {
-                return Ok(());
-            }
-            if position - before >= WORTHWHILE {
+            writer.finish().await?;
+            let Err(error) = result else { return Ok(()) };
+            if incoming.received() - before >= WORTHWHILE {
                 backoff.forgive();
             }
-            backoff.after(result.err().unwrap_or_else(|| self.cut_short())).await?;
+            backoff.after(error).await?;
         }
     }
 
-    async fn read_whole(
-        &self,
-        body: &mut Body<'_>,
-        position: &mut u64,
-        incoming: &mut Incoming,
-    ) -> Result<(), Error> {
-        let mut offset = 0;
-        let mut lot = Vec::new();
-        let mut lot_size = 0;
-        let ended = loop {
-            let bytes = match body.next().await {
-                Ok(Some(bytes)) => bytes,
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
-            };
-            let end: u64 = offset + bytes.len() as u64;
-            if end > self.size {
-                break Err(self.wrong_size("more".to_owned()));
+    /// Takes in the bytes of an answer, which must end exactly at `end`.
+    async fn read(&self, mut body: Body<'_>, end: u64, writer: &mut Writer<'_>) -> Result<(), Error> {
+        while let Some(bytes) = body.next().await? {
+            if bytes.len() as u64 > end - writer.position() {
+                return Err(self.wrong_size("more".to_owned()));
             }
-            let known = usize::try_from(position.saturating_sub(offset)).unwrap_or(usize::MAX);
-            offset = end;
-            if known >= bytes.len() {
-                continue;
-            }
-            lot_size += bytes.len() - known;
-            lot.push(bytes.slice(known..));
-            *position = end;
-            self.received.store(end, Ordering::Relaxed);
-            if lot_size >= LOT {
-                lot_size = 0;
-                incoming.append(Piece { bytes: std::mem::take(&mut lot), permit: None }).await?;
-            }
-        };
-        incoming.append(Piece { bytes: lot, permit: None }).await?;
-        ended
+            writer.append(bytes).await?;
+        }
+        if writer.position() < end {
+            let reason = "the answer ended too early".to_owned();
+            return Err(Error::Interrupted { registry: self.session.registry(), reason });
+        }
+        Ok(())
     }
 
     /// Asks for a range, at the storage service if the registry has led us to one.
@@ -272,11 +197,6 @@ impl Download {
 
     fn wrong_size(&self, got: String) -> Error {
         Error::WrongSize { registry: self.session.registry(), digest: self.digest, expected: self.size, got }
-    }
-
-    fn cut_short(&self) -> Error {
-        let reason = "it ended before the blob did".to_owned();
-        Error::Interrupted { registry: self.session.registry(), reason }
     }
 }
 

@@ -1,101 +1,126 @@
-//! A blob on its way into the store, written by a thread of its own.
+//! A blob on its way into the store.
+
+use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
-use super::Error;
+use super::{Error, blocking};
 use crate::model::Digest;
-use crate::store::{Blob, PartialBlob, Store, StoreError};
+use crate::store::{Blob, Partial, Store, StoreError};
 
-/// So many pieces may wait for the disk.
-const WAITING_PIECES: usize = 1;
+/// So many bytes are handed to a writing thread at once.
+const LOT: usize = 512 * 1024;
 
-/// Bytes in their order, and the memory that they were granted.
-#[derive(Debug, Default)]
-pub(crate) struct Piece {
-    pub(crate) bytes: Vec<Bytes>,
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
-}
-
-/// A blob that grows in the store, in order, hashed on the way. What has arrived stays for the next
-/// attempt if it is dropped.
+/// A partial blob of the store, and the writes to it that are under way.
 #[derive(Debug)]
 pub(crate) struct Incoming {
-    start: u64,
-    orders: Option<mpsc::Sender<Order>>,
-    thread: Option<JoinHandle<Result<Option<Blob>, StoreError>>>,
-}
-
-#[derive(Debug)]
-enum Order {
-    Append(Piece),
-    Commit,
+    partial: Arc<Partial>,
+    writes: TaskTracker,
 }
 
 impl Incoming {
-    /// Opens a blob for writing, where an earlier attempt has left it.
-    pub(crate) async fn open(store: Store, digest: Digest) -> Result<Self, Error> {
-        let partial = super::blocking(move || store.partial(digest)).await??;
-        let start = partial.length();
-        let (orders, received) = mpsc::channel(WAITING_PIECES);
-        let thread = tokio::task::spawn_blocking(move || write(partial, received));
-        Ok(Self { start, orders: Some(orders), thread: Some(thread) })
+    /// Begins a blob, or goes on where an earlier attempt has left it.
+    pub(crate) async fn open(store: Store, digest: Digest, size: u64) -> Result<Self, Error> {
+        let partial = Arc::new(blocking(move || store.partial(digest, size)).await??);
+        Ok(Self { partial, writes: TaskTracker::new() })
     }
 
-    /// The number of bytes that are there already and verified.
-    pub(crate) fn start(&self) -> u64 {
-        self.start
+    /// The number of bytes that are there.
+    pub(crate) fn received(&self) -> u64 {
+        self.partial.received()
     }
 
-    /// Appends bytes, some time soon.
-    pub(crate) async fn append(&mut self, piece: Piece) -> Result<(), Error> {
-        self.order(Order::Append(piece)).await
+    /// The ranges that are missing, in pieces of at most `piece` bytes.
+    pub(crate) fn missing(&self, piece: u64) -> Vec<Range<u64>> {
+        let mut pieces = Vec::new();
+        for gap in self.partial.missing() {
+            let mut start = gap.start;
+            while start < gap.end {
+                let end = start.saturating_add(piece).min(gap.end);
+                pieces.push(start..end);
+                start = end;
+            }
+        }
+        pieces
+    }
+
+    /// Takes bytes in from `position` on.
+    pub(crate) fn writer(&self, position: u64) -> Writer<'_> {
+        Writer { incoming: self, position, lot: Vec::new(), lot_size: 0, pending: None }
     }
 
     /// Makes the blob visible, if its digest is right.
-    pub(crate) async fn commit(&mut self) -> Result<Blob, Error> {
-        self.order(Order::Commit).await?;
-        self.close().await?.ok_or_else(stopped)
+    pub(crate) async fn commit(self) -> Result<Blob, Error> {
+        let partial = self.settle().await?;
+        Ok(blocking(move || partial.commit()).await??.blob)
     }
 
-    /// Ends the writing; what has arrived stays.
-    pub(crate) async fn close(&mut self) -> Result<Option<Blob>, Error> {
-        self.orders = None;
-        match self.thread.take() {
-            Some(thread) => Ok(thread.await.map_err(|_| stopped())??),
-            None => Ok(None),
-        }
+    /// Ends the work; what has arrived stays for the next attempt, if it is to be kept.
+    pub(crate) async fn close(self, keep: bool) -> Result<(), Error> {
+        let partial = self.settle().await?;
+        // Dropping it waits for the disk.
+        Ok(blocking(move || if keep { Ok(drop(partial)) } else { partial.discard() }).await??)
     }
 
-    async fn order(&mut self, order: Order) -> Result<(), Error> {
-        let sent = match &self.orders {
-            Some(orders) => orders.send(order).await.is_ok(),
-            None => false,
-        };
-        if sent {
-            return Ok(());
-        }
-        // The thread has ended early; it knows why.
-        self.close().await?;
-        Err(stopped())
+    async fn settle(self) -> Result<Partial, Error> {
+        self.writes.close();
+        self.writes.wait().await;
+        Arc::into_inner(self.partial).ok_or_else(|| StoreError::from(std::io::Error::other("still written")).into())
     }
 }
 
-fn write(mut partial: PartialBlob, mut orders: mpsc::Receiver<Order>) -> Result<Option<Blob>, StoreError> {
-    while let Some(order) = orders.blocking_recv() {
-        match order {
-            Order::Append(piece) => {
-                for bytes in &piece.bytes {
-                    partial.append(bytes)?;
-                }
+/// Takes in consecutive bytes. The next ones are gathered while the last ones are written.
+#[derive(Debug)]
+pub(crate) struct Writer<'a> {
+    incoming: &'a Incoming,
+    position: u64,
+    lot: Vec<Bytes>,
+    lot_size: usize,
+    pending: Option<JoinHandle<Result<(), StoreError>>>,
+}
+
+impl Writer<'_> {
+    /// The end of the bytes that were taken in.
+    pub(crate) fn position(&self) -> u64 {
+        self.position + self.lot_size as u64
+    }
+
+    /// Takes the next bytes in.
+    pub(crate) async fn append(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.lot_size += bytes.len();
+        self.lot.push(bytes);
+        if self.lot_size >= LOT { self.write().await } else { Ok(()) }
+    }
+
+    /// Waits until all bytes are written.
+    pub(crate) async fn finish(&mut self) -> Result<(), Error> {
+        self.write().await?;
+        self.settle().await
+    }
+
+    async fn write(&mut self) -> Result<(), Error> {
+        self.settle().await?;
+        let partial = self.incoming.partial.clone();
+        let lot = std::mem::take(&mut self.lot);
+        let mut offset = self.position;
+        self.position += std::mem::take(&mut self.lot_size) as u64;
+        self.pending = Some(self.incoming.writes.spawn_blocking(move || {
+            for bytes in lot {
+                partial.write_at(offset, &bytes)?;
+                offset += bytes.len() as u64;
             }
-            Order::Commit => return partial.commit().map(Some),
-        }
+            Ok(())
+        }));
+        Ok(())
     }
-    Ok(None)
-}
 
-fn stopped() -> Error {
-    Error::Store(std::sync::Arc::new(std::io::Error::other("the writing thread ended").into()))
+    async fn settle(&mut self) -> Result<(), Error> {
+        if let Some(pending) = self.pending.take() {
+            pending.await.map_err(|error| Error::Setup { reason: error.to_string() })??;
+        }
+        Ok(())
+    }
 }

@@ -1,14 +1,12 @@
 //! A model from a registry.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 use sha2::{Digest as _, Sha256};
-use tokio::sync::Semaphore;
 
 use super::download::Download;
 use super::session::Session;
@@ -30,7 +28,6 @@ const PARALLEL_BLOBS: usize = 3;
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub(super) downloads: Arc<Downloads>,
-    pub(super) memory: Arc<Semaphore>,
     pub(super) piece: u64,
 }
 
@@ -60,8 +57,6 @@ pub(super) async fn pull(
                     digest,
                     size: total,
                     piece: shared.piece,
-                    memory: shared.memory.clone(),
-                    received: AtomicU64::new(0),
                     storage: Mutex::new(None),
                 };
                 shared.downloads.fetch(store, download, report).await?

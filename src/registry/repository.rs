@@ -10,7 +10,6 @@ use crate::model::{Digest, Name, Scheme};
 #[derive(Debug, Clone)]
 pub(crate) struct Repository {
     registry: String,
-    name: String,
     base: Url,
 }
 
@@ -38,17 +37,12 @@ impl Repository {
             None if insecure || is_loopback(&plain) => plain,
             None => url("https")?,
         };
-        Ok(Self { registry, name: repository, base })
+        Ok(Self { registry, base })
     }
 
     /// The registry as people call it, `host[:port]`.
     pub(crate) fn registry(&self) -> &str {
         &self.registry
-    }
-
-    /// The repository's name in the registry, `namespace/model`.
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 
     /// Scheme, host and port: whom the credentials of this registry belong to.

@@ -1,7 +1,6 @@
 //! One download for all jobs that want the same blob at the same time.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
@@ -11,7 +10,7 @@ use super::download::Download;
 use super::incoming::Incoming;
 use super::progress::INTERVAL;
 use crate::model::Digest;
-use crate::store::{Blob, Store};
+use crate::store::{Blob, Store, StoreError};
 
 /// The downloads that are under way.
 #[derive(Debug, Default)]
@@ -39,23 +38,7 @@ impl Downloads {
         let registry = download.session.registry();
         let mut download = Some(download);
         loop {
-            let (mut receiver, leading) = {
-                let mut running = self.running();
-                match (running.get(&digest), download.take()) {
-                    (Some(sender), kept) => {
-                        download = kept;
-                        (sender.subscribe(), false)
-                    }
-                    (None, Some(download)) => {
-                        let (sender, receiver) = watch::channel(State::Running { received: 0 });
-                        running.insert(digest, sender.clone());
-                        let entry = Entry { downloads: self.clone(), digest };
-                        tokio::spawn(lead(entry, sender, store.clone(), download));
-                        (receiver, true)
-                    }
-                    (None, None) => unreachable!("only the leader gives its download away, and then returns"),
-                }
-            };
+            let (mut receiver, leading) = self.join_or_lead(store, digest, &mut download);
             let failure = loop {
                 let state = receiver.borrow_and_update().clone();
                 match state {
@@ -72,6 +55,26 @@ impl Downloads {
                 return Err(failure);
             }
         }
+    }
+
+    /// Listens to the download that is under way, or begins one; then it is ours.
+    fn join_or_lead(
+        self: &Arc<Self>,
+        store: &Store,
+        digest: Digest,
+        download: &mut Option<Download>,
+    ) -> (watch::Receiver<State>, bool) {
+        let mut running = self.running();
+        if let Some(sender) = running.get(&digest) {
+            return (sender.subscribe(), false);
+        }
+        let (sender, receiver) = watch::channel(State::Running { received: 0 });
+        if let Some(download) = download.take() {
+            running.insert(digest, sender.clone());
+            let entry = Entry { downloads: self.clone(), digest };
+            tokio::spawn(lead(entry, sender, store.clone(), download));
+        }
+        (receiver, true)
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<Digest, watch::Sender<State>>> {
@@ -92,41 +95,60 @@ impl Drop for Entry {
 }
 
 async fn lead(entry: Entry, sender: watch::Sender<State>, store: Store, download: Download) {
-    let state = match Incoming::open(store, download.digest).await {
+    let state = match fetch(&sender, store, &download).await {
+        Ok(blob) => State::Done(blob),
         Err(error) => State::Failed(error),
-        Ok(mut incoming) => {
-            let state = run(&sender, &download, &mut incoming).await;
-            // The file is free for the next attempt before anybody can begin one.
-            if let Err(error) = incoming.close().await {
-                tracing::warn!(%error, "what has arrived of a blob cannot be kept");
-            }
-            state
-        }
     };
+    // The file is free for the next attempt before anybody can begin one.
     drop(entry);
     sender.send_replace(state);
 }
 
-async fn run(sender: &watch::Sender<State>, download: &Download, incoming: &mut Incoming) -> State {
-    let work = async {
-        download.run(incoming).await?;
-        incoming.commit().await
-    };
-    let mut work = std::pin::pin!(work);
+async fn fetch(sender: &watch::Sender<State>, store: Store, download: &Download) -> Result<Blob, Error> {
+    let incoming = Incoming::open(store, download.digest, download.size).await?;
+    match while_wanted(sender, download, &incoming).await {
+        Ok(()) => incoming.commit().await.map_err(|error| name_registry(error, download)),
+        Err(error) => {
+            // Of a blob of another length nothing is worth keeping.
+            let keep = incoming.received() > 0 && !matches!(error, Error::WrongSize { .. });
+            if let Err(error) = incoming.close(keep).await {
+                tracing::warn!(%error, "what has arrived of a blob cannot be kept or removed");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The store does not know who sent the wrong bytes.
+fn name_registry(error: Error, download: &Download) -> Error {
+    let registry = download.session.registry();
+    match error {
+        Error::Store(cause) => match *cause {
+            StoreError::DigestMismatch { expected, got } => Error::WrongDigest { registry, expected, got },
+            _ => Error::Store(cause),
+        },
+        other => other,
+    }
+}
+
+/// Downloads as long as somebody listens, and tells how far it has come.
+async fn while_wanted(
+    sender: &watch::Sender<State>,
+    download: &Download,
+    incoming: &Incoming,
+) -> Result<(), Error> {
+    let mut work = std::pin::pin!(download.run(incoming));
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {
         tokio::select! {
             biased;
-            result = &mut work => return match result {
-                Ok(blob) => State::Done(blob),
-                Err(error) => State::Failed(error),
-            },
+            result = &mut work => return result,
             () = sender.closed() => {
                 let reason = "nobody waits for it any more".to_owned();
-                return State::Failed(Error::Interrupted { registry: download.session.registry(), reason });
+                return Err(Error::Interrupted { registry: download.session.registry(), reason });
             }
             _ = ticks.tick() => {
-                sender.send_replace(State::Running { received: download.received.load(Ordering::Relaxed) });
+                sender.send_replace(State::Running { received: incoming.received() });
             }
         }
     }

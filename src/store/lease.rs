@@ -18,6 +18,11 @@ pub(super) fn hold(file: &File) -> io::Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
         Err(error) => return Err(error),
     }
+    is_linked(file)
+}
+
+/// Whether an open file still has a name.
+pub(super) fn is_linked(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.nlink() > 0)
 }
 
@@ -25,7 +30,7 @@ pub(super) fn hold(file: &File) -> io::Result<bool> {
 /// already, or if the file system cannot tell.
 pub(super) fn claim(file: &File) -> bool {
     match file.try_lock() {
-        Ok(()) => file.metadata().is_ok_and(|metadata| metadata.nlink() > 0),
+        Ok(()) => is_linked(file).unwrap_or(false),
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
     }
 }

@@ -1,6 +1,6 @@
 //! Memory maps of blobs.
 
-#![allow(unsafe_code, reason = "a memory map of a file is unsafe in Rust whatever one does")]
+#![expect(unsafe_code, reason = "a memory map of a file is unsafe in Rust whatever one does")]
 
 use std::fs::File;
 use std::io;

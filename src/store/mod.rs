@@ -13,6 +13,7 @@
 //! Everything here blocks; asynchronous callers use threads of their own.
 
 mod blob;
+mod check;
 mod directory_sync;
 mod disk;
 mod error;
@@ -22,9 +23,12 @@ mod layout;
 mod lease;
 mod manifests;
 mod map;
+mod partial;
 mod prune;
+mod ranges;
 mod stored_manifest;
 mod temporary;
+mod writeback;
 mod writer;
 
 use std::io;
@@ -33,9 +37,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 pub use blob::{Blob, BlobReader};
+pub use check::CheckReport;
 pub use disk::{Disk, LocalDisk};
 pub use error::StoreError;
 pub use manifests::Placed;
+pub use partial::Partial;
 pub use prune::{PruneOptions, PruneReport};
 pub use stored_manifest::StoredManifest;
 pub use writer::{BlobWriter, Committed};

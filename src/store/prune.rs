@@ -44,6 +44,8 @@ impl Default for PruneOptions {
 pub struct PruneReport {
     /// The blobs, each with its length in bytes.
     pub blobs: Vec<(Digest, u64)>,
+    /// The number of partial downloads.
+    pub partial_downloads: usize,
     /// The number of bytes freed.
     pub freed: u64,
     /// Models whose manifests cannot be read. As long as there are any, no blob is pruned, since it may be
@@ -67,6 +69,7 @@ impl Store {
         let store = &self.0;
         let mut report = PruneReport::default();
         store.clear_leftovers()?;
+        store.prune_partial(options, &mut report)?;
         let census = store.census()?;
         if !census.damaged.is_empty() {
             report.damaged = census.damaged.into_iter().map(|(name, _)| name).collect();

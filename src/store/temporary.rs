@@ -30,6 +30,11 @@ impl TemporaryFile {
         }
     }
 
+    /// A file that was made otherwise and is leased, to be renamed into place.
+    pub(super) fn adopt(disk: Arc<dyn Disk>, path: PathBuf, file: Arc<File>) -> Self {
+        Self { disk, path, file, placed: false }
+    }
+
     pub(super) fn file(&self) -> &Arc<File> {
         &self.file
     }

@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
 
 use super::blob::Blob;
 use super::disk::write_all_at;
 use super::hashing::{HashingThread, digest_of};
 use super::temporary::TemporaryFile;
+use super::writeback::Writeback;
 use super::{Shared, StoreError};
 use crate::model::Digest;
 
@@ -16,8 +16,6 @@ use crate::model::Digest;
 const BUFFER_SIZE: usize = 64 << 10;
 /// Buffers of one writer: one being filled, one being written, one being hashed.
 const BUFFERS: usize = 3;
-/// After so many bytes the disk starts to work, so that the final sync finds little left to do.
-const WRITEBACK_INTERVAL: u64 = 32 << 20;
 
 /// A blob under way. It hashes while it writes; nothing can be seen in the store before
 /// [`commit`](Self::commit), and dropping it leaves nothing behind.
@@ -80,7 +78,7 @@ impl BlobWriter {
             }
             true => {
                 self.write_buffer()?;
-                let Some(Stream { temporary, hashing, writeback, .. }) = self.stream.take() else {
+                let Some(Stream { temporary, hashing, mut writeback, .. }) = self.stream.take() else {
                     unreachable!("a stream stays a stream");
                 };
                 let digest = verify(hashing.finish())?;
@@ -105,7 +103,10 @@ impl BlobWriter {
         stream.hashing.submit(buffer.clone());
         write_all_at(&*self.store.disk, stream.temporary.file(), &buffer, stream.written)?;
         stream.written += buffer.len() as u64;
-        stream.writeback.advance(&self.store, &stream.temporary, stream.written)?;
+        if stream.writeback.is_due(stream.written) {
+            let (disk, file) = (self.store.disk.clone(), stream.temporary.file().clone());
+            stream.writeback.start(stream.written, move || disk.sync(&file))?;
+        }
         drop(buffer);
         self.buffer = if stream.buffers < BUFFERS {
             stream.buffers += 1;
@@ -155,39 +156,5 @@ impl Stream {
             written: 0,
             writeback: Writeback::default(),
         })
-    }
-}
-
-/// Syncs what has been written so far while the writing goes on.
-#[derive(Default)]
-struct Writeback {
-    requested: u64,
-    running: Option<JoinHandle<io::Result<()>>>,
-}
-
-impl Writeback {
-    fn advance(&mut self, store: &Arc<Shared>, temporary: &TemporaryFile, written: u64) -> io::Result<()> {
-        let due = written - self.requested >= WRITEBACK_INTERVAL;
-        if due && self.running.as_ref().is_none_or(JoinHandle::is_finished) {
-            self.join()?;
-            self.requested = written;
-            let (disk, file) = (store.disk.clone(), temporary.file().clone());
-            let thread = thread::Builder::new().name("writeback".into()).stack_size(64 << 10);
-            self.running = Some(thread.spawn(move || disk.sync(&file))?);
-        }
-        Ok(())
-    }
-
-    /// The operating system reports a failed write to one sync only, so each one's answer counts.
-    fn join(&mut self) -> io::Result<()> {
-        match self.running.take().map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(answer)) => answer,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-        }
-    }
-
-    fn finish(mut self) -> io::Result<()> {
-        self.join()
     }
 }
