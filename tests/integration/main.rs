@@ -6,6 +6,7 @@ mod in_process;
 mod plan;
 mod quantize;
 mod server;
+mod registry;
 mod store;
 mod template;
 mod wire;
