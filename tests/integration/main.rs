@@ -1,1 +1,5 @@
 //! All integration tests: one binary, one module a topic.
+
+mod generated;
+mod plan;
+mod quantize;
