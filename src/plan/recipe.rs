@@ -211,7 +211,7 @@ impl Recipe {
     pub fn reshape(self, dimensions: &[u64]) -> Result<Self, RecipeError> {
         let from = self.dimensions();
         let fails = || RecipeError::Reshape { from: from.clone(), to: dimensions.to_vec() };
-        if element_count(dimensions)? != from.iter().product() {
+        if element_count(dimensions)? != from.iter().product::<u64>() {
             return Err(fails());
         }
         match self {
