@@ -31,7 +31,7 @@ impl ChatTemplate {
             let mut named = vec![("default".to_owned(), template.to_owned())];
             for file in files.names() {
                 let name = file.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".jinja"));
-                if let (Some(name), Some(text)) = (name, files.text(file)?) {
+                if let Some(name) = name && let Some(text) = files.text(file)? {
                     named.push((name.to_owned(), text.to_owned()));
                 }
             }
