@@ -1,6 +1,7 @@
 //! All integration tests: one binary, one module a topic.
 
 mod create;
+mod convert;
 mod generated;
 mod in_process;
 mod plan;
