@@ -82,7 +82,11 @@ impl Configuration {
     }
 
     /// `config.json` with the defaults of its class and its parts' classes.
-    pub(super) fn with_defaults(label: &str, values: Map<String, Value>, classes: &[&'static [Class]]) -> Self {
+    pub(super) fn with_defaults(
+        label: &str,
+        values: Map<String, Value>,
+        classes: &[&'static [Class]],
+    ) -> Self {
         Self::new(label, complete(values, classes))
     }
 
@@ -212,7 +216,8 @@ impl Configuration {
     }
 
     pub(super) fn as_integer(&self, key: &str, value: &Value) -> Result<u64, ConvertError> {
-        let whole = |number: f64| (number >= 0.0 && number.fract() == 0.0 && number < 9e15).then_some(number as u64);
+        let whole =
+            |number: f64| (number >= 0.0 && number.fract() == 0.0 && number < 9e15).then_some(number as u64);
         let number = value.as_u64().or_else(|| value.as_f64().and_then(whole));
         number.ok_or_else(|| self.bad(key, value, "a whole number"))
     }
@@ -232,7 +237,11 @@ fn complete(values: Map<String, Value>, classes: &[&'static [Class]]) -> Map<Str
     }
 }
 
-fn complete_as(class: &Class, values: Map<String, Value>, classes: &[&'static [Class]]) -> Map<String, Value> {
+fn complete_as(
+    class: &Class,
+    values: Map<String, Value>,
+    classes: &[&'static [Class]],
+) -> Map<String, Value> {
     let mut complete = defaults(class.defaults);
     // An explicit null stays: the constructors of the classes keep it too.
     complete.extend(values);

@@ -88,7 +88,8 @@ impl<'m> Mapping<'m> {
         let group = rule.expert_group();
         let rules: Vec<usize> = (0..self.rules.len())
             .filter(|&other| {
-                matches!(self.rules[other].target, Target::Stack(_)) && self.rules[other].expert_group() == group
+                matches!(self.rules[other].target, Target::Stack(_))
+                    && self.rules[other].expert_group() == group
             })
             .collect();
         let experts = self.model.experts()?;
@@ -103,7 +104,11 @@ impl<'m> Mapping<'m> {
             let Target::Stack(target) = self.rules[index].target else { continue };
             let mut weights = Vec::new();
             for expert in 0..experts {
-                weights.push(waiting.remove(&(index, expert)).ok_or_else(|| self.lacks_expert(index, layer, expert))?);
+                weights.push(
+                    waiting
+                        .remove(&(index, expert))
+                        .ok_or_else(|| self.lacks_expert(index, layer, expert))?,
+                );
             }
             let name = found.fill(target);
             let stacked = Weight::stack(weights).map_err(|error| explain(&name, error))?;
@@ -132,7 +137,8 @@ impl<'m> Mapping<'m> {
         if let Some(((group, layer), waiting)) = self.waiting.iter().min_by_key(|(key, _)| **key) {
             let experts = self.model.experts()?;
             let rules = (0..self.rules.len()).filter(|&index| {
-                matches!(self.rules[index].target, Target::Stack(_)) && self.rules[index].expert_group() == *group
+                matches!(self.rules[index].target, Target::Stack(_))
+                    && self.rules[index].expert_group() == *group
             });
             let missing = rules
                 .flat_map(|rule| (0..experts).map(move |expert| (rule, expert)))

@@ -96,7 +96,13 @@ pub(super) fn plan(
     let mut out = Parameters::new("clip");
     let count = super::ParameterCount::of_model(&tensors);
     general::write(general::FileKind::Projector, source.files, count, &mut out)?;
-    let subject = Vision { vision: &vision, whole, preprocessor: &preprocessor, text: source.model, files: source.files };
+    let subject = Vision {
+        vision: &vision,
+        whole,
+        preprocessor: &preprocessor,
+        text: source.model,
+        files: source.files,
+    };
     standard(&subject, &mut out)?;
     (projector.hyperparameters)(&subject, &mut out)?;
     super::set_file_type(&mut out, precision, &tensors);
@@ -132,7 +138,9 @@ fn standard(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertErr
 /// How images are prepared: `processor_config.json` over `preprocessor_config.json`.
 fn preprocessor(files: Files<'_>) -> Result<Configuration, ConvertError> {
     let mut values = Map::new();
-    for (file, inner) in [("preprocessor_config.json", "media_proc_cfg"), ("processor_config.json", "image_processor")] {
+    for (file, inner) in
+        [("preprocessor_config.json", "media_proc_cfg"), ("processor_config.json", "image_processor")]
+    {
         let Some(Value::Object(given)) = files.json(file)? else { continue };
         let nested = given.get(inner).and_then(Value::as_object).cloned().unwrap_or_default();
         values.extend(given);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::weights::{Part, Weights};
+use super::parts::{Input, Origin, Part};
+use super::prepare::Quantization;
 use super::{CreateError, DescriptionError, Descriptions};
 use crate::model::{Layer, MediaType, ModelConfig, Name};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
@@ -25,11 +26,12 @@ pub(super) struct BaseLayer {
 }
 
 impl Base {
-    /// Opens all layers of a model and reads the headers of its weights.
+    /// Opens all layers of a model and reads the headers of its weights, which may be wanted quantized.
     pub(super) fn open(
         store: &Store,
         descriptions: &Descriptions,
         model: &StoredManifest,
+        quantize: Option<&Quantization>,
     ) -> Result<Self, CreateError> {
         let damaged = |part: &'static str, problem: String| CreateError::DamagedBase {
             name: model.name.clone(),
@@ -56,14 +58,23 @@ impl Base {
                         }
                     })?;
                     let file = format!("{} of {}", part_name(&layer.media_type), model.name.short());
-                    let weights = Weights { file, blob: blob.clone(), description };
-                    Some(Part::single(layer.media_type.clone(), weights))
+                    let input = Input { file, blob: blob.clone() };
+                    Some(Part::as_it_is(layer.media_type.clone(), Origin::Base, input, description))
                 }
                 _ => None,
+            };
+            let part = match (part, quantize) {
+                (Some(part), Some(to)) => Some(part.quantized(to)?),
+                (part, _) => part,
             };
             layers.push(BaseLayer { layer: layer.clone(), blob, part });
         }
         Ok(Self { name: model.name.clone(), config, layers })
+    }
+
+    /// Its parts that are GGUF files.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.layers.iter().filter_map(|layer| layer.part.as_ref())
     }
 
     /// Gives a new model what it inherits: whatever it does not say itself.

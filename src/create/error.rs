@@ -3,13 +3,16 @@
 //! Texts that clients of Ollama know are kept word for word; which file is meant stands beside them
 //! ([`CreateError::file`]), and so does what to do ([`CreateError::hint`]).
 
+use crate::convert::ConvertError;
 use crate::gguf::GgufError;
 use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
 use crate::plan::{PlanError, ShardError};
 use crate::quantize::QuantizeError;
+use crate::registry;
 use crate::store::StoreError;
 use crate::template::ParseError;
 
+use super::descriptions::DescriptionError;
 use super::file_name::InvalidFileName;
 use super::info::InvalidInfo;
 use super::remote::InvalidRemote;
@@ -137,18 +140,18 @@ pub enum CreateError {
     /// There are no weights to quantize.
     #[error("quantize needs a model with weights")]
     NothingToQuantize,
-    /// The base model is not in the store and this server cannot fetch it.
-    #[error("model '{}' not found; pull it first", .name.short())]
-    BaseNotFound {
-        /// The base model.
-        name: Name,
-    },
-    /// This server does not convert checkpoints.
-    #[error("conversion of safetensors is not supported by this server; convert the model to GGUF first")]
-    NoConversion {
-        /// One of the files.
-        file: String,
-    },
+    /// The base model is not in the store and could not be fetched.
+    #[error("pull model manifest: {0}")]
+    Pull(registry::Error),
+    /// A model could not be sent to its registry.
+    #[error(transparent)]
+    Push(registry::Error),
+    /// A checkpoint or an adapter cannot be converted.
+    #[error(transparent)]
+    Convert(Box<ConvertError>),
+    /// An adapter without the model that it is for.
+    #[error("an adapter in safetensors needs a base model with weights")]
+    NoBaseOfAdapter,
     /// A part of the base model does not hold what it should.
     #[error("the {part} of model '{}' cannot be read: {problem}", .name.short())]
     DamagedBase {
@@ -162,6 +165,9 @@ pub enum CreateError {
     /// The file that was planned cannot be made.
     #[error(transparent)]
     Plan(PlanError),
+    /// A file that was made cannot be read again. This is a defect.
+    #[error("the finished model cannot be read: {0}")]
+    Description(#[from] DescriptionError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -181,8 +187,7 @@ impl CreateError {
             | Self::NotGguf { file }
             | Self::Gguf { file, .. }
             | Self::Shards { file, .. }
-            | Self::Quantize { file, .. }
-            | Self::NoConversion { file } => Some(file),
+            | Self::Quantize { file, .. } => Some(file),
             Self::UnknownType { file } => file.as_deref(),
             _ => None,
         }

@@ -3,13 +3,16 @@
 use tokio_util::sync::CancellationToken;
 
 use super::base::Base;
+use super::fetch::fetch;
 use super::layers::Layers;
 use super::making::make;
+use super::parts::{Making, Part};
 use super::prepare::Quantization;
-use super::weights::Part;
 use super::{CHAT_TEMPLATE_KEY, CreateError, Description, Info, Progress, Report, Workshop};
-use crate::gguf::{Gguf, ValueRef};
+use crate::gguf::{Gguf, Metadata, ValueRef};
 use crate::model::{MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes};
+use crate::registry::Options;
+use crate::store::Blob;
 use crate::template::Template;
 use crate::template::chat::recognize;
 
@@ -37,7 +40,9 @@ pub struct Job {
 pub(super) enum Source {
     /// A model of the store.
     Base(Base),
-    /// Uploaded GGUF files.
+    /// A model that has to be fetched first.
+    Elsewhere(Name),
+    /// Uploaded files.
     Files(Vec<Part>),
     /// A model on another server.
     Remote {
@@ -49,19 +54,25 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// The parts that are GGUF files.
+    /// The parts that are GGUF files, as far as they are known.
     fn parts(&self) -> impl Iterator<Item = &Part> {
-        let (layers, parts): (&[_], &[_]) = match self {
-            Self::Base(base) => (&base.layers, &[]),
-            Self::Files(parts) => (&[], parts),
-            Self::Remote { .. } => (&[], &[]),
+        let (base, parts): (Option<&Base>, &[_]) = match self {
+            Self::Base(base) => (Some(base), &[]),
+            Self::Files(parts) => (None, parts),
+            Self::Elsewhere(_) | Self::Remote { .. } => (None, &[]),
         };
-        layers.iter().filter_map(|layer| layer.part.as_ref()).chain(parts)
+        base.into_iter().flat_map(Base::parts).chain(parts)
     }
 
-    /// Whether one of the parts is a model.
+    /// Whether one of the parts is a model; nobody knows of one that has to be fetched.
     pub(super) fn has_weights(&self) -> bool {
-        self.parts().any(|part| part.kind == MediaType::Model)
+        matches!(self, Self::Elsewhere(_)) || self.parts().any(|part| part.kind == MediaType::Model)
+    }
+
+    /// The metadata of the model.
+    pub(super) fn metadata(&self) -> Result<Metadata, CreateError> {
+        let model = self.parts().find(|part| part.kind == MediaType::Model);
+        model.ok_or(CreateError::NoBaseOfAdapter)?.metadata()
     }
 }
 
@@ -73,7 +84,8 @@ impl Job {
 
     /// Whether it computes or moves more than metadata, so that only few such jobs should run at once.
     pub fn is_heavy(&self) -> bool {
-        self.source.parts().chain(&self.adapters).any(|part| part.plan.is_some())
+        let is_made = |part: &Part| matches!(part.making, Making::Plan(..));
+        matches!(self.source, Source::Elsewhere(_)) || self.source.parts().chain(&self.adapters).any(is_made)
     }
 
     /// Makes the model. What it made is removed again if it fails or is cancelled.
@@ -118,7 +130,9 @@ struct Work<'w> {
 impl Work<'_> {
     fn make_model(&mut self) -> Result<(), CreateError> {
         self.attach_source()?;
-        self.attach_parts(&self.job.adapters)?;
+        for adapter in &self.job.adapters {
+            self.attach_part(adapter, String::new())?;
+        }
         self.attach_metadata()?;
         self.write_manifest()
     }
@@ -131,26 +145,40 @@ impl Work<'_> {
                 self.job.info.apply(&mut self.config);
                 Ok(())
             }
-            Source::Base(base) => {
-                base.bequeath(&mut self.config);
-                self.job.info.apply(&mut self.config);
-                self.attach_base(base)
+            Source::Base(base) => self.attach_base(base),
+            Source::Elsewhere(name) => {
+                let base = self.fetch(name)?;
+                self.attach_base(&base)
             }
             Source::Files(parts) => {
                 self.job.info.apply(&mut self.config);
-                self.tell_parsing(parts);
-                self.tell_parsing(&self.job.adapters);
-                self.attach_parts(parts)?;
-                self.recognise_template(parts)
+                self.tell_origins(parts);
+                self.tell_origins(&self.job.adapters);
+                for part in parts {
+                    let blob = self.attach_part(part, String::new())?;
+                    self.recognise_template(&blob)?;
+                }
+                Ok(())
             }
         }
     }
 
+    /// Fetches the base model from its registry.
+    fn fetch(&self, name: &Name) -> Result<Base, CreateError> {
+        let workshop = &self.job.workshop;
+        let placed = fetch(workshop, name, Options::default(), self.report, self.stop)?;
+        workshop.clear_replaced(&placed);
+        let quantize = self.job.quantize.as_ref();
+        Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)
+    }
+
     fn attach_base(&mut self, base: &Base) -> Result<(), CreateError> {
-        self.tell_parsing(&self.job.adapters);
+        base.bequeath(&mut self.config);
+        self.job.info.apply(&mut self.config);
+        self.tell_origins(&self.job.adapters);
         for layer in &base.layers {
             match &layer.part {
-                Some(part) => self.attach_part(part, base.name.short())?,
+                Some(part) => drop(self.attach_part(part, base.name.short())?),
                 None => {
                     let kind = layer.layer.media_type.clone();
                     self.layers.add_existing(kind, layer.blob.clone(), base.name.short());
@@ -160,39 +188,34 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The headers were read when the job was prepared; clients wait for the line all the same.
-    fn tell_parsing(&self, parts: &[Part]) {
-        for _ in parts.iter().flat_map(|part| &part.sources) {
-            (self.report)(Progress::line("parsing GGUF"));
+    /// The headers were read when the job was prepared; clients wait for the lines all the same.
+    fn tell_origins(&self, parts: &[Part]) {
+        for line in parts.iter().flat_map(|part| part.origin.lines(part.inputs.len())) {
+            (self.report)(Progress::line(line));
         }
     }
 
-    fn attach_parts(&mut self, parts: &[Part]) -> Result<(), CreateError> {
-        parts.iter().try_for_each(|part| self.attach_part(part, String::new()))
-    }
-
-    /// Adds a part as it is, or makes the file that it should be.
-    fn attach_part(&mut self, part: &Part, from: String) -> Result<(), CreateError> {
+    /// Adds a part as it is, or makes the file that it should be; answers with the layer's blob.
+    fn attach_part(&mut self, part: &Part, from: String) -> Result<Blob, CreateError> {
         self.check_stop()?;
-        let mut description = part.description();
-        match &part.plan {
-            None => self.layers.add_existing(part.kind.clone(), part.sources[0].blob.clone(), from),
-            Some(plan) => {
-                let status = match &self.job.quantize {
-                    Some(to) => format!("quantizing {} model to {}", description.file_type, to.wish),
-                    None => "merging GGUF shards".to_owned(),
-                };
-                let made = make(&self.job.workshop, part, plan, &status, self.report, self.stop)?;
-                if let Ok(known) = self.job.workshop.descriptions.of(&made.blob) {
-                    description = (*known).clone();
-                }
-                self.layers.add_made(part.kind.clone(), made);
+        let (blob, description) = match &part.making {
+            Making::None(description) => {
+                let blob = part.inputs[0].blob.clone();
+                self.layers.add_existing(part.kind.clone(), blob.clone(), from);
+                (blob, description.clone())
             }
-        }
+            Making::Plan(plan, status) => {
+                let made = make(&self.job.workshop, part, plan, status, self.report, self.stop)?;
+                let blob = made.blob.clone();
+                self.layers.add_made(part.kind.clone(), made);
+                let description = self.job.workshop.descriptions.of(&blob)?;
+                (blob, description)
+            }
+        };
         if part.kind == MediaType::Model {
             self.describe(&description);
         }
-        Ok(())
+        Ok(blob)
     }
 
     /// Puts what the weights say into the configuration, unless something else was said.
@@ -226,20 +249,15 @@ impl Work<'_> {
     }
 
     /// Adds a Go template of ours for the chat format of the weights.
-    fn recognise_template(&mut self, parts: &[Part]) -> Result<(), CreateError> {
-        for part in parts {
-            let gguf = match Gguf::parse(part.sources[0].blob.bytes()?) {
-                Ok(gguf) => gguf,
-                Err(_) => continue,
-            };
-            let text = gguf.get(CHAT_TEMPLATE_KEY).and_then(ValueRef::as_str).unwrap_or_default();
-            let Some(format) = recognize(text) else { continue };
-            self.layers.add_recognised_template(format.name, format.template())?;
-            let stop = serde_json::json!(format.stop);
-            let parameters = Parameters::from([("stop".to_owned(), stop)]);
-            self.layers.add_bytes(MediaType::Parameters, &parameters_to_bytes(&parameters))?;
-        }
-        Ok(())
+    fn recognise_template(&mut self, weights: &Blob) -> Result<(), CreateError> {
+        let bytes = weights.bytes()?;
+        // It was parsed before, when it was uploaded or made.
+        let Ok(gguf) = Gguf::parse(bytes) else { return Ok(()) };
+        let text = gguf.get(CHAT_TEMPLATE_KEY).and_then(ValueRef::as_str).unwrap_or_default();
+        let Some(format) = recognize(text) else { return Ok(()) };
+        self.layers.add_recognised_template(format.name, format.template())?;
+        let parameters = Parameters::from([("stop".to_owned(), serde_json::json!(format.stop))]);
+        self.layers.add_bytes(MediaType::Parameters, &parameters_to_bytes(&parameters))
     }
 
     fn attach_metadata(&mut self) -> Result<(), CreateError> {
@@ -264,13 +282,7 @@ impl Work<'_> {
         (self.report)(Progress::line("writing manifest"));
         self.check_stop()?;
         let placed = self.layers.place(&self.job.name, &self.config)?;
-        if let Some(replaced) = placed.replaced.filter(|_| self.job.workshop.prune) {
-            let digests: Vec<_> = replaced.manifest.blobs().map(|layer| layer.digest).collect();
-            // The model is made; what could not be removed is left to the next pruning.
-            if let Err(error) = self.job.workshop.store.remove_unused(&digests) {
-                tracing::warn!(%error, "the blobs of the replaced model stay until the store is pruned");
-            }
-        }
+        self.job.workshop.clear_replaced(&placed);
         Ok(())
     }
 

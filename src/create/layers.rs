@@ -43,6 +43,8 @@ impl Layers {
     /// Adds a blob that was just made.
     pub(super) fn add_made(&mut self, media_type: MediaType, made: Committed) {
         let Committed { blob, existed } = made;
+        // A blob that this job made is new, however often it is made.
+        let existed = existed && !self.made.contains(&blob.digest());
         if !existed {
             self.made.push(blob.digest());
         }

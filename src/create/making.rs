@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::weights::Part;
+use super::parts::Part;
 use super::{CreateError, Progress, Report, Workshop};
 use crate::plan::{Observer, Plan, PlanError, Source};
 use crate::store::Committed;
@@ -18,10 +18,10 @@ pub(super) fn make(
 ) -> Result<Committed, CreateError> {
     let size = plan.size().map_err(CreateError::Plan)?;
     workshop.store.ensure_space(size)?;
-    let sources = part.sources.iter().map(|weights| weights.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
+    let sources = part.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
     let sources: Vec<_> = sources.into_iter().map(Mapped).collect();
     let sources: Vec<&dyn Source> = sources.iter().map(|source| source as &dyn Source).collect();
-    let total = part.sources.iter().map(|weights| weights.blob.length()).sum();
+    let total = part.inputs.iter().map(|input| input.blob.length()).sum();
     let watcher = Watcher { status, size, total, report, stop };
     let mut writer = workshop.store.create_blob();
     match plan.execute(&sources, &mut writer, workshop.resources, &watcher) {

@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 
 use super::base::Base;
 use super::job::{Job, Source};
-use super::weights::{Format, Part, find_blob, format_of, open_parts};
 use super::{CreateError, Descriptions, FileName, Files, Info, license, remote_url};
 use crate::model::{Digest, Message, Name, Parameters, check_parameters};
 use crate::plan::Resources;
 use crate::quantize::FileType;
-use crate::store::{Store, StoreError};
+use crate::registry;
+use crate::store::{Placed, Store, StoreError};
 use crate::template::Template;
 
 /// What a client asks for; an empty text is one that was not given.
@@ -53,14 +53,40 @@ pub struct Request {
 pub struct Workshop {
     pub(super) store: Store,
     pub(super) descriptions: Arc<Descriptions>,
+    pub(super) registries: Result<registry::Client, registry::Error>,
     pub(super) resources: Resources,
     pub(super) prune: bool,
 }
 
 impl Workshop {
-    /// A workshop on a store. With `prune`, what only the replaced model used is removed.
-    pub fn new(store: Store, prune: bool) -> Self {
-        Self { store, descriptions: Arc::default(), resources: Resources::default(), prune }
+    /// A workshop on a store, which fetches models from elsewhere through a client as configured. With
+    /// `prune`, what only the replaced model used is removed.
+    pub fn new(store: Store, registries: registry::Config, prune: bool) -> Self {
+        Self {
+            registries: registry::Client::new(registries, store.clone()),
+            store,
+            descriptions: Arc::default(),
+            resources: Resources::default(),
+            prune,
+        }
+    }
+
+    /// The client of registries.
+    ///
+    /// # Errors
+    /// Why there is none: its configuration cannot be used.
+    pub fn registries(&self) -> Result<&registry::Client, registry::Error> {
+        self.registries.as_ref().map_err(registry::Error::clone)
+    }
+
+    /// Removes the blobs that only a replaced model used. The new model is there already, so what cannot be
+    /// removed is left to the next pruning.
+    pub fn clear_replaced(&self, placed: &Placed) {
+        let Some(replaced) = placed.replaced.as_ref().filter(|_| self.prune) else { return };
+        let digests: Vec<_> = replaced.manifest.blobs().map(|layer| layer.digest).collect();
+        if let Err(error) = self.store.remove_unused(&digests) {
+            tracing::warn!(%error, "the blobs of the replaced model stay until the store is pruned");
+        }
     }
 
     /// The store.
@@ -88,7 +114,7 @@ impl Workshop {
         let licenses = license::texts(request.license)?;
         let source = match (request.from.as_str(), request.files) {
             ("", None) => return Err(CreateError::NoSource),
-            ("", Some(files)) => self.source_of_files(&files, quantize.as_ref())?,
+            ("", Some(files)) => Source::Files(self.parts_of_model(&files, quantize.as_ref())?),
             (from, _) if !request.remote_host.is_empty() => {
                 let _: Name = from.parse()?;
                 let host = remote_url(&request.remote_host)?;
@@ -105,7 +131,7 @@ impl Workshop {
         };
         let adapters = match &request.adapters {
             None => Vec::new(),
-            Some(files) => self.adapter(files)?,
+            Some(files) => self.parts_of_adapter(files, || source.metadata())?,
         };
         if quantize.is_some() && !source.has_weights() {
             return Err(CreateError::NothingToQuantize);
@@ -128,66 +154,22 @@ impl Workshop {
         })
     }
 
-    fn source_of_files(&self, files: &Files, quantize: Option<&Quantization>) -> Result<Source, CreateError> {
-        if files.is_empty() {
-            return Err(CreateError::UnknownType { file: None });
-        }
-        match format_of(&self.store, files)? {
-            Format::Gguf => {
-                let parts = open_parts(&self.store, &self.descriptions, files)?;
-                parts
-                    .into_iter()
-                    .map(|part| quantized(part, quantize))
-                    .collect::<Result<_, _>>()
-                    .map(Source::Files)
-            }
-            Format::Safetensors => Err(self.no_conversion(files)?),
-        }
-    }
-
     /// A model of the store. Where there is none of this name, the name may be the digest of a GGUF blob,
-    /// as `show` tells it.
+    /// as `show` tells it; otherwise the model has to be fetched.
     fn source_of_model(&self, from: &str, quantize: Option<&Quantization>) -> Result<Source, CreateError> {
         let name: Name = from.parse()?;
         match self.store.manifest(&name) {
-            Ok(model) => {
-                let mut base = Base::open(&self.store, &self.descriptions, &model)?;
-                for layer in &mut base.layers {
-                    layer.part = layer.part.take().map(|part| quantized(part, quantize)).transpose()?;
-                }
-                Ok(Source::Base(base))
-            }
+            Ok(model) => Base::open(&self.store, &self.descriptions, &model, quantize).map(Source::Base),
             Err(StoreError::ModelNotFound { .. }) => {
                 match (from.parse::<Digest>(), "model.gguf".parse::<FileName>()) {
-                    (Ok(digest), Ok(file)) => self.source_of_files(&Files::single(file, digest), quantize),
-                    _ => Err(CreateError::BaseNotFound { name }),
+                    (Ok(digest), Ok(file)) => {
+                        self.parts_of_model(&Files::single(file, digest), quantize).map(Source::Files)
+                    }
+                    _ => Ok(Source::Elsewhere(name)),
                 }
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn adapter(&self, files: &Files) -> Result<Vec<Part>, CreateError> {
-        if files.is_empty() {
-            return Err(CreateError::UnknownType { file: None });
-        }
-        match format_of(&self.store, files)? {
-            Format::Gguf if files.len() > 1 => Err(CreateError::SeveralAdapters),
-            Format::Gguf => open_parts(&self.store, &self.descriptions, files),
-            Format::Safetensors => Err(self.no_conversion(files)?),
-        }
-    }
-
-    /// Names a safetensors file, once it is certain that all files are there.
-    fn no_conversion(&self, files: &Files) -> Result<CreateError, CreateError> {
-        let mut weights = String::new();
-        for (name, digest) in files.iter() {
-            find_blob(&self.store, name, digest)?;
-            if name.has_extension("safetensors") {
-                weights = name.to_string();
-            }
-        }
-        Ok(CreateError::NoConversion { file: weights })
     }
 }
 
@@ -211,12 +193,5 @@ impl Quantization {
                 supported: FileType::all().map(FileType::name).collect(),
             }),
         }
-    }
-}
-
-fn quantized(part: Part, quantize: Option<&Quantization>) -> Result<Part, CreateError> {
-    match quantize {
-        Some(quantize) => part.quantized(quantize.file_type),
-        None => Ok(part),
     }
 }

@@ -107,7 +107,8 @@ pub(crate) async fn error_of(
 ) -> Error {
     let status = answer.response.status().as_u16();
     let retry_after = answer.response.headers().get(RETRY_AFTER);
-    let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+    let retry_after =
+        retry_after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
     let registry = repository.registry().to_owned();
     let message = message_of(repository, answer, patience).await;
     let what = what.to_owned();

@@ -123,7 +123,8 @@ fn check_manifest(session: &Session, bytes: &[u8]) -> Result<Vec<Layer>, Error> 
             None => layers.push(layer.clone()),
             Some(other) if other == layer.size => {}
             Some(other) => {
-                let reason = format!("{} has {other} bytes in one place and {} in another", layer.digest, layer.size);
+                let reason =
+                    format!("{} has {other} bytes in one place and {} in another", layer.digest, layer.size);
                 return Err(invalid(reason));
             }
         }

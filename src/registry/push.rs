@@ -88,7 +88,8 @@ fn elsewhere(store: &Store, name: &Name, manifest: &Manifest) -> Result<HashMap<
         other.host().eq_ignore_ascii_case(name.host()) && repository(other) != repository(name)
     };
     let mut found: HashMap<Digest, String> = HashMap::new();
-    let stated = manifest.blobs().filter_map(|Layer { digest, from, .. }| Some((*digest, from.parse::<Name>().ok()?)));
+    let stated =
+        manifest.blobs().filter_map(|Layer { digest, from, .. }| Some((*digest, from.parse::<Name>().ok()?)));
     found.extend(stated.filter(|(_, from)| is_other(from)).map(|(digest, from)| (digest, repository(&from))));
     if name.host() != "registry.ollama.ai" {
         for other in store.list()?.iter().filter(|other| is_other(&other.name)) {

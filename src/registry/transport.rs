@@ -153,7 +153,8 @@ impl Transport {
             let value = authorization.map(|whose| &whose.value);
             let response = self.send_once(repository, request, &place, value).await?;
             let reach = self.reach_of(&place, &response);
-            let follow = matches!(request.method, Method::GET | Method::HEAD) && is_redirect(response.status());
+            let follow =
+                matches!(request.method, Method::GET | Method::HEAD) && is_redirect(response.status());
             if !follow {
                 return Ok(Answer { response, place, reach });
             }

@@ -57,7 +57,8 @@ impl Upload<'_> {
                 let before = self.completed.load(Ordering::Relaxed);
                 let Err(error) = self.send().await else { break };
                 // A registry that has forgotten the session may take another.
-                if matches!(error, Error::NotFound { .. }) && self.completed.load(Ordering::Relaxed) > before {
+                if matches!(error, Error::NotFound { .. }) && self.completed.load(Ordering::Relaxed) > before
+                {
                     backoff.forgive();
                 }
                 let lost = matches!(error, Error::NotFound { .. });
@@ -153,9 +154,9 @@ impl Upload<'_> {
                     backoff.forgive();
                     (place, offset) = (next, reached);
                 }
-                Err(Error::Refused { status: 400 | 405 | 411 | 413 | 415 | 501, .. } | Error::NotFound { .. })
-                    if offset == 0 =>
-                {
+                Err(
+                    Error::Refused { status: 400 | 405 | 411 | 413 | 415 | 501, .. } | Error::NotFound { .. },
+                ) if offset == 0 => {
                     return Ok(None);
                 }
                 Err(error) => {
@@ -270,26 +271,29 @@ impl Stream for BlobRange {
     fn open(&self, sent: Arc<AtomicU64>) -> reqwest::Body {
         let (start, end) = (self.start, self.end);
         let state = (self.blob.clone(), self.completed.clone(), sent, start);
-        reqwest::Body::wrap_stream(stream::try_unfold(state, move |(blob, completed, sent, offset)| async move {
-            sent.store(offset - start, Ordering::Relaxed);
-            completed.store(offset, Ordering::Relaxed);
-            if offset == end {
-                return Ok::<_, std::io::Error>(None);
-            }
-            let length = READ_SIZE.min(usize::try_from(end - offset).unwrap_or(READ_SIZE));
-            let reading = blob.clone();
-            let read = tokio::task::spawn_blocking(move || {
-                let mut buffer = vec![0; length];
-                let count = reading.read_at(&mut buffer, offset)?;
-                buffer.truncate(count);
-                Ok::<_, std::io::Error>(buffer)
-            });
-            let buffer = read.await.map_err(std::io::Error::other)??;
-            if buffer.is_empty() {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            let next = offset + buffer.len() as u64;
-            Ok(Some((Bytes::from(buffer), (blob, completed, sent, next))))
-        }))
+        reqwest::Body::wrap_stream(stream::try_unfold(
+            state,
+            move |(blob, completed, sent, offset)| async move {
+                sent.store(offset - start, Ordering::Relaxed);
+                completed.store(offset, Ordering::Relaxed);
+                if offset == end {
+                    return Ok::<_, std::io::Error>(None);
+                }
+                let length = READ_SIZE.min(usize::try_from(end - offset).unwrap_or(READ_SIZE));
+                let reading = blob.clone();
+                let read = tokio::task::spawn_blocking(move || {
+                    let mut buffer = vec![0; length];
+                    let count = reading.read_at(&mut buffer, offset)?;
+                    buffer.truncate(count);
+                    Ok::<_, std::io::Error>(buffer)
+                });
+                let buffer = read.await.map_err(std::io::Error::other)??;
+                if buffer.is_empty() {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+                let next = offset + buffer.len() as u64;
+                Ok(Some((Bytes::from(buffer), (blob, completed, sent, next))))
+            },
+        ))
     }
 }

@@ -5,8 +5,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::registry::{self, Credentials, Proxies};
 
 /// The server's configuration.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Config {
     pub prune: bool,
     /// How much to log (`OLLAMA_DEBUG`).
     pub log: LogLevel,
+    /// How to reach registries, and as whom.
+    pub registry: registry::Config,
     /// What a client may demand.
     pub limits: Limits,
 }
@@ -116,14 +120,21 @@ impl Config {
             let items = variable(name).unwrap_or_default();
             items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
-        let models = match variable("OLLAMA_MODELS") {
-            Some(path) => PathBuf::from(path),
-            None => {
-                let home = variable("HOME")
-                    .or_else(|| variable("USERPROFILE"))
-                    .ok_or(ConfigError::NoModelsDirectory)?;
-                PathBuf::from(home).join(".ollama").join("models")
-            }
+        let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
+        let ollama = home.as_ref().map(|home| home.join(".ollama"));
+        let models = match (variable("OLLAMA_MODELS"), &ollama) {
+            (Some(path), _) => PathBuf::from(path),
+            (None, Some(ollama)) => ollama.join("models"),
+            (None, None) => return Err(ConfigError::NoModelsDirectory),
+        };
+        let docker = variable("DOCKER_CONFIG").map(PathBuf::from);
+        let docker = docker.or_else(|| home.as_ref().map(|home| home.join(".docker")));
+        let docker = docker.map(|directory| directory.join("config.json"));
+        let registry = registry::Config {
+            credentials: docker.as_deref().map_or_else(Credentials::none, docker_credentials),
+            signing_key: ollama.map(|ollama| ollama.join("id_ed25519")),
+            proxies: Proxies::from_environment(&lookup),
+            ..registry::Config::default()
         };
         let defaults = Limits::default();
         Ok(Self {
@@ -133,6 +144,7 @@ impl Config {
             hosts: list("OLLAMAKE_HOSTS"),
             prune: !variable("OLLAMA_NOPRUNE").is_some_and(|value| truth(&value).unwrap_or(true)),
             log: LogLevel::parse(&variable("OLLAMA_DEBUG").unwrap_or_default()),
+            registry,
             limits: Limits {
                 request: number("OLLAMAKE_MAX_REQUEST", defaults.request)?,
                 upload: number("OLLAMAKE_MAX_UPLOAD", defaults.upload)?,
@@ -153,9 +165,21 @@ impl Config {
             hosts: Vec::new(),
             prune: true,
             log: LogLevel::Info,
+            registry: registry::Config::default(),
             limits: Limits::default(),
         }
     }
+}
+
+/// Users and passwords that Docker's command line has stored; a file that cannot be used is none.
+fn docker_credentials(file: &Path) -> Credentials {
+    let mut credentials = Credentials::none();
+    if let Ok(json) = std::fs::read(file)
+        && let Err(error) = credentials.add_docker_config(&json)
+    {
+        tracing::warn!(%error, "Docker's config.json is passed over");
+    }
+    credentials
 }
 
 impl Host {

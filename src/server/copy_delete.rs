@@ -28,18 +28,14 @@ pub(super) async fn copy(
     };
     let (source, written) = name("source")?;
     let (destination, _) = name("destination")?;
-    let store = server.store().clone();
-    let prune = server.config.prune;
+    let workshop = server.workshop.clone();
     let copied = server
         .blocking(move || {
+            let store = workshop.store();
             if store.resolve(&source)? == store.resolve(&destination)? {
                 return store.manifest(&source).map(drop);
             }
-            let placed = store.copy(&source, &destination)?;
-            if let Some(replaced) = placed.replaced.filter(|_| prune) {
-                let digests: Vec<_> = replaced.manifest.blobs().map(|layer| layer.digest).collect();
-                store.remove_unused(&digests)?;
-            }
+            workshop.clear_replaced(&store.copy(&source, &destination)?);
             Ok(())
         })
         .await?;

@@ -13,7 +13,7 @@ use super::errors::Failure;
 use super::request::Fields;
 use super::stream::RunningJob;
 use crate::create::{CreateError, Files, Job, Request};
-use crate::model::{InvalidName, Name};
+use crate::model::Name;
 
 /// `POST /api/create`
 pub(super) async fn create(
@@ -61,6 +61,6 @@ fn decode(body: &[u8]) -> Result<(Name, Request, bool), Failure> {
         info: fields.object("info")?,
         remote_host: fields.string("remote_host")?,
     };
-    let name = model.parse().map_err(|error: InvalidName| Failure::bad_request(error.to_string()))?;
+    let name = model.parse()?;
     Ok((name, request, streamed))
 }

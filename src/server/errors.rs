@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use super::request::DecodeError;
 use crate::create::CreateError;
-use crate::model::{InvalidDigest, go_json};
+use crate::model::{InvalidDigest, InvalidName, go_json};
+use crate::plan::PlanError;
+use crate::registry;
 use crate::store::StoreError;
 
 /// Ollama names the character set where a handler answers, and not where a job does.
@@ -109,6 +111,12 @@ impl From<InvalidDigest> for Failure {
     }
 }
 
+impl From<InvalidName> for Failure {
+    fn from(error: InvalidName) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let status = store_status(&error);
@@ -123,11 +131,15 @@ impl From<CreateError> for Failure {
     fn from(error: CreateError) -> Self {
         let status = match &error {
             CreateError::Store(error) => store_status(error),
-            CreateError::BaseNotFound { .. } => StatusCode::NOT_FOUND,
-            CreateError::NoConversion { .. } => StatusCode::NOT_IMPLEMENTED,
-            CreateError::DamagedBase { .. } | CreateError::Plan(_) | CreateError::Cancelled => {
-                StatusCode::INTERNAL_SERVER_ERROR
+            CreateError::Pull(error) | CreateError::Push(error) => registry_status(error),
+            // The weights hold what cannot be quantized.
+            CreateError::Plan(PlanError::NotFinite { .. } | PlanError::Overflow { .. }) => {
+                StatusCode::BAD_REQUEST
             }
+            CreateError::DamagedBase { .. }
+            | CreateError::Description(_)
+            | CreateError::Plan(_)
+            | CreateError::Cancelled => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
         if status.is_server_error() {
@@ -151,5 +163,15 @@ fn store_status(error: &StoreError) -> StatusCode {
         | StoreError::DamagedBlob { .. }
         | StoreError::ReadOnly { .. }
         | StoreError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Ollama answers 500 to everything that a registry or the way to it refuses.
+fn registry_status(error: &registry::Error) -> StatusCode {
+    match error {
+        registry::Error::InvalidAddress { .. } => StatusCode::BAD_REQUEST,
+        registry::Error::NotFound { .. } => StatusCode::NOT_FOUND,
+        registry::Error::Store(error) => store_status(error),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

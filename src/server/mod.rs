@@ -17,6 +17,7 @@ mod go_json_errors;
 mod go_text;
 mod inference;
 mod openai;
+mod pull_push;
 mod request;
 mod routes;
 mod serve;
@@ -62,7 +63,7 @@ impl Server {
     /// A server on a store.
     pub fn new(config: Config, store: Store) -> Arc<Self> {
         Arc::new(Self {
-            workshop: Workshop::new(store, config.prune),
+            workshop: Workshop::new(store, config.registry.clone(), config.prune),
             catalog: Catalog::default(),
             heavy_jobs: Arc::new(Semaphore::new(config.limits.jobs)),
             uploads: Semaphore::new(UPLOADS),

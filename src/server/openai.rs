@@ -15,7 +15,7 @@ use super::errors::Failure;
 use super::go_text::unix_seconds;
 use super::show::find;
 use super::tags::list;
-use crate::model::{InvalidName, Name};
+use crate::model::Name;
 use crate::store::StoredManifest;
 
 #[derive(Serialize)]
@@ -82,7 +82,7 @@ pub(super) async fn model(
     State(server): State<Shared>,
     Path(text): Path<String>,
 ) -> Result<Response, OpenAiFailure> {
-    let name: Name = text.parse().map_err(|error: InvalidName| Failure::bad_request(error.to_string()))?;
+    let name: Name = text.parse().map_err(Failure::from)?;
     let store = server.store().clone();
     let (model, name) = server.blocking(move || find(&store, &name).map(|model| (model, name))).await??;
     Ok(json_line(StatusCode::OK, &Model::new(text, &name, &model)))

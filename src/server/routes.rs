@@ -19,7 +19,7 @@ use super::access::{self, AccessRules};
 use super::body::json as answer;
 use super::errors::Failure;
 use super::{OLLAMA_VERSION, Server, Shared};
-use super::{blobs, copy_delete, create, inference, openai, show, tags};
+use super::{blobs, copy_delete, create, inference, openai, pull_push, show, tags};
 
 /// A path and what it answers to.
 struct Route {
@@ -65,6 +65,8 @@ fn routes() -> Vec<Route> {
         route("/api/copy", "POST", post(copy_delete::copy)),
         route("/api/delete", "DELETE", delete(copy_delete::delete)),
         route("/api/create", "POST", post(create::create)),
+        route("/api/pull", "POST", post(pull_push::pull)),
+        route("/api/push", "POST", post(pull_push::push)),
         route("/api/blobs/{digest}", "HEAD, POST", head(blobs::head).post(blobs::upload)),
         route("/v1/models", "GET", get(openai::models)),
         route("/v1/models/{model}", "GET", get(openai::model)),

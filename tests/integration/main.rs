@@ -1,15 +1,15 @@
 //! All integration tests: one binary, one module a topic.
 
-mod create;
 mod convert;
+mod create;
 mod generated;
 mod in_process;
+mod kernels;
 mod plan;
 mod quantize;
-mod server;
 mod registry;
+mod server;
 mod store;
+mod support;
 mod template;
 mod wire;
-mod kernels;
-mod support;

@@ -94,7 +94,7 @@ pub(super) fn rope_factors(
     let Some(factors) = model.rope.llama3_factors(model.head_size()?)? else { return Ok(Vec::new()) };
     let count = factors.len() as u64;
     let recipe = Recipe::values(factors, &[count]);
-    let recipe =
-        recipe.map_err(|reason| ConvertError::Dimensions { tensor: "rope_freqs.weight".to_owned(), reason })?;
+    let recipe = recipe
+        .map_err(|reason| ConvertError::Dimensions { tensor: "rope_freqs.weight".to_owned(), reason })?;
     Ok(vec![("rope_freqs.weight", recipe)])
 }

@@ -6,8 +6,8 @@
 mod byte_pair;
 mod json;
 mod library;
-mod post_processor;
 mod llama_json;
+mod post_processor;
 mod pre_tokenizer;
 mod sentencepiece;
 mod special;

@@ -75,10 +75,8 @@ async fn a_job_does_not_fail_for_the_reasons_of_another() {
     let site = Site::with(impatient());
     let forbidden = format!("{}/forbidden/one", stub.host()).parse().unwrap();
     let allowed = format!("{}/team/two", stub.host());
-    let (first, second) = tokio::join!(
-        site.client.pull(&forbidden, Options::default(), |_| {}),
-        site.pull(&allowed)
-    );
+    let (first, second) =
+        tokio::join!(site.client.pull(&forbidden, Options::default(), |_| {}), site.pull(&allowed));
     let error = first.unwrap_err();
     assert!(matches!(error, Error::Denied { .. }) && error.to_string().contains("not this one"), "{error}");
     second.unwrap();
