@@ -3,12 +3,18 @@
 //! A [`Plan`] is a plain value made from headers and configuration alone. Its sources are byte
 //! ranges that the caller hands to the executor; this room knows neither files nor the store.
 
+mod operation;
 mod recipe;
+mod stored;
+mod view;
 
-pub use recipe::{BlockScale, Operation, Recipe, RecipeError, Stored};
+pub use operation::Operation;
+pub use recipe::{Recipe, RecipeError};
+pub use stored::{BlockScale, Encoding, Location, Stored};
+pub use view::View;
 
 use crate::gguf::Metadata;
-use crate::tensor::{ElementType, Shape};
+use crate::tensor::{ElementType, Shape, TensorError};
 
 /// The complete description of a GGUF file to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,7 +28,7 @@ pub struct Plan {
 }
 
 /// One source of bytes, as far as a plan needs to know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SourceDescription {
     /// What the person who asked calls it ("model-00001-of-00002.safetensors"); for messages only.
     pub label: String,
@@ -41,4 +47,19 @@ pub struct PlannedTensor {
     pub element_type: ElementType,
     /// How its elements come about.
     pub recipe: Recipe,
+}
+
+impl PlannedTensor {
+    /// A tensor with the dimensions of its recipe.
+    ///
+    /// # Errors
+    /// The recipe has more than four dimensions or none.
+    pub fn new(
+        name: impl Into<String>,
+        element_type: ElementType,
+        recipe: Recipe,
+    ) -> Result<Self, TensorError> {
+        let shape = Shape::from_slowest_first(&recipe.dimensions())?;
+        Ok(Self { name: name.into(), shape, element_type, recipe })
+    }
 }

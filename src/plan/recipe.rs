@@ -1,29 +1,27 @@
 //! How the elements of one tensor come about, as an expression over stored tensors.
 //!
 //! A recipe has *dimensions*, slowest first as checkpoints and NumPy have them (a file's
-//! [`Shape`](crate::tensor::Shape) is the reverse). Reshapes, slices, transpositions and row
-//! permutations are all one thing, a strided view of a stored tensor, so they cost nothing until
-//! the elements are read, and any sequence of them that needs no copy is still one view.
+//! [`Shape`](crate::tensor::Shape) is the reverse). The methods are NumPy's; each takes the recipe and
+//! gives the changed one. Reshapes, slices and permutations pass through to the stored tensors, where they
+//! are one strided [`View`], so they cost nothing until the elements are read.
 
+use std::ops::Range;
+
+use super::operation::Operation;
+use super::stored::Stored;
+use super::view::{Elements, View};
 use crate::tensor::ElementType;
 
 /// An expression that yields the elements of a tensor in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Recipe {
-    /// A strided view of a stored tensor.
+    /// A strided view of a stored tensor or of values known from the configuration.
     View(View),
-    /// Elements known from the configuration (rope factors, padding).
-    Constant {
-        /// Slowest first.
-        dimensions: Vec<u64>,
-        /// As many as the dimensions say.
-        values: Vec<f32>,
-    },
-    /// Inputs one after the other along `axis`; all other dimensions agree.
+    /// Inputs one after the other along an axis; all other dimensions agree.
     Concatenate {
         /// Index into the dimensions of every input.
         axis: usize,
-        /// At least one.
+        /// At least two.
         inputs: Vec<Recipe>,
     },
     /// One operation on each element.
@@ -35,61 +33,354 @@ pub enum Recipe {
     },
 }
 
-/// A tensor as it lies in a source.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Stored {
-    /// Index into [`Plan::sources`](super::Plan::sources).
-    pub source: usize,
-    /// Offset of its first byte in the source.
-    pub offset: u64,
-    /// How its elements are encoded.
-    pub encoding: Encoding,
-    /// Slowest first; elements lie in row-major order.
-    pub dimensions: Vec<u64>,
-}
-
-/// How the elements of a stored tensor are encoded.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Encoding {
-    /// An element type of ggml, row by row.
-    Plain(ElementType),
-    /// 8-bit floats (e4m3fn) with scales that multiply them, one a block of the last two dimensions.
-    F8E4M3(Option<BlockScale>),
-    /// MXFP4 as released checkpoints have it: blocks of 16 bytes with two consecutive elements a byte,
-    /// and the blocks' shared exponents in a tensor of their own. Yields ggml's MXFP4.
-    Mxfp4 {
-        /// Where the exponents lie: one byte a block of 32 elements, same source.
-        exponents: (usize, u64),
+/// Why a recipe cannot be.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum RecipeError {
+    /// A dimension of zero, or more elements than can be counted.
+    #[error("dimensions {dimensions:?} are not positive or too large")]
+    Dimensions {
+        /// Those dimensions, slowest first.
+        dimensions: Vec<u64>,
+    },
+    /// Values do not fill their dimensions.
+    #[error("{got} values were given for dimensions {dimensions:?}")]
+    ValueCount {
+        /// How many values.
+        got: usize,
+        /// The dimensions that they should fill.
+        dimensions: Vec<u64>,
+    },
+    /// A row does not consist of whole blocks of its element type.
+    #[error("rows of {columns} elements do not consist of whole blocks of {block}")]
+    RowNotInBlocks {
+        /// Elements in a row.
+        columns: u64,
+        /// Elements in a block.
+        block: u64,
+    },
+    /// Scales of 8-bit floats for empty blocks.
+    #[error("scales of blocks of {rows} by {columns} elements mean nothing")]
+    ScaleBlock {
+        /// Rows of a block.
+        rows: u64,
+        /// Columns of a block.
+        columns: u64,
+    },
+    /// Scales of 8-bit floats that are not floats.
+    #[error("scales have element type {element_type}, expected F32, F16 or BF16")]
+    ScaleType {
+        /// Their type.
+        element_type: ElementType,
+    },
+    /// A reshape to another number of elements, or one that would cut a permuted axis apart.
+    #[error("dimensions {from:?} cannot be reshaped to {to:?}")]
+    Reshape {
+        /// The dimensions there are.
+        from: Vec<u64>,
+        /// The dimensions wanted.
+        to: Vec<u64>,
+    },
+    /// Not a permutation of the axes.
+    #[error("axes {order:?} are not a permutation of those of dimensions {dimensions:?}")]
+    Permutation {
+        /// The order wanted.
+        order: Vec<usize>,
+        /// The dimensions there are.
+        dimensions: Vec<u64>,
+    },
+    /// An axis that is not there.
+    #[error("there is no axis {axis} in dimensions {dimensions:?}")]
+    Axis {
+        /// The axis wanted.
+        axis: usize,
+        /// The dimensions there are.
+        dimensions: Vec<u64>,
+    },
+    /// A slice that is empty, past the end, or no walk of constant strides.
+    #[error("an axis of length {length} cannot be sliced from {start} to {end} in steps of {step}")]
+    Slice {
+        /// First index.
+        start: u64,
+        /// The index after the last.
+        end: u64,
+        /// Distance between indices.
+        step: u64,
+        /// The length of the axis.
+        length: u64,
+    },
+    /// An axis to be squeezed that has more than one element.
+    #[error("axis {axis} of dimensions {dimensions:?} is longer than one")]
+    Squeeze {
+        /// The axis.
+        axis: usize,
+        /// The dimensions there are.
+        dimensions: Vec<u64>,
+    },
+    /// Elements of a block format would have to be separated.
+    #[error(
+        "dimensions {dimensions:?} would tear apart blocks of {block} elements that can only move together"
+    )]
+    CutsBlock {
+        /// The dimensions of the view.
+        dimensions: Vec<u64>,
+        /// Elements in a block.
+        block: u64,
+    },
+    /// Nothing to concatenate, or inputs whose other dimensions differ.
+    #[error("cannot concatenate along axis {axis}: dimensions {dimensions:?}")]
+    Concatenation {
+        /// The axis.
+        axis: usize,
+        /// The dimensions of all inputs.
+        dimensions: Vec<Vec<u64>>,
     },
 }
 
-/// Scales of 8-bit floats.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BlockScale {
-    /// Source index and byte offset of the scales.
-    pub location: (usize, u64),
-    /// F32, BF16 or F16.
-    pub element_type: ElementType,
-    /// Rows and columns that share one scale; the last block of either may be cut off.
-    pub block: (u64, u64),
+impl Recipe {
+    /// All of a stored tensor.
+    pub fn stored(stored: Stored) -> Result<Self, RecipeError> {
+        stored.check()?;
+        let dimensions = stored.dimensions.clone();
+        Ok(Recipe::View(View::whole(Elements::Stored(stored), &dimensions)))
+    }
+
+    /// Values known from the configuration, in row-major order.
+    pub fn values(values: Vec<f32>, dimensions: &[u64]) -> Result<Self, RecipeError> {
+        if element_count(dimensions)? != values.len() as u64 {
+            return Err(RecipeError::ValueCount { got: values.len(), dimensions: dimensions.to_vec() });
+        }
+        Ok(Recipe::View(View::whole(Elements::Values(values), dimensions)))
+    }
+
+    /// One value everywhere: padding.
+    pub fn filled(value: f32, dimensions: &[u64]) -> Result<Self, RecipeError> {
+        element_count(dimensions)?;
+        Ok(Recipe::View(View::repeated(value, dimensions)))
+    }
+
+    /// Length of each axis, slowest first.
+    pub fn dimensions(&self) -> Vec<u64> {
+        match self {
+            Recipe::View(view) => view.dimensions(),
+            Recipe::Map { input, .. } => input.dimensions(),
+            Recipe::Concatenate { axis, inputs } => {
+                let mut dimensions = inputs[0].dimensions();
+                dimensions[*axis] = inputs.iter().map(|input| input.dimensions()[*axis]).sum();
+                dimensions
+            }
+        }
+    }
+
+    /// How many elements there are.
+    pub fn element_count(&self) -> u64 {
+        self.dimensions().iter().product()
+    }
+
+    /// The precision of what is stored: the element type that all stored tensors of the expression share,
+    /// F32 where they differ. 8-bit floats with their scales count as F32, values as whatever they stand beside.
+    pub fn stored_type(&self) -> ElementType {
+        self.common_type().unwrap_or(ElementType::F32)
+    }
+
+    fn common_type(&self) -> Option<ElementType> {
+        match self {
+            Recipe::View(view) => view.precision(),
+            Recipe::Map { input, .. } => input.common_type(),
+            Recipe::Concatenate { inputs, .. } => inputs
+                .iter()
+                .filter_map(Recipe::common_type)
+                .reduce(|one, other| if one == other { one } else { ElementType::F32 }),
+        }
+    }
+
+    /// The same elements in the same order with other dimensions.
+    ///
+    /// # Errors
+    /// The number of elements differs, or a permuted axis or the seam of a concatenation would be cut apart.
+    pub fn reshape(self, dimensions: &[u64]) -> Result<Self, RecipeError> {
+        let from = self.dimensions();
+        let fails = || RecipeError::Reshape { from: from.clone(), to: dimensions.to_vec() };
+        if element_count(dimensions)? != from.iter().product::<u64>() {
+            return Err(fails());
+        }
+        match self {
+            Recipe::View(view) => view.reshape(dimensions).map(Recipe::View),
+            Recipe::Map { operation, input } => Ok(input.reshape(dimensions)?.map(operation)),
+            Recipe::Concatenate { axis, inputs } => {
+                let (axis, row) = joined_axis(&from, axis, dimensions, &inputs).ok_or_else(fails)?;
+                let inputs = inputs.into_iter().map(|input| {
+                    let mut part = dimensions.to_vec();
+                    let before: u64 = dimensions[..axis].iter().product();
+                    part[axis] = input.element_count() / before / row;
+                    input.reshape(&part)
+                });
+                Recipe::concatenate(axis, inputs.collect::<Result<_, _>>()?)
+            }
+        }
+    }
+
+    /// Axes in another order: axis `i` of the result is axis `order[i]`.
+    pub fn permute(self, order: &[usize]) -> Result<Self, RecipeError> {
+        let dimensions = self.dimensions();
+        let mut sorted = order.to_vec();
+        sorted.sort_unstable();
+        if !sorted.into_iter().eq(0..dimensions.len()) {
+            return Err(RecipeError::Permutation { order: order.to_vec(), dimensions });
+        }
+        match self {
+            Recipe::View(view) => view.permute(order).map(Recipe::View),
+            Recipe::Map { operation, input } => Ok(input.permute(order)?.map(operation)),
+            Recipe::Concatenate { axis, inputs } => {
+                let inputs = inputs.into_iter().map(|input| input.permute(order));
+                let axis = order.iter().position(|&old| old == axis).unwrap_or(axis);
+                Recipe::concatenate(axis, inputs.collect::<Result<_, _>>()?)
+            }
+        }
+    }
+
+    /// Two axes swapped.
+    pub fn transpose(self, one: usize, other: usize) -> Result<Self, RecipeError> {
+        let dimensions = self.dimensions();
+        let mut order: Vec<usize> = (0..dimensions.len()).collect();
+        if let Some(&axis) = [one, other].iter().find(|&&axis| axis >= order.len()) {
+            return Err(RecipeError::Axis { axis, dimensions });
+        }
+        order.swap(one, other);
+        self.permute(&order)
+    }
+
+    /// The part of an axis in `range`.
+    pub fn slice(self, axis: usize, range: Range<u64>) -> Result<Self, RecipeError> {
+        self.step_by(axis, range, 1)
+    }
+
+    /// One index of an axis, which vanishes.
+    pub fn select(self, axis: usize, index: u64) -> Result<Self, RecipeError> {
+        self.slice(axis, index..index.saturating_add(1))?.squeeze(axis)
+    }
+
+    /// Every `step`th index of an axis in `range`, from its start on.
+    pub fn step_by(self, axis: usize, range: Range<u64>, step: u64) -> Result<Self, RecipeError> {
+        let dimensions = self.dimensions();
+        let Some(&length) = dimensions.get(axis) else {
+            return Err(RecipeError::Axis { axis, dimensions });
+        };
+        let Range { start, end } = range;
+        if start >= end || end > length || step == 0 {
+            return Err(RecipeError::Slice { start, end, step, length });
+        }
+        match self {
+            Recipe::View(view) => view.slice(axis, range, step).map(Recipe::View),
+            Recipe::Map { operation, input } => Ok(input.step_by(axis, range, step)?.map(operation)),
+            Recipe::Concatenate { axis: seam, inputs } if seam == axis => {
+                slice_inputs(axis, inputs, range, step)
+            }
+            Recipe::Concatenate { axis: seam, inputs } => {
+                let inputs = inputs.into_iter().map(|input| input.step_by(axis, range.clone(), step));
+                Recipe::concatenate(seam, inputs.collect::<Result<_, _>>()?)
+            }
+        }
+    }
+
+    /// Without an axis of length one.
+    pub fn squeeze(self, axis: usize) -> Result<Self, RecipeError> {
+        let mut dimensions = self.dimensions();
+        match dimensions.get(axis) {
+            None => Err(RecipeError::Axis { axis, dimensions }),
+            Some(1) => {
+                dimensions.remove(axis);
+                self.reshape(&dimensions)
+            }
+            Some(_) => Err(RecipeError::Squeeze { axis, dimensions }),
+        }
+    }
+
+    /// Inputs one after the other along `axis`.
+    pub fn concatenate(axis: usize, inputs: Vec<Recipe>) -> Result<Self, RecipeError> {
+        let dimensions: Vec<_> = inputs.iter().map(Recipe::dimensions).collect();
+        let agree = dimensions.windows(2).all(|pair| {
+            pair[0].len() == pair[1].len()
+                && pair[0]
+                    .iter()
+                    .zip(&pair[1])
+                    .enumerate()
+                    .all(|(index, (one, other))| index == axis || one == other)
+        });
+        if dimensions.first().is_none_or(|first| axis >= first.len()) || !agree {
+            return Err(RecipeError::Concatenation { axis, dimensions });
+        }
+        let mut joined = Vec::with_capacity(inputs.len());
+        for input in inputs {
+            match input {
+                Recipe::Concatenate { axis: inner, inputs } if inner == axis => joined.extend(inputs),
+                other => joined.push(other),
+            }
+        }
+        match <[Recipe; 1]>::try_from(joined) {
+            Ok([only]) => Ok(only),
+            Err(inputs) => {
+                let recipe = Recipe::Concatenate { axis, inputs };
+                element_count(&recipe.dimensions())?;
+                Ok(recipe)
+            }
+        }
+    }
+
+    /// Inputs of equal dimensions along a new first axis: the experts of a layer.
+    pub fn stack(inputs: Vec<Recipe>) -> Result<Self, RecipeError> {
+        let inputs = inputs.into_iter().map(|input| {
+            let dimensions: Vec<u64> = std::iter::once(1).chain(input.dimensions()).collect();
+            input.reshape(&dimensions)
+        });
+        Recipe::concatenate(0, inputs.collect::<Result<_, _>>()?)
+    }
+
+    /// An operation on each element.
+    pub fn map(self, operation: Operation) -> Self {
+        Recipe::Map { operation, input: Box::new(self) }
+    }
 }
 
-/// A strided view: element `i0, i1, …` is the stored element `offset + Σ i·stride`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct View {
-    /// What is viewed.
-    pub stored: Stored,
-    /// Index of the first element in row-major order.
-    pub offset: u64,
-    /// Length and stride, in elements, of each dimension, slowest first.
-    pub dimensions: Vec<(u64, u64)>,
+/// The product of `dimensions`, all of which must be positive.
+fn element_count(dimensions: &[u64]) -> Result<u64, RecipeError> {
+    let fails = || RecipeError::Dimensions { dimensions: dimensions.to_vec() };
+    // Sixteen bytes an element is more than any element type needs: sizes in bytes stay countable too.
+    let bytes = dimensions.iter().try_fold(16_u64, |count, &length| count.checked_mul(length));
+    bytes.filter(|&bytes| bytes > 0).map(|bytes| bytes / 16).ok_or_else(fails)
 }
 
-/// An operation on each element.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Operation {
-    /// `x + 1`, rounded to the element type named (F16 sources are added to in half precision).
-    AddOne(ElementType),
-    /// `-exp(x)`, rounded likewise.
-    NegatedExponential(ElementType),
+/// The axis of `to` along which the parts of a concatenation still lie one after the other, and how many
+/// elements one step of it has: everything before it must be what was before the old axis, and every
+/// part must consist of whole steps.
+fn joined_axis(from: &[u64], axis: usize, to: &[u64], inputs: &[Recipe]) -> Option<(usize, u64)> {
+    let before: u64 = from[..axis].iter().product();
+    (0..to.len()).find_map(|candidate| {
+        let same_before = to[..candidate].iter().product::<u64>() == before;
+        let row: u64 = to[candidate + 1..].iter().product();
+        let whole = |input: &Recipe| (input.element_count() / before).is_multiple_of(row);
+        (same_before && inputs.iter().all(whole)).then_some((candidate, row))
+    })
+}
+
+/// Every `step`th index of `range` along the axis of a concatenation: from each input what it has of it.
+fn slice_inputs(
+    axis: usize,
+    inputs: Vec<Recipe>,
+    range: Range<u64>,
+    step: u64,
+) -> Result<Recipe, RecipeError> {
+    let mut sliced = Vec::new();
+    let mut first = 0;
+    let mut next = range.start;
+    for input in inputs {
+        let length = input.dimensions()[axis];
+        let end = range.end.min(first + length);
+        if next < end {
+            let part = next - first..end - first;
+            next += (end - next).div_ceil(step) * step;
+            sliced.push(input.step_by(axis, part, step)?);
+        }
+        first += length;
+    }
+    Recipe::concatenate(axis, sliced)
 }

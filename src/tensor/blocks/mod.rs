@@ -1,0 +1,39 @@
+//! The block formats: how many numbers become which bytes. One file a format, or a pair that differs by one bit.
+//!
+//! The layouts are those of llama.cpp (`ggml/src/ggml-common.h`), the numbers those of its reference quantizers
+//! (`ggml/src/ggml-quants.c`). Multi-byte fields are little-endian.
+
+mod mxfp4;
+mod q2_k;
+mod q3_k;
+mod q4_k;
+mod q6_k;
+mod q8_0;
+mod round_affine;
+mod round_symmetric;
+
+pub(super) use mxfp4::Mxfp4;
+pub(super) use q2_k::Q2K;
+pub(super) use q3_k::Q3K;
+pub(super) use q4_k::{Q4K, Q5K};
+pub(super) use q6_k::Q6K;
+pub(super) use q8_0::Q8_0;
+pub(super) use round_affine::{Q4_1, Q5_1};
+pub(super) use round_symmetric::{Q4_0, Q5_0};
+
+use super::ElementType;
+use super::cast::f16_to_f32;
+
+/// A block format: [`block_len`](ElementType::block_len) numbers in [`block_bytes`](ElementType::block_bytes) bytes.
+pub(super) trait Block {
+    /// The element type, which says how long a block is.
+    const TYPE: ElementType;
+
+    /// Writes the numbers that one block stands for. The slices have the lengths of a block.
+    fn decode(block: &[u8], values: &mut [f32]);
+}
+
+/// The F16 at `offset` of a block.
+fn half(block: &[u8], offset: usize) -> f32 {
+    f16_to_f32(u16::from_le_bytes([block[offset], block[offset + 1]]))
+}
