@@ -1,5 +1,10 @@
 //! All integration tests: one binary, one module a topic.
 
+mod create;
+mod server;
+mod store;
+mod template;
+mod wire;
 mod generated;
 mod plan;
 mod store;
