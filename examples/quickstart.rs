@@ -11,17 +11,19 @@ use std::path::Path;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use ollamake::server::{Config, Server};
+use tokio::net::TcpListener;
+
+use ollamake::server::{Config, Server, serve};
+use ollamake::store::Store;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let store = tempfile::tempdir()?;
-    let config =
-        Config { listen: "127.0.0.1:0".to_owned(), models: store.path().to_owned(), ..Config::from_environment()? };
-    let server = Server::bind(config).await?;
-    let api = format!("http://{}/api", server.local_address());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let api = format!("http://{}/api", listener.local_addr()?);
     println!("serving on {api}");
-    tokio::spawn(server.run());
+    let server = Server::new(Config::for_store(store.path()), Store::open(store.path())?);
+    tokio::spawn(serve(listener, server, std::future::pending()));
 
     let gguf = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/tiny/tiny.gguf"))?;
     let digest = format!("sha256:{}", hex::encode(Sha256::digest(&gguf)));

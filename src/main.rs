@@ -7,6 +7,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use ollamake::cli::Arguments;
+use ollamake::server::{Config, LogLevel};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -23,9 +24,10 @@ async fn main() -> ExitCode {
 
 /// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely.
 fn log() {
-    let debug = std::env::var("OLLAMA_DEBUG").is_ok_and(|value| !["", "0", "false"].contains(&value.as_str()));
-    let default = if debug { "ollamake=debug,info" } else { "ollamake=info,warn" };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    // A wrong configuration is reported by the command that needs it.
+    let level = Config::from_environment().map_or(LogLevel::Info, |config| config.log).directive();
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("warn,ollamake={level}")));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)

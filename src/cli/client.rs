@@ -11,8 +11,10 @@ use tokio_util::io::ReaderStream;
 
 use super::Error;
 use super::progress::Progress;
+use super::serve::listen;
 use crate::model::Digest;
-use crate::server::{Config, Server};
+use crate::server::{Config, Server, serve};
+use crate::store::Store;
 
 /// A connection to a server.
 pub(super) struct Client {
@@ -26,20 +28,21 @@ impl Client {
     pub(super) async fn connect() -> Result<Self, Error> {
         let config = Config::from_environment()?;
         let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS roots builds");
-        let remote = Self { http, base: config.client_url() };
+        let host = config.host.connectable();
+        let remote = Self { http, base: host.to_string() };
         match remote.http.head(&remote.base).send().await {
             Ok(_) => Ok(remote),
-            Err(error) if error.is_connect() && config.host_is_local() => remote.embedded(config).await,
+            Err(error) if error.is_connect() && host.is_loopback() => remote.embedded(config).await,
             Err(error) => Err(remote.connection_error(&error)),
         }
     }
 
     async fn embedded(self, config: Config) -> Result<Self, Error> {
-        let server = Server::bind(Config { listen: "127.0.0.1:0".to_owned(), ..config }).await?;
-        let base = format!("http://{}", server.local_address());
-        tracing::debug!(%base, "no server answers at OLLAMA_HOST; serving from this process");
-        tokio::spawn(server.run());
-        Ok(Self { base, ..self })
+        let (listener, address) = listen("127.0.0.1:0").await?;
+        let store = Store::open(&config.models)?;
+        tracing::debug!(%address, "no server answers at OLLAMA_HOST; serving from this process");
+        tokio::spawn(serve(listener, Server::new(config, store), std::future::pending()));
+        Ok(Self { base: format!("http://{address}"), ..self })
     }
 
     fn connection_error(&self, error: &reqwest::Error) -> Error {

@@ -63,7 +63,7 @@ pub enum Error {
     },
     /// The store cannot be opened.
     #[error(transparent)]
-    Store(#[from] crate::store::Error),
+    Store(#[from] crate::store::StoreError),
     /// Quantizing a plain file failed.
     #[error(transparent)]
     Quantize(#[from] super::quantize::QuantizeError),
@@ -74,6 +74,12 @@ impl Error {
     pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Error::File { path, source }
+    }
+
+    /// For `map_err` on what the operating system says about an address.
+    pub(super) fn listen(address: &str) -> impl FnOnce(io::Error) -> Self + use<> {
+        let address = address.to_owned();
+        move |source| Error::Listen { address, source }
     }
 }
 
