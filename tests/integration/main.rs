@@ -6,6 +6,7 @@ mod store;
 mod template;
 mod wire;
 mod generated;
+mod modelfile;
 mod plan;
 mod store;
 mod template;
