@@ -93,16 +93,22 @@ fn config(vocabulary: usize) -> Value {
 fn vocabulary() -> BTreeMap<String, usize> {
     let merged = MERGES.iter().map(|(left, right)| format!("{left}{right}"));
     let special = SPECIAL.iter().map(|token| (*token).to_owned());
-    alphabet().map(String::from).chain(merged).chain(special).enumerate().map(|(id, token)| (token, id)).collect()
+    alphabet()
+        .map(String::from)
+        .chain(merged)
+        .chain(special)
+        .enumerate()
+        .map(|(id, token)| (token, id))
+        .collect()
 }
 
 /// Printable bytes stand for themselves; the others are moved behind U+0100, in order.
 fn alphabet() -> impl Iterator<Item = char> {
     let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
     let mut moved = 0x100..;
-    (0..=255u8).map(move |byte| if printable(byte) { Some(u32::from(byte)) } else { moved.next() }).map(|code| {
-        code.and_then(char::from_u32).expect("codes up to U+0143 are characters")
-    })
+    (0..=255u8)
+        .map(move |byte| if printable(byte) { Some(u32::from(byte)) } else { moved.next() })
+        .map(|code| code.and_then(char::from_u32).expect("codes up to U+0143 are characters"))
 }
 
 fn tokenizer(vocabulary: &BTreeMap<String, usize>) -> Value {
@@ -115,7 +121,8 @@ fn tokenizer(vocabulary: &BTreeMap<String, usize>) -> Value {
             })
         })
         .collect();
-    let byte_level = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
+    let byte_level =
+        json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true});
     let merges: Vec<_> = MERGES.iter().map(|(left, right)| format!("{left} {right}")).collect();
     json!({
         "version": "1.0",
@@ -159,7 +166,11 @@ fn weights(vocabulary: usize) -> Weights {
         (format!("{layer}.mlp.up_proj"), [FEED_FORWARD, HIDDEN]),
         (format!("{layer}.mlp.down_proj"), [HIDDEN, FEED_FORWARD]),
     ];
-    let norms = [format!("{layer}.input_layernorm"), format!("{layer}.post_attention_layernorm"), "model.norm".into()];
+    let norms = [
+        format!("{layer}.input_layernorm"),
+        format!("{layer}.post_attention_layernorm"),
+        "model.norm".into(),
+    ];
     let mut random = SplitMix(1);
     let mut weights = Weights::new();
     for (name, shape) in matrices {
@@ -168,7 +179,8 @@ fn weights(vocabulary: usize) -> Weights {
         weights.insert(format!("{name}.weight"), (shape.to_vec(), bytes));
     }
     for name in norms {
-        weights.insert(format!("{name}.weight"), (vec![HIDDEN], (0..HIDDEN).flat_map(|_| bf16(1.0)).collect()));
+        weights
+            .insert(format!("{name}.weight"), (vec![HIDDEN], (0..HIDDEN).flat_map(|_| bf16(1.0)).collect()));
     }
     weights
 }

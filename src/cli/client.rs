@@ -27,7 +27,9 @@ impl Client {
     /// process, on a port of its own and the store of `OLLAMA_MODELS`.
     pub(super) async fn connect() -> Result<Self, Error> {
         let config = Config::from_environment()?;
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS roots builds");
+        // An error says that a provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().expect("the default settings are valid");
         let host = config.host.connectable();
         let remote = Self { http, base: host.to_string() };
         match remote.http.head(&remote.base).send().await {
@@ -69,7 +71,9 @@ impl Client {
         }
         let status = response.status();
         let body = response.text().await.map_err(|error| self.connection_error(&error))?;
-        Err(Error::Server(error_text(&body).unwrap_or_else(|| format!("the server answered {status}: {body}"))))
+        Err(Error::Server(
+            error_text(&body).unwrap_or_else(|| format!("the server answered {status}: {body}")),
+        ))
     }
 
     /// A request with a JSON body, its answer thrown away.
@@ -90,7 +94,12 @@ impl Client {
     }
 
     /// A job: posts `body` and shows its status lines until the last, which must be `success`.
-    pub(super) async fn job(&self, path: &str, body: &impl Serialize, progress: &Progress) -> Result<(), Error> {
+    pub(super) async fn job(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        progress: &Progress,
+    ) -> Result<(), Error> {
         let mut response = self.send(self.http.post(self.url(path)).json(body)).await?;
         let mut pending = Vec::new();
         let mut last = String::new();

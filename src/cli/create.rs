@@ -34,19 +34,21 @@ impl Create {
         let progress = Progress::new();
         let parts = Parts::of(&modelfile, &directory)?;
         let client = Client::connect().await?;
-        let mut request = modelfile.to_request();
-        request.insert("model".to_owned(), json!(self.name));
-        if let Some(quantize) = &self.quantize {
-            request.insert("quantize".to_owned(), json!(quantize));
-        }
-        if let Some(from) = parts.from {
-            request.insert("from".to_owned(), json!(from));
-        }
-        for (field, files) in [("files", parts.files), ("adapters", parts.adapters)] {
-            if !files.is_empty() {
-                request.insert(field.to_owned(), upload(&client, files, &progress).await?);
-            }
-        }
+        let request = json!({
+            "model": self.name,
+            "quantize": self.quantize,
+            "from": parts.from,
+            "files": upload(&client, parts.files, &progress).await?,
+            "adapters": upload(&client, parts.adapters, &progress).await?,
+            "template": modelfile.template(),
+            "system": modelfile.system(),
+            "license": modelfile.licenses().collect::<Vec<_>>(),
+            "parameters": modelfile.parameters(),
+            "messages": modelfile.messages(),
+            "renderer": modelfile.renderer(),
+            "parser": modelfile.parser(),
+            "requires": modelfile.requires(),
+        });
         client.job("/api/create", &request, &progress).await
     }
 
@@ -104,13 +106,13 @@ fn resolve(path: &str, directory: &Path) -> PathBuf {
     }
 }
 
-/// Uploads the files and returns the request's object of names and digests.
-async fn upload(client: &Client, files: Vec<LocalFile>, progress: &Progress) -> Result<Value, Error> {
+/// Uploads the files and returns the request's object of names and digests; nothing for no files.
+async fn upload(client: &Client, files: Vec<LocalFile>, progress: &Progress) -> Result<Option<Value>, Error> {
     let mut digests = Map::new();
     for file in files {
         let digest: Digest = tokio::task::block_in_place(|| files::digest(&file.path, progress))?;
         client.upload(&file.path, digest, progress).await?;
         digests.insert(file.name, json!(digest));
     }
-    Ok(Value::Object(digests))
+    Ok(if digests.is_empty() { None } else { Some(Value::Object(digests)) })
 }

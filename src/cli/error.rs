@@ -64,9 +64,6 @@ pub enum Error {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
-    /// Quantizing a plain file failed.
-    #[error(transparent)]
-    Quantize(#[from] super::quantize::QuantizeError),
 }
 
 impl Error {

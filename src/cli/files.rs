@@ -27,7 +27,8 @@ pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, Error> {
         return Ok(vec![LocalFile { path: path.to_owned(), name }]);
     }
     let mut entries = entries(path, "")?;
-    for directory in entries.iter().filter(|entry| entry.path.is_dir()).map(|entry| entry.name.clone()).collect::<Vec<_>>()
+    for directory in
+        entries.iter().filter(|entry| entry.path.is_dir()).map(|entry| entry.name.clone()).collect::<Vec<_>>()
     {
         // Checkpoints of sentence transformers keep the pooling's configuration one level down.
         let below = self::entries(&path.join(&directory), &format!("{directory}/"))?;
@@ -37,7 +38,8 @@ pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, Error> {
     let checkpoint = entries.iter().any(|entry| entry.name.ends_with(".safetensors"));
     if checkpoint {
         // Some repositories carry the weights a second time in the vendor's own layout.
-        let standard = entries.iter().any(|entry| is_weights(&entry.name) && !entry.name.starts_with("consolidated"));
+        let standard =
+            entries.iter().any(|entry| is_weights(&entry.name) && !entry.name.starts_with("consolidated"));
         entries.retain(|entry| {
             is_weights(&entry.name) && !(standard && entry.name.starts_with("consolidated"))
                 || is_description(&entry.name)
@@ -83,7 +85,9 @@ fn is_description(name: &str) -> bool {
 }
 
 fn is_pickle(name: &str) -> bool {
-    name.ends_with(".pth") || name.ends_with(".pt") || name.starts_with("pytorch_model") && name.ends_with(".bin")
+    name.ends_with(".pth")
+        || name.ends_with(".pt")
+        || name.starts_with("pytorch_model") && name.ends_with(".bin")
 }
 
 /// Refuses what cannot be the file that its name says.
@@ -134,7 +138,8 @@ mod tests {
 
     #[test]
     fn a_checkpoint_is_its_weights_and_descriptions() {
-        let files = ["model.safetensors", "config.json", "1_Pooling/config.json", ".cache/x.json", "a.png", "m.gguf"];
+        let files =
+            ["model.safetensors", "config.json", "1_Pooling/config.json", ".cache/x.json", "a.png", "m.gguf"];
         assert_eq!(names(&files).unwrap(), ["1_Pooling/config.json", "config.json", "model.safetensors"]);
     }
 

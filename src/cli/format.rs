@@ -37,12 +37,14 @@ pub(super) fn age(then: OffsetDateTime, now: OffsetDateTime) -> String {
 
 /// Rows in columns of equal width, four blanks apart.
 pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let width =
-        |column: usize| rows.iter().map(|row: &[String; COLUMNS]| row[column].chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().map(|row: &[String; COLUMNS]| row[column].chars().count()).max().unwrap_or(0)
+    };
     let widths: [usize; COLUMNS] = std::array::from_fn(width);
     let mut text = String::new();
     for row in rows {
-        let line: String = std::iter::zip(row, widths).map(|(cell, width)| format!("{cell:<width$}    ")).collect();
+        let line: String =
+            std::iter::zip(row, widths).map(|(cell, width)| format!("{cell:<width$}    ")).collect();
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -56,7 +58,13 @@ mod tests {
 
     #[test]
     fn sizes_have_decimal_units() {
-        let cases = [(0, "0 B"), (999, "999 B"), (1_500, "1.5 KB"), (105_650_811, "106 MB"), (4_700_000_000, "4.7 GB")];
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_500, "1.5 KB"),
+            (105_650_811, "106 MB"),
+            (4_700_000_000, "4.7 GB"),
+        ];
         for (count, text) in cases {
             assert_eq!(bytes(count), text);
         }
@@ -65,8 +73,12 @@ mod tests {
     #[test]
     fn ages_are_rounded_down() {
         let now = OffsetDateTime::UNIX_EPOCH + Duration::days(1000);
-        let cases =
-            [(59, "less than a minute ago"), (60, "1 minute ago"), (7_200, "2 hours ago"), (800_000, "1 week ago")];
+        let cases = [
+            (59, "less than a minute ago"),
+            (60, "1 minute ago"),
+            (7_200, "2 hours ago"),
+            (800_000, "1 week ago"),
+        ];
         for (seconds, text) in cases {
             assert_eq!(age(now - Duration::seconds(seconds), now), text);
         }

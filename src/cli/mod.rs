@@ -13,7 +13,6 @@ mod list;
 mod progress;
 mod pull;
 mod push;
-mod quantize;
 mod remove;
 mod serve;
 mod show;
@@ -52,8 +51,6 @@ enum Command {
     Pull(pull::Pull),
     /// Push a model to a registry
     Push(push::Push),
-    /// Quantize a GGUF file, without a store
-    Quantize(quantize::Quantize),
 }
 
 impl Arguments {
@@ -68,7 +65,6 @@ impl Arguments {
             Command::Remove(command) => command.run().await,
             Command::Pull(command) => command.run().await,
             Command::Push(command) => command.run().await,
-            Command::Quantize(command) => command.run(),
         }
     }
 }

@@ -31,7 +31,8 @@ impl Progress {
 
     /// A bar that counts `length` bytes; elsewhere than on a terminal its message as a line.
     pub(super) fn bar(&self, message: String, length: u64) -> ProgressBar {
-        const TEMPLATE: &str = "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
+        const TEMPLATE: &str =
+            "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
         if !self.terminal {
             eprintln!("{message}");
         }

@@ -68,12 +68,18 @@ fn describe(answer: &Value, verbose: bool) -> String {
     sections.push(section("Capabilities", capabilities.map(|name| [text(name), String::new()]).collect()));
     let parameters = answer["parameters"].as_str().unwrap_or_default();
     let pairs = parameters.lines().filter_map(|line| line.split_once(' '));
-    sections.push(section("Parameters", pairs.map(|(name, value)| [name.into(), value.trim().into()]).collect()));
+    sections
+        .push(section("Parameters", pairs.map(|(name, value)| [name.into(), value.trim().into()]).collect()));
     if verbose {
         let metadata = answer["model_info"].as_object().into_iter().flatten();
-        sections.push(section("Metadata", metadata.map(|(key, value)| [key.clone(), clip(&text(value))]).collect()));
+        sections.push(section(
+            "Metadata",
+            metadata.map(|(key, value)| [key.clone(), clip(&text(value))]).collect(),
+        ));
         let tensors = answer["tensors"].as_array().into_iter().flatten();
-        let tensor = |tensor: &Value| [text(&tensor["name"]), format!("{} {}", text(&tensor["type"]), tensor["shape"])];
+        let tensor = |tensor: &Value| {
+            [text(&tensor["name"]), format!("{} {}", text(&tensor["type"]), tensor["shape"])]
+        };
         sections.push(section("Tensors", tensors.map(tensor).collect()));
     }
     for (title, field) in [("System", "system"), ("License", "license")] {
@@ -145,6 +151,9 @@ mod tests {
             "parameters": "stop                           \"a b\"",
             "capabilities": ["completion"],
         });
-        assert_eq!(describe(&answer, false), "  Model\n    architecture      llama\n    parameters        1.48M\n    context length    512\n    quantization      F16\n\n  Capabilities\n    completion\n\n  Parameters\n    stop    \"a b\"\n");
+        assert_eq!(
+            describe(&answer, false),
+            "  Model\n    architecture      llama\n    parameters        1.48M\n    context length    512\n    quantization      F16\n\n  Capabilities\n    completion\n\n  Parameters\n    stop    \"a b\"\n"
+        );
     }
 }

@@ -134,9 +134,7 @@ impl<'a> Keys<'a> {
     }
 
     fn shard(&self) -> Option<Shard> {
-        let number = |key: &str| {
-            self.gguf.get(key).or_else(|| self.get(key)).and_then(ValueRef::as_u64)
-        };
+        let number = |key: &str| self.gguf.get(key).or_else(|| self.get(key)).and_then(ValueRef::as_u64);
         let count = number("split.count").filter(|&count| count > 1)?;
         Some(Shard { index: number("split.no").unwrap_or(0), count })
     }
@@ -169,10 +167,47 @@ pub const UNKNOWN_FILE_TYPE: &str = "unknown";
 /// The name of a number of `general.file_type` (llama.cpp, `llama.h`, `enum llama_ftype`).
 pub fn file_type_name(number: u64) -> Option<&'static str> {
     const NAMES: [&str; 41] = [
-        "F32", "F16", "Q4_0", "Q4_1", "", "", "", "Q8_0", "Q5_0", "Q5_1", "Q2_K", "Q3_K_S", "Q3_K_M",
-        "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K", "IQ2_XXS", "IQ2_XS", "Q2_K_S", "IQ3_XS",
-        "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ3_M", "IQ2_S", "IQ2_M", "IQ4_XS", "IQ1_M", "BF16", "", "",
-        "", "TQ1_0", "TQ2_0", "MXFP4_MOE", "NVFP4", "Q1_0",
+        "F32",
+        "F16",
+        "Q4_0",
+        "Q4_1",
+        "",
+        "",
+        "",
+        "Q8_0",
+        "Q5_0",
+        "Q5_1",
+        "Q2_K",
+        "Q3_K_S",
+        "Q3_K_M",
+        "Q3_K_L",
+        "Q4_K_S",
+        "Q4_K_M",
+        "Q5_K_S",
+        "Q5_K_M",
+        "Q6_K",
+        "IQ2_XXS",
+        "IQ2_XS",
+        "Q2_K_S",
+        "IQ3_XS",
+        "IQ3_XXS",
+        "IQ1_S",
+        "IQ4_NL",
+        "IQ3_S",
+        "IQ3_M",
+        "IQ2_S",
+        "IQ2_M",
+        "IQ4_XS",
+        "IQ1_M",
+        "BF16",
+        "",
+        "",
+        "",
+        "TQ1_0",
+        "TQ2_0",
+        "MXFP4_MOE",
+        "NVFP4",
+        "Q1_0",
     ];
     NAMES.get(usize::try_from(number).ok()?).copied().filter(|name| !name.is_empty())
 }
@@ -183,7 +218,15 @@ mod tests {
 
     #[test]
     fn file_types_have_the_numbers_of_llama_cpp() {
-        let cases = [(0, "F32"), (1, "F16"), (7, "Q8_0"), (15, "Q4_K_M"), (18, "Q6_K"), (32, "BF16"), (38, "MXFP4_MOE")];
+        let cases = [
+            (0, "F32"),
+            (1, "F16"),
+            (7, "Q8_0"),
+            (15, "Q4_K_M"),
+            (18, "Q6_K"),
+            (32, "BF16"),
+            (38, "MXFP4_MOE"),
+        ];
         for (number, name) in cases {
             assert_eq!(file_type_name(number), Some(name));
         }

@@ -18,8 +18,7 @@ impl Files {
         let mut folded: HashMap<String, String> = HashMap::new();
         let mut parsed = BTreeMap::new();
         for (file, digest) in files {
-            let name =
-                file.parse().map_err(|source| CreateError::FileName { file: file.clone(), source })?;
+            let name = file.parse().map_err(|source| CreateError::FileName { file: file.clone(), source })?;
             if let Some(other) = folded.insert(file.to_lowercase(), file.clone()) {
                 return Err(CreateError::FileNameCase { file, other });
             }
@@ -62,7 +61,9 @@ mod tests {
         };
         assert_eq!(parse(&[("a.gguf", &digest)]).unwrap().len(), 1);
         assert!(matches!(parse(&[("../x", &digest)]), Err(CreateError::FileName { .. })));
-        assert!(matches!(parse(&[("a", ""), ("b", &digest)]), Err(CreateError::Digest { file, .. }) if file == "a"));
+        assert!(
+            matches!(parse(&[("a", ""), ("b", &digest)]), Err(CreateError::Digest { file, .. }) if file == "a")
+        );
         assert!(matches!(parse(&[("A", &digest), ("a", &digest)]), Err(CreateError::FileNameCase { .. })));
     }
 }

@@ -106,7 +106,10 @@ mod tests {
             (json!({"model_family": 5}), r#"info field "model_family" must be a string"#),
             (json!({"context_length": "5"}), r#"info field "context_length" must be a number"#),
             (json!({"context_length": 1.5}), r#"info field "context_length" must be a non-negative integer"#),
-            (json!({"embedding_length": -1}), r#"info field "embedding_length" must be a non-negative integer"#),
+            (
+                json!({"embedding_length": -1}),
+                r#"info field "embedding_length" must be a non-negative integer"#,
+            ),
             (json!({"capabilities": "tools"}), r#"info field "capabilities" must be a list of strings"#),
         ];
         for (value, message) in cases {

@@ -140,10 +140,12 @@ impl Workshop {
         let name: Name = from.parse()?;
         match self.store.manifest(&name) {
             Ok(model) => Ok(Source::Base(Base::open(&self.store, &self.descriptions, &model)?)),
-            Err(StoreError::ModelNotFound { .. }) => match (from.parse::<Digest>(), "model.gguf".parse::<FileName>()) {
-                (Ok(digest), Ok(file)) => self.source_of_files(&Files::single(file, digest)),
-                _ => Err(CreateError::BaseNotFound { name }),
-            },
+            Err(StoreError::ModelNotFound { .. }) => {
+                match (from.parse::<Digest>(), "model.gguf".parse::<FileName>()) {
+                    (Ok(digest), Ok(file)) => self.source_of_files(&Files::single(file, digest)),
+                    _ => Err(CreateError::BaseNotFound { name }),
+                }
+            }
             Err(error) => Err(error.into()),
         }
     }

@@ -74,7 +74,10 @@ pub(super) fn open_parts(
         let prefix = checked_prefix(name, shard)?;
         let file = weights.file.clone();
         if sharded.entry((prefix, shard.count)).or_default().insert(shard.index, weights).is_some() {
-            return Err(CreateError::Shards { file, problem: format!("has shard {} twice", shard.index + 1) });
+            return Err(CreateError::Shards {
+                file,
+                problem: format!("has shard {} twice", shard.index + 1),
+            });
         }
     }
     for ((_, count), shards) in sharded {
@@ -83,7 +86,11 @@ pub(super) fn open_parts(
         if let Some(missing) = missing {
             return Err(CreateError::Shards {
                 file: sources[0].file.clone(),
-                problem: format!("has {} shards, expected {count}; shard {} is missing", sources.len(), missing + 1),
+                problem: format!(
+                    "has {} shards, expected {count}; shard {} is missing",
+                    sources.len(),
+                    missing + 1
+                ),
             });
         }
         parts.push(Part { kind: sources[0].description.kind.clone(), sources });
@@ -120,7 +127,10 @@ fn checked_prefix(name: &FileName, shard: Shard) -> Result<String, CreateError> 
         return Err(wrong("must be named NAME-00001-of-00002.gguf, as its shard counts".to_owned()));
     };
     if count != shard.count {
-        return Err(wrong(format!("is one of {count} by its name, but one of {} by its metadata", shard.count)));
+        return Err(wrong(format!(
+            "is one of {count} by its name, but one of {} by its metadata",
+            shard.count
+        )));
     }
     if number != shard.index + 1 {
         return Err(wrong(format!(
@@ -153,13 +163,13 @@ impl Part {
     pub(super) fn plan(&self) -> Result<Plan, CreateError> {
         let mut plan = Plan { sources: Vec::new(), metadata: Default::default(), tensors: Vec::new() };
         for (index, source) in self.sources.iter().enumerate() {
-            let damaged = |problem: GgufError| CreateError::Gguf { file: source.file.clone(), source: problem };
+            let damaged =
+                |problem: GgufError| CreateError::Gguf { file: source.file.clone(), source: problem };
             let gguf = Gguf::parse(source.blob.bytes()?).map_err(damaged)?;
             if index == 0 {
                 plan.metadata = gguf.metadata();
             }
-            plan.sources
-                .push(SourceDescription { label: source.file.clone(), length: source.blob.length() });
+            plan.sources.push(SourceDescription { label: source.file.clone(), length: source.blob.length() });
             for tensor in gguf.tensors() {
                 let dimensions: Vec<u64> = tensor.shape.dimensions().iter().rev().copied().collect();
                 let location = Location { source: index, offset: tensor.data.start };

@@ -76,18 +76,12 @@ impl AccessRules {
 fn is_near(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback() || address.is_private() || address.is_unspecified(),
-        IpAddr::V6(address) => {
-            address.is_loopback() || address.is_unique_local() || address.is_unspecified()
-        }
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local() || address.is_unspecified(),
     }
 }
 
 /// Refuses what the rules forbid, answers pre-flight requests, and marks answers for browsers.
-pub(super) async fn enforce(
-    State(rules): State<Arc<AccessRules>>,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(super) async fn enforce(State(rules): State<Arc<AccessRules>>, request: Request, next: Next) -> Response {
     let host = authority(&request);
     let local = request.extensions().get::<LocalAddress>().map(|address| address.0.ip());
     let origin = match request.headers().get(header::ORIGIN) {
@@ -185,7 +179,8 @@ mod tests {
         ] {
             assert!(rules_.allows_host(good, Some(local)), "{good}");
         }
-        for bad in ["evil.example", "localhost.evil.example", "8.8.8.8", "local", "notlocalhost", "[2001:db8::1]"]
+        for bad in
+            ["evil.example", "localhost.evil.example", "8.8.8.8", "local", "notlocalhost", "[2001:db8::1]"]
         {
             assert!(!rules_.allows_host(bad, Some(local)), "{bad}");
         }

@@ -21,7 +21,10 @@ use crate::store::{BlobWriter, Committed, StoreError};
 const CHUNKS: usize = 1;
 
 /// `HEAD /api/blobs/:digest`
-pub(super) async fn head(State(server): State<Shared>, Path(text): Path<String>) -> Result<Response, Failure> {
+pub(super) async fn head(
+    State(server): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Response, Failure> {
     let digest: Digest = text.parse()?;
     let store = server.store().clone();
     if server.blocking(move || store.contains(digest)).await?? {

@@ -9,8 +9,8 @@ use http_body_util::BodyExt;
 use serde::Serialize;
 use tokio::time::timeout;
 
-use super::errors::{ContentType, Failure};
 use super::config::Limits;
+use super::errors::{ContentType, Failure};
 use crate::model::go_json;
 
 /// As much of a refused body is read so that the client gets to see the answer.

@@ -159,7 +159,12 @@ mod tests {
 
     fn of(config: &ModelConfig, weights: &Description, template: Option<&str>) -> Vec<String> {
         let template = template.map(|text| Template::parse(text).unwrap());
-        capabilities(Evidence { config, weights: Some(weights), projector: None, template: template.as_ref() })
+        capabilities(Evidence {
+            config,
+            weights: Some(weights),
+            projector: None,
+            template: template.as_ref(),
+        })
     }
 
     #[test]

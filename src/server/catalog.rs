@@ -80,7 +80,10 @@ impl Catalog {
                 parameter_size: config.model_type.clone(),
                 quantization_level,
                 context_length: or(config.context_length, weights.map(|weights| weights.context_length)),
-                embedding_length: or(config.embedding_length, weights.map(|weights| weights.embedding_length)),
+                embedding_length: or(
+                    config.embedding_length,
+                    weights.map(|weights| weights.embedding_length),
+                ),
             },
             capabilities: capabilities(parts.evidence()),
             size: model.manifest.size(),
@@ -117,7 +120,8 @@ impl Parts {
             let describe = || match descriptions.known(layer.digest) {
                 Some(known) => Some(known),
                 None => {
-                    let described = store.blob(layer.digest).map_err(Into::into).and_then(|blob| descriptions.of(&blob));
+                    let described =
+                        store.blob(layer.digest).map_err(Into::into).and_then(|blob| descriptions.of(&blob));
                     described
                         .inspect_err(|error| {
                             tracing::warn!(model = %model.name, digest = %layer.digest, %error, "unreadable layer");
@@ -137,7 +141,9 @@ impl Parts {
                 MediaType::Template | MediaType::Prompt => {
                     let text = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
                     parts.template = Template::parse(&String::from_utf8_lossy(&text))
-                        .inspect_err(|error| tracing::warn!(model = %model.name, %error, "unreadable template"))
+                        .inspect_err(
+                            |error| tracing::warn!(model = %model.name, %error, "unreadable template"),
+                        )
                         .ok();
                 }
                 _ => {}

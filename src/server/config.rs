@@ -119,8 +119,9 @@ impl Config {
         let models = match variable("OLLAMA_MODELS") {
             Some(path) => PathBuf::from(path),
             None => {
-                let home =
-                    variable("HOME").or_else(|| variable("USERPROFILE")).ok_or(ConfigError::NoModelsDirectory)?;
+                let home = variable("HOME")
+                    .or_else(|| variable("USERPROFILE"))
+                    .ok_or(ConfigError::NoModelsDirectory)?;
                 PathBuf::from(home).join(".ollama").join("models")
             }
         };
@@ -191,6 +192,12 @@ impl Host {
             _ => &self.host,
         };
         Self { host: host.to_owned(), ..self.clone() }
+    }
+
+    /// Whether it is this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
     }
 
     /// `host:port`, as a socket wants it.
@@ -292,7 +299,8 @@ mod tests {
                 pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
             })
         };
-        let set = config(&[("OLLAMA_MODELS", " '/m' "), ("OLLAMA_NOPRUNE", "1"), ("OLLAMA_DEBUG", "2")]).unwrap();
+        let set =
+            config(&[("OLLAMA_MODELS", " '/m' "), ("OLLAMA_NOPRUNE", "1"), ("OLLAMA_DEBUG", "2")]).unwrap();
         assert_eq!(set.models, PathBuf::from("/m"));
         assert!(!set.prune);
         assert_eq!(set.log, LogLevel::Trace);

@@ -44,7 +44,9 @@ pub(super) async fn copy(
         })
         .await?;
     copied.map_err(|error| match error {
-        StoreError::ModelNotFound { .. } => Failure::not_found(format!("model {} not found", quoted(&written))),
+        StoreError::ModelNotFound { .. } => {
+            Failure::not_found(format!("model {} not found", quoted(&written)))
+        }
         other => other.into(),
     })?;
     Ok(StatusCode::OK)
@@ -61,8 +63,10 @@ pub(super) async fn delete(
     if text.trim().is_empty() {
         return Err(Failure::bad_request("model is required"));
     }
-    let name: Name =
-        text.trim().parse().map_err(|_| Failure::bad_request(format!("name {} is invalid", quoted(&text))))?;
+    let name: Name = text
+        .trim()
+        .parse()
+        .map_err(|_| Failure::bad_request(format!("name {} is invalid", quoted(&text))))?;
     let store = server.store().clone();
     let removed = server.blocking(move || store.remove(&name)).await?;
     removed.map_err(|error| match error {

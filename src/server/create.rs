@@ -61,7 +61,6 @@ fn decode(body: &[u8]) -> Result<(Name, Request, bool), Failure> {
         info: fields.object("info")?,
         remote_host: fields.string("remote_host")?,
     };
-    let name =
-        model.parse().map_err(|error: InvalidName| Failure::bad_request(error.to_string()))?;
+    let name = model.parse().map_err(|error: InvalidName| Failure::bad_request(error.to_string()))?;
     Ok((name, request, streamed))
 }

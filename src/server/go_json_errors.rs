@@ -291,7 +291,10 @@ mod tests {
 
     #[test]
     fn what_follows_the_first_value_is_not_looked_at() {
-        assert_eq!(first_value(br#" {"a":[{}, [], -1.5e+3]} garbage"#).unwrap(), br#"{"a":[{}, [], -1.5e+3]}"#);
+        assert_eq!(
+            first_value(br#" {"a":[{}, [], -1.5e+3]} garbage"#).unwrap(),
+            br#"{"a":[{}, [], -1.5e+3]}"#
+        );
     }
 
     #[test]

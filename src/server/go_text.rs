@@ -76,7 +76,12 @@ mod tests {
 
     #[test]
     fn numbers_are_plain() {
-        let cases = [(json!(128.0), "128"), (json!(0.5), "0.5"), (json!(1_048_576), "1048576"), (json!(true), "true")];
+        let cases = [
+            (json!(128.0), "128"),
+            (json!(0.5), "0.5"),
+            (json!(1_048_576), "1048576"),
+            (json!(true), "true"),
+        ];
         for (value, text) in cases {
             assert_eq!(plain(&value), text);
         }

@@ -10,7 +10,8 @@ use super::body::discard_refused;
 use super::errors::Failure;
 use super::openai::OpenAiFailure;
 
-const MESSAGE: &str = "this server creates models and does not run them; run them with Ollama on the same models directory";
+const MESSAGE: &str =
+    "this server creates models and does not run them; run them with Ollama on the same models directory";
 
 /// `/api/generate` and its kin.
 pub(super) async fn refuse(State(server): State<Shared>, body: Body) -> impl IntoResponse {

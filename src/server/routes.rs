@@ -147,7 +147,8 @@ fn redirect(status: StatusCode, method: &Method, path: &str, uri: &Uri) -> Respo
     let Ok(location) = HeaderValue::from_str(&target) else {
         return plain(StatusCode::NOT_FOUND, "text/plain", "404 page not found");
     };
-    let escaped = target.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;");
+    let escaped =
+        target.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;");
     let reason = status.canonical_reason().unwrap_or_default();
     let mut response = match *method {
         Method::GET => {
@@ -172,7 +173,8 @@ fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
 async fn log(request: Request, next: Next) -> Response {
     static REQUESTS: AtomicU64 = AtomicU64::new(1);
     let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let span = tracing::info_span!("request", number, method = %request.method(), path = request.uri().path());
+    let span =
+        tracing::info_span!("request", number, method = %request.method(), path = request.uri().path());
     async move {
         let start = std::time::Instant::now();
         let response = next.run(request).await;

@@ -116,8 +116,10 @@ pub(super) async fn show(
     if model.is_empty() {
         return Err(Failure::bad_request("model is required"));
     }
-    let name: Name =
-        model.trim().parse().map_err(|error: crate::model::InvalidName| Failure::bad_request(error.to_string()))?;
+    let name: Name = model
+        .trim()
+        .parse()
+        .map_err(|error: crate::model::InvalidName| Failure::bad_request(error.to_string()))?;
     let shared = Arc::clone(&server);
     server
         .blocking(move || {
@@ -142,11 +144,8 @@ pub(super) fn find(store: &Store, name: &Name) -> Result<Arc<StoredManifest>, Fa
 
 impl Contents {
     fn read(store: &Store, model: &StoredManifest) -> Result<Self, Failure> {
-        let mut contents = Self {
-            config: store.config(model)?,
-            template: DEFAULT_TEMPLATE.to_owned(),
-            ..Self::default()
-        };
+        let mut contents =
+            Self { config: store.config(model)?, template: DEFAULT_TEMPLATE.to_owned(), ..Self::default() };
         for layer in &model.manifest.layers {
             match layer.media_type {
                 MediaType::Model => {
@@ -204,7 +203,8 @@ fn answer(
     let projector = open_gguf(store, contents.projectors.first().copied().filter(|_| !is_remote))?;
     let projector = parse_gguf(projector.as_ref())?;
 
-    let chat_template = weights.as_ref().and_then(|gguf| gguf.get(CHAT_TEMPLATE_KEY)).and_then(ValueRef::as_str);
+    let chat_template =
+        weights.as_ref().and_then(|gguf| gguf.get(CHAT_TEMPLATE_KEY)).and_then(ValueRef::as_str);
     let template = match chat_template {
         Some(text) if !text.is_empty() && !is_rendered_by_ollama(parts.evidence()) => text,
         _ => &contents.template,
@@ -263,8 +263,7 @@ fn open_gguf(store: &Store, digest: Option<Digest>) -> Result<Option<Blob>, Stor
 
 fn parse_gguf(blob: Option<&Blob>) -> Result<Option<Gguf<'_>>, StoreError> {
     let Some(blob) = blob else { return Ok(None) };
-    let damaged =
-        |problem: String| StoreError::DamagedBlob { digest: blob.digest(), problem };
+    let damaged = |problem: String| StoreError::DamagedBlob { digest: blob.digest(), problem };
     Gguf::parse(blob.bytes()?).map(Some).map_err(|error| damaged(error.to_string()))
 }
 
@@ -300,11 +299,7 @@ fn remote_info<'a>(config: &'a ModelConfig, values: &mut BTreeMap<String, Info<'
 
 impl<'a> From<&'a crate::gguf::TensorInfo<'_>> for Tensor<'a> {
     fn from(tensor: &'a crate::gguf::TensorInfo<'_>) -> Self {
-        Self {
-            name: tensor.name,
-            element_type: tensor.element_type.name(),
-            shape: tensor.shape.dimensions(),
-        }
+        Self { name: tensor.name, element_type: tensor.element_type.name(), shape: tensor.shape.dimensions() }
     }
 }
 
