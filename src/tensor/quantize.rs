@@ -92,7 +92,8 @@ struct Blocks<B>(PhantomData<B>);
 impl<B: Encode> Kernel for Blocks<B> {
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
-        let (values_at_once, bytes_at_once) = (L::COUNT * B::TYPE.block_len(), L::COUNT * B::TYPE.block_bytes());
+        let (values_at_once, bytes_at_once) =
+            (L::COUNT * B::TYPE.block_len(), L::COUNT * B::TYPE.block_bytes());
         let whole = values.len() / values_at_once;
         let (mut padded_values, mut padded_output) = (Vec::new(), Vec::new());
         let (values, last_values) = values.split_at(whole * values_at_once);
@@ -104,7 +105,8 @@ impl<B: Encode> Kernel for Blocks<B> {
             padded_output = vec![0; bytes_at_once];
         }
         let values = values.chunks_exact(values_at_once).chain(padded_values.chunks_exact(values_at_once));
-        let output = output.chunks_exact_mut(bytes_at_once).chain(padded_output.chunks_exact_mut(bytes_at_once));
+        let output =
+            output.chunks_exact_mut(bytes_at_once).chain(padded_output.chunks_exact_mut(bytes_at_once));
         for (values, blocks) in values.zip(output) {
             B::encode::<L>(values, blocks);
         }

@@ -2,7 +2,6 @@
 
 mod convert;
 mod create;
-mod generated;
 mod gguf;
 mod in_process;
 mod kernels;
