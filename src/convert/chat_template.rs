@@ -31,7 +31,9 @@ impl ChatTemplate {
             let mut named = vec![("default".to_owned(), template.to_owned())];
             for file in files.names() {
                 let name = file.strip_prefix(FOLDER).and_then(|name| name.strip_suffix(".jinja"));
-                if let Some(name) = name && let Some(text) = files.text(file)? {
+                if let Some(name) = name
+                    && let Some(text) = files.text(file)?
+                {
                     named.push((name.to_owned(), text.to_owned()));
                 }
             }
@@ -48,8 +50,11 @@ impl ChatTemplate {
         match template {
             Value::String(template) => Some(Self::One(template.clone())),
             Value::Array(choices) => {
-                let text = |choice: &Value, key: &str| choice.get(key).and_then(Value::as_str).map(str::to_owned);
-                let named = choices.iter().filter_map(|choice| Some((text(choice, "name")?, text(choice, "template")?)));
+                let text =
+                    |choice: &Value, key: &str| choice.get(key).and_then(Value::as_str).map(str::to_owned);
+                let named = choices
+                    .iter()
+                    .filter_map(|choice| Some((text(choice, "name")?, text(choice, "template")?)));
                 Some(Self::Named(named.collect()))
             }
             _ => None,

@@ -63,8 +63,17 @@ pub struct Part {
     pub key: &'static str,
     /// The class that it has when it does not name one.
     pub class: &'static str,
-    /// What the composed class itself sets where the whole part is absent.
-    pub absent: &'static str,
+    /// Where its values come from when the key is not there.
+    pub absent: Absent,
+}
+
+/// The values of a part that is not there.
+#[derive(Debug)]
+pub enum Absent {
+    /// These, a JSON object, and the defaults of the part's class.
+    Values(&'static str),
+    /// Those of the whole, which older files do not divide.
+    Whole,
 }
 
 /// A configuration, or the part of one that describes the text model or an encoder.
@@ -82,7 +91,11 @@ impl Configuration {
     }
 
     /// `config.json` with the defaults of its class and its parts' classes.
-    pub(super) fn with_defaults(label: &str, values: Map<String, Value>, classes: &[&'static [Class]]) -> Self {
+    pub(super) fn with_defaults(
+        label: &str,
+        values: Map<String, Value>,
+        classes: &[&'static [Class]],
+    ) -> Self {
         Self::new(label, complete(values, classes))
     }
 
@@ -212,7 +225,8 @@ impl Configuration {
     }
 
     pub(super) fn as_integer(&self, key: &str, value: &Value) -> Result<u64, ConvertError> {
-        let whole = |number: f64| (number >= 0.0 && number.fract() == 0.0 && number < 9e15).then_some(number as u64);
+        let whole =
+            |number: f64| (number >= 0.0 && number.fract() == 0.0 && number < 9e15).then_some(number as u64);
         let number = value.as_u64().or_else(|| value.as_f64().and_then(whole));
         number.ok_or_else(|| self.bad(key, value, "a whole number"))
     }
@@ -232,14 +246,19 @@ fn complete(values: Map<String, Value>, classes: &[&'static [Class]]) -> Map<Str
     }
 }
 
-fn complete_as(class: &Class, values: Map<String, Value>, classes: &[&'static [Class]]) -> Map<String, Value> {
+fn complete_as(
+    class: &Class,
+    values: Map<String, Value>,
+    classes: &[&'static [Class]],
+) -> Map<String, Value> {
     let mut complete = defaults(class.defaults);
     // An explicit null stays: the constructors of the classes keep it too.
     complete.extend(values);
     for part in class.parts {
-        let given = match complete.remove(part.key) {
-            Some(Value::Object(given)) => given,
-            _ => defaults(part.absent),
+        let given = match (complete.remove(part.key), &part.absent) {
+            (Some(Value::Object(given)), _) => given,
+            (_, Absent::Values(json)) => defaults(json),
+            (_, Absent::Whole) => without_type(complete.clone()),
         };
         let named = given.get("model_type").and_then(Value::as_str).and_then(|name| class_of(classes, name));
         let filled = match named.or_else(|| class_of(classes, part.class)) {
@@ -252,6 +271,12 @@ fn complete_as(class: &Class, values: Map<String, Value>, classes: &[&'static [C
         derived.apply(&mut complete);
     }
     complete
+}
+
+/// Values of a whole that are to be those of its part, which is of another class.
+fn without_type(mut values: Map<String, Value>) -> Map<String, Value> {
+    values.remove("model_type");
+    values
 }
 
 /// Parses defaults; a declaration that is not a JSON object would have failed the unit test of all families.

@@ -222,9 +222,10 @@ fn sources(checkpoint: &Checkpoint) -> Vec<SourceDescription> {
 fn configuration_values(files: Files<'_>) -> Result<Map<String, Value>, ConvertError> {
     match files.json("config.json")? {
         Some(Value::Object(values)) => Ok(values),
-        Some(_) => {
-            Err(ConvertError::Json { file: "config.json".to_owned(), reason: "expected an object".to_owned() })
-        }
+        Some(_) => Err(ConvertError::Json {
+            file: "config.json".to_owned(),
+            reason: "expected an object".to_owned(),
+        }),
         None => Err(ConvertError::MissingFile {
             file: "config.json",
             purpose: "it says what kind of model the weights are",

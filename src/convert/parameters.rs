@@ -54,11 +54,6 @@ impl Parameters {
         self.metadata.set(key, value);
     }
 
-    /// Removes a key that is not the architecture's.
-    pub fn remove_plain(&mut self, key: &str) {
-        self.metadata.remove(key);
-    }
-
     /// Whether a key that is not the architecture's is set.
     pub(super) fn has_plain(&self, key: &str) -> bool {
         self.metadata.get(key).is_some()

@@ -33,7 +33,9 @@ impl Rope {
             gather(configuration, &mut values);
         }
         let part = |key: &str| match values.get(key) {
-            Some(Value::Object(part)) => Some(Configuration::new("config.json, rope_parameters", part.clone())),
+            Some(Value::Object(part)) => {
+                Some(Configuration::new("config.json, rope_parameters", part.clone()))
+            }
             _ => None,
         };
         let (full, sliding) = (part(FULL), part(SLIDING));
@@ -87,8 +89,13 @@ impl Rope {
 fn gather(configuration: &Configuration, values: &mut Map<String, Value>) {
     const GLOBAL_BASE: [&str; 5] =
         ["global_rope_theta", "rope_global_theta", "rope_theta_global", "rope_theta", "rotary_emb_base"];
-    const LOCAL_BASE: [&str; 5] =
-        ["local_rope_theta", "rope_local_theta", "rope_theta_local", "swa_rope_theta", "rope_local_base_freq"];
+    const LOCAL_BASE: [&str; 5] = [
+        "local_rope_theta",
+        "rope_local_theta",
+        "rope_theta_local",
+        "swa_rope_theta",
+        "rope_local_base_freq",
+    ];
     if let Some((_, base)) = configuration.first(&LOCAL_BASE) {
         let mut sliding = Map::new();
         sliding.insert("rope_theta".to_owned(), base.clone());

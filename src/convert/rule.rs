@@ -1,6 +1,7 @@
 //! Which tensor of a checkpoint becomes which tensor of the model: one rule a line in a family's table.
 
 use super::weight::{Split, Step};
+use super::{ConvertError, Model};
 
 /// One line of a table of tensor names.
 ///
@@ -22,9 +23,12 @@ pub(super) enum Target {
     One(&'static str, Option<Step>),
     /// It holds several tensors of the model.
     Several(&'static [&'static str], Split),
-    /// It is one of several that become one: the number of the second `{}` is its place.
-    Stack(&'static str),
+    /// It is one of several that become one: the number of the last `{}` is its place.
+    Stack(&'static str, Count),
 }
+
+/// How many tensors become one.
+pub(super) type Count = fn(&Model) -> Result<u64, ConvertError>;
 
 impl Rule {
     /// The tensor itself under another name.
@@ -45,7 +49,13 @@ impl Rule {
     /// A matrix of one expert; the experts of a layer become one tensor. All rules of a table whose patterns
     /// agree up to the second `{}` belong together: their tensors stand where the last of them was read.
     pub const fn expert(pattern: &'static str, name: &'static str) -> Self {
-        Self::to(pattern, Target::Stack(name))
+        Self::stack(pattern, name, Model::experts)
+    }
+
+    /// One of several tensors that become one, as for [`expert`](Self::expert). A pattern with one `{}` is not
+    /// part of a layer.
+    pub const fn stack(pattern: &'static str, name: &'static str, count: Count) -> Self {
+        Self::to(pattern, Target::Stack(name, count))
     }
 
     /// A tensor that the model has no use for.
@@ -86,11 +96,17 @@ impl Rule {
         }
     }
 
-    /// The part of the pattern that experts of a layer share.
-    pub(super) fn expert_group(&self) -> &'static str {
-        let layer = self.pattern.find("{}").map_or(0, |start| start + 2);
-        let expert = self.pattern[layer..].find("{}").map_or(self.pattern.len(), |start| layer + start);
-        &self.pattern[..expert]
+    /// The part of the pattern that the tensors of a stack, and those of stacks beside it, share.
+    pub(super) fn stack_group(&self) -> &'static str {
+        self.pattern.rfind("{}").map_or(self.pattern, |place| &self.pattern[..place])
+    }
+
+    /// The layer of a stack and a tensor's place in it.
+    pub(super) fn place(&self, found: Match<'_>) -> (u64, u64) {
+        match self.stack_group().contains("{}") {
+            true => (found.numbers[0], found.numbers[1]),
+            false => (0, found.numbers[0]),
+        }
     }
 }
 
@@ -127,7 +143,7 @@ mod tests {
         assert_eq!(rule.matches("model.layers.12.mlp.experts.3.up.scale"), None);
         assert_eq!(rule.matches("model.layers..mlp.experts.3.up.weight"), None);
         assert_eq!(rule.matches("model.layers.99999999999999999999.mlp.experts.3.up.weight"), None);
-        assert_eq!(rule.expert_group(), "model.layers.{}.mlp.experts.");
+        assert_eq!(rule.stack_group(), "model.layers.{}.mlp.experts.");
         assert!(Rule::drop("a.b").matches("a.b").is_some());
         assert!(Rule::drop("a.b").matches("a.b.weight").is_none());
     }

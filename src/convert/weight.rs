@@ -64,7 +64,10 @@ impl Weight {
     }
 
     /// Rearranges inputs: `change` gets them as the first axis.
-    pub fn columns(self, change: impl Fn(Recipe) -> Result<Recipe, RecipeError>) -> Result<Self, WeightError> {
+    pub fn columns(
+        self,
+        change: impl Fn(Recipe) -> Result<Recipe, RecipeError>,
+    ) -> Result<Self, WeightError> {
         self.transposed()?.rows(change)?.transposed()
     }
 

@@ -39,10 +39,6 @@ pub(super) const FAMILY: Family = Family {
     tokenizer: tokenizer::llama,
     hyperparameters,
     generated: rope_factors,
-    rename: |_, name| {
-        let bare = ["embed_tokens.", "layers.", "norm."].iter().any(|start| name.starts_with(start));
-        if bare { Some(format!("model.{name}").into()) } else { super::common::text_name(name) }
-    },
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, MIXTRAL_EXPERTS],
     ..Family::STANDARD
 };
@@ -94,7 +90,7 @@ pub(super) fn rope_factors(
     let Some(factors) = model.rope.llama3_factors(model.head_size()?)? else { return Ok(Vec::new()) };
     let count = factors.len() as u64;
     let recipe = Recipe::values(factors, &[count]);
-    let recipe =
-        recipe.map_err(|reason| ConvertError::Dimensions { tensor: "rope_freqs.weight".to_owned(), reason })?;
+    let recipe = recipe
+        .map_err(|reason| ConvertError::Dimensions { tensor: "rope_freqs.weight".to_owned(), reason })?;
     Ok(vec![("rope_freqs.weight", recipe)])
 }

@@ -40,9 +40,9 @@ fn write(
     let (tokens, kinds) = tokens(source, &library, multiple)?;
     let mut special = SpecialTokens::load(source.files, json.as_ref(), None)?;
     for (role, token) in roles {
-        let id = library.id(token).ok_or_else(|| {
-            ConvertError::tokenizer(TOKENIZER_JSON, format!("token {token} is missing"))
-        })?;
+        let id = library
+            .id(token)
+            .ok_or_else(|| ConvertError::tokenizer(TOKENIZER_JSON, format!("token {token} is missing")))?;
         special.set(role, id.into());
     }
     let pre = pre_tokenizer(&library, &special, warnings);

@@ -62,9 +62,10 @@ pub(super) struct Merge(pub(super) String);
 impl TokenizerJson {
     pub(super) fn read(files: Files<'_>) -> Result<Option<Self>, ConvertError> {
         let Some(text) = files.text(TOKENIZER_JSON)? else { return Ok(None) };
-        serde_json::from_str(text)
-            .map(Some)
-            .map_err(|error| ConvertError::Json { file: TOKENIZER_JSON.to_owned(), reason: error.to_string() })
+        serde_json::from_str(text).map(Some).map_err(|error| ConvertError::Json {
+            file: TOKENIZER_JSON.to_owned(),
+            reason: error.to_string(),
+        })
     }
 
     /// The id of an added token, first match first.

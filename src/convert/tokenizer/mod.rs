@@ -6,8 +6,8 @@
 mod byte_pair;
 mod json;
 mod library;
-mod post_processor;
 mod llama_json;
+mod post_processor;
 mod pre_tokenizer;
 mod sentencepiece;
 mod special;
@@ -18,7 +18,6 @@ mod word_piece;
 pub(super) use byte_pair::{byte_pair, byte_pair_padded};
 pub(super) use llama_json::{gemma4, llama};
 pub(super) use sentencepiece::{phi3, sentencepiece, sentencepiece_or_byte_pair};
-pub(super) use special::SpecialTokens;
 pub(super) use unigram::unigram;
 pub(super) use word_piece::word_piece;
 

@@ -42,7 +42,9 @@ impl Roles<'_> {
 
     /// A role that nothing has is taken over from another.
     fn inherit(&mut self, key: &str, from: &str) {
-        if self.token(key).is_none() && let Some(token) = self.token(from) {
+        if self.token(key).is_none()
+            && let Some(token) = self.token(from)
+        {
             self.assign(key, &token);
         }
     }
@@ -59,7 +61,10 @@ impl Roles<'_> {
                 }
                 for (key, field) in [("cls_token", "cls"), ("sep_token", "sep")] {
                     let token = processor.get(field).and_then(|pair| pair.get(0)).and_then(Value::as_str);
-                    if self.has_settings && self.token(key).is_none() && let Some(token) = token {
+                    if self.has_settings
+                        && self.token(key).is_none()
+                        && let Some(token) = token
+                    {
                         self.assign(key, token);
                     }
                 }
@@ -88,7 +93,10 @@ impl Roles<'_> {
 
     fn starts_with(&mut self, first: &str) {
         let is_known = |roles: &Self| {
-            [roles.token("bos_token"), roles.token("cls_token")].into_iter().flatten().any(|token| token == first)
+            [roles.token("bos_token"), roles.token("cls_token")]
+                .into_iter()
+                .flatten()
+                .any(|token| token == first)
         };
         if !is_known(self) {
             for key in ["bos_token", "cls_token"] {
@@ -118,9 +126,8 @@ impl Roles<'_> {
 
     /// Tokens between two texts.
     fn between(&mut self, pair: &[Value], first: Option<&str>, last: Option<&str>) {
-        let at = |item: Option<&Value>, token: Option<&str>| {
-            token.is_some() && item.and_then(special_of) == token
-        };
+        let at =
+            |item: Option<&Value>, token: Option<&str>| token.is_some() && item.and_then(special_of) == token;
         let start = usize::from(at(pair.first(), first));
         let end = pair.len() - usize::from(pair.len() > start && at(pair.last(), last));
         let [one, middle @ .., two] = &pair[start..end] else { return };
@@ -138,7 +145,11 @@ impl Roles<'_> {
             _ => separates(&middle[0]) && last.is_none(),
         };
         self.special.set_add("sep", add);
-        if add && separator.is_none() && self.has_settings && let Some(ending) = ending {
+        if add
+            && separator.is_none()
+            && self.has_settings
+            && let Some(ending) = ending
+        {
             self.assign("sep_token", &ending);
         }
     }

@@ -24,7 +24,8 @@ pub(super) const UNKNOWN: &str = "default";
 /// The table's ids include the special tokens that the tokenizer's class adds, which its file does not always say;
 /// so the ids are tried with and without those of the file, and with `first` before them.
 pub(super) fn recognise(tokenizer: &Tokenizer, first: Option<u32>) -> Option<&'static str> {
-    let ids = |special: bool| tokenizer.encode(PROBE, special).ok().map(|encoding| encoding.get_ids().to_vec());
+    let ids =
+        |special: bool| tokenizer.encode(PROBE, special).ok().map(|encoding| encoding.get_ids().to_vec());
     let plain = ids(false)?;
     let with_first = first.map(|first| [&[first], plain.as_slice()].concat());
     [ids(true), with_first, Some(plain)].into_iter().flatten().find_map(|ids| name_of(&fingerprint(&ids)))
@@ -154,6 +155,9 @@ mod tests {
 
     #[test]
     fn the_probe_is_the_agreed_text() {
-        assert_eq!(hex::encode(Sha256::digest(PROBE)), "a36179c1e2b1cfcfbfad1dc779addad2ffc778201e4cf0d538bddeafa2c526da");
+        assert_eq!(
+            hex::encode(Sha256::digest(PROBE)),
+            "a36179c1e2b1cfcfbfad1dc779addad2ffc778201e4cf0d538bddeafa2c526da"
+        );
     }
 }

@@ -84,7 +84,8 @@ fn from_json(source: &Source<'_>, json: Option<&TokenizerJson>) -> Result<Unigra
     let json = json.ok_or_else(|| ConvertError::tokenizer(TOKENIZER_JSON, "expected a Unigram model"))?;
     let stated = source.model.configuration.optional_integer(&["vocab_size"])?.unwrap_or(0);
     let mut tokens = Tokens::unused(stated.max(library.model_len().into()));
-    let unknown = settings.get("unk_token").and_then(library::token_text).and_then(|token| json.added_id(token));
+    let unknown =
+        settings.get("unk_token").and_then(library::token_text).and_then(|token| json.added_id(token));
     let unknown = unknown.or(json.model.unk_id).unwrap_or(3);
     for (id, score) in (0_u32..).zip(&json.model.vocab.scores) {
         let Some(text) = library.token(id) else { continue };

@@ -27,7 +27,10 @@ pub(in crate::convert) fn word_piece(
     }
     let special = SpecialTokens::load(source.files, json.as_ref(), Some(tokens.len() as u64))?;
     let segments = source.model.configuration.optional_integer(&["type_vocab_size"])?.unwrap_or(1);
-    out.set_plain("tokenizer.ggml.token_type_count", super::super::parameters::checked_u32("type_vocab_size", segments)?);
+    out.set_plain(
+        "tokenizer.ggml.token_type_count",
+        super::super::parameters::checked_u32("type_vocab_size", segments)?,
+    );
     out.set_plain("tokenizer.ggml.model", "bert");
     out.set_plain("tokenizer.ggml.pre", pre_tokenizer(&library, &special, warnings));
     out.set_plain("tokenizer.ggml.tokens", tokens);
