@@ -14,10 +14,13 @@ pub(super) struct Mapping<'m> {
     mapped: Vec<(String, Weight)>,
     names: HashSet<String>,
     /// Tensors that wait for the rest of their stacks, by group and layer.
-    waiting: HashMap<(&'static str, u64), BTreeMap<(usize, u64), Weight>>,
+    waiting: HashMap<(&'static str, u64), Waiting>,
     /// Which rules have been used, in which layers.
     used: HashSet<(usize, u64)>,
 }
+
+/// Tensors by rule and place.
+type Waiting = BTreeMap<(usize, u64), Weight>;
 
 impl<'m> Mapping<'m> {
     pub(super) fn new(model: &'m Model, architecture: &'static str, tables: &[&[Rule]]) -> Self {

@@ -8,7 +8,7 @@ use super::{ConvertError, Model};
 /// In patterns `{}` stands for a number and a final `*` for `weight` or `bias`; in the names that they lead to, `{}`
 /// is the layer and `*` the same ending. A pattern without `*` names one tensor, and so does its target.
 #[derive(Debug, Clone, Copy)]
-pub struct Rule {
+pub(super) struct Rule {
     pub(super) pattern: &'static str,
     pub(super) target: Target,
     pub(super) required: bool,
@@ -32,39 +32,39 @@ pub(super) type Count = fn(&Model) -> Result<u64, ConvertError>;
 
 impl Rule {
     /// The tensor itself under another name.
-    pub const fn keep(pattern: &'static str, name: &'static str) -> Self {
+    pub(super) const fn keep(pattern: &'static str, name: &'static str) -> Self {
         Self::to(pattern, Target::One(name, None))
     }
 
     /// The tensor after a step.
-    pub const fn step(pattern: &'static str, name: &'static str, step: Step) -> Self {
+    pub(super) const fn step(pattern: &'static str, name: &'static str, step: Step) -> Self {
         Self::to(pattern, Target::One(name, Some(step)))
     }
 
     /// A tensor that holds several, in the order of `names`.
-    pub const fn split(pattern: &'static str, names: &'static [&'static str], split: Split) -> Self {
+    pub(super) const fn split(pattern: &'static str, names: &'static [&'static str], split: Split) -> Self {
         Self::to(pattern, Target::Several(names, split))
     }
 
     /// A matrix of one expert; the experts of a layer become one tensor. All rules of a table whose patterns
     /// agree up to the second `{}` belong together: their tensors stand where the last of them was read.
-    pub const fn expert(pattern: &'static str, name: &'static str) -> Self {
+    pub(super) const fn expert(pattern: &'static str, name: &'static str) -> Self {
         Self::stack(pattern, name, Model::experts)
     }
 
     /// One of several tensors that become one, as for [`expert`](Self::expert). A pattern with one `{}` is not
     /// part of a layer.
-    pub const fn stack(pattern: &'static str, name: &'static str, count: Count) -> Self {
+    pub(super) const fn stack(pattern: &'static str, name: &'static str, count: Count) -> Self {
         Self::to(pattern, Target::Stack(name, count))
     }
 
     /// A tensor that the model has no use for.
-    pub const fn drop(pattern: &'static str) -> Self {
+    pub(super) const fn drop(pattern: &'static str) -> Self {
         Self::to(pattern, Target::Drop)
     }
 
     /// Every model, and every layer of it if the pattern has one, must have this tensor.
-    pub const fn required(mut self) -> Self {
+    pub(super) const fn required(mut self) -> Self {
         self.required = true;
         self
     }

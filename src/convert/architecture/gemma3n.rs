@@ -98,7 +98,8 @@ fn one_value_a_layer(configuration: &mut Configuration) -> Result<(), ConvertErr
         configuration.set("intermediate_size", vec![width; layers]);
     }
     if configuration.value("layer_types").is_none() {
-        let kind = |number: usize| if number % 5 == 0 { "full_attention" } else { "sliding_attention" };
+        let kind =
+            |number: usize| if number.is_multiple_of(5) { "full_attention" } else { "sliding_attention" };
         configuration.set("layer_types", (1..=layers).map(kind).collect::<Vec<_>>());
     }
     let sparsity = configuration.optional_number(&["activation_sparsity_pattern"]);

@@ -1,8 +1,8 @@
 //! Gemma 4: heads of two sizes, layers that share keys and values, experts in some sizes.
 
-use super::Family;
 use super::common::{GATED_FEED_FORWARD, text_name};
 use super::gemma3::{self, count_real_tokens, real_tokens};
+use super::{Family, Generated};
 use crate::convert::hyperparameters::key_and_value_length;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -86,7 +86,7 @@ fn full_head_size(model: &Model) -> Result<u64, ConvertError> {
 
 /// Dimensions that full attention does not rotate: their frequencies are divided by a number so large that nothing
 /// is left of them.
-fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Vec<(&'static str, Recipe)>, ConvertError> {
+fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Generated, ConvertError> {
     const NOT_ROTATED: f32 = 1e30;
     let size = full_head_size(model)?;
     let fraction = model.rope.full.number("partial_rotary_factor")?;

@@ -1,7 +1,7 @@
 //! Llama 1 to 3 and what is built like it: Mistral, Mixtral, and many that only changed the name.
 
-use super::Family;
 use super::common::{DENSE_LAYERS, EMBEDDINGS, NORMS};
+use super::{Family, Generated};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
@@ -83,10 +83,7 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
 }
 
 /// The slowed frequencies of Llama 3.
-pub(super) fn rope_factors(
-    model: &Model,
-    _: &mut Parameters,
-) -> Result<Vec<(&'static str, Recipe)>, ConvertError> {
+pub(super) fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Generated, ConvertError> {
     let Some(factors) = model.rope.llama3_factors(model.head_size()?)? else { return Ok(Vec::new()) };
     let count = factors.len() as u64;
     let recipe = Recipe::values(factors, &[count]);

@@ -126,7 +126,7 @@ pub(super) struct Family {
     /// The metadata.
     pub(super) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that are computed from the configuration; their metadata come before all others.
-    pub(super) generated: fn(&Model, &mut Parameters) -> Result<Vec<(&'static str, Recipe)>, ConvertError>,
+    pub(super) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
     /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
     pub(super) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,
     /// Which tensor becomes which.
@@ -134,6 +134,9 @@ pub(super) struct Family {
     /// The part that sees, as a file of its own.
     pub(super) projector: Option<&'static Projector>,
 }
+
+/// Names and contents of tensors that no file holds.
+pub(super) type Generated = Vec<(&'static str, Recipe)>;
 
 impl Family {
     /// A decoder without anything special.

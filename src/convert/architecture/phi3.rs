@@ -1,7 +1,7 @@
 //! Phi-3, Phi-3.5, Phi-4, and those with experts.
 
-use super::Family;
 use super::common::{EMBEDDINGS, NORMS};
+use super::{Family, Generated};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
@@ -86,7 +86,7 @@ fn contexts(model: &Model) -> Result<(u64, u64), ConvertError> {
 }
 
 /// The two sets of factors by which long contexts slow frequencies, and how attention makes up for it.
-fn rope_factors(model: &Model, out: &mut Parameters) -> Result<Vec<(&'static str, Recipe)>, ConvertError> {
+fn rope_factors(model: &Model, out: &mut Parameters) -> Result<Generated, ConvertError> {
     let rope = &model.rope.common;
     let Some(long) = rope.numbers("long_factor")?.filter(|factors| !factors.is_empty()) else {
         return Ok(Vec::new());

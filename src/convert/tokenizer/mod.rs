@@ -42,15 +42,3 @@ pub(super) fn listed_tokens(files: Files<'_>) -> Result<Option<u64>, ConvertErro
     let json = json::TokenizerJson::read(files)?;
     Ok(json.map(|json| json.model.vocab.count + json.added_tokens.len() as u64))
 }
-
-/// The id of an added token by its text.
-pub(super) fn added_token_id(files: Files<'_>, token: &str) -> Result<Option<u64>, ConvertError> {
-    let settings = library::settings(files)?;
-    let listed = settings.get("added_tokens_decoder").and_then(serde_json::Value::as_object);
-    let mut listed = listed.into_iter().flatten();
-    let found = listed.find(|(_, value)| library::token_text(value) == Some(token));
-    if let Some(id) = found.and_then(|(id, _)| id.parse().ok()) {
-        return Ok(Some(id));
-    }
-    Ok(json::TokenizerJson::read(files)?.and_then(|json| json.added_id(token)))
-}
