@@ -8,6 +8,7 @@ mod docker_registry;
 mod hostile;
 mod interruption;
 mod model;
+mod resumable_registry;
 mod round_trip;
 mod sharing;
 mod stub;
