@@ -17,6 +17,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::{Host, Url};
 
+use super::Error;
 use super::answer::{Body, message_of};
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login};
@@ -24,7 +25,6 @@ use super::identity::Identity;
 use super::place::{Place, display};
 use super::repository::Repository;
 use super::transport::{Answer, Authorization, Request, Transport};
-use super::Error;
 
 /// The longest answer of a token server, in bytes.
 const LONGEST_TOKEN_ANSWER: u64 = 1024 * 1024;
@@ -141,7 +141,8 @@ impl Authentication {
                 }
                 scopes.drain(..scopes.len().saturating_sub(MOST_SCOPES));
                 let pairs = service.iter().map(|service| ("service", service.as_str()));
-                let pairs: Vec<_> = pairs.chain(scopes.iter().map(|scope| ("scope", scope.as_str()))).collect();
+                let pairs: Vec<_> =
+                    pairs.chain(scopes.iter().map(|scope| ("scope", scope.as_str()))).collect();
                 let place = place.with_query(&pairs);
                 let (token, failed) = self.ask_in_turn(transport, repository, &place, ways, login).await?;
                 State {
@@ -240,9 +241,11 @@ impl Authentication {
                 return Err(super::answer::error_of(repository, answer, what, "", patience).await);
             }
         }
-        let text = Body::new(repository, answer, transport.patience()).read(what, LONGEST_TOKEN_ANSWER).await?;
+        let text =
+            Body::new(repository, answer, transport.patience()).read(what, LONGEST_TOKEN_ANSWER).await?;
         let parsed: Result<TokenAnswer, _> = serde_json::from_slice(&text);
-        let token = parsed.map(|answer| if answer.token.is_empty() { answer.access_token } else { answer.token });
+        let token =
+            parsed.map(|answer| if answer.token.is_empty() { answer.access_token } else { answer.token });
         token.ok().filter(|token| !token.is_empty()).ok_or_else(|| Error::Protocol {
             registry: repository.registry().to_owned(),
             reason: "its token server answers without a token".to_owned(),

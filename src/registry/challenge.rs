@@ -142,9 +142,14 @@ mod tests {
 
     #[test]
     fn nonsense_is_no_challenge() {
-        for text in ["", ",,,", "=", "==,=", "Bearer", "Bearer service=\"s\"", "Digest realm=x", "\"", "Bearer =x"] {
+        for text in
+            ["", ",,,", "=", "==,=", "Bearer", "Bearer service=\"s\"", "Digest realm=x", "\"", "Bearer =x"]
+        {
             assert_eq!(parse(&[text]), None, "{text}");
         }
-        assert_eq!(parse(&[r#"Bearer realm="https://unterminated"#]), bearer("https://unterminated", None, None));
+        assert_eq!(
+            parse(&[r#"Bearer realm="https://unterminated"#]),
+            bearer("https://unterminated", None, None)
+        );
     }
 }

@@ -79,10 +79,8 @@ impl Client {
     /// [`Error::Setup`] if a certificate or a proxy of the configuration cannot be used.
     pub fn new(config: Config, store: Store) -> Result<Self, Error> {
         let transport = Arc::new(Transport::new(&config)?);
-        let shared = pull::Shared {
-            downloads: Arc::new(Downloads::default()),
-            piece: config.download_piece.max(1),
-        };
+        let shared =
+            pull::Shared { downloads: Arc::new(Downloads::default()), piece: config.download_piece.max(1) };
         Ok(Self {
             store,
             transport,

@@ -157,11 +157,15 @@ mod tests {
             BASE64.encode("user:pass:word")
         );
         credentials.add_docker_config(json.as_bytes()).unwrap();
-        let login = |registry: &str| credentials.for_registry(registry).map(|l| (l.user.as_str(), l.password.as_str()));
+        let login = |registry: &str| {
+            credentials.for_registry(registry).map(|l| (l.user.as_str(), l.password.as_str()))
+        };
         assert_eq!(login("registry.example:5000"), Some(("own", "secret")));
         assert_eq!(login("docker.io"), Some(("user", "pass:word")));
         assert_eq!(login("plain.example"), Some(("u", "p")));
-        for unknown in ["registry.example", "registry.example:5001", "evil.registry.example:5000", "helper.example"] {
+        for unknown in
+            ["registry.example", "registry.example:5001", "evil.registry.example:5000", "helper.example"]
+        {
             assert_eq!(login(unknown), None, "{unknown}");
         }
         assert!(!format!("{credentials:?}").contains("secret"));
@@ -169,7 +173,9 @@ mod tests {
 
     #[test]
     fn a_broken_file_is_an_error() {
-        for json in ["", "[]", r#"{"auths": {"a": {"auth": "%%"}}}"#, r#"{"auths": {"a": {"auth": "dXNlcg=="}}}"#] {
+        for json in
+            ["", "[]", r#"{"auths": {"a": {"auth": "%%"}}}"#, r#"{"auths": {"a": {"auth": "dXNlcg=="}}}"#]
+        {
             assert!(Credentials::none().add_docker_config(json.as_bytes()).is_err(), "{json}");
         }
     }

@@ -140,7 +140,9 @@ impl Download {
         if let Some(place) = known {
             match self.open_at(Request::new(Method::GET, place), range.clone()).await {
                 // The permission to read there has expired: the registry gives another.
-                Err(Error::Denied { .. } | Error::NotFound { .. } | Error::Refused { status: 400..=499, .. }) => {
+                Err(
+                    Error::Denied { .. } | Error::NotFound { .. } | Error::Refused { status: 400..=499, .. },
+                ) => {
                     *self.storage() = None;
                 }
                 result => return result,
@@ -220,7 +222,9 @@ mod tests {
     fn ranges_of_answers() {
         assert_eq!(content_range("bytes 0-9/100"), Some((0..10, Some(100))));
         assert_eq!(content_range("bytes 5-5/*"), Some((5..6, None)));
-        for bad in ["", "bytes", "bytes */100", "bytes 9-0/100", "bytes 0-18446744073709551615/1", "items 0-1/2"] {
+        for bad in
+            ["", "bytes", "bytes */100", "bytes 9-0/100", "bytes 0-18446744073709551615/1", "items 0-1/2"]
+        {
             assert_eq!(content_range(bad), None, "{bad}");
         }
     }

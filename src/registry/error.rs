@@ -143,7 +143,9 @@ pub enum Error {
         reason: String,
     },
     /// A blob has another length than the manifest says.
-    #[error("registry {registry} sends blob {digest} with another length: expected {expected} bytes, got {got}")]
+    #[error(
+        "registry {registry} sends blob {digest} with another length: expected {expected} bytes, got {got}"
+    )]
     WrongSize {
         /// The registry.
         registry: String,
@@ -155,7 +157,9 @@ pub enum Error {
         got: String,
     },
     /// A blob or manifest is not the one that was asked for.
-    #[error("registry {registry} sends other content: expected {expected}, got {got}; nothing of it was kept")]
+    #[error(
+        "registry {registry} sends other content: expected {expected}, got {got}; nothing of it was kept"
+    )]
     WrongDigest {
         /// The registry.
         registry: String,

@@ -44,7 +44,8 @@ impl Identity {
         url.query_pairs_mut().append_pair("ts", &seconds.to_string()).append_pair("nonce", &nonce);
         let body = BASE64.encode(hex::encode(Sha256::digest([])));
         let text = format!("GET,{url},{body}");
-        let signature = ed25519_signature(key, text.as_bytes()).map_err(|reason| Error::SigningKey { reason })?;
+        let signature =
+            ed25519_signature(key, text.as_bytes()).map_err(|reason| Error::SigningKey { reason })?;
         let public = key.public_key().to_bytes();
         let public = public.map_err(|error| Error::SigningKey { reason: error.to_string() })?;
         let authorization = format!("{}:{}", BASE64.encode(public), BASE64.encode(signature));
@@ -65,7 +66,9 @@ fn ed25519_signature(key: &impl ssh_key::SigningKey, text: &[u8]) -> Result<Vec<
 fn load_or_make(path: Option<&Path>) -> Result<PrivateKey, String> {
     let path = path.ok_or("no home directory to keep it in")?;
     match std::fs::read(path) {
-        Ok(text) => PrivateKey::from_openssh(&text).map_err(|error| format!("the file is not a key: {error}")),
+        Ok(text) => {
+            PrivateKey::from_openssh(&text).map_err(|error| format!("the file is not a key: {error}"))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             make(path).map_err(|error| format!("it cannot be made: {error}"))
         }

@@ -68,7 +68,8 @@ impl Incoming {
     async fn settle(self) -> Result<Partial, Error> {
         self.writes.close();
         self.writes.wait().await;
-        Arc::into_inner(self.partial).ok_or_else(|| StoreError::from(std::io::Error::other("still written")).into())
+        Arc::into_inner(self.partial)
+            .ok_or_else(|| StoreError::from(std::io::Error::other("still written")).into())
     }
 }
 

@@ -53,7 +53,10 @@ impl Place {
     ) -> Result<Self, Error> {
         let registry = repository.registry().to_owned();
         let Ok(mut url) = self.url.join(reference) else {
-            return Err(Error::Protocol { registry, reason: "it leads to something that is not a URL".to_owned() });
+            return Err(Error::Protocol {
+                registry,
+                reason: "it leads to something that is not a URL".to_owned(),
+            });
         };
         url.set_fragment(None);
         let forbidden = |reason: &str| {
@@ -65,7 +68,11 @@ impl Place {
         }
         match (self.url.scheme(), url.scheme()) {
             (_, "https") | ("http", "http") => {}
-            ("https", "http") => return forbidden("that would leave the secure connection; check the registry's configuration for its outside URL"),
+            ("https", "http") => {
+                return forbidden(
+                    "that would leave the secure connection; check the registry's configuration for its outside URL",
+                );
+            }
             _ => return forbidden("that is neither http nor https"),
         }
         if !url.username().is_empty() || url.password().is_some() {

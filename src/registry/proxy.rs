@@ -46,7 +46,8 @@ impl Proxies {
 
     /// The names of their hosts.
     pub(crate) fn hosts(&self) -> HashSet<String> {
-        let urls = self.http.iter().chain(&self.https).filter_map(|text| with_scheme(text).parse::<Url>().ok());
+        let urls =
+            self.http.iter().chain(&self.https).filter_map(|text| with_scheme(text).parse::<Url>().ok());
         urls.filter_map(|url| url.host_str().map(str::to_owned)).collect()
     }
 

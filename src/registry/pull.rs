@@ -62,6 +62,11 @@ pub(super) async fn pull(
                 shared.downloads.fetch(store, download, report).await?
             }
         };
+        if blob.length() != total {
+            // Another job, whose manifest told the truth, has fetched it.
+            let (registry, got) = (session.registry(), blob.length().to_string());
+            return Err(Error::WrongSize { registry, digest, expected: total, got });
+        }
         report(total);
         Ok::<Blob, Error>(blob)
     });
@@ -123,7 +128,8 @@ fn check_manifest(session: &Session, bytes: &[u8]) -> Result<Vec<Layer>, Error> 
             None => layers.push(layer.clone()),
             Some(other) if other == layer.size => {}
             Some(other) => {
-                let reason = format!("{} has {other} bytes in one place and {} in another", layer.digest, layer.size);
+                let reason =
+                    format!("{} has {other} bytes in one place and {} in another", layer.digest, layer.size);
                 return Err(invalid(reason));
             }
         }

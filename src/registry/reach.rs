@@ -125,7 +125,9 @@ mod tests {
 
     #[test]
     fn odd_spellings_of_addresses_are_addresses() {
-        for text in ["http://0x7f.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "http://LOCALHOST./"] {
+        for text in
+            ["http://0x7f.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "http://LOCALHOST./"]
+        {
             assert_eq!(Reach::of_literal(&text.parse().unwrap()), Some(Reach::Machine), "{text}");
         }
         assert_eq!(Reach::of_literal(&"http://example.com/".parse().unwrap()), None);

@@ -17,11 +17,7 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self {
-            attempts: 6,
-            shortest_wait: Duration::from_millis(250),
-            longest_wait: Duration::from_secs(20),
-        }
+        Self { attempts: 6, shortest_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(20) }
     }
 }
 

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
+use super::Error;
 use super::answer::{Body, error_of};
 use super::authentication::Authentication;
 use super::place::Place;
 use super::repository::Repository;
 use super::retry::{Backoff, RetryPolicy};
 use super::transport::{Answer, Request, Transport};
-use super::Error;
 
 /// A registry that refuses more often in a row will not change its mind.
 const MOST_CHALLENGES: usize = 4;

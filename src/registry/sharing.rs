@@ -47,7 +47,10 @@ impl Downloads {
                     State::Failed(error) => break error,
                 }
                 if receiver.changed().await.is_err() {
-                    break Error::Interrupted { registry: registry.clone(), reason: "the download ended".to_owned() };
+                    break Error::Interrupted {
+                        registry: registry.clone(),
+                        reason: "the download ended".to_owned(),
+                    };
                 }
             };
             // Another job's download may have failed for a reason that does not hold for this one.

@@ -145,9 +145,9 @@ impl Upload<'_> {
                     backoff.forgive();
                     (place, offset) = (next, reached);
                 }
-                Err(Error::Refused { status: 400 | 405 | 411 | 413 | 415 | 501, .. } | Error::NotFound { .. })
-                    if offset == 0 =>
-                {
+                Err(
+                    Error::Refused { status: 400 | 405 | 411 | 413 | 415 | 501, .. } | Error::NotFound { .. },
+                ) if offset == 0 => {
                     return Ok(None);
                 }
                 Err(error) => {
@@ -201,7 +201,8 @@ impl Upload<'_> {
         let place = place.with_query(&[("digest", &self.blob.digest().to_string())]);
         let request = Request::new(Method::PUT, place)
             .header(CONTENT_TYPE, "application/octet-stream")
-            .payload(payload);
+            .payload(payload)
+            .laborious();
         self.session.ask_once(&request, &self.what(), &[200, 201, 202, 204]).await.map_err(session_lost)?;
         Ok(())
     }
@@ -266,26 +267,29 @@ impl Stream for BlobRange {
     fn open(&self, sent: Arc<AtomicU64>) -> reqwest::Body {
         let (start, end) = (self.start, self.end);
         let state = (self.blob.clone(), self.completed.clone(), sent, start);
-        reqwest::Body::wrap_stream(stream::try_unfold(state, move |(blob, completed, sent, offset)| async move {
-            sent.store(offset - start, Ordering::Relaxed);
-            completed.store(offset, Ordering::Relaxed);
-            if offset == end {
-                return Ok::<_, std::io::Error>(None);
-            }
-            let length = READ_SIZE.min(usize::try_from(end - offset).unwrap_or(READ_SIZE));
-            let reading = blob.clone();
-            let read = tokio::task::spawn_blocking(move || {
-                let mut buffer = vec![0; length];
-                let count = reading.read_at(&mut buffer, offset)?;
-                buffer.truncate(count);
-                Ok::<_, std::io::Error>(buffer)
-            });
-            let buffer = read.await.map_err(std::io::Error::other)??;
-            if buffer.is_empty() {
-                return Err(std::io::ErrorKind::UnexpectedEof.into());
-            }
-            let next = offset + buffer.len() as u64;
-            Ok(Some((Bytes::from(buffer), (blob, completed, sent, next))))
-        }))
+        reqwest::Body::wrap_stream(stream::try_unfold(
+            state,
+            move |(blob, completed, sent, offset)| async move {
+                sent.store(offset - start, Ordering::Relaxed);
+                completed.store(offset, Ordering::Relaxed);
+                if offset == end {
+                    return Ok::<_, std::io::Error>(None);
+                }
+                let length = READ_SIZE.min(usize::try_from(end - offset).unwrap_or(READ_SIZE));
+                let reading = blob.clone();
+                let read = tokio::task::spawn_blocking(move || {
+                    let mut buffer = vec![0; length];
+                    let count = reading.read_at(&mut buffer, offset)?;
+                    buffer.truncate(count);
+                    Ok::<_, std::io::Error>(buffer)
+                });
+                let buffer = read.await.map_err(std::io::Error::other)??;
+                if buffer.is_empty() {
+                    return Err(std::io::ErrorKind::UnexpectedEof.into());
+                }
+                let next = offset + buffer.len() as u64;
+                Ok(Some((Bytes::from(buffer), (blob, completed, sent, next))))
+            },
+        ))
     }
 }

@@ -12,6 +12,7 @@ mod resumable_registry;
 mod round_trip;
 mod sharing;
 mod stub;
+mod tls_stub;
 mod token_server;
 mod unreachable;
 

@@ -60,7 +60,9 @@ async fn tokens_are_asked_for_as_the_specification_says() {
 
     let asked = tokens.asked();
     assert!(asked.iter().all(|asked| asked.query("service").as_deref() == Some("tests")));
-    assert!(asked.iter().any(|asked| asked.query("scope").is_some_and(|scope| scope.contains("team/by-token:"))));
+    assert!(
+        asked.iter().any(|asked| asked.query("scope").is_some_and(|scope| scope.contains("team/by-token:")))
+    );
     assert!(asked.len() <= 6, "{} tokens for three operations", asked.len());
 
     for stranger in [Site::new(), site_with_login(&registry.host(), "alice", "wrong")] {

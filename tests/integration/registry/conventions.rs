@@ -116,7 +116,10 @@ async fn the_challenge_is_signed_and_the_storage_service_sees_no_credentials() {
     assert!(sent.iter().all(|asked| asked.header("x-amz-tag") == "blob"));
     let sizes: usize = sent.iter().map(|asked| asked.body.len()).sum();
     assert_eq!(sizes as u64, model.size());
-    let manifest = registry.asked().into_iter().find(|asked| asked.uri.path() == "/v2/team/m/manifests/latest" && asked.method == "PUT");
+    let manifest = registry
+        .asked()
+        .into_iter()
+        .find(|asked| asked.uri.path() == "/v2/team/m/manifests/latest" && asked.method == "PUT");
     assert_eq!(manifest.unwrap().body, model.manifest);
 }
 

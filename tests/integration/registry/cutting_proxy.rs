@@ -76,7 +76,13 @@ async fn serve(client: TcpStream, target: SocketAddr, limit: u64, counts: Arc<Co
     }
 }
 
-async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, limit: u64, counts: &Counts, moved: &AtomicU64) {
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    limit: u64,
+    counts: &Counts,
+    moved: &AtomicU64,
+) {
     let mut buffer = vec![0; 32 * 1024];
     let mut here = 0;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {

@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::Response;
 
+use super::docker_registry::fixture;
 use super::model::{Model, digest_of, noise};
 use super::stub::{Asked, Stub, answer, blob_answer, endless};
+use super::tls_stub::TlsStub;
 use super::{Site, impatient};
 use ollamake::registry::{Config, Credentials, Error};
 
@@ -35,7 +37,9 @@ async fn manifest_error(manifest: impl Into<String>) -> Error {
 #[tokio::test(flavor = "multi_thread")]
 async fn manifests_that_are_none() {
     let manifest = |digest: &str| {
-        format!(r#"{{"schemaVersion":2,"config":{{"mediaType":"x","digest":"{digest}","size":1}},"layers":[]}}"#)
+        format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"x","digest":"{digest}","size":1}},"layers":[]}}"#
+        )
     };
     let hex = "ab".repeat(32);
     for text in [
@@ -105,10 +109,9 @@ async fn a_manifest_with_another_digest_than_stated() {
     let model = Model::new(60, &[10]);
     let manifest = model.manifest.clone();
     let stated = digest_of(b"something else").to_string();
-    let registry = Stub::start(move |_: &Asked| {
-        answer(200, &[("docker-content-digest", &stated)], manifest.clone())
-    })
-    .await;
+    let registry =
+        Stub::start(move |_: &Asked| answer(200, &[("docker-content-digest", &stated)], manifest.clone()))
+            .await;
     let error = pull_from(&registry, &Site::new()).await;
     assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
 }
@@ -116,7 +119,11 @@ async fn a_manifest_with_another_digest_than_stated() {
 #[tokio::test(flavor = "multi_thread")]
 async fn silence_and_dripping() {
     let registry = Stub::start(|_: &Asked| {
-        answer(200, &[], Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>()))
+        answer(
+            200,
+            &[],
+            Body::from_stream(futures_util::stream::pending::<Result<Vec<u8>, std::io::Error>>()),
+        )
     })
     .await;
     let error = pull_from(&registry, &Site::with(brief())).await;
@@ -160,7 +167,11 @@ async fn a_realm_elsewhere_gets_no_credentials() {
     let site = Site::with(Config { signing_key, ..impatient() });
     let error = pull_from(&registry, &site).await;
     assert!(matches!(error, Error::Denied { .. }), "{error}");
-    assert!(thief.asked().iter().all(|asked| asked.header("authorization").is_empty()), "{:?}", thief.asked());
+    assert!(
+        thief.asked().iter().all(|asked| asked.header("authorization").is_empty()),
+        "{:?}",
+        thief.asked()
+    );
     assert!(!home.path().join("id_ed25519").exists());
 }
 
@@ -175,7 +186,9 @@ async fn challenges_without_end() {
     assert!(matches!(error, Error::Denied { .. } | Error::SigningKey { .. }), "{error}");
     assert!(registry.asked().len() < 20);
 
-    for realm in ["", "not a url", "file:///etc/passwd", "http://user:password@localhost/", "ftp://localhost/"] {
+    for realm in
+        ["", "not a url", "file:///etc/passwd", "http://user:password@localhost/", "ftp://localhost/"]
+    {
         let registry = Stub::start(move |_: &Asked| challenge(realm)).await;
         pull_from(&registry, &Site::new()).await;
         assert!(registry.asked().len() < 20);
@@ -196,6 +209,26 @@ async fn redirects_in_a_circle_and_to_nowhere() {
     }
     let registry = Stub::start(|_: &Asked| answer(302, &[], "")).await;
     assert!(matches!(pull_from(&registry, &Site::new()).await, Error::Protocol { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_secure_connection_to_a_plain_one() {
+    let plain = Stub::start(|_: &Asked| answer(200, &[], "")).await;
+    let location = format!("location: http://{}/elsewhere\r\n", plain.host());
+    let registry =
+        TlsStub::start(&format!("HTTP/1.1 307 Temporary Redirect\r\n{location}content-length: 0\r\n\r\n"));
+    let certificates = vec![std::fs::read(fixture("ca.pem")).unwrap()];
+    let site = Site::with(Config { certificates, ..impatient() });
+    let error = site.pull(&format!("https://{}/team/m", registry.host())).await.unwrap_err();
+    assert!(
+        matches!(error, Error::ForbiddenTarget { .. }) && error.to_string().contains("secure"),
+        "{error}"
+    );
+    assert!(plain.asked().is_empty());
+
+    // Whom we cannot verify we do not even ask.
+    let error = Site::new().pull(&format!("https://{}/team/m", registry.host())).await.unwrap_err();
+    assert!(matches!(error, Error::Certificate { .. }), "{error}");
 }
 
 /// A registry that is honest about its manifest and answers for blobs as told.
@@ -219,12 +252,16 @@ async fn blobs_that_are_shorter_longer_or_other() {
     let is_large = |blob: &[u8]| blob.len() > 1000;
 
     let honest_or = |wrong: fn(&Asked, &[u8]) -> Response| {
-        move |asked: &Asked, blob: &[u8]| if is_large(blob) { wrong(asked, blob) } else { blob_answer(asked, blob) }
+        move |asked: &Asked, blob: &[u8]| {
+            if is_large(blob) { wrong(asked, blob) } else { blob_answer(asked, blob) }
+        }
     };
     let cases: [(&str, fn(&Asked, &[u8]) -> Response); 9] = [
         ("shorter", |_, blob| answer(200, &[], blob[..1000].to_vec())),
         ("shorter, without length", |_, blob| {
-            let body = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(blob[..1000].to_vec())]));
+            let body = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(
+                blob[..1000].to_vec(),
+            )]));
             answer(200, &[], body)
         }),
         ("longer", |_, blob| answer(200, &[], [blob, b"more"].concat())),

@@ -73,7 +73,10 @@ async fn the_certificate_of_a_registry_counts() {
 
     let error = Site::new().pull(&name).await.unwrap_err();
     assert!(matches!(error, Error::Certificate { .. }), "{error}");
-    assert!(error.to_string().contains("localhost") && error.to_string().contains("SSL_CERT_FILE"), "{error}");
+    assert!(
+        error.to_string().contains("localhost") && error.to_string().contains("SSL_CERT_FILE"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,8 +83,7 @@ async fn a_job_does_not_fail_for_the_reasons_of_another() {
         tokio::time::sleep(Duration::from_millis(150)).await;
         site.pull(&allowed).await
     };
-    let (first, second) =
-        tokio::join!(site.client.pull(&forbidden, Options::default(), |_| {}), joins_later);
+    let (first, second) = tokio::join!(site.client.pull(&forbidden, Options::default(), |_| {}), joins_later);
     let error = first.unwrap_err();
     assert!(matches!(error, Error::Denied { .. }) && error.to_string().contains("not this one"), "{error}");
     second.unwrap();

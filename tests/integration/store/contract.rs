@@ -83,7 +83,11 @@ pub(super) fn make_model(store: &Store, name: &Name, system: &str) -> Result<Man
     Ok(manifest)
 }
 
-pub(super) fn write_blob(store: &Store, bytes: &[u8], expected: Option<Digest>) -> Result<Digest, StoreError> {
+pub(super) fn write_blob(
+    store: &Store,
+    bytes: &[u8],
+    expected: Option<Digest>,
+) -> Result<Digest, StoreError> {
     let mut writer = store.create_blob();
     for piece in bytes.chunks(100_000) {
         writer.write_all(piece)?;
