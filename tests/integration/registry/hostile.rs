@@ -231,6 +231,9 @@ async fn from_a_secure_connection_to_a_plain_one() {
     assert!(matches!(error, Error::Certificate { .. }), "{error}");
 }
 
+/// How a registry answers a request for a blob.
+type BlobAnswer = fn(&Asked, &[u8]) -> Response;
+
 /// A registry that is honest about its manifest and answers for blobs as told.
 async fn registry_of(
     model: Arc<Model>,
@@ -251,12 +254,12 @@ async fn blobs_that_are_shorter_longer_or_other() {
     let pieces = || Config { download_piece: 100_000, ..brief() };
     let is_large = |blob: &[u8]| blob.len() > 1000;
 
-    let honest_or = |wrong: fn(&Asked, &[u8]) -> Response| {
+    let honest_or = |wrong: BlobAnswer| {
         move |asked: &Asked, blob: &[u8]| {
             if is_large(blob) { wrong(asked, blob) } else { blob_answer(asked, blob) }
         }
     };
-    let cases: [(&str, fn(&Asked, &[u8]) -> Response); 9] = [
+    let cases: [(&str, BlobAnswer); 9] = [
         ("shorter", |_, blob| answer(200, &[], blob[..1000].to_vec())),
         ("shorter, without length", |_, blob| {
             let body = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(
