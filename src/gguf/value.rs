@@ -1,6 +1,98 @@
-//! Metadata: the typed values of a GGUF file's key-value section, in file order.
+//! The typed values of a file's key-value section.
 //!
 //! Value types and their numbers: GGUF specification (ggml, `docs/gguf.md`).
+
+/// The type of a value or of the elements of an array, by its number in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u32)]
+pub enum ValueType {
+    /// `u8`.
+    U8 = 0,
+    /// `i8`.
+    I8 = 1,
+    /// `u16`.
+    U16 = 2,
+    /// `i16`.
+    I16 = 3,
+    /// `u32`.
+    U32 = 4,
+    /// `i32`.
+    I32 = 5,
+    /// `f32`.
+    F32 = 6,
+    /// One byte, 0 or 1.
+    Bool = 7,
+    /// A 64-bit length and that many bytes of UTF-8.
+    String = 8,
+    /// Element type, 64-bit count, elements.
+    Array = 9,
+    /// `u64`.
+    U64 = 10,
+    /// `i64`.
+    I64 = 11,
+    /// `f64`.
+    F64 = 12,
+}
+
+impl ValueType {
+    const ALL: [ValueType; 13] = [
+        ValueType::U8,
+        ValueType::I8,
+        ValueType::U16,
+        ValueType::I16,
+        ValueType::U32,
+        ValueType::I32,
+        ValueType::F32,
+        ValueType::Bool,
+        ValueType::String,
+        ValueType::Array,
+        ValueType::U64,
+        ValueType::I64,
+        ValueType::F64,
+    ];
+
+    /// The number in the file.
+    pub fn id(self) -> u32 {
+        self as u32
+    }
+
+    /// The type with this number.
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(id).ok()?).copied()
+    }
+
+    /// Bytes of one value; strings and arrays have no fixed size.
+    pub fn size(self) -> Option<usize> {
+        match self {
+            ValueType::U8 | ValueType::I8 | ValueType::Bool => Some(1),
+            ValueType::U16 | ValueType::I16 => Some(2),
+            ValueType::U32 | ValueType::I32 | ValueType::F32 => Some(4),
+            ValueType::U64 | ValueType::I64 | ValueType::F64 => Some(8),
+            ValueType::String | ValueType::Array => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ValueType {
+    /// The name that ggml's tools print.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.pad(match self {
+            ValueType::U8 => "u8",
+            ValueType::I8 => "i8",
+            ValueType::U16 => "u16",
+            ValueType::I16 => "i16",
+            ValueType::U32 => "u32",
+            ValueType::I32 => "i32",
+            ValueType::F32 => "f32",
+            ValueType::Bool => "bool",
+            ValueType::String => "str",
+            ValueType::Array => "arr",
+            ValueType::U64 => "u64",
+            ValueType::I64 => "i64",
+            ValueType::F64 => "f64",
+        })
+    }
+}
 
 /// One metadata value.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,7 +125,7 @@ pub enum Value {
     F64(f64),
 }
 
-/// A homogeneous array; GGUF arrays of arrays are refused when read.
+/// A homogeneous array. GGUF's arrays of arrays do not exist here: no reader of models accepts them.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Array {
     /// Elements of type 0.
@@ -62,52 +154,98 @@ pub enum Array {
     F64(Vec<f64>),
 }
 
-/// The key-value pairs of a file to be written, in file order; keys are unique.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Metadata {
-    entries: Vec<(String, Value)>,
+/// Runs one expression for whichever type an array has.
+macro_rules! for_any_array {
+    ($array:expr, $elements:ident => $result:expr) => {
+        match $array {
+            Array::U8($elements) => $result,
+            Array::I8($elements) => $result,
+            Array::U16($elements) => $result,
+            Array::I16($elements) => $result,
+            Array::U32($elements) => $result,
+            Array::I32($elements) => $result,
+            Array::F32($elements) => $result,
+            Array::Bool($elements) => $result,
+            Array::String($elements) => $result,
+            Array::U64($elements) => $result,
+            Array::I64($elements) => $result,
+            Array::F64($elements) => $result,
+        }
+    };
+}
+pub(super) use for_any_array;
+
+impl Array {
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        for_any_array!(self, elements => elements.len())
+    }
+
+    /// Whether there is no element.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The type of the elements.
+    pub fn element_type(&self) -> ValueType {
+        match self {
+            Array::U8(_) => ValueType::U8,
+            Array::I8(_) => ValueType::I8,
+            Array::U16(_) => ValueType::U16,
+            Array::I16(_) => ValueType::I16,
+            Array::U32(_) => ValueType::U32,
+            Array::I32(_) => ValueType::I32,
+            Array::F32(_) => ValueType::F32,
+            Array::Bool(_) => ValueType::Bool,
+            Array::String(_) => ValueType::String,
+            Array::U64(_) => ValueType::U64,
+            Array::I64(_) => ValueType::I64,
+            Array::F64(_) => ValueType::F64,
+        }
+    }
 }
 
-impl Metadata {
-    /// No pairs at all.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The value of `key`.
-    pub fn get(&self, key: &str) -> Option<&Value> {
-        self.entries.iter().find(|(name, _)| name == key).map(|(_, value)| value)
-    }
-
-    /// Sets `key`: a new key goes to the end, a known one keeps its place.
-    pub fn set(&mut self, key: impl Into<String>, value: impl Into<Value>) {
-        let key = key.into();
-        let value = value.into();
-        match self.entries.iter_mut().find(|(name, _)| *name == key) {
-            Some((_, old)) => *old = value,
-            None => self.entries.push((key, value)),
+impl Value {
+    /// The type of the value.
+    pub fn value_type(&self) -> ValueType {
+        match self {
+            Value::U8(_) => ValueType::U8,
+            Value::I8(_) => ValueType::I8,
+            Value::U16(_) => ValueType::U16,
+            Value::I16(_) => ValueType::I16,
+            Value::U32(_) => ValueType::U32,
+            Value::I32(_) => ValueType::I32,
+            Value::F32(_) => ValueType::F32,
+            Value::Bool(_) => ValueType::Bool,
+            Value::String(_) => ValueType::String,
+            Value::Array(_) => ValueType::Array,
+            Value::U64(_) => ValueType::U64,
+            Value::I64(_) => ValueType::I64,
+            Value::F64(_) => ValueType::F64,
         }
     }
 
-    /// Removes `key` and returns what it had.
-    pub fn remove(&mut self, key: &str) -> Option<Value> {
-        let index = self.entries.iter().position(|(name, _)| name == key)?;
-        Some(self.entries.remove(index).1)
+    /// The text of a string.
+    pub fn as_str(&self) -> Option<&str> {
+        match self {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
     }
 
-    /// The pairs in file order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &Value)> {
-        self.entries.iter().map(|(key, value)| (key.as_str(), value))
-    }
-
-    /// How many pairs there are.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there is no pair.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    /// The value of an integer of any width that is not negative.
+    pub fn as_u64(&self) -> Option<u64> {
+        match *self {
+            Value::U8(value) => Some(value.into()),
+            Value::U16(value) => Some(value.into()),
+            Value::U32(value) => Some(value.into()),
+            Value::U64(value) => Some(value),
+            Value::I8(value) => value.try_into().ok(),
+            Value::I16(value) => value.try_into().ok(),
+            Value::I32(value) => value.try_into().ok(),
+            Value::I64(value) => value.try_into().ok(),
+            _ => None,
+        }
     }
 }
 

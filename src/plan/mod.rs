@@ -3,17 +3,31 @@
 //! A [`Plan`] is a plain value made from headers and configuration alone. Its sources are byte
 //! ranges that the caller hands to the executor; this room knows neither files nor the store.
 
+mod error;
+mod evaluate;
+mod execute;
+mod gather;
+mod gguf;
 mod operation;
+mod ordered;
+mod program;
 mod recipe;
+mod source;
 mod stored;
+mod table;
 mod view;
+mod walk;
 
+pub use error::PlanError;
+pub use execute::{Observer, Resources};
+pub use gguf::{Shard, ShardError};
 pub use operation::Operation;
 pub use recipe::{Recipe, RecipeError};
+pub use source::Source;
 pub use stored::{BlockScale, Encoding, Location, Stored};
 pub use view::View;
 
-use crate::gguf::Metadata;
+use crate::gguf::{Metadata, TensorDescription};
 use crate::tensor::{ElementType, Shape, TensorError};
 
 /// The complete description of a GGUF file to be made.
@@ -61,5 +75,8 @@ impl PlannedTensor {
     ) -> Result<Self, TensorError> {
         let shape = Shape::from_slowest_first(&recipe.dimensions())?;
         Ok(Self { name: name.into(), shape, element_type, recipe })
+    }
+    fn description(&self) -> TensorDescription<'_> {
+        TensorDescription { name: &self.name, shape: self.shape, element_type: self.element_type }
     }
 }

@@ -182,6 +182,17 @@ impl Recipe {
         self.common_type().unwrap_or(ElementType::F32)
     }
 
+    /// Whether every value is one of `element_type` as it is: stored in it and not computed with.
+    pub fn is_stored_as(&self, element_type: ElementType) -> bool {
+        match self {
+            Recipe::View(view) => view.precision() == Some(element_type),
+            Recipe::Concatenate { inputs, .. } => inputs.iter().all(|input| input.is_stored_as(element_type)),
+            Recipe::Map { operation, input } => {
+                operation.preserves_values() && input.is_stored_as(element_type)
+            }
+        }
+    }
+
     fn common_type(&self) -> Option<ElementType> {
         match self {
             Recipe::View(view) => view.precision(),

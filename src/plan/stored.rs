@@ -139,18 +139,19 @@ impl Encoding {
 
 impl BlockScale {
     /// How many scales `tensor` has, rows and columns of scales included.
-    fn count(&self, tensor: &Stored) -> u64 {
+    pub(super) fn count(&self, tensor: &Stored) -> u64 {
         let (rows, columns) = tensor.matrix();
         let matrices = tensor.element_count() / (rows * columns);
         matrices * rows.div_ceil(self.block.0) * columns.div_ceil(self.block.1)
     }
 
-    /// The index of the scale of element `index` of `tensor`.
-    pub(super) fn index_of(&self, tensor: &Stored, index: u64) -> u64 {
+    /// The index of the scale of element `index` of `tensor`, and for how many elements from there on it holds.
+    pub(super) fn covering(&self, tensor: &Stored, index: u64) -> (u64, u64) {
         let (rows, columns) = tensor.matrix();
         let (matrix, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
         let (scale_rows, scale_columns) = (rows.div_ceil(self.block.0), columns.div_ceil(self.block.1));
-        (matrix * scale_rows + row / self.block.0) * scale_columns + column / self.block.1
+        let scale = (matrix * scale_rows + row / self.block.0) * scale_columns + column / self.block.1;
+        (scale, (self.block.1 - column % self.block.1).min(columns - column))
     }
 }
 

@@ -5,11 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig, Name};
-use ollamake::store::{LocalDisk, PruneOptions, Store, StoreError};
+use ollamake::store::{LocalDisk, Partial, PruneOptions, Store, StoreError};
 use sha2::{Digest as _, Sha256};
 
-/// Every case of the contract, by its name.
-pub(super) const CASES: &[(&str, fn(&Store))] = &[
+/// A case of the contract and its name.
+type Case = (&'static str, fn(&Store));
+
+/// The whole contract.
+pub(super) const CASES: &[Case] = &[
     ("a small blob comes back", a_small_blob_comes_back),
     ("a large blob comes back", a_large_blob_comes_back),
     ("an empty blob is a blob", an_empty_blob_is_a_blob),
@@ -26,6 +29,10 @@ pub(super) const CASES: &[(&str, fn(&Store))] = &[
     ("what is absent is said to be", what_is_absent_is_said_to_be),
     ("models are listed in order", models_are_listed_in_order),
     ("pruning keeps what is needed or young", pruning_keeps_what_is_needed_or_young),
+    ("a download can be finished later", a_download_can_be_finished_later),
+    ("a wrong download leaves nothing", a_wrong_download_leaves_nothing),
+    ("a download takes its bytes in any order", a_download_takes_its_bytes_in_any_order),
+    ("a check finds nothing in a whole store", a_check_finds_nothing_in_a_whole_store),
 ];
 
 #[test]
@@ -241,6 +248,12 @@ fn a_replaced_model_is_handed_back(store: &Store) {
     let digests: Vec<_> = replaced.manifest.blobs().map(|layer| layer.digest).collect();
     assert_eq!(store.remove_unused(&digests).unwrap(), [digest(b"first")]);
     assert!(store.contains(digest(b"second")).unwrap());
+    make_model(store, &name("m"), "third").unwrap();
+    store.settle();
+    store.retire(second.blobs().map(|layer| layer.digest));
+    store.settle();
+    assert!(!store.contains(digest(b"second")).unwrap());
+    assert!(store.contains(first.config.digest).unwrap());
 }
 
 fn a_copy_shares_its_blobs(store: &Store) {
@@ -298,4 +311,80 @@ fn pruning_keeps_what_is_needed_or_young(store: &Store) {
     assert!(!store.contains(orphan).unwrap());
     assert!(store.contains(digest(b"needed")).unwrap());
     assert_eq!(store.prune(PruneOptions { grace: Duration::ZERO, dry_run: false }).unwrap().blobs, []);
+}
+
+fn missing(partial: &Partial) -> Vec<(u64, u64)> {
+    partial.missing().into_iter().map(|range| (range.start, range.end)).collect()
+}
+
+fn a_download_can_be_finished_later(store: &Store) {
+    let bytes = noise(4, 1_000_000);
+    let partial = store.partial(digest(&bytes), 1_000_000).unwrap();
+    assert_eq!(missing(&partial), [(0, 1_000_000)]);
+    partial.write_at(0, &bytes[..400_000]).unwrap();
+    partial.write_at(900_000, &bytes[900_000..]).unwrap();
+    let busy = store.partial(digest(&bytes), 1_000_000).unwrap_err();
+    assert!(matches!(busy, StoreError::Busy { .. }), "{busy}");
+    drop(partial);
+    assert!(!store.contains(digest(&bytes)).unwrap());
+
+    let partial = store.partial(digest(&bytes), 1_000_000).unwrap();
+    assert_eq!((missing(&partial), partial.received()), (vec![(400_000, 900_000)], 500_000));
+    let incomplete = partial.commit().unwrap_err();
+    assert!(matches!(incomplete, StoreError::LengthMismatch { got: 500_000, .. }), "{incomplete}");
+
+    let partial = store.partial(digest(&bytes), 1_000_000).unwrap();
+    partial.write_at(300_000, &bytes[300_000..]).unwrap();
+    let committed = partial.commit().unwrap();
+    assert!(!committed.existed);
+    assert!(committed.blob.bytes().unwrap() == bytes);
+    assert_eq!(store.partial(digest(&bytes), 1_000_000).unwrap().received(), 0);
+    store.partial(digest(&bytes), 1_000_000).unwrap().discard().unwrap();
+}
+
+fn a_wrong_download_leaves_nothing(store: &Store) {
+    let (bytes, wrong) = (noise(5, 500_000), noise(6, 500_000));
+    let partial = store.partial(digest(&bytes), 500_000).unwrap();
+    let beyond = partial.write_at(499_999, &[0; 2]).unwrap_err();
+    assert!(matches!(beyond, StoreError::LengthMismatch { got: 500_001, .. }), "{beyond}");
+    partial.write_at(0, &wrong).unwrap();
+    let error = partial.commit().unwrap_err();
+    assert!(matches!(error, StoreError::DigestMismatch { got, .. } if got == digest(&wrong)), "{error}");
+    assert!(!store.contains(digest(&bytes)).unwrap());
+    assert!(!store.contains(digest(&wrong)).unwrap());
+    let partial = store.partial(digest(&bytes), 500_000).unwrap();
+    assert_eq!(partial.received(), 0);
+    drop(partial);
+    // Another length is another download.
+    let partial = store.partial(digest(&bytes), 499_999).unwrap();
+    assert_eq!(partial.received(), 0);
+    partial.discard().unwrap();
+}
+
+fn a_download_takes_its_bytes_in_any_order(store: &Store) {
+    let bytes = noise(7, 3_000_000);
+    let partial = store.partial(digest(&bytes), 3_000_000).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (partial, bytes) = (&partial, &bytes);
+            scope.spawn(move || {
+                // Every piece is delivered twice.
+                let mut pieces: Vec<usize> = (0..60).map(|piece| piece % 30).collect();
+                pieces.rotate_left(thread * 7);
+                for piece in pieces.into_iter().filter(|piece| (piece + thread).is_multiple_of(2)) {
+                    let range = piece * 100_000..(piece + 1) * 100_000;
+                    partial.write_at(range.start as u64, &bytes[range]).unwrap();
+                }
+            });
+        }
+    });
+    assert!(partial.commit().unwrap().blob.bytes().unwrap() == bytes);
+}
+
+fn a_check_finds_nothing_in_a_whole_store(store: &Store) {
+    make_model(store, &name("m"), "prompt").unwrap();
+    let mut seen = 0;
+    let report = store.check(true, |_| seen += 1).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!((report.blobs, report.manifests, seen), (2, 1, 2));
 }

@@ -1,0 +1,192 @@
+//! PEFT LoRA adapters (llama.cpp, `convert_lora_to_gguf.py`).
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::files::Files;
+use super::general::{self, FileKind};
+use super::mapping::Mapping;
+use super::parameters::Parameters;
+use super::size_label::ParameterCount;
+use super::weights::{self, StoredWeight};
+use super::{Configuration, ConvertError, Model, OutputType, Weight, architecture};
+use crate::gguf::Metadata;
+use crate::plan::Plan;
+use crate::safetensors::{Checkpoint, NamedSource};
+
+/// The adapter's settings.
+const SETTINGS: &str = "adapter_config.json";
+/// The adapter's weights.
+const WEIGHTS: &str = "adapter_model.safetensors";
+
+/// Plans the conversion of an adapter for a base model whose metadata are given.
+///
+/// `files` are `adapter_config.json`, `adapter_model.safetensors` and, if there is one, the model card.
+///
+/// # Errors
+///
+/// A file is missing or damaged, tensor names of the base model's architecture are not known, or the adapter does what
+/// a GGUF adapter cannot express.
+pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -> Result<Plan, ConvertError> {
+    let files = Files::new(files);
+    let settings = settings(files)?;
+    let named = base.get("general.architecture").and_then(|value| value.as_str()).unwrap_or_default();
+    let family = architecture::find_by_architecture(named)
+        .ok_or_else(|| ConvertError::UnknownBase { architecture: named.to_owned() })?;
+    let model = Model::new(configuration_of(base, family.architecture), 0)?;
+
+    let weights_file = files.sources().iter().find(|source| source.name == WEIGHTS);
+    let weights_file = weights_file
+        .ok_or(ConvertError::MissingFile { file: WEIGHTS, purpose: "it holds the weights of the adapter" })?;
+    let checkpoint = Checkpoint::from_files(std::slice::from_ref(weights_file))?;
+    let weights = weights::read(&checkpoint, &Configuration::new(SETTINGS, Map::new()))?;
+    let precision = output.settle(&weights);
+    let mut mapping = Mapping::new(&model, family.architecture, family.tensors);
+    for (name, weight) in factors(&weights)? {
+        if let Some(name) = (family.rename)(&model, &name) {
+            mapping.add(&name, || Ok(weight))?;
+        }
+    }
+    let mapped = mapping.finish_partial()?;
+    let mapped = mapped.into_iter().map(|(name, weight)| embeddings_last(name, weight));
+    let mapped = mapped.collect::<Result<Vec<_>, _>>()?;
+    let tensors = super::planned(mapped, |name, dimensions| precision.of(name, dimensions, None))?;
+
+    let mut out = Parameters::new(family.architecture);
+    general::write(FileKind::Adapter, files, ParameterCount::of_adapter(&tensors), &mut out)?;
+    out.set_plain("adapter.lora.alpha", alpha(&settings)?);
+    if let Some(tokens) = settings.integers("alora_invocation_tokens")?.filter(|tokens| !tokens.is_empty()) {
+        let tokens =
+            tokens.into_iter().map(|token| super::parameters::checked_u32("alora_invocation_tokens", token));
+        out.set_plain("adapter.alora.invocation_tokens", tokens.collect::<Result<Vec<u32>, _>>()?);
+    }
+    out.set_plain("general.quantization_version", super::QUANTIZATION_VERSION);
+    Ok(Plan { sources: super::sources(&checkpoint), metadata: out.into_metadata(), tensors })
+}
+
+fn settings(files: Files<'_>) -> Result<Configuration, ConvertError> {
+    let values = match files.json(SETTINGS)? {
+        Some(Value::Object(values)) => values,
+        Some(_) => return Err(refuse(format!("{SETTINGS} is not an object"))),
+        None => {
+            return Err(ConvertError::MissingFile {
+                file: SETTINGS,
+                purpose: "it says how the adapter is applied",
+            });
+        }
+    };
+    let settings = Configuration::new(SETTINGS, values);
+    match settings.text_value("peft_type")? {
+        None | Some("LORA") => {}
+        Some(other) => return Err(refuse(format!("its type is {other}, and only LORA is supported"))),
+    }
+    if settings.flag("use_dora")? {
+        return Err(refuse("DoRA magnitudes are not supported".to_owned()));
+    }
+    let patterns = settings.value("alpha_pattern").and_then(Value::as_object);
+    if patterns.is_some_and(|patterns| !patterns.is_empty()) {
+        return Err(refuse("it has an alpha of its own for some modules (alpha_pattern)".to_owned()));
+    }
+    Ok(settings)
+}
+
+/// The number that the product of the factors is multiplied by before it is divided by their rank.
+fn alpha(settings: &Configuration) -> Result<f32, ConvertError> {
+    let alpha = settings.number("lora_alpha")?;
+    if settings.flag("use_rslora")? {
+        // Rank-stabilised adapters divide by the root of the rank; the runtime divides by the rank.
+        return Ok((alpha * settings.number("r")?.sqrt()) as f32);
+    }
+    Ok(alpha as f32)
+}
+
+/// Pairs the factors of the adapter under the names of the weights that they change, in the order of the file.
+fn factors(weights: &[StoredWeight]) -> Result<Vec<(String, Weight)>, ConvertError> {
+    const ENDINGS: [(&str, bool); 4] = [
+        (".lora_A.weight", true),
+        (".lora_B.weight", false),
+        (".lora_embedding_A", true),
+        (".lora_embedding_B", false),
+    ];
+    let mut changed: Vec<(String, Weight)> = Vec::new();
+    let mut pairs: Vec<(String, [Option<&StoredWeight>; 2])> = Vec::new();
+    for weight in weights {
+        let name = base_name(&weight.name);
+        let factor = ENDINGS.iter().find_map(|(ending, first)| Some((name.strip_suffix(ending)?, *first)));
+        if let Some((stem, first)) = factor {
+            let target = format!("{stem}.weight");
+            let index = match pairs.iter().rposition(|(known, _)| *known == target) {
+                Some(index) => index,
+                None => {
+                    pairs.push((target, [None, None]));
+                    pairs.len() - 1
+                }
+            };
+            pairs[index].1[usize::from(!first)] = Some(weight);
+        } else if name.contains("_layernorm") || name.contains(".norm") {
+            changed.push((name.into_owned(), Weight::Whole(weight.recipe()?)));
+        } else if !name.contains(".base_layer.weight") {
+            return Err(refuse(format!("tensor {} is neither lora_A nor lora_B", weight.name)));
+        }
+    }
+    for (name, pair) in pairs {
+        let [Some(a), Some(b)] = pair else {
+            return Err(refuse(format!("one of the two factors of {name} is missing")));
+        };
+        changed.push((name, Weight::LowRank { a: a.recipe()?, b: b.recipe()? }));
+    }
+    Ok(changed)
+}
+
+/// The name of a tensor without what PEFT wraps around the model.
+fn base_name(name: &str) -> Cow<'_, str> {
+    let name = name.strip_prefix("base_model.model.").unwrap_or(name);
+    // Some versions name the adapter within the tensor's name.
+    architecture::replaced(Cow::Borrowed(name), ".default.weight", ".weight")
+}
+
+/// Embeddings are looked up, not multiplied: their first factor lies the other way round.
+fn embeddings_last(name: String, weight: Weight) -> Result<(String, Weight), ConvertError> {
+    match weight {
+        Weight::LowRank { a, b } if name == "token_embd.weight" => {
+            let a = a
+                .transpose(0, 1)
+                .map_err(|reason| ConvertError::Dimensions { tensor: name.clone(), reason })?;
+            Ok((name, Weight::LowRank { a, b }))
+        }
+        other => Ok((name, other)),
+    }
+}
+
+fn refuse(reason: String) -> ConvertError {
+    ConvertError::Adapter { reason }
+}
+
+/// The configuration that a model file was made from, as far as rearranging weights needs it.
+fn configuration_of(base: &Metadata, architecture: &str) -> Configuration {
+    const KEYS: [(&str, &str); 15] = [
+        ("num_hidden_layers", "block_count"),
+        ("hidden_size", "embedding_length"),
+        ("intermediate_size", "feed_forward_length"),
+        ("num_attention_heads", "attention.head_count"),
+        ("num_key_value_heads", "attention.head_count_kv"),
+        ("num_experts", "expert_count"),
+        ("head_dim", "attention.key_length"),
+        ("kv_lora_rank", "attention.kv_lora_rank"),
+        ("v_head_dim", "attention.value_length_mla"),
+        ("conv_L_cache", "shortconv.l_cache"),
+        ("linear_conv_kernel_dim", "ssm.conv_kernel"),
+        ("linear_key_head_dim", "ssm.state_size"),
+        ("linear_num_key_heads", "ssm.group_count"),
+        ("linear_num_value_heads", "ssm.time_step_rank"),
+        ("ssm_inner_size", "ssm.inner_size"),
+    ];
+    let number = |key: &str| base.get(&format!("{architecture}.{key}")).and_then(|value| value.as_u64());
+    let mut values: Map<String, Value> =
+        KEYS.iter().filter_map(|(key, name)| Some(((*key).to_owned(), number(name)?.into()))).collect();
+    if let (Some(inner), Some(heads)) = (number("ssm.inner_size"), number("ssm.time_step_rank")) {
+        values.extend(inner.checked_div(heads).map(|size| ("linear_value_head_dim".to_owned(), size.into())));
+    }
+    Configuration::new("the base model's metadata", values)
+}

@@ -1,0 +1,102 @@
+//! What many families share: tables of tensor names, and which tensors are not part of a text model.
+
+use std::borrow::Cow;
+
+use crate::convert::rule::Rule;
+
+/// The decoder that most families descend from.
+pub(super) const DECODER: &[&[Rule]] = &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD];
+
+/// Embeddings, final norm and output.
+pub(super) const EMBEDDINGS: &[Rule] = &[
+    Rule::keep("model.embed_tokens.*", "token_embd.*").required(),
+    Rule::keep("model.norm.*", "output_norm.*").required(),
+    Rule::keep("lm_head.*", "output.*"),
+];
+
+/// Norms before attention and before the feed-forward network.
+pub(super) const NORMS: &[Rule] = &[
+    Rule::keep("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*").required(),
+    Rule::keep("model.layers.{}.post_attention_layernorm.*", "blk.{}.ffn_norm.*").required(),
+];
+
+/// Attention with separate queries, keys and values, and norms on queries and keys where there are any.
+pub(super) const ATTENTION: &[Rule] = &[
+    Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*").required(),
+    Rule::keep("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*").required(),
+    Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*").required(),
+    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*").required(),
+    Rule::keep("model.layers.{}.self_attn.q_norm.*", "blk.{}.attn_q_norm.*"),
+    Rule::keep("model.layers.{}.self_attn.k_norm.*", "blk.{}.attn_k_norm.*"),
+];
+
+/// A gated feed-forward network in every layer.
+pub(super) const GATED_FEED_FORWARD: &[Rule] = &[
+    Rule::keep("model.layers.{}.mlp.gate_proj.*", "blk.{}.ffn_gate.*").required(),
+    Rule::keep("model.layers.{}.mlp.up_proj.*", "blk.{}.ffn_up.*").required(),
+    Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*").required(),
+];
+
+/// A gated feed-forward network in the layers that have no experts.
+pub(super) const DENSE_LAYERS: &[Rule] = &[
+    Rule::keep("model.layers.{}.mlp.gate_proj.*", "blk.{}.ffn_gate.*"),
+    Rule::keep("model.layers.{}.mlp.up_proj.*", "blk.{}.ffn_up.*"),
+    Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*"),
+];
+
+/// Experts one by one.
+pub(super) const EXPERTS: &[Rule] = &[
+    Rule::expert("model.layers.{}.mlp.experts.{}.down_proj.weight", "blk.{}.ffn_down_exps.weight"),
+    Rule::expert("model.layers.{}.mlp.experts.{}.gate_proj.weight", "blk.{}.ffn_gate_exps.weight"),
+    Rule::expert("model.layers.{}.mlp.experts.{}.up_proj.weight", "blk.{}.ffn_up_exps.weight"),
+];
+
+/// The name of a tensor of the text model without the wrapping of models that see; `None` for the rest of those.
+pub(super) fn text_name(name: &str) -> Option<Cow<'_, str>> {
+    const STARTS: [&str; 10] = [
+        "mlp",
+        "vit.",
+        "vpm.",
+        "siglip2.",
+        "conformer.",
+        "merger.",
+        "resampler.",
+        "sound_encoder.",
+        "sound_projection.",
+        "speech_embeddings.",
+    ];
+    const PARTS: [&str; 17] = [
+        "visual.",
+        "vision.",
+        "audio.",
+        "talker.",
+        "vision_",
+        "audio_",
+        "token2wav.",
+        "code2wav.",
+        "projector.",
+        "pre_mm_projector_norm",
+        "image_newline",
+        "view_seperator",
+        "patch_embed",
+        "patch_embedding",
+        "patch_merger.",
+        "patch_merge_mlp.",
+        "model.connector.",
+    ];
+    // Buffers that some checkpoints hold beside the weights.
+    const BUFFERS: [&str; 3] = [".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"];
+    let other = STARTS.iter().any(|start| name.starts_with(start))
+        || PARTS.iter().any(|part| name.contains(part))
+        || BUFFERS.iter().any(|buffer| name.ends_with(buffer));
+    if other {
+        return None;
+    }
+    let name = replaced(Cow::Borrowed(name), "e_score_correction_bias", "e_score_correction.bias");
+    Some(replaced(name, "language_model.", ""))
+}
+
+/// A name with a part replaced wherever it occurs.
+pub(in crate::convert) fn replaced<'n>(name: Cow<'n, str>, from: &str, to: &str) -> Cow<'n, str> {
+    if name.contains(from) { Cow::Owned(name.replace(from, to)) } else { name }
+}

@@ -1,0 +1,140 @@
+//! The families of models, one file each: what they answer to, their metadata, and how their tensors map.
+//!
+//! To add a family, copy the shape of a neighbour and list it in [`FAMILIES`]. Names of tensors and metadata are
+//! llama.cpp's (`gguf-py/gguf/constants.py`), defaults of configurations those of `transformers` 4.57.
+
+mod common;
+mod llama;
+
+use std::borrow::Cow;
+
+pub(super) use common::replaced;
+
+use super::configuration::Class;
+use super::files::Files;
+use super::parameters::Parameters;
+use super::projector::Projector;
+use super::rule::Rule;
+use super::tokenizer::{self, Tokenizer};
+use super::{Configuration, ConvertError, Model, Source};
+use crate::plan::Recipe;
+
+/// All families. The first that answers to a name and applies to the configuration is taken.
+pub(super) const FAMILIES: &[&Family] = &[&llama::FAMILY];
+
+/// What is special to a family of models. [`Family::STANDARD`] is the decoder that most descend from.
+pub(super) struct Family {
+    /// What `architectures` in `config.json` says.
+    pub(super) names: &'static [&'static str],
+    /// `general.architecture` of the model file.
+    pub(super) architecture: &'static str,
+    /// The configuration classes of the family.
+    pub(super) classes: &'static [Class],
+    /// Whether the family is the right one for a configuration, where several answer to a name.
+    pub(super) applies: fn(&Configuration) -> bool,
+    /// What the family means by configuration keys that others use differently.
+    pub(super) adjust: fn(&mut Configuration, Files<'_>) -> Result<(), ConvertError>,
+    /// How many layers beyond `num_hidden_layers` the model has; given the names of all tensors.
+    pub(super) predicted_layers: fn(&Configuration, &[&str]) -> Result<u64, ConvertError>,
+    /// How the vocabulary is found.
+    pub(super) tokenizer: Tokenizer,
+    /// The metadata.
+    pub(super) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
+    /// Tensors that are computed from the configuration; their metadata come before all others.
+    pub(super) generated: fn(&Model, &mut Parameters) -> Result<Vec<(&'static str, Recipe)>, ConvertError>,
+    /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
+    pub(super) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,
+    /// Which tensor becomes which.
+    pub(super) tensors: &'static [&'static [Rule]],
+    /// The part that sees, as a file of its own.
+    pub(super) projector: Option<&'static Projector>,
+}
+
+impl Family {
+    /// A decoder without anything special.
+    pub(super) const STANDARD: Self = Self {
+        names: &[],
+        architecture: "",
+        classes: &[],
+        applies: |_| true,
+        adjust: |_, _| Ok(()),
+        predicted_layers: |_, _| Ok(0),
+        tokenizer: tokenizer::byte_pair,
+        hyperparameters: super::hyperparameters::standard,
+        generated: |_, _| Ok(Vec::new()),
+        rename: |_, name| common::text_name(name),
+        tensors: common::DECODER,
+        projector: None,
+    };
+}
+
+/// The family of a configuration.
+///
+/// # Errors
+///
+/// None answers to the name; the error names the nearest that do.
+pub(super) fn find(name: &str, configuration: &Configuration) -> Result<&'static Family, ConvertError> {
+    let answers = |family: &&&Family| family.names.contains(&name) && (family.applies)(configuration);
+    match FAMILIES.iter().find(answers) {
+        Some(family) => Ok(family),
+        None => Err(ConvertError::UnknownArchitecture { name: name.to_owned(), nearest: nearest(name) }),
+    }
+}
+
+/// The family that makes model files of an architecture.
+pub(super) fn find_by_architecture(architecture: &str) -> Option<&'static Family> {
+    FAMILIES.iter().find(|family| family.architecture == architecture).copied()
+}
+
+/// All configuration classes.
+pub(super) fn classes() -> Vec<&'static [Class]> {
+    FAMILIES.iter().map(|family| family.classes).collect()
+}
+
+/// The three supported names that differ least from `name`.
+fn nearest(name: &str) -> Vec<&'static str> {
+    let mut names: Vec<&str> = FAMILIES.iter().flat_map(|family| family.names).copied().collect();
+    names.sort_by_cached_key(|candidate| (distance(name, candidate), *candidate));
+    names.dedup();
+    names.truncate(3);
+    names
+}
+
+/// How many letters have to be inserted, removed or replaced (Levenshtein). Long names are cut.
+fn distance(one: &str, other: &str) -> usize {
+    let (one, other): (Vec<char>, Vec<char>) = (one.chars().take(100).collect(), other.chars().collect());
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, candidate) in other.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != candidate);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Map, Value};
+
+    #[test]
+    fn declared_defaults_are_objects() {
+        for class in classes().into_iter().flatten() {
+            for json in std::iter::once(class.defaults).chain(class.parts.iter().map(|part| part.absent)) {
+                let parsed = serde_json::from_str::<Map<String, Value>>(json);
+                assert!(parsed.is_ok(), "{}: {parsed:?}", class.model_type);
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_names_lead_to_their_neighbours() {
+        assert_eq!(distance("LlamaForCausalLM", "LlamaForCausalLM"), 0);
+        assert_eq!(distance("kitten", "sitting"), 3);
+        assert!(nearest("LlamaForCausalLN").contains(&"LlamaForCausalLM"));
+    }
+}

@@ -1,0 +1,269 @@
+//! Configuration values with the defaults of the model's class.
+//!
+//! A checkpoint's `config.json` often holds only what differs from the defaults of its class in the
+//! `transformers` library (version 4.57). Those defaults are part of each family's declaration.
+
+use serde_json::{Map, Value};
+
+use super::ConvertError;
+
+/// The defaults of one configuration class.
+#[derive(Debug)]
+pub struct Class {
+    /// What `model_type` says.
+    pub model_type: &'static str,
+    /// A JSON object of the values that a configuration of this type has when its file does not state them.
+    pub defaults: &'static str,
+    /// Values that the class computes from others when they are absent or null.
+    pub derived: &'static [Derived],
+    /// The classes of the parts, for models that see.
+    pub parts: &'static [Part],
+}
+
+impl Class {
+    /// A class without parts.
+    pub const fn new(model_type: &'static str, derived: &'static [Derived], defaults: &'static str) -> Self {
+        Self { model_type, defaults, derived, parts: &[] }
+    }
+}
+
+/// A value that a class computes from others.
+#[derive(Debug, Clone, Copy)]
+pub enum Derived {
+    /// `num_key_value_heads` is `num_attention_heads`.
+    KeyValueHeads,
+    /// `head_dim` is `hidden_size` by `num_attention_heads`.
+    HeadSize,
+    /// The first key is the second.
+    Same(&'static str, &'static str),
+}
+
+impl Derived {
+    fn apply(self, values: &mut Map<String, Value>) {
+        let number = |key: &str| values.get(key).and_then(Value::as_u64);
+        let (key, value) = match self {
+            Derived::KeyValueHeads => ("num_key_value_heads", number("num_attention_heads")),
+            Derived::HeadSize => {
+                let size = number("hidden_size").zip(number("num_attention_heads"));
+                ("head_dim", size.and_then(|(size, heads)| size.checked_div(heads)))
+            }
+            Derived::Same(key, from) => (key, number(from)),
+        };
+        let absent = values.get(key).is_none_or(Value::is_null);
+        if let Some(value) = value.filter(|_| absent) {
+            values.insert(key.to_owned(), value.into());
+        }
+    }
+}
+
+/// A part of a composed configuration.
+#[derive(Debug)]
+pub struct Part {
+    /// The key that holds it.
+    pub key: &'static str,
+    /// The class that it has when it does not name one.
+    pub class: &'static str,
+    /// What the composed class itself sets where the whole part is absent.
+    pub absent: &'static str,
+}
+
+/// A configuration, or the part of one that describes the text model or an encoder.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Configuration {
+    /// What error messages call it.
+    label: String,
+    values: Map<String, Value>,
+}
+
+impl Configuration {
+    /// Values as they are, without defaults.
+    pub(super) fn new(label: &str, values: Map<String, Value>) -> Self {
+        Self { label: label.to_owned(), values }
+    }
+
+    /// `config.json` with the defaults of its class and its parts' classes.
+    pub(super) fn with_defaults(
+        label: &str,
+        values: Map<String, Value>,
+        classes: &[&'static [Class]],
+    ) -> Self {
+        Self::new(label, complete(values, classes))
+    }
+
+    /// The text model: the values of `text_config` over those around it.
+    pub(super) fn text(&self) -> Self {
+        // The names under which some families keep the text model's configuration.
+        const KEYS: [&str; 2] = ["text_config", "llm_config"];
+        let mut values = self.values.clone();
+        if let Some(Value::Object(text)) = KEYS.iter().find_map(|key| self.values.get(*key)) {
+            values.extend(text.clone());
+        }
+        Self::new(&self.label, values)
+    }
+
+    /// A part that is an object of its own.
+    pub(super) fn part(&self, key: &str) -> Option<Self> {
+        let Value::Object(values) = self.values.get(key)? else { return None };
+        Some(Self::new(&format!("{}, {key}", self.label), values.clone()))
+    }
+
+    /// Whether a key is there, be it with the value null.
+    pub fn has(&self, key: &str) -> bool {
+        self.values.contains_key(key)
+    }
+
+    /// The value of a key that is there and not null.
+    pub fn value(&self, key: &str) -> Option<&Value> {
+        self.values.get(key).filter(|value| !value.is_null())
+    }
+
+    /// Replaces a value: some families mean another thing by a key than the rest.
+    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+        self.values.insert(key.to_owned(), value.into());
+    }
+
+    /// Removes a value.
+    pub fn remove(&mut self, key: &str) {
+        self.values.remove(key);
+    }
+
+    /// The first of these keys that is there at all. The reference converter looks no further even where its
+    /// value is null.
+    pub fn first<'k>(&self, keys: &[&'k str]) -> Option<(&'k str, &Value)> {
+        let key = keys.iter().find(|key| self.has(key))?;
+        self.value(key).map(|value| (*key, value))
+    }
+
+    /// A whole number, if there is one.
+    pub fn optional_integer(&self, keys: &[&str]) -> Result<Option<u64>, ConvertError> {
+        let Some((key, value)) = self.first(keys) else { return Ok(None) };
+        self.as_integer(key, value).map(Some)
+    }
+
+    /// A whole number.
+    pub fn integer(&self, key: &str) -> Result<u64, ConvertError> {
+        self.integer_of(&[key])
+    }
+
+    /// A whole number under the first of these keys.
+    pub fn integer_of(&self, keys: &[&str]) -> Result<u64, ConvertError> {
+        self.optional_integer(keys)?.ok_or_else(|| self.missing(keys))
+    }
+
+    /// A number, if there is one.
+    pub fn optional_number(&self, keys: &[&str]) -> Result<Option<f64>, ConvertError> {
+        let Some((key, value)) = self.first(keys) else { return Ok(None) };
+        let number = value.as_f64().filter(|number| number.is_finite());
+        number.map(Some).ok_or_else(|| self.bad(key, value, "a number"))
+    }
+
+    /// A number.
+    pub fn number(&self, key: &str) -> Result<f64, ConvertError> {
+        self.number_of(&[key])
+    }
+
+    /// A number under the first of these keys.
+    pub fn number_of(&self, keys: &[&str]) -> Result<f64, ConvertError> {
+        self.optional_number(keys)?.ok_or_else(|| self.missing(keys))
+    }
+
+    /// A truth value; false where there is none.
+    pub fn flag(&self, key: &str) -> Result<bool, ConvertError> {
+        Ok(self.optional_flag(key)?.unwrap_or(false))
+    }
+
+    /// A truth value, if there is one.
+    pub fn optional_flag(&self, key: &str) -> Result<Option<bool>, ConvertError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        value.as_bool().map(Some).ok_or_else(|| self.bad(key, value, "true or false"))
+    }
+
+    /// A string, if there is one.
+    pub fn text_value(&self, key: &str) -> Result<Option<&str>, ConvertError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        value.as_str().map(Some).ok_or_else(|| self.bad(key, value, "a string"))
+    }
+
+    /// A list of strings, if there is one.
+    pub fn strings(&self, key: &str) -> Result<Option<Vec<&str>>, ConvertError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let strings = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect());
+        strings.map(Some).ok_or_else(|| self.bad(key, value, "a list of strings"))
+    }
+
+    /// A list of numbers, if there is one.
+    pub fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, ConvertError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let numbers = value.as_array().and_then(|items| items.iter().map(Value::as_f64).collect());
+        numbers.map(Some).ok_or_else(|| self.bad(key, value, "a list of numbers"))
+    }
+
+    /// A list of whole numbers, if there is one.
+    pub fn integers(&self, key: &str) -> Result<Option<Vec<u64>>, ConvertError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let numbers = value.as_array().and_then(|items| items.iter().map(Value::as_u64).collect());
+        numbers.map(Some).ok_or_else(|| self.bad(key, value, "a list of whole numbers"))
+    }
+
+    /// The error for a value that this family cannot work with.
+    pub fn bad(&self, key: &str, value: &impl std::fmt::Display, expected: &str) -> ConvertError {
+        ConvertError::bad_value(&self.label, key, value, expected)
+    }
+
+    /// The error for a key that is not there.
+    pub fn missing(&self, keys: &[&str]) -> ConvertError {
+        ConvertError::MissingKey { file: self.label.clone(), key: keys.join(" or ") }
+    }
+
+    pub(super) fn as_integer(&self, key: &str, value: &Value) -> Result<u64, ConvertError> {
+        let whole =
+            |number: f64| (number >= 0.0 && number.fract() == 0.0 && number < 9e15).then_some(number as u64);
+        let number = value.as_u64().or_else(|| value.as_f64().and_then(whole));
+        number.ok_or_else(|| self.bad(key, value, "a whole number"))
+    }
+}
+
+/// The class of a type, if any family declares it.
+fn class_of(classes: &[&'static [Class]], model_type: &str) -> Option<&'static Class> {
+    classes.iter().flat_map(|declared| declared.iter()).find(|class| class.model_type == model_type)
+}
+
+/// Defaults under the values, in the whole and in its parts.
+fn complete(values: Map<String, Value>, classes: &[&'static [Class]]) -> Map<String, Value> {
+    let class = values.get("model_type").and_then(Value::as_str).and_then(|name| class_of(classes, name));
+    match class {
+        Some(class) => complete_as(class, values, classes),
+        None => values,
+    }
+}
+
+fn complete_as(
+    class: &Class,
+    values: Map<String, Value>,
+    classes: &[&'static [Class]],
+) -> Map<String, Value> {
+    let mut complete = defaults(class.defaults);
+    // An explicit null stays: the constructors of the classes keep it too.
+    complete.extend(values);
+    for part in class.parts {
+        let given = match complete.remove(part.key) {
+            Some(Value::Object(given)) => given,
+            _ => defaults(part.absent),
+        };
+        let named = given.get("model_type").and_then(Value::as_str).and_then(|name| class_of(classes, name));
+        let filled = match named.or_else(|| class_of(classes, part.class)) {
+            Some(class) => complete_as(class, given, classes),
+            None => given,
+        };
+        complete.insert(part.key.to_owned(), Value::Object(filled));
+    }
+    for derived in class.derived {
+        derived.apply(&mut complete);
+    }
+    complete
+}
+
+/// Parses defaults; a declaration that is not a JSON object would have failed the unit test of all families.
+fn defaults(json: &str) -> Map<String, Value> {
+    serde_json::from_str(json).unwrap_or_default()
+}

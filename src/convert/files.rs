@@ -1,0 +1,92 @@
+//! The files of a checkpoint by name, and the JSON among them.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::ConvertError;
+use crate::safetensors::NamedSource;
+
+/// The files that were given.
+#[derive(Clone, Copy)]
+pub(super) struct Files<'a> {
+    sources: &'a [NamedSource<'a>],
+}
+
+impl<'a> Files<'a> {
+    pub(super) fn new(sources: &'a [NamedSource<'a>]) -> Self {
+        Self { sources }
+    }
+
+    pub(super) fn sources(&self) -> &'a [NamedSource<'a>] {
+        self.sources
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &'a str> {
+        self.sources.iter().map(|source| source.name)
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.bytes(name).is_some()
+    }
+
+    pub(super) fn bytes(&self, name: &str) -> Option<&'a [u8]> {
+        self.sources.iter().find(|source| source.name == name).map(|source| source.bytes)
+    }
+
+    /// A text file without its byte order mark.
+    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, ConvertError> {
+        let Some(bytes) = self.bytes(name) else { return Ok(None) };
+        let text = std::str::from_utf8(bytes).map_err(|_| ConvertError::Text { file: name.to_owned() })?;
+        Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(text)))
+    }
+
+    /// A JSON file; `NaN` and infinities, which Python writes, become null.
+    pub(super) fn json(&self, name: &str) -> Result<Option<Value>, ConvertError> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        serde_json::from_str(&without_special_numbers(text))
+            .map(Some)
+            .map_err(|error| ConvertError::Json { file: name.to_owned(), reason: error.to_string() })
+    }
+}
+
+/// Replaces the number literals that JSON does not have by `null`, outside of strings.
+fn without_special_numbers(text: &str) -> Cow<'_, str> {
+    const LITERALS: [&str; 3] = ["-Infinity", "Infinity", "NaN"];
+    if !LITERALS[1..].iter().any(|literal| text.contains(literal)) {
+        return Cow::Borrowed(text);
+    }
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    let mut in_string = false;
+    while let Some(next) = rest.chars().next() {
+        if !in_string && let Some(literal) = LITERALS.iter().find(|literal| rest.starts_with(**literal)) {
+            clean.push_str("null");
+            rest = &rest[literal.len()..];
+            continue;
+        }
+        let mut length = next.len_utf8();
+        match next {
+            '"' => in_string = !in_string,
+            '\\' if in_string => length += rest[1..].chars().next().map_or(0, char::len_utf8),
+            _ => {}
+        }
+        clean.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    Cow::Owned(clean)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn python_numbers_become_null_outside_of_strings() {
+        let text = r#"{"a": [0.0, Infinity, -Infinity], "b": NaN, "c \" NaN": "Infinity \\"}"#;
+        let clean = r#"{"a": [0.0, null, null], "b": null, "c \" NaN": "Infinity \\"}"#;
+        assert_eq!(without_special_numbers(text), clean);
+        assert!(matches!(without_special_numbers("{}"), Cow::Borrowed(_)));
+        assert_eq!(without_special_numbers("\"NaN\\"), "\"NaN\\");
+    }
+}

@@ -1,0 +1,150 @@
+//! The part of a model that sees, as a file of its own for llama.cpp's `--mmproj`.
+
+use std::borrow::Cow;
+
+use serde_json::{Map, Value};
+
+use super::files::Files;
+use super::mapping::Mapping;
+use super::parameters::Parameters;
+use super::rule::Rule;
+use super::weights::StoredWeight;
+use super::{Configuration, ConvertError, Model, OutputType, Source, Weight, general, hyperparameters};
+use crate::plan::{Plan, SourceDescription};
+use crate::tensor::ElementType;
+
+/// What is special to a family of projectors.
+pub(super) struct Projector {
+    /// What the family means by keys of the vision configuration that others use differently; given the whole
+    /// configuration too.
+    pub(super) adjust: fn(&mut Configuration, &Configuration) -> Result<(), ConvertError>,
+    /// Metadata beyond those that all have.
+    pub(super) hyperparameters: fn(&Vision<'_>, &mut Parameters) -> Result<(), ConvertError>,
+    /// The name under which a tensor is looked up; `None` if it is not part of the projector.
+    pub(super) rename: for<'n> fn(&'n str) -> Option<Cow<'n, str>>,
+    /// Which tensor becomes which.
+    pub(super) tensors: &'static [&'static [Rule]],
+    /// The element type of tensors that are not left to the rule, by their name in the file.
+    pub(super) forced: fn(&str) -> Option<ForcedType>,
+}
+
+/// An element type that a family insists on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ForcedType {
+    /// Always this one.
+    Always(ElementType),
+    /// F16 if the file is F16, otherwise F32.
+    F16OrF32,
+}
+
+/// What a projector's metadata are made from.
+pub(super) struct Vision<'a> {
+    /// The encoder's configuration.
+    pub(super) vision: &'a Configuration,
+    /// The configuration around it.
+    pub(super) whole: &'a Configuration,
+    /// How images are prepared.
+    pub(super) preprocessor: &'a Configuration,
+    /// The text model.
+    pub(super) text: &'a Model,
+    pub(super) files: Files<'a>,
+}
+
+/// The keys under which configurations state the number of layers of an encoder.
+const LAYERS: [&str; 8] = [
+    "n_layers",
+    "num_hidden_layers",
+    "n_layer",
+    "num_layers",
+    "depth",
+    "layers",
+    "encoder_layers",
+    "vt_num_hidden_layers",
+];
+
+/// Plans the file of a projector; `None` if the checkpoint has none of its tensors.
+pub(super) fn plan(
+    projector: &'static Projector,
+    whole: &Configuration,
+    source: Source<'_>,
+    weights: &[StoredWeight],
+    output: OutputType,
+    sources: Vec<SourceDescription>,
+) -> Result<Option<Plan>, ConvertError> {
+    let seen: Vec<(Cow<'_, str>, &StoredWeight)> =
+        weights.iter().filter_map(|weight| Some(((projector.rename)(&weight.name)?, weight))).collect();
+    if seen.is_empty() {
+        return Ok(None);
+    }
+    let mut vision = whole.part("vision_config").ok_or_else(|| whole.missing(&["vision_config"]))?;
+    (projector.adjust)(&mut vision, whole)?;
+    let preprocessor = preprocessor(source.files)?;
+    let model = Model::new(vision.clone(), 0)?;
+    let precision = output.settle(seen.iter().map(|(_, weight)| *weight));
+    let mut mapping = Mapping::new(&model, "clip", projector.tensors);
+    for (name, weight) in &seen {
+        mapping.add(name, || weight.recipe().map(Weight::Whole))?;
+    }
+    let tensors = super::planned(mapping.finish()?, |name, dimensions| {
+        let forced = (projector.forced)(name).map(|forced| match forced {
+            ForcedType::Always(element_type) => element_type,
+            ForcedType::F16OrF32 if precision.0 == ElementType::F16 => ElementType::F16,
+            ForcedType::F16OrF32 => ElementType::F32,
+        });
+        precision.of(name, dimensions, forced)
+    })?;
+    let mut out = Parameters::new("clip");
+    let count = super::ParameterCount::of_model(&tensors);
+    general::write(general::FileKind::Projector, source.files, count, &mut out)?;
+    let subject = Vision {
+        vision: &vision,
+        whole,
+        preprocessor: &preprocessor,
+        text: source.model,
+        files: source.files,
+    };
+    standard(&subject, &mut out)?;
+    (projector.hyperparameters)(&subject, &mut out)?;
+    super::set_file_type(&mut out, precision, &tensors);
+    out.set_plain("general.quantization_version", super::QUANTIZATION_VERSION);
+    Ok(Some(Plan { sources, metadata: out.into_metadata(), tensors }))
+}
+
+/// Metadata that all projectors have.
+fn standard(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let vision = subject.vision;
+    hyperparameters::file_type_here(out);
+    out.set("has_vision_encoder", true);
+    out.count("vision.projection_dim", subject.text.hidden_size()?)?;
+    for (key, names) in [
+        ("image_size", &["image_size"][..]),
+        ("patch_size", &["patch_size"]),
+        ("embedding_length", &["hidden_size", "width", "vt_hidden_size"]),
+        ("feed_forward_length", &["intermediate_size", "vt_intermediate_size"]),
+        ("block_count", &LAYERS),
+        ("attention.head_count", &["num_attention_heads", "num_heads", "heads", "vt_num_attention_heads"]),
+    ] {
+        out.count(&format!("vision.{key}"), vision.integer_of(names)?)?;
+    }
+    for key in ["image_mean", "image_std"] {
+        let numbers = subject.preprocessor.numbers(key)?;
+        let numbers = numbers.ok_or_else(|| subject.preprocessor.missing(&[key]))?;
+        let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
+        out.set(&format!("vision.{key}"), numbers);
+    }
+    Ok(())
+}
+
+/// How images are prepared: `processor_config.json` over `preprocessor_config.json`.
+fn preprocessor(files: Files<'_>) -> Result<Configuration, ConvertError> {
+    let mut values = Map::new();
+    for (file, inner) in
+        [("preprocessor_config.json", "media_proc_cfg"), ("processor_config.json", "image_processor")]
+    {
+        let Some(Value::Object(given)) = files.json(file)? else { continue };
+        let nested = given.get(inner).and_then(Value::as_object).cloned().unwrap_or_default();
+        values.extend(given);
+        values.extend(nested);
+    }
+    Ok(Configuration::new("preprocessor_config.json", values))
+}

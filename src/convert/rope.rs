@@ -1,0 +1,117 @@
+//! Rotary position embeddings: the ways in which configurations describe them, as one.
+
+use serde_json::{Map, Value};
+
+use super::{Configuration, ConvertError};
+
+/// What a configuration says about rotary position embeddings.
+///
+/// Old files spread it over `rope_theta`, `rope_scaling` and the like; new ones (transformers 5) have
+/// `rope_parameters`, with a part for each kind of layer where kinds differ.
+#[derive(Debug, Clone)]
+pub struct Rope {
+    /// Everything, for layers of full attention where kinds differ.
+    pub(super) full: Configuration,
+    /// What sliding-window layers have of their own.
+    pub(super) sliding: Option<Configuration>,
+    /// What is said for all kinds of layers.
+    pub(super) common: Configuration,
+}
+
+const FULL: &str = "full_attention";
+const SLIDING: &str = "sliding_attention";
+
+impl Rope {
+    pub(super) fn of(configuration: &Configuration) -> Result<Self, ConvertError> {
+        let key = if configuration.has("rope_parameters") { "rope_parameters" } else { "rope_scaling" };
+        let mut values = match configuration.value(key) {
+            None => Map::new(),
+            Some(Value::Object(values)) => values.clone(),
+            Some(other) => return Err(configuration.bad(key, other, "an object")),
+        };
+        if !values.contains_key(FULL) && !values.contains_key(SLIDING) {
+            gather(configuration, &mut values);
+        }
+        let part = |key: &str| match values.get(key) {
+            Some(Value::Object(part)) => {
+                Some(Configuration::new("config.json, rope_parameters", part.clone()))
+            }
+            _ => None,
+        };
+        let (full, sliding) = (part(FULL), part(SLIDING));
+        let common = Configuration::new("config.json, rope_parameters", values);
+        Ok(Self { full: full.unwrap_or_else(|| common.clone()), sliding, common })
+    }
+
+    /// The kind of scaling, in lower case.
+    pub fn kind(&self) -> Result<Option<String>, ConvertError> {
+        Ok(self.full.text_value("rope_type")?.map(str::to_lowercase))
+    }
+
+    /// The factors by which a Llama 3 model slows each frequency, if it does.
+    ///
+    /// Frequencies whose wavelength exceeds the original context are slowed by the full factor, those well inside it
+    /// not at all, with a ramp between (llama.cpp, `conversion/llama.py`). All arithmetic is in single precision
+    /// where PyTorch's is.
+    pub fn llama3_factors(&self, head_size: u64) -> Result<Option<Vec<f32>>, ConvertError> {
+        if self.kind()?.as_deref() != Some("llama3") {
+            return Ok(None);
+        }
+        let number = |key: &str, otherwise: f64| {
+            self.full.optional_number(&[key]).map(|number| number.unwrap_or(otherwise))
+        };
+        let base = number("rope_theta", 10_000.0)?;
+        let factor = number("factor", 8.0)?;
+        let low = number("low_freq_factor", 1.0)?;
+        let high = number("high_freq_factor", 4.0)?;
+        let context = number("original_max_position_embeddings", 8192.0)?;
+        let ramp = |wavelength: f32| {
+            let smooth = (context as f32 / wavelength - low as f32) / (high - low) as f32;
+            1.0 / ((1.0 - smooth) / factor as f32 + smooth)
+        };
+        let factors = (0..head_size).step_by(2).map(|index| {
+            let exponent = index as f32 / head_size as f32;
+            let frequency = 1.0 / (base as f32).powf(exponent);
+            let wavelength = (2.0 * std::f64::consts::PI) as f32 / frequency;
+            if wavelength < (context / high) as f32 {
+                1.0
+            } else if wavelength > (context / low) as f32 {
+                factor as f32
+            } else {
+                ramp(wavelength)
+            }
+        });
+        Ok(Some(factors.collect()))
+    }
+}
+
+/// Puts what older files state elsewhere under the names of today.
+fn gather(configuration: &Configuration, values: &mut Map<String, Value>) {
+    const GLOBAL_BASE: [&str; 5] =
+        ["global_rope_theta", "rope_global_theta", "rope_theta_global", "rope_theta", "rotary_emb_base"];
+    const LOCAL_BASE: [&str; 5] = [
+        "local_rope_theta",
+        "rope_local_theta",
+        "rope_theta_local",
+        "swa_rope_theta",
+        "rope_local_base_freq",
+    ];
+    if let Some((_, base)) = configuration.first(&LOCAL_BASE) {
+        let mut sliding = Map::new();
+        sliding.insert("rope_theta".to_owned(), base.clone());
+        values.insert(SLIDING.to_owned(), Value::Object(sliding));
+    }
+    if let Some(kind) = values.get("type").filter(|kind| !kind.is_null()).cloned() {
+        values.entry("rope_type").or_insert(kind);
+    }
+    let elsewhere: [(&str, &[&str]); 3] = [
+        ("rope_theta", &GLOBAL_BASE),
+        ("partial_rotary_factor", &["partial_rotary_factor", "rope_pct", "rope_percent"]),
+        ("original_max_position_embeddings", &["original_max_position_embeddings"]),
+    ];
+    for (key, names) in elsewhere {
+        if let Some((_, value)) = configuration.first(names) {
+            values.entry(key).or_insert_with(|| value.clone());
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Which tensor of a checkpoint becomes which tensor of the model: one rule a line in a family's table.
+
+use super::weight::{Split, Step};
+
+/// One line of a table of tensor names.
+///
+/// In patterns `{}` stands for a number and a final `*` for `weight` or `bias`; in the names that they lead to, `{}`
+/// is the layer and `*` the same ending. A pattern without `*` names one tensor, and so does its target.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    pub(super) pattern: &'static str,
+    pub(super) target: Target,
+    pub(super) required: bool,
+}
+
+/// What becomes of a tensor.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Target {
+    /// It is not part of the model.
+    Drop,
+    /// It is one tensor of the model, after a step.
+    One(&'static str, Option<Step>),
+    /// It holds several tensors of the model.
+    Several(&'static [&'static str], Split),
+    /// It is one of several that become one: the number of the second `{}` is its place.
+    Stack(&'static str),
+}
+
+impl Rule {
+    /// The tensor itself under another name.
+    pub const fn keep(pattern: &'static str, name: &'static str) -> Self {
+        Self::to(pattern, Target::One(name, None))
+    }
+
+    /// The tensor after a step.
+    pub const fn step(pattern: &'static str, name: &'static str, step: Step) -> Self {
+        Self::to(pattern, Target::One(name, Some(step)))
+    }
+
+    /// A tensor that holds several, in the order of `names`.
+    pub const fn split(pattern: &'static str, names: &'static [&'static str], split: Split) -> Self {
+        Self::to(pattern, Target::Several(names, split))
+    }
+
+    /// A matrix of one expert; the experts of a layer become one tensor. All rules of a table whose patterns
+    /// agree up to the second `{}` belong together: their tensors stand where the last of them was read.
+    pub const fn expert(pattern: &'static str, name: &'static str) -> Self {
+        Self::to(pattern, Target::Stack(name))
+    }
+
+    /// A tensor that the model has no use for.
+    pub const fn drop(pattern: &'static str) -> Self {
+        Self::to(pattern, Target::Drop)
+    }
+
+    /// Every model, and every layer of it if the pattern has one, must have this tensor.
+    pub const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    const fn to(pattern: &'static str, target: Target) -> Self {
+        Self { pattern, target, required: false }
+    }
+
+    /// What the pattern's placeholders stand for in `name`, if it matches.
+    pub(super) fn matches<'n>(&self, name: &'n str) -> Option<Match<'n>> {
+        let mut found = Match { numbers: [0; 2], suffix: "" };
+        let mut count = 0;
+        let (mut pattern, mut rest) = (self.pattern, name);
+        loop {
+            let literal = pattern.find(['{', '*']).unwrap_or(pattern.len());
+            rest = rest.strip_prefix(&pattern[..literal])?;
+            pattern = &pattern[literal..];
+            if let Some(after) = pattern.strip_prefix("{}") {
+                let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+                *found.numbers.get_mut(count)? = rest[..digits].parse().ok()?;
+                count += 1;
+                (pattern, rest) = (after, &rest[digits..]);
+            } else if pattern == "*" {
+                found.suffix = rest;
+                return matches!(rest, "weight" | "bias").then_some(found);
+            } else {
+                return rest.is_empty().then_some(found);
+            }
+        }
+    }
+
+    /// The part of the pattern that experts of a layer share.
+    pub(super) fn expert_group(&self) -> &'static str {
+        let layer = self.pattern.find("{}").map_or(0, |start| start + 2);
+        let expert = self.pattern[layer..].find("{}").map_or(self.pattern.len(), |start| layer + start);
+        &self.pattern[..expert]
+    }
+}
+
+/// What placeholders stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Match<'n> {
+    /// The layer, and the expert within it.
+    pub(super) numbers: [u64; 2],
+    /// `weight`, `bias` or nothing.
+    pub(super) suffix: &'n str,
+}
+
+impl Match<'_> {
+    /// A target's name with the placeholders filled in.
+    pub(super) fn fill(&self, name: &str) -> String {
+        let name = name.replace("{}", &self.numbers[0].to_string());
+        match name.strip_suffix('*') {
+            Some(stem) => format!("{stem}{}", self.suffix),
+            None => name,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_numbers_and_endings() {
+        let rule = Rule::keep("model.layers.{}.mlp.experts.{}.up.*", "blk.{}.x.*");
+        let found = rule.matches("model.layers.12.mlp.experts.3.up.weight").unwrap();
+        assert_eq!(found.numbers, [12, 3]);
+        assert_eq!(found.fill("blk.{}.x.*"), "blk.12.x.weight");
+        assert_eq!(rule.matches("model.layers.12.mlp.experts.3.up.scale"), None);
+        assert_eq!(rule.matches("model.layers..mlp.experts.3.up.weight"), None);
+        assert_eq!(rule.matches("model.layers.99999999999999999999.mlp.experts.3.up.weight"), None);
+        assert_eq!(rule.expert_group(), "model.layers.{}.mlp.experts.");
+        assert!(Rule::drop("a.b").matches("a.b").is_some());
+        assert!(Rule::drop("a.b").matches("a.b.weight").is_none());
+    }
+}

@@ -1,0 +1,134 @@
+//! A weight on its way into the model: whole, or as the two factors of an adapter.
+
+use super::Model;
+use crate::plan::{Operation, Recipe, RecipeError};
+
+/// A weight of the checkpoint. What families do to weights is said once and holds for both forms.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Weight {
+    /// The numbers themselves: a matrix `[outputs, inputs]`, a vector, or a stack of matrices.
+    Whole(Recipe),
+    /// The change `b · a` of a matrix.
+    LowRank {
+        /// `[rank, inputs]`.
+        a: Recipe,
+        /// `[outputs, rank]`.
+        b: Recipe,
+    },
+}
+
+/// Why a weight cannot be rearranged.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WeightError {
+    /// Its dimensions do not allow it.
+    Dimensions(RecipeError),
+    /// The factors of an adapter do not allow it.
+    LowRank,
+    /// The configuration lacks what it takes, or contradicts the weight.
+    Configuration(Box<super::ConvertError>),
+}
+
+impl From<RecipeError> for WeightError {
+    fn from(error: RecipeError) -> Self {
+        Self::Dimensions(error)
+    }
+}
+
+impl From<super::ConvertError> for WeightError {
+    fn from(error: super::ConvertError) -> Self {
+        Self::Configuration(Box::new(error))
+    }
+}
+
+/// What becomes of one weight.
+pub type Step = fn(&Model, Weight) -> Result<Weight, WeightError>;
+
+/// What becomes of a weight that holds several.
+pub type Split = fn(&Model, Weight) -> Result<Vec<Weight>, WeightError>;
+
+impl Weight {
+    /// The numbers themselves, for what can only be done to them.
+    pub fn whole(self) -> Result<Recipe, WeightError> {
+        match self {
+            Weight::Whole(recipe) => Ok(recipe),
+            Weight::LowRank { .. } => Err(WeightError::LowRank),
+        }
+    }
+
+    /// Rearranges outputs: `change` may touch the first axis of a matrix or vector alone.
+    pub fn rows(self, change: impl Fn(Recipe) -> Result<Recipe, RecipeError>) -> Result<Self, WeightError> {
+        Ok(match self {
+            Weight::Whole(recipe) => Weight::Whole(change(recipe)?),
+            Weight::LowRank { a, b } => Weight::LowRank { a, b: change(b)? },
+        })
+    }
+
+    /// Rearranges inputs: `change` gets them as the first axis.
+    pub fn columns(
+        self,
+        change: impl Fn(Recipe) -> Result<Recipe, RecipeError>,
+    ) -> Result<Self, WeightError> {
+        self.transposed()?.rows(change)?.transposed()
+    }
+
+    /// Outputs and inputs exchanged, in every matrix of a stack.
+    pub fn transposed(self) -> Result<Self, WeightError> {
+        Ok(match self {
+            Weight::Whole(recipe) => Weight::Whole(transposed(recipe)?),
+            Weight::LowRank { a, b } => Weight::LowRank { a: transposed(b)?, b: transposed(a)? },
+        })
+    }
+
+    /// How many outputs there are.
+    pub fn row_count(&self) -> u64 {
+        let recipe = match self {
+            Weight::Whole(recipe) => recipe,
+            Weight::LowRank { b, .. } => b,
+        };
+        recipe.dimensions().first().copied().unwrap_or(1)
+    }
+
+    /// An operation on each number.
+    pub fn map(self, operation: Operation) -> Result<Self, WeightError> {
+        Ok(Weight::Whole(self.whole()?.map(operation)))
+    }
+
+    /// Weights along a new first axis: the experts of a layer.
+    pub fn stack(weights: Vec<Weight>) -> Result<Self, WeightError> {
+        let whole: Result<Vec<Recipe>, _> = weights.iter().cloned().map(Weight::whole).collect();
+        if let Ok(recipes) = whole {
+            return Ok(Weight::Whole(Recipe::stack(recipes)?));
+        }
+        let factors = weights.into_iter().map(|weight| match weight {
+            Weight::LowRank { a, b } => Ok((a, b)),
+            Weight::Whole(_) => Err(WeightError::LowRank),
+        });
+        let (a, b) = factors.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
+        Ok(Weight::LowRank { a: Recipe::stack(a)?, b: Recipe::stack(b)? })
+    }
+}
+
+/// Last two axes exchanged.
+fn transposed(recipe: Recipe) -> Result<Recipe, RecipeError> {
+    let rank = recipe.dimensions().len();
+    match rank.checked_sub(2) {
+        Some(axis) => recipe.transpose(axis, axis + 1),
+        None => Err(RecipeError::Axis { axis: 1, dimensions: recipe.dimensions() }),
+    }
+}
+
+/// Regroups the first axis: it becomes `groups`, whose axes are put in the order `order`, and is joined again.
+pub fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> Result<Recipe, RecipeError> {
+    let dimensions = recipe.dimensions();
+    let rest = dimensions.get(1..).unwrap_or_default();
+    let split: Vec<u64> = groups.iter().chain(rest).copied().collect();
+    let axes: Vec<usize> = order.iter().copied().chain(groups.len()..split.len()).collect();
+    recipe.reshape(&split)?.permute(&axes)?.reshape(&dimensions)
+}
+
+/// Heads of rotary dimensions from halves to neighbouring pairs, the order in which llama.cpp rotates them
+/// (llama.cpp, `conversion/llama.py`).
+pub fn pair_rotary_rows(weight: Weight, heads: u64) -> Result<Weight, WeightError> {
+    let half = weight.row_count().checked_div(heads.saturating_mul(2)).unwrap_or(0);
+    weight.rows(|recipe| regroup_rows(recipe, &[heads, 2, half], &[0, 2, 1]))
+}

@@ -1,0 +1,243 @@
+//! The weights of a checkpoint as they can be computed with: 8-bit floats joined with their scales, packed 4-bit
+//! floats with their exponents, other programs' quantizations refused by name.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::Value;
+
+use super::{Configuration, ConvertError};
+use crate::plan::{BlockScale, Encoding, Location, Recipe, Stored};
+use crate::safetensors::{Checkpoint, CheckpointTensor, Dtype};
+use crate::tensor::ElementType;
+
+/// A tensor of numbers.
+#[derive(Debug, Clone)]
+pub(super) struct StoredWeight {
+    /// Its name, without what belongs to its encoding.
+    pub(super) name: String,
+    tensor: CheckpointTensor,
+    companion: Option<Companion>,
+}
+
+#[derive(Debug, Clone)]
+enum Companion {
+    /// Scales of 8-bit floats.
+    Scales(CheckpointTensor, Option<(u64, u64)>),
+    /// Exponents of MXFP4 blocks.
+    Exponents(CheckpointTensor),
+}
+
+impl StoredWeight {
+    pub(super) fn dtype(&self) -> Dtype {
+        self.tensor.dtype
+    }
+
+    pub(super) fn dimensions(&self) -> &[u64] {
+        &self.tensor.dimensions
+    }
+
+    /// All of the numbers.
+    pub(super) fn recipe(&self) -> Result<Recipe, ConvertError> {
+        let dimensions = match &self.companion {
+            Some(Companion::Exponents(exponents)) => packed_dimensions(&self.tensor, exponents)?,
+            _ => self.tensor.dimensions.clone(),
+        };
+        let stored = Stored { location: location(&self.tensor), encoding: self.encoding()?, dimensions };
+        Recipe::stored(stored)
+            .map_err(|reason| ConvertError::Dimensions { tensor: self.name.clone(), reason })
+    }
+
+    fn encoding(&self) -> Result<Encoding, ConvertError> {
+        Ok(match (&self.companion, self.tensor.dtype) {
+            (Some(Companion::Exponents(exponents)), _) => Encoding::Mxfp4 { exponents: location(exponents) },
+            (Some(Companion::Scales(scales, block)), Dtype::F8_E4M3) => {
+                Encoding::F8E4M3(Some(block_scale(&self.tensor, scales, *block)?))
+            }
+            (None, Dtype::F8_E4M3) => Encoding::F8E4M3(None),
+            (_, dtype) => Encoding::Plain(plain_type(&self.name, dtype)?),
+        })
+    }
+}
+
+fn location(tensor: &CheckpointTensor) -> Location {
+    Location { source: tensor.file, offset: tensor.offset }
+}
+
+fn plain_type(name: &str, dtype: Dtype) -> Result<ElementType, ConvertError> {
+    match dtype {
+        Dtype::F32 => Ok(ElementType::F32),
+        Dtype::F16 => Ok(ElementType::F16),
+        Dtype::BF16 => Ok(ElementType::Bf16),
+        Dtype::F64 => Ok(ElementType::F64),
+        other => Err(ConvertError::UnsupportedDtype { tensor: name.to_owned(), dtype: other.to_string() }),
+    }
+}
+
+/// Blocks of 16 bytes `[…, rows, blocks, 16]` hold 32 elements each.
+fn packed_dimensions(
+    blocks: &CheckpointTensor,
+    exponents: &CheckpointTensor,
+) -> Result<Vec<u64>, ConvertError> {
+    let bytes = [Dtype::U8, Dtype::F8_E8M0];
+    match blocks.dimensions.as_slice() {
+        [rows @ .., count, 16]
+            if blocks.dtype == Dtype::U8
+                && bytes.contains(&exponents.dtype)
+                && exponents.dimensions == blocks.dimensions[..blocks.dimensions.len() - 1] =>
+        {
+            Ok(rows.iter().copied().chain([count.saturating_mul(32)]).collect())
+        }
+        _ => Err(ConvertError::Scale {
+            tensor: exponents.name.clone(),
+            reason: format!("exponents {:?} do not fit blocks {:?}", exponents.dimensions, blocks.dimensions),
+        }),
+    }
+}
+
+/// How the scales lie over the last two dimensions of the weight.
+fn block_scale(
+    weight: &CheckpointTensor,
+    scales: &CheckpointTensor,
+    block: Option<(u64, u64)>,
+) -> Result<BlockScale, ConvertError> {
+    let fails = || ConvertError::Scale {
+        tensor: scales.name.clone(),
+        reason: format!("scales {:?} do not fit a weight {:?}", scales.dimensions, weight.dimensions),
+    };
+    let [matrices @ .., rows, columns] = weight.dimensions.as_slice() else { return Err(fails()) };
+    let (rows, columns) = (*rows, *columns);
+    let count: u64 = scales.dimensions.iter().product();
+    let matrices: u64 = matrices.iter().product();
+    let block = match block {
+        Some(block) => block,
+        // One scale a matrix, or one a row.
+        None if count == matrices => (rows, columns),
+        None if Some(count) == matrices.checked_mul(rows) => (1, columns),
+        None => return Err(fails()),
+    };
+    let expected = (block.0 > 0 && block.1 > 0).then(|| rows.div_ceil(block.0) * columns.div_ceil(block.1));
+    if expected.and_then(|expected| expected.checked_mul(matrices)) != Some(count) {
+        return Err(fails());
+    }
+    let element_type = plain_type(&scales.name, scales.dtype)?;
+    Ok(BlockScale { location: location(scales), element_type, block })
+}
+
+/// The weights of a checkpoint.
+///
+/// # Errors
+///
+/// The checkpoint is quantized in a format that cannot be converted, or scales lack their weights.
+pub(super) fn read(
+    checkpoint: &Checkpoint,
+    configuration: &Configuration,
+) -> Result<Vec<StoredWeight>, ConvertError> {
+    let quantization = configuration.part("quantization_config");
+    let method = quantization.as_ref().map_or(Ok(None), |part| part.text_value("quant_method"))?;
+    refuse_foreign(checkpoint, method, quantization.as_ref())?;
+    let block = quantization.as_ref().map_or(Ok(None), block_size)?;
+    let mut companions: HashMap<String, Companion> = HashMap::new();
+    let mut consumed: HashSet<&str> = HashSet::new();
+    let names: HashMap<&str, &CheckpointTensor> =
+        checkpoint.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    for tensor in &checkpoint.tensors {
+        if let Some(stem) = tensor.name.strip_suffix("_scales")
+            && let blocks = format!("{stem}_blocks")
+            && names.contains_key(blocks.as_str())
+        {
+            companions.insert(blocks, Companion::Exponents(tensor.clone()));
+            consumed.insert(&tensor.name);
+        } else if let Some(weight) = scaled_weight(&tensor.name) {
+            // Scales of activations and caches are of no use to us; those of weights must have one.
+            consumed.insert(&tensor.name);
+            let Some(weight) = weight else { continue };
+            if !names.contains_key(weight.as_str()) {
+                return Err(ConvertError::Scale {
+                    tensor: tensor.name.clone(),
+                    reason: format!("it scales {weight}, which is missing"),
+                });
+            }
+            companions.insert(weight, Companion::Scales(tensor.clone(), block));
+        }
+    }
+    let weights = checkpoint.tensors.iter().filter(|tensor| !consumed.contains(tensor.name.as_str()));
+    Ok(weights
+        .map(|tensor| {
+            let companion = companions.remove(&tensor.name);
+            let name = match &companion {
+                Some(Companion::Exponents(_)) => tensor.name.replace("_blocks", ".weight"),
+                _ => tensor.name.clone(),
+            };
+            StoredWeight { name, tensor: tensor.clone(), companion }
+        })
+        .collect())
+}
+
+/// For the name of a tensor of scales the weight that they belong to, if it is one at all.
+fn scaled_weight(name: &str) -> Option<Option<String>> {
+    const UNUSED: [&str; 6] =
+        [".activation_scale", "_activation_scale", ".input_scale", ".output_scale", ".k_scale", ".v_scale"];
+    if UNUSED.iter().any(|suffix| name.ends_with(suffix)) {
+        return Some(None);
+    }
+    if let Some(weight) = name.strip_suffix("_scale_inv") {
+        return Some(Some(weight.to_owned()));
+    }
+    name.strip_suffix(".weight_scale").map(|stem| Some(format!("{stem}.weight")))
+}
+
+/// Rows and columns that share a scale, where the configuration says so.
+fn block_size(quantization: &Configuration) -> Result<Option<(u64, u64)>, ConvertError> {
+    match quantization.integers("weight_block_size")?.as_deref() {
+        None => Ok(None),
+        Some([rows, columns]) if *rows > 0 && *columns > 0 => Ok(Some((*rows, *columns))),
+        Some(other) => {
+            Err(quantization.bad("weight_block_size", &Value::from(other), "two positive numbers"))
+        }
+    }
+}
+
+/// Refuses quantizations that are not ours to undo, by the name people know them under.
+fn refuse_foreign(
+    checkpoint: &Checkpoint,
+    method: Option<&str>,
+    quantization: Option<&Configuration>,
+) -> Result<(), ConvertError> {
+    let refuse = |format: &str| Err(ConvertError::ForeignQuantization { format: format.to_owned() });
+    let has = |suffix: &str| checkpoint.tensors.iter().any(|tensor| tensor.name.ends_with(suffix));
+    let known = |name: &str| match name {
+        "gptq" => "GPTQ".to_owned(),
+        "awq" => "AWQ".to_owned(),
+        "bitsandbytes" | "bnb" => "bitsandbytes".to_owned(),
+        "hqq" => "HQQ".to_owned(),
+        "aqlm" => "AQLM".to_owned(),
+        "eetq" => "EETQ".to_owned(),
+        "bitnet" => "BitNet".to_owned(),
+        "torchao" => "torchao".to_owned(),
+        "nvfp4" => "NVFP4".to_owned(),
+        other => other.to_owned(),
+    };
+    match method {
+        None | Some("fp8" | "mxfp4") => {}
+        Some("compressed-tensors" | "modelopt") => {
+            let format = quantization.map_or(Ok(None), |part| part.text_value("format"))?;
+            if matches!(format, Some(format) if !matches!(format, "float-quantized" | "naive-quantized")) {
+                return refuse(&format!("compressed-tensors {}", format.unwrap_or_default()));
+            }
+        }
+        Some(other) => return refuse(&known(&other.to_lowercase())),
+    }
+    if has(".qweight") {
+        return refuse(if has(".g_idx") { "GPTQ" } else { "AWQ" });
+    }
+    if has(".SCB") || has(".absmax") || has(".quant_map") || has("bitsandbytes__nf4") {
+        return refuse("bitsandbytes");
+    }
+    if has(".weight_packed") {
+        return refuse("compressed-tensors");
+    }
+    if has(".weight_scale_2") {
+        return refuse("NVFP4");
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Why a plan cannot be carried out.
+
+use std::io;
+
+use crate::gguf::GgufError;
+use crate::tensor::{ElementType, TensorError};
+
+/// Why a plan cannot be, or was not, carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The header of the file to come is impossible: names, shapes, sizes.
+    #[error("the file cannot be written: {0}")]
+    Header(#[from] GgufError),
+    /// The shape of a tensor has not as many elements as its recipe yields.
+    #[error("tensor {tensor:?} has {expected} elements, but its recipe yields {got}")]
+    ElementCount {
+        /// The tensor.
+        tensor: String,
+        /// Elements that the recipe yields.
+        got: u64,
+        /// Elements of the shape.
+        expected: u64,
+    },
+    /// A recipe refers to a source that the plan does not have.
+    #[error("tensor {tensor:?} refers to source {source_index} of {count}")]
+    NoSuchSource {
+        /// The tensor.
+        tensor: String,
+        /// The index of the source.
+        source_index: usize,
+        /// How many sources there are.
+        count: usize,
+    },
+    /// A stored tensor does not lie within its source.
+    #[error("tensor {tensor:?} needs {needed} bytes at byte {offset} of {label:?}, which has {length}")]
+    PastEnd {
+        /// The tensor.
+        tensor: String,
+        /// The source.
+        label: String,
+        /// Where its bytes begin.
+        offset: u64,
+        /// How many it needs.
+        needed: u64,
+        /// The length of the source.
+        length: u64,
+    },
+    /// Nothing converts the stored type into the planned one.
+    #[error("tensor {tensor:?}: {reason}")]
+    Convert {
+        /// The tensor.
+        tensor: String,
+        /// What is not supported.
+        reason: TensorError,
+    },
+    /// The executor was given other sources than the plan describes.
+    #[error("source {label:?} has {got} bytes, the plan was made for {expected}")]
+    SourceLength {
+        /// The source.
+        label: String,
+        /// Bytes that it has.
+        got: u64,
+        /// Bytes that the plan expects.
+        expected: u64,
+    },
+    /// The executor was given fewer or more sources than the plan describes.
+    #[error("{got} sources were given, the plan was made for {expected}")]
+    SourceCount {
+        /// How many were given.
+        got: usize,
+        /// How many the plan has.
+        expected: usize,
+    },
+    /// A source could not be read.
+    #[error("cannot read {length} bytes at byte {offset} of {label:?} for tensor {tensor:?}: {reason}")]
+    Read {
+        /// The tensor.
+        tensor: String,
+        /// The source.
+        label: String,
+        /// Where the range begins.
+        offset: u64,
+        /// How long it is.
+        length: u64,
+        /// What happened.
+        reason: io::Error,
+    },
+    /// A value that is to be quantized is infinite or not a number.
+    #[error("tensor {tensor:?} has invalid data: element {element} is {value}, expected a finite number")]
+    NotFinite {
+        /// The tensor.
+        tensor: String,
+        /// The position of the element in the tensor, in row-major order.
+        element: u64,
+        /// The value, as text.
+        value: String,
+    },
+    /// Values are too large for the element type: quantized, they would be infinite.
+    #[error(
+        "tensor {tensor:?} does not fit {element_type}: elements {first} to {last} would become infinite"
+    )]
+    Overflow {
+        /// The tensor.
+        tensor: String,
+        /// The element type.
+        element_type: ElementType,
+        /// The first of the elements concerned.
+        first: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// The finished bytes could not be written.
+    #[error("cannot write byte {offset} of the result: {reason}")]
+    Write {
+        /// Where in the file.
+        offset: u64,
+        /// What happened.
+        reason: io::Error,
+    },
+    /// Whoever asked for the file no longer wants it.
+    #[error("cancelled")]
+    Cancelled,
+}

@@ -1,0 +1,271 @@
+//! Evaluating a range of a compiled recipe: as bytes that only had to be put in order, or as numbers.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use super::error::PlanError;
+use super::gather::gather;
+use super::operation::Operation;
+use super::program::{Node, Units};
+use super::source::Source;
+use super::stored::{BlockScale, Location, Stored, bytes_of};
+use super::walk::Walk;
+use super::{PlannedTensor, SourceDescription};
+use crate::tensor::{
+    self, ElementType, bf16_to_f32, dequantize, f8_e4m3_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16,
+};
+
+/// What evaluation reads from, with the names for its errors.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'s> {
+    pub(super) sources: &'s [&'s dyn Source],
+    pub(super) descriptions: &'s [SourceDescription],
+    pub(super) tensor: &'s PlannedTensor,
+}
+
+impl<'s> Reader<'s> {
+    fn read(&self, location: Location, range: Range<u64>) -> Result<Cow<'s, [u8]>, PlanError> {
+        let (start, length) = (location.offset + range.start, range.end - range.start);
+        self.sources[location.source].read(start..start + length).map_err(|reason| PlanError::Read {
+            tensor: self.tensor.name.clone(),
+            label: self.descriptions[location.source].label.clone(),
+            offset: start,
+            length,
+            reason,
+        })
+    }
+
+    /// The bytes of elements `range`, a whole number of units, in the element type that they are stored in. Only
+    /// for nodes that move units.
+    pub(super) fn bytes(&self, node: &Node<'_>, range: Range<u64>) -> Result<Cow<'s, [u8]>, PlanError> {
+        match node {
+            Node::Units(units) => self.units(units, range),
+            Node::Map { input, .. } => self.bytes(input, range),
+            Node::Join { parts, width } => {
+                let mut pieces = pieces(parts, *width, range);
+                let Some((part, piece)) = pieces.next() else { return Ok(Cow::Borrowed(&[])) };
+                let mut result = self.bytes(part, piece)?;
+                for (part, piece) in pieces {
+                    result.to_mut().extend_from_slice(&self.bytes(part, piece)?);
+                }
+                Ok(result)
+            }
+            Node::Scaled { .. } | Node::Values { .. } => {
+                unreachable!("a program copies only what is stored in the type wanted")
+            }
+        }
+    }
+
+    fn units(&self, units: &Units, range: Range<u64>) -> Result<Cow<'s, [u8]>, PlanError> {
+        let elements = units.unit_elements();
+        let range = range.start / elements..range.end / elements;
+        let size = units.stored_bytes();
+        let in_bytes = |range: Range<u64>| range.start * size..range.end * size;
+        if let Some(exponents) = units.exponents {
+            return self.mxfp4(units, exponents, range).map(Cow::Owned);
+        }
+        if let Some(stored) = units.walk.contiguous(range.clone()) {
+            return self.read(units.location, in_bytes(stored));
+        }
+        let hull = units.walk.hull(range.clone());
+        let first = hull.start;
+        let stored = self.read(units.location, in_bytes(hull))?;
+        let mut output = vec![0; ((range.end - range.start) * size) as usize];
+        gather(&units.walk, range, &stored, first, size as usize, &mut output);
+        Ok(Cow::Owned(output))
+    }
+
+    /// MXFP4 blocks of a checkpoint as ggml has them: the exponent before the elements, and in byte `i` the elements
+    /// `i` and `i + 16` of the block instead of `2 i` and `2 i + 1`.
+    fn mxfp4(&self, units: &Units, exponents: Location, range: Range<u64>) -> Result<Vec<u8>, PlanError> {
+        let hull = units.walk.hull(range.clone());
+        let first = hull.start;
+        let blocks = self.read(units.location, hull.start * 16..hull.end * 16)?;
+        let exponents = self.read(exponents, hull)?;
+        let mut output = Vec::with_capacity((range.end - range.start) as usize * 17);
+        for run in units.walk.runs(range) {
+            for step in 0..run.count {
+                let index = (run.start + step * run.stride - first) as usize;
+                output.push(exponents[index]);
+                let block = &blocks[index * 16..][..16];
+                let nibble = |element: usize| (block[element / 2] >> (element % 2 * 4)) & 15;
+                output.extend((0..16).map(|element| nibble(element) | nibble(element + 16) << 4));
+            }
+        }
+        Ok(output)
+    }
+
+    /// The numbers of elements `range`.
+    pub(super) fn numbers(
+        &self,
+        node: &Node<'_>,
+        range: Range<u64>,
+        output: &mut [f32],
+    ) -> Result<(), PlanError> {
+        match node {
+            Node::Units(units) => {
+                // The range may begin and end within units: whole ones are read, and what is wanted kept.
+                let elements = units.unit_elements();
+                let whole = range.start / elements * elements..range.end.next_multiple_of(elements);
+                let bytes = self.units(units, whole.clone())?;
+                let convert = |values: &mut [f32]| {
+                    dequantize(units.element_type, &bytes, values)
+                        .map_err(|reason| PlanError::Convert { tensor: self.tensor.name.clone(), reason })
+                };
+                if whole == range {
+                    return convert(output);
+                }
+                let mut values = vec![0.0; (whole.end - whole.start) as usize];
+                convert(&mut values)?;
+                let skipped = (range.start - whole.start) as usize;
+                output.copy_from_slice(&values[skipped..][..output.len()]);
+                Ok(())
+            }
+            Node::Scaled { stored, scale, walk } => self.scaled(stored, *scale, walk, range, output),
+            Node::Values { values, walk } => {
+                for (value, index) in output.iter_mut().zip(indices(walk, range)) {
+                    *value = values[index as usize];
+                }
+                Ok(())
+            }
+            Node::Join { parts, width } => {
+                let mut rest = output;
+                for (part, piece) in pieces(parts, *width, range) {
+                    let (front, after) = rest.split_at_mut((piece.end - piece.start) as usize);
+                    self.numbers(part, piece, front)?;
+                    rest = after;
+                }
+                Ok(())
+            }
+            Node::Map { operation, half, input } => {
+                self.numbers(input, range.clone(), output)?;
+                self.apply(*operation, *half, range.start, output)
+            }
+        }
+    }
+
+    fn scaled(
+        &self,
+        stored: &Stored,
+        scale: Option<&BlockScale>,
+        walk: &Walk,
+        range: Range<u64>,
+        output: &mut [f32],
+    ) -> Result<(), PlanError> {
+        let hull = walk.hull(range.clone());
+        let first = hull.start;
+        let bytes = self.read(stored.location, hull)?;
+        let number = |index: u64| f8_e4m3_to_f32(bytes[(index - first) as usize]);
+        let Some(scale) = scale else {
+            for (value, index) in output.iter_mut().zip(indices(walk, range)) {
+                *value = number(index);
+            }
+            return Ok(());
+        };
+        let scales = self.read(scale.location, 0..bytes_of(scale.element_type, scale.count(stored)))?;
+        let mut rest = output;
+        for run in walk.runs(range) {
+            let mut done = 0;
+            while done < run.count {
+                let start = run.start + done * run.stride;
+                let (index, shared) = scale.covering(stored, start);
+                let count = if run.stride == 1 { shared.min(run.count - done) } else { 1 };
+                let factor = self.scale(scale, &scales, index)?;
+                let (values, after) = rest.split_at_mut(count as usize);
+                for (value, index) in values.iter_mut().zip(start..) {
+                    *value = number(index) * factor;
+                }
+                rest = after;
+                done += count;
+            }
+        }
+        Ok(())
+    }
+
+    /// Scale number `index` of `scales`.
+    fn scale(&self, scale: &BlockScale, scales: &[u8], index: u64) -> Result<f32, PlanError> {
+        let size = scale.element_type.block_bytes();
+        let mut value = [0.0];
+        dequantize(scale.element_type, &scales[index as usize * size..][..size], &mut value)
+            .map_err(|reason| PlanError::Convert { tensor: self.tensor.name.clone(), reason })?;
+        Ok(value[0])
+    }
+
+    fn apply(
+        &self,
+        operation: Operation,
+        half: bool,
+        first: u64,
+        values: &mut [f32],
+    ) -> Result<(), PlanError> {
+        let rounded: fn(f32) -> f32 =
+            if half { |value| f16_to_f32(f32_to_f16(value)) } else { |value| value };
+        let each = |values: &mut [f32], function: &dyn Fn(f32) -> f32| {
+            values.iter_mut().for_each(|value| *value = function(*value));
+        };
+        match operation {
+            Operation::AddOne => each(values, &|value| rounded(value + 1.0)),
+            // Computed in double precision and rounded once: the nearest single to the exact result.
+            Operation::NegatedExponential => each(values, &|value| rounded(-f64::from(value).exp() as f32)),
+            Operation::Round(ElementType::F16) => {
+                values.iter_mut().for_each(|value| *value = f16_to_f32(f32_to_f16(*value)));
+            }
+            Operation::Round(ElementType::Bf16) => {
+                values.iter_mut().for_each(|value| *value = bf16_to_f32(f32_to_bf16(*value)));
+            }
+            Operation::Round(_) => {}
+            Operation::RequireFinite => {
+                tensor::validate_finite(values).map_err(|reason| self.not_finite(reason, first))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that stored data, whose first element is number `first` of the tensor, is finite.
+    pub(super) fn check_finite(&self, bytes: &[u8], first: u64) -> Result<(), PlanError> {
+        let element_type = self.tensor.element_type;
+        tensor::validate(element_type, bytes).map_err(|reason| self.not_finite(reason, first))
+    }
+
+    fn not_finite(&self, reason: tensor::TensorError, first: u64) -> PlanError {
+        let tensor = self.tensor.name.clone();
+        match reason {
+            tensor::TensorError::NotFinite { index, value } => {
+                PlanError::NotFinite { tensor, element: first + index as u64, value }
+            }
+            tensor::TensorError::InvalidScale { element_type, block } => PlanError::NotFinite {
+                tensor,
+                element: first + (block * element_type.block_len()) as u64,
+                value: format!("scaled by a {element_type} scale that is not finite"),
+            },
+            reason => PlanError::Convert { tensor, reason },
+        }
+    }
+}
+
+/// The stored indices of a range of positions, in order.
+fn indices(walk: &Walk, range: Range<u64>) -> impl Iterator<Item = u64> {
+    walk.runs(range).flat_map(|run| (0..run.count).map(move |step| run.start + step * run.stride))
+}
+
+/// The parts that make up a range of alternating parts, with the range of each.
+fn pieces<'n, 'p>(
+    parts: &'n [(u64, Node<'p>)],
+    width: u64,
+    range: Range<u64>,
+) -> impl Iterator<Item = (&'n Node<'p>, Range<u64>)> {
+    let rounds = range.start / width..range.end.div_ceil(width);
+    rounds
+        .flat_map(move |round| {
+            let mut first = round * width;
+            parts.iter().map(move |(part_width, part)| {
+                let whole = first..first + part_width;
+                first = whole.end;
+                (part, round * part_width, whole)
+            })
+        })
+        .filter_map(move |(part, offset, whole)| {
+            let (start, end) = (whole.start.max(range.start), whole.end.min(range.end));
+            (start < end).then(|| (part, offset + start - whole.start..offset + end - whole.start))
+        })
+}

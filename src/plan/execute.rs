@@ -1,0 +1,277 @@
+//! The executor: any plan, from its sources into an ordered sink.
+//!
+//! Tensors are cut into chunks of elements. Threads evaluate chunks ahead of the writer, within a memory budget;
+//! the calling thread writes them in file order, so a sink that hashes does so while the next chunks are
+//! computed. Chunks that need no change are lent by the source and go to the sink without a copy.
+
+use std::borrow::Cow;
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
+use super::Plan;
+use super::error::PlanError;
+use super::evaluate::Reader;
+use super::ordered::{Limits, ordered};
+use super::program::Program;
+use super::source::Source;
+use super::stored::bytes_of;
+use crate::gguf::Header;
+use crate::tensor::{self, TensorError};
+
+/// What an execution may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resources {
+    /// Threads that evaluate; the calling thread writes.
+    pub threads: NonZeroUsize,
+    /// Bytes of memory for the chunks under way, whatever the model. What sources have to fetch comes on top.
+    pub memory: usize,
+}
+
+impl Default for Resources {
+    /// All cores, 192 MiB.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { threads, memory: 192 << 20 }
+    }
+}
+
+/// Who watches an execution. Both methods are called between chunks, many times a second.
+pub trait Observer {
+    /// So many bytes of the result have been written.
+    fn written(&self, bytes: u64) {
+        let _ = bytes;
+    }
+
+    /// Whether to stop. The execution ends with [`PlanError::Cancelled`] within a few chunks' time.
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
+
+/// Nobody watches.
+impl Observer for () {}
+
+impl Plan {
+    /// Makes the file: reads `sources`, in the order of [`Plan::sources`], and writes every byte of the result to
+    /// `sink`, in order. Returns how many that were, which is [`Plan::size`].
+    ///
+    /// # Errors
+    /// Whatever [`PlanError`] names. The sink has then received part of the file.
+    pub fn execute(
+        &self,
+        sources: &[&dyn Source],
+        sink: &mut dyn Write,
+        resources: Resources,
+        observer: &dyn Observer,
+    ) -> Result<u64, PlanError> {
+        self.check_sources(sources)?;
+        let header = self.header()?;
+        let programs = self.compile()?;
+        let work = Work::new(self, sources, &programs, resources);
+        let mut output = Output { sink, position: 0, observer };
+        output.write(header.bytes())?;
+        let limits = Limits { threads: resources.threads.get(), window: work.window };
+        ordered(
+            limits,
+            work.chunk_count(),
+            Vec::new,
+            |scratch, index| work.evaluate(scratch, index),
+            |index, bytes| {
+                let (tensor, elements) = work.chunk(index);
+                if elements.start == 0 {
+                    output.pad_to(header.data()[tensor].start)?;
+                }
+                output.write(&bytes)?;
+                work.recycle(bytes);
+                Ok(())
+            },
+        )?;
+        output.pad_to(header.file_length())?;
+        Ok(header.file_length())
+    }
+
+    /// Checks everything that can be known without reading a source.
+    ///
+    /// # Errors
+    /// Whatever [`PlanError`] names for headers, shapes, byte ranges and conversions.
+    pub fn check(&self) -> Result<(), PlanError> {
+        self.header()?;
+        self.compile().map(drop)
+    }
+
+    /// The length of the file to come in bytes.
+    ///
+    /// # Errors
+    /// There is no such file: see [`PlanError::Header`].
+    pub fn size(&self) -> Result<u64, PlanError> {
+        Ok(self.header()?.file_length())
+    }
+
+    fn compile(&self) -> Result<Vec<Program<'_>>, PlanError> {
+        self.tensors.iter().map(|tensor| Program::compile(tensor, &self.sources)).collect()
+    }
+
+    fn check_sources(&self, sources: &[&dyn Source]) -> Result<(), PlanError> {
+        if sources.len() != self.sources.len() {
+            return Err(PlanError::SourceCount { got: sources.len(), expected: self.sources.len() });
+        }
+        for (source, description) in sources.iter().zip(&self.sources) {
+            let (got, expected) = (source.length(), description.length);
+            if got != expected {
+                return Err(PlanError::SourceLength { label: description.label.clone(), got, expected });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn header(&self) -> Result<Header, PlanError> {
+        let tensors: Vec<_> = self.tensors.iter().map(|tensor| tensor.description()).collect();
+        Ok(Header::new(&self.metadata, &tensors)?)
+    }
+}
+
+/// The chunks of all tensors, and what is needed to evaluate any of them.
+struct Work<'w> {
+    plan: &'w Plan,
+    sources: &'w [&'w dyn Source],
+    programs: &'w [Program<'w>],
+    /// Elements of a chunk, a multiple of all block sizes.
+    chunk: u64,
+    window: usize,
+    /// The number of the first chunk of each tensor, and the number of all chunks.
+    starts: Vec<usize>,
+    /// Buffers that have been written and can be filled again.
+    buffers: Mutex<Vec<Vec<u8>>>,
+}
+
+/// Elements that are converted in one go: little enough for the first-level cache, a multiple of all block sizes.
+const STEP: u64 = 1 << 13;
+
+impl<'w> Work<'w> {
+    fn new(
+        plan: &'w Plan,
+        sources: &'w [&'w dyn Source],
+        programs: &'w [Program<'w>],
+        resources: Resources,
+    ) -> Self {
+        let threads = resources.threads.get();
+        let window = 2 * threads + 2;
+        // At its widest a chunk takes eight bytes an element where it is gathered, four as numbers, and eight where
+        // it waits to be written.
+        let bytes_per_element = threads * 12 + window * 8;
+        let chunk = (resources.memory / bytes_per_element) as u64 / STEP * STEP;
+        let chunk = chunk.clamp(STEP, 32 * STEP);
+        let mut starts = vec![0];
+        let mut total = 0;
+        for tensor in &plan.tensors {
+            total += tensor.shape.elements().div_ceil(chunk) as usize;
+            starts.push(total);
+        }
+        Self { plan, sources, programs, chunk, window, starts, buffers: Mutex::default() }
+    }
+
+    fn chunk_count(&self) -> usize {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// The tensor of a chunk and its elements.
+    fn chunk(&self, index: usize) -> (usize, Range<u64>) {
+        let tensor = self.starts.partition_point(|&start| start <= index) - 1;
+        let first = (index - self.starts[tensor]) as u64 * self.chunk;
+        let count = self.plan.tensors[tensor].shape.elements();
+        (tensor, first..(first + self.chunk).min(count))
+    }
+
+    /// The bytes of a chunk as the file has them.
+    fn evaluate(&self, scratch: &mut Vec<f32>, index: usize) -> Result<Cow<'w, [u8]>, PlanError> {
+        let (tensor, elements) = self.chunk(index);
+        let program = &self.programs[tensor];
+        let reader =
+            Reader { sources: self.sources, descriptions: &self.plan.sources, tensor: program.tensor };
+        if program.copies {
+            let bytes = reader.bytes(&program.node, elements.clone())?;
+            if program.requires_finite {
+                reader.check_finite(&bytes, elements.start)?;
+            }
+            return Ok(bytes);
+        }
+
+        let element_type = program.tensor.element_type;
+        let mut output = self.buffer();
+        output.resize(bytes_of(element_type, elements.end - elements.start) as usize, 0);
+        let step = if program.scatters() { self.chunk } else { STEP };
+        let mut rest = output.as_mut_slice();
+        for first in elements.clone().step_by(step as usize) {
+            let part = first..(first + step).min(elements.end);
+            let count = part.end - part.start;
+            scratch.resize(count as usize, 0.0);
+            reader.numbers(&program.node, part, scratch)?;
+            let (bytes, after) = rest.split_at_mut(bytes_of(element_type, count) as usize);
+            // Blocks do not depend on each other, so any whole number of them is as good as a row.
+            tensor::quantize(element_type, scratch, count as usize, bytes)
+                .and_then(|()| {
+                    if program.requires_finite { tensor::validate(element_type, bytes) } else { Ok(()) }
+                })
+                .map_err(|reason| refused(program, reason, first))?;
+            rest = after;
+        }
+        Ok(Cow::Owned(output))
+    }
+
+    fn buffer(&self) -> Vec<u8> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    fn recycle(&self, bytes: Cow<'_, [u8]>) {
+        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Cow::Owned(buffer) = bytes
+            && buffers.len() < self.window
+        {
+            buffers.push(buffer);
+        }
+    }
+}
+
+/// The error of elements, from `first` on, that their type cannot hold.
+fn refused(program: &Program<'_>, reason: TensorError, first: u64) -> PlanError {
+    let (tensor, element_type) = (program.tensor.name.clone(), program.tensor.element_type);
+    let length = element_type.block_len() as u64;
+    let block = match reason {
+        TensorError::NotFinite { index, .. } => index as u64,
+        TensorError::InvalidScale { block, .. } => block as u64,
+        reason => return PlanError::Convert { tensor, reason },
+    };
+    let first = first + block * length;
+    PlanError::Overflow { tensor, element_type, first, last: first + length - 1 }
+}
+
+/// The sink and how much it has received.
+struct Output<'o> {
+    sink: &'o mut dyn Write,
+    position: u64,
+    observer: &'o dyn Observer,
+}
+
+impl Output<'_> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), PlanError> {
+        if self.observer.is_cancelled() {
+            return Err(PlanError::Cancelled);
+        }
+        self.sink.write_all(bytes).map_err(|reason| PlanError::Write { offset: self.position, reason })?;
+        self.position += bytes.len() as u64;
+        self.observer.written(self.position);
+        Ok(())
+    }
+
+    /// Writes zeros up to a position.
+    fn pad_to(&mut self, position: u64) -> Result<(), PlanError> {
+        const ZEROS: [u8; 4096] = [0; 4096];
+        while self.position < position {
+            let count = (position - self.position).min(ZEROS.len() as u64);
+            self.write(&ZEROS[..count as usize])?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! The plans that copy a GGUF file, or join the shards of one.
+
+use super::stored::{Location, Stored};
+use super::{Plan, PlannedTensor, Recipe, RecipeError, SourceDescription};
+use crate::gguf::{Gguf, GgufError, Metadata, TensorInfo, Value, ValueRef};
+
+/// One file of a model that was split into several.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shard<'a> {
+    /// What it is called, and its length.
+    pub description: SourceDescription,
+    /// Its contents.
+    pub file: Gguf<'a>,
+}
+
+/// Why files do not make up a whole model.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ShardError {
+    /// There is no file at all.
+    #[error("a model needs at least one file")]
+    NoFile,
+    /// A file that is not part of a split model.
+    #[error("{label:?} is not a shard of a model: key \"split.count\" is missing")]
+    NotSplit {
+        /// The file.
+        label: String,
+    },
+    /// A key of a shard is missing or wrong.
+    #[error("{label:?}: {reason}")]
+    Key {
+        /// The file.
+        label: String,
+        /// What is wrong.
+        reason: GgufError,
+    },
+    /// Shards of different models, or of different splits of one.
+    #[error("{label:?} belongs to a model of {got} shards, expected {expected}")]
+    CountDisagrees {
+        /// The file.
+        label: String,
+        /// What it says.
+        got: u64,
+        /// What the first file says.
+        expected: u64,
+    },
+    /// A shard whose number is not below the number of shards.
+    #[error("{label:?} is shard number {got} of {count}, counted from 0")]
+    Number {
+        /// The file.
+        label: String,
+        /// Its number.
+        got: u64,
+        /// The number of shards.
+        count: u64,
+    },
+    /// Two shards with the same number.
+    #[error("{first:?} and {second:?} are both shard number {number}, counted from 0")]
+    Duplicate {
+        /// The one file.
+        first: String,
+        /// The other.
+        second: String,
+        /// Their number.
+        number: u64,
+    },
+    /// Some shards were not given.
+    #[error("{missing} of {count} shards are missing, the first of them number {first}, counted from 0")]
+    Missing {
+        /// How many are missing.
+        missing: u64,
+        /// How many there should be.
+        count: u64,
+        /// The first that is missing.
+        first: u64,
+    },
+    /// The shards do not hold as many tensors as they say.
+    #[error("the shards hold {got} tensors, expected {expected}")]
+    TensorCount {
+        /// Tensors in all shards.
+        got: u64,
+        /// What the first shard says.
+        expected: u64,
+    },
+    /// A tensor that two shards hold.
+    #[error("tensor {tensor:?} is in two shards, the second time in {label:?}")]
+    DuplicateTensor {
+        /// The tensor.
+        tensor: String,
+        /// The second file.
+        label: String,
+    },
+    /// A tensor that cannot be copied.
+    #[error("tensor {tensor:?}: {reason}")]
+    Tensor {
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        reason: RecipeError,
+    },
+}
+
+const COUNT_KEY: &str = "split.count";
+const NUMBER_KEY: &str = "split.no";
+const TENSORS_KEY: &str = "split.tensors.count";
+
+impl Plan {
+    /// The plan that copies a file: all its metadata, all its tensors as they are, in its order.
+    ///
+    /// # Errors
+    /// A tensor with more bytes than can be counted.
+    pub fn copying(file: &Gguf<'_>, description: SourceDescription) -> Result<Self, ShardError> {
+        let tensors = file.tensors().iter().map(|tensor| copy(tensor, 0)).collect::<Result<_, _>>()?;
+        Ok(Self { sources: vec![description], metadata: file.metadata(), tensors })
+    }
+
+    /// Whether a file is one of several that a model was split into (llama.cpp, `gguf-split`).
+    pub fn is_shard(file: &Gguf<'_>) -> bool {
+        file.get(COUNT_KEY).and_then(ValueRef::as_u64).is_some_and(|count| count > 1)
+    }
+
+    /// The plan that joins shards, given in any order, into the file that they were split from: the metadata of the
+    /// first without what says that it is a shard, and the tensors of all, in the order of the shards. The plan's
+    /// sources are the shards in the order given.
+    ///
+    /// # Errors
+    /// Files that are not the whole of one split model.
+    pub fn joining(shards: &[Shard<'_>]) -> Result<Self, ShardError> {
+        let ordered = in_order(shards)?;
+        let mut metadata: Metadata = shards[ordered[0]].file.metadata();
+        let stated = metadata.get(TENSORS_KEY).and_then(Value::as_u64);
+        for key in [NUMBER_KEY, COUNT_KEY, TENSORS_KEY] {
+            metadata.remove(key);
+        }
+        let mut tensors: Vec<PlannedTensor> = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for source in ordered {
+            let shard = &shards[source];
+            for tensor in shard.file.tensors() {
+                if !seen.insert(tensor.name) {
+                    let label = shard.description.label.clone();
+                    return Err(ShardError::DuplicateTensor { tensor: tensor.name.to_owned(), label });
+                }
+                tensors.push(copy(tensor, source)?);
+            }
+        }
+        let got = tensors.len() as u64;
+        if let Some(expected) = stated.filter(|&expected| expected != got) {
+            return Err(ShardError::TensorCount { got, expected });
+        }
+        let sources = shards.iter().map(|shard| shard.description.clone()).collect();
+        Ok(Self { sources, metadata, tensors })
+    }
+}
+
+fn copy(tensor: &TensorInfo<'_>, source: usize) -> Result<PlannedTensor, ShardError> {
+    let location = Location { source, offset: tensor.data.start };
+    let dimensions: Vec<u64> = tensor.shape.dimensions().iter().rev().copied().collect();
+    let recipe = Recipe::stored(Stored::plain(location, tensor.element_type, &dimensions))
+        .map_err(|reason| ShardError::Tensor { tensor: tensor.name.to_owned(), reason })?;
+    let (name, shape, element_type) = (tensor.name.to_owned(), tensor.shape, tensor.element_type);
+    Ok(PlannedTensor { name, shape, element_type, recipe })
+}
+
+/// The indices of the shards by their numbers, each there once.
+fn in_order(shards: &[Shard<'_>]) -> Result<Vec<usize>, ShardError> {
+    let first = shards.first().ok_or(ShardError::NoFile)?;
+    let count = split_count(first)?;
+    let mut numbered = std::collections::BTreeMap::new();
+    for (index, shard) in shards.iter().enumerate() {
+        let label = || shard.description.label.clone();
+        let got = split_count(shard)?;
+        if got != count {
+            return Err(ShardError::CountDisagrees { label: label(), got, expected: count });
+        }
+        let number = key(shard, NUMBER_KEY)?.ok_or_else(|| ShardError::Key {
+            label: label(),
+            reason: GgufError::MissingKey { key: NUMBER_KEY.into() },
+        })?;
+        if number >= count {
+            return Err(ShardError::Number { label: label(), got: number, count });
+        }
+        if let Some(other) = numbered.insert(number, index) {
+            let first = shards[other].description.label.clone();
+            return Err(ShardError::Duplicate { first, second: label(), number });
+        }
+    }
+    let missing = count - numbered.len() as u64;
+    if missing > 0 {
+        let first = (0..count).find(|number| !numbered.contains_key(number)).unwrap_or(0);
+        return Err(ShardError::Missing { missing, count, first });
+    }
+    Ok(numbered.into_values().collect())
+}
+
+fn split_count(shard: &Shard<'_>) -> Result<u64, ShardError> {
+    key(shard, COUNT_KEY)?.ok_or_else(|| ShardError::NotSplit { label: shard.description.label.clone() })
+}
+
+/// A count among the keys of a shard.
+fn key(shard: &Shard<'_>, key: &str) -> Result<Option<u64>, ShardError> {
+    let Some(value) = shard.file.get(key) else { return Ok(None) };
+    value.as_u64().map(Some).ok_or_else(|| ShardError::Key {
+        label: shard.description.label.clone(),
+        reason: GgufError::KeyType { key: key.into(), got: value.value_type(), expected: "a count" },
+    })
+}

@@ -1,0 +1,165 @@
+//! A checkpoint: one safetensors file, or several that belong together.
+
+use std::collections::HashMap;
+
+use ::safetensors::Dtype;
+
+use super::index::{INDEX_FILE, Index};
+use super::{Header, NamedSource, SafetensorsError};
+
+/// All tensors of a checkpoint, file after file in the order of the files' names, sorted by name within a file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    /// Name and length of the files that hold the tensors.
+    pub files: Vec<(String, u64)>,
+    /// The tensors; names are unique.
+    pub tensors: Vec<CheckpointTensor>,
+}
+
+/// A tensor of a checkpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckpointTensor {
+    /// Unique within the checkpoint.
+    pub name: String,
+    /// How its elements are stored.
+    pub dtype: Dtype,
+    /// Slowest first; empty for a single number.
+    pub dimensions: Vec<u64>,
+    /// Index into [`Checkpoint::files`].
+    pub file: usize,
+    /// First byte, counted from the start of the file.
+    pub offset: u64,
+}
+
+impl Checkpoint {
+    /// Reads the headers of the weights among `sources`: the shards that the index names, or, without an index,
+    /// the files `model*.safetensors`, or, where there is none, every `.safetensors` file of the directory itself.
+    ///
+    /// # Errors
+    ///
+    /// A file is damaged, a shard is missing, or index and shards disagree.
+    pub fn read(sources: &[NamedSource<'_>]) -> Result<Self, SafetensorsError> {
+        let mut by_name = HashMap::new();
+        for source in sources {
+            if by_name.insert(source.name, *source).is_some() {
+                return Err(SafetensorsError::DuplicateFile { file: source.name.to_owned() });
+            }
+        }
+        let index = by_name.get(INDEX_FILE).map(|file| Index::read(*file)).transpose()?;
+        let shards = match &index {
+            Some(index) => index.shards(),
+            None => unindexed_shards(&by_name)?,
+        };
+        let mut files = Vec::with_capacity(shards.len());
+        for shard in shards {
+            let missing = || SafetensorsError::MissingShard {
+                shard: shard.to_owned(),
+                asked_by: format!("{INDEX_FILE} names it"),
+            };
+            files.push(*by_name.get(shard).ok_or_else(missing)?);
+        }
+        let checkpoint = Self::from_files(&files)?;
+        match index {
+            Some(index) => checkpoint.check_against(&index).map(|()| checkpoint),
+            None => Ok(checkpoint),
+        }
+    }
+
+    /// Reads the headers of exactly these files.
+    ///
+    /// # Errors
+    ///
+    /// A file is damaged, or a tensor is in two of them.
+    pub fn from_files(files: &[NamedSource<'_>]) -> Result<Self, SafetensorsError> {
+        let mut tensors = Vec::new();
+        let mut home: HashMap<String, usize> = HashMap::new();
+        for (index, file) in files.iter().enumerate() {
+            let mut entries = Header::read(*file)?.tensors;
+            entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+            for entry in entries {
+                if let Some(first) = home.insert(entry.name.clone(), index) {
+                    return Err(SafetensorsError::InTwoShards {
+                        tensor: entry.name,
+                        first: files[first].name.to_owned(),
+                        second: file.name.to_owned(),
+                    });
+                }
+                tensors.push(CheckpointTensor {
+                    name: entry.name,
+                    dtype: entry.dtype,
+                    dimensions: entry.dimensions,
+                    file: index,
+                    offset: entry.offset,
+                });
+            }
+        }
+        let files = files.iter().map(|file| (file.name.to_owned(), file.bytes.len() as u64)).collect();
+        Ok(Self { files, tensors })
+    }
+
+    fn check_against(&self, index: &Index) -> Result<(), SafetensorsError> {
+        let mut found: HashMap<&str, &str> = HashMap::with_capacity(self.tensors.len());
+        for tensor in &self.tensors {
+            let shard = self.files[tensor.file].0.as_str();
+            if !index.weight_map.contains_key(&tensor.name) {
+                return Err(SafetensorsError::UnlistedTensor {
+                    index: INDEX_FILE.to_owned(),
+                    shard: shard.to_owned(),
+                    tensor: tensor.name.clone(),
+                });
+            }
+            found.insert(&tensor.name, shard);
+        }
+        match index
+            .weight_map
+            .iter()
+            .find(|(tensor, shard)| found.get(tensor.as_str()) != Some(&shard.as_str()))
+        {
+            Some((tensor, shard)) => Err(SafetensorsError::MissingTensor {
+                index: INDEX_FILE.to_owned(),
+                shard: shard.clone(),
+                tensor: tensor.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The names of the weight files where no index says which they are.
+fn unindexed_shards<'a>(
+    by_name: &HashMap<&'a str, NamedSource<'a>>,
+) -> Result<Vec<&'a str>, SafetensorsError> {
+    let weights =
+        by_name.keys().copied().filter(|name| name.ends_with(".safetensors") && !name.contains('/'));
+    let mut names: Vec<&str> = weights.collect();
+    names.sort_unstable();
+    if names.iter().any(|name| name.starts_with("model")) {
+        names.retain(|name| name.starts_with("model"));
+    }
+    if names.is_empty() {
+        return Err(SafetensorsError::NoWeights);
+    }
+    for name in &names {
+        if let Some(shard) = sibling_shards(name).find(|shard| !by_name.contains_key(shard.as_str())) {
+            return Err(SafetensorsError::MissingShard {
+                shard,
+                asked_by: format!("{name} says how many there are"),
+            });
+        }
+    }
+    Ok(names)
+}
+
+/// The names of all shards that a name of the form `model-00001-of-00003.safetensors` implies.
+fn sibling_shards(name: &str) -> impl Iterator<Item = String> {
+    let parts = || {
+        let (stem, total) = name.strip_suffix(".safetensors")?.rsplit_once("-of-")?;
+        let (prefix, number) = stem.rsplit_once('-')?;
+        let numeric = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
+        (numeric(total) && numeric(number)).then_some((prefix, total))
+    };
+    parts().into_iter().flat_map(|(prefix, total)| {
+        let count: u32 = total.parse().unwrap_or(0);
+        (1..=count).map(move |number| format!("{prefix}-{number:05}-of-{total}.safetensors"))
+    })
+}

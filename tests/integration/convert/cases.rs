@@ -1,0 +1,212 @@
+//! Every case: all tensors and all metadata as the reference converter writes them.
+
+use std::fs;
+use std::path::Path;
+
+use ollamake::convert::{self, Conversion, ConvertError, OutputType};
+use ollamake::gguf::{Gguf, ValueRef};
+use ollamake::plan::Plan;
+use serde_json::Value as Json;
+use sha2::{Digest, Sha256};
+
+use super::checkpoint::{execute, read};
+use super::{Files, case_directory};
+
+/// Keys that the reference takes from the name of the checkpoint's directory, which an upload does not have.
+const FROM_DIRECTORY: [&str; 5] =
+    ["general.name", "general.basename", "general.finetune", "general.version", "general.organization"];
+
+/// The key of the pre-tokenizer, which the reference was told where a case says so: tiny vocabularies are unknown.
+const PRE_TOKENIZER: &str = "tokenizer.ggml.pre";
+
+#[test]
+fn all_cases_are_as_the_reference_converts_them() {
+    let directory = case_directory();
+    let only = std::env::var("OLLAMAKE_CASE").ok();
+    let mut names: Vec<String> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().unwrap().is_dir())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .filter(|name| only.as_ref().is_none_or(|only| name.starts_with(only.as_str())))
+        .collect();
+    names.sort();
+    assert!(!names.is_empty(), "there are no cases");
+    let mut failed = Vec::new();
+    let mut checked = 0;
+    for name in &names {
+        let case = directory.join(name);
+        if !case.join("model.safetensors").exists() && !has_weights(&case) {
+            println!("{name}: only a listing, no weights");
+            continue;
+        }
+        let differences = differences(&directory, &case);
+        checked += 1;
+        for difference in &differences {
+            println!("{name}: {difference}");
+        }
+        if !differences.is_empty() {
+            failed.push(name.as_str());
+        }
+    }
+    println!("{} of {checked} cases are identical", checked - failed.len());
+    assert!(failed.is_empty(), "cases that differ: {failed:?}");
+}
+
+fn has_weights(case: &Path) -> bool {
+    fs::read_dir(case)
+        .unwrap()
+        .any(|entry| entry.unwrap().path().extension().is_some_and(|extension| extension == "safetensors"))
+}
+
+/// Everything in which a case differs from what is expected, cut after a few lines for each output type.
+fn differences(directory: &Path, case: &Path) -> Vec<String> {
+    let expected: Json = serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
+    let files = read(case);
+    let mut all = Vec::new();
+    for (label, listing) in expected["outtypes"].as_object().unwrap() {
+        let plan = match plan(directory, &expected, &files, label) {
+            Ok(plan) => plan,
+            Err(error) => {
+                all.push(format!("{label}: {error}"));
+                continue;
+            }
+        };
+        let bytes = match execute(&plan, &files) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                all.push(format!("{label}: {error}"));
+                continue;
+            }
+        };
+        let found =
+            compare(&Gguf::parse(&bytes).unwrap(), &bytes, listing, expected.get("forced_pre").is_some());
+        all.extend(found.into_iter().take(8).map(|difference| format!("{label}: {difference}")));
+    }
+    all
+}
+
+fn plan(directory: &Path, expected: &Json, files: &Files, label: &str) -> Result<Plan, ConvertError> {
+    let output = match label.strip_prefix("mmproj-").unwrap_or(label) {
+        "f32" => OutputType::F32,
+        "f16" => OutputType::F16,
+        "bf16" => OutputType::Bf16,
+        "q8_0" => OutputType::Q8_0,
+        "auto" => OutputType::Auto,
+        other => panic!("unknown output type {other}"),
+    };
+    if let Some(base) = expected.get("base").and_then(Json::as_str) {
+        let base = convert::checkpoint(&read(&directory.join(base)).sources(), OutputType::F16)?;
+        return convert::adapter(&files.sources(), &base.model.metadata, output);
+    }
+    let Conversion { model, projector, .. } = convert::checkpoint(&files.sources(), output)?;
+    if label.starts_with("mmproj-") { Ok(projector.expect("a projector")) } else { Ok(model) }
+}
+
+fn compare(gguf: &Gguf<'_>, bytes: &[u8], listing: &Json, forced_pre: bool) -> Vec<String> {
+    let exempt = |key: &str| FROM_DIRECTORY.contains(&key) || (forced_pre && key == PRE_TOKENIZER);
+    let mut found = Vec::new();
+    let expected: Vec<&Json> =
+        listing["kv"].as_array().unwrap().iter().filter(|entry| !exempt(text(&entry["key"]))).collect();
+    let keys: Vec<&str> = gguf.entries().iter().map(|(key, _)| *key).filter(|key| !exempt(key)).collect();
+    for entry in &expected {
+        let key = text(&entry["key"]);
+        match gguf.get(key) {
+            None => found.push(format!("{key} is missing, expected {}", brief(entry))),
+            Some(value) => found.extend(difference(value, entry).map(|why| format!("{key}: {why}"))),
+        }
+    }
+    let wanted: Vec<&str> = expected.iter().map(|entry| text(&entry["key"])).collect();
+    for key in keys.iter().filter(|key| !wanted.contains(key)) {
+        found.push(format!("{key} is not expected"));
+    }
+    if found.is_empty() && keys != wanted {
+        found.push(format!("keys are in another order: {keys:?}, expected {wanted:?}"));
+    }
+    found.extend(tensor_differences(gguf, bytes, listing["tensors"].as_array().unwrap()));
+    found
+}
+
+fn tensor_differences(gguf: &Gguf<'_>, bytes: &[u8], expected: &[Json]) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in expected {
+        let name = text(&entry["name"]);
+        let Some(tensor) = gguf.tensor(name) else {
+            found.push(format!("tensor {name} is missing"));
+            continue;
+        };
+        let shape: Vec<u64> =
+            entry["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+        let (got, got_type) = (tensor.shape.dimensions(), tensor.element_type.name());
+        if got != shape || got_type != text(&entry["type"]) {
+            found.push(format!("tensor {name} is {got_type} {got:?}, expected {} {shape:?}", entry["type"]));
+        } else if sha256(&bytes[tensor.data.start as usize..tensor.data.end as usize])
+            != text(&entry["sha256"])
+        {
+            found.push(format!("tensor {name} ({got_type} {got:?}) has other bytes"));
+        }
+    }
+    let names: Vec<&str> = gguf.tensors().iter().map(|tensor| tensor.name).collect();
+    let wanted: Vec<&str> = expected.iter().map(|entry| text(&entry["name"])).collect();
+    for name in names.iter().filter(|name| !wanted.contains(name)) {
+        found.push(format!("tensor {name} is not expected"));
+    }
+    if found.is_empty() && names != wanted {
+        let at = names.iter().zip(&wanted).position(|(got, expected)| got != expected).unwrap();
+        found.push(format!("tensor {at} is {}, expected {}", names[at], wanted[at]));
+    }
+    found
+}
+
+/// How a value differs from what is expected.
+fn difference(value: &ValueRef<'_>, expected: &Json) -> Option<String> {
+    let kind = text(&expected["type"]);
+    let got = match value {
+        ValueRef::U32(number) => ("uint32", Json::from(*number)),
+        ValueRef::I32(number) => ("int32", Json::from(*number)),
+        ValueRef::F32(number) => ("float32", Json::from(f64::from(*number))),
+        ValueRef::Bool(flag) => ("bool", Json::from(*flag)),
+        ValueRef::String(text) => ("string", Json::from(*text)),
+        ValueRef::Array(array) => {
+            let names = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "bool", "string"];
+            let element = names[array.element_type().id() as usize];
+            let items: Vec<Json> = array.iter().take(16).map(|item| json_of(&item)).collect();
+            if kind != "array" || expected["elem_type"] != element || expected["len"] != array.len() {
+                return Some(format!("{} of {element}, expected {}", array.len(), brief(expected)));
+            }
+            let same = match expected.get("payload_sha256") {
+                Some(hash) => sha256(array.bytes()) == text(hash),
+                None => expected["value"] == Json::from(items.clone()),
+            };
+            let first = array.iter().take(400).map(|item| json_of(&item)).collect::<Vec<_>>();
+            return (!same).then(|| format!("{}…, expected {}", Json::from(first), brief(expected)));
+        }
+        other => return Some(format!("{other:?}, expected {}", brief(expected))),
+    };
+    let same = got.0 == kind && got.1 == expected["value"];
+    (!same).then(|| format!("{} {}, expected {}", got.0, got.1, brief(expected)))
+}
+
+fn json_of(value: &ValueRef<'_>) -> Json {
+    match value {
+        ValueRef::U32(number) => Json::from(*number),
+        ValueRef::I32(number) => Json::from(*number),
+        ValueRef::F32(number) => Json::from(f64::from(*number)),
+        ValueRef::Bool(flag) => Json::from(*flag),
+        ValueRef::String(text) => Json::from(*text),
+        other => Json::from(format!("{other:?}")),
+    }
+}
+
+fn brief(json: &Json) -> String {
+    let text = json.to_string();
+    text.chars().take(300).collect()
+}
+
+fn text(json: &Json) -> &str {
+    json.as_str().unwrap()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
