@@ -9,6 +9,7 @@ mod plan;
 mod quantize;
 mod registry;
 mod server;
+mod socket;
 mod store;
 mod support;
 mod template;
