@@ -58,8 +58,9 @@ impl Bench {
     async fn create(&self) -> Duration {
         let mut times = Vec::new();
         for index in 0..CREATES {
-            let body =
-                format!(r#"{{"model": "new{index}", "from": "model0", "system": "new {index}", "stream": false}}"#);
+            let body = format!(
+                r#"{{"model": "new{index}", "from": "model0", "system": "new {index}", "stream": false}}"#
+            );
             times.push(self.call("POST", "/api/create", body).await.1);
         }
         median(times)

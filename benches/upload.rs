@@ -195,7 +195,9 @@ fn memory(address: &str) -> f64 {
         });
         std::thread::scope(|uploads| {
             for index in 0..PARALLEL {
-                uploads.spawn(move || Blob::new(100 + index as u8, 4).upload(address, Duration::from_millis(20)));
+                uploads.spawn(move || {
+                    Blob::new(100 + index as u8, 4).upload(address, Duration::from_millis(20))
+                });
             }
         });
         done.store(true, Ordering::Relaxed);

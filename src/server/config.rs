@@ -218,6 +218,12 @@ impl Host {
         Self { host: host.to_owned(), ..self.clone() }
     }
 
+    /// Whether it is this machine.
+    pub fn is_loopback(&self) -> bool {
+        self.host.eq_ignore_ascii_case("localhost")
+            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
     /// `host:port`, as a socket wants it.
     pub fn authority(&self) -> String {
         match self.host.as_str() {

@@ -52,6 +52,21 @@ pub trait Disk: Send + Sync + 'static {
         fs::rename(from, to)
     }
 
+    /// As [`rename`](Self::rename), but fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists) where
+    /// something has the name, in one step, so that of two processes only one can succeed.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // File systems that cannot do it in one step, such as those of a network.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match self.metadata(to) {
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => self.rename(from, to),
+            },
+            answer => Ok(answer?),
+        }
+    }
+
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)

@@ -84,8 +84,8 @@ pub enum StoreError {
         /// What the operating system said.
         source: io::Error,
     },
-    /// The store cannot be written to.
-    #[error("the model store cannot be written to; check its permissions")]
+    /// The store cannot be written to, or a part of it not be read.
+    #[error("the model store is read-only or denies access; check its permissions")]
     ReadOnly {
         /// What the operating system said.
         source: io::Error,

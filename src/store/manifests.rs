@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::index::Census;
 use super::stored_manifest::{LONGEST_MANIFEST, StoredManifest};
-use super::{Blob, Shared, Store, StoreError, locked};
+use super::{Blob, Shared, Store, StoreError, lease, locked};
 use crate::model::{Digest, ModelConfig, Name};
 
 /// No configuration is longer. Ollama's own have a few hundred bytes.
@@ -18,8 +18,7 @@ const LONGEST_CONFIG: usize = 1 << 20;
 pub struct Placed {
     /// The model as it is now.
     pub model: Arc<StoredManifest>,
-    /// The model that had the name before, if one had. Its blobs are still there; see
-    /// [`Store::remove_unused`].
+    /// The model that had the name before, if one had. Its blobs are still there; see [`Store::retire`].
     pub replaced: Option<Arc<StoredManifest>>,
 }
 
@@ -148,26 +147,24 @@ impl Shared {
     }
 
     fn place_manifest(&self, mut manifest: StoredManifest) -> Result<Placed, StoreError> {
-        let file = self.write_temporary(&manifest.bytes)?;
-        manifest.modified = file.file().metadata()?.modified()?;
-        let mut temporary = Some(file);
+        let mut temporary = self.write_temporary(&manifest.bytes)?;
+        manifest.modified = temporary.file().metadata()?.modified()?;
         let naming = locked(&self.naming);
         manifest.name = self.resolve(&manifest.name)?;
         let (directories, path) = self.layout.manifest(&manifest.name);
         // What is damaged is replaced like what is not there.
         let replaced = self.read_manifest(&manifest.name).unwrap_or_default().map(Arc::new);
-        while let Some(file) = temporary.take() {
+        loop {
             for directory in &directories {
                 self.make_directory(directory)?;
             }
-            temporary = match file.place(&path) {
-                Ok(_) => None,
+            match temporary.replace(&path) {
+                Ok(()) => break,
                 // Another program has removed the directory, which was empty, just now.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    Some(self.write_temporary(&manifest.bytes)?)
-                }
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && lease::is_linked(temporary.file())? => {}
                 Err(error) => return Err(error.into()),
-            };
+            }
         }
         drop(naming);
         let [.., directory] = &directories;

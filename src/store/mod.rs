@@ -26,6 +26,7 @@ mod map;
 mod partial;
 mod prune;
 mod ranges;
+mod retire;
 mod stored_manifest;
 mod temporary;
 mod writeback;
@@ -50,6 +51,7 @@ use directory_sync::DirectorySync;
 use hashing::digest_of;
 use index::Index;
 use layout::Layout;
+use retire::Retirement;
 use temporary::TemporaryFile;
 
 use crate::model::Digest;
@@ -67,6 +69,7 @@ struct Shared {
     /// Held while names are resolved and entries in the directories of manifests come and go.
     naming: Mutex<()>,
     index: Mutex<Index>,
+    retirement: Retirement,
 }
 
 impl Store {
@@ -91,6 +94,7 @@ impl Store {
             placing: Mutex::new(()),
             naming: Mutex::new(()),
             index: Mutex::new(Index::new(layout.manifests())),
+            retirement: Retirement::default(),
             layout,
         };
         match store.make_directories() {
@@ -158,6 +162,14 @@ impl Store {
     }
 }
 
+/// What lies where a blob is to be put.
+enum Existing {
+    Nothing,
+    /// What a crash has left of a program that does not sync. It is replaced.
+    Torn,
+    Whole(Blob),
+}
+
 impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Store({})", self.0.layout.root().display())
@@ -222,28 +234,39 @@ impl Shared {
         length: u64,
         complete: impl FnOnce() -> io::Result<TemporaryFile>,
     ) -> Result<Committed, StoreError> {
-        if let Some(blob) = self.reuse(&locked(&self.placing), digest, length)? {
+        if let Existing::Whole(blob) = self.existing(&locked(&self.placing), digest, length)? {
             return Ok(Committed { blob, existed: true });
         }
-        let temporary = complete()?;
+        let mut temporary = complete()?;
         let placing = locked(&self.placing);
-        if let Some(blob) = self.reuse(&placing, digest, length)? {
-            return Ok(Committed { blob, existed: true });
+        let path = self.layout.blob(digest);
+        loop {
+            let placed = match self.existing(&placing, digest, length)? {
+                Existing::Whole(blob) => return Ok(Committed { blob, existed: true }),
+                Existing::Torn => temporary.replace(&path),
+                Existing::Nothing => temporary.place(&path),
+            };
+            match placed {
+                Ok(()) => break,
+                // Another process was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error.into()),
+            }
         }
-        let file = temporary.place(&self.layout.blob(digest))?;
         self.blobs_directory.changed();
-        Ok(Committed { blob: Blob::leased(self.disk.clone(), digest, file, length), existed: false })
+        let blob = Blob::leased(self.disk.clone(), digest, temporary.file().clone(), length);
+        Ok(Committed { blob, existed: false })
     }
 
-    /// The blob, if the store has it in full length. A shorter one is what a crash has left of a program
-    /// that does not sync, and is replaced.
-    fn reuse(&self, _placing: &MutexGuard<'_, ()>, digest: Digest, length: u64) -> io::Result<Option<Blob>> {
-        let blob = self.find_blob(digest)?.filter(|blob| blob.length() == length);
-        if let Some(blob) = &blob {
-            // Its age counts from its last use, for Ollama's pruning too. Who may not set it does not own it.
-            let _ = blob.touch(SystemTime::now());
+    /// What the store has under the name of a blob of this length.
+    fn existing(&self, _placing: &MutexGuard<'_, ()>, digest: Digest, length: u64) -> io::Result<Existing> {
+        let Some(blob) = self.find_blob(digest)? else { return Ok(Existing::Nothing) };
+        if blob.length() != length {
+            return Ok(Existing::Torn);
         }
-        Ok(blob)
+        // Its age counts from its last use, for Ollama's pruning too. Who may not set it does not own it.
+        let _ = blob.touch(SystemTime::now());
+        Ok(Existing::Whole(blob))
     }
 
     fn sync_blobs(&self) -> io::Result<()> {

@@ -39,11 +39,18 @@ impl TemporaryFile {
         &self.file
     }
 
-    /// Gives the file its final name. It must have been synced before.
-    pub(super) fn place(mut self, target: &Path) -> io::Result<Arc<File>> {
+    /// Gives the file its final name, in place of what has that name. It must have been synced before.
+    pub(super) fn replace(&mut self, target: &Path) -> io::Result<()> {
         self.disk.rename(&self.path, target)?;
         self.placed = true;
-        Ok(self.file.clone())
+        Ok(())
+    }
+
+    /// Gives the file its final name, which must be free. It must have been synced before.
+    pub(super) fn place(&mut self, target: &Path) -> io::Result<()> {
+        self.disk.rename_new(&self.path, target)?;
+        self.placed = true;
+        Ok(())
     }
 }
 

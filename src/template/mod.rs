@@ -45,16 +45,24 @@ impl Template {
     /// What Go's `template.New("").Funcs(...).Parse` says. In addition, as in Ollama, a `{{template "name"}}`
     /// that passes no data is refused.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let nodes = parse::parse(text)?;
         let mut variables = BTreeSet::new();
-        for node in &nodes {
+        let mut without_data = None;
+        let mut thinking = thinking::Search::new();
+        parse::parse(text, &mut |node| {
             if let Node::Template { data: None, line } = node {
-                return Err(ParseError { line: *line, problem: SyntaxError::TemplateWithoutData });
+                without_data.get_or_insert(*line);
             }
-            let names = node.pipe().iter().flat_map(|reference| &reference.names);
-            variables.extend(names.map(|name| name.to_lowercase()));
+            for name in node.pipe().iter().flat_map(|reference| &reference.names) {
+                if !variables.contains(*name) {
+                    variables.insert(name.to_lowercase());
+                }
+            }
+            thinking.visit(node);
+        })?;
+        if let Some(line) = without_data {
+            return Err(ParseError { line, problem: SyntaxError::TemplateWithoutData });
         }
-        Ok(Self { text: text.to_owned(), variables, thinking: thinking::tags(&nodes) })
+        Ok(Self { text: text.to_owned(), variables, thinking: thinking.result() })
     }
 
     /// The text that was read.

@@ -1,7 +1,7 @@
-//! What a template consists of, as a flat list.
+//! What a template consists of, as a sequence.
 //!
-//! The nodes stand in the order of the text; a body opens with [`Node::Open`] and closes with [`Node::End`].
-//! A list has no depth, so neither walking nor dropping it can exhaust the stack.
+//! The nodes come in the order of the text; a body opens with [`Node::Open`] and closes with [`Node::End`]. They
+//! are looked at one by one and never kept, so a template costs little more memory than its text.
 
 /// A field or variable that a pipeline reads: `.A.B` has the names `A`, `B`, and `$x.A` has `$x`, `A`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -11,18 +11,18 @@ use super::literal;
 use super::node::{Body, Node};
 use super::unicode::quoted_bytes;
 
-/// The nodes of a template that Go accepts, with those of its definitions in place.
-pub(super) fn parse(text: &str) -> Result<Vec<Node<'_>>, ParseError> {
+/// Reads a template and shows its nodes, with those of its definitions in place, to `visit`. What was shown
+/// counts only if Go accepts the template, that is, if there is no error in the end.
+pub(super) fn parse<'t>(text: &'t str, visit: &mut dyn FnMut(&Node<'t>)) -> Result<(), ParseError> {
     let mut parser = Parser {
         lexer: Lexer::new(text),
         pushed_back: Vec::new(),
         scope: Scope::new(),
         frames: Vec::new(),
         definitions: HashMap::new(),
-        nodes: Vec::new(),
+        visit,
     };
-    parser.template()?;
-    Ok(parser.nodes)
+    parser.template()
 }
 
 /// The state of one template: the main one or that of a `define` or `block`.
@@ -93,7 +93,7 @@ enum Frame<'t> {
     },
 }
 
-pub(super) struct Parser<'t> {
+pub(super) struct Parser<'t, 'v> {
     lexer: Lexer<'t>,
     /// Tokens to be read again, the next one last.
     pushed_back: Vec<Token<'t>>,
@@ -101,14 +101,14 @@ pub(super) struct Parser<'t> {
     frames: Vec<Frame<'t>>,
     /// The templates defined so far, and whether each is empty.
     definitions: HashMap<Vec<u8>, bool>,
-    nodes: Vec<Node<'t>>,
+    visit: &'v mut dyn FnMut(&Node<'t>),
 }
 
 const BLOCK: &str = "block clause";
 const DEFINE: &str = "define clause";
 const TEMPLATE: &str = "template clause";
 
-impl<'t> Parser<'t> {
+impl<'t> Parser<'t, '_> {
     pub(super) fn next(&mut self) -> Token<'t> {
         self.pushed_back.pop().unwrap_or_else(|| {
             let token = self.lexer.next();
@@ -156,7 +156,7 @@ impl<'t> Parser<'t> {
 
     fn push(&mut self, node: Node<'t>) {
         self.scope.empty &= matches!(&node, Node::Text(text) if text.trim().is_empty());
-        self.nodes.push(node);
+        (self.visit)(&node);
     }
 
     fn template(&mut self) -> Result<(), ParseError> {
@@ -266,7 +266,7 @@ impl<'t> Parser<'t> {
             }
             None => return Err(self.error(SyntaxError::StrayKeyword { keyword: "{{end}}" })),
         }
-        self.nodes.push(Node::End);
+        (self.visit)(&Node::End);
         Ok(())
     }
 
@@ -290,7 +290,7 @@ impl<'t> Parser<'t> {
     }
 
     fn begin(&mut self, context: &'static str, name: Vec<u8>, outer: Scope<'t>) {
-        self.nodes.push(Node::Open(Body::Definition, Vec::new()));
+        (self.visit)(&Node::Open(Body::Definition, Vec::new()));
         self.frames.push(Frame::Definition { context, name, outer: Box::new(outer) });
     }
 

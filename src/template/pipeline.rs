@@ -54,7 +54,7 @@ enum Expect<'t> {
     Separator,
 }
 
-impl<'t> Parser<'t> {
+impl<'t> Parser<'t, '_> {
     /// Reads a pipeline up to and including the right delimiter.
     pub(super) fn pipeline(&mut self, context: &'static str) -> Result<Pipe<'t>, ParseError> {
         let mut references = Pipe::new();

@@ -29,29 +29,21 @@ struct Level {
     over_messages: Option<bool>,
 }
 
-struct Search<'t> {
+/// The search for the tags, fed with all nodes in order.
+pub(super) struct Search<'t> {
     lists: Vec<List<'t>>,
     levels: Vec<Level>,
     /// The list around each use of `.Thinking`, in order.
     uses: Vec<usize>,
-}
-
-pub(super) fn tags(nodes: &[Node<'_>]) -> Option<ThinkingTags> {
-    let mut search = Search { lists: vec![List::default()], levels: Vec::new(), uses: Vec::new() };
-    let mut definitions = 0_usize;
-    for node in nodes {
-        match node {
-            Node::Open(Body::Definition, _) => definitions += 1,
-            Node::Open(..) if definitions > 0 => definitions += 1,
-            Node::End if definitions > 0 => definitions -= 1,
-            _ if definitions > 0 => {}
-            node => search.visit(node),
-        }
-    }
-    search.result()
+    /// How many bodies are open from the outermost definition on. Definitions do not count.
+    in_definition: usize,
 }
 
 impl<'t> Search<'t> {
+    pub(super) fn new() -> Self {
+        Self { lists: vec![List::default()], levels: Vec::new(), uses: Vec::new(), in_definition: 0 }
+    }
+
     fn list(&self) -> usize {
         self.levels.last().map_or(0, |level| level.list)
     }
@@ -78,8 +70,12 @@ impl<'t> Search<'t> {
         }
     }
 
-    fn visit(&mut self, node: &Node<'t>) {
+    pub(super) fn visit(&mut self, node: &Node<'t>) {
         match node {
+            Node::Open(Body::Definition, _) => self.in_definition += 1,
+            Node::Open(..) if self.in_definition > 0 => self.in_definition += 1,
+            Node::End if self.in_definition > 0 => self.in_definition -= 1,
+            _ if self.in_definition > 0 => {}
             Node::Text(text) => self.append(Some(text)),
             Node::Action(pipe) => {
                 self.append(None);
@@ -112,7 +108,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    fn result(self) -> Option<ThinkingTags> {
+    pub(super) fn result(self) -> Option<ThinkingTags> {
         let latest = |text: fn(&List<'t>) -> Option<&'t str>| {
             let found = self.uses.iter().rev().find_map(|list| text(&self.lists[*list]));
             found.map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)

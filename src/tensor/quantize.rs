@@ -94,20 +94,23 @@ impl<B: Encode> Kernel for Blocks<B> {
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         let (values_at_once, bytes_at_once) =
             (L::COUNT * B::TYPE.block_len(), L::COUNT * B::TYPE.block_bytes());
-        let mut values = values.chunks_exact(values_at_once);
-        let mut output = output.chunks_exact_mut(bytes_at_once);
-        for (values, blocks) in (&mut values).zip(&mut output) {
+        let whole = values.len() / values_at_once;
+        let (mut padded_values, mut padded_output) = (Vec::new(), Vec::new());
+        let (values, last_values) = values.split_at(whole * values_at_once);
+        let (output, last_output) = output.split_at_mut(whole * bytes_at_once);
+        if !last_values.is_empty() {
+            // The last blocks do not fill all lanes; the others get zeros, and what comes of them is dropped.
+            padded_values = last_values.to_vec();
+            padded_values.resize(values_at_once, 0.0);
+            padded_output = vec![0; bytes_at_once];
+        }
+        let values = values.chunks_exact(values_at_once).chain(padded_values.chunks_exact(values_at_once));
+        let output =
+            output.chunks_exact_mut(bytes_at_once).chain(padded_output.chunks_exact_mut(bytes_at_once));
+        for (values, blocks) in values.zip(output) {
             B::encode::<L>(values, blocks);
         }
-        let (values, output) = (values.remainder(), output.into_remainder());
-        if !values.is_empty() {
-            // The last blocks do not fill all lanes; the others get zeros, and what comes of them is dropped.
-            let mut padded = vec![0.0; values_at_once];
-            padded[..values.len()].copy_from_slice(values);
-            let mut blocks = vec![0; bytes_at_once];
-            B::encode::<L>(&padded, &mut blocks);
-            output.copy_from_slice(&blocks[..output.len()]);
-        }
+        last_output.copy_from_slice(&padded_output[..last_output.len()]);
     }
 }
 

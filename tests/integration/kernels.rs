@@ -102,7 +102,7 @@ fn dequantized(element_type: ElementType, data: &[u8]) -> Vec<f32> {
 fn compare(rows: &Rows, cases: &[Case]) -> usize {
     let matrices = rows.generate();
     let mut compared = 0;
-    for case in cases.iter().filter(|case| case.importance.is_none() && !case.is("ub")) {
+    for case in cases.iter().filter(|case| case.importance.is_none()) {
         let element_type = ElementType::from_name(&case.element_type).expect("a known type");
         if !can_quantize(element_type) {
             continue;
@@ -127,8 +127,9 @@ fn compare(rows: &Rows, cases: &[Case]) -> usize {
 fn blocks_have_the_expected_bytes_at_every_level() {
     for source in sources() {
         let rows = Rows::read(&source);
-        // Ten types, 52 matrices of finite numbers each, less eighteen whose bytes C leaves undefined.
-        assert_eq!(compare(&rows, &rows.cases), 520 - 18);
+        // Ten types, 52 matrices of finite numbers each. Those that C leaves undefined (`ub`) are among them: the
+        // lanes are defined to truncate as x86-64 does.
+        assert_eq!(compare(&rows, &rows.cases), 520);
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod convert;
 mod create;
-mod generated;
+mod gguf;
 mod in_process;
 mod kernels;
+mod modelfile;
 mod plan;
 mod quantize;
+mod quantize_command;
 mod registry;
 mod server;
 mod socket;

@@ -13,6 +13,7 @@ mod recording;
 
 use axum::body::Body;
 use hyper::Request;
+use ollamake::registry::Proxies;
 
 use crate::in_process::{Answer, InProcess};
 use compare::Translation;
@@ -33,7 +34,14 @@ impl Replay {
     fn new(renames_layers: bool) -> Self {
         let files = files();
         let translation = Translation::new(digests(&files), renames_layers);
-        Self { server: InProcess::new(), files, translation }
+        // Nothing may leave this machine, as nothing left the recorded ones.
+        let nowhere = |name: &str| match name {
+            "HTTP_PROXY" | "HTTPS_PROXY" => Some("http://127.0.0.1:1".to_owned()),
+            "NO_PROXY" => Some("127.0.0.1".to_owned()),
+            _ => None,
+        };
+        let server = InProcess::with(|config| config.registry.proxies = Proxies::from_environment(nowhere));
+        Self { server, files, translation }
     }
 
     async fn send(&self, exchange: &Exchange) -> Answer {
@@ -140,8 +148,10 @@ fn assert_difference(
             assert_eq!((status, answer.error()), (expected, text), "{}", tell());
         }
         Ours::ErrorAfter(expected, lines, part) => {
+            let told: Vec<_> =
+                answer.statuses().into_iter().filter(|line| !line.starts_with("pushing ")).collect();
             assert_eq!(
-                (status, answer.statuses()),
+                (status, told),
                 (expected, lines.iter().map(|&line| line.into()).collect()),
                 "{}",
                 tell()

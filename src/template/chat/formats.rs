@@ -126,7 +126,7 @@ pub(super) const FORMATS: &[ChatFormat] = &[
     },
     ChatFormat {
         name: "llama3-instruct",
-        marks: unless(&["<|start_header_id|>", "<|end_header_id|>"], &[">>>"]),
+        marks: unless(&["<|start_header_id|>", "<|end_header_id|>"], &[">>>", "UNSAFE CONTENT"]),
         file: include_str!("formats/llama3-instruct.gotmpl"),
         stop: &["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
     },
@@ -177,10 +177,22 @@ pub(super) const FORMATS: &[ChatFormat] = &[
         stop: &["<|user|>", "<|observation|>"],
     },
     ChatFormat {
+        name: "exaone-deep",
+        marks: unless(&["[|assistant|]", "[|endofturn|]", "<thought>"], &["[|tool|]"]),
+        file: include_str!("formats/exaone-deep.gotmpl"),
+        stop: &["[|endofturn|]"],
+    },
+    ChatFormat {
         name: "exaone",
         marks: unless(&["[|assistant|]", "[|endofturn|]"], &["[|tool|]"]),
         file: include_str!("formats/exaone.gotmpl"),
         stop: &["[|endofturn|]"],
+    },
+    ChatFormat {
+        name: "granite-vision",
+        marks: marks(&["<|user|>", "<|assistant|>", "<|end_of_text|>"]),
+        file: include_str!("formats/granite-vision.gotmpl"),
+        stop: &["<|user|>", "<|end_of_text|>"],
     },
     ChatFormat {
         name: "stablelm-zephyr",
@@ -214,6 +226,12 @@ pub(super) const FORMATS: &[ChatFormat] = &[
         stop: &["<|system|>", "</s>", "<|user|>", "<|assistant|>"],
     },
     ChatFormat {
+        name: "zephyr",
+        marks: unless(&["'<|' + message['role'] + '|>", "<|assistant|>", "eos_token"], &["<|end|>"]),
+        file: include_str!("formats/zephyr.gotmpl"),
+        stop: &["<|system|>", "</s>", "<|user|>", "<|assistant|>"],
+    },
+    ChatFormat {
         name: "glm-edge",
         marks: unless(
             &["<|user|>", "<|assistant|>", "<|system|>"],
@@ -234,7 +252,7 @@ pub(super) const FORMATS: &[ChatFormat] = &[
     },
     ChatFormat {
         name: "gemma-instruct",
-        marks: marks(&["<start_of_turn>", "<end_of_turn>"]),
+        marks: unless(&["<start_of_turn>", "<end_of_turn>"], &["guideline"]),
         file: include_str!("formats/gemma-instruct.gotmpl"),
         stop: &["<start_of_turn>", "<end_of_turn>"],
     },
@@ -258,13 +276,11 @@ pub(super) const FORMATS: &[ChatFormat] = &[
     },
     ChatFormat {
         name: "deepseek-v3.1",
-        marks: marks(&[
-            "<｜User｜>",
-            "<｜Assistant｜>",
-            "is_last_user",
-            "</think>",
-            "<｜tool▁calls▁begin｜>",
-        ]),
+        marks: Marks {
+            all: &["<｜User｜>", "<｜Assistant｜>", "<｜tool▁calls▁begin｜>"],
+            any: &["'</think>'}}", "<｜Assistant｜></think>", "<think></think>"],
+            none: &[],
+        },
         file: include_str!("formats/deepseek-v3.1.gotmpl"),
         stop: &["<｜end▁of▁sentence｜>", "<｜User｜>"],
     },
@@ -272,15 +288,21 @@ pub(super) const FORMATS: &[ChatFormat] = &[
         name: "deepseek-r1",
         marks: Marks {
             all: &["<｜User｜>", "<｜Assistant｜>", "</think>"],
-            any: &["<｜tool▁calls▁begin｜>", "<think>\\n"],
-            none: &["<｜DSML｜"],
+            any: &["<think>\\n", "<think>\n"],
+            none: &["DSML"],
         },
         file: include_str!("formats/deepseek-r1.gotmpl"),
         stop: &["<｜end▁of▁sentence｜>", "<｜User｜>"],
     },
     ChatFormat {
+        name: "deepseek-r1",
+        marks: unless(&["<｜User｜>", "<｜Assistant｜>", "</think>"], &["DSML"]),
+        file: include_str!("formats/deepseek-v3.gotmpl"),
+        stop: &["<｜end▁of▁sentence｜>", "<｜User｜>"],
+    },
+    ChatFormat {
         name: "deepseek-v3",
-        marks: unless(&["<｜User｜>", "<｜Assistant｜>"], &["</think>"]),
+        marks: unless(&["<｜User｜>", "<｜Assistant｜>"], &["DSML"]),
         file: include_str!("formats/deepseek-v3.gotmpl"),
         stop: &["<｜end▁of▁sentence｜>", "<｜User｜>"],
     },
@@ -292,7 +314,7 @@ pub(super) const FORMATS: &[ChatFormat] = &[
     },
     ChatFormat {
         name: "granite3-instruct",
-        marks: marks(&["<|start_of_role|>", "<|end_of_role|>"]),
+        marks: unless(&["<|start_of_role|>", "<|end_of_role|>"], &["guardian_config"]),
         file: include_str!("formats/granite3-instruct.gotmpl"),
         stop: &["<|end_of_text|>", "<|start_of_role|>"],
     },
@@ -319,6 +341,12 @@ pub(super) const FORMATS: &[ChatFormat] = &[
         marks: marks(&["<用户>", "<AI>"]),
         file: include_str!("formats/minicpm.gotmpl"),
         stop: &["<用户>"],
+    },
+    ChatFormat {
+        name: "nemotron-mini",
+        marks: marks(&["<extra_id_0>", "<extra_id_1>"]),
+        file: include_str!("formats/nemotron-mini.gotmpl"),
+        stop: &["<extra_id_0>", "<extra_id_1>"],
     },
     ChatFormat {
         name: "openchat",
@@ -370,43 +398,43 @@ pub(super) const FORMATS: &[ChatFormat] = &[
     },
     ChatFormat {
         name: "orca-vicuna",
-        marks: marks(&["USER: ", "ASSISTANT:", "SYSTEM: "]),
+        marks: unless(&["USER: ", "ASSISTANT:", "SYSTEM: "], &["<|"]),
         file: include_str!("formats/orca-vicuna.gotmpl"),
         stop: &["USER:", "ASSISTANT:", "SYSTEM:"],
     },
     ChatFormat {
         name: "vicuna",
-        marks: marks(&["USER: ", "ASSISTANT:"]),
+        marks: unless(&["USER: ", "ASSISTANT:"], &["<|"]),
         file: include_str!("formats/vicuna.gotmpl"),
         stop: &["USER:", "ASSISTANT:"],
     },
     ChatFormat {
         name: "falcon-instruct",
-        marks: marks(&["User:", "Falcon:"]),
+        marks: unless(&["User:", "Falcon:"], &["<|"]),
         file: include_str!("formats/falcon-instruct.gotmpl"),
         stop: &["User:", "Falcon:"],
     },
     ChatFormat {
         name: "granite-instruct",
-        marks: marks(&["Question:", "Answer:"]),
+        marks: unless(&["Question:", "Answer:"], &["<|"]),
         file: include_str!("formats/granite-instruct.gotmpl"),
         stop: &["System:", "Question:", "Answer:"],
     },
     ChatFormat {
         name: "orion",
-        marks: marks(&["Human: ", "Assistant: ", "eos_token"]),
+        marks: unless(&["Human: ", "Assistant: ", "eos_token"], &["<|"]),
         file: include_str!("formats/orion.gotmpl"),
         stop: &["Human:"],
     },
     ChatFormat {
         name: "chatqa",
-        marks: marks(&["System: ", "User: ", "Assistant:"]),
+        marks: unless(&["System: ", "User: ", "Assistant:"], &["<|"]),
         file: include_str!("formats/chatqa.gotmpl"),
         stop: &["System:", "User:", "Assistant:", "<|begin_of_text|>"],
     },
     ChatFormat {
         name: "chatqa",
-        marks: marks(&["User: ", "Assistant: ", "eos_token"]),
+        marks: unless(&["User: ", "Assistant: ", "eos_token"], &["<|"]),
         file: include_str!("formats/deepseek-v2.gotmpl"),
         stop: &["User:", "Assistant:", "<｜end▁of▁sentence｜>"],
     },

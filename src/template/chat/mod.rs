@@ -65,6 +65,8 @@ pub fn formats() -> &'static [ChatFormat] {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::super::Template;
     use super::*;
 
@@ -86,6 +88,9 @@ mod tests {
         let expected = "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n";
         assert_eq!((chatml.name, chatml.template()), ("chatml", expected));
         assert_eq!(chatml.stop, ["<|im_start|>", "<|im_end|>"]);
+        // The layer that a genuine Ollama made for this format.
+        let digest = hex::encode(Sha256::digest(chatml.template()));
+        assert_eq!(digest, "e3b2721cec511e3a627ae0993753abbf5c72cdf4cfcdbc8f5c33ce15c4c4e04b");
     }
 
     #[test]

@@ -99,6 +99,7 @@ pub(super) fn search<L: Lanes, S: Search, const N: usize, const G: usize>(
         }
         fits[g] = Fit { scale, minimum, error, inverse, origin: minimum };
     }
+    let mut levels = [[zero; G]; N];
     for trial in 0..S::TRIALS {
         let steps = L::splat(S::FIRST + 0.1 * trial as f32 + S::TOP);
         let (mut origin, mut inverse) = ([zero; G], [zero; G]);
@@ -106,7 +107,6 @@ pub(super) fn search<L: Lanes, S: Search, const N: usize, const G: usize>(
             origin[g] = fits[g].minimum;
             inverse[g] = finite(steps / (high[g] - origin[g]));
         }
-        let mut levels = [[zero; G]; N];
         let (mut sum_l, mut sum_l2, mut sum_xl) = ([zero; G], [zero; G], [zero; G]);
         for (i, levels) in levels.iter_mut().enumerate() {
             for g in 0..G {

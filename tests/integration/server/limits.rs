@@ -226,7 +226,7 @@ async fn a_small_model_goes_through_a_socket() {
     connection.write(head + &body).await;
     let answer = connection.read_until("\r\n0\r\n\r\n").await;
     // One chunk a line, as recorded.
-    assert!(answer.contains("\r\n1a\r\n{\"status\":\"parsing GGUF\"}\n\r\n"), "{answer}");
+    assert!(answer.contains("\r\n1A\r\n{\"status\":\"parsing GGUF\"}\n\r\n"), "{answer}");
     assert!(answer.ends_with("15\r\n{\"status\":\"success\"}\n\r\n0\r\n\r\n"), "{answer}");
 }
 

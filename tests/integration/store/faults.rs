@@ -92,6 +92,11 @@ impl Disk for FaultyDisk {
         LocalDisk.rename(from, to)
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(false)?;
+        LocalDisk.rename_new(from, to)
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.step(true)?;
         LocalDisk.remove(path)

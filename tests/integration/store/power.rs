@@ -88,6 +88,10 @@ impl Disk for RecordingDisk {
         self.perform(|| LocalDisk.rename(from, to), |()| Event::Renamed(from.to_owned(), to.to_owned()))
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.perform(|| LocalDisk.rename_new(from, to), |()| Event::Renamed(from.to_owned(), to.to_owned()))
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.perform(|| LocalDisk.remove(path), |()| Event::Removed(path.to_owned()))
     }
@@ -189,7 +193,7 @@ impl FileSystem {
 fn work(disk: &RecordingDisk, store: &Store) {
     let weights = noise(1, 150_000);
     write_blob(store, &weights, None).unwrap();
-    let mut make = |model: &'static str, prompt: &'static str| {
+    let make = |model: &'static str, prompt: &'static str| {
         make_model(store, &name(model), prompt).unwrap();
         disk.record(Event::Promised(model, Some(prompt)));
     };
@@ -202,7 +206,7 @@ fn work(disk: &RecordingDisk, store: &Store) {
     disk.record(Event::Promised("first", None));
     store.remove(&name("other/namespace:tag")).unwrap();
     disk.record(Event::Promised("other/namespace:tag", None));
-    let mut make = |model: &'static str, prompt: &'static str| {
+    let make = |model: &'static str, prompt: &'static str| {
         make_model(store, &name(model), prompt).unwrap();
         disk.record(Event::Promised(model, Some(prompt)));
     };

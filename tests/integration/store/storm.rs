@@ -10,6 +10,7 @@ use ollamake::store::{PruneOptions, Store, StoreError};
 use rand::Rng;
 
 use super::contract::{digest, leftovers, make_model, name, noise};
+use super::faults::UnsyncedDisk;
 
 #[test]
 fn many_uploads_of_one_blob_all_succeed() {
@@ -61,7 +62,8 @@ fn create(store: &Store, model: usize, prompt: usize) -> Result<(), StoreError> 
 #[test]
 fn nothing_is_lost_in_a_storm() {
     let directory = tempfile::tempdir().unwrap();
-    let stores = [Store::open(directory.path()).unwrap(), Store::open(directory.path()).unwrap()];
+    let open = || Store::open_on(UnsyncedDisk, directory.path()).unwrap();
+    let stores = [open(), open()];
     make_model(&stores[0], &name("constant"), "constant").unwrap();
     let over = AtomicBool::new(false);
     let operations = AtomicUsize::new(0);

@@ -88,14 +88,15 @@ fn element(variant: &str, seed: u64, index: u64, columns: u64) -> f32 {
         "constant" => 0.125,
         "constant-neg" => -0.125,
         "positive" => g.abs(),
-        "negative" => -g.abs(),
+        "negative" => 0.0 - g.abs(),
         "tiny" => b * power(-141),
         "large" => b * power(-9),
         "alternating" => {
             if index % 2 == 0 {
                 g
             } else {
-                -gauss(splitmix64(seed, index - 1))
+                // Not a negation: zeros are positive.
+                0.0 - gauss(splitmix64(seed, index - 1))
             }
         }
         "sparse" => {
