@@ -163,7 +163,7 @@ fn large_gguf() -> Vec<u8> {
     for pair in file[data..].chunks_exact_mut(2) {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         // Floats of either sign around a hundredth.
-        let bits = 0x2000 + (state >> 18) as u16 % 0x0400 | (state >> 16) as u16 & 0x8000;
+        let bits = (0x2000 + (state >> 18) as u16 % 0x0400) | ((state >> 16) as u16 & 0x8000);
         pair.copy_from_slice(&bits.to_le_bytes());
     }
     file
