@@ -1,5 +1,8 @@
 //! The one place where a level is chosen and a kernel enters the instructions of that level.
-#![expect(unsafe_code, reason = "functions for instructions that not every processor has")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "functions for instructions that not every processor has")
+)]
 
 use super::Platform;
 use super::lanes::{self, Lanes};

@@ -152,3 +152,37 @@ fn each<const N: usize>(values: &[f32], output: &mut [u8], bytes: impl Fn(f32) -
         *number = bytes(value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::lanes::Portable;
+
+    fn four_lanes_agree_with_one<B: Encode>(values: &[f32]) {
+        let bytes = values.len() / B::TYPE.block_len() * B::TYPE.block_bytes();
+        let (mut one, mut four) = (vec![0; bytes], vec![1; bytes]);
+        Blocks::<B>::run::<Portable<f32, 1>>(values, &mut one);
+        Blocks::<B>::run::<Portable<f32, 4>>(values, &mut four);
+        assert_eq!(one, four, "{}", B::TYPE);
+    }
+
+    /// Four lanes without SIMD stand for the levels of processors that the tests do not run on.
+    #[test]
+    fn portable_lanes_do_not_depend_on_their_number() {
+        let number = |index: u32| {
+            let mixed = index.wrapping_mul(2_654_435_761);
+            (mixed >> 8) as f32 / 16_777_216.0 - if index % 1024 < 512 { 0.5 } else { 0.1 }
+        };
+        let values: Vec<f32> = (0..7 * 256).map(number).collect();
+        four_lanes_agree_with_one::<blocks::Q4_0>(&values);
+        four_lanes_agree_with_one::<blocks::Q4_1>(&values);
+        four_lanes_agree_with_one::<blocks::Q5_0>(&values);
+        four_lanes_agree_with_one::<blocks::Q5_1>(&values);
+        four_lanes_agree_with_one::<blocks::Q8_0>(&values);
+        four_lanes_agree_with_one::<blocks::Q2K>(&values);
+        four_lanes_agree_with_one::<blocks::Q3K>(&values);
+        four_lanes_agree_with_one::<blocks::Q4K>(&values);
+        four_lanes_agree_with_one::<blocks::Q5K>(&values);
+        four_lanes_agree_with_one::<blocks::Q6K>(&values);
+    }
+}
