@@ -90,6 +90,9 @@ fn kernel(element_type: ElementType) -> Option<Quantizer> {
 struct Blocks<B>(PhantomData<B>);
 
 impl<B: Encode> Kernel for Blocks<B> {
+    type Input = f32;
+    type Output = u8;
+
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         let (values_at_once, bytes_at_once) =
@@ -118,6 +121,9 @@ impl<B: Encode> Kernel for Blocks<B> {
 struct PlainF32;
 
 impl Kernel for PlainF32 {
+    type Input = f32;
+    type Output = u8;
+
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         each(values, output, f32::to_le_bytes);
@@ -128,6 +134,9 @@ impl Kernel for PlainF32 {
 struct PlainF16;
 
 impl Kernel for PlainF16 {
+    type Input = f32;
+    type Output = u8;
+
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         each(values, output, |value| f32_to_f16(value).to_le_bytes());
@@ -138,6 +147,9 @@ impl Kernel for PlainF16 {
 struct PlainBf16;
 
 impl Kernel for PlainBf16 {
+    type Input = f32;
+    type Output = u8;
+
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         each(values, output, |value| f32_to_bf16(value).to_le_bytes());
