@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::Files;
 
+/// The name of a file, and the name, element type and shape of each tensor in it.
+type Shard<'a> = (&'a str, &'a [(&'a str, &'a str, &'a [u64])]);
+
 /// Bytes of a safetensors file with this header and so many zeros.
 fn with_header(header: &[u8], data: usize) -> Vec<u8> {
     let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
@@ -207,7 +210,7 @@ fn every_truncation_of_a_checkpoint_is_refused() {
 
 #[test]
 fn shards_that_do_not_fit_their_index_are_refused() {
-    let sharded = |index: &Value, shards: &[(&str, &[(&str, &str, &[u64])])]| {
+    let sharded = |index: &Value, shards: &[Shard<'_>]| {
         let mut files = without(WEIGHTS);
         put(&mut files, INDEX, index.to_string());
         for (name, list) in shards {
