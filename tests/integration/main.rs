@@ -6,6 +6,7 @@ mod gguf;
 mod in_process;
 mod kernels;
 mod modelfile;
+mod ollama_rs;
 mod plan;
 mod quantize;
 mod quantize_command;
