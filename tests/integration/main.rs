@@ -4,3 +4,4 @@ mod convert;
 mod generated;
 mod plan;
 mod quantize;
+mod tokenizer;
