@@ -56,7 +56,8 @@ fn fixtures() -> PathBuf {
 /// The full set of cases, where there is one.
 fn shared_cases() -> Option<PathBuf> {
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let shared = std::env::var_os("OLLAMAKE_SHARED").map_or_else(|| manifest.join("../shared"), PathBuf::from);
+    let shared =
+        std::env::var_os("OLLAMAKE_SHARED").map_or_else(|| manifest.join("../shared"), PathBuf::from);
     Some(shared.join("conversion")).filter(|directory| directory.is_dir())
 }
 

@@ -55,8 +55,9 @@ pub(super) fn word_piece(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertErr
 fn tokens(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> {
     let known = inputs.known_tokens()?;
     let size = known.size(inputs.sizes.tokens, inputs.flavour.pad_to_multiple_of)?;
-    let decoder = Decoder::new(&inputs.json()?.decoder.clone(), &inputs.settings);
-    let token = |id: u64| match u32::try_from(id).ok().and_then(|id| known.get(id)) {
+    let decoder = inputs.decoder();
+    let mut known = known.tokens.into_iter().peekable();
+    let token = |id: u64| match known.next_if(|known| u64::from(known.id) == id) {
         Some(known) => written(known, &decoder),
         None => Token::padding(id),
     };
@@ -64,9 +65,9 @@ fn tokens(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> {
 }
 
 /// A token as llama.cpp expects it: added tokens as the text that they stand for.
-fn written(known: &KnownToken, decoder: &Decoder) -> Token {
-    let Some(added) = known.added else { return Token::new(&known.text, TokenKind::Normal) };
-    let text = if added.normalized { known.text.clone() } else { decoder.decode(&known.text) };
+fn written(known: KnownToken, decoder: &Decoder) -> Token {
+    let Some(added) = known.added else { return Token::new(known.text, TokenKind::Normal) };
+    let text = if added.normalized { known.text } else { decoder.decode(&known.text) };
     if added.special || token::looks_special(&text) {
         Token::new(text, TokenKind::Control)
     } else {

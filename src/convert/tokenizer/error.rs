@@ -66,7 +66,9 @@ pub enum TokenizerError {
         count: u64,
     },
     /// A token whose number the vocabulary does not reach.
-    #[error("{file}: token {token:?} has id {id}, but vocab_size in config.json is {size}")]
+    #[error(
+        "{file}: token {token:?} has id {id}, but the vocabulary (vocab_size in config.json) ends at {size}"
+    )]
     BeyondVocabulary {
         /// The file.
         file: &'static str,

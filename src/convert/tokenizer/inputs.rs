@@ -2,8 +2,11 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::super::ConvertError;
 use super::super::files::Files;
+use super::decoder::Decoder;
 use super::flavour::{Flavour, Format};
 use super::json::{TOKENIZER_JSON, TokenizerJson};
 use super::known::KnownTokens;
@@ -130,6 +133,12 @@ impl<'a> Inputs<'a> {
     /// `tokenizer.json` or what stands in its place.
     pub(super) fn json(&mut self) -> Result<&mut TokenizerJson, TokenizerError> {
         self.json.as_mut().ok_or_else(|| TokenizerError::Missing { files: vec![TOKENIZER_JSON] })
+    }
+
+    /// From tokens back to text.
+    pub(super) fn decoder(&self) -> Decoder {
+        let description = self.json.as_ref().map_or(&Value::Null, |json| &json.decoder);
+        Decoder::new(description, &self.settings)
     }
 
     /// The tokens that `tokenizer.json` and the settings know.

@@ -1,7 +1,6 @@
 //! The tokens that `tokenizer.json` and the settings know, by number.
 
-use std::collections::hash_map::{Entry, HashMap};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use super::json::{AddedToken, TOKENIZER_JSON, TokenizerJson, Vocabulary};
 use super::settings::{Settings, TOKENIZER_CONFIG};
@@ -10,6 +9,7 @@ use super::{TokenizerError, TokenizerWarning, token};
 /// A token with a number.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct KnownToken {
+    pub(super) id: u32,
     pub(super) text: String,
     /// For tokens that are recognised before the text is split.
     pub(super) added: Option<Added>,
@@ -24,12 +24,15 @@ pub(super) struct Added {
     pub(super) normalized: bool,
 }
 
-/// All known tokens.
+/// All known tokens; there is at least one.
 #[derive(Debug)]
 pub(super) struct KnownTokens {
-    tokens: BTreeMap<u32, KnownToken>,
+    /// In the order of their numbers, which differ.
+    pub(super) tokens: Vec<KnownToken>,
     /// How many the model itself has.
     pub(super) own: u64,
+    /// One more than the largest number.
+    end: u64,
 }
 
 impl KnownTokens {
@@ -37,77 +40,53 @@ impl KnownTokens {
     ///
     /// # Errors
     ///
-    /// Two tokens have one number, or a token of the file has a number that the vocabulary does not reach.
+    /// There are no tokens, two have one number, or one of the file has a number that the vocabulary does not reach.
     pub(super) fn collect(
         json: &mut TokenizerJson,
         settings: &Settings,
         size: Option<u64>,
         warnings: &mut Vec<TokenizerWarning>,
     ) -> Result<Self, TokenizerError> {
-        let mut collection = Collection::default();
+        let mut collection = Collection { tokens: HashMap::new(), end: 0, size, warnings };
         collection.own_tokens(std::mem::take(&mut json.model.vocab));
         let own = collection.tokens.len() as u64;
         for token in &json.added_tokens {
             collection.added_token(token);
         }
-        for token in settings.added_tokens()? {
-            collection.token_of_settings(token, size, warnings);
-        }
+        collection.tokens_of_settings(settings.added_tokens()?);
         for text in settings.special_tokens() {
-            collection.special_token_of_settings(text, size, warnings);
+            collection.special_token_of_settings(text);
         }
-        Ok(Self { tokens: collection.into_tokens(size)?, own })
+        let end = collection.end;
+        Ok(Self { tokens: collection.into_tokens()?, own, end })
     }
 
-    /// The number of tokens.
-    pub(super) fn len(&self) -> u64 {
-        self.tokens.len() as u64
-    }
-
-    /// A token by its number.
-    pub(super) fn get(&self, id: u32) -> Option<&KnownToken> {
-        self.tokens.get(&id)
-    }
-
-    /// All tokens by their numbers.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &KnownToken)> {
-        self.tokens.iter().map(|(id, token)| (*id, token))
-    }
-
-    /// How many tokens the model to be has: what the configuration says, or as many as are known.
+    /// How many tokens the model to be has: what the configuration says, or as many as reach to the last known one.
     pub(super) fn size(&self, stated: Option<u64>, multiple: u64) -> Result<u64, TokenizerError> {
-        let size = token::checked_size(stated.unwrap_or(self.len()))?;
-        let (last, known) =
-            self.tokens.last_key_value().ok_or(TokenizerError::Empty { file: TOKENIZER_JSON })?;
-        if u64::from(*last) >= size {
-            let (token, id) = (known.text.clone(), u64::from(*last));
-            return Err(TokenizerError::BeyondVocabulary { file: TOKENIZER_JSON, token, id, size });
-        }
+        let size = token::checked_size(stated.unwrap_or(self.end))?;
         token::checked_size(size.next_multiple_of(multiple))
     }
 }
 
 /// Tokens by text while they are collected.
-#[derive(Default)]
-struct Collection {
+struct Collection<'a> {
     tokens: HashMap<String, (u32, Option<Added>)>,
-    taken: HashSet<u32>,
     /// One more than the largest number.
-    next: u64,
+    end: u64,
+    size: Option<u64>,
+    warnings: &'a mut Vec<TokenizerWarning>,
 }
 
-impl Collection {
+impl Collection<'_> {
     fn own_tokens(&mut self, vocabulary: Vocabulary) {
         match vocabulary {
             Vocabulary::Ids(tokens) => {
-                for (text, id) in tokens {
-                    self.insert(text, id, None);
-                }
+                self.tokens.reserve(tokens.len());
+                tokens.into_iter().for_each(|(text, id)| self.insert(text, id, None));
             }
             Vocabulary::Scores(tokens) => {
-                for ((text, _), id) in tokens.into_iter().zip(0..) {
-                    self.insert(text, id, None);
-                }
+                self.tokens.reserve(tokens.len());
+                tokens.into_iter().zip(0..).for_each(|((text, _), id)| self.insert(text, id, None));
             }
         }
     }
@@ -121,83 +100,71 @@ impl Collection {
         }
     }
 
-    fn token_of_settings(
-        &mut self,
-        mut token: AddedToken,
-        size: Option<u64>,
-        warnings: &mut Vec<TokenizerWarning>,
-    ) {
-        if !self.tokens.contains_key(&token.content) {
-            if self.taken.contains(&token.id) {
-                match self.next_id(&token.content, size, warnings) {
-                    Some(id) => token.id = id,
-                    None => return,
-                }
-            } else if !fits(token.id.into(), &token.content, size, warnings) {
-                return;
-            }
+    /// Tokens of the settings that the file does not have get the number that they ask for if it is free.
+    fn tokens_of_settings(&mut self, tokens: Vec<AddedToken>) {
+        let is_new = |collection: &Self, token: &AddedToken| !collection.tokens.contains_key(&token.content);
+        let mut taken: HashSet<u32> = HashSet::new();
+        if tokens.iter().any(|token| is_new(self, token)) {
+            taken.extend(self.tokens.values().map(|(id, _)| *id));
         }
-        self.added_token(&token);
+        for mut token in tokens {
+            if is_new(self, &token) {
+                let wanted = if taken.contains(&token.id) { self.end } else { token.id.into() };
+                match self.checked_id(wanted, &token.content) {
+                    Some(id) => token.id = id,
+                    None => continue,
+                }
+                taken.insert(token.id);
+            }
+            self.added_token(&token);
+        }
     }
 
-    fn special_token_of_settings(
-        &mut self,
-        text: &str,
-        size: Option<u64>,
-        warnings: &mut Vec<TokenizerWarning>,
-    ) {
+    fn special_token_of_settings(&mut self, text: &str) {
         let added = Some(Added { special: true, normalized: false });
         match self.tokens.get_mut(text) {
             Some((_, flags)) => *flags = flags.or(added),
             None => {
-                if let Some(id) = self.next_id(text, size, warnings) {
+                if let Some(id) = self.checked_id(self.end, text) {
                     self.insert(text.to_owned(), id, added);
                 }
             }
         }
     }
 
-    fn next_id(&self, text: &str, size: Option<u64>, warnings: &mut Vec<TokenizerWarning>) -> Option<u32> {
-        u32::try_from(self.next).ok().filter(|_| fits(self.next, text, size, warnings))
+    /// A number that only the settings ask for, if the vocabulary reaches it; there are no embeddings beyond.
+    fn checked_id(&mut self, id: u64, text: &str) -> Option<u32> {
+        if let Some(size) = self.size.filter(|size| id >= *size) {
+            let token = text.to_owned();
+            self.warnings.push(TokenizerWarning::TokenLeftOut { file: TOKENIZER_CONFIG, token, size });
+            return None;
+        }
+        u32::try_from(id).ok()
     }
 
     fn insert(&mut self, text: String, id: u32, added: Option<Added>) {
-        self.taken.insert(id);
-        self.next = self.next.max(u64::from(id) + 1);
-        match self.tokens.entry(text) {
-            Entry::Occupied(mut entry) => *entry.get_mut() = (id, added),
-            Entry::Vacant(entry) => _ = entry.insert((id, added)),
-        }
+        self.end = self.end.max(u64::from(id) + 1);
+        self.tokens.insert(text, (id, added));
     }
 
-    fn into_tokens(self, size: Option<u64>) -> Result<BTreeMap<u32, KnownToken>, TokenizerError> {
-        let mut tokens: BTreeMap<u32, KnownToken> = BTreeMap::new();
-        for (text, (id, added)) in self.tokens {
-            if let Some(other) = tokens.get(&id) {
-                // The order of a hash map is not that of the file; the message is the same every time.
-                let (first, second) = (other.text.clone().min(text.clone()), other.text.clone().max(text));
-                return Err(TokenizerError::DuplicateId { file: TOKENIZER_JSON, id, first, second });
+    fn into_tokens(self) -> Result<Vec<KnownToken>, TokenizerError> {
+        let token = |(text, (id, added))| KnownToken { id, text, added };
+        let mut tokens: Vec<KnownToken> = self.tokens.into_iter().map(token).collect();
+        tokens.sort_unstable_by(|one, other| (one.id, &one.text).cmp(&(other.id, &other.text)));
+        let file = TOKENIZER_JSON;
+        for pair in tokens.windows(2) {
+            if let [one, other] = pair
+                && one.id == other.id
+            {
+                let (first, second) = (one.text.clone(), other.text.clone());
+                return Err(TokenizerError::DuplicateId { file, id: one.id, first, second });
             }
-            tokens.insert(id, KnownToken { text, added });
         }
-        if let Some((size, (last, known))) = size.zip(tokens.last_key_value())
-            && u64::from(*last) >= size
-        {
-            let (token, id) = (known.text.clone(), u64::from(*last));
-            return Err(TokenizerError::BeyondVocabulary { file: TOKENIZER_JSON, token, id, size });
+        let last = tokens.last().ok_or(TokenizerError::Empty { file })?;
+        let (id, size) = (u64::from(last.id), self.size.unwrap_or(token::MOST_TOKENS));
+        if id >= size {
+            return Err(TokenizerError::BeyondVocabulary { file, token: last.text.clone(), id, size });
         }
         Ok(tokens)
-    }
-}
-
-/// Whether a number that only the settings ask for exists; where it does not, there are no embeddings for the token.
-fn fits(id: u64, text: &str, size: Option<u64>, warnings: &mut Vec<TokenizerWarning>) -> bool {
-    match size {
-        Some(size) if id >= size => {
-            let token = text.to_owned();
-            warnings.push(TokenizerWarning::TokenLeftOut { file: TOKENIZER_CONFIG, token, size });
-            false
-        }
-        _ => true,
     }
 }

@@ -40,21 +40,21 @@ fn tokens(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, TokenizerError> {
     let known = inputs.known_tokens()?;
     let special: HashSet<&str> = inputs.settings.special_tokens().into_iter().collect();
     let size = known.size(inputs.sizes.tokens, 1)?;
+    let (own, count) = (known.own, known.tokens.len() as u64);
     let mut tokens = Vec::new();
-    for (id, known_token) in known.iter() {
-        if u64::from(id) != tokens.len() as u64 {
-            let (id, count) = (u32::try_from(tokens.len()).unwrap_or(id), known.len());
+    for known in known.tokens {
+        if u64::from(known.id) != tokens.len() as u64 {
+            let id = u32::try_from(tokens.len()).unwrap_or(known.id);
             return Err(TokenizerError::Gap { file: TOKENIZER_JSON, id, count });
         }
-        let own = u64::from(id) < known.own;
-        let text = known_token.text.as_str();
-        let kind = match special.contains(text) {
-            _ if own && is_byte(text) => TokenKind::Byte,
+        let is_own = u64::from(known.id) < own;
+        let kind = match special.contains(known.text.as_str()) {
+            _ if is_own && is_byte(&known.text) => TokenKind::Byte,
             true => TokenKind::Control,
-            false if own => TokenKind::Normal,
+            false if is_own => TokenKind::Normal,
             false => TokenKind::UserDefined,
         };
-        tokens.push(Token { text: text.to_owned(), score: ADDED_SCORE, kind });
+        tokens.push(Token { text: known.text, score: ADDED_SCORE, kind });
     }
     // The embeddings may have rows for tokens to come.
     tokens.extend((tokens.len() as u64..checked_size(size)?).map(Token::padding));
