@@ -1,1 +1,75 @@
-//! (skeleton)
+//! The command line.
+//!
+//! Every command but `serve` and `quantize` is a thin client over HTTP: of the server at
+//! `OLLAMA_HOST`, or, when none answers there, of one in this very process ([`client`]).
+
+mod client;
+mod copy;
+mod create;
+mod error;
+mod files;
+mod format;
+mod list;
+mod mapped_file;
+mod progress;
+mod pull;
+mod push;
+pub mod quantize;
+mod remove;
+mod serve;
+mod show;
+
+use clap::{Parser, Subcommand};
+
+pub use error::Error;
+
+/// Make models for Ollama and llama.cpp.
+#[derive(Debug, Parser)]
+#[command(name = "ollamake", version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server
+    #[command(alias = "start")]
+    Serve(serve::Serve),
+    /// Create a model from a Modelfile, or from the checkpoint or GGUF files in this directory
+    Create(create::Create),
+    /// List models
+    #[command(alias = "ls")]
+    List(list::List),
+    /// Show what a model consists of
+    Show(show::Show),
+    /// Copy a model
+    #[command(name = "cp")]
+    Copy(copy::Copy),
+    /// Remove models
+    #[command(name = "rm")]
+    Remove(remove::Remove),
+    /// Pull a model from a registry
+    Pull(pull::Pull),
+    /// Push a model to a registry
+    Push(push::Push),
+    /// Quantize a GGUF file, without a store
+    Quantize(quantize::Quantize),
+}
+
+impl Arguments {
+    /// Does what was asked. Errors are for people; the caller prints them.
+    pub async fn run(self) -> Result<(), Error> {
+        match self.command {
+            Command::Serve(command) => command.run().await,
+            Command::Create(command) => command.run().await,
+            Command::List(command) => command.run().await,
+            Command::Show(command) => command.run().await,
+            Command::Copy(command) => command.run().await,
+            Command::Remove(command) => command.run().await,
+            Command::Pull(command) => command.run().await,
+            Command::Push(command) => command.run().await,
+            Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),
+        }
+    }
+}

@@ -28,11 +28,7 @@ const WEIGHTS: &str = "adapter_model.safetensors";
 ///
 /// A file is missing or damaged, tensor names of the base model's architecture are not known, or the adapter does what
 /// a GGUF adapter cannot express.
-pub fn adapter(
-    files: &[NamedSource<'_>],
-    base: &Metadata,
-    output: OutputType,
-) -> Result<Plan, ConvertError> {
+pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -> Result<Plan, ConvertError> {
     let files = Files::new(files);
     let settings = settings(files)?;
     let named = base.get("general.architecture").and_then(|value| value.as_str()).unwrap_or_default();
@@ -61,7 +57,8 @@ pub fn adapter(
     general::write(FileKind::Adapter, files, ParameterCount::of_adapter(&tensors), &mut out)?;
     out.set_plain("adapter.lora.alpha", alpha(&settings)?);
     if let Some(tokens) = settings.integers("alora_invocation_tokens")?.filter(|tokens| !tokens.is_empty()) {
-        let tokens = tokens.into_iter().map(|token| super::parameters::checked_u32("alora_invocation_tokens", token));
+        let tokens =
+            tokens.into_iter().map(|token| super::parameters::checked_u32("alora_invocation_tokens", token));
         out.set_plain("adapter.alora.invocation_tokens", tokens.collect::<Result<Vec<u32>, _>>()?);
     }
     out.set_plain("general.quantization_version", super::QUANTIZATION_VERSION);
@@ -73,7 +70,10 @@ fn settings(files: Files<'_>) -> Result<Configuration, ConvertError> {
         Some(Value::Object(values)) => values,
         Some(_) => return Err(refuse(format!("{SETTINGS} is not an object"))),
         None => {
-            return Err(ConvertError::MissingFile { file: SETTINGS, purpose: "it says how the adapter is applied" });
+            return Err(ConvertError::MissingFile {
+                file: SETTINGS,
+                purpose: "it says how the adapter is applied",
+            });
         }
     };
     let settings = Configuration::new(SETTINGS, values);

@@ -33,7 +33,9 @@ pub enum ConvertError {
         file: String,
     },
     /// The configuration does not say what the model is.
-    #[error("config.json has no \"architectures\"; it must name the model's class, such as \"LlamaForCausalLM\"")]
+    #[error(
+        "config.json has no \"architectures\"; it must name the model's class, such as \"LlamaForCausalLM\""
+    )]
     NoArchitecture,
     /// A model class that no family answers to.
     #[error("architecture {name} is not supported; the nearest that are: {}", nearest.join(", "))]
@@ -70,7 +72,9 @@ pub enum ConvertError {
         expected: String,
     },
     /// Weights in another program's quantization format.
-    #[error("{format}-quantized weights are not supported; use the original checkpoint in F32, F16, BF16 or FP8")]
+    #[error(
+        "{format}-quantized weights are not supported; use the original checkpoint in F32, F16, BF16 or FP8"
+    )]
     ForeignQuantization {
         /// The format's usual name.
         format: String,

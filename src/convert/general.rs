@@ -218,7 +218,8 @@ fn parent_of_id(id: &str, parameters: i64) -> Vec<(&'static str, String)> {
     if let Some(parsed) = &parsed {
         fields.push(("name", title(&parsed.name)));
         fields.extend(parsed.version.clone().map(|version| ("version", version)));
-        fields.extend(parsed.organization.as_deref().map(|organization| ("organization", title(organization))));
+        fields
+            .extend(parsed.organization.as_deref().map(|organization| ("organization", title(organization))));
     }
     match &parsed {
         _ if is_address => fields.push(("repo_url", id.to_owned())),

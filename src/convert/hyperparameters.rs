@@ -7,10 +7,21 @@ use super::model::Model;
 use super::parameters::Parameters;
 use super::{ConvertError, Rope, Source};
 
-const CONTEXT: [&str; 6] =
-    ["max_position_embeddings", "n_ctx", "n_positions", "max_length", "max_sequence_length", "model_max_length"];
-const FEED_FORWARD: [&str; 5] =
-    ["prefix_dense_intermediate_size", "dense_intermediate_size", "intermediate_size", "n_inner", "hidden_dim"];
+const CONTEXT: [&str; 6] = [
+    "max_position_embeddings",
+    "n_ctx",
+    "n_positions",
+    "max_length",
+    "max_sequence_length",
+    "model_max_length",
+];
+const FEED_FORWARD: [&str; 5] = [
+    "prefix_dense_intermediate_size",
+    "dense_intermediate_size",
+    "intermediate_size",
+    "n_inner",
+    "hidden_dim",
+];
 const SCORE_FUNCTION: [&str; 6] = [
     "score_function",
     "scoring_func",
@@ -78,7 +89,12 @@ pub(super) fn key_and_value_length(out: &mut Parameters, size: u64) -> Result<()
 }
 
 /// Sets a number, or a list of one a layer, from the first of `keys` if it is there.
-pub(super) fn count(model: &Model, out: &mut Parameters, key: &str, keys: &[&str]) -> Result<(), ConvertError> {
+pub(super) fn count(
+    model: &Model,
+    out: &mut Parameters,
+    key: &str,
+    keys: &[&str],
+) -> Result<(), ConvertError> {
     let configuration = &model.configuration;
     match configuration.first(keys) {
         None => Ok(()),
@@ -95,7 +111,12 @@ pub(super) fn count(model: &Model, out: &mut Parameters, key: &str, keys: &[&str
 }
 
 /// Sets a float from the first of `keys` if it is there.
-pub(super) fn float(model: &Model, out: &mut Parameters, key: &str, keys: &[&str]) -> Result<(), ConvertError> {
+pub(super) fn float(
+    model: &Model,
+    out: &mut Parameters,
+    key: &str,
+    keys: &[&str],
+) -> Result<(), ConvertError> {
     if let Some(number) = model.configuration.optional_number(keys)? {
         out.float(key, number);
     }

@@ -6,10 +6,10 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `files`, [`configuration`](Configuration) | the files by name; configuration values with their class's defaults |
+//! | `files`, `configuration` | the files by name; configuration values with their class's defaults |
 //! | `weights` | stored tensors with their scales; formats of other programs are refused by name |
-//! | `rule`, `mapping`, [`weight`](Weight) | tables of tensor names, and what is done to a weight |
-//! | `parameters`, `hyperparameters`, [`rope`](Rope) | metadata of the architecture |
+//! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
+//! | `parameters`, `hyperparameters`, `rope` | metadata of the architecture |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
 //! | [`tokenizer`] | metadata of the vocabulary |
 //! | `projector`, `adapter` | the two other kinds of file |
@@ -39,22 +39,22 @@ mod weights;
 use serde_json::{Map, Value};
 
 pub use self::adapter::adapter;
-pub use self::configuration::Configuration;
 pub use self::error::ConvertError;
-pub use self::model::{Model, Source};
 pub use self::output_type::OutputType;
-pub use self::rope::Rope;
-pub use self::weight::Weight;
 
 use self::architecture::Family;
+use self::configuration::Configuration;
 use self::files::Files;
 use self::general::FileKind;
 use self::hyperparameters::FILE_TYPE;
 use self::mapping::Mapping;
+use self::model::{Model, Source};
 use self::output_type::{FILE_TYPE_MXFP4, Precision};
 use self::parameters::Parameters;
+use self::rope::Rope;
 use self::size_label::ParameterCount;
 use self::tokenizer::{Sizes, TokenizerWarning};
+use self::weight::Weight;
 use self::weights::StoredWeight;
 use crate::plan::{Plan, PlannedTensor, Recipe, SourceDescription};
 use crate::safetensors::{Checkpoint, NamedSource};
@@ -242,9 +242,10 @@ fn sources(checkpoint: &Checkpoint) -> Vec<SourceDescription> {
 fn configuration_values(files: Files<'_>) -> Result<Map<String, Value>, ConvertError> {
     match files.json("config.json")? {
         Some(Value::Object(values)) => Ok(values),
-        Some(_) => {
-            Err(ConvertError::Json { file: "config.json".to_owned(), reason: "expected an object".to_owned() })
-        }
+        Some(_) => Err(ConvertError::Json {
+            file: "config.json".to_owned(),
+            reason: "expected an object".to_owned(),
+        }),
         None => Err(ConvertError::MissingFile {
             file: "config.json",
             purpose: "it says what kind of model the weights are",

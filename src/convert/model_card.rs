@@ -11,7 +11,8 @@ pub(super) fn front_matter(card: &str) -> Map<String, Value> {
     if lines.next() != Some("---") {
         return Map::new();
     }
-    let lines: Vec<String> = lines.take_while(|line| *line != "---").map(|line| line.replace('\t', "  ")).collect();
+    let lines: Vec<String> =
+        lines.take_while(|line| *line != "---").map(|line| line.replace('\t', "  ")).collect();
     let mut fields = Map::new();
     let mut index = 0;
     while let Some(line) = lines.get(index) {
@@ -49,11 +50,14 @@ fn field(line: &str) -> Option<(&str, &str)> {
 /// The items of a block list; `None` if the block is something else.
 fn list(block: &[String]) -> Option<Value> {
     let mut items: Vec<Value> = Vec::new();
-    for line in block.iter().map(|line| line.trim()).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    for line in block.iter().map(|line| line.trim()).filter(|line| !line.is_empty() && !line.starts_with('#'))
+    {
         if let Some(item) = line.strip_prefix("- ") {
             let item = without_comment(item).trim();
             items.push(match field(item).filter(|_| !item.starts_with(['"', '\''])) {
-                Some((key, value)) => Value::Object(Map::from_iter([(key.to_owned(), unquoted(value).into())])),
+                Some((key, value)) => {
+                    Value::Object(Map::from_iter([(key.to_owned(), unquoted(value).into())]))
+                }
                 None => Value::from(unquoted(item)),
             });
         } else if let (Some((key, value)), Some(Value::Object(last))) = (field(line), items.last_mut()) {

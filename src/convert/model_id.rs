@@ -28,10 +28,11 @@ enum Kind {
 
 macro_rules! pattern {
     ($name:ident, $text:literal) => {
-        static $name: LazyLock<Regex> = LazyLock::new(|| match Regex::new(concat!("(?i)^(?:", $text, ")$")) {
-            Ok(regex) => regex,
-            Err(error) => unreachable!("a constant pattern is valid: {error}"),
-        });
+        static $name: LazyLock<Regex> =
+            LazyLock::new(|| match Regex::new(concat!("(?i)^(?:", $text, ")$")) {
+                Ok(regex) => regex,
+                Err(error) => unreachable!("a constant pattern is valid: {error}"),
+            });
     };
 }
 

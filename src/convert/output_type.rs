@@ -101,7 +101,8 @@ fn stays_f32(name: &str) -> bool {
         return true;
     }
     let Some(stem) = name.strip_suffix(".weight") else { return false };
-    let inner = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).map_or(stem, |(_, inner)| inner);
+    let inner =
+        stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')).map_or(stem, |(_, inner)| inner);
     ALWAYS_F32.contains(&inner)
 }
 

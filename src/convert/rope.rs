@@ -9,7 +9,7 @@ use super::{Configuration, ConvertError};
 /// Old files spread it over `rope_theta`, `rope_scaling` and the like; new ones (transformers 5) have
 /// `rope_parameters`, with a part for each kind of layer where kinds differ.
 #[derive(Debug, Clone)]
-pub struct Rope {
+pub(super) struct Rope {
     /// Everything, for layers of full attention where kinds differ.
     pub(super) full: Configuration,
     /// What sliding-window layers have of their own.
@@ -33,7 +33,9 @@ impl Rope {
             gather(configuration, &mut values);
         }
         let part = |key: &str| match values.get(key) {
-            Some(Value::Object(part)) => Some(Configuration::new("config.json, rope_parameters", part.clone())),
+            Some(Value::Object(part)) => {
+                Some(Configuration::new("config.json, rope_parameters", part.clone()))
+            }
             _ => None,
         };
         let (full, sliding) = (part(FULL), part(SLIDING));
@@ -42,7 +44,7 @@ impl Rope {
     }
 
     /// The kind of scaling, in lower case.
-    pub fn kind(&self) -> Result<Option<String>, ConvertError> {
+    pub(super) fn kind(&self) -> Result<Option<String>, ConvertError> {
         Ok(self.full.text_value("rope_type")?.map(str::to_lowercase))
     }
 
@@ -51,7 +53,7 @@ impl Rope {
     /// Frequencies whose wavelength exceeds the original context are slowed by the full factor, those well inside it
     /// not at all, with a ramp between (llama.cpp, `conversion/llama.py`). All arithmetic is in single precision
     /// where PyTorch's is.
-    pub fn llama3_factors(&self, head_size: u64) -> Result<Option<Vec<f32>>, ConvertError> {
+    pub(super) fn llama3_factors(&self, head_size: u64) -> Result<Option<Vec<f32>>, ConvertError> {
         if self.kind()?.as_deref() != Some("llama3") {
             return Ok(None);
         }
@@ -87,8 +89,13 @@ impl Rope {
 fn gather(configuration: &Configuration, values: &mut Map<String, Value>) {
     const GLOBAL_BASE: [&str; 5] =
         ["global_rope_theta", "rope_global_theta", "rope_theta_global", "rope_theta", "rotary_emb_base"];
-    const LOCAL_BASE: [&str; 5] =
-        ["local_rope_theta", "rope_local_theta", "rope_theta_local", "swa_rope_theta", "rope_local_base_freq"];
+    const LOCAL_BASE: [&str; 5] = [
+        "local_rope_theta",
+        "rope_local_theta",
+        "rope_theta_local",
+        "swa_rope_theta",
+        "rope_local_base_freq",
+    ];
     if let Some((_, base)) = configuration.first(&LOCAL_BASE) {
         let mut sliding = Map::new();
         sliding.insert("rope_theta".to_owned(), base.clone());

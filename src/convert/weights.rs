@@ -49,9 +49,7 @@ impl StoredWeight {
 
     fn encoding(&self) -> Result<Encoding, ConvertError> {
         Ok(match (&self.companion, self.tensor.dtype) {
-            (Some(Companion::Exponents(exponents)), _) => {
-                Encoding::Mxfp4 { exponents: location(exponents) }
-            }
+            (Some(Companion::Exponents(exponents)), _) => Encoding::Mxfp4 { exponents: location(exponents) },
             (Some(Companion::Scales(scales, block)), Dtype::F8_E4M3) => {
                 Encoding::F8E4M3(Some(block_scale(&self.tensor, scales, *block)?))
             }
@@ -76,7 +74,10 @@ fn plain_type(name: &str, dtype: Dtype) -> Result<ElementType, ConvertError> {
 }
 
 /// Blocks of 16 bytes `[…, rows, blocks, 16]` hold 32 elements each.
-fn packed_dimensions(blocks: &CheckpointTensor, exponents: &CheckpointTensor) -> Result<Vec<u64>, ConvertError> {
+fn packed_dimensions(
+    blocks: &CheckpointTensor,
+    exponents: &CheckpointTensor,
+) -> Result<Vec<u64>, ConvertError> {
     let bytes = [Dtype::U8, Dtype::F8_E8M0];
     match blocks.dimensions.as_slice() {
         [rows @ .., count, 16]

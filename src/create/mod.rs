@@ -1,1 +1,36 @@
-//! (skeleton)
+//! One create job: gather the sources, plan, execute, attach layers, write the manifest.
+//!
+//! A [`Request`] is what a client asks for. [`Workshop::prepare`] checks everything that can be known
+//! beforehand and makes a [`Job`] of it; [`Job::run`] does the work, tells about it in [`Progress`]
+//! lines, and stops when it is cancelled. Whatever happens, the store holds the old model or the new one,
+//! and nothing half-made.
+
+mod base;
+mod description;
+mod descriptions;
+mod error;
+mod fetch;
+mod file_name;
+mod files;
+mod info;
+mod job;
+mod layers;
+mod license;
+mod making;
+mod parts;
+mod prepare;
+mod progress;
+mod remote;
+mod uploads;
+
+pub use description::{CHAT_TEMPLATE_KEY, ChatTemplateSupport, Description, UNKNOWN_FILE_TYPE};
+pub use descriptions::{DescriptionError, Descriptions};
+pub use error::CreateError;
+pub use fetch::{fetch, publish};
+pub use file_name::{FileName, InvalidFileName};
+pub use files::Files;
+pub use info::{Info, InvalidInfo};
+pub use job::Job;
+pub use prepare::{Request, Workshop};
+pub use progress::{Progress, Report};
+pub use remote::{InvalidRemote, remote_url};

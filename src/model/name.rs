@@ -207,7 +207,10 @@ mod tests {
         assert_eq!(name.to_string(), "registry.ollama.ai/library/llama3:latest");
         assert_eq!(name.short(), "llama3:latest");
         assert_eq!("me/m".parse::<Name>().unwrap().short(), "me/m:latest");
-        assert_eq!("ex.com:5000/ns/m:tag".parse::<Name>().unwrap().parts(), ["ex.com:5000", "ns", "m", "tag"]);
+        assert_eq!(
+            "ex.com:5000/ns/m:tag".parse::<Name>().unwrap().parts(),
+            ["ex.com:5000", "ns", "m", "tag"]
+        );
     }
 
     #[test]
@@ -225,8 +228,23 @@ mod tests {
     #[test]
     fn no_part_can_leave_its_directory() {
         for bad in [
-            "", "bad name!!", "a/b/c/d/e", "..", "../x", "a/..", "a:..", "x/", "/x", ":", "x:", "a//b",
-            ".hidden", "ftp://h/n/m", "n.s/m", "m:-t", "ä",
+            "",
+            "bad name!!",
+            "a/b/c/d/e",
+            "..",
+            "../x",
+            "a/..",
+            "a:..",
+            "x/",
+            "/x",
+            ":",
+            "x:",
+            "a//b",
+            ".hidden",
+            "ftp://h/n/m",
+            "n.s/m",
+            "m:-t",
+            "ä",
         ] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }

@@ -14,6 +14,7 @@ mod program;
 mod recipe;
 mod source;
 mod stored;
+mod table;
 mod view;
 mod walk;
 

@@ -40,3 +40,14 @@ impl Source for Vec<u8> {
         self.as_slice().read(range)
     }
 }
+
+/// What is lent reads as what lends it: `&bytes`, with `bytes` a slice, is a source.
+impl<S: Source + ?Sized> Source for &S {
+    fn length(&self) -> u64 {
+        (**self).length()
+    }
+
+    fn read(&self, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+        (**self).read(range)
+    }
+}

@@ -1,1 +1,55 @@
-//! (skeleton)
+//! Client of Docker and OCI registries, as Ollama uses them.
+//!
+//! The protocol is the distribution specification, version 2 (`/v2/<name>/manifests/<tag>`,
+//! `/v2/<name>/blobs/<digest>`); names, progress lines and the signed challenge are Ollama's.
+//! A registry is not trusted: what it sends is bounded and checked against its digest before anything
+//! appears in the store, and where it leads us is checked before we go there.
+//!
+//! | file | its idea |
+//! |---|---|
+//! | `repository` | names to URLs |
+//! | `reach`, `place`, `resolver` | where a registry may lead us |
+//! | `transport`, `proxy`, `connection_error` | HTTP and its failures |
+//! | `challenge`, `credentials`, `identity`, `authentication` | proving who we are, to the right one |
+//! | `session`, `answer`, `retry` | one conversation with one repository |
+//! | `pull`, `download`, `incoming`, `sharing` | a model from a registry |
+//! | `push`, `upload` | a model to a registry |
+//! | `client`, `status`, `progress` | what other rooms see |
+
+mod answer;
+mod authentication;
+mod challenge;
+mod client;
+mod connection_error;
+mod credentials;
+mod download;
+mod error;
+mod identity;
+mod incoming;
+mod place;
+mod progress;
+mod proxy;
+mod pull;
+mod push;
+mod reach;
+mod repository;
+mod resolver;
+mod retry;
+mod session;
+mod sharing;
+mod status;
+mod transport;
+mod upload;
+
+pub use client::{Client, Config, Options};
+pub use credentials::{Credentials, InvalidDockerConfig};
+pub use error::Error;
+pub use proxy::Proxies;
+pub use retry::RetryPolicy;
+pub use status::{Status, Transfer};
+
+/// Runs what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::Setup { reason: error.to_string() })
+}

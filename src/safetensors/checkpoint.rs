@@ -110,7 +110,11 @@ impl Checkpoint {
             }
             found.insert(&tensor.name, shard);
         }
-        match index.weight_map.iter().find(|(tensor, shard)| found.get(tensor.as_str()) != Some(&shard.as_str())) {
+        match index
+            .weight_map
+            .iter()
+            .find(|(tensor, shard)| found.get(tensor.as_str()) != Some(&shard.as_str()))
+        {
             Some((tensor, shard)) => Err(SafetensorsError::MissingTensor {
                 index: INDEX_FILE.to_owned(),
                 shard: shard.clone(),
@@ -125,7 +129,8 @@ impl Checkpoint {
 fn unindexed_shards<'a>(
     by_name: &HashMap<&'a str, NamedSource<'a>>,
 ) -> Result<Vec<&'a str>, SafetensorsError> {
-    let weights = by_name.keys().copied().filter(|name| name.ends_with(".safetensors") && !name.contains('/'));
+    let weights =
+        by_name.keys().copied().filter(|name| name.ends_with(".safetensors") && !name.contains('/'));
     let mut names: Vec<&str> = weights.collect();
     names.sort_unstable();
     if names.iter().any(|name| name.starts_with("model")) {
@@ -136,7 +141,10 @@ fn unindexed_shards<'a>(
     }
     for name in &names {
         if let Some(shard) = sibling_shards(name).find(|shard| !by_name.contains_key(shard.as_str())) {
-            return Err(SafetensorsError::MissingShard { shard, asked_by: format!("{name} says how many there are") });
+            return Err(SafetensorsError::MissingShard {
+                shard,
+                asked_by: format!("{name} says how many there are"),
+            });
         }
     }
     Ok(names)

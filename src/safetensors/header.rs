@@ -54,8 +54,10 @@ impl Header {
     pub fn read(file: NamedSource<'_>) -> Result<Self, SafetensorsError> {
         let (json, data_start) = header_text(file)?;
         let available = (file.bytes.len() - data_start) as u64;
-        let RawHeader(raw) = serde_json::from_slice(json)
-            .map_err(|error| SafetensorsError::HeaderJson { file: file.name.to_owned(), reason: error.to_string() })?;
+        let RawHeader(raw) = serde_json::from_slice(json).map_err(|error| SafetensorsError::HeaderJson {
+            file: file.name.to_owned(),
+            reason: error.to_string(),
+        })?;
         let mut tensors = Vec::with_capacity(raw.len());
         for (name, entry) in raw {
             tensors.push(entry_of(file.name, name, entry, available)?);
@@ -86,7 +88,12 @@ fn header_text(file: NamedSource<'_>) -> Result<(&[u8], usize), SafetensorsError
 }
 
 /// One entry, checked in itself; its offset still counts from the end of the header.
-fn entry_of(file: &str, name: String, raw: &RawValue, available: u64) -> Result<TensorEntry, SafetensorsError> {
+fn entry_of(
+    file: &str,
+    name: String,
+    raw: &RawValue,
+    available: u64,
+) -> Result<TensorEntry, SafetensorsError> {
     let file = || file.to_owned();
     let raw: RawEntry = serde_json::from_str(raw.get()).map_err(|error| SafetensorsError::Entry {
         file: file(),
@@ -212,7 +219,8 @@ mod tests {
 
     #[test]
     fn offsets_count_from_the_start_of_the_file() {
-        let header = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}"#;
+        let header =
+            r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]}}"#;
         let tensors = read(&file(header, 24)).unwrap().tensors;
         assert_eq!(tensors.len(), 1);
         assert_eq!((tensors[0].offset, tensors[0].length), (8 + header.len() as u64, 24));

@@ -1,1 +1,280 @@
-//! (skeleton)
+//! Blobs, manifests, leases, pruning.
+//!
+//! A [`Store`] is a directory in Ollama's layout, so that one store serves both programs:
+//! `blobs/sha256-<hex>` and `manifests/<host>/<namespace>/<model>/<tag>`. What is only ours lies in
+//! `ollamake/` beside them.
+//!
+//! Three rules hold at every instant, also after a crash or a loss of power:
+//!
+//! 1. A blob that can be seen is complete and verified, and durable before anything that names it.
+//! 2. A model is its old manifest or its new one, and all the blobs that a manifest names are there.
+//! 3. Nobody removes a file that somebody holds a lease on, in this process or in another.
+//!
+//! Everything here blocks; asynchronous callers use threads of their own.
+
+mod blob;
+mod check;
+mod directory_sync;
+mod disk;
+mod error;
+mod hashing;
+mod index;
+mod layout;
+mod lease;
+mod manifests;
+mod map;
+mod partial;
+mod prune;
+mod ranges;
+mod retire;
+mod stored_manifest;
+mod temporary;
+mod writeback;
+mod writer;
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+pub use blob::{Blob, BlobReader};
+pub use check::CheckReport;
+pub use disk::{Disk, LocalDisk};
+pub use error::StoreError;
+pub use manifests::Placed;
+pub use partial::Partial;
+pub use prune::{PruneOptions, PruneReport};
+pub use stored_manifest::StoredManifest;
+pub use writer::{BlobWriter, Committed};
+
+use directory_sync::DirectorySync;
+use hashing::digest_of;
+use index::Index;
+use layout::Layout;
+use retire::Retirement;
+use temporary::TemporaryFile;
+
+use crate::model::Digest;
+
+/// A store of models. Clones are the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Shared>);
+
+struct Shared {
+    disk: Arc<dyn Disk>,
+    layout: Layout,
+    blobs_directory: DirectorySync,
+    /// Held from looking whether a blob exists until it does.
+    placing: Mutex<()>,
+    /// Held while names are resolved and entries in the directories of manifests come and go.
+    naming: Mutex<()>,
+    index: Mutex<Index>,
+    retirement: Retirement,
+}
+
+impl Store {
+    /// Opens the store in a directory, which is created if need be. A store that cannot be written to can
+    /// still be read.
+    ///
+    /// # Errors
+    /// What the operating system says when the directory is not there and cannot be created.
+    pub fn open(root: &Path) -> Result<Self, StoreError> {
+        Self::open_on(LocalDisk, root)
+    }
+
+    /// Opens a store on a disk with a behaviour of its own.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_on(disk: impl Disk, root: &Path) -> Result<Self, StoreError> {
+        let layout = Layout::new(root);
+        let store = Shared {
+            disk: Arc::new(disk),
+            blobs_directory: DirectorySync::default(),
+            placing: Mutex::new(()),
+            naming: Mutex::new(()),
+            index: Mutex::new(Index::new(layout.manifests())),
+            retirement: Retirement::default(),
+            layout,
+        };
+        match store.make_directories() {
+            Ok(()) => store.clear_leftovers()?,
+            Err(error) => match StoreError::from(error) {
+                StoreError::ReadOnly { .. } if store.disk.metadata(root).is_ok() => {}
+                error => return Err(error),
+            },
+        }
+        Ok(Self(Arc::new(store)))
+    }
+
+    /// Whether the store has a blob.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn contains(&self, digest: Digest) -> Result<bool, StoreError> {
+        Ok(self.size(digest)?.is_some())
+    }
+
+    /// The length of a blob in bytes, if the store has it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
+        match self.0.disk.metadata(&self.0.layout.blob(digest)) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Opens a blob and takes a lease on it.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobNotFound`], or what the operating system says.
+    pub fn blob(&self, digest: Digest) -> Result<Blob, StoreError> {
+        self.0.find_blob(digest)?.ok_or(StoreError::BlobNotFound { digest })
+    }
+
+    /// Begins a new blob.
+    pub fn create_blob(&self) -> BlobWriter {
+        BlobWriter::new(self.0.clone())
+    }
+
+    /// Stores a small blob. It is durable no later than a manifest that names it.
+    ///
+    /// # Errors
+    /// What the operating system says when it cannot be written.
+    pub fn put_bytes(&self, bytes: &[u8]) -> Result<Committed, StoreError> {
+        self.0.place_bytes(digest_of(bytes), bytes)
+    }
+
+    /// Makes sure that a job which is going to write `bytes` bytes has room for them.
+    ///
+    /// # Errors
+    /// [`StoreError::NotEnoughSpace`]. Where the file system cannot tell, there is no error.
+    pub fn ensure_space(&self, bytes: u64) -> Result<(), StoreError> {
+        match self.0.disk.available_space(self.0.layout.root()) {
+            Ok(available) if available < bytes => {
+                Err(StoreError::NotEnoughSpace { needed: bytes, available })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What lies where a blob is to be put.
+enum Existing {
+    Nothing,
+    /// What a crash has left of a program that does not sync. It is replaced.
+    Torn,
+    Whole(Blob),
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Store({})", self.0.layout.root().display())
+    }
+}
+
+impl Shared {
+    fn make_directories(&self) -> io::Result<()> {
+        let root = self.layout.root();
+        let above = root.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
+        let missing: Vec<_> = above.take_while(|path| self.disk.metadata(path).is_err()).collect();
+        for directory in missing.into_iter().rev().chain(self.layout.directories()) {
+            self.make_directory(directory)?;
+        }
+        Ok(())
+    }
+
+    /// Creates a directory durably, unless it is there.
+    fn make_directory(&self, directory: &Path) -> io::Result<()> {
+        match self.disk.create_directory(directory) {
+            Ok(()) => match directory.parent() {
+                Some(parent) if !parent.as_os_str().is_empty() => self.disk.sync_directory(parent),
+                _ => Ok(()),
+            },
+            Err(_) if self.disk.metadata(directory).is_ok_and(|metadata| metadata.is_dir()) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn find_blob(&self, digest: Digest) -> io::Result<Option<Blob>> {
+        loop {
+            let file = match self.disk.open(&self.layout.blob(digest)) {
+                Ok(file) => file,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            // A blob that was removed between opening and leasing may have come back since.
+            if let Some(blob) = Blob::lease(self.disk.clone(), digest, file)? {
+                return Ok(Some(blob));
+            }
+        }
+    }
+
+    /// Stores bytes whose digest is known.
+    fn place_bytes(&self, digest: Digest, bytes: &[u8]) -> Result<Committed, StoreError> {
+        self.place(digest, bytes.len() as u64, || self.write_temporary(bytes))
+    }
+
+    /// A temporary file with these contents, synced.
+    fn write_temporary(&self, bytes: &[u8]) -> io::Result<TemporaryFile> {
+        let temporary = TemporaryFile::create(self.disk.clone(), self.layout.temporary())?;
+        disk::write_all_at(&*self.disk, temporary.file(), bytes, 0)?;
+        self.disk.sync(temporary.file())?;
+        Ok(temporary)
+    }
+
+    /// Makes a blob visible. `complete` finishes its file and syncs it; it is not called when the store has
+    /// the blob. The directory is not synced yet.
+    fn place(
+        &self,
+        digest: Digest,
+        length: u64,
+        complete: impl FnOnce() -> io::Result<TemporaryFile>,
+    ) -> Result<Committed, StoreError> {
+        if let Existing::Whole(blob) = self.existing(&locked(&self.placing), digest, length)? {
+            return Ok(Committed { blob, existed: true });
+        }
+        let mut temporary = complete()?;
+        let placing = locked(&self.placing);
+        let path = self.layout.blob(digest);
+        loop {
+            let placed = match self.existing(&placing, digest, length)? {
+                Existing::Whole(blob) => return Ok(Committed { blob, existed: true }),
+                Existing::Torn => temporary.replace(&path),
+                Existing::Nothing => temporary.place(&path),
+            };
+            match placed {
+                Ok(()) => break,
+                // Another process was faster.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.blobs_directory.changed();
+        let blob = Blob::leased(self.disk.clone(), digest, temporary.file().clone(), length);
+        Ok(Committed { blob, existed: false })
+    }
+
+    /// What the store has under the name of a blob of this length.
+    fn existing(&self, _placing: &MutexGuard<'_, ()>, digest: Digest, length: u64) -> io::Result<Existing> {
+        let Some(blob) = self.find_blob(digest)? else { return Ok(Existing::Nothing) };
+        if blob.length() != length {
+            return Ok(Existing::Torn);
+        }
+        // Its age counts from its last use, for Ollama's pruning too. Who may not set it does not own it.
+        let _ = blob.touch(SystemTime::now());
+        Ok(Existing::Whole(blob))
+    }
+
+    fn sync_blobs(&self) -> io::Result<()> {
+        self.blobs_directory.sync(&*self.disk, self.layout.blobs())
+    }
+}
+
+/// Locks a mutex whose data are whole at every instant, so that a panic elsewhere has not harmed them.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -12,11 +12,14 @@
 mod blocks;
 mod cast;
 mod dequantize;
+mod dispatch;
 mod element_type;
 mod error;
 mod f8;
+mod lanes;
 mod platform;
 mod quantize;
+mod rounding;
 mod shape;
 mod validate;
 

@@ -4,9 +4,14 @@ use std::sync::OnceLock;
 
 use super::TensorError;
 
-/// A level of SIMD instructions. The result of every kernel is the same at every level; only the speed differs.
+/// A level of SIMD instructions that this processor has. The result of every kernel is the same at every level; only
+/// the speed differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Platform {
+pub struct Platform(Level);
+
+/// The levels. One inside a [`Platform`] has been detected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Level {
     /// 16 lanes: AVX-512 F, BW, DQ and VL.
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -27,7 +32,7 @@ impl Platform {
     /// The environment variable that names the level to use instead of the widest one.
     pub const VARIABLE: &str = "OLLAMAKE_SIMD";
 
-    /// The levels that this processor has, widest first; [`Platform::Scalar`] is always the last.
+    /// The levels that this processor has, widest first; `scalar` is always the last.
     pub fn available() -> Vec<Self> {
         let mut levels = Vec::new();
         #[cfg(target_arch = "x86_64")]
@@ -37,17 +42,17 @@ impl Platform {
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl")
             {
-                levels.push(Self::Avx512);
+                levels.push(Level::Avx512);
             }
             if is_x86_feature_detected!("avx2") {
-                levels.push(Self::Avx2);
+                levels.push(Level::Avx2);
             }
-            levels.push(Self::Sse2);
+            levels.push(Level::Sse2);
         }
         #[cfg(target_arch = "aarch64")]
-        levels.push(Self::Neon);
-        levels.push(Self::Scalar);
-        levels
+        levels.push(Level::Neon);
+        levels.push(Level::Scalar);
+        levels.into_iter().map(Self).collect()
     }
 
     /// The widest level that this processor has.
@@ -90,18 +95,23 @@ impl Platform {
         })
     }
 
+    /// The level itself.
+    pub(super) fn level(self) -> Level {
+        self.0
+    }
+
     /// The name that [`from_name`](Self::from_name) understands.
     pub fn name(self) -> &'static str {
-        match self {
+        match self.0 {
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => "avx512",
+            Level::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => "avx2",
+            Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
-            Self::Sse2 => "sse2",
+            Level::Sse2 => "sse2",
             #[cfg(target_arch = "aarch64")]
-            Self::Neon => "neon",
-            Self::Scalar => "scalar",
+            Level::Neon => "neon",
+            Level::Scalar => "scalar",
         }
     }
 }

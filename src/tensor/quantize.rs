@@ -1,12 +1,16 @@
 //! From 32-bit floats to any supported type.
 
+use std::marker::PhantomData;
+
+use super::blocks::{self, Encode};
 use super::cast::{f32_to_bf16, f32_to_f16};
+use super::dispatch::{Kernel, dispatch};
+use super::lanes::Lanes;
 use super::{ElementType, Platform, TensorError};
 
 /// Whether [`quantize`] makes this type.
 pub fn can_quantize(element_type: ElementType) -> bool {
-    use ElementType::*;
-    matches!(element_type, F32 | F16 | Bf16)
+    kernel(element_type).is_some()
 }
 
 /// Quantizes `rows`, a whole number of rows of `columns` elements, into `output`, with the bytes that llama.cpp's
@@ -52,14 +56,92 @@ pub fn quantize_on(
         let got = output.len();
         return Err(TensorError::BufferLength { buffer: "output", unit: "bytes", got, expected });
     }
-    let _ = platform;
-    match element_type {
-        ElementType::F32 => each(rows, output, f32::to_le_bytes),
-        ElementType::F16 => each(rows, output, |value| f32_to_f16(value).to_le_bytes()),
-        ElementType::Bf16 => each(rows, output, |value| f32_to_bf16(value).to_le_bytes()),
-        _ => return Err(TensorError::CannotQuantize { element_type }),
-    }
+    let Some(kernel) = kernel(element_type) else {
+        return Err(TensorError::CannotQuantize { element_type });
+    };
+    kernel(platform, rows, output);
     Ok(())
+}
+
+/// What quantizes whole blocks at a level.
+type Quantizer = fn(Platform, &[f32], &mut [u8]);
+
+/// The quantizer of a type, if there is one.
+fn kernel(element_type: ElementType) -> Option<Quantizer> {
+    Some(match element_type {
+        ElementType::F32 => dispatch::<PlainF32>,
+        ElementType::F16 => dispatch::<PlainF16>,
+        ElementType::Bf16 => dispatch::<PlainBf16>,
+        ElementType::Q4_0 => dispatch::<Blocks<blocks::Q4_0>>,
+        ElementType::Q4_1 => dispatch::<Blocks<blocks::Q4_1>>,
+        ElementType::Q5_0 => dispatch::<Blocks<blocks::Q5_0>>,
+        ElementType::Q5_1 => dispatch::<Blocks<blocks::Q5_1>>,
+        ElementType::Q8_0 => dispatch::<Blocks<blocks::Q8_0>>,
+        ElementType::Q2K => dispatch::<Blocks<blocks::Q2K>>,
+        ElementType::Q3K => dispatch::<Blocks<blocks::Q3K>>,
+        ElementType::Q4K => dispatch::<Blocks<blocks::Q4K>>,
+        ElementType::Q5K => dispatch::<Blocks<blocks::Q5K>>,
+        ElementType::Q6K => dispatch::<Blocks<blocks::Q6K>>,
+        _ => return None,
+    })
+}
+
+/// Quantizes blocks of a format.
+struct Blocks<B>(PhantomData<B>);
+
+impl<B: Encode> Kernel for Blocks<B> {
+    #[inline(always)]
+    fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
+        let (values_at_once, bytes_at_once) =
+            (L::COUNT * B::TYPE.block_len(), L::COUNT * B::TYPE.block_bytes());
+        let whole = values.len() / values_at_once;
+        let (mut padded_values, mut padded_output) = (Vec::new(), Vec::new());
+        let (values, last_values) = values.split_at(whole * values_at_once);
+        let (output, last_output) = output.split_at_mut(whole * bytes_at_once);
+        if !last_values.is_empty() {
+            // The last blocks do not fill all lanes; the others get zeros, and what comes of them is dropped.
+            padded_values = last_values.to_vec();
+            padded_values.resize(values_at_once, 0.0);
+            padded_output = vec![0; bytes_at_once];
+        }
+        let values = values.chunks_exact(values_at_once).chain(padded_values.chunks_exact(values_at_once));
+        let output =
+            output.chunks_exact_mut(bytes_at_once).chain(padded_output.chunks_exact_mut(bytes_at_once));
+        for (values, blocks) in values.zip(output) {
+            B::encode::<L>(values, blocks);
+        }
+        last_output.copy_from_slice(&padded_output[..last_output.len()]);
+    }
+}
+
+/// Copies numbers.
+struct PlainF32;
+
+impl Kernel for PlainF32 {
+    #[inline(always)]
+    fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
+        each(values, output, f32::to_le_bytes);
+    }
+}
+
+/// Casts numbers to F16.
+struct PlainF16;
+
+impl Kernel for PlainF16 {
+    #[inline(always)]
+    fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
+        each(values, output, |value| f32_to_f16(value).to_le_bytes());
+    }
+}
+
+/// Casts numbers to BF16.
+struct PlainBf16;
+
+impl Kernel for PlainBf16 {
+    #[inline(always)]
+    fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
+        each(values, output, |value| f32_to_bf16(value).to_le_bytes());
+    }
 }
 
 /// Plain numbers of `N` bytes.

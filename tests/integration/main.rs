@@ -1,7 +1,18 @@
 //! All integration tests: one binary, one module a topic.
 
 mod convert;
-mod generated;
+mod create;
+mod gguf;
+mod in_process;
+mod kernels;
+mod modelfile;
 mod plan;
 mod quantize;
+mod quantize_command;
+mod registry;
+mod server;
+mod store;
+mod support;
+mod template;
 mod tokenizer;
+mod wire;

@@ -5,30 +5,22 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::Path;
 
 use ollamake::gguf::{Array, Gguf, Header, Metadata, TensorDescription, Value};
 use ollamake::plan::{
     Location, Plan, PlanError, PlannedTensor, Recipe, Resources, Source, SourceDescription, Stored,
 };
 use ollamake::quantize::{FileType, QuantizeError, quantize};
-use ollamake::tensor::{ElementType, Shape};
+use ollamake::tensor::{self, ElementType, Shape};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use crate::generated;
+use crate::support::{generator, shared};
 
 fn expected(file: &str) -> Json {
-    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let shared =
-        std::env::var_os("OLLAMAKE_SHARED").map_or_else(|| manifest.join("../shared"), PathBuf::from);
-    let full = shared.join("quantization").join(file);
-    let path = if full.exists() {
-        full
-    } else {
-        println!("the full data is absent; using the fixture {file}");
-        manifest.join("tests/fixtures/quantize").join(file)
-    };
+    let fixture = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quantize").join(file);
+    let path = shared::path(&format!("quantization/{file}")).unwrap_or_else(fixture);
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
@@ -200,12 +192,15 @@ fn source_file(model: &Json, source: &str) -> Vec<u8> {
             let kept = shape.rank() == 1 || name.ends_with("ffn_gate_inp.weight");
             let element_type = if kept { ElementType::F32 } else { wanted };
             let seed = tensor[3].as_u64().unwrap();
-            let mut values = generated::matrix(text(&tensor[2]), seed, shape.elements());
+            let (rows, columns) = (shape.rows() as usize, shape.row_len() as usize);
+            let mut values = generator::matrix(text(&tensor[2]), seed, rows, columns);
             if model["patch"]["tensor"] == name {
                 let bits = u32::from_str_radix(text(&model["patch"]["f32_bits"]), 16).unwrap();
                 values[model["patch"]["element"].as_u64().unwrap() as usize] = f32::from_bits(bits);
             }
-            (TensorDescription { name, shape, element_type }, generated::stored(element_type, &values))
+            let mut data = vec![0; element_type.tensor_bytes(&shape).unwrap() as usize];
+            tensor::quantize(element_type, &values, columns, &mut data).unwrap();
+            (TensorDescription { name, shape, element_type }, data)
         })
         .collect();
     let descriptions: Vec<_> = tensors.iter().map(|(description, _)| *description).collect();

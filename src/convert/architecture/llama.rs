@@ -1,7 +1,7 @@
 //! Llama 1 to 3 and what is built like it: Mistral, Mixtral, and many that only changed the name.
 
-use super::Family;
 use super::common::{DENSE_LAYERS, EMBEDDINGS, NORMS};
+use super::{Family, Generated};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
@@ -40,10 +40,6 @@ pub(super) const FAMILY: Family = Family {
     tokenizer: Flavour::LLAMA,
     hyperparameters,
     generated: rope_factors,
-    rename: |_, name| {
-        let bare = ["embed_tokens.", "layers.", "norm."].iter().any(|start| name.starts_with(start));
-        if bare { Some(format!("model.{name}").into()) } else { super::common::text_name(name) }
-    },
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, MIXTRAL_EXPERTS],
     ..Family::STANDARD
 };
@@ -88,14 +84,11 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
 }
 
 /// The slowed frequencies of Llama 3.
-pub(super) fn rope_factors(
-    model: &Model,
-    _: &mut Parameters,
-) -> Result<Vec<(&'static str, Recipe)>, ConvertError> {
+pub(super) fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Generated, ConvertError> {
     let Some(factors) = model.rope.llama3_factors(model.head_size()?)? else { return Ok(Vec::new()) };
     let count = factors.len() as u64;
     let recipe = Recipe::values(factors, &[count]);
-    let recipe =
-        recipe.map_err(|reason| ConvertError::Dimensions { tensor: "rope_freqs.weight".to_owned(), reason })?;
+    let recipe = recipe
+        .map_err(|reason| ConvertError::Dimensions { tensor: "rope_freqs.weight".to_owned(), reason })?;
     Ok(vec![("rope_freqs.weight", recipe)])
 }

@@ -46,24 +46,13 @@ pub struct Flavour {
     pub pad_to_multiple_of: u64,
     /// Whether the SentencePiece model of a unigram vocabulary lacks the mask token, which follows its pieces.
     pub mask_after_pieces: bool,
-    /// Token types (segments): whether their number is written, and before or after the tokens.
-    pub token_types: TokenTypes,
+    /// Whether models with byte pairs have token types (segments), whose number is written last.
+    pub token_types: bool,
 }
 
 /// Where `add_prefix_space` of `tokenizer_config.json` goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpacePrefix {
-    /// It is not written.
-    Unwritten,
-    /// Before the tokens.
-    First,
-    /// After everything.
-    Last,
-}
-
-/// Where the number of token types goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenTypes {
     /// It is not written.
     Unwritten,
     /// Before the tokens.
@@ -83,7 +72,7 @@ impl Flavour {
         known_by_size: false,
         pad_to_multiple_of: 1,
         mask_after_pieces: false,
-        token_types: TokenTypes::Unwritten,
+        token_types: false,
     };
 
     /// Byte pairs and nothing special: most families.
@@ -126,12 +115,11 @@ impl Flavour {
         Self { formats: &[Format::SentencePieceReplaced, Format::BytePair], ..Self::PLAIN };
 
     /// BERT and its kin.
-    pub const WORD_PIECE: Self =
-        Self { formats: &[Format::WordPiece], token_types: TokenTypes::First, ..Self::PLAIN };
+    pub const WORD_PIECE: Self = Self { formats: &[Format::WordPiece], ..Self::PLAIN };
 
     /// RoBERTa: byte pairs with token types.
     pub const ROBERTA: Self =
-        Self { formats: &[Format::BytePair], token_types: TokenTypes::Last, ..Self::PLAIN };
+        Self { formats: &[Format::BytePair, Format::WordPiece], token_types: true, ..Self::PLAIN };
 
     /// ModernBERT.
     pub const MODERN_BERT: Self = Self {
@@ -142,8 +130,9 @@ impl Flavour {
     /// XLM-RoBERTa and its kin.
     pub const UNIGRAM: Self = Self { formats: &[Format::Unigram], ..Self::PLAIN };
 
-    /// Nomic's multilingual encoder with experts.
-    pub const NOMIC_MULTILINGUAL: Self = Self { mask_after_pieces: true, ..Self::UNIGRAM };
+    /// Nomic's encoders, of which the multilingual ones have a unigram vocabulary.
+    pub const WORD_PIECE_OR_UNIGRAM: Self =
+        Self { formats: &[Format::Unigram, Format::WordPiece], mask_after_pieces: true, ..Self::PLAIN };
 
     /// GLM-4.
     pub const GLM4: Self = Self {

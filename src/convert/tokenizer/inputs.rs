@@ -108,7 +108,10 @@ impl<'a> Inputs<'a> {
             }
             Format::MergedSentencePiece => self.is_original,
             Format::WordPiece => self.is_original || self.files.has(older_files::VOCAB_TXT),
-            Format::Unigram => self.is_original || self.files.has(unigram::SENTENCE_PIECE_BPE_MODEL),
+            Format::Unigram => {
+                self.files.has(unigram::SENTENCE_PIECE_BPE_MODEL)
+                    || self.json.as_ref().is_some_and(TokenizerJson::is_unigram)
+            }
             Format::Tekken => !self.is_original && self.files.has(tekken::TEKKEN_JSON),
         }
     }

@@ -80,11 +80,26 @@ impl TokenizerJson {
         })
     }
 
+    /// Whether the model chooses tokens by their scores.
+    pub(super) fn is_unigram(&self) -> bool {
+        self.model.kind.as_deref() == Some("Unigram")
+    }
+
     /// Whether this is a SentencePiece model in another dress: byte pairs over characters that fall back to bytes.
     pub(super) fn is_rewritten_sentence_piece(&self) -> bool {
         self.model.kind.as_deref() == Some("BPE")
             && self.model.byte_fallback == Some(true)
             && self.decoder.get("type").and_then(Value::as_str) == Some("Sequence")
+    }
+}
+
+impl Vocabulary {
+    /// The number of tokens.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Ids(tokens) => tokens.len(),
+            Self::Scores(tokens) => tokens.len(),
+        }
     }
 }
 

@@ -35,7 +35,7 @@ mod token;
 mod unigram;
 
 pub use error::{TokenizerError, TokenizerWarning};
-pub use flavour::{Flavour, Format, SpacePrefix, TokenTypes};
+pub use flavour::{Flavour, Format, SpacePrefix};
 
 use super::ConvertError;
 use super::files::Files;
@@ -87,7 +87,7 @@ pub fn read(
         let tokens = tekken::write(&inputs, &mut metadata)?;
         return Ok(Vocabulary { metadata, tokens, warnings: Vec::new() });
     }
-    if flavour.token_types == TokenTypes::First {
+    if format == Format::WordPiece {
         metadata.set("tokenizer.ggml.token_type_count", sizes.checked_token_types()?);
     }
     if flavour.space_prefix == SpacePrefix::First {
@@ -108,6 +108,22 @@ pub fn read(
     let mut warnings = inputs.warnings;
     warnings.truncate(MOST_WARNINGS);
     Ok(Vocabulary { metadata, tokens, warnings })
+}
+
+/// Whether there is a SentencePiece model.
+pub(super) fn has_sentence_piece(files: Files<'_>) -> bool {
+    files.has(sentence_piece::TOKENIZER_MODEL)
+}
+
+/// Whether `tokenizer.json` holds a unigram model.
+pub(super) fn is_unigram(files: Files<'_>) -> Result<bool, ConvertError> {
+    Ok(json::TokenizerJson::read(files)?.is_some_and(|json| json.is_unigram()))
+}
+
+/// How many tokens `tokenizer.json` lists; added ones that repeat the model's own count twice.
+pub(super) fn listed_tokens(files: Files<'_>) -> Result<Option<u64>, ConvertError> {
+    let json = json::TokenizerJson::read(files)?;
+    Ok(json.map(|json| (json.model.vocab.len() + json.added_tokens.len()) as u64))
 }
 
 impl Sizes {
@@ -150,7 +166,8 @@ fn write_contents(
         }
     }
     inputs.warnings = warnings;
-    token::write(contents.tokens, contents.with_scores, metadata);
+    let scores = contents.with_scores.then(|| token::scores(&contents.tokens));
+    token::write(contents.tokens, scores, metadata);
     for (key, value) in contents.further.iter() {
         metadata.set(key, value.clone());
     }
@@ -181,7 +198,7 @@ fn write_of_family(inputs: &Inputs<'_>, format: Format, metadata: &mut Metadata)
     if flavour.space_prefix == SpacePrefix::Last {
         write_space_prefix(inputs, metadata);
     }
-    if flavour.token_types == TokenTypes::Last {
+    if flavour.token_types && format == Format::BytePair {
         metadata.set("tokenizer.ggml.token_type_count", sizes.checked_token_types()?);
     }
     if format != Format::BytePair {

@@ -101,7 +101,9 @@ pub(super) fn write(inputs: &Inputs<'_>, metadata: &mut Metadata) -> Result<u64,
     metadata.set("tokenizer.ggml.eos_token_id", end);
     metadata.set("tokenizer.ggml.unknown_token_id", unknown);
     metadata.set("tokenizer.ggml.padding_token_id", padding);
-    token::write(tokens, true, metadata);
+    // The reference converter writes whole numbers here, and llama.cpp reads them too.
+    let scores = vec![0_i32; tokens.len()];
+    token::write(tokens, Some(scores.into()), metadata);
     metadata.set("tokenizer.ggml.add_bos_token", true);
     metadata.set("tokenizer.ggml.add_eos_token", false);
     // llama.cpp has names for the templates of the older versions.

@@ -1,7 +1,7 @@
 //! Tokens and lists of them.
 
 use super::TokenizerError;
-use crate::gguf::Metadata;
+use crate::gguf::{Metadata, Value};
 
 /// The most tokens that a vocabulary is believed to have; the largest known ones have about 260,000.
 pub(super) const MOST_TOKENS: u64 = 1 << 21;
@@ -56,13 +56,17 @@ pub(super) fn checked_size(size: u64) -> Result<u64, TokenizerError> {
     Ok(size)
 }
 
+/// The scores of tokens.
+pub(super) fn scores(tokens: &[Token]) -> Value {
+    tokens.iter().map(|token| token.score).collect::<Vec<f32>>().into()
+}
+
 /// Writes tokens, their scores where the kind of vocabulary has them, and what they are for.
-pub(super) fn write(tokens: Vec<Token>, with_scores: bool, metadata: &mut Metadata) {
+pub(super) fn write(tokens: Vec<Token>, scores: Option<Value>, metadata: &mut Metadata) {
     let kinds: Vec<i32> = tokens.iter().map(|token| token.kind as i32).collect();
-    let scores: Vec<f32> = tokens.iter().map(|token| token.score).collect();
     let texts: Vec<String> = tokens.into_iter().map(|token| token.text).collect();
     metadata.set("tokenizer.ggml.tokens", texts);
-    if with_scores {
+    if let Some(scores) = scores {
         metadata.set("tokenizer.ggml.scores", scores);
     }
     metadata.set("tokenizer.ggml.token_type", kinds);

@@ -3,6 +3,8 @@
 //! The layouts are those of llama.cpp (`ggml/src/ggml-common.h`), the numbers those of its reference quantizers
 //! (`ggml/src/ggml-quants.c`). Multi-byte fields are little-endian.
 
+mod affine_search;
+mod lane_blocks;
 mod mxfp4;
 mod q2_k;
 mod q3_k;
@@ -11,6 +13,7 @@ mod q6_k;
 mod q8_0;
 mod round_affine;
 mod round_symmetric;
+mod scale_search;
 
 pub(super) use mxfp4::Mxfp4;
 pub(super) use q2_k::Q2K;
@@ -23,6 +26,7 @@ pub(super) use round_symmetric::{Q4_0, Q5_0};
 
 use super::ElementType;
 use super::cast::f16_to_f32;
+use super::lanes::Lanes;
 
 /// A block format: [`block_len`](ElementType::block_len) numbers in [`block_bytes`](ElementType::block_bytes) bytes.
 pub(super) trait Block {
@@ -31,6 +35,12 @@ pub(super) trait Block {
 
     /// Writes the numbers that one block stands for. The slices have the lengths of a block.
     fn decode(block: &[u8], values: &mut [f32]);
+}
+
+/// A block format that numbers can be quantized to.
+pub(super) trait Encode: Block {
+    /// Quantizes `L::COUNT` blocks, one a lane. The slices have the lengths of as many blocks.
+    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]);
 }
 
 /// The F16 at `offset` of a block.

@@ -1,6 +1,10 @@
 //! Q3_K: 256 numbers in 16 groups, each with a signed scale of six bits; levels of three bits, zero in the middle.
 
-use super::{Block, ElementType, half};
+use super::lane_blocks::{extreme, load, pack, store_low, store4};
+use super::scale_search::descend;
+use super::{Block, ElementType, Encode, half};
+use crate::tensor::lanes::{Lanes, Words};
+use crate::tensor::rounding::{clamp, from_f16, nearest_word, to_f16};
 
 /// Bytes: 32 × eight third bits, 64 × four lower parts of levels, 12 × parts of scales, `scale: f16`.
 ///
@@ -27,6 +31,88 @@ impl Block for Q3K {
                 let level = levels[i] >> shift & 3 | (thirds[i] >> (group / 2) & 1) << 2;
                 *value = scale * (f32::from(level) - 4.0);
             }
+        }
+    }
+}
+
+/// How many groups are searched at once.
+const AT_ONCE: usize = 4;
+
+/// The scales of six bits, 32 too large, of 16 groups, and the F16 that they are multiples of.
+#[inline(always)]
+fn factors<L: Lanes>(scales: &[L; 16]) -> ([L::Words; 16], L::Words) {
+    let zero = L::splat(0.0);
+    let (_, largest) = extreme(scales);
+    let none = largest.equal(zero);
+    let inverse = L::splat(-32.0) / largest;
+    let mut factors = [L::Words::splat(0); 16];
+    for (factor, &scale) in factors.iter_mut().zip(scales) {
+        let stored = clamp(nearest_word(inverse * scale), -32, 31) + L::Words::splat(32);
+        *factor = L::Words::select(none, L::Words::splat(0), stored);
+    }
+    (factors, to_f16(L::select(none, zero, L::splat(1.0) / inverse)))
+}
+
+/// The twelve bytes of the scales.
+#[inline(always)]
+fn pack_factors<L: Lanes>(factors: &[L::Words; 16]) -> [L::Words; 3] {
+    let low_bits = L::Words::splat(15);
+    let mut words = [L::Words::splat(0); 3];
+    for i in 0..4 {
+        let at = 8 * i as u32;
+        for (word, first) in words[..2].iter_mut().zip([i, i + 4]) {
+            *word = *word | (factors[first] & low_bits | (factors[first + 8] & low_bits).up(4)).up(at);
+        }
+        for part in 0..4 {
+            words[2] = words[2] | factors[4 * part + i].down(4).up(at + 2 * part as u32);
+        }
+    }
+    words
+}
+
+impl Encode for Q3K {
+    #[inline(always)]
+    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+        const BYTES: usize = 110;
+        let zero = L::splat(0.0);
+        let mut scales = [zero; 16];
+        let mut searched = [[zero; 16]; 16];
+        for first in (0..16).step_by(AT_ONCE) {
+            let mut groups = [[zero; 16]; AT_ONCE];
+            for (g, group) in groups.iter_mut().enumerate() {
+                *group = load(values, 256, 16 * (first + g));
+            }
+            let (group_scales, levels) = descend(&groups, 4.0);
+            scales[first..first + AT_ONCE].copy_from_slice(&group_scales);
+            searched[first..first + AT_ONCE].copy_from_slice(&levels);
+        }
+        let (factors, scale) = factors(&scales);
+        for (word, bytes) in pack_factors::<L>(&factors).into_iter().enumerate() {
+            store_low::<L>(bytes, 4, blocks, BYTES, 96 + 4 * word);
+        }
+        store_low::<L>(scale, 2, blocks, BYTES, 108);
+
+        let scale: L = from_f16(scale);
+        let word = L::Words::splat;
+        for first in 0..2 {
+            let mut thirds = [word(0); 16];
+            for half in 0..2 {
+                let mut bytes = [word(0); 16];
+                for part in 0..4 {
+                    let group = 8 * half + 2 * part + first;
+                    let elements: [L; 16] = load(values, 256, 16 * group);
+                    let scale = scale * L::from_signed(factors[group] - word(32));
+                    let kept = scale.equal(zero);
+                    for i in 0..16 {
+                        let level = clamp(nearest_word(elements[i] / scale), -4, 3);
+                        let level = L::Words::select(kept, searched[group][i].truncate(), level) + word(4);
+                        thirds[i] = thirds[i] | level.down(2).up((4 * half + part) as u32);
+                        bytes[i] = bytes[i] | (level & word(3)).up(2 * part as u32);
+                    }
+                }
+                store4::<L>(pack::<L>(&bytes), blocks, BYTES, 32 + 32 * half + 16 * first);
+            }
+            store4::<L>(pack::<L>(&thirds), blocks, BYTES, 16 * first);
         }
     }
 }

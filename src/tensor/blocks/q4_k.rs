@@ -1,6 +1,10 @@
 //! Q4_K and Q5_K: 256 numbers in 8 groups, each with a scale and a minimum of six bits; levels of four or five bits.
 
-use super::{Block, ElementType, half};
+use super::affine_search::{Fit, Search, search};
+use super::lane_blocks::{load, pack, store4};
+use super::{Block, ElementType, Encode, half};
+use crate::tensor::lanes::{Lanes, Mask, Words};
+use crate::tensor::rounding::{clamp, divide_or_zero, from_f16, nearest_word, to_f16};
 
 /// Bytes: `scale: f16`, `minimum: f16`, 12 × parts of scales and minima, 128 × two levels.
 ///
@@ -54,5 +58,144 @@ impl Block for Q5K {
     fn decode(block: &[u8], values: &mut [f32]) {
         let fifths = &block[16..48];
         decode(block, &block[48..], values, |group, i| (fifths[i] >> group & 1) << 4);
+    }
+}
+
+impl Search for Q4K {
+    const TOP: f32 = 15.0;
+    const FIRST: f32 = -1.0;
+    const TRIALS: usize = 21;
+
+    #[inline(always)]
+    fn penalty<L: Lanes>(difference: L) -> L {
+        difference * difference
+    }
+}
+
+impl Search for Q5K {
+    const TOP: f32 = 31.0;
+    const FIRST: f32 = -0.5;
+    const TRIALS: usize = 16;
+
+    #[inline(always)]
+    fn penalty<L: Lanes>(difference: L) -> L {
+        difference * difference
+    }
+}
+
+/// What the numbers weigh in the search: their magnitude and the root of the group's mean square.
+#[inline(always)]
+fn weights<L: Lanes>(elements: &[L; 32]) -> [L; 32] {
+    let mut sum = L::splat(0.0);
+    for &element in elements {
+        sum = sum + element * element;
+    }
+    let root = (sum * L::splat(1.0 / 32.0)).sqrt();
+    let mut weights = [root; 32];
+    for (weight, element) in weights.iter_mut().zip(elements) {
+        *weight = root + element.abs();
+    }
+    weights
+}
+
+/// The factors of six bits of 8 groups, and the F16 that they are multiples of.
+#[inline(always)]
+fn six_bit_factors<L: Lanes>(values: &[L; 8]) -> ([L::Words; 8], L::Words) {
+    let mut largest = L::splat(0.0);
+    for &value in values {
+        largest = value.max(largest);
+    }
+    let inverse = divide_or_zero(63.0, largest);
+    let word = L::Words::splat;
+    let mut factors = [word(0); 8];
+    for (factor, &value) in factors.iter_mut().zip(values) {
+        *factor = (nearest_word(inverse * value) & word(0xff)).min_signed(word(63));
+    }
+    (factors, to_f16(largest / L::splat(63.0)))
+}
+
+/// The first sixteen bytes of a block.
+#[inline(always)]
+fn pack_factors<L: Lanes>(
+    (scales, scale): &([L::Words; 8], L::Words),
+    (depths, depth): &([L::Words; 8], L::Words),
+) -> [L::Words; 4] {
+    let low_bits = L::Words::splat(15);
+    let mut words = [*scale | depth.up(16), L::Words::splat(0), L::Words::splat(0), L::Words::splat(0)];
+    for i in 0..4 {
+        let (upper_scale, upper_depth) = (scales[i + 4], depths[i + 4]);
+        let bytes = [
+            scales[i] | upper_scale.down(4).up(6),
+            depths[i] | upper_depth.down(4).up(6),
+            upper_scale & low_bits | (upper_depth & low_bits).up(4),
+        ];
+        for (word, byte) in words[1..].iter_mut().zip(bytes) {
+            *word = *word | byte.up(8 * i as u32);
+        }
+    }
+    words
+}
+
+/// Quantizes to Q4_K, or to Q5_K if `FIFTH`, in blocks of `BYTES` bytes.
+#[inline(always)]
+fn encode<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(values: &[f32], blocks: &mut [u8]) {
+    let zero = L::splat(0.0);
+    let mut fits = [Fit::<L>::empty(); 8];
+    let (mut scales, mut depths) = ([zero; 8], [zero; 8]);
+    for (pair, fits) in fits.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        let elements: [[L; 32]; 2] = [load(values, 256, 64 * pair), load(values, 256, 64 * pair + 32)];
+        *fits = search::<L, S, 32, 2>(&elements, &[weights(&elements[0]), weights(&elements[1])]);
+    }
+    for (group, fit) in fits.iter().enumerate() {
+        (scales[group], depths[group]) = (fit.scale, zero - fit.minimum);
+    }
+    let scales = six_bit_factors(&scales);
+    let depths = six_bit_factors(&depths);
+    store4::<L>(pack_factors::<L>(&scales, &depths), blocks, BYTES, 0);
+
+    let (scale, depth): (L, L) = (from_f16(scales.1), from_f16(depths.1));
+    let word = L::Words::splat;
+    let mut fifths = [word(0); 32];
+    for pair in 0..4 {
+        let mut bytes = [word(0); 32];
+        for group in [2 * pair, 2 * pair + 1] {
+            let elements: [L; 32] = load(values, 256, 32 * group);
+            let scale = scale * L::from_signed(scales.0[group]);
+            let depth = depth * L::from_signed(depths.0[group]);
+            let kept = scale.equal(zero);
+            for i in 0..32 {
+                let mut level = clamp(nearest_word((elements[i] + depth) / scale), 0, S::TOP as i32);
+                if kept.any() {
+                    level = L::Words::select(kept, fits[group].level::<S>(elements[i]), level);
+                }
+                if FIFTH {
+                    fifths[i] = fifths[i] | level.down(4).up(group as u32);
+                    level = level & word(15);
+                }
+                bytes[i] = bytes[i] | level.up(4 * (group % 2) as u32);
+            }
+        }
+        for (half, bytes) in bytes.as_chunks::<16>().0.iter().enumerate() {
+            store4::<L>(pack::<L>(bytes), blocks, BYTES, BYTES - 128 + 32 * pair + 16 * half);
+        }
+    }
+    if FIFTH {
+        for (half, fifths) in fifths.as_chunks::<16>().0.iter().enumerate() {
+            store4::<L>(pack::<L>(fifths), blocks, BYTES, 16 + 16 * half);
+        }
+    }
+}
+
+impl Encode for Q4K {
+    #[inline(always)]
+    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+        encode::<L, Self, 144, false>(values, blocks);
+    }
+}
+
+impl Encode for Q5K {
+    #[inline(always)]
+    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+        encode::<L, Self, 176, true>(values, blocks);
     }
 }

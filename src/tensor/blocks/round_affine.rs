@@ -1,6 +1,10 @@
 //! Q4_1 and Q5_1: 32 levels times a scale, above a minimum.
 
-use super::{Block, ElementType, half};
+use super::lane_blocks::{load, range, store_low, store4};
+use super::round_symmetric::{fifth_bits, pack_nibbles};
+use super::{Block, ElementType, Encode, half};
+use crate::tensor::lanes::{Lanes, Words};
+use crate::tensor::rounding::{divide_or_zero, to_f16};
 
 /// Bytes: `scale: f16`, `minimum: f16`, 16 × (element `i` in the low, `i + 16` in the high four bits).
 pub(crate) struct Q4_1;
@@ -33,5 +37,39 @@ impl Block for Q5_1 {
             values[i] = f32::from(low) * scale + minimum;
             values[i + 16] = f32::from(high) * scale + minimum;
         }
+    }
+}
+
+/// The scale and the minimum as F16 in one word, and the levels, from 0 to `top`, of one block a lane.
+#[inline(always)]
+fn quantize<L: Lanes>(values: &[f32], top: f32) -> (L::Words, [L::Words; 32]) {
+    let elements: [L; 32] = load(values, 32, 0);
+    let (low, high) = range(&elements);
+    let scale = (high - low) / L::splat(top);
+    let inverse = divide_or_zero(1.0, scale);
+    let highest = L::Words::splat(top as u32);
+    let mut levels = [highest; 32];
+    for (level, element) in levels.iter_mut().zip(elements) {
+        *level = ((element - low) * inverse + L::splat(0.5)).truncate().min_signed(highest);
+    }
+    (to_f16(scale) | to_f16(low).up(16), levels)
+}
+
+impl Encode for Q4_1 {
+    #[inline(always)]
+    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+        let (factors, levels) = quantize::<L>(values, 15.0);
+        store_low::<L>(factors, 4, blocks, 20, 0);
+        store4::<L>(pack_nibbles::<L>(&levels), blocks, 20, 4);
+    }
+}
+
+impl Encode for Q5_1 {
+    #[inline(always)]
+    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+        let (factors, levels) = quantize::<L>(values, 31.0);
+        store_low::<L>(factors, 4, blocks, 24, 0);
+        store_low::<L>(fifth_bits::<L>(&levels), 4, blocks, 24, 4);
+        store4::<L>(pack_nibbles::<L>(&levels), blocks, 24, 8);
     }
 }

@@ -1,6 +1,9 @@
 //! Q4_0 and Q5_0: 32 levels times one scale, zero in the middle.
 
-use super::{Block, ElementType, half};
+use super::lane_blocks::{extreme, load, pack, store_low, store4};
+use super::{Block, ElementType, Encode, half};
+use crate::tensor::lanes::{Lanes, Words};
+use crate::tensor::rounding::{divide_or_zero, to_f16};
 
 /// Bytes: `scale: f16`, 16 × (element `i` in the low, `i + 16` in the high four bits).
 pub(crate) struct Q4_0;
@@ -33,4 +36,59 @@ impl Block for Q5_0 {
             values[i + 16] = (f32::from(high) - 16.0) * scale;
         }
     }
+}
+
+/// The scale as F16 and the levels of one block a lane; the extreme element gets level 0, zero gets level `middle`.
+#[inline(always)]
+fn quantize<L: Lanes>(values: &[f32], middle: f32) -> (L::Words, [L::Words; 32]) {
+    let elements: [L; 32] = load(values, 32, 0);
+    let (_, extreme) = extreme(&elements);
+    let scale = extreme * L::splat(-1.0 / middle);
+    let inverse = divide_or_zero(1.0, scale);
+    let highest = L::Words::splat((2.0 * middle) as u32 - 1);
+    let mut levels = [highest; 32];
+    for (level, element) in levels.iter_mut().zip(elements) {
+        *level = (element * inverse + L::splat(middle + 0.5)).truncate().min_signed(highest);
+    }
+    (to_f16(scale), levels)
+}
+
+impl Encode for Q4_0 {
+    #[inline(always)]
+    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+        let (scale, levels) = quantize::<L>(values, 8.0);
+        store_low::<L>(scale, 2, blocks, 18, 0);
+        store4::<L>(pack_nibbles::<L>(&levels), blocks, 18, 2);
+    }
+}
+
+impl Encode for Q5_0 {
+    #[inline(always)]
+    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+        let (scale, levels) = quantize::<L>(values, 16.0);
+        store_low::<L>(scale, 2, blocks, 22, 0);
+        store_low::<L>(fifth_bits::<L>(&levels), 4, blocks, 22, 2);
+        store4::<L>(pack_nibbles::<L>(&levels), blocks, 22, 6);
+    }
+}
+
+/// The low four bits of 32 levels: byte `i` holds those of levels `i` and `i + 16`.
+#[inline(always)]
+pub(super) fn pack_nibbles<L: Lanes>(levels: &[L::Words; 32]) -> [L::Words; 4] {
+    let low_bits = L::Words::splat(15);
+    let mut bytes = [low_bits; 16];
+    for (i, byte) in bytes.iter_mut().enumerate() {
+        *byte = levels[i] & low_bits | (levels[i + 16] & low_bits).up(4);
+    }
+    pack::<L>(&bytes)
+}
+
+/// The fifth bits of 32 levels below 32: bit `i` is that of level `i`.
+#[inline(always)]
+pub(super) fn fifth_bits<L: Lanes>(levels: &[L::Words; 32]) -> L::Words {
+    let mut bits = L::Words::splat(0);
+    for (i, level) in levels.iter().enumerate() {
+        bits = bits | (level.down(4) & L::Words::splat(1)).up(i as u32);
+    }
+    bits
 }

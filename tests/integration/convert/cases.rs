@@ -54,9 +54,9 @@ fn all_cases_are_as_the_reference_converts_them() {
 }
 
 fn has_weights(case: &Path) -> bool {
-    fs::read_dir(case).unwrap().any(|entry| {
-        entry.unwrap().path().extension().is_some_and(|extension| extension == "safetensors")
-    })
+    fs::read_dir(case)
+        .unwrap()
+        .any(|entry| entry.unwrap().path().extension().is_some_and(|extension| extension == "safetensors"))
 }
 
 /// Everything in which a case differs from what is expected, cut after a few lines for each output type.
@@ -79,7 +79,8 @@ fn differences(directory: &Path, case: &Path) -> Vec<String> {
                 continue;
             }
         };
-        let found = compare(&Gguf::parse(&bytes).unwrap(), &bytes, listing, expected.get("forced_pre").is_some());
+        let found =
+            compare(&Gguf::parse(&bytes).unwrap(), &bytes, listing, expected.get("forced_pre").is_some());
         all.extend(found.into_iter().take(8).map(|difference| format!("{label}: {difference}")));
     }
     all
@@ -134,11 +135,14 @@ fn tensor_differences(gguf: &Gguf<'_>, bytes: &[u8], expected: &[Json]) -> Vec<S
             found.push(format!("tensor {name} is missing"));
             continue;
         };
-        let shape: Vec<u64> = entry["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
+        let shape: Vec<u64> =
+            entry["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         let (got, got_type) = (tensor.shape.dimensions(), tensor.element_type.name());
         if got != shape || got_type != text(&entry["type"]) {
             found.push(format!("tensor {name} is {got_type} {got:?}, expected {} {shape:?}", entry["type"]));
-        } else if sha256(&bytes[tensor.data.start as usize..tensor.data.end as usize]) != text(&entry["sha256"]) {
+        } else if sha256(&bytes[tensor.data.start as usize..tensor.data.end as usize])
+            != text(&entry["sha256"])
+        {
             found.push(format!("tensor {name} ({got_type} {got:?}) has other bytes"));
         }
     }
@@ -172,15 +176,25 @@ fn difference(value: &ValueRef<'_>, expected: &Json) -> Option<String> {
             }
             let same = match expected.get("payload_sha256") {
                 Some(hash) => sha256(array.bytes()) == text(hash),
-                None => expected["value"] == Json::from(items.clone()),
+                None => same_items(&expected["value"], &items),
             };
             let first = array.iter().take(400).map(|item| json_of(&item)).collect::<Vec<_>>();
             return (!same).then(|| format!("{}…, expected {}", Json::from(first), brief(expected)));
         }
         other => return Some(format!("{other:?}, expected {}", brief(expected))),
     };
-    let same = got.0 == kind && got.1 == expected["value"];
+    let same = got.0 == kind && same_item(&expected["value"], &got.1);
     (!same).then(|| format!("{} {}, expected {}", got.0, got.1, brief(expected)))
+}
+
+/// Floats are given exactly, but JSON is parsed a little less so.
+fn same_item(one: &Json, other: &Json) -> bool {
+    one == other || one.as_f64().zip(other.as_f64()).is_some_and(|(one, other)| one as f32 == other as f32)
+}
+
+fn same_items(one: &Json, other: &[Json]) -> bool {
+    let one = one.as_array().unwrap();
+    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_item(one, other))
 }
 
 fn json_of(value: &ValueRef<'_>) -> Json {

@@ -1,0 +1,113 @@
+//! A random model of the Llama family, large enough to measure with: made in seconds, the same every time.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use ollamake::gguf::{Header, Metadata, TensorDescription, Value};
+use ollamake::tensor::{ElementType, Shape, f32_to_bf16};
+use rayon::prelude::*;
+
+const LAYERS: u32 = 22;
+const EMBEDDING: u64 = 2048;
+const FEED_FORWARD: u64 = 5632;
+const HEADS: u32 = 32;
+const KEY_HEADS: u32 = 4;
+const VOCABULARY: u64 = 32_000;
+
+/// Writes the model, 1.1 billion weights in BF16, and returns how many weights it has.
+pub(crate) fn write(path: &Path) -> io::Result<u64> {
+    let tensors = tensors();
+    let descriptions: Vec<_> = tensors
+        .iter()
+        .map(|(name, shape, element_type)| TensorDescription {
+            name,
+            shape: *shape,
+            element_type: *element_type,
+        })
+        .collect();
+    let header = Header::new(&metadata(), &descriptions).map_err(io::Error::other)?;
+    let partial = path.with_extension("partial");
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(&partial)?);
+    file.write_all(header.bytes())?;
+    let mut position = header.bytes().len() as u64;
+    for (number, ((_, shape, element_type), range)) in tensors.iter().zip(header.data()).enumerate() {
+        file.write_all(&vec![0; (range.start - position) as usize])?;
+        write_tensor(&mut file, number as u64, shape.elements(), *element_type)?;
+        position = range.end;
+    }
+    file.write_all(&vec![0; (header.file_length() - position) as usize])?;
+    file.into_inner()?.sync_all()?;
+    std::fs::rename(partial, path)?;
+    Ok(tensors.iter().map(|(_, shape, _)| shape.elements()).sum())
+}
+
+fn write_tensor(file: &mut impl Write, number: u64, count: u64, element_type: ElementType) -> io::Result<()> {
+    const CHUNK: u64 = 1 << 22;
+    for first in (0..count).step_by(CHUNK as usize) {
+        let seed = (number << 40) + first;
+        let elements = (0..CHUNK.min(count - first) as u32).into_par_iter().with_min_len(1 << 16);
+        let number = |index: u32| gauss(seed + u64::from(index));
+        let bytes: Vec<u8> = match element_type {
+            ElementType::F32 => elements.flat_map_iter(|index| (1.0 + number(index)).to_le_bytes()).collect(),
+            _ => elements.flat_map_iter(|index| f32_to_bf16(number(index)).to_le_bytes()).collect(),
+        };
+        file.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Number `index` of a stream that is roughly normal, with the spread of real weights: the sum of four uniform numbers.
+fn gauss(index: u64) -> f32 {
+    let z = (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    let z = z ^ (z >> 31);
+    let sum = (z & 0xffff) + (z >> 16 & 0xffff) + (z >> 32 & 0xffff) + (z >> 48);
+    (sum as i64 - 131_070) as f32 / (1 << 21) as f32
+}
+
+fn tensors() -> Vec<(String, Shape, ElementType)> {
+    let matrix = |name: String, row: u64, rows: u64| {
+        (name, Shape::new(&[row, rows]).expect("positive lengths"), ElementType::Bf16)
+    };
+    let norm = |name: String| (name, Shape::new(&[EMBEDDING]).expect("a positive length"), ElementType::F32);
+    let keys = EMBEDDING / u64::from(HEADS) * u64::from(KEY_HEADS);
+    let mut tensors = vec![
+        matrix("token_embd.weight".into(), EMBEDDING, VOCABULARY),
+        norm("output_norm.weight".into()),
+        matrix("output.weight".into(), EMBEDDING, VOCABULARY),
+    ];
+    for layer in 0..LAYERS {
+        let name = |part: &str| format!("blk.{layer}.{part}.weight");
+        tensors.extend([
+            norm(name("attn_norm")),
+            matrix(name("attn_q"), EMBEDDING, EMBEDDING),
+            matrix(name("attn_k"), EMBEDDING, keys),
+            matrix(name("attn_v"), EMBEDDING, keys),
+            matrix(name("attn_output"), EMBEDDING, EMBEDDING),
+            norm(name("ffn_norm")),
+            matrix(name("ffn_gate"), EMBEDDING, FEED_FORWARD),
+            matrix(name("ffn_up"), EMBEDDING, FEED_FORWARD),
+            matrix(name("ffn_down"), FEED_FORWARD, EMBEDDING),
+        ]);
+    }
+    tensors
+}
+
+fn metadata() -> Metadata {
+    let pairs: [(&str, Value); 11] = [
+        ("general.architecture", "llama".into()),
+        ("general.name", "random".into()),
+        ("general.file_type", 32_u32.into()),
+        ("llama.block_count", LAYERS.into()),
+        ("llama.context_length", 2048_u32.into()),
+        ("llama.embedding_length", (EMBEDDING as u32).into()),
+        ("llama.feed_forward_length", (FEED_FORWARD as u32).into()),
+        ("llama.attention.head_count", HEADS.into()),
+        ("llama.attention.head_count_kv", KEY_HEADS.into()),
+        ("llama.attention.layer_norm_rms_epsilon", 1e-5_f32.into()),
+        ("llama.rope.dimension_count", (EMBEDDING as u32 / HEADS).into()),
+    ];
+    Metadata::from_iter(pairs)
+}

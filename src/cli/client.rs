@@ -1,0 +1,156 @@
+//! The client's side of the API: of the server at `OLLAMA_HOST` or of one in this process.
+
+use std::error::Error as _;
+use std::path::Path;
+
+use futures_util::TryStreamExt as _;
+use reqwest::{Method, Response};
+use serde::Serialize;
+use serde_json::Value;
+use tokio_util::io::ReaderStream;
+
+use super::Error;
+use super::progress::Progress;
+use super::serve::listen;
+use crate::model::Digest;
+use crate::server::{Config, Server, serve};
+use crate::store::Store;
+
+/// A connection to a server.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    /// The server at `OLLAMA_HOST`, or, when none answers there, one that lives as long as this
+    /// process, on a port of its own and the store of `OLLAMA_MODELS`.
+    pub(super) async fn connect() -> Result<Self, Error> {
+        let config = Config::from_environment()?;
+        // An error says that a provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().expect("the default settings are valid");
+        let host = config.host.connectable();
+        let remote = Self { http, base: host.to_string() };
+        match remote.http.head(&remote.base).send().await {
+            Ok(_) => Ok(remote),
+            Err(error) if error.is_connect() && host.is_loopback() => remote.embedded(config).await,
+            Err(error) => Err(remote.connection_error(&error)),
+        }
+    }
+
+    async fn embedded(self, config: Config) -> Result<Self, Error> {
+        let (listener, address) = listen("127.0.0.1:0").await?;
+        let store = Store::open(&config.models)?;
+        tracing::debug!(%address, "no server answers at OLLAMA_HOST; serving from this process");
+        tokio::spawn(serve(listener, Server::new(config, store), std::future::pending()));
+        Ok(Self { base: format!("http://{address}"), ..self })
+    }
+
+    fn connection_error(&self, error: &reqwest::Error) -> Error {
+        let mut reason = error.source();
+        while let Some(deeper) = reason.and_then(|cause| cause.source()) {
+            reason = Some(deeper);
+        }
+        let reason = reason.map_or_else(|| error.to_string(), ToString::to_string);
+        Error::Connection { url: self.base.clone(), reason }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+        let request = match std::env::var("OLLAMAKE_API_KEY") {
+            Ok(key) if !key.is_empty() => request.bearer_auth(key),
+            _ => request,
+        };
+        let response = request.send().await.map_err(|error| self.connection_error(&error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let body = response.text().await.map_err(|error| self.connection_error(&error))?;
+        Err(Error::Server(
+            error_text(&body).unwrap_or_else(|| format!("the server answered {status}: {body}")),
+        ))
+    }
+
+    /// A request with a JSON body, its answer thrown away.
+    pub(super) async fn call(&self, method: Method, path: &str, body: &impl Serialize) -> Result<(), Error> {
+        self.send(self.http.request(method, self.url(path)).json(body)).await.map(drop)
+    }
+
+    /// A GET request's JSON answer.
+    pub(super) async fn get(&self, path: &str) -> Result<Value, Error> {
+        let response = self.send(self.http.get(self.url(path))).await?;
+        response.json().await.map_err(|error| self.connection_error(&error))
+    }
+
+    /// A POST request's JSON answer.
+    pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Error> {
+        let response = self.send(self.http.post(self.url(path)).json(body)).await?;
+        response.json().await.map_err(|error| self.connection_error(&error))
+    }
+
+    /// A job: posts `body` and shows its status lines until the last, which must be `success`.
+    pub(super) async fn job(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        progress: &Progress,
+    ) -> Result<(), Error> {
+        let mut response = self.send(self.http.post(self.url(path)).json(body)).await?;
+        let mut pending = Vec::new();
+        let mut last = String::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.connection_error(&error))? {
+            pending.extend_from_slice(&chunk);
+            while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = pending.drain(..=end).collect();
+                let line: Value = serde_json::from_slice(&line)
+                    .map_err(|error| Error::Server(format!("a status line is not JSON: {error}")))?;
+                if let Some(error) = line["error"].as_str() {
+                    return Err(Error::Server(error.to_owned()));
+                }
+                progress.status(&line);
+                last = line["status"].as_str().unwrap_or_default().to_owned();
+            }
+        }
+        if last == "success" {
+            return Ok(());
+        }
+        Err(Error::Server("the server ended the stream before the job was done".to_owned()))
+    }
+
+    /// Uploads a file as a blob, unless the server has it.
+    pub(super) async fn upload(&self, path: &Path, digest: Digest, progress: &Progress) -> Result<(), Error> {
+        let url = self.url(&format!("/api/blobs/{digest}"));
+        match self.send(self.http.head(&url)).await {
+            Ok(_) => return Ok(()),
+            Err(Error::Server(_)) => {}
+            Err(other) => return Err(other),
+        }
+        let file = tokio::fs::File::open(path).await.map_err(Error::file(path))?;
+        let length = file.metadata().await.map_err(Error::file(path))?.len();
+        let bar = progress.bar(format!("uploading {}", path.display()), length);
+        let stream = ReaderStream::with_capacity(file, 1 << 18).inspect_ok({
+            let bar = bar.clone();
+            move |chunk| bar.inc(chunk.len() as u64)
+        });
+        let request = self
+            .http
+            .post(&url)
+            .header(reqwest::header::CONTENT_LENGTH, length)
+            .body(reqwest::Body::wrap_stream(stream));
+        self.send(request).await?;
+        bar.finish();
+        Ok(())
+    }
+}
+
+/// The text of an error answer, which is a string (Ollama's API) or an object with a message (OpenAI's).
+fn error_text(body: &str) -> Option<String> {
+    let body: Value = serde_json::from_str(body).ok()?;
+    let error = &body["error"];
+    error.as_str().or_else(|| error["message"].as_str()).map(str::to_owned)
+}

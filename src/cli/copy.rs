@@ -1,0 +1,26 @@
+//! `ollamake cp SOURCE DESTINATION`
+
+use clap::Args;
+use reqwest::Method;
+use serde_json::json;
+
+use super::Error;
+use super::client::Client;
+use super::error::parse_name;
+
+#[derive(Debug, Args)]
+pub(super) struct Copy {
+    source: String,
+    destination: String,
+}
+
+impl Copy {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        parse_name(&self.source)?;
+        parse_name(&self.destination)?;
+        let body = json!({"source": self.source, "destination": self.destination});
+        Client::connect().await?.call(Method::POST, "/api/copy", &body).await?;
+        println!("copied '{}' to '{}'", self.source, self.destination);
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! What can go wrong on the command line, in words for the person at it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::model::Name;
+
+/// A failed command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file of the user's cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    File {
+        /// As the user named it.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A directory given as a model holds no model.
+    #[error("{}: no model here: expected *.safetensors or *.gguf files", .0.display())]
+    NoModel(PathBuf),
+    /// A file is a pointer of Git's large file storage.
+    #[error("{}: this is a Git LFS pointer, not the file itself; fetch it with \"git lfs pull\"", .0.display())]
+    LargeFilePointer(PathBuf),
+    /// Weights in Python's pickle format.
+    #[error("{}: PyTorch pickle files are not read; convert the checkpoint to safetensors first", .0.display())]
+    Pickle(PathBuf),
+    /// No Modelfile where one was named.
+    #[error("{}: no such Modelfile; name another with -f", .0.display())]
+    NoModelfile(PathBuf),
+    /// A Modelfile that does not parse.
+    #[error("{}: {source}", path.display())]
+    Modelfile {
+        /// As the user named it.
+        path: PathBuf,
+        /// What is wrong, with its line.
+        source: crate::modelfile::ParseError,
+    },
+    /// Not a model name.
+    #[error("invalid model name: {0:?}; expected [host/][namespace/]model[:tag]")]
+    Name(String),
+    /// What the server answered.
+    #[error("{0}")]
+    Server(String),
+    /// The connection to the server failed.
+    #[error("cannot reach the server at {url}: {reason}")]
+    Connection {
+        /// The server's address.
+        url: String,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// The configuration in the environment is wrong.
+    #[error(transparent)]
+    Configuration(#[from] crate::server::ConfigError),
+    /// The server cannot start.
+    #[error("cannot serve on {address}: {source}")]
+    Listen {
+        /// Where it should listen.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+    /// Quantizing a plain file failed.
+    #[error(transparent)]
+    Quantize(#[from] super::quantize::QuantizeError),
+}
+
+impl Error {
+    /// For `map_err` on operations on the user's own files.
+    pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Error::File { path, source }
+    }
+
+    /// For `map_err` on what the operating system says about an address.
+    pub(super) fn listen(address: &str) -> impl FnOnce(io::Error) -> Self + use<> {
+        let address = address.to_owned();
+        move |source| Error::Listen { address, source }
+    }
+}
+
+/// Parses a model's name as the command line takes it.
+pub(super) fn parse_name(text: &str) -> Result<Name, Error> {
+    text.parse().map_err(|_| Error::Name(text.to_owned()))
+}

@@ -1,0 +1,92 @@
+//! Sizes, times and tables for people.
+
+use time::OffsetDateTime;
+
+/// A size in bytes with decimal units and at most three digits: `4.7 GB`.
+pub(super) fn bytes(count: u64) -> String {
+    const UNITS: [(u64, &str); 4] =
+        [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "KB")];
+    match UNITS.into_iter().find(|(unit, _)| count >= *unit) {
+        None => format!("{count} B"),
+        Some((unit, name)) => {
+            let value = count as f64 / unit as f64;
+            if value >= 10.0 { format!("{value:.0} {name}") } else { format!("{value:.1} {name}") }
+        }
+    }
+}
+
+/// How long ago that was: `3 minutes ago`.
+pub(super) fn age(then: OffsetDateTime, now: OffsetDateTime) -> String {
+    const UNITS: [(i64, &str); 6] = [
+        (365 * 86_400, "year"),
+        (30 * 86_400, "month"),
+        (7 * 86_400, "week"),
+        (86_400, "day"),
+        (3_600, "hour"),
+        (60, "minute"),
+    ];
+    let seconds = (now - then).whole_seconds();
+    match UNITS.into_iter().find(|(unit, _)| seconds >= *unit) {
+        None => "less than a minute ago".to_owned(),
+        Some((unit, name)) => match seconds / unit {
+            1 => format!("1 {name} ago"),
+            count => format!("{count} {name}s ago"),
+        },
+    }
+}
+
+/// Rows in columns of equal width, four blanks apart.
+pub(super) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let width = |column: usize| {
+        rows.iter().map(|row: &[String; COLUMNS]| row[column].chars().count()).max().unwrap_or(0)
+    };
+    let widths: [usize; COLUMNS] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in rows {
+        let line: String =
+            std::iter::zip(row, widths).map(|(cell, width)| format!("{cell:<width$}    ")).collect();
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use time::Duration;
+
+    #[test]
+    fn sizes_have_decimal_units() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_500, "1.5 KB"),
+            (105_650_811, "106 MB"),
+            (4_700_000_000, "4.7 GB"),
+        ];
+        for (count, text) in cases {
+            assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn ages_are_rounded_down() {
+        let now = OffsetDateTime::UNIX_EPOCH + Duration::days(1000);
+        let cases = [
+            (59, "less than a minute ago"),
+            (60, "1 minute ago"),
+            (7_200, "2 hours ago"),
+            (800_000, "1 week ago"),
+        ];
+        for (seconds, text) in cases {
+            assert_eq!(age(now - Duration::seconds(seconds), now), text);
+        }
+    }
+
+    #[test]
+    fn columns_line_up() {
+        let rows = [["a".to_owned(), "bc".to_owned()], ["def".to_owned(), "g".to_owned()]];
+        assert_eq!(table(&rows), "a      bc\ndef    g\n");
+    }
+}

@@ -1,0 +1,45 @@
+//! `ollamake list [PREFIX]`
+
+use clap::Args;
+use serde::Deserialize;
+use time::OffsetDateTime;
+
+use super::Error;
+use super::client::Client;
+use super::format;
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Only models whose name begins so
+    prefix: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    models: Vec<Model>,
+}
+
+#[derive(Deserialize)]
+struct Model {
+    name: String,
+    digest: String,
+    size: u64,
+    #[serde(with = "time::serde::rfc3339")]
+    modified_at: OffsetDateTime,
+}
+
+impl List {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let tags: Tags = serde_json::from_value(Client::connect().await?.get("/api/tags").await?)
+            .map_err(|error| Error::Server(format!("unexpected answer to /api/tags: {error}")))?;
+        let prefix = self.prefix.unwrap_or_default().to_lowercase();
+        let now = OffsetDateTime::now_utc();
+        let mut rows = vec![["NAME", "ID", "SIZE", "MODIFIED"].map(str::to_owned)];
+        for model in tags.models.into_iter().filter(|model| model.name.to_lowercase().starts_with(&prefix)) {
+            let id = model.digest.chars().take(12).collect();
+            rows.push([model.name, id, format::bytes(model.size), format::age(model.modified_at, now)]);
+        }
+        print!("{}", format::table(&rows));
+        Ok(())
+    }
+}

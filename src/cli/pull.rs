@@ -1,0 +1,25 @@
+//! `ollamake pull MODEL`
+
+use clap::Args;
+use serde_json::json;
+
+use super::Error;
+use super::client::Client;
+use super::error::parse_name;
+use super::progress::Progress;
+
+#[derive(Debug, Args)]
+pub(super) struct Pull {
+    model: String,
+    /// Speak HTTP, or accept certificates that do not verify
+    #[arg(long)]
+    insecure: bool,
+}
+
+impl Pull {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        parse_name(&self.model)?;
+        let body = json!({"model": self.model, "insecure": self.insecure});
+        Client::connect().await?.job("/api/pull", &body, &Progress::new()).await
+    }
+}

@@ -1,0 +1,27 @@
+//! `ollamake rm MODEL…`
+
+use clap::Args;
+use reqwest::Method;
+use serde_json::json;
+
+use super::Error;
+use super::client::Client;
+use super::error::parse_name;
+
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    #[arg(required = true)]
+    models: Vec<String>,
+}
+
+impl Remove {
+    pub(super) async fn run(self) -> Result<(), Error> {
+        let client = Client::connect().await?;
+        for model in &self.models {
+            parse_name(model)?;
+            client.call(Method::DELETE, "/api/delete", &json!({"model": model})).await?;
+            println!("deleted '{model}'");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,219 @@
+//! Why a model cannot be created.
+//!
+//! Texts that clients of Ollama know are kept word for word; which file is meant stands beside them
+//! ([`CreateError::file`]), and so does what to do ([`CreateError::hint`]).
+
+use crate::convert::ConvertError;
+use crate::gguf::GgufError;
+use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
+use crate::plan::{PlanError, ShardError};
+use crate::quantize::QuantizeError;
+use crate::registry;
+use crate::store::StoreError;
+use crate::template::ParseError;
+
+use super::descriptions::DescriptionError;
+use super::file_name::InvalidFileName;
+use super::info::InvalidInfo;
+use super::remote::InvalidRemote;
+
+/// Why a model cannot be created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The name of the model, or of the one it is made from, is none.
+    #[error(transparent)]
+    Name(#[from] InvalidName),
+    /// A file's name is none.
+    #[error("{source}")]
+    FileName {
+        /// The text given.
+        file: String,
+        /// What is wrong with it.
+        source: InvalidFileName,
+    },
+    /// Two files' names differ in letter case only.
+    #[error("file names must differ in more than letter case, got {file:?} and {other:?}")]
+    FileNameCase {
+        /// One.
+        file: String,
+        /// The other.
+        other: String,
+    },
+    /// A file's digest is none.
+    #[error("{source}")]
+    Digest {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: InvalidDigest,
+    },
+    /// Nothing to make the model from.
+    #[error("neither 'from' or 'files' was specified")]
+    NoSource,
+    /// No file is of a kind that a model can be made from.
+    #[error("unknown type")]
+    UnknownType {
+        /// One of the files.
+        file: Option<String>,
+    },
+    /// Weights in two formats.
+    #[error("files has both GGUF and safetensors weights: {gguf:?} and {safetensors:?}; give one of them")]
+    MixedFormats {
+        /// A GGUF file.
+        gguf: String,
+        /// A safetensors file.
+        safetensors: String,
+    },
+    /// The bytes of a file have not been uploaded.
+    #[error("blob {digest} of file {file:?} not found; upload it first")]
+    MissingBlob {
+        /// The file.
+        file: String,
+        /// The blob.
+        digest: Digest,
+    },
+    /// A file is no GGUF file.
+    #[error("supplied file was not in GGUF format")]
+    NotGguf {
+        /// The file.
+        file: String,
+    },
+    /// A GGUF file is damaged or not supported.
+    #[error("file {file:?}: {source}")]
+    Gguf {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        source: GgufError,
+    },
+    /// More than one adapter.
+    #[error("only one adapter is currently supported")]
+    SeveralAdapters,
+    /// A set of shards is not one model.
+    #[error("split GGUF: {source}")]
+    Shards {
+        /// One of the shards.
+        file: String,
+        /// What is wrong.
+        source: ShardError,
+    },
+    /// The template does not parse.
+    #[error("template error: {0}")]
+    Template(#[from] ParseError),
+    /// The license is neither a text nor a list of texts.
+    #[error("license must be a string or a list of strings, got {got}")]
+    License {
+        /// What it is.
+        got: &'static str,
+    },
+    /// A parameter has a value of the wrong type.
+    #[error(transparent)]
+    Parameter(#[from] InvalidParameter),
+    /// An `info` field has a value of the wrong type.
+    #[error(transparent)]
+    Info(#[from] InvalidInfo),
+    /// The remote host is none.
+    #[error(transparent)]
+    Remote(#[from] InvalidRemote),
+    /// Remote models have no weights here.
+    #[error("{field} cannot be used with a remote model")]
+    RemoteWith {
+        /// What was given all the same.
+        field: &'static str,
+    },
+    /// The quantization wished for does not exist.
+    #[error("unsupported quantization type {got} - supported types are {}", .supported.join(", "))]
+    UnknownQuantization {
+        /// What was asked for.
+        got: String,
+        /// What can be asked for.
+        supported: Vec<&'static str>,
+    },
+    /// The weights cannot be quantized.
+    #[error("{}", quantize_message(.source))]
+    Quantize {
+        /// The file.
+        file: String,
+        /// Why not.
+        source: QuantizeError,
+    },
+    /// There are no weights to quantize.
+    #[error("quantize needs a model with weights")]
+    NothingToQuantize,
+    /// The base model is not in the store and could not be fetched.
+    #[error("pull model manifest: {0}")]
+    Pull(registry::Error),
+    /// A model could not be sent to its registry.
+    #[error(transparent)]
+    Push(registry::Error),
+    /// A checkpoint or an adapter cannot be converted.
+    #[error(transparent)]
+    Convert(Box<ConvertError>),
+    /// An adapter without the model that it is for.
+    #[error("an adapter in safetensors needs a base model with weights")]
+    NoBaseOfAdapter,
+    /// A part of the base model does not hold what it should.
+    #[error("the {part} of model '{}' cannot be read: {problem}", .name.short())]
+    DamagedBase {
+        /// The base model.
+        name: Name,
+        /// Which part.
+        part: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The file that was planned cannot be made.
+    #[error(transparent)]
+    Plan(PlanError),
+    /// A file that was made cannot be read again. This is a defect.
+    #[error("the finished model cannot be read: {0}")]
+    Description(#[from] DescriptionError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Nobody waits for the model any more.
+    #[error("the job was cancelled")]
+    Cancelled,
+}
+
+impl CreateError {
+    /// The file that it is about, as the client called it.
+    pub fn file(&self) -> Option<&str> {
+        match self {
+            Self::FileName { file, .. }
+            | Self::FileNameCase { file, .. }
+            | Self::Digest { file, .. }
+            | Self::MissingBlob { file, .. }
+            | Self::NotGguf { file }
+            | Self::Gguf { file, .. }
+            | Self::Shards { file, .. }
+            | Self::Quantize { file, .. } => Some(file),
+            Self::UnknownType { file } => file.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// What to do about it, where the message does not say so.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownType { .. } => {
+                Some("files must hold a GGUF file, or safetensors with their config.json".to_owned())
+            }
+            Self::Quantize { source: source @ QuantizeError::AlreadyQuantized { .. }, .. } => {
+                Some(source.to_string())
+            }
+            Self::SeveralAdapters => Some("merge the adapters into one file first".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Clients know what Ollama says of weights that are quantized already.
+fn quantize_message(source: &QuantizeError) -> String {
+    match source {
+        QuantizeError::AlreadyQuantized { .. } => {
+            "quantization is only supported for F16, BF16 and F32 models".to_owned()
+        }
+        other => other.to_string(),
+    }
+}

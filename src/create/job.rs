@@ -1,0 +1,292 @@
+//! A create job, ready to run.
+
+use tokio_util::sync::CancellationToken;
+
+use super::base::Base;
+use super::fetch::fetch;
+use super::layers::Layers;
+use super::making::make;
+use super::parts::{Making, Part};
+use super::prepare::Quantization;
+use super::{CHAT_TEMPLATE_KEY, CreateError, Description, Info, Progress, Report, Workshop};
+use crate::gguf::{Gguf, Metadata, ValueRef};
+use crate::model::{MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes};
+use crate::registry::Options;
+use crate::store::Blob;
+use crate::template::Template;
+use crate::template::chat::recognize;
+
+/// A job whose request has been checked. It holds leases on the blobs that it needs.
+#[derive(Debug)]
+pub struct Job {
+    pub(super) workshop: Workshop,
+    pub(super) name: Name,
+    pub(super) source: Source,
+    pub(super) adapters: Vec<Part>,
+    pub(super) quantize: Option<Quantization>,
+    pub(super) template: Option<Template>,
+    pub(super) system: String,
+    pub(super) licenses: Vec<String>,
+    pub(super) parameters: Parameters,
+    pub(super) messages: Vec<Message>,
+    pub(super) renderer: String,
+    pub(super) parser: String,
+    pub(super) requires: String,
+    pub(super) info: Info,
+}
+
+/// What a model is made from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A model of the store.
+    Base(Base),
+    /// A model that has to be fetched first.
+    Elsewhere(Name),
+    /// Uploaded files.
+    Files(Vec<Part>),
+    /// A model on another server.
+    Remote {
+        /// Its address.
+        host: String,
+        /// What it is called there.
+        model: String,
+    },
+}
+
+impl Source {
+    /// The parts that are GGUF files, as far as they are known.
+    fn parts(&self) -> impl Iterator<Item = &Part> {
+        let (base, parts): (Option<&Base>, &[_]) = match self {
+            Self::Base(base) => (Some(base), &[]),
+            Self::Files(parts) => (None, parts),
+            Self::Elsewhere(_) | Self::Remote { .. } => (None, &[]),
+        };
+        base.into_iter().flat_map(Base::parts).chain(parts)
+    }
+
+    /// Whether one of the parts is a model; nobody knows of one that has to be fetched.
+    pub(super) fn has_weights(&self) -> bool {
+        matches!(self, Self::Elsewhere(_)) || self.parts().any(|part| part.kind == MediaType::Model)
+    }
+
+    /// The metadata of the model.
+    pub(super) fn metadata(&self) -> Result<Metadata, CreateError> {
+        let model = self.parts().find(|part| part.kind == MediaType::Model);
+        model.ok_or(CreateError::NoBaseOfAdapter)?.metadata()
+    }
+}
+
+impl Job {
+    /// The model that it makes.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Whether it computes or moves more than metadata, so that only few such jobs should run at once.
+    pub fn is_heavy(&self) -> bool {
+        let is_made = |part: &Part| matches!(part.making, Making::Plan(..));
+        matches!(self.source, Source::Elsewhere(_)) || self.source.parts().chain(&self.adapters).any(is_made)
+    }
+
+    /// Makes the model. What it made is removed again if it fails or is cancelled.
+    ///
+    /// # Errors
+    /// Whatever goes wrong, or [`CreateError::Cancelled`].
+    pub fn run(self, report: Report<'_>, stop: &CancellationToken) -> Result<(), CreateError> {
+        let config = ModelConfig {
+            renderer: self.renderer.clone(),
+            parser: self.parser.clone(),
+            requires: self.requires.clone(),
+            ..ModelConfig::default()
+        };
+        let mut work = Work {
+            layers: Layers::new(self.workshop.store.clone()),
+            config,
+            parameters: self.parameters.clone(),
+            report,
+            stop,
+            job: &self,
+        };
+        let outcome = work.make_model();
+        if outcome.is_err()
+            && let Err(error) = work.layers.discard()
+        {
+            tracing::warn!(%error, "what a failed job made stays until the store is pruned");
+        }
+        outcome
+    }
+}
+
+/// A job under way.
+struct Work<'w> {
+    job: &'w Job,
+    layers: Layers,
+    config: ModelConfig,
+    parameters: Parameters,
+    report: Report<'w>,
+    stop: &'w CancellationToken,
+}
+
+impl Work<'_> {
+    fn make_model(&mut self) -> Result<(), CreateError> {
+        self.attach_source()?;
+        for adapter in &self.job.adapters {
+            self.attach_part(adapter, String::new())?;
+        }
+        self.attach_metadata()?;
+        self.write_manifest()
+    }
+
+    fn attach_source(&mut self) -> Result<(), CreateError> {
+        match &self.job.source {
+            Source::Remote { host, model } => {
+                self.config.remote_host.clone_from(host);
+                self.config.remote_model.clone_from(model);
+                self.job.info.apply(&mut self.config);
+                Ok(())
+            }
+            Source::Base(base) => self.attach_base(base),
+            Source::Elsewhere(name) => {
+                let base = self.fetch(name)?;
+                self.attach_base(&base)
+            }
+            Source::Files(parts) => {
+                self.job.info.apply(&mut self.config);
+                self.tell_origins(parts);
+                self.tell_origins(&self.job.adapters);
+                for part in parts {
+                    let blob = self.attach_part(part, String::new())?;
+                    self.recognise_template(&blob)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Fetches the base model from its registry.
+    fn fetch(&self, name: &Name) -> Result<Base, CreateError> {
+        let workshop = &self.job.workshop;
+        let placed = fetch(workshop, name, Options::default(), self.report, self.stop)?;
+        workshop.clear_replaced(&placed);
+        let quantize = self.job.quantize.as_ref();
+        Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)
+    }
+
+    fn attach_base(&mut self, base: &Base) -> Result<(), CreateError> {
+        base.bequeath(&mut self.config);
+        self.job.info.apply(&mut self.config);
+        self.tell_origins(&self.job.adapters);
+        for layer in &base.layers {
+            match &layer.part {
+                Some(part) => drop(self.attach_part(part, base.name.short())?),
+                None => {
+                    let kind = layer.layer.media_type.clone();
+                    self.layers.add_existing(kind, layer.blob.clone(), base.name.short());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The headers were read when the job was prepared; clients wait for the lines all the same.
+    fn tell_origins(&self, parts: &[Part]) {
+        for line in parts.iter().flat_map(|part| part.origin.lines(part.inputs.len())) {
+            (self.report)(Progress::line(line));
+        }
+    }
+
+    /// Adds a part as it is, or makes the file that it should be; answers with the layer's blob.
+    fn attach_part(&mut self, part: &Part, from: String) -> Result<Blob, CreateError> {
+        self.check_stop()?;
+        let (blob, description) = match &part.making {
+            Making::None(description) => {
+                let blob = part.inputs[0].blob.clone();
+                self.layers.add_existing(part.kind.clone(), blob.clone(), from);
+                (blob, description.clone())
+            }
+            Making::Plan(plan, status) => {
+                let made = make(&self.job.workshop, part, plan, status, self.report, self.stop)?;
+                let blob = made.blob.clone();
+                self.layers.add_made(part.kind.clone(), made);
+                let description = self.job.workshop.descriptions.of(&blob)?;
+                (blob, description)
+            }
+        };
+        if part.kind == MediaType::Model {
+            self.describe(&description);
+        }
+        Ok(blob)
+    }
+
+    /// Puts what the weights say into the configuration, unless something else was said.
+    fn describe(&mut self, description: &Description) {
+        let set = |field: &mut String, value: &str| {
+            if field.is_empty() {
+                value.clone_into(field);
+            }
+        };
+        let config = &mut self.config;
+        set(&mut config.model_format, "gguf");
+        set(&mut config.model_family, &description.architecture);
+        set(&mut config.model_type, &human_count(description.parameter_count));
+        set(&mut config.file_type, description.file_type);
+        config.model_families.get_or_insert_default().push(description.architecture.clone());
+        if !config.renderer.is_empty() && !config.parser.is_empty() {
+            return;
+        }
+        // Families whose prompts the runtime renders itself: Ollama, `server/create.go`.
+        let (renderer, parser) = match description.architecture.as_str() {
+            "gemma4" => {
+                self.parameters.entry("stop".to_owned()).or_insert_with(|| vec!["<turn|>"].into());
+                ("gemma4", "gemma4")
+            }
+            "laguna" => ("laguna", "laguna"),
+            "nemotron_h" | "nemotron_h_moe" | "nemotron_h_omni" => ("nemotron-3-nano", "nemotron-3-nano"),
+            _ => return,
+        };
+        set(&mut config.renderer, renderer);
+        set(&mut config.parser, parser);
+    }
+
+    /// Adds a Go template of ours for the chat format of the weights.
+    fn recognise_template(&mut self, weights: &Blob) -> Result<(), CreateError> {
+        let bytes = weights.bytes()?;
+        // It was parsed before, when it was uploaded or made.
+        let Ok(gguf) = Gguf::parse(bytes) else { return Ok(()) };
+        let text = gguf.get(CHAT_TEMPLATE_KEY).and_then(ValueRef::as_str).unwrap_or_default();
+        let Some(format) = recognize(text) else { return Ok(()) };
+        self.layers.add_recognised_template(format.name, format.template())?;
+        let parameters = Parameters::from([("stop".to_owned(), serde_json::json!(format.stop))]);
+        self.layers.add_bytes(MediaType::Parameters, &parameters_to_bytes(&parameters))
+    }
+
+    fn attach_metadata(&mut self) -> Result<(), CreateError> {
+        let job = self.job;
+        if let Some(template) = &job.template {
+            self.layers.replace(MediaType::Template, template.text())?;
+        }
+        if !job.system.is_empty() {
+            self.layers.replace(MediaType::System, &job.system)?;
+        }
+        for license in &job.licenses {
+            self.layers.add_bytes(MediaType::License, license.as_bytes())?;
+        }
+        self.layers.merge_parameters(std::mem::take(&mut self.parameters))?;
+        self.layers.replace_messages(&job.messages)
+    }
+
+    fn write_manifest(&mut self) -> Result<(), CreateError> {
+        for status in self.layers.statuses() {
+            (self.report)(status.clone());
+        }
+        (self.report)(Progress::line("writing manifest"));
+        self.check_stop()?;
+        let placed = self.layers.place(&self.job.name, &self.config)?;
+        self.job.workshop.clear_replaced(&placed);
+        Ok(())
+    }
+
+    fn check_stop(&self) -> Result<(), CreateError> {
+        if self.stop.is_cancelled() { Err(CreateError::Cancelled) } else { Ok(()) }
+    }
+}

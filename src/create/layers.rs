@@ -1,0 +1,140 @@
+//! The layers of a manifest to come, in order, with what is told about each.
+//!
+//! How layers replace and join those of the base model, and the order that results: Ollama,
+//! `server/create.go` (`createModel` and the functions it calls).
+
+use super::{CreateError, Progress};
+use crate::model::{
+    Digest, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters, parameters_to_bytes,
+};
+use crate::store::{Blob, Committed, Placed, Store};
+
+/// No parameters or messages layer that anybody wrote is longer.
+const LONGEST_METADATA: usize = 64 << 20;
+
+/// Layers under construction. Each holds a lease on its blob, so nobody removes what the manifest will
+/// name.
+#[derive(Debug)]
+pub(super) struct Layers {
+    store: Store,
+    entries: Vec<Entry>,
+    /// Blobs that the store did not have before.
+    made: Vec<Digest>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    layer: Layer,
+    status: Progress,
+    blob: Blob,
+}
+
+impl Layers {
+    pub(super) fn new(store: Store) -> Self {
+        Self { store, entries: Vec::new(), made: Vec::new() }
+    }
+
+    /// Adds a blob that the store has. `from` is the model that the layer comes from.
+    pub(super) fn add_existing(&mut self, media_type: MediaType, blob: Blob, from: String) {
+        let layer = Layer { from, ..Layer::new(media_type, blob.digest(), blob.length()) };
+        self.entries.push(Entry { status: Progress::layer(blob.digest(), true), layer, blob });
+    }
+
+    /// Adds a blob that was just made.
+    pub(super) fn add_made(&mut self, media_type: MediaType, made: Committed) {
+        let Committed { blob, existed } = made;
+        // A blob that this job made is new, however often it is made.
+        let existed = existed && !self.made.contains(&blob.digest());
+        if !existed {
+            self.made.push(blob.digest());
+        }
+        let layer = Layer::new(media_type, blob.digest(), blob.length());
+        self.entries.push(Entry { status: Progress::layer(blob.digest(), existed), layer, blob });
+    }
+
+    /// Adds a template that was recognised, which is told in place of the layer.
+    pub(super) fn add_recognised_template(&mut self, name: &str, text: &str) -> Result<(), CreateError> {
+        self.add_bytes(MediaType::Template, text.as_bytes())?;
+        if let Some(entry) = self.entries.last_mut() {
+            entry.status = Progress::line(format!("using autodetected template {name}"));
+        }
+        Ok(())
+    }
+
+    /// Adds a layer of these bytes.
+    pub(super) fn add_bytes(&mut self, media_type: MediaType, bytes: &[u8]) -> Result<(), CreateError> {
+        let made = self.store.put_bytes(bytes)?;
+        self.add_made(media_type, made);
+        Ok(())
+    }
+
+    /// Puts a text in the place of all layers of its kind.
+    pub(super) fn replace(&mut self, media_type: MediaType, text: &str) -> Result<(), CreateError> {
+        self.remove(&media_type);
+        self.add_bytes(media_type, text.as_bytes())
+    }
+
+    /// Joins parameters to those that are there; a new value wins.
+    pub(super) fn merge_parameters(&mut self, mut parameters: Parameters) -> Result<(), CreateError> {
+        for entry in self.entries.iter().filter(|entry| entry.layer.media_type == MediaType::Parameters) {
+            let bytes = entry.blob.read(LONGEST_METADATA)?;
+            let earlier: Parameters = serde_json::from_slice(&bytes).map_err(|problem| {
+                CreateError::from(crate::store::StoreError::DamagedBlob {
+                    digest: entry.layer.digest,
+                    problem: format!("not a parameters layer: {problem}"),
+                })
+            })?;
+            for (name, value) in earlier {
+                parameters.entry(name).or_insert(value);
+            }
+        }
+        if parameters.is_empty() {
+            return Ok(());
+        }
+        self.remove(&MediaType::Parameters);
+        self.add_bytes(MediaType::Parameters, &parameters_to_bytes(&parameters))
+    }
+
+    /// Puts messages in the place of those that are there, unless there are none to put.
+    pub(super) fn replace_messages(&mut self, messages: &[Message]) -> Result<(), CreateError> {
+        if messages.is_empty() {
+            return Ok(());
+        }
+        self.remove(&MediaType::Messages);
+        self.add_bytes(MediaType::Messages, &Message::list_to_bytes(messages))
+    }
+
+    /// What is told about the layers, in order.
+    pub(super) fn statuses(&self) -> impl Iterator<Item = &Progress> {
+        self.entries.iter().map(|entry| &entry.status)
+    }
+
+    /// Puts the manifest of these layers and a configuration in its place.
+    pub(super) fn place(&mut self, name: &Name, config: &ModelConfig) -> Result<Placed, CreateError> {
+        let Committed { blob, existed } = self.store.put_bytes(&config.to_bytes())?;
+        if !existed {
+            self.made.push(blob.digest());
+        }
+        let config = Layer::new(MediaType::Config, blob.digest(), blob.length());
+        let layers = self.entries.iter().map(|entry| entry.layer.clone()).collect();
+        Ok(self.store.put_manifest(name, &Manifest::new(config, layers).to_bytes())?)
+    }
+
+    /// Removes from the store what was made for these layers, as far as nobody else uses it.
+    pub(super) fn discard(self) -> Result<(), CreateError> {
+        let Self { store, entries, made } = self;
+        // The leases would keep the blobs.
+        drop(entries);
+        store.remove_unused(&made)?;
+        Ok(())
+    }
+
+    fn remove(&mut self, media_type: &MediaType) {
+        // The older name of a template's layer is a template too.
+        let is_template = *media_type == MediaType::Template;
+        self.entries.retain(|entry| {
+            let kind = &entry.layer.media_type;
+            kind != media_type && !(is_template && *kind == MediaType::Prompt)
+        });
+    }
+}

@@ -1,0 +1,55 @@
+//! The license of a request: one text, or several.
+
+use serde_json::Value;
+
+use super::CreateError;
+
+/// The texts, each a layer of its own. An empty text alone is no license.
+///
+/// # Errors
+/// [`CreateError::License`] for a value of another type.
+pub(super) fn texts(license: Option<Value>) -> Result<Vec<String>, CreateError> {
+    match license {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
+        Some(Value::String(text)) => Ok(vec![text]),
+        Some(Value::Array(items)) => items
+            .into_iter()
+            .map(|item| match item {
+                Value::String(text) => Ok(text),
+                other => Err(CreateError::License { got: kind(&other, true) }),
+            })
+            .collect(),
+        Some(other) => Err(CreateError::License { got: kind(&other, false) }),
+    }
+}
+
+fn kind(value: &Value, in_list: bool) -> &'static str {
+    match (value, in_list) {
+        (Value::Number(_), false) => "a number",
+        (Value::Number(_), true) => "a list with a number",
+        (Value::Bool(_), false) => "a boolean",
+        (Value::Bool(_), true) => "a list with a boolean",
+        (Value::Object(_), false) => "an object",
+        (Value::Object(_), true) => "a list with an object",
+        (_, true) => "a list with another list or null",
+        (_, false) => "another value",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_text_or_a_list_of_texts() {
+        assert_eq!(texts(Some(json!("MIT"))).unwrap(), ["MIT"]);
+        assert_eq!(texts(Some(json!(["a", "b"]))).unwrap(), ["a", "b"]);
+        assert!(texts(Some(json!(""))).unwrap().is_empty());
+        assert!(texts(None).unwrap().is_empty());
+        for bad in [json!(5), json!({"a": 1}), json!(["a", 5]), json!([["a"]]), json!(true)] {
+            assert!(matches!(texts(Some(bad)), Err(CreateError::License { .. })));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Making the file that a plan describes, in the store.
+
+use tokio_util::sync::CancellationToken;
+
+use super::parts::Part;
+use super::{CreateError, Progress, Report, Workshop};
+use crate::plan::{Observer, Plan, PlanError, Source};
+use crate::store::Committed;
+
+/// Executes the plan of `part`, telling its progress under `status`.
+pub(super) fn make(
+    workshop: &Workshop,
+    part: &Part,
+    plan: &Plan,
+    status: &str,
+    report: Report<'_>,
+    stop: &CancellationToken,
+) -> Result<Committed, CreateError> {
+    let size = plan.size().map_err(CreateError::Plan)?;
+    workshop.store.ensure_space(size)?;
+    let sources = part.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
+    let sources: Vec<_> = sources.into_iter().map(Mapped).collect();
+    let sources: Vec<&dyn Source> = sources.iter().map(|source| source as &dyn Source).collect();
+    let total = part.inputs.iter().map(|input| input.blob.length()).sum();
+    let watcher = Watcher { status, size, total, report, stop };
+    let mut writer = workshop.store.create_blob();
+    match plan.execute(&sources, &mut writer, workshop.resources, &watcher) {
+        Ok(_) => {}
+        Err(PlanError::Cancelled) => return Err(CreateError::Cancelled),
+        Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
+        Err(error) => return Err(CreateError::Plan(error)),
+    }
+    report(Progress::line("verifying conversion"));
+    Ok(writer.commit(None)?)
+}
+
+/// A blob's bytes as a source.
+struct Mapped<'m>(&'m [u8]);
+
+impl Source for Mapped<'_> {
+    fn length(&self) -> u64 {
+        self.0.length()
+    }
+
+    fn read(&self, range: std::ops::Range<u64>) -> std::io::Result<std::borrow::Cow<'_, [u8]>> {
+        self.0.read(range)
+    }
+}
+
+/// Tells progress in bytes of the sources, which is what clients know the size of.
+struct Watcher<'w> {
+    status: &'w str,
+    size: u64,
+    total: u64,
+    report: Report<'w>,
+    stop: &'w CancellationToken,
+}
+
+impl Observer for Watcher<'_> {
+    fn written(&self, written: u64) {
+        let completed = u128::from(written) * u128::from(self.total) / u128::from(self.size.max(1));
+        let completed = u64::try_from(completed).unwrap_or(self.total);
+        (self.report)(Progress::bytes(self.status, completed, self.total));
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+}

@@ -1,0 +1,221 @@
+//! The parts of a model: layers that are GGUF files, as they are or as they shall be made.
+//!
+//! How files become layers: Ollama, `server/create.go`; how shards are named: llama.cpp, `gguf-split`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::prepare::Quantization;
+use super::{CreateError, Description, Descriptions, FileName, Files, UNKNOWN_FILE_TYPE};
+use crate::gguf::{Gguf, GgufError, Metadata};
+use crate::model::{Digest, MediaType};
+use crate::plan::{Plan, Shard, SourceDescription};
+use crate::quantize::{FileType, quantize};
+use crate::store::{Blob, Store, StoreError};
+
+/// An uploaded file, leased.
+#[derive(Debug, Clone)]
+pub(super) struct Input {
+    /// What the client calls it.
+    pub(super) file: String,
+    pub(super) blob: Blob,
+}
+
+/// A layer to be.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) kind: MediaType,
+    pub(super) origin: Origin,
+    /// The sources of the plan in its order, or the one file that is the layer.
+    pub(super) inputs: Vec<Input>,
+    pub(super) making: Making,
+}
+
+/// Where a part comes from, which is told before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A layer of the base model.
+    Base,
+    /// Uploaded GGUF files.
+    Gguf,
+    /// An uploaded checkpoint.
+    Checkpoint,
+    /// The projector of an uploaded checkpoint.
+    CheckpointProjector,
+    /// An uploaded adapter in safetensors.
+    Adapter,
+}
+
+/// Whether there is anything to make.
+#[derive(Debug)]
+pub(super) enum Making {
+    /// The one input is the layer.
+    None(Arc<Description>),
+    /// The layer is the file that this describes; what its progress is called.
+    Plan(Box<Plan>, String),
+}
+
+impl Origin {
+    /// What is told for a part of so many files.
+    pub(super) fn lines(self, files: usize) -> Vec<&'static str> {
+        match self {
+            Self::Base | Self::CheckpointProjector => Vec::new(),
+            Self::Gguf => vec!["parsing GGUF"; files],
+            Self::Checkpoint => vec!["converting model"],
+            Self::Adapter => vec!["converting adapter"],
+        }
+    }
+}
+
+/// Reads the headers of GGUF files and sorts them into parts: first single files, then models in shards, each
+/// in the order of their names.
+pub(super) fn open_gguf_parts(
+    store: &Store,
+    descriptions: &Descriptions,
+    files: &Files,
+) -> Result<Vec<Part>, CreateError> {
+    let mut parts = Vec::new();
+    let mut sharded: BTreeMap<&str, Vec<Input>> = BTreeMap::new();
+    for (name, digest) in files.iter() {
+        let input = Input::open(store, name, digest)?;
+        let description = descriptions.keep(digest, &input.parse()?);
+        if description.is_shard {
+            sharded.entry(model_of_shard(name)).or_default().push(input);
+        } else {
+            parts.push(Part::as_it_is(description.kind.clone(), Origin::Gguf, input, description));
+        }
+    }
+    for (_, shards) in sharded {
+        parts.push(Part::joined(shards)?);
+    }
+    Ok(parts)
+}
+
+/// What the names of all shards of one model begin with: `NAME` of `NAME-00001-of-00002.gguf`. Shards whose
+/// names say nothing count as those of one model.
+fn model_of_shard(name: &FileName) -> &str {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    name.as_str()
+        .strip_suffix(".gguf")
+        .and_then(|stem| stem.rsplit_once("-of-"))
+        .filter(|(_, count)| is_number(count))
+        .and_then(|(rest, _)| rest.rsplit_once('-'))
+        .filter(|(_, number)| is_number(number))
+        .map_or("", |(model, _)| model)
+}
+
+impl Input {
+    /// An uploaded file.
+    pub(super) fn open(store: &Store, name: &FileName, digest: Digest) -> Result<Self, CreateError> {
+        let blob = store.blob(digest).map_err(|error| match error {
+            StoreError::BlobNotFound { digest } => {
+                CreateError::MissingBlob { file: name.to_string(), digest }
+            }
+            other => other.into(),
+        })?;
+        Ok(Self { file: name.to_string(), blob })
+    }
+
+    /// Its header, if it is a GGUF file.
+    pub(super) fn parse(&self) -> Result<Gguf<'_>, CreateError> {
+        let file = || self.file.clone();
+        Gguf::parse(self.blob.bytes()?).map_err(|source| match source {
+            GgufError::Magic { .. } => CreateError::NotGguf { file: file() },
+            source => CreateError::Gguf { file: file(), source },
+        })
+    }
+
+    fn source(&self) -> SourceDescription {
+        SourceDescription { label: self.file.clone(), length: self.blob.length() }
+    }
+}
+
+impl Part {
+    /// A part that is one file as it is.
+    pub(super) fn as_it_is(
+        kind: MediaType,
+        origin: Origin,
+        input: Input,
+        description: Arc<Description>,
+    ) -> Self {
+        Self { kind, origin, inputs: vec![input], making: Making::None(description) }
+    }
+
+    /// A part that has to be made.
+    pub(super) fn planned(
+        kind: MediaType,
+        origin: Origin,
+        inputs: Vec<Input>,
+        plan: Plan,
+        status: &str,
+    ) -> Self {
+        Self { kind, origin, inputs, making: Making::Plan(Box::new(plan), status.to_owned()) }
+    }
+
+    /// A part that was split into shards.
+    fn joined(inputs: Vec<Input>) -> Result<Self, CreateError> {
+        let shards: Vec<_> = inputs
+            .iter()
+            .map(|input| Ok(Shard { description: input.source(), file: input.parse()? }))
+            .collect::<Result<_, CreateError>>()?;
+        let failed = |source| CreateError::Shards { file: inputs[0].file.clone(), source };
+        let plan = Plan::joining(&shards).map_err(failed)?;
+        let kind = Description::of(&shards[0].file).kind;
+        drop(shards);
+        Ok(Self::planned(kind, Origin::Gguf, inputs, plan, "merging GGUF shards"))
+    }
+
+    /// The part with its weights quantized. Weights that are of that type already stay as they are, and so
+    /// does what is no model.
+    pub(super) fn quantized(self, to: &Quantization) -> Result<Self, CreateError> {
+        let is_done = match &self.making {
+            Making::None(description) => description.file_type == to.file_type.name(),
+            Making::Plan(plan, _) => FileType::of(&plan.metadata) == Some(to.file_type),
+        };
+        if self.kind != MediaType::Model || is_done {
+            return Ok(self);
+        }
+        let file = self.inputs[0].file.clone();
+        let (plan, from) = match self.making {
+            Making::Plan(plan, _) => {
+                let from = FileType::of(&plan.metadata).map_or(UNKNOWN_FILE_TYPE, FileType::name);
+                (*plan, from)
+            }
+            Making::None(description) => {
+                let input = &self.inputs[0];
+                let plan = Plan::copying(&input.parse()?, input.source());
+                let failed = |source| CreateError::Shards { file: file.clone(), source };
+                (plan.map_err(failed)?, description.file_type)
+            }
+        };
+        let plan = quantize(plan, to.file_type).map_err(|source| CreateError::Quantize { file, source })?;
+        let status = format!("quantizing {from} model to {}", to.wish);
+        Ok(Self { making: Making::Plan(Box::new(plan), status), ..self })
+    }
+
+    /// The metadata of the file that it is, or will be.
+    pub(super) fn metadata(&self) -> Result<Metadata, CreateError> {
+        match &self.making {
+            Making::Plan(plan, _) => Ok(plan.metadata.clone()),
+            Making::None(_) => Ok(self.inputs[0].parse()?.metadata()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_of_one_model_share_a_name() {
+        let cases = [
+            ("m-q4-00002-of-00010.gguf", "m-q4"),
+            ("dir/m-00001-of-00002.gguf", "dir/m"),
+            ("m.gguf", ""),
+            ("m-x-of-00010.gguf", ""),
+        ];
+        for (name, model) in cases {
+            assert_eq!(model_of_shard(&name.parse().unwrap()), model, "{name}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! From text to commands.
+
+use std::borrow::Cow;
+
+use super::error::{ParseError, excerpt};
+use super::values::{is_version, typed};
+use super::{Command, quote};
+
+/// The text of a file that may carry a byte order mark.
+pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    let utf_16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let pairs = bytes.chunks(2).map(|pair| pair.try_into().map_or(0xfffd, unit));
+        Cow::Owned(char::decode_utf16(pairs).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
+    };
+    match bytes {
+        [0xef, 0xbb, 0xbf, text @ ..] => String::from_utf8_lossy(text),
+        [0xff, 0xfe, text @ ..] => utf_16(text, u16::from_le_bytes),
+        [0xfe, 0xff, text @ ..] => utf_16(text, u16::from_be_bytes),
+        text => String::from_utf8_lossy(text),
+    }
+}
+
+pub(super) fn parse(text: &str) -> Result<Vec<Command>, ParseError> {
+    let mut reader = Reader { rest: text, line: 1 };
+    let mut commands = Vec::new();
+    while let Some(command) = reader.command()? {
+        commands.push(command);
+    }
+    if !commands.iter().any(|command| matches!(command, Command::From(_))) {
+        return Err(ParseError::NoFrom);
+    }
+    Ok(commands)
+}
+
+/// The commands by their names, with how messages call them.
+const COMMANDS: [(&str, Form); 11] = [
+    ("FROM", Form::Text(Command::From)),
+    ("ADAPTER", Form::Text(Command::Adapter)),
+    ("DRAFT", Form::Text(Command::Draft)),
+    ("TEMPLATE", Form::Text(Command::Template)),
+    ("SYSTEM", Form::Text(Command::System)),
+    ("LICENSE", Form::Text(Command::License)),
+    ("RENDERER", Form::Text(Command::Renderer)),
+    ("PARSER", Form::Text(Command::Parser)),
+    ("REQUIRES", Form::Text(Command::Requires)),
+    ("PARAMETER", Form::Parameter),
+    ("MESSAGE", Form::Message),
+];
+
+/// What follows a command's name.
+#[derive(Clone, Copy)]
+enum Form {
+    Text(fn(String) -> Command),
+    /// A name and a value.
+    Parameter,
+    /// A role and a text.
+    Message,
+}
+
+struct Reader<'t> {
+    rest: &'t str,
+    line: usize,
+}
+
+const NEWLINES: [char; 2] = ['\n', '\r'];
+
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t')
+}
+
+impl<'t> Reader<'t> {
+    /// What is left of the line; the reader moves to the next one.
+    fn take_line(&mut self) -> &'t str {
+        let end = self.rest.find(NEWLINES).unwrap_or(self.rest.len());
+        let (line, rest) = self.rest.split_at(end);
+        let next = rest.strip_prefix("\r\n").or_else(|| rest.strip_prefix(NEWLINES));
+        self.line += usize::from(next.is_some());
+        self.rest = next.unwrap_or_default();
+        line
+    }
+
+    /// The next word of the line, possibly empty.
+    fn take_word(&mut self) -> &'t str {
+        self.rest = self.rest.trim_start_matches(is_space);
+        let end = self.rest.find(|c| is_space(c) || NEWLINES.contains(&c)).unwrap_or(self.rest.len());
+        let (word, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        word
+    }
+
+    fn command(&mut self) -> Result<Option<Command>, ParseError> {
+        let line = loop {
+            self.rest = self.rest.trim_start_matches(is_space);
+            match self.rest.chars().next() {
+                None => return Ok(None),
+                Some('#' | '\n' | '\r') => self.take_line(),
+                Some(_) => break self.line,
+            };
+        };
+        let word = self.take_word();
+        let Some((name, form)) = COMMANDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) else {
+            return Err(ParseError::UnknownCommand { line, got: excerpt(word) });
+        };
+        let command = match form {
+            Form::Text(command) => command(self.value(name)?),
+            Form::Parameter => self.parameter(name)?,
+            Form::Message => self.message(name)?,
+        };
+        match &command {
+            Command::From(value) if value.is_empty() => Err(ParseError::MissingValue { line, command: name }),
+            Command::Requires(value) if !is_version(value) => {
+                Err(ParseError::Version { line, got: excerpt(value) })
+            }
+            _ => Ok(Some(command)),
+        }
+    }
+
+    fn parameter(&mut self, command: &'static str) -> Result<Command, ParseError> {
+        let line = self.line;
+        let name = self.take_word();
+        if name.is_empty() {
+            return Err(ParseError::MissingValue { line, command });
+        }
+        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            return Err(ParseError::ParameterName { line, got: excerpt(name) });
+        }
+        let value = self.value(command)?;
+        match typed(name, &value) {
+            Ok(_) => Ok(Command::Parameter { name: name.to_owned(), value }),
+            Err(expected) => {
+                let got = excerpt(&value);
+                Err(ParseError::ParameterValue { line, name: name.to_owned(), expected, got })
+            }
+        }
+    }
+
+    fn message(&mut self, command: &'static str) -> Result<Command, ParseError> {
+        let line = self.line;
+        let role = self.take_word();
+        if role.is_empty() {
+            return Err(ParseError::MissingValue { line, command });
+        }
+        if !["system", "user", "assistant"].contains(&role) {
+            return Err(ParseError::UnknownRole { line, got: excerpt(role) });
+        }
+        Ok(Command::Message { role: role.to_owned(), content: self.value(command)? })
+    }
+
+    /// The rest of the line, or of the lines up to the one that closes the quotes.
+    fn value(&mut self, command: &'static str) -> Result<String, ParseError> {
+        let line = self.line;
+        if !self.rest.starts_with(is_space) {
+            return Err(ParseError::MissingValue { line, command });
+        }
+        let text = self.rest.trim_start_matches(|c: char| c.is_whitespace() && !NEWLINES.contains(&c));
+        let mut end = 0;
+        self.rest = text;
+        loop {
+            let before = text.len() - self.rest.len();
+            let content = self.take_line().trim_end();
+            if !content.is_empty() {
+                end = before + content.len();
+            }
+            if let Some(value) = quote::unquoted(&text[..end]) {
+                return Ok(value.to_owned());
+            }
+            if self.rest.is_empty() {
+                let quote = quote::opening(text).unwrap_or_default();
+                return Err(ParseError::UnclosedQuote { line, command, quote });
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Reading answers: in small pieces, to a limit, and never for ever.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::header::RETRY_AFTER;
+use serde::Deserialize;
+
+use super::Error;
+use super::connection_error::connection_error;
+use super::repository::Repository;
+use super::transport::Answer;
+
+/// The most that is read of an error's text, in bytes.
+const LONGEST_ERROR: u64 = 64 * 1024;
+
+/// The most that is shown of an error's text, in characters.
+const LONGEST_MESSAGE: usize = 500;
+
+/// An answer has to bring at least so many bytes in the time that we are patient.
+const LEAST_PROGRESS: usize = 4 * 1024;
+
+/// The body of an answer, piece by piece.
+#[derive(Debug)]
+pub(crate) struct Body<'a> {
+    repository: &'a Repository,
+    answer: Answer,
+    patience: Duration,
+    deadline: tokio::time::Instant,
+    progress: usize,
+}
+
+impl<'a> Body<'a> {
+    /// The body of `answer`.
+    pub(crate) fn new(repository: &'a Repository, answer: Answer, patience: Duration) -> Self {
+        let deadline = tokio::time::Instant::now() + patience;
+        Self { repository, answer, patience, deadline, progress: 0 }
+    }
+
+    /// The next piece; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let piece = match tokio::time::timeout_at(self.deadline, self.answer.response.chunk()).await {
+            Ok(Ok(piece)) => piece,
+            Ok(Err(error)) => {
+                return Err(connection_error(self.repository, self.answer.place.url(), &error));
+            }
+            Err(_) => {
+                let registry = self.repository.registry().to_owned();
+                let reason = format!("hardly anything came for {} s", self.patience.as_secs_f32());
+                return Err(Error::Interrupted { registry, reason });
+            }
+        };
+        self.progress += piece.as_ref().map_or(0, Bytes::len);
+        if self.progress >= LEAST_PROGRESS {
+            self.progress = 0;
+            self.deadline = tokio::time::Instant::now() + self.patience;
+        }
+        Ok(piece)
+    }
+
+    /// The whole body, which must not be longer than `limit` bytes.
+    pub(crate) async fn read(mut self, what: &str, limit: u64) -> Result<Vec<u8>, Error> {
+        let too_large = || Error::TooLarge {
+            registry: self.repository.registry().to_owned(),
+            what: what.to_owned(),
+            limit,
+        };
+        let error = too_large();
+        if self.answer.response.content_length().is_some_and(|length| length > limit) {
+            return Err(error);
+        }
+        let mut contents = Vec::new();
+        while let Some(piece) = self.next().await? {
+            if (contents.len() + piece.len()) as u64 > limit {
+                return Err(error);
+            }
+            contents.extend_from_slice(&piece);
+        }
+        Ok(contents)
+    }
+}
+
+/// What a registry says about an error: its own message, or as much of its text as can be shown.
+pub(crate) async fn message_of(repository: &Repository, answer: Answer, patience: Duration) -> String {
+    let status = answer.response.status();
+    let mut body = Body::new(repository, answer, patience);
+    let mut text = Vec::new();
+    while let Ok(Some(piece)) = body.next().await {
+        text.extend_from_slice(&piece);
+        if text.len() as u64 > LONGEST_ERROR {
+            break;
+        }
+    }
+    match registry_message(&text) {
+        message if message.is_empty() => status.to_string(),
+        message => message,
+    }
+}
+
+/// The error that an answer stands for.
+pub(crate) async fn error_of(
+    repository: &Repository,
+    answer: Answer,
+    what: &str,
+    advice: &str,
+    patience: Duration,
+) -> Error {
+    let status = answer.response.status().as_u16();
+    let retry_after = answer.response.headers().get(RETRY_AFTER);
+    let retry_after =
+        retry_after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+    let registry = repository.registry().to_owned();
+    let message = message_of(repository, answer, patience).await;
+    let what = what.to_owned();
+    match status {
+        401 | 403 => Error::Denied { registry, message, advice: advice.to_owned() },
+        404 => Error::NotFound { registry, what, message },
+        _ => Error::Refused { registry, status, what, message, retry_after },
+    }
+}
+
+/// The form of errors in the distribution specification, and the simpler one of others.
+#[derive(Deserialize)]
+struct ErrorBody {
+    #[serde(default)]
+    errors: Vec<ErrorEntry>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    details: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ErrorEntry {
+    #[serde(default)]
+    code: String,
+    #[serde(default)]
+    message: String,
+}
+
+fn registry_message(text: &[u8]) -> String {
+    let message = match serde_json::from_slice::<ErrorBody>(text) {
+        Ok(body) if !body.errors.is_empty() => {
+            let entries = body.errors.iter().take(3).map(|entry| match (&*entry.code, &*entry.message) {
+                ("", message) => message.to_owned(),
+                (code, "") => code.to_owned(),
+                (code, message) => format!("{message} ({code})"),
+            });
+            entries.collect::<Vec<_>>().join("; ")
+        }
+        Ok(ErrorBody { error: Some(error), .. }) => error,
+        Ok(ErrorBody { details: Some(details), .. }) => details,
+        _ => String::from_utf8_lossy(text).into_owned(),
+    };
+    // What is shown on a terminal must not steer it.
+    let words = message.split(|character: char| character.is_whitespace() || character.is_control());
+    let clean = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
+    clean.chars().take(LONGEST_MESSAGE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_registries() {
+        for (text, message) in [
+            (
+                r#"{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"Tag":"x"}}]}"#,
+                "manifest unknown (MANIFEST_UNKNOWN)",
+            ),
+            (r#"{"errors":[{"code":"DENIED"},{"message":"second"}]}"#, "DENIED; second"),
+            (r#"{"error":"Repository not found"}"#, "Repository not found"),
+            (r#"{"details":"incorrect username or password"}"#, "incorrect username or password"),
+            ("<h1>502\n\x1b[31m Bad\tGateway</h1>", "<h1>502 [31m Bad Gateway</h1>"),
+            ("", ""),
+        ] {
+            assert_eq!(registry_message(text.as_bytes()), message);
+        }
+        assert_eq!(registry_message(&[b'x'; 10_000]).len(), LONGEST_MESSAGE);
+    }
+}

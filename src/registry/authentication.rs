@@ -1,0 +1,288 @@
+//! Proving who we are: passwords, tokens, and Ollama's signed challenge.
+//!
+//! What proves it belongs to one origin (scheme, host and port) and is shown to no other:
+//! - a password goes to its registry, and to the token server that this registry names if that is
+//!   related to it;
+//! - a signature, which is the same person's for all registries, goes to the registry's own origin
+//!   only, or a registry could have us sign in for it elsewhere;
+//! - the token that is issued goes to the registry's own origin.
+//!
+//! The dialogue with token servers is the distribution project's ("Token Authentication
+//! Specification"), the signed one Ollama's (`server/auth.go`).
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::{Host, Url};
+
+use super::Error;
+use super::answer::{Body, message_of};
+use super::challenge::Challenge;
+use super::credentials::{Credentials, Login};
+use super::identity::Identity;
+use super::place::{Place, display};
+use super::repository::Repository;
+use super::transport::{Answer, Authorization, Request, Transport};
+
+/// The longest answer of a token server, in bytes.
+const LONGEST_TOKEN_ANSWER: u64 = 1024 * 1024;
+
+/// What proves who we are in one conversation with one repository.
+#[derive(Debug)]
+pub(crate) struct Authentication {
+    credentials: Arc<Credentials>,
+    identity: Arc<Identity>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    authorization: Option<Authorization>,
+    /// Counts renewals, so that of many requests that are refused at once only one renews.
+    generation: u64,
+    /// Whether a request with this authorization was answered well.
+    worked: bool,
+    /// The ways of asking for a token that were tried without success.
+    exhausted_ways: usize,
+}
+
+/// What a request was sent with.
+#[derive(Debug, Clone)]
+pub(crate) struct Ticket {
+    pub(crate) authorization: Option<Authorization>,
+    generation: u64,
+}
+
+/// How a token is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Password,
+    Anonymous,
+    Signature,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    #[serde(default)]
+    token: String,
+    #[serde(default)]
+    access_token: String,
+}
+
+impl Authentication {
+    pub(crate) fn new(credentials: Arc<Credentials>, identity: Arc<Identity>) -> Self {
+        Self { credentials, identity, state: Mutex::default() }
+    }
+
+    /// What the next request is to be sent with.
+    pub(crate) async fn ticket(&self) -> Ticket {
+        let state = self.state.lock().await;
+        Ticket { authorization: state.authorization.clone(), generation: state.generation }
+    }
+
+    /// Notes that a request with this ticket was let in: if it is refused later, it has expired.
+    pub(crate) async fn confirm(&self, ticket: &Ticket) {
+        let mut state = self.state.lock().await;
+        state.worked |= state.generation == ticket.generation;
+    }
+
+    /// What can be done when a registry denies access.
+    pub(crate) fn advice(&self, repository: &Repository) -> String {
+        if self.credentials.for_registry(repository.registry()).is_some() {
+            return "check the user and password for this registry, and what they permit".to_owned();
+        }
+        if repository.is_ollama() {
+            return "check the name of the model, and that your account there knows the public key of id_ed25519"
+                .to_owned();
+        }
+        "give a user and password for this registry, for instance with docker login".to_owned()
+    }
+
+    /// Answers the challenge of a refusal, `answer`, to a request sent with `ticket`.
+    pub(crate) async fn renew(
+        &self,
+        transport: &Transport,
+        repository: &Repository,
+        ticket: &Ticket,
+        answer: Answer,
+    ) -> Result<(), Error> {
+        let mut state = self.state.lock().await;
+        if state.generation != ticket.generation {
+            return Ok(());
+        }
+        let challenge = Challenge::of(answer.response.headers());
+        let login = self.credentials.for_registry(repository.registry());
+        let (authorization, exhausted_ways) = match (challenge, login) {
+            (Some(Challenge::Basic), Some(login)) if state.authorization.is_none() || state.worked => {
+                (Authorization::new(repository.origin(), &format!("Basic {}", login.to_basic())), 0)
+            }
+            (Some(Challenge::Bearer { realm, service, scope }), login) => {
+                let place = answer.leads_to(repository, &realm)?;
+                let ways = self.ways(repository, &place, login)?;
+                let first = state.exhausted_ways + usize::from(state.generation > 0 && !state.worked);
+                let pairs = service.iter().map(|service| ("service", service.as_str()));
+                let scopes = scope.iter().flat_map(|scope| scope.split_whitespace());
+                let pairs: Vec<_> = pairs.chain(scopes.map(|scope| ("scope", scope))).collect();
+                let place = place.with_query(&pairs);
+                let mut message = None;
+                let mut found = None;
+                for (index, way) in ways.iter().enumerate().skip(first) {
+                    match self.ask(transport, repository, &place, *way, login).await {
+                        Ok(token) => {
+                            found = Some((
+                                Authorization::new(repository.origin(), &format!("Bearer {token}")),
+                                index,
+                            ));
+                            break;
+                        }
+                        Err(Error::Denied { message: words, .. }) => message = Some(words),
+                        Err(error) => return Err(error),
+                    }
+                }
+                match (found, message) {
+                    (Some(found), _) => found,
+                    (None, Some(message)) => return Err(self.denied(repository, message)),
+                    (None, None) => return Err(self.refused(transport, repository, answer).await),
+                }
+            }
+            _ => return Err(self.refused(transport, repository, answer).await),
+        };
+        let Some(authorization) = authorization else {
+            let reason = "its token server issues a token that cannot stand in a header".to_owned();
+            return Err(Error::Protocol { registry: repository.registry().to_owned(), reason });
+        };
+        let generation = state.generation + 1;
+        *state = State { authorization: Some(authorization), generation, worked: false, exhausted_ways };
+        Ok(())
+    }
+
+    /// The ways to try, in this order, at a token server.
+    fn ways(&self, repository: &Repository, realm: &Place, login: Option<&Login>) -> Result<Vec<Way>, Error> {
+        let own = realm.url().origin() == repository.origin();
+        let untrusted = || Error::UntrustedRealm {
+            registry: repository.registry().to_owned(),
+            realm: display(realm.url()),
+        };
+        match login {
+            Some(login) if self.may_see(repository, realm.url(), login) => Ok(vec![Way::Password]),
+            Some(_) => Err(untrusted()),
+            None if repository.is_ollama() && own => Ok(vec![Way::Signature]),
+            None if repository.is_ollama() => Err(untrusted()),
+            None if own => Ok(vec![Way::Anonymous, Way::Signature]),
+            None => Ok(vec![Way::Anonymous]),
+        }
+    }
+
+    /// Whether a token server may see the password of a registry.
+    fn may_see(&self, repository: &Repository, realm: &Url, login: &Login) -> bool {
+        let registry = repository.manifest("latest");
+        let port = realm.port().map_or(String::new(), |port| format!(":{port}"));
+        let realm_name = format!("{}{port}", realm.host_str().unwrap_or_default());
+        are_related(&registry, realm) || self.credentials.for_registry(&realm_name) == Some(login)
+    }
+
+    async fn ask(
+        &self,
+        transport: &Transport,
+        repository: &Repository,
+        place: &Place,
+        way: Way,
+        login: Option<&Login>,
+    ) -> Result<String, Error> {
+        let (place, header) = match (way, login) {
+            (Way::Password, Some(login)) => {
+                let place = place.with_query(&[("account", login.user())]);
+                (place, Some(format!("Basic {}", login.to_basic())))
+            }
+            (Way::Signature, _) => {
+                let question = self.identity.sign(place.url().clone())?;
+                (Place::at(question.url, place), Some(question.authorization))
+            }
+            (Way::Anonymous | Way::Password, _) => (place.clone(), None),
+        };
+        let authorization = header.and_then(|text| Authorization::new(place.url().origin(), &text));
+        let request = Request::new(Method::GET, place);
+        let answer = transport.send(repository, &request, authorization.as_ref()).await?;
+        let what = "an answer of its token server";
+        match answer.response.status().as_u16() {
+            200 => {}
+            400..=404 => {
+                let message = message_of(repository, answer, transport.patience()).await;
+                return Err(self.denied(repository, message));
+            }
+            _ => {
+                let patience = transport.patience();
+                return Err(super::answer::error_of(repository, answer, what, "", patience).await);
+            }
+        }
+        let text =
+            Body::new(repository, answer, transport.patience()).read(what, LONGEST_TOKEN_ANSWER).await?;
+        let parsed: Result<TokenAnswer, _> = serde_json::from_slice(&text);
+        let token =
+            parsed.map(|answer| if answer.token.is_empty() { answer.access_token } else { answer.token });
+        token.ok().filter(|token| !token.is_empty()).ok_or_else(|| Error::Protocol {
+            registry: repository.registry().to_owned(),
+            reason: "its token server answers without a token".to_owned(),
+        })
+    }
+
+    async fn refused(&self, transport: &Transport, repository: &Repository, answer: Answer) -> Error {
+        let message = message_of(repository, answer, transport.patience()).await;
+        self.denied(repository, message)
+    }
+
+    fn denied(&self, repository: &Repository, message: String) -> Error {
+        let advice = self.advice(repository);
+        Error::Denied { registry: repository.registry().to_owned(), message, advice }
+    }
+}
+
+/// Whether a token server evidently belongs to a registry: the same host with no weaker scheme, or,
+/// both over HTTPS, hosts that share their last two labels, such as `registry-1.docker.io` and
+/// `auth.docker.io`.
+///
+/// A registry could pass on the password by itself; this keeps one that was tampered with, or
+/// mistaken, from sending it to strangers.
+fn are_related(registry: &Url, realm: &Url) -> bool {
+    let secure = realm.scheme() == "https";
+    if registry.host() == realm.host() {
+        return secure || registry.scheme() == "http";
+    }
+    let (Some(Host::Domain(one)), Some(Host::Domain(two))) = (registry.host(), realm.host()) else {
+        return false;
+    };
+    let last_labels = |host: &str| {
+        let mut labels = host.trim_end_matches('.').rsplit('.').map(str::to_ascii_lowercase);
+        labels.next().zip(labels.next())
+    };
+    secure
+        && registry.scheme() == "https"
+        && last_labels(one).is_some()
+        && last_labels(one) == last_labels(two)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_servers_that_belong_to_a_registry() {
+        for (registry, realm, related) in [
+            ("https://registry-1.docker.io/", "https://auth.docker.io/token", true),
+            ("https://registry.gitlab.com/", "https://gitlab.com/jwt/auth", true),
+            ("https://ghcr.io/", "https://ghcr.io/token", true),
+            ("https://ex.com:5000/", "https://ex.com/token", true),
+            ("http://127.0.0.1:5000/", "http://127.0.0.1:5001/token", true),
+            ("https://ex.com/", "http://ex.com/token", false),
+            ("https://ex.com/", "https://evil.com/token", false),
+            ("http://a.ex.com/", "http://b.ex.com/token", false),
+            ("https://ex.com/", "https://ex.com.evil.com/token", false),
+            ("https://localhost/", "https://other/token", false),
+            ("https://10.0.0.1/", "https://11.0.0.1/token", false),
+        ] {
+            assert_eq!(are_related(&registry.parse().unwrap(), &realm.parse().unwrap()), related, "{realm}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The client: configuration, pull and push.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::authentication::Authentication;
+use super::identity::Identity;
+use super::repository::Repository;
+use super::session::Session;
+use super::sharing::Downloads;
+use super::transport::Transport;
+use super::{Credentials, Error, Proxies, RetryPolicy, Status, pull, push};
+use crate::model::Name;
+use crate::store::{Placed, Store};
+
+const MIB: u64 = 1024 * 1024;
+
+/// How a client behaves.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Users and passwords.
+    pub credentials: Credentials,
+    /// The file of the ed25519 key for Ollama's signed challenge, usually `~/.ollama/id_ed25519`; made
+    /// when it is needed and missing.
+    pub signing_key: Option<PathBuf>,
+    /// Root certificates in PEM, beside those of the system (or of `SSL_CERT_FILE`).
+    pub certificates: Vec<Vec<u8>>,
+    /// The proxies to use.
+    pub proxies: Proxies,
+    /// How often is tried again what may succeed later.
+    pub retry: RetryPolicy,
+    /// The longest silence of a registry.
+    pub patience: Duration,
+    /// The length in bytes of the ranges in which blobs are fetched.
+    pub download_piece: u64,
+    /// The length in bytes of the pieces in which blobs are sent; a shorter blob goes in one.
+    pub upload_piece: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            credentials: Credentials::none(),
+            signing_key: None,
+            certificates: Vec::new(),
+            proxies: Proxies::none(),
+            retry: RetryPolicy::default(),
+            patience: Duration::from_secs(30),
+            download_piece: 16 * MIB,
+            upload_piece: 64 * MIB,
+        }
+    }
+}
+
+/// What a request says about its registry.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Options {
+    /// Plain HTTP is agreed to, and taken where the name states no scheme.
+    pub insecure: bool,
+}
+
+/// A client of registries over one store. Pulls of the same blob through one client share a download.
+#[derive(Debug, Clone)]
+pub struct Client {
+    store: Store,
+    transport: Arc<Transport>,
+    credentials: Arc<Credentials>,
+    identity: Arc<Identity>,
+    retry: RetryPolicy,
+    upload_piece: u64,
+    shared: pull::Shared,
+}
+
+impl Client {
+    /// A client that pulls into and pushes from `store`.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] if a certificate or a proxy of the configuration cannot be used.
+    pub fn new(config: Config, store: Store) -> Result<Self, Error> {
+        let transport = Arc::new(Transport::new(&config)?);
+        let shared =
+            pull::Shared { downloads: Arc::new(Downloads::default()), piece: config.download_piece.max(1) };
+        Ok(Self {
+            store,
+            transport,
+            credentials: Arc::new(config.credentials),
+            identity: Arc::new(Identity::new(config.signing_key)),
+            retry: config.retry,
+            upload_piece: config.upload_piece.max(1),
+            shared,
+        })
+    }
+
+    /// Fetches a model. It appears in the store when all of it is there and verified; what was replaced
+    /// is answered, its blobs untouched.
+    ///
+    /// Dropping the future cancels the pull; what has arrived stays for the next one.
+    ///
+    /// # Errors
+    /// What the registry or the store makes impossible; nothing of the model is visible then.
+    pub async fn pull(
+        &self,
+        name: &Name,
+        options: Options,
+        progress: impl Fn(Status) + Sync,
+    ) -> Result<Placed, Error> {
+        let session = Arc::new(self.session(name, options)?);
+        pull::pull(&session, &self.store, name, &self.shared, &progress).await
+    }
+
+    /// Sends a model, its manifest byte for byte.
+    ///
+    /// Dropping the future cancels the push.
+    ///
+    /// # Errors
+    /// What the registry or the store makes impossible; the model does not appear there then.
+    pub async fn push(
+        &self,
+        name: &Name,
+        options: Options,
+        progress: impl Fn(Status) + Sync,
+    ) -> Result<(), Error> {
+        let session = self.session(name, options)?;
+        push::push(&session, &self.store, name, self.upload_piece, &progress).await
+    }
+
+    fn session(&self, name: &Name, options: Options) -> Result<Session, Error> {
+        let repository = Repository::of(name, options.insecure)?;
+        let authentication = Authentication::new(self.credentials.clone(), self.identity.clone());
+        Ok(Session::new(self.transport.clone(), repository, authentication, self.retry.clone()))
+    }
+}

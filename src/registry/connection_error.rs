@@ -1,0 +1,49 @@
+//! What a failed connection means, found out from the chain of errors under it.
+
+use std::error::Error as StdError;
+use std::io;
+
+use url::Url;
+
+use super::Error;
+use super::place::display;
+use super::repository::Repository;
+use super::resolver::LookupError;
+
+/// The error of a request to `url` that got no answer.
+pub(crate) fn connection_error(repository: &Repository, url: &Url, error: &reqwest::Error) -> Error {
+    let mut registry = repository.registry().to_owned();
+    if url.origin() != repository.origin() {
+        registry = format!("{registry} (leading to {})", display(url));
+    }
+    let mut reason = "the connection was closed".to_owned();
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(cause) = next {
+        match cause.downcast_ref::<LookupError>() {
+            Some(LookupError::NotFound { reason }) => {
+                return Error::UnknownHost { registry, reason: reason.clone() };
+            }
+            Some(forbidden @ LookupError::Forbidden { .. }) => {
+                let (registry, target) = (repository.registry().to_owned(), display(url));
+                return Error::ForbiddenTarget { registry, target, reason: forbidden.to_string() };
+            }
+            None => {}
+        }
+        if let Some(failure) = cause.downcast_ref::<rustls::Error>() {
+            return Error::Certificate { registry, reason: failure.to_string() };
+        }
+        reason = cause.to_string();
+        // An I/O error does not count what it wraps among its sources.
+        let io_error = cause.downcast_ref::<io::Error>();
+        let wrapped = io_error.and_then(|failure| failure.get_ref());
+        next = match wrapped {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    if error.is_connect() {
+        Error::Unreachable { registry, reason }
+    } else {
+        Error::Interrupted { registry, reason }
+    }
+}

@@ -1,0 +1,216 @@
+//! What can go wrong between us and a registry.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::Digest;
+
+/// Why a pull or a push failed: which registry, what it said, and what to check.
+///
+/// Cloned for every job that waits for the same download.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The host of the name is not one that a URL can hold.
+    #[error("{registry:?} is not the address of a registry: use host or host:port")]
+    InvalidAddress {
+        /// The host as written.
+        registry: String,
+    },
+    /// The name says `http://` and nobody agreed.
+    #[error(
+        "registry {registry} is asked for over http://, where others can read and change what is sent: use https://, or \"insecure\": true"
+    )]
+    PlainHttp {
+        /// The registry.
+        registry: String,
+    },
+    /// The host has no address.
+    #[error(
+        "registry {registry} cannot be found ({reason}): check the spelling of the host, and this machine's network and name servers"
+    )]
+    UnknownHost {
+        /// The registry.
+        registry: String,
+        /// What the resolver said.
+        reason: String,
+    },
+    /// No connection comes about.
+    #[error(
+        "registry {registry} cannot be reached ({reason}): check that it runs at this host and port, and this machine's network and proxy"
+    )]
+    Unreachable {
+        /// The registry.
+        registry: String,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// No secure connection comes about.
+    #[error(
+        "the secure connection to registry {registry} fails ({reason}): check its certificate, this machine's clock and root certificates (SSL_CERT_FILE); a registry without TLS needs http:// and \"insecure\": true"
+    )]
+    Certificate {
+        /// The registry.
+        registry: String,
+        /// What is wrong with the certificate or the handshake.
+        reason: String,
+    },
+    /// The connection broke or fell silent, and trying again did not help.
+    #[error("the connection to registry {registry} broke ({reason}): try again, what has arrived is kept")]
+    Interrupted {
+        /// The registry.
+        registry: String,
+        /// How it broke.
+        reason: String,
+    },
+    /// The registry does not have what was asked for.
+    #[error("{what} does not exist in registry {registry}: {message}")]
+    NotFound {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        what: String,
+        /// The registry's own words.
+        message: String,
+    },
+    /// The registry does not let us in.
+    #[error("registry {registry} denies access: {message}; {advice}")]
+    Denied {
+        /// The registry.
+        registry: String,
+        /// The registry's own words.
+        message: String,
+        /// What to do about it.
+        advice: String,
+    },
+    /// The registry answers with another error.
+    #[error("registry {registry} answers {status} to {what}: {message}")]
+    Refused {
+        /// The registry.
+        registry: String,
+        /// The HTTP status.
+        status: u16,
+        /// What was asked for.
+        what: String,
+        /// The registry's own words.
+        message: String,
+        /// How long the registry asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// An answer that has to be small is not.
+    #[error("registry {registry} sends more than {limit} bytes as {what}")]
+    TooLarge {
+        /// The registry.
+        registry: String,
+        /// What the answer should have been.
+        what: String,
+        /// The most that is accepted, in bytes.
+        limit: u64,
+    },
+    /// The registry does not keep to the protocol.
+    #[error("registry {registry} does not keep to the protocol: {reason}")]
+    Protocol {
+        /// The registry.
+        registry: String,
+        /// What is wrong with its answer.
+        reason: String,
+    },
+    /// What should be a manifest is none that we can use.
+    #[error("registry {registry} sends a manifest that cannot be used: {reason}")]
+    InvalidManifest {
+        /// The registry.
+        registry: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The registry wants us to prove who we are to somebody else.
+    #[error(
+        "registry {registry} asks to send its credentials to {realm}, which is not trusted with them: nothing was sent"
+    )]
+    UntrustedRealm {
+        /// The registry.
+        registry: String,
+        /// Where it would have us send them.
+        realm: String,
+    },
+    /// The registry sends us where it must not.
+    #[error("registry {registry} leads to {target}: {reason}")]
+    ForbiddenTarget {
+        /// The registry.
+        registry: String,
+        /// Scheme and host of the target.
+        target: String,
+        /// Why we do not go there.
+        reason: String,
+    },
+    /// A blob has another length than the manifest says.
+    #[error(
+        "registry {registry} sends blob {digest} with another length: expected {expected} bytes, got {got}"
+    )]
+    WrongSize {
+        /// The registry.
+        registry: String,
+        /// The blob.
+        digest: Digest,
+        /// The length that the manifest states, in bytes.
+        expected: u64,
+        /// What the registry sends.
+        got: String,
+    },
+    /// A blob or manifest is not the one that was asked for.
+    #[error(
+        "registry {registry} sends other content: expected {expected}, got {got}; nothing of it was kept"
+    )]
+    WrongDigest {
+        /// The registry.
+        registry: String,
+        /// What was asked for.
+        expected: Digest,
+        /// What came.
+        got: Digest,
+    },
+    /// The registry wants a signature and there is no key.
+    #[error("the key for signing in to registries (id_ed25519) cannot be used: {reason}")]
+    SigningKey {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The client cannot be set up.
+    #[error("the client for registries cannot be set up: {reason}")]
+    Setup {
+        /// What is wrong with the configuration.
+        reason: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(Arc<crate::store::StoreError>),
+}
+
+impl From<crate::store::StoreError> for Error {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+impl Error {
+    /// Whether the same request may succeed a little later.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Interrupted { .. } | Self::Unreachable { .. } | Self::UnknownHost { .. } => true,
+            Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
+            _ => false,
+        }
+    }
+
+    /// Whether no connection came about at all.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::UnknownHost { .. })
+    }
+
+    /// How long the registry asks us to wait before the next attempt.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! A model to a registry.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
+
+use super::progress::watch;
+use super::session::Session;
+use super::transport::Payload;
+use super::upload::Upload;
+use super::{Error, Status, Transfer, blocking};
+use crate::model::{Digest, Layer, Manifest, Name};
+use crate::store::{Blob, Store, StoreError, StoredManifest};
+
+/// So many blobs are sent at the same time.
+const PARALLEL_BLOBS: usize = 3;
+
+/// Sends a model: its blobs, then its manifest, byte for byte.
+pub(super) async fn push(
+    session: &Session,
+    store: &Store,
+    name: &Name,
+    piece: u64,
+    progress: &(impl Fn(Status) + Sync),
+) -> Result<(), Error> {
+    progress(Status::RetrievingManifest);
+    let opened = blocking({
+        let (store, name) = (store.clone(), name.clone());
+        move || Opened::open(&store, &name)
+    });
+    let opened = opened.await?.inspect_err(|_| progress(Status::NoManifest))?;
+    let uploads = opened.blobs.iter().map(|blob| async {
+        let (digest, total) = (blob.digest(), blob.length());
+        let completed = Arc::new(AtomicU64::new(0));
+        let mount_from = opened.elsewhere.get(&digest).cloned();
+        let upload = Upload { session, blob: blob.clone(), mount_from, piece, completed: completed.clone() };
+        let report = |completed| progress(Status::Pushing(Transfer { digest, total, completed }));
+        watch(upload.run(), || completed.load(Ordering::Relaxed), report).await
+    });
+    let uploads: Vec<_> = uploads.collect();
+    stream::iter(uploads).buffer_unordered(PARALLEL_BLOBS).try_collect::<()>().await?;
+
+    progress(Status::PushingManifest);
+    let media_type = match opened.model.manifest.media_type.as_str() {
+        "" => Manifest::MEDIA_TYPE,
+        written => written,
+    };
+    let request = session
+        .request(Method::PUT, session.repository().manifest(name.tag()))
+        .header(CONTENT_TYPE, media_type)
+        .payload(Payload::Bytes(Bytes::copy_from_slice(&opened.model.bytes)));
+    session.ask(&request, "the manifest", &[200, 201, 202, 204]).await?;
+    progress(Status::Success);
+    Ok(())
+}
+
+/// A model of the store with leases on all its blobs.
+struct Opened {
+    model: Arc<StoredManifest>,
+    blobs: Vec<Blob>,
+    /// Repositories of the same registry that name a blob too.
+    elsewhere: HashMap<Digest, String>,
+}
+
+impl Opened {
+    fn open(store: &Store, name: &Name) -> Result<Self, StoreError> {
+        let model = store.manifest(name)?;
+        let mut seen = HashSet::new();
+        let layers = model.manifest.blobs().filter(|layer| seen.insert(layer.digest));
+        let blobs = layers.map(|layer| store.blob(layer.digest)).collect::<Result<_, _>>()?;
+        let elsewhere = elsewhere(store, name, &model.manifest)?;
+        Ok(Self { model, blobs, elsewhere })
+    }
+}
+
+/// Where the registry may find the blobs of a model by itself.
+///
+/// For Ollama's own registry only the origin that a layer states counts: every model without a host
+/// belongs to it by name, and most were never there.
+fn elsewhere(store: &Store, name: &Name, manifest: &Manifest) -> Result<HashMap<Digest, String>, StoreError> {
+    let repository = |name: &Name| format!("{}/{}", name.namespace(), name.model());
+    let is_other = |other: &Name| {
+        other.host().eq_ignore_ascii_case(name.host()) && repository(other) != repository(name)
+    };
+    let mut found: HashMap<Digest, String> = HashMap::new();
+    let stated =
+        manifest.blobs().filter_map(|Layer { digest, from, .. }| Some((*digest, from.parse::<Name>().ok()?)));
+    found.extend(stated.filter(|(_, from)| is_other(from)).map(|(digest, from)| (digest, repository(&from))));
+    if name.host() != "registry.ollama.ai" {
+        for other in store.list()?.iter().filter(|other| is_other(&other.name)) {
+            for layer in other.manifest.blobs() {
+                found.entry(layer.digest).or_insert_with(|| repository(&other.name));
+            }
+        }
+    }
+    Ok(found)
+}

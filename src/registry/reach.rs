@@ -1,0 +1,135 @@
+//! How far an address reaches: what a registry may send us to.
+//!
+//! A registry can name other places: by redirect, by upload location, by the realm of a challenge. A
+//! hostile one names the services of our own network. So a registry may only send us to places that
+//! are at least as public as itself.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use url::{Host, Url};
+
+/// How far an address reaches, from the most public to the most private.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Reach {
+    /// An address of the Internet.
+    Public,
+    /// An address of a private network.
+    Private,
+    /// This machine or its own link; cloud metadata services are found here.
+    Machine,
+}
+
+impl Reach {
+    /// The reach of an address.
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self::of_v4(address),
+            IpAddr::V6(address) => match embedded_v4(address) {
+                Some(inner) => Self::of_v4(inner),
+                None => Self::of_v6(address),
+            },
+        }
+    }
+
+    fn of_v4(address: Ipv4Addr) -> Self {
+        let [first, second, ..] = address.octets();
+        if address.is_loopback() || address.is_link_local() || first == 0 || first >= 224 {
+            Self::Machine
+        } else if address.is_private()
+            || (first == 100 && second & 0xc0 == 64)
+            || (first == 198 && second & 0xfe == 18)
+        {
+            Self::Private
+        } else {
+            Self::Public
+        }
+    }
+
+    fn of_v6(address: Ipv6Addr) -> Self {
+        if address.is_loopback()
+            || address.is_unspecified()
+            || address.is_multicast()
+            || address.is_unicast_link_local()
+        {
+            Self::Machine
+        } else if address.is_unique_local() {
+            Self::Private
+        } else {
+            Self::Public
+        }
+    }
+
+    /// The reach of the host of a URL where the URL itself tells it: an address or `localhost`.
+    pub(crate) fn of_literal(url: &Url) -> Option<Self> {
+        match url.host()? {
+            Host::Ipv4(address) => Some(Self::of(address.into())),
+            Host::Ipv6(address) => Some(Self::of(address.into())),
+            Host::Domain(name) => is_localhost(name).then_some(Self::Machine),
+        }
+    }
+}
+
+/// Whether a URL points to this machine by its very text.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => is_localhost(name),
+        None => false,
+    }
+}
+
+fn is_localhost(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
+}
+
+/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`) or translated
+/// (`64:ff9b::/96`, RFC 6052).
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let segments = address.segments();
+    let prefix = &segments[..6];
+    if prefix == [0, 0, 0, 0, 0, 0xffff] || prefix == [0x64, 0xff9b, 0, 0, 0, 0] {
+        let octets = address.octets();
+        return Some(Ipv4Addr::new(octets[12], octets[13], octets[14], octets[15]));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_ranked() {
+        for (address, reach) in [
+            ("8.8.8.8", Reach::Public),
+            ("2606:4700::1111", Reach::Public),
+            ("10.1.2.3", Reach::Private),
+            ("172.31.0.1", Reach::Private),
+            ("192.168.1.1", Reach::Private),
+            ("100.100.100.200", Reach::Private),
+            ("fd00::1", Reach::Private),
+            ("127.0.0.1", Reach::Machine),
+            ("0.0.0.0", Reach::Machine),
+            ("169.254.169.254", Reach::Machine),
+            ("::1", Reach::Machine),
+            ("::", Reach::Machine),
+            ("fe80::1", Reach::Machine),
+            ("::ffff:169.254.169.254", Reach::Machine),
+            ("64:ff9b::a00:1", Reach::Private),
+        ] {
+            assert_eq!(Reach::of(address.parse().unwrap()), reach, "{address}");
+        }
+    }
+
+    #[test]
+    fn odd_spellings_of_addresses_are_addresses() {
+        for text in
+            ["http://0x7f.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "http://LOCALHOST./"]
+        {
+            assert_eq!(Reach::of_literal(&text.parse().unwrap()), Some(Reach::Machine), "{text}");
+        }
+        assert_eq!(Reach::of_literal(&"http://example.com/".parse().unwrap()), None);
+    }
+}

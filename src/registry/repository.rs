@@ -1,0 +1,130 @@
+//! Where a model lives: names to URLs (distribution specification, "Endpoints").
+
+use url::{Origin, Url};
+
+use super::Error;
+use super::reach::is_loopback;
+use crate::model::{Digest, Name, Scheme};
+
+/// The repository of a model in its registry.
+#[derive(Debug, Clone)]
+pub(crate) struct Repository {
+    registry: String,
+    base: Url,
+}
+
+impl Repository {
+    /// The repository that a name means.
+    ///
+    /// Without a scheme in the name that is HTTPS, but HTTP for a registry on this machine and
+    /// where `insecure` agrees to it.
+    pub(crate) fn of(name: &Name, insecure: bool) -> Result<Self, Error> {
+        let registry = name.host().to_owned();
+        // Docker's own registry is known by a name under which it does not answer.
+        let host = if registry == "docker.io" { "registry-1.docker.io" } else { &registry };
+        let repository = format!("{}/{}", name.namespace(), name.model());
+        let url = |scheme: &str| {
+            let text = format!("{scheme}://{host}/v2/{repository}/");
+            Url::parse(&text).map_err(|_| Error::InvalidAddress { registry: registry.clone() })
+        };
+        let plain = url("http")?;
+        let base = match name.scheme() {
+            Some(Scheme::Https) => url("https")?,
+            Some(Scheme::Http) if !insecure && !is_loopback(&plain) => {
+                return Err(Error::PlainHttp { registry });
+            }
+            Some(Scheme::Http) => plain,
+            None if insecure || is_loopback(&plain) => plain,
+            None => url("https")?,
+        };
+        Ok(Self { registry, base })
+    }
+
+    /// The registry as people call it, `host[:port]`.
+    pub(crate) fn registry(&self) -> &str {
+        &self.registry
+    }
+
+    /// Scheme, host and port: whom the credentials of this registry belong to.
+    pub(crate) fn origin(&self) -> Origin {
+        self.base.origin()
+    }
+
+    /// Whether the registry is Ollama's own, which knows a few things more.
+    pub(crate) fn is_ollama(&self) -> bool {
+        ["registry.ollama.ai", "ollama.com"].iter().any(|own| self.registry.eq_ignore_ascii_case(own))
+    }
+
+    /// The manifest with this tag.
+    pub(crate) fn manifest(&self, tag: &str) -> Url {
+        self.join(&format!("manifests/{tag}"))
+    }
+
+    /// A blob.
+    pub(crate) fn blob(&self, digest: &Digest) -> Url {
+        self.join(&format!("blobs/{digest}"))
+    }
+
+    /// Where uploads begin.
+    pub(crate) fn uploads(&self) -> Url {
+        self.join("blobs/uploads/")
+    }
+
+    fn join(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path()));
+        url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repository(name: &str, insecure: bool) -> Result<Repository, Error> {
+        Repository::of(&name.parse().unwrap(), insecure)
+    }
+
+    #[test]
+    fn names_become_urls() {
+        for (name, insecure, url) in [
+            ("llama3", false, "https://registry.ollama.ai/v2/library/llama3/manifests/latest"),
+            ("me/m:t", false, "https://registry.ollama.ai/v2/me/m/manifests/t"),
+            ("ex.com:5000/ns/m", false, "https://ex.com:5000/v2/ns/m/manifests/latest"),
+            ("ex.com:5000/ns/m", true, "http://ex.com:5000/v2/ns/m/manifests/latest"),
+            ("http://ex.com/ns/m", true, "http://ex.com/v2/ns/m/manifests/latest"),
+            ("https://ex.com/ns/m", true, "https://ex.com/v2/ns/m/manifests/latest"),
+            ("127.0.0.1:5000/ns/m", false, "http://127.0.0.1:5000/v2/ns/m/manifests/latest"),
+            ("http://localhost:5000/ns/m", false, "http://localhost:5000/v2/ns/m/manifests/latest"),
+            ("https://localhost/ns/m", false, "https://localhost/v2/ns/m/manifests/latest"),
+            ("docker.io/ns/m", false, "https://registry-1.docker.io/v2/ns/m/manifests/latest"),
+        ] {
+            let tag = name.parse::<Name>().unwrap().tag().to_owned();
+            assert_eq!(repository(name, insecure).unwrap().manifest(&tag).as_str(), url, "{name}");
+        }
+    }
+
+    #[test]
+    fn blobs_and_uploads() {
+        let repository = repository("ex.com/ns/m", false).unwrap();
+        let digest = Digest::from_bytes([0xab; 32]);
+        assert_eq!(
+            repository.blob(&digest).as_str(),
+            format!("https://ex.com/v2/ns/m/blobs/sha256:{}", "ab".repeat(32))
+        );
+        assert_eq!(repository.uploads().as_str(), "https://ex.com/v2/ns/m/blobs/uploads/");
+    }
+
+    #[test]
+    fn plain_http_needs_consent() {
+        assert!(matches!(repository("http://ex.com/ns/m", false), Err(Error::PlainHttp { .. })));
+        assert!(matches!(repository("http://10.0.0.1/ns/m", false), Err(Error::PlainHttp { .. })));
+    }
+
+    #[test]
+    fn a_host_that_no_url_can_hold() {
+        for name in ["a:b/ns/m", "a:99999/ns/m", "a:1:2/ns/m"] {
+            assert!(matches!(repository(name, false), Err(Error::InvalidAddress { .. })), "{name}");
+        }
+    }
+}

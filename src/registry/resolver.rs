@@ -1,0 +1,48 @@
+//! Name resolution that keeps a registry from leading us into our own network.
+//!
+//! Addresses are judged when the connection is made, not before: a name that changes its address in
+//! between gains nothing.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::reach::Reach;
+
+/// Resolves names to the addresses that reach no further inside than allowed.
+#[derive(Debug, Clone)]
+pub(crate) struct Resolver {
+    /// The most private reach that is allowed.
+    pub(crate) limit: Reach,
+    /// Names that the operator configured, such as proxies, may have any address.
+    pub(crate) trusted: Arc<HashSet<String>>,
+}
+
+/// Why a name has no address for us.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum LookupError {
+    #[error("{reason}")]
+    NotFound { reason: String },
+    #[error("{host} is an address of a private network")]
+    Forbidden { host: String },
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let this = self.clone();
+        Box::pin(async move {
+            let host = name.as_str();
+            let found = tokio::net::lookup_host((host, 0)).await;
+            let found = found.map_err(|error| LookupError::NotFound { reason: error.to_string() })?;
+            let free = this.trusted.contains(host);
+            let allowed: Vec<SocketAddr> =
+                found.filter(|address| free || Reach::of(address.ip()) <= this.limit).collect();
+            if allowed.is_empty() {
+                return Err(LookupError::Forbidden { host: host.to_owned() }.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! One conversation with one repository.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use super::Error;
+use super::answer::{Body, error_of};
+use super::authentication::Authentication;
+use super::place::Place;
+use super::repository::Repository;
+use super::retry::{Backoff, RetryPolicy};
+use super::transport::{Answer, Request, Transport};
+
+/// A registry that refuses more often in a row will not change its mind.
+const MOST_CHALLENGES: usize = 4;
+
+/// The requests of one pull or push, with one proof of who we are.
+#[derive(Debug)]
+pub(crate) struct Session {
+    transport: Arc<Transport>,
+    repository: Repository,
+    authentication: Authentication,
+    retry: RetryPolicy,
+    reached: AtomicBool,
+}
+
+impl Session {
+    pub(crate) fn new(
+        transport: Arc<Transport>,
+        repository: Repository,
+        authentication: Authentication,
+        retry: RetryPolicy,
+    ) -> Self {
+        Self { transport, repository, authentication, retry, reached: AtomicBool::new(false) }
+    }
+
+    /// The repository that is spoken with.
+    pub(crate) fn repository(&self) -> &Repository {
+        &self.repository
+    }
+
+    /// The registry, for messages.
+    pub(crate) fn registry(&self) -> String {
+        self.repository.registry().to_owned()
+    }
+
+    /// A request to the repository itself.
+    pub(crate) fn request(&self, method: Method, url: Url) -> Request {
+        Request::new(method, Place::of_user(url))
+    }
+
+    /// Counts failures in a row.
+    pub(crate) fn backoff(&self) -> Backoff<'_> {
+        Backoff::new(&self.retry)
+    }
+
+    /// The body of an answer.
+    pub(crate) fn body(&self, answer: Answer) -> Body<'_> {
+        Body::new(&self.repository, answer, self.transport.patience())
+    }
+
+    /// Sends a request until it is answered with one of the statuses that are `accepted`, or it is
+    /// clear that it will not be. `what` names the request in errors.
+    pub(crate) async fn ask(&self, request: &Request, what: &str, accepted: &[u16]) -> Result<Answer, Error> {
+        let mut backoff = self.backoff();
+        loop {
+            match self.ask_once(request, what, accepted).await {
+                Ok(answer) => return Ok(answer),
+                // A registry that never answered is more likely misspelled than restarting.
+                Err(error) if error.is_unreachable() && !self.reached.load(Ordering::Relaxed) => {
+                    return Err(error);
+                }
+                Err(error) => backoff.after(error).await?,
+            }
+        }
+    }
+
+    /// Sends a request once.
+    pub(crate) async fn ask_once(
+        &self,
+        request: &Request,
+        what: &str,
+        accepted: &[u16],
+    ) -> Result<Answer, Error> {
+        let answer = self.send(request).await?;
+        if accepted.contains(&answer.response.status().as_u16()) {
+            return Ok(answer);
+        }
+        let advice = self.authentication.advice(&self.repository);
+        let error = error_of(&self.repository, answer, what, &advice, self.transport.patience()).await;
+        Err(error)
+    }
+
+    /// Sends a request, proving who we are if we are asked to.
+    async fn send(&self, request: &Request) -> Result<Answer, Error> {
+        let mut challenges = 0;
+        loop {
+            let ticket = self.authentication.ticket().await;
+            let authorization = ticket.authorization.as_ref();
+            let answer = self.transport.send(&self.repository, request, authorization).await?;
+            self.reached.store(true, Ordering::Relaxed);
+            let own = answer.place.url().origin() == self.repository.origin();
+            if answer.response.status() != StatusCode::UNAUTHORIZED || !own || challenges == MOST_CHALLENGES {
+                if answer.response.status().is_success() {
+                    self.authentication.confirm(&ticket).await;
+                }
+                return Ok(answer);
+            }
+            challenges += 1;
+            self.authentication.renew(&self.transport, &self.repository, &ticket, answer).await?;
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One download for all jobs that want the same blob at the same time.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+
+use super::Error;
+use super::download::Download;
+use super::incoming::Incoming;
+use super::progress::INTERVAL;
+use crate::model::Digest;
+use crate::store::{Blob, Store, StoreError};
+
+/// The downloads that are under way.
+#[derive(Debug, Default)]
+pub(crate) struct Downloads {
+    running: Mutex<HashMap<Digest, watch::Sender<State>>>,
+}
+
+#[derive(Debug, Clone)]
+enum State {
+    Running { received: u64 },
+    Done(Blob),
+    Failed(Error),
+}
+
+impl Downloads {
+    /// The blob of a download, fetched by it or by one of the same blob that is under way; `report` is told
+    /// how many bytes have arrived. When nobody waits any more the download ends, and what has arrived stays.
+    pub(crate) async fn fetch(
+        self: &Arc<Self>,
+        store: &Store,
+        download: Download,
+        report: impl Fn(u64),
+    ) -> Result<Blob, Error> {
+        let digest = download.digest;
+        let registry = download.session.registry();
+        let mut download = Some(download);
+        loop {
+            let (mut receiver, leading) = self.join_or_lead(store, digest, &mut download);
+            let failure = loop {
+                let state = receiver.borrow_and_update().clone();
+                match state {
+                    State::Running { received } => report(received),
+                    State::Done(blob) => return Ok(blob),
+                    State::Failed(error) => break error,
+                }
+                if receiver.changed().await.is_err() {
+                    break Error::Interrupted {
+                        registry: registry.clone(),
+                        reason: "the download ended".to_owned(),
+                    };
+                }
+            };
+            // Another job's download may have failed for a reason that does not hold for this one.
+            if leading {
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Listens to the download that is under way, or begins one; then it is ours.
+    fn join_or_lead(
+        self: &Arc<Self>,
+        store: &Store,
+        digest: Digest,
+        download: &mut Option<Download>,
+    ) -> (watch::Receiver<State>, bool) {
+        let mut running = self.running();
+        if let Some(sender) = running.get(&digest) {
+            return (sender.subscribe(), false);
+        }
+        let (sender, receiver) = watch::channel(State::Running { received: 0 });
+        if let Some(download) = download.take() {
+            running.insert(digest, sender.clone());
+            let entry = Entry { downloads: self.clone(), digest };
+            tokio::spawn(lead(entry, sender, store.clone(), download));
+        }
+        (receiver, true)
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<Digest, watch::Sender<State>>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The entry of a download in the list; it goes with it, whatever happens.
+struct Entry {
+    downloads: Arc<Downloads>,
+    digest: Digest,
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.downloads.running().remove(&self.digest);
+    }
+}
+
+async fn lead(entry: Entry, sender: watch::Sender<State>, store: Store, download: Download) {
+    let state = match fetch(&sender, store, &download).await {
+        Ok(blob) => State::Done(blob),
+        Err(error) => State::Failed(error),
+    };
+    // The file is free for the next attempt before anybody can begin one.
+    drop(entry);
+    sender.send_replace(state);
+}
+
+async fn fetch(sender: &watch::Sender<State>, store: Store, download: &Download) -> Result<Blob, Error> {
+    let incoming = Incoming::open(store, download.digest, download.size).await?;
+    match while_wanted(sender, download, &incoming).await {
+        Ok(()) => incoming.commit().await.map_err(|error| name_registry(error, download)),
+        Err(error) => {
+            // Of a blob of another length nothing is worth keeping.
+            let keep = incoming.received() > 0 && !matches!(error, Error::WrongSize { .. });
+            if let Err(error) = incoming.close(keep).await {
+                tracing::warn!(%error, "what has arrived of a blob cannot be kept or removed");
+            }
+            Err(error)
+        }
+    }
+}
+
+/// The store does not know who sent the wrong bytes.
+fn name_registry(error: Error, download: &Download) -> Error {
+    let registry = download.session.registry();
+    match error {
+        Error::Store(cause) => match *cause {
+            StoreError::DigestMismatch { expected, got } => Error::WrongDigest { registry, expected, got },
+            _ => Error::Store(cause),
+        },
+        other => other,
+    }
+}
+
+/// Downloads as long as somebody listens, and tells how far it has come.
+async fn while_wanted(
+    sender: &watch::Sender<State>,
+    download: &Download,
+    incoming: &Incoming,
+) -> Result<(), Error> {
+    let mut work = std::pin::pin!(download.run(incoming));
+    let mut ticks = tokio::time::interval(INTERVAL);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut work => return result,
+            () = sender.closed() => {
+                let reason = "nobody waits for it any more".to_owned();
+                return Err(Error::Interrupted { registry: download.session.registry(), reason });
+            }
+            _ = ticks.tick() => {
+                sender.send_replace(State::Running { received: incoming.received() });
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! `/api/blobs/:digest`: whether a blob is there, and its upload.
+//!
+//! An upload is a line of three that work at the same time: this task receives, a thread writes, and the
+//! writer's own thread hashes. Between them lies so little memory that a hundred uploads are cheap.
+
+use std::io::Write;
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use tokio::sync::mpsc;
+
+use super::Shared;
+use super::body::{BodyError, discard, discard_refused, next_bytes, stated_length};
+use super::errors::Failure;
+use crate::model::Digest;
+use crate::store::{BlobWriter, Committed, StoreError};
+
+/// Chunks on their way from the connection to the disk.
+const CHUNKS: usize = 1;
+
+/// `HEAD /api/blobs/:digest`
+pub(super) async fn head(
+    State(server): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Response, Failure> {
+    let digest: Digest = text.parse()?;
+    let store = server.store().clone();
+    if server.blocking(move || store.contains(digest)).await?? {
+        Ok(StatusCode::OK.into_response())
+    } else {
+        Err(Failure::not_found(format!("blob {text:?} not found")))
+    }
+}
+
+/// `POST /api/blobs/:digest`
+pub(super) async fn upload(
+    State(server): State<Shared>,
+    Path(text): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<StatusCode, Failure> {
+    let limits = &server.config.limits;
+    let digest = match text.parse::<Digest>() {
+        Ok(digest) => digest,
+        Err(error) => {
+            discard_refused(body, limits.stall);
+            return Err(error.into());
+        }
+    };
+    let store = server.store().clone();
+    let length = stated_length(&headers);
+    let existing = server
+        .blocking(move || {
+            let exists = store.contains(digest)?;
+            if !exists {
+                store.ensure_space(length.unwrap_or(0))?;
+            }
+            Ok::<_, StoreError>(exists)
+        })
+        .await?;
+    match existing {
+        // A client that waits for leave to send its body learns at once that it need not.
+        Ok(true) if headers.contains_key(header::EXPECT) => return Ok(StatusCode::OK),
+        Ok(true) => {
+            discard(body, u64::MAX, limits.stall);
+            return Ok(StatusCode::OK);
+        }
+        Ok(false) => {}
+        Err(error) => {
+            discard_refused(body, limits.stall);
+            return Err(error.into());
+        }
+    }
+    if length.is_some_and(|length| length > limits.upload) {
+        discard_refused(body, limits.stall);
+        return Err(too_large(limits.upload));
+    }
+    let _turn = server.uploads.acquire().await;
+    let committed = receive(&server, digest, body).await?;
+    tracing::info!(%digest, length = committed.blob.length(), "blob uploaded");
+    Ok(StatusCode::CREATED)
+}
+
+/// Receives a body into the store.
+async fn receive(server: &Shared, digest: Digest, mut body: Body) -> Result<Committed, Failure> {
+    let limits = &server.config.limits;
+    let (sender, receiver) = mpsc::channel(CHUNKS);
+    let store = server.store().clone();
+    let writing = tokio::task::spawn_blocking(move || write(store.create_blob(), digest, receiver));
+    let mut received = 0_u64;
+    let ended = loop {
+        match next_bytes(&mut body, limits.stall).await {
+            Ok(Some(bytes)) => {
+                received += bytes.len() as u64;
+                if received > limits.upload {
+                    break Err(too_large(limits.upload));
+                }
+                // Nobody receives any more when writing has failed; its error tells why.
+                if sender.send(Chunk::Bytes(bytes)).await.is_err() {
+                    break Ok(());
+                }
+            }
+            Ok(None) => {
+                let _ = sender.send(Chunk::End).await;
+                break Ok(());
+            }
+            Err(error) => break Err(error.into()),
+        }
+    };
+    drop(sender);
+    let written = writing.await.map_err(|_| Failure::internal("the upload failed; see the server's log"))?;
+    discard_refused(body, limits.stall);
+    ended?;
+    match written {
+        Ok(Some(committed)) => Ok(committed),
+        Ok(None) => Err(BodyError::Broken.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the connection's task hands over. A channel that closes without an end means an upload that was
+/// broken off, also when the task itself was.
+enum Chunk {
+    Bytes(Bytes),
+    End,
+}
+
+/// Writes what comes in; nothing is kept, and nothing answered, if there comes no end.
+fn write(
+    mut writer: BlobWriter,
+    digest: Digest,
+    mut chunks: mpsc::Receiver<Chunk>,
+) -> Result<Option<Committed>, StoreError> {
+    while let Some(chunk) = chunks.blocking_recv() {
+        match chunk {
+            Chunk::Bytes(bytes) => writer.write_all(&bytes)?,
+            Chunk::End => return writer.commit(Some(digest)).map(Some),
+        }
+    }
+    Ok(None)
+}
+
+fn too_large(limit: u64) -> Failure {
+    let message = format!("a blob must not be larger than {limit} bytes");
+    Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message).with_hint("the operator sets OLLAMAKE_MAX_UPLOAD")
+}

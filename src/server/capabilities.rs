@@ -1,0 +1,191 @@
+//! What a model can do, as far as its files tell.
+//!
+//! Rules: Ollama, `server/images.go` (`Capabilities`) and, for what its built-in parsers support,
+//! `model/parsers`.
+
+use crate::create::{ChatTemplateSupport, Description};
+use crate::model::ModelConfig;
+use crate::template::Template;
+
+/// The parts of a model that tell what it can do.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Evidence<'a> {
+    pub(super) config: &'a ModelConfig,
+    /// Of the weights.
+    pub(super) weights: Option<&'a Description>,
+    /// Whether there is a projector, and whether one of them hears.
+    pub(super) projector: Option<Projector>,
+    /// The model's Go template.
+    pub(super) template: Option<&'a Template>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Projector {
+    pub(super) hears: bool,
+}
+
+/// Built-in parsers, whether they know tools, and whether they know thinking.
+const PARSERS: [(&str, bool, bool); 27] = [
+    ("cogito", true, true),
+    ("cohere", true, true),
+    ("deepseek3", true, true),
+    ("functiongemma", true, false),
+    ("gemma4", true, true),
+    ("gemma4-no-thinking", true, false),
+    ("glimmer", true, true),
+    ("glm-4.7", true, true),
+    ("glm-ocr", true, false),
+    ("harmony", true, true),
+    ("laguna", true, true),
+    ("lfm2", true, false),
+    ("lfm2-thinking", true, true),
+    ("ministral", true, false),
+    ("nemotron-3-nano", true, true),
+    ("nemotron-3.5-nano", true, true),
+    ("olmo3", true, false),
+    ("olmo3-think", false, true),
+    ("ornith", true, true),
+    ("poolside-v1", true, true),
+    ("qwen3", true, false),
+    ("qwen3-coder", true, false),
+    ("qwen3-thinking", true, true),
+    ("qwen3-vl-instruct", true, false),
+    ("qwen3-vl-thinking", true, true),
+    ("qwen3.5", true, true),
+    ("passthrough", false, false),
+];
+
+/// The capabilities, in Ollama's order.
+pub(super) fn capabilities(evidence: Evidence<'_>) -> Vec<String> {
+    let Evidence { config, weights, projector, template } = evidence;
+    let mut found: Vec<String> = Vec::new();
+    let mut add = |capability: &str, is_there: bool| {
+        if is_there && !found.iter().any(|known| known == capability) {
+            found.push(capability.to_owned());
+        }
+    };
+    for capability in &config.capabilities {
+        add(capability, true);
+    }
+    if let Some(weights) = weights {
+        let own = weights.chat_template.filter(|_| !is_rendered_by_ollama(evidence));
+        add("tools", own.is_some_and(|own| own.tools));
+        add("thinking", own.is_some_and(|own| own.thinking));
+        add("embedding", weights.pools);
+        add("completion", !weights.pools);
+        add("vision", weights.sees);
+        add("audio", weights.hears && weights.architecture != "nemotron_h_omni");
+    }
+    add("vision", projector.is_some());
+    let is_deaf = config.model_family == "nemotron_h_omni";
+    add("audio", projector.is_some_and(|projector| projector.hears) && !is_deaf);
+    if let Some(template) = template.filter(|_| uses_go_template(evidence)) {
+        add("tools", template.uses("tools"));
+        add("insert", template.uses("suffix"));
+        add("thinking", template.thinking_tags().is_some());
+    }
+    if let Some((_, tools, thinking)) = PARSERS.iter().find(|(name, ..)| *name == config.parser) {
+        add("tools", *tools);
+        add("thinking", *thinking);
+    }
+    add("thinking", is_gpt_oss(config));
+    found
+}
+
+/// Whether the runtime renders prompts itself, and does not leave it to the weights' own chat template.
+pub(super) fn is_rendered_by_ollama(evidence: Evidence<'_>) -> bool {
+    let config = evidence.config;
+    !config.renderer.is_empty()
+        || !config.parser.is_empty()
+        || evidence.template.is_some_and(|template| is_harmony(config, template))
+        || uses_go_template(evidence)
+}
+
+/// Whether the model's Go template is used: not if the weights have a chat template that can do more.
+fn uses_go_template(evidence: Evidence<'_>) -> bool {
+    let Some(template) = evidence.template else { return false };
+    let config = evidence.config;
+    let has_built_in =
+        !config.renderer.is_empty() || !config.parser.is_empty() || is_harmony(config, template);
+    match evidence.weights.and_then(|weights| weights.chat_template) {
+        Some(own) if !has_built_in => !is_better(own, template),
+        _ => true,
+    }
+}
+
+fn is_better(own: ChatTemplateSupport, template: &Template) -> bool {
+    let theirs = [template.uses("tools"), template.uses("suffix"), template.thinking_tags().is_some()];
+    let ours = [own.tools, false, own.thinking];
+    let count = |capabilities: [bool; 3]| capabilities.into_iter().filter(|&is_there| is_there).count();
+    let text = template.text();
+    let round_trip = template.uses("tools")
+        && template.uses("toolcalls")
+        && ["eq .Role \"tool\"", "tool_response", "TOOL_RESULTS"].iter().any(|mark| text.contains(mark));
+    if count(ours) > count(theirs) {
+        return !round_trip || own.tool_round_trip;
+    }
+    ours == theirs && own.tools && own.tool_round_trip && !round_trip
+}
+
+fn is_harmony(config: &ModelConfig, template: &Template) -> bool {
+    let text = template.text();
+    is_gpt_oss(config) && text.contains("<|start|>") && text.contains("<|end|>")
+}
+
+fn is_gpt_oss(config: &ModelConfig) -> bool {
+    matches!(config.model_family.as_str(), "gptoss" | "gpt-oss")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MediaType;
+
+    fn weights(chat_template: Option<ChatTemplateSupport>) -> Description {
+        Description {
+            architecture: "llama".into(),
+            kind: MediaType::Model,
+            parameter_count: 1,
+            file_type: "F16",
+            context_length: 0,
+            embedding_length: 0,
+            pools: false,
+            sees: false,
+            hears: false,
+            chat_template,
+            is_shard: false,
+        }
+    }
+
+    fn of(config: &ModelConfig, weights: &Description, template: Option<&str>) -> Vec<String> {
+        let template = template.map(|text| Template::parse(text).unwrap());
+        capabilities(Evidence {
+            config,
+            weights: Some(weights),
+            projector: None,
+            template: template.as_ref(),
+        })
+    }
+
+    #[test]
+    fn templates_and_weights_tell() {
+        let config = ModelConfig::default();
+        assert_eq!(of(&config, &weights(None), None), ["completion"]);
+        let template = "{{ .Tools }}{{ .Prompt }}{{ .Suffix }}";
+        assert_eq!(of(&config, &weights(None), Some(template)), ["completion", "tools", "insert"]);
+        let embedding = Description { pools: true, ..weights(None) };
+        assert_eq!(of(&config, &embedding, None), ["embedding"]);
+        let thinker = ModelConfig { parser: "qwen3-thinking".into(), ..ModelConfig::default() };
+        assert_eq!(of(&thinker, &weights(None), None), ["completion", "tools", "thinking"]);
+    }
+
+    #[test]
+    fn the_better_template_is_used() {
+        let config = ModelConfig::default();
+        let own = ChatTemplateSupport { tools: true, tool_round_trip: true, thinking: false };
+        let poor = "{{ .Prompt }}";
+        assert_eq!(of(&config, &weights(Some(own)), Some(poor)), ["tools", "completion"]);
+        let good = "{{ .Tools }}{{ .ToolCalls }}{{ if eq .Role \"tool\" }}{{ end }}{{ .Suffix }}";
+        assert_eq!(of(&config, &weights(Some(own)), Some(good)), ["completion", "tools", "insert"]);
+    }
+}

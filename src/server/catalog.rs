@@ -1,0 +1,168 @@
+//! What listings tell about models, computed once for each manifest.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::capabilities::{Evidence, Projector, capabilities};
+use crate::create::{Description, Descriptions, UNKNOWN_FILE_TYPE};
+use crate::model::{Digest, MediaType, ModelConfig};
+use crate::store::{Store, StoreError, StoredManifest};
+use crate::template::Template;
+
+/// No template, system prompt or license that is shown is longer.
+pub(super) const LONGEST_TEXT: usize = 16 << 20;
+
+/// The summaries by digest of the manifest, which never go stale.
+#[derive(Debug, Default)]
+pub(super) struct Catalog(Mutex<HashMap<Digest, Arc<Summary>>>);
+
+/// What `details` says. Field order: Ollama, `api/types.go` (`ModelDetails`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(super) struct Details {
+    pub(super) parent_model: String,
+    pub(super) format: String,
+    pub(super) family: String,
+    pub(super) families: Option<Vec<String>>,
+    pub(super) parameter_size: String,
+    pub(super) quantization_level: String,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) context_length: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub(super) embedding_length: u64,
+}
+
+/// What a listing tells about a model beside its name and time.
+#[derive(Debug, Clone)]
+pub(super) struct Summary {
+    pub(super) config: Arc<ModelConfig>,
+    pub(super) details: Details,
+    pub(super) capabilities: Vec<String>,
+    pub(super) size: u64,
+}
+
+/// The layers of a model that its answers are made from, read.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) config: Arc<ModelConfig>,
+    /// The weights and the layer's origin.
+    pub(super) weights: Option<Arc<Description>>,
+    pub(super) projector: Option<Projector>,
+    pub(super) template: Option<Template>,
+}
+
+impl Catalog {
+    /// The summary of a model.
+    pub(super) fn summary(
+        &self,
+        store: &Store,
+        descriptions: &Descriptions,
+        model: &StoredManifest,
+    ) -> Result<Arc<Summary>, StoreError> {
+        if let Some(known) = self.lock().get(&model.digest) {
+            return Ok(Arc::clone(known));
+        }
+        let parts = Parts::read(store, descriptions, model)?;
+        let config = &parts.config;
+        let weights = parts.weights.as_deref();
+        let quantization_level = match (config.file_type.as_str(), weights) {
+            ("" | UNKNOWN_FILE_TYPE, Some(weights)) => weights.file_type.to_owned(),
+            (stated, _) => stated.to_owned(),
+        };
+        let or = |stated: u64, derived: Option<u64>| if stated > 0 { stated } else { derived.unwrap_or(0) };
+        let summary = Arc::new(Summary {
+            details: Details {
+                parent_model: String::new(),
+                format: config.model_format.clone(),
+                family: config.model_family.clone(),
+                families: config.model_families.clone(),
+                parameter_size: config.model_type.clone(),
+                quantization_level,
+                context_length: or(config.context_length, weights.map(|weights| weights.context_length)),
+                embedding_length: or(
+                    config.embedding_length,
+                    weights.map(|weights| weights.embedding_length),
+                ),
+            },
+            capabilities: capabilities(parts.evidence()),
+            size: model.manifest.size(),
+            config: Arc::clone(config),
+        });
+        self.lock().insert(model.digest, Arc::clone(&summary));
+        Ok(summary)
+    }
+
+    /// Forgets the summaries of manifests that are no more, once they are the most.
+    pub(super) fn tidy(&self, models: &[Arc<StoredManifest>]) {
+        let mut known = self.lock();
+        if known.len() > 2 * models.len() + 64 {
+            let live: std::collections::HashSet<_> = models.iter().map(|model| model.digest).collect();
+            known.retain(|digest, _| live.contains(digest));
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<Summary>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Parts {
+    /// Reads what is there; weights that cannot be read are as good as none.
+    pub(super) fn read(
+        store: &Store,
+        descriptions: &Descriptions,
+        model: &StoredManifest,
+    ) -> Result<Self, StoreError> {
+        let config = store.config(model)?;
+        let mut parts = Self { config, weights: None, projector: None, template: None };
+        for layer in &model.manifest.layers {
+            let describe = || match descriptions.known(layer.digest) {
+                Some(known) => Some(known),
+                None => {
+                    let described =
+                        store.blob(layer.digest).map_err(Into::into).and_then(|blob| descriptions.of(&blob));
+                    described
+                        .inspect_err(|error| {
+                            tracing::warn!(model = %model.name, digest = %layer.digest, %error, "unreadable layer");
+                        })
+                        .ok()
+                }
+            };
+            match layer.media_type {
+                MediaType::Model if parts.config.model_format != "safetensors" => {
+                    parts.weights = describe().or(parts.weights);
+                }
+                MediaType::Projector => {
+                    let hears = describe().is_some_and(|description| description.hears);
+                    let earlier = parts.projector.is_some_and(|projector| projector.hears);
+                    parts.projector = Some(Projector { hears: hears || earlier });
+                }
+                MediaType::Template | MediaType::Prompt => {
+                    let text = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
+                    parts.template = Template::parse(&String::from_utf8_lossy(&text))
+                        .inspect_err(
+                            |error| tracing::warn!(model = %model.name, %error, "unreadable template"),
+                        )
+                        .ok();
+                }
+                _ => {}
+            }
+        }
+        Ok(parts)
+    }
+
+    /// What the parts tell about the model's capabilities.
+    pub(super) fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            config: &self.config,
+            weights: self.weights.as_deref(),
+            projector: self.projector,
+            template: self.template.as_ref(),
+        }
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}

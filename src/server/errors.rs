@@ -1,0 +1,177 @@
+//! The one place where errors of the rooms become HTTP.
+//!
+//! A [`Failure`] is what a client is told: a status and a JSON object whose `error` is a text, in the words
+//! that clients of Ollama know. Beside it may stand `file`, the name that the client gave to the file in
+//! question, and `hint`, what to do about it. The rooms' errors know nothing of HTTP; their messages never
+//! hold a path of the server, and what the operating system said goes to the log alone.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::request::DecodeError;
+use crate::create::CreateError;
+use crate::model::{InvalidDigest, InvalidName, go_json};
+use crate::plan::PlanError;
+use crate::registry;
+use crate::store::StoreError;
+
+/// Ollama names the character set where a handler answers, and not where a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ContentType {
+    /// `application/json; charset=utf-8`
+    JsonUtf8,
+    /// `application/json`
+    Json,
+}
+
+/// An answer that tells what went wrong.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: StatusCode,
+    content_type: ContentType,
+    body: Body,
+}
+
+#[derive(Debug, Serialize)]
+struct Body {
+    error: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl ContentType {
+    pub(super) fn header(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::JsonUtf8 => "application/json; charset=utf-8",
+            Self::Json => "application/json",
+        })
+    }
+}
+
+impl Failure {
+    pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        let body = Body { error: error.into(), file: None, hint: None };
+        Self { status, content_type: ContentType::JsonUtf8, body }
+    }
+
+    pub(super) fn bad_request(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    pub(super) fn not_found(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, error)
+    }
+
+    pub(super) fn internal(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, error)
+    }
+
+    /// The same, with what to do about it.
+    pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.body.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, as Ollama's jobs answer.
+    pub(super) fn into_job_answer(mut self) -> Self {
+        self.content_type = ContentType::Json;
+        self
+    }
+
+    /// The status and the text.
+    pub(super) fn parts(&self) -> (StatusCode, &str) {
+        (self.status, &self.body.error)
+    }
+
+    /// The line of a stream that has begun.
+    pub(super) fn line(&self) -> Vec<u8> {
+        go_json::to_line(&self.body)
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let headers = [(header::CONTENT_TYPE, self.content_type.header())];
+        (self.status, headers, go_json::to_string(&self.body)).into_response()
+    }
+}
+
+impl From<DecodeError> for Failure {
+    fn from(error: DecodeError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidDigest> for Failure {
+    fn from(error: InvalidDigest) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidName> for Failure {
+    fn from(error: InvalidName) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let status = store_status(&error);
+        if status.is_server_error() {
+            tracing::error!(error = ?error, "the store failed");
+        }
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<CreateError> for Failure {
+    fn from(error: CreateError) -> Self {
+        let status = match &error {
+            CreateError::Store(error) => store_status(error),
+            CreateError::Pull(error) | CreateError::Push(error) => registry_status(error),
+            // The weights hold what cannot be quantized.
+            CreateError::Plan(PlanError::NotFinite { .. } | PlanError::Overflow { .. }) => {
+                StatusCode::BAD_REQUEST
+            }
+            CreateError::DamagedBase { .. }
+            | CreateError::Description(_)
+            | CreateError::Plan(_)
+            | CreateError::Cancelled => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        if status.is_server_error() {
+            tracing::error!(error = ?error, "creating a model failed");
+        }
+        let body =
+            Body { error: error.to_string(), file: error.file().map(str::to_owned), hint: error.hint() };
+        Self { status, content_type: ContentType::JsonUtf8, body }
+    }
+}
+
+fn store_status(error: &StoreError) -> StatusCode {
+    match error {
+        StoreError::BlobNotFound { .. } | StoreError::ModelNotFound { .. } => StatusCode::NOT_FOUND,
+        StoreError::DigestMismatch { .. }
+        | StoreError::LengthMismatch { .. }
+        | StoreError::InvalidManifest { .. } => StatusCode::BAD_REQUEST,
+        StoreError::Busy { .. } => StatusCode::CONFLICT,
+        StoreError::NotEnoughSpace { .. } | StoreError::NoSpace { .. } => StatusCode::INSUFFICIENT_STORAGE,
+        StoreError::DamagedManifest { .. }
+        | StoreError::DamagedBlob { .. }
+        | StoreError::ReadOnly { .. }
+        | StoreError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// Ollama answers 500 to everything that a registry or the way to it refuses.
+fn registry_status(error: &registry::Error) -> StatusCode {
+    match error {
+        registry::Error::InvalidAddress { .. } => StatusCode::BAD_REQUEST,
+        registry::Error::NotFound { .. } => StatusCode::NOT_FOUND,
+        registry::Error::Store(error) => store_status(error),
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}

@@ -1,0 +1,99 @@
+//! Texts as Go prints them, where clients see them: quoted strings, numbers and times.
+
+use std::time::SystemTime;
+
+use serde::Serializer;
+use serde_json::Value;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// A text as Go's `%q` prints it.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\u{7}' => quoted.push_str("\\a"),
+            '\u{8}' => quoted.push_str("\\b"),
+            '\u{b}' => quoted.push_str("\\v"),
+            '\u{c}' => quoted.push_str("\\f"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            control if control.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", control as u32)),
+            control if control.is_control() => quoted.push_str(&format!("\\u{:04x}", control as u32)),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// A parameter's value as a Modelfile has it. Whole numbers are written as such, whatever their size; Go
+/// would write large ones with an exponent, which its own parser of Modelfiles then refuses.
+pub(super) fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole.to_string(),
+            (None, Some(float)) => float.to_string(),
+            (None, None) => number.to_string(),
+        },
+        other => other.to_string(),
+    }
+}
+
+/// A time as Go's `time.Time` is encoded: in nanoseconds, without zeros at the end.
+pub(super) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let time = OffsetDateTime::from(*time);
+    let seconds = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let mut text = time.format(seconds).map_err(serde::ser::Error::custom)?;
+    if time.nanosecond() > 0 {
+        let fraction = format!(".{:09}", time.nanosecond());
+        text.push_str(fraction.trim_end_matches('0'));
+    }
+    text.push('Z');
+    serializer.serialize_str(&text)
+}
+
+/// Seconds since 1970.
+pub(super) fn unix_seconds(time: SystemTime) -> i64 {
+    OffsetDateTime::from(time).unix_timestamp()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::time::Duration;
+
+    #[test]
+    fn texts_are_quoted_as_go_does() {
+        assert_eq!(quoted("bad \"name\"\\\n\u{1}<é>"), r#""bad \"name\"\\\n\x01<é>""#);
+    }
+
+    #[test]
+    fn numbers_are_plain() {
+        let cases = [
+            (json!(128.0), "128"),
+            (json!(0.5), "0.5"),
+            (json!(1_048_576), "1048576"),
+            (json!(true), "true"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(plain(&value), text);
+        }
+    }
+
+    #[test]
+    fn times_have_no_zeros_at_the_end() {
+        let encode = |nanoseconds| {
+            let moment = SystemTime::UNIX_EPOCH + Duration::new(1_795_330_167, nanoseconds);
+            time(&moment, serde_json::value::Serializer).unwrap()
+        };
+        assert_eq!(encode(546_053_890), "2026-11-22T06:49:27.54605389Z");
+        assert_eq!(encode(0), "2026-11-22T06:49:27Z");
+    }
+}

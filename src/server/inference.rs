@@ -1,0 +1,30 @@
+//! The routes that run models, which this server does not.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+
+use super::Shared;
+use super::body::discard_refused;
+use super::errors::Failure;
+use super::openai::OpenAiFailure;
+
+const MESSAGE: &str =
+    "this server creates models and does not run them; run them with Ollama on the same models directory";
+
+/// `/api/generate` and its kin.
+pub(super) async fn refuse(State(server): State<Shared>, body: Body) -> impl IntoResponse {
+    discard_refused(body, server.config.limits.stall);
+    Failure::new(StatusCode::NOT_IMPLEMENTED, MESSAGE)
+}
+
+/// `/v1/chat/completions` and its kin.
+pub(super) async fn refuse_openai(
+    State(server): State<Shared>,
+    _headers: HeaderMap,
+    body: Body,
+) -> impl IntoResponse {
+    discard_refused(body, server.config.limits.stall);
+    OpenAiFailure(Failure::new(StatusCode::NOT_IMPLEMENTED, MESSAGE))
+}

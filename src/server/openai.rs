@@ -1,0 +1,96 @@
+//! `/v1/models`: the models in the form of OpenAI's interface.
+//!
+//! Ollama, `openai/openai.go` and `middleware/openai.go`.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::Shared;
+use super::body::json_line;
+use super::errors::Failure;
+use super::go_text::unix_seconds;
+use super::show::find;
+use super::tags::list;
+use crate::model::Name;
+use crate::store::StoredManifest;
+
+#[derive(Serialize)]
+struct List {
+    object: &'static str,
+    /// `null` where there is none, as Go writes a list that was never filled.
+    data: Option<Vec<Model>>,
+}
+
+#[derive(Serialize)]
+struct Model {
+    id: String,
+    object: &'static str,
+    created: i64,
+    owned_by: String,
+}
+
+/// An error of OpenAI's interface.
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    message: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    param: Option<()>,
+    code: Option<()>,
+}
+
+/// A failure told in OpenAI's way.
+pub(super) struct OpenAiFailure(pub(super) Failure);
+
+impl From<Failure> for OpenAiFailure {
+    fn from(failure: Failure) -> Self {
+        Self(failure)
+    }
+}
+
+impl IntoResponse for OpenAiFailure {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            error: ErrorBody<'a>,
+        }
+        let (status, message) = self.0.parts();
+        let kind = match status {
+            StatusCode::BAD_REQUEST => "invalid_request_error",
+            StatusCode::NOT_FOUND => "not_found_error",
+            _ => "api_error",
+        };
+        json_line(status, &Answer { error: ErrorBody { message, kind, param: None, code: None } })
+    }
+}
+
+/// `GET /v1/models`
+pub(super) async fn models(State(server): State<Shared>) -> Result<Response, OpenAiFailure> {
+    let shared = Arc::clone(&server);
+    let listed = server.blocking(move || list(&shared)).await?.map_err(Failure::from)?;
+    let data: Vec<Model> =
+        listed.iter().map(|(model, _)| Model::new(model.name.short(), &model.name, model)).collect();
+    Ok(json_line(StatusCode::OK, &List { object: "list", data: (!data.is_empty()).then_some(data) }))
+}
+
+/// `GET /v1/models/:model`
+pub(super) async fn model(
+    State(server): State<Shared>,
+    Path(text): Path<String>,
+) -> Result<Response, OpenAiFailure> {
+    let name: Name = text.parse().map_err(Failure::from)?;
+    let store = server.store().clone();
+    let (model, name) = server.blocking(move || find(&store, &name).map(|model| (model, name))).await??;
+    Ok(json_line(StatusCode::OK, &Model::new(text, &name, &model)))
+}
+
+impl Model {
+    fn new(id: String, name: &Name, model: &StoredManifest) -> Self {
+        let owned_by = name.namespace().to_owned();
+        Self { id, object: "model", created: unix_seconds(model.modified), owned_by }
+    }
+}

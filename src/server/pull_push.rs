@@ -1,0 +1,80 @@
+//! `/api/pull` and `/api/push`: models from and to registries.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::Shared;
+use super::body::read_all;
+use super::errors::Failure;
+use super::request::Fields;
+use super::stream::RunningJob;
+use crate::create::{fetch, publish};
+use crate::model::Name;
+use crate::registry::Options;
+
+/// What both requests say.
+struct Transfer {
+    model: String,
+    options: Options,
+    streamed: bool,
+}
+
+impl Transfer {
+    async fn read(
+        server: &Shared,
+        headers: &HeaderMap,
+        body: Body,
+        structure: &'static str,
+    ) -> Result<Self, Failure> {
+        let body = read_all(headers, body, &server.config.limits).await?;
+        let mut fields = Fields::parse(&body, structure)?;
+        Ok(Self {
+            model: fields.model()?.trim().to_owned(),
+            options: Options { insecure: fields.boolean("insecure")?.unwrap_or(false) },
+            streamed: fields.boolean("stream")?.unwrap_or(true),
+        })
+    }
+
+    async fn answer(self, job: RunningJob) -> Response {
+        if self.streamed { job.answer_with_lines().await } else { job.answer_once().await }
+    }
+}
+
+/// `POST /api/pull`
+pub(super) async fn pull(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let request = Transfer::read(&server, &headers, body, "PullRequest").await?;
+    let name: Name = request.model.parse()?;
+    let (workshop, options) = (server.workshop.clone(), request.options);
+    let job = RunningJob::start(None, move |report, stop| {
+        let placed = fetch(&workshop, &name, options, report, stop);
+        let placed = placed.map_err(|error| Failure::from(error).into_job_answer())?;
+        workshop.clear_replaced(&placed);
+        Ok(())
+    });
+    Ok(request.answer(job).await)
+}
+
+/// `POST /api/push`
+pub(super) async fn push(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let request = Transfer::read(&server, &headers, body, "PushRequest").await?;
+    if request.model.is_empty() {
+        return Err(Failure::bad_request("model is required"));
+    }
+    let name: Name = request.model.parse()?;
+    let (workshop, options) = (server.workshop.clone(), request.options);
+    let job = RunningJob::start(None, move |report, stop| {
+        publish(&workshop, &name, options, report, stop)
+            .map_err(|error| Failure::from(error).into_job_answer())
+    });
+    Ok(request.answer(job).await)
+}

@@ -1,0 +1,201 @@
+//! The routes, and what is answered where there is none: texts, redirects and `Allow` as Ollama's router
+//! (the `gin` package behind Go's `net/http`) gives them.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, head, post};
+use serde_json::json;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+
+use super::access::{self, AccessRules};
+use super::body::json as answer;
+use super::errors::Failure;
+use super::{OLLAMA_VERSION, Server, Shared};
+use super::{blobs, copy_delete, create, inference, openai, pull_push, show, tags};
+
+/// A path and what it answers to.
+struct Route {
+    path: &'static str,
+    /// The methods, in the order in which Ollama names them.
+    allow: &'static str,
+    handlers: MethodRouter<Shared>,
+}
+
+/// The interface as a service.
+pub fn router(server: &Arc<Server>) -> Router {
+    let mut router = Router::new();
+    for Route { path, allow, handlers } in routes() {
+        let refuse = move || async move { method_not_allowed(allow) };
+        // A handler of GET would answer HEAD too; Ollama's router wants that said.
+        let handlers = match allow {
+            "GET" => handlers.head(refuse),
+            _ => handlers,
+        };
+        router = router.route(path, handlers.fallback(refuse));
+    }
+    let rules = Arc::new(AccessRules::new(&server.config));
+    router
+        .fallback(not_found)
+        .with_state(Arc::clone(server))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(redirect_to_clean_path))
+        .layer(from_fn_with_state(rules, access::enforce))
+        .layer(from_fn(log))
+}
+
+fn routes() -> Vec<Route> {
+    let route = |path, allow, handlers| Route { path, allow, handlers };
+    let running = || async { running() };
+    let version = || async { answer(&json!({"version": OLLAMA_VERSION})) };
+    let mut routes = vec![
+        route("/", "HEAD, GET", get(running)),
+        route("/api/version", "HEAD, GET", get(version)),
+        route("/api/status", "GET", get(status)),
+        route("/api/ps", "GET", get(|| async { answer(&json!({"models": []})) })),
+        route("/api/tags", "HEAD, GET", get(tags::tags)),
+        route("/api/show", "POST", post(show::show)),
+        route("/api/copy", "POST", post(copy_delete::copy)),
+        route("/api/delete", "DELETE", delete(copy_delete::delete)),
+        route("/api/create", "POST", post(create::create)),
+        route("/api/pull", "POST", post(pull_push::pull)),
+        route("/api/push", "POST", post(pull_push::push)),
+        route("/api/blobs/{digest}", "HEAD, POST", head(blobs::head).post(blobs::upload)),
+        route("/v1/models", "GET", get(openai::models)),
+        route("/v1/models/{model}", "GET", get(openai::model)),
+    ];
+    for path in ["/api/generate", "/api/chat", "/api/embed", "/api/embeddings"] {
+        routes.push(route(path, "POST", post(inference::refuse)));
+    }
+    for path in [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/embeddings",
+        "/v1/responses",
+        "/v1/messages",
+        "/v1/audio/transcriptions",
+    ] {
+        routes.push(route(path, "POST", post(inference::refuse_openai)));
+    }
+    routes
+}
+
+fn running() -> Response {
+    plain(StatusCode::OK, "text/plain; charset=utf-8", "Ollama is running")
+}
+
+async fn status() -> Response {
+    // There is nothing in the cloud for a server that runs no models.
+    answer(&json!({"cloud": {"disabled": true, "source": "env"}}))
+}
+
+fn method_not_allowed(allow: &'static str) -> Response {
+    let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "405 method not allowed");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// Where there is no route: perhaps there is one without the slash at the end.
+async fn not_found(method: Method, uri: Uri) -> Response {
+    let without_slash = uri.path().strip_suffix('/').filter(|path| !path.is_empty());
+    let known = without_slash.filter(|path| {
+        routes().iter().any(|route| matches(route.path, path) && route.allow.contains(method.as_str()))
+    });
+    match known {
+        Some(path) if method == Method::GET => redirect(StatusCode::MOVED_PERMANENTLY, &method, path, &uri),
+        Some(path) => redirect(StatusCode::TEMPORARY_REDIRECT, &method, path, &uri),
+        None => plain(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
+    }
+}
+
+/// Whether a path is one that the pattern, with its parts in braces, means.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut parts = path.split('/');
+    pattern.split('/').all(|wanted| match parts.next() {
+        Some(part) => wanted == part || (wanted.starts_with('{') && !part.is_empty()),
+        None => false,
+    }) && parts.next().is_none()
+}
+
+/// Sends a client that asks for a path with empty, `.` or `..` parts to the plain one.
+async fn redirect_to_clean_path(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    let is_clean = !path.split('/').skip(1).any(|part| part == "." || part == "..") && !path.contains("//");
+    if is_clean || !path.starts_with('/') {
+        return next.run(request).await;
+    }
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let end = if path.ends_with('/') && !parts.is_empty() { "/" } else { "" };
+    let target = format!("/{}{end}", parts.join("/"));
+    redirect(StatusCode::TEMPORARY_REDIRECT, request.method(), &target, request.uri())
+}
+
+fn redirect(status: StatusCode, method: &Method, path: &str, uri: &Uri) -> Response {
+    let target = uri.query().map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    let Ok(location) = HeaderValue::from_str(&target) else {
+        return plain(StatusCode::NOT_FOUND, "text/plain", "404 page not found");
+    };
+    let escaped =
+        target.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;");
+    let reason = status.canonical_reason().unwrap_or_default();
+    let mut response = match *method {
+        Method::GET => {
+            plain(status, "text/html; charset=utf-8", format!("<a href=\"{escaped}\">{reason}</a>.\n\n"))
+        }
+        _ => status.into_response(),
+    };
+    response.headers_mut().insert(header::LOCATION, location);
+    response
+}
+
+fn plain(status: StatusCode, content_type: &'static str, text: impl IntoResponse) -> Response {
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], text).into_response()
+}
+
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a request panicked");
+    Failure::internal("the request failed because of a defect in the server; see its log").into_response()
+}
+
+/// Logs a request and its answer under a number of its own.
+async fn log(request: Request, next: Next) -> Response {
+    static REQUESTS: AtomicU64 = AtomicU64::new(1);
+    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    let span =
+        tracing::info_span!("request", number, method = %request.method(), path = request.uri().path());
+    async move {
+        let start = std::time::Instant::now();
+        let response = next.run(request).await;
+        tracing::debug!(status = response.status().as_u16(), elapsed = ?start.elapsed(), "answered");
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_whole_paths() {
+        assert!(matches("/api/blobs/{digest}", "/api/blobs/x"));
+        assert!(!matches("/api/blobs/{digest}", "/api/blobs/"));
+        assert!(!matches("/api/blobs/{digest}", "/api/blobs/x/y"));
+        assert!(!matches("/api/tags", "/api"));
+    }
+}

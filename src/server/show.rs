@@ -1,0 +1,343 @@
+//! `/api/show`: everything about one model.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+
+use super::Shared;
+use super::body::{json, read_all};
+use super::capabilities::{capabilities, is_rendered_by_ollama};
+use super::catalog::{Details, LONGEST_TEXT, Parts};
+use super::errors::Failure;
+use super::go_text::{self, quoted};
+use super::request::Fields;
+use super::show_modelfile::{items, modelfile};
+use crate::create::{CHAT_TEMPLATE_KEY, Description, UNKNOWN_FILE_TYPE};
+use crate::gguf::{ArrayRef, Gguf, ValueRef};
+use crate::model::{Digest, Layer, MediaType, Message, ModelConfig, Name, Parameters};
+use crate::store::{Blob, Store, StoreError, StoredManifest};
+
+/// What a model without a template is shown with.
+const DEFAULT_TEMPLATE: &str = "{{ .Prompt }}";
+/// The width of names in `parameters`.
+const PARAMETER_WIDTH: usize = 30;
+
+/// The contents of a model's layers.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) config: Arc<ModelConfig>,
+    pub(super) weights: Option<Digest>,
+    pub(super) adapters: Vec<Digest>,
+    pub(super) projectors: Vec<Digest>,
+    pub(super) template: String,
+    pub(super) system: String,
+    pub(super) licenses: Vec<String>,
+    pub(super) parameters: Parameters,
+    pub(super) messages: Vec<Message>,
+    parent: String,
+}
+
+/// Field order: Ollama, `api/types.go` (`ShowResponse`).
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    license: String,
+    modelfile: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    parameters: String,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    template: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    system: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    renderer: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    parser: &'a str,
+    details: Details,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    messages: Vec<ShownMessage<'a>>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    remote_model: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    remote_host: &'a str,
+    model_info: BTreeMap<String, Info<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    projector_info: Option<BTreeMap<String, Info<'a>>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tensors: Vec<Tensor<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    capabilities: Vec<String>,
+    #[serde(serialize_with = "go_text::time")]
+    modified_at: SystemTime,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    requires: &'a str,
+}
+
+#[derive(Serialize)]
+struct ShownMessage<'a> {
+    role: &'a str,
+    content: &'a str,
+}
+
+#[derive(Serialize)]
+struct Tensor<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    element_type: &'static str,
+    shape: &'a [u64],
+}
+
+/// A value of `model_info`.
+enum Info<'a> {
+    /// As it lies in the file; arrays are `null` unless they were asked for.
+    Stored(ValueRef<'a>, bool),
+    Number(u64),
+    Text(&'a str),
+}
+
+/// `POST /api/show`
+pub(super) async fn show(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let body = read_all(&headers, body, &server.config.limits).await?;
+    let mut fields = Fields::parse(&body, "ShowRequest")?;
+    let model = fields.model()?;
+    let verbose = fields.boolean("verbose")?.unwrap_or(false);
+    let system = fields.string("system")?;
+    if model.is_empty() {
+        return Err(Failure::bad_request("model is required"));
+    }
+    let name: Name = model
+        .trim()
+        .parse()
+        .map_err(|error: crate::model::InvalidName| Failure::bad_request(error.to_string()))?;
+    let shared = Arc::clone(&server);
+    server
+        .blocking(move || {
+            let model = find(shared.store(), &name)?;
+            let parts = Parts::read(shared.store(), shared.workshop.descriptions(), &model)?;
+            let mut contents = Contents::read(shared.store(), &model)?;
+            if !system.is_empty() {
+                contents.system = system;
+            }
+            answer(shared.store(), &model, &parts, &contents, verbose)
+        })
+        .await?
+}
+
+/// The model of a name, or that it was not found in the words of `show`.
+pub(super) fn find(store: &Store, name: &Name) -> Result<Arc<StoredManifest>, Failure> {
+    store.manifest(name).map_err(|error| match error {
+        StoreError::ModelNotFound { .. } => Failure::not_found(format!("model '{}' not found", name.short())),
+        other => other.into(),
+    })
+}
+
+impl Contents {
+    fn read(store: &Store, model: &StoredManifest) -> Result<Self, Failure> {
+        let mut contents =
+            Self { config: store.config(model)?, template: DEFAULT_TEMPLATE.to_owned(), ..Self::default() };
+        for layer in &model.manifest.layers {
+            match layer.media_type {
+                MediaType::Model => {
+                    contents.weights = Some(layer.digest);
+                    contents.parent.clone_from(&layer.from);
+                }
+                MediaType::Adapter => contents.adapters.push(layer.digest),
+                MediaType::Projector => contents.projectors.push(layer.digest),
+                MediaType::Template | MediaType::Prompt => contents.template = text(store, layer)?,
+                MediaType::System => contents.system = text(store, layer)?,
+                MediaType::License => contents.licenses.push(text(store, layer)?),
+                MediaType::Parameters => contents.parameters = parsed(store, layer)?,
+                MediaType::Messages => contents.messages = parsed(store, layer)?,
+                MediaType::Draft | MediaType::Config | MediaType::Other(_) => {}
+            }
+        }
+        Ok(contents)
+    }
+
+    /// One line for each parameter, sorted.
+    fn parameters_text(&self) -> String {
+        let mut lines = Vec::new();
+        for (name, value) in &self.parameters {
+            for value in items(value) {
+                let value = value.as_str().map_or_else(|| go_text::plain(value), quoted);
+                lines.push(format!("{name:PARAMETER_WIDTH$} {value}"));
+            }
+        }
+        lines.join("\n")
+    }
+}
+
+fn text(store: &Store, layer: &Layer) -> Result<String, StoreError> {
+    let bytes = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(store: &Store, layer: &Layer) -> Result<T, StoreError> {
+    let bytes = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
+    serde_json::from_slice(&bytes)
+        .map_err(|error| StoreError::DamagedBlob { digest: layer.digest, problem: error.to_string() })
+}
+
+fn answer(
+    store: &Store,
+    model: &StoredManifest,
+    parts: &Parts,
+    contents: &Contents,
+    verbose: bool,
+) -> Result<Response, Failure> {
+    let config = &*contents.config;
+    let is_remote = !config.remote_host.is_empty();
+    let weights = open_gguf(store, contents.weights.filter(|_| parts.weights.is_some() && !is_remote))?;
+    let weights = parse_gguf(weights.as_ref())?;
+    let projector = open_gguf(store, contents.projectors.first().copied().filter(|_| !is_remote))?;
+    let projector = parse_gguf(projector.as_ref())?;
+
+    let chat_template =
+        weights.as_ref().and_then(|gguf| gguf.get(CHAT_TEMPLATE_KEY)).and_then(ValueRef::as_str);
+    let template = match chat_template {
+        Some(text) if !text.is_empty() && !is_rendered_by_ollama(parts.evidence()) => text,
+        _ => &contents.template,
+    };
+    let quantization_level = match (config.file_type.as_str(), &parts.weights) {
+        ("" | UNKNOWN_FILE_TYPE, Some(weights)) => weights.file_type,
+        (stated, _) => stated,
+    };
+    let mut model_info = match (&weights, &parts.weights) {
+        (Some(gguf), Some(description)) => info(gguf, description, verbose),
+        _ => BTreeMap::new(),
+    };
+    model_info.remove("general.name");
+    model_info.remove(CHAT_TEMPLATE_KEY);
+    if is_remote {
+        remote_info(config, &mut model_info);
+    }
+    let answer = Answer {
+        license: contents.licenses.join("\n"),
+        modelfile: modelfile(&model.name.short(), contents),
+        parameters: contents.parameters_text(),
+        template,
+        system: &contents.system,
+        renderer: &config.renderer,
+        parser: &config.parser,
+        details: Details {
+            parent_model: contents.parent.clone(),
+            format: config.model_format.clone(),
+            family: config.model_family.clone(),
+            families: config.model_families.clone(),
+            parameter_size: config.model_type.clone(),
+            quantization_level: quantization_level.to_owned(),
+            context_length: 0,
+            embedding_length: 0,
+        },
+        messages: contents
+            .messages
+            .iter()
+            .map(|message| ShownMessage { role: &message.role, content: &message.content })
+            .collect(),
+        remote_model: &config.remote_model,
+        remote_host: &config.remote_host,
+        model_info,
+        projector_info: projector.as_ref().map(|gguf| info(gguf, &Description::of(gguf), verbose)),
+        tensors: weights.iter().flat_map(|gguf| gguf.tensors()).map(Tensor::from).collect(),
+        capabilities: capabilities(parts.evidence()),
+        modified_at: model.modified,
+        requires: &config.requires,
+    };
+    Ok(json(&answer))
+}
+
+fn open_gguf(store: &Store, digest: Option<Digest>) -> Result<Option<Blob>, StoreError> {
+    digest.map(|digest| store.blob(digest)).transpose()
+}
+
+fn parse_gguf(blob: Option<&Blob>) -> Result<Option<Gguf<'_>>, StoreError> {
+    let Some(blob) = blob else { return Ok(None) };
+    let damaged = |problem: String| StoreError::DamagedBlob { digest: blob.digest(), problem };
+    Gguf::parse(blob.bytes()?).map(Some).map_err(|error| damaged(error.to_string()))
+}
+
+/// The metadata of a file, with the number of parameters, which no file states.
+fn info<'a>(gguf: &Gguf<'a>, description: &Description, verbose: bool) -> BTreeMap<String, Info<'a>> {
+    let mut values: BTreeMap<_, _> = gguf
+        .entries()
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), Info::Stored(*value, verbose)))
+        .collect();
+    values.insert("general.parameter_count".to_owned(), Info::Number(description.parameter_count));
+    values
+}
+
+/// What the configuration tells about a model that lives elsewhere.
+fn remote_info<'a>(config: &'a ModelConfig, values: &mut BTreeMap<String, Info<'a>>) {
+    let family = &config.model_family;
+    if family.is_empty() {
+        return;
+    }
+    values.insert("general.architecture".to_owned(), Info::Text(family));
+    if !config.base_name.is_empty() {
+        values.insert("general.basename".to_owned(), Info::Text(&config.base_name));
+    }
+    for (key, number) in
+        [("context_length", config.context_length), ("embedding_length", config.embedding_length)]
+    {
+        if number > 0 {
+            values.insert(format!("{family}.{key}"), Info::Number(number));
+        }
+    }
+}
+
+impl<'a> From<&'a crate::gguf::TensorInfo<'_>> for Tensor<'a> {
+    fn from(tensor: &'a crate::gguf::TensorInfo<'_>) -> Self {
+        Self { name: tensor.name, element_type: tensor.element_type.name(), shape: tensor.shape.dimensions() }
+    }
+}
+
+impl Serialize for Info<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => serializer.serialize_u64(*number),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Stored(ValueRef::Array(_), false) => serializer.serialize_none(),
+            Self::Stored(ValueRef::Array(array), true) => serialize_array(array, serializer),
+            Self::Stored(scalar, _) => serialize_scalar(scalar, serializer),
+        }
+    }
+}
+
+fn serialize_array<S: Serializer>(array: &ArrayRef<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut sequence = serializer.serialize_seq(Some(array.len()))?;
+    for element in array.iter() {
+        sequence.serialize_element(&Info::Stored(element, true))?;
+    }
+    sequence.end()
+}
+
+/// Numbers that JSON does not have (NaN, infinities) become `null`.
+fn serialize_scalar<S: Serializer>(value: &ValueRef<'_>, serializer: S) -> Result<S::Ok, S::Error> {
+    match *value {
+        ValueRef::U8(value) => serializer.serialize_u8(value),
+        ValueRef::I8(value) => serializer.serialize_i8(value),
+        ValueRef::U16(value) => serializer.serialize_u16(value),
+        ValueRef::I16(value) => serializer.serialize_i16(value),
+        ValueRef::U32(value) => serializer.serialize_u32(value),
+        ValueRef::I32(value) => serializer.serialize_i32(value),
+        ValueRef::U64(value) => serializer.serialize_u64(value),
+        ValueRef::I64(value) => serializer.serialize_i64(value),
+        ValueRef::F32(value) => serializer.serialize_f32(value),
+        ValueRef::F64(value) => serializer.serialize_f64(value),
+        ValueRef::Bool(value) => serializer.serialize_bool(value),
+        ValueRef::String(value) => serializer.serialize_str(value),
+        ValueRef::Array(_) => serializer.serialize_none(),
+    }
+}

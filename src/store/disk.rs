@@ -1,0 +1,142 @@
+//! What the store asks of a file system.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The primitives under the store. Every method does the real thing unless an implementation says
+/// otherwise, so a decorator that fills the disk up, tears a write or loses power overrides only the
+/// methods that it wants to disturb.
+///
+/// Files are plain [`File`]s, so that they can be locked and mapped; their contents go through the
+/// disk all the same.
+pub trait Disk: Send + Sync + 'static {
+    /// Opens a file for reading.
+    fn open(&self, path: &Path) -> io::Result<File> {
+        File::open(path)
+    }
+
+    /// Creates a file that does not exist yet, for reading and writing.
+    fn create(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(path)
+    }
+
+    /// Opens a file for reading and writing, creating it if need be.
+    fn update(&self, path: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+    }
+
+    /// Reads some bytes from `offset` on; 0 at the end.
+    fn read_at(&self, file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(buffer, offset)
+    }
+
+    /// Writes some of the bytes at `offset`.
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        file.write_at(bytes, offset)
+    }
+
+    /// Makes the contents of a file durable.
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    /// Makes the entries of a directory durable.
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    /// Gives a file another name on the same file system, in place of what had that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    /// As [`rename`](Self::rename), but fails with [`AlreadyExists`](io::ErrorKind::AlreadyExists) where
+    /// something has the name, in one step, so that of two processes only one can succeed.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // File systems that cannot do it in one step, such as those of a network.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match self.metadata(to) {
+                Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
+                Err(_) => self.rename(from, to),
+            },
+            answer => Ok(answer?),
+        }
+    }
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    /// Creates one directory.
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        fs::create_dir(path)
+    }
+
+    /// Removes an empty directory.
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        fs::remove_dir(path)
+    }
+
+    /// The names in a directory, unordered. Names that are not UTF-8 are none of ours.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(path)? {
+            if let Ok(name) = entry?.file_name().into_string() {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    /// What is known about a file or directory, following links.
+    fn metadata(&self, path: &Path) -> io::Result<Metadata> {
+        fs::metadata(path)
+    }
+
+    /// The number of bytes that can still be written by this user to the file system of `path`.
+    fn available_space(&self, path: &Path) -> io::Result<u64> {
+        let statistics = rustix::fs::statvfs(path)?;
+        Ok(statistics.f_bavail.saturating_mul(statistics.f_frsize))
+    }
+}
+
+/// The file system of the machine, undisturbed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalDisk;
+
+impl Disk for LocalDisk {}
+
+/// Writes all the bytes at `offset`.
+pub(super) fn write_all_at(disk: &dyn Disk, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match disk.write_at(file, &bytes[written..], offset + written as u64) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(count) => written += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads a whole file of at most `limit` bytes, or the first `limit + 1` bytes of a longer one.
+pub(super) fn read_up_to(disk: &dyn Disk, file: &File, limit: usize) -> io::Result<Vec<u8>> {
+    let mut contents = Vec::new();
+    let mut buffer = [0; 8192];
+    while contents.len() <= limit {
+        let wanted = buffer.len().min(limit + 1 - contents.len());
+        match disk.read_at(file, &mut buffer[..wanted], contents.len() as u64) {
+            Ok(0) => break,
+            Ok(count) => contents.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(contents)
+}

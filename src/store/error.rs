@@ -1,0 +1,110 @@
+//! What can go wrong in a store.
+//!
+//! A [`StoreError`] tells outcomes that a caller can act on and a person can read; it names digests and
+//! models, never a path. What the operating system said is kept as the source, for the log.
+
+use std::io;
+
+use crate::model::{Digest, Name};
+
+/// Why an operation on the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No blob has this digest.
+    #[error("blob {digest} not found; upload it first")]
+    BlobNotFound {
+        /// The digest that was asked for.
+        digest: Digest,
+    },
+    /// No model has this name.
+    #[error("model '{}' not found", .name.short())]
+    ModelNotFound {
+        /// The name that was asked for.
+        name: Box<Name>,
+    },
+    /// The bytes are not those that the digest promised. Nothing of them was kept.
+    #[error("digest mismatch, expected \"{expected}\", got \"{got}\"")]
+    DigestMismatch {
+        /// The digest that was promised.
+        expected: Digest,
+        /// The digest of the bytes.
+        got: Digest,
+    },
+    /// The length is not the one that was promised. Nothing of the bytes was kept.
+    #[error("blob {digest} should have {expected} bytes, got {got}")]
+    LengthMismatch {
+        /// The blob.
+        digest: Digest,
+        /// The length that was promised.
+        expected: u64,
+        /// The length found.
+        got: u64,
+    },
+    /// A manifest cannot be read as one.
+    #[error("the manifest of model '{}' is damaged ({problem}); delete the model or make it again", .name.short())]
+    DamagedManifest {
+        /// The model.
+        name: Box<Name>,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// A blob does not hold what it should.
+    #[error("blob {digest} is damaged ({problem}); remove it and upload or pull it again")]
+    DamagedBlob {
+        /// The blob.
+        digest: Digest,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Bytes that were offered as a manifest are none.
+    #[error("invalid manifest: {problem}")]
+    InvalidManifest {
+        /// What is wrong with them.
+        problem: String,
+    },
+    /// Another job holds what this one needs for itself alone.
+    #[error("blob {digest} is being downloaded by another process; try again when it is done")]
+    Busy {
+        /// The blob.
+        digest: Digest,
+    },
+    /// The disk is full, known beforehand.
+    #[error(
+        "not enough space in the model store: {needed} bytes needed, {available} available; free some space or prune the store"
+    )]
+    NotEnoughSpace {
+        /// The number of bytes that the job would write.
+        needed: u64,
+        /// The number of bytes that are left.
+        available: u64,
+    },
+    /// The disk is full.
+    #[error("no space left in the model store; free some space or prune the store")]
+    NoSpace {
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The store cannot be written to, or a part of it not be read.
+    #[error("the model store is read-only or denies access; check its permissions")]
+    ReadOnly {
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Anything else that the operating system refused.
+    #[error("the model store failed: {}", .source.kind())]
+    Io {
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl From<io::Error> for StoreError {
+    fn from(source: io::Error) -> Self {
+        use io::ErrorKind as Kind;
+        match source.kind() {
+            Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => Self::NoSpace { source },
+            Kind::ReadOnlyFilesystem | Kind::PermissionDenied => Self::ReadOnly { source },
+            _ => Self::Io { source },
+        }
+    }
+}

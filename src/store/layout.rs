@@ -1,0 +1,86 @@
+//! Where things are. Nothing outside this file makes a path.
+//!
+//! `blobs/` and `manifests/` are Ollama's (`manifest/paths.go`); `ollamake/` is ours alone. Whatever is
+//! foreign to Ollama in `blobs/` it removes, so nothing of ours ever lies there.
+
+use std::path::{Path, PathBuf};
+
+use crate::model::{Digest, Name};
+
+#[derive(Debug)]
+pub(super) struct Layout {
+    root: PathBuf,
+    blobs: PathBuf,
+    manifests: PathBuf,
+    own: PathBuf,
+    temporary: PathBuf,
+    partial: PathBuf,
+    quarantine: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn new(root: &Path) -> Self {
+        let own = root.join("ollamake");
+        Self {
+            root: root.to_owned(),
+            blobs: root.join("blobs"),
+            manifests: root.join("manifests"),
+            temporary: own.join("temporary"),
+            partial: own.join("partial"),
+            quarantine: own.join("quarantine"),
+            own,
+        }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    pub(super) fn blobs(&self) -> &Path {
+        &self.blobs
+    }
+
+    pub(super) fn blob(&self, digest: Digest) -> PathBuf {
+        self.blobs.join(digest.file_name())
+    }
+
+    pub(super) fn manifests(&self) -> &Path {
+        &self.manifests
+    }
+
+    /// The directories of a model, outermost first, and its manifest.
+    pub(super) fn manifest(&self, name: &Name) -> ([PathBuf; 3], PathBuf) {
+        let [host, namespace, model, tag] = name.parts();
+        let host = self.manifests.join(host);
+        let namespace = host.join(namespace);
+        let model = namespace.join(model);
+        let manifest = model.join(tag);
+        ([host, namespace, model], manifest)
+    }
+
+    pub(super) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    pub(super) fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Where blobs go whose content does not match their name.
+    pub(super) fn quarantine(&self) -> &Path {
+        &self.quarantine
+    }
+
+    /// Every directory that a store has, parents first.
+    pub(super) fn directories(&self) -> [&Path; 7] {
+        [
+            &self.root,
+            &self.blobs,
+            &self.manifests,
+            &self.own,
+            &self.temporary,
+            &self.partial,
+            &self.quarantine,
+        ]
+    }
+}

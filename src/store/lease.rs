@@ -1,0 +1,36 @@
+//! Leases: who needs a file holds a shared lock on it.
+//!
+//! The lock (`flock`) belongs to the open file, so the operating system itself drops it when its holder is
+//! dropped, crashes or is killed; it is seen by every process that uses the store; and it costs nothing
+//! where a file is opened anyway. Whoever wants to remove a file must first get the exclusive lock, without
+//! waiting. The same rule protects blobs from pruning and the temporary files of one process from the
+//! cleaning of another.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+/// Takes a lease on an open file. `false` if the file was removed in between and so cannot be relied on.
+pub(super) fn hold(file: &File) -> io::Result<bool> {
+    match file.lock_shared() {
+        Ok(()) => {}
+        // Where the file system has no locks, `claim` never succeeds either, so nothing is removed.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+        Err(error) => return Err(error),
+    }
+    is_linked(file)
+}
+
+/// Whether an open file still has a name.
+pub(super) fn is_linked(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// Takes an open file for oneself, to remove it. `false` if somebody holds a lease on it, if it is gone
+/// already, or if the file system cannot tell.
+pub(super) fn claim(file: &File) -> bool {
+    match file.try_lock() {
+        Ok(()) => is_linked(file).unwrap_or(false),
+        Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
+    }
+}

@@ -1,0 +1,388 @@
+//! Downloads that outlive their process.
+//!
+//! A partial download is two files: the bytes, each at its place, and a journal of the ranges that are
+//! known to be durable. A range gets into the journal only after the bytes have been synced, so whatever a
+//! crash leaves, the journal promises no byte that is not there. The digest of the whole is computed along the way, in order,
+//! from the file itself; bytes that were damaged while nobody looked are found before the blob is visible.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use sha2::{Digest as _, Sha256};
+
+use super::disk::{read_up_to, write_all_at};
+use super::prune::{ignore_absence, is_old};
+use super::ranges::Ranges;
+use super::temporary::TemporaryFile;
+use super::writeback::Writeback;
+use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease, locked};
+use crate::model::Digest;
+
+/// A journal holds a few lines for every 32 MiB; one that is longer than this is not ours.
+const LONGEST_JOURNAL: usize = 16 << 20;
+/// The unit in which the file is read for its digest.
+const HASHING_UNIT: usize = 256 << 10;
+
+/// A blob that is being downloaded, in any order, by any number of threads. Dropping it keeps what has been
+/// received for the next attempt, also in another process; pruning removes it when it gets old.
+pub struct Partial {
+    store: Arc<Shared>,
+    digest: Digest,
+    length: u64,
+    /// The bytes. Dropping it does not remove them.
+    file: Arc<File>,
+    journal: Arc<Journal>,
+    progress: Arc<Progress>,
+    writeback: Mutex<Writeback>,
+    hashing: Option<JoinHandle<io::Result<Option<Digest>>>>,
+}
+
+/// What has been received, and who waits for it.
+#[derive(Debug, Default)]
+struct Progress {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Ranges that somebody writes or has written.
+    taken: Ranges,
+    /// Ranges that are in the file.
+    received: Ranges,
+    ending: Ending,
+}
+
+/// What the hashing waits for.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Ending {
+    /// More bytes will come.
+    #[default]
+    Open,
+    /// All bytes are there, and the digest is wanted.
+    Complete,
+    /// Nobody wants the digest.
+    Abandoned,
+}
+
+/// The file that says which ranges are durable. Who works on a partial download holds its lock.
+#[derive(Debug)]
+struct Journal {
+    file: File,
+    /// Where the next line goes.
+    end: Mutex<u64>,
+}
+
+impl Store {
+    /// Begins the download of a blob, or goes on with one that was begun before.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if it is under way, here or in another process; what the operating system says.
+    pub fn partial(&self, digest: Digest, length: u64) -> Result<Partial, StoreError> {
+        let store = self.0.clone();
+        let (path, journal_path) = store.partial_paths(digest);
+        let journal = store.disk.update(&journal_path)?;
+        match journal.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { digest }),
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
+            Err(TryLockError::Error(error)) => return Err(error.into()),
+        }
+        let file = Arc::new(store.disk.update(&path)?);
+        if !lease::hold(&file)? || !lease::is_linked(&journal)? {
+            // Pruned, or finished by somebody else, since it was opened.
+            return Err(StoreError::Busy { digest });
+        }
+        let text = read_up_to(&*store.disk, &journal, LONGEST_JOURNAL)?;
+        let (received, end) = match parse_journal(&text, length) {
+            Some(known) => known,
+            None => {
+                let header = format!("length {length}\n");
+                journal.set_len(0)?;
+                write_all_at(&*store.disk, &journal, header.as_bytes(), 0)?;
+                (Ranges::default(), header.len() as u64)
+            }
+        };
+        let state = State { taken: received.clone(), received, ending: Ending::Open };
+        let progress = Arc::new(Progress { state: Mutex::new(state), changed: Condvar::new() });
+        let hashing = {
+            let (store, file, progress) = (store.clone(), file.clone(), progress.clone());
+            let hashing = move || hash_in_order(&store, &file, &progress);
+            thread::Builder::new().name("hashing".into()).spawn(hashing)?
+        };
+        Ok(Partial {
+            store,
+            digest,
+            length,
+            file,
+            journal: Arc::new(Journal { file: journal, end: Mutex::new(end) }),
+            progress,
+            writeback: Mutex::default(),
+            hashing: Some(hashing),
+        })
+    }
+}
+
+impl Partial {
+    /// The digest that the blob should have.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The length that the blob should have, in bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// The number of bytes that are there.
+    pub fn received(&self) -> u64 {
+        locked(&self.progress.state).received.total()
+    }
+
+    /// The ranges that are not there yet, in order.
+    pub fn missing(&self) -> Vec<Range<u64>> {
+        locked(&self.progress.state).received.gaps(0..self.length)
+    }
+
+    /// Takes in bytes from `offset` on. Bytes that are there already are not written again.
+    ///
+    /// # Errors
+    /// [`StoreError::LengthMismatch`] if they reach beyond the end; what the operating system says. After
+    /// an error the download cannot be finished, only dropped and begun again.
+    pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        let end = offset.saturating_add(bytes.len() as u64);
+        if end > self.length {
+            return Err(StoreError::LengthMismatch { digest: self.digest, expected: self.length, got: end });
+        }
+        let gaps = {
+            let mut state = locked(&self.progress.state);
+            let gaps = state.taken.gaps(offset..end);
+            state.taken.insert(offset..end);
+            gaps
+        };
+        for gap in gaps {
+            let piece = &bytes[(gap.start - offset) as usize..(gap.end - offset) as usize];
+            write_all_at(&*self.store.disk, &self.file, piece, gap.start)?;
+            locked(&self.progress.state).received.insert(gap);
+            self.progress.changed.notify_one();
+        }
+        let mut writeback = locked(&self.writeback);
+        let received = self.received();
+        if writeback.is_due(received) {
+            writeback.start(received, self.checkpoint())?;
+        }
+        Ok(())
+    }
+
+    /// Makes the blob visible: complete, verified and durable.
+    ///
+    /// # Errors
+    /// [`StoreError::LengthMismatch`] if bytes are missing, which keeps the others;
+    /// [`StoreError::DigestMismatch`], which keeps nothing; what the operating system says.
+    pub fn commit(mut self) -> Result<Committed, StoreError> {
+        let received = self.received();
+        if received < self.length {
+            return Err(StoreError::LengthMismatch {
+                digest: self.digest,
+                expected: self.length,
+                got: received,
+            });
+        }
+        let got =
+            self.finish_hashing(Ending::Complete)?.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
+        if got != self.digest {
+            let expected = self.digest;
+            self.discard()?;
+            return Err(StoreError::DigestMismatch { expected, got });
+        }
+        locked(&self.writeback).finish()?;
+        let (path, journal_path) = self.store.partial_paths(self.digest);
+        let store = self.store.clone();
+        let committed = store.place(self.digest, self.length, || {
+            store.disk.sync(&self.file)?;
+            Ok(TemporaryFile::adopt(store.disk.clone(), path.clone(), self.file.clone()))
+        })?;
+        store.sync_blobs()?;
+        if committed.existed {
+            ignore_absence(store.disk.remove(&path))?;
+        }
+        ignore_absence(store.disk.remove(&journal_path))?;
+        Ok(committed)
+    }
+
+    /// Removes what has been received.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn discard(mut self) -> Result<(), StoreError> {
+        // Whatever the disk says now does not matter any more.
+        let _ = self.finish_hashing(Ending::Abandoned);
+        let _ = locked(&self.writeback).finish();
+        let (path, journal_path) = self.store.partial_paths(self.digest);
+        ignore_absence(self.store.disk.remove(&path))?;
+        ignore_absence(self.store.disk.remove(&journal_path))?;
+        Ok(())
+    }
+
+    /// What makes the bytes received so far count after a crash.
+    fn checkpoint(&self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
+        let (store, file, journal) = (self.store.clone(), self.file.clone(), self.journal.clone());
+        let received = locked(&self.progress.state).received.clone();
+        move || {
+            store.disk.sync(&file)?;
+            journal.append(&store, &received)
+        }
+    }
+
+    /// Ends the hashing; the digest if it was wanted and the file was there to its end.
+    fn finish_hashing(&mut self, ending: Ending) -> io::Result<Option<Digest>> {
+        locked(&self.progress.state).ending = ending;
+        self.progress.changed.notify_one();
+        match self.hashing.take().map(JoinHandle::join) {
+            None => Ok(None),
+            Some(Ok(answer)) => answer,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if self.hashing.is_some() {
+            // What cannot be kept is downloaded again.
+            let _ = self.finish_hashing(Ending::Abandoned);
+            let _ = locked(&self.writeback).finish();
+            let _ = self.checkpoint()();
+        }
+    }
+}
+
+impl std::fmt::Debug for Partial {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Partial({}, {} of {} bytes)", self.digest, self.received(), self.length)
+    }
+}
+
+impl Journal {
+    fn append(&self, store: &Shared, durable: &Ranges) -> io::Result<()> {
+        let mut lines = String::new();
+        for range in durable.iter() {
+            let _ = writeln!(lines, "{} {}", range.start, range.end);
+        }
+        let mut end = locked(&self.end);
+        write_all_at(&*store.disk, &self.file, lines.as_bytes(), *end)?;
+        *end += lines.len() as u64;
+        Ok(())
+    }
+}
+
+impl Shared {
+    fn partial_paths(&self, digest: Digest) -> (PathBuf, PathBuf) {
+        let directory = self.layout.partial();
+        (directory.join(digest.file_name()), directory.join(format!("{}.journal", digest.file_name())))
+    }
+
+    /// Removes partial downloads that nobody has worked on for a while.
+    pub(super) fn prune_partial(&self, options: PruneOptions, report: &mut PruneReport) -> io::Result<()> {
+        let directory = self.layout.partial();
+        let names = self.list_or_nothing(directory)?;
+        let digests = names.iter().map(|name| name.strip_suffix(".journal").unwrap_or(name).parse());
+        for digest in digests.flatten().collect::<HashSet<_>>() {
+            let (path, journal_path) = self.partial_paths(digest);
+            let lock = self.disk.open(&journal_path).or_else(|_| self.disk.open(&path));
+            let metadata = self.disk.metadata(&path).or_else(|_| self.disk.metadata(&journal_path));
+            let (Ok(lock), Ok(metadata)) = (lock, metadata) else { continue };
+            if !is_old(&metadata, options.grace) || !lease::claim(&lock) {
+                continue;
+            }
+            if !options.dry_run {
+                ignore_absence(self.disk.remove(&path))?;
+                ignore_absence(self.disk.remove(&journal_path))?;
+            }
+            report.partial_downloads += 1;
+            report.freed += metadata.len();
+        }
+        Ok(())
+    }
+}
+
+/// The ranges that a journal promises and the end of its last whole line; nothing if it is not the journal
+/// of a blob of this length.
+fn parse_journal(text: &[u8], length: u64) -> Option<(Ranges, u64)> {
+    let end = text.iter().rposition(|byte| *byte == b'\n')? + 1;
+    let mut lines = std::str::from_utf8(&text[..end]).ok()?.lines();
+    if lines.next()?.strip_prefix("length ")? != length.to_string() {
+        return None;
+    }
+    let mut ranges = Ranges::default();
+    for line in lines {
+        let (start, end) = line.split_once(' ')?;
+        let range = start.parse().ok()?..end.parse().ok()?;
+        if range.start > range.end || range.end > length {
+            return None;
+        }
+        ranges.insert(range);
+    }
+    Some((ranges, end as u64))
+}
+
+/// Hashes the file from its beginning as far as it has been received; the digest if that was all.
+fn hash_in_order(store: &Shared, file: &File, progress: &Progress) -> io::Result<Option<Digest>> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; HASHING_UNIT];
+    let mut position = 0;
+    loop {
+        let available = {
+            let state = locked(&progress.state);
+            let idle = |state: &mut State| {
+                state.ending == Ending::Open && state.received.prefix() < position + HASHING_UNIT as u64
+            };
+            let state = progress.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+            match state.ending {
+                Ending::Abandoned => return Ok(None),
+                Ending::Complete if state.received.prefix() == position => {
+                    return Ok(Some(Digest::from_bytes(hasher.finalize().into())));
+                }
+                _ => state.received.prefix(),
+            }
+        };
+        let wanted = (available - position).min(HASHING_UNIT as u64) as usize;
+        match store.disk.read_at(file, &mut buffer[..wanted], position) {
+            Ok(0) => return Ok(None),
+            Ok(count) => {
+                hasher.update(&buffer[..count]);
+                position += count as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_journal_promises_no_more_than_its_whole_lines() {
+        let mut ranges = Ranges::default();
+        ranges.insert(0..50);
+        assert_eq!(parse_journal(b"length 100\n0 50\n60 9", 100), Some((ranges, 16)));
+        for foreign in [
+            &b""[..],
+            b"length 100",
+            b"length 99\n",
+            b"0 50\n",
+            b"length 100\n0 101\n",
+            b"length 100\n\0\0\n",
+        ] {
+            assert_eq!(parse_journal(foreign, 100), None, "{foreign:?}");
+        }
+    }
+}

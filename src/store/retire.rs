@@ -1,0 +1,72 @@
+//! Removing what a replaced model leaves behind, a little later.
+//!
+//! To know that nobody needs a blob, every manifest has to be looked at. That takes a time which grows with
+//! the number of models, so whoever replaces a model does not wait for it, and many replacements share one
+//! look.
+
+use std::collections::HashSet;
+use std::mem;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::{Store, locked};
+use crate::model::Digest;
+
+/// How long digests are gathered before they are looked at. Meanwhile the jobs that replaced the models end
+/// and give their leases back.
+const DELAY: Duration = Duration::from_millis(100);
+
+/// Digests that may be unneeded now.
+#[derive(Debug, Default)]
+pub(super) struct Retirement {
+    state: Mutex<State>,
+    idle: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pending: HashSet<Digest>,
+    /// Whether a thread is looking after them.
+    attended: bool,
+}
+
+impl Store {
+    /// As [`remove_unused`](Self::remove_unused), but soon and without waiting. What cannot be removed then
+    /// is left to pruning.
+    pub fn retire(&self, digests: impl IntoIterator<Item = Digest>) {
+        let mut state = locked(&self.0.retirement.state);
+        state.pending.extend(digests);
+        if !state.attended && !state.pending.is_empty() {
+            let store = self.clone();
+            let thread = thread::Builder::new().name("retirement".into());
+            state.attended = thread.spawn(move || store.attend_retirement()).is_ok();
+        }
+    }
+
+    /// Waits until everything that was retired has been looked at.
+    pub fn settle(&self) {
+        let state = locked(&self.0.retirement.state);
+        let wait = self.0.retirement.idle.wait_while(state, |state| state.attended);
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn attend_retirement(&self) {
+        loop {
+            thread::sleep(DELAY);
+            let pending = {
+                let mut state = locked(&self.0.retirement.state);
+                if state.pending.is_empty() {
+                    state.attended = false;
+                    self.0.retirement.idle.notify_all();
+                    return;
+                }
+                mem::take(&mut state.pending)
+            };
+            let digests: Vec<_> = pending.into_iter().collect();
+            if let Err(error) = self.remove_unused(&digests) {
+                tracing::warn!(%error, "blobs of a replaced model stay until the store is pruned");
+            }
+        }
+    }
+}

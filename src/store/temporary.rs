@@ -1,0 +1,64 @@
+//! Files under way: written in a directory of our own, then renamed into place, or gone.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::disk::Disk;
+use super::lease;
+
+/// A file that disappears unless it is renamed into place. It is leased from its creation on, so that the
+/// cleaning of another process leaves it alone, and the lease goes on under the new name.
+pub(super) struct TemporaryFile {
+    disk: Arc<dyn Disk>,
+    path: PathBuf,
+    file: Arc<File>,
+    placed: bool,
+}
+
+impl TemporaryFile {
+    pub(super) fn create(disk: Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
+        loop {
+            let path = directory.join(format!("{:032x}", rand::random::<u128>()));
+            let file = disk.create(&path)?;
+            let temporary = Self { disk: disk.clone(), path, file: Arc::new(file), placed: false };
+            // Between creation and lease another process may have taken it for a leftover.
+            if lease::hold(&temporary.file)? {
+                return Ok(temporary);
+            }
+        }
+    }
+
+    /// A file that was made otherwise and is leased, to be renamed into place.
+    pub(super) fn adopt(disk: Arc<dyn Disk>, path: PathBuf, file: Arc<File>) -> Self {
+        Self { disk, path, file, placed: false }
+    }
+
+    pub(super) fn file(&self) -> &Arc<File> {
+        &self.file
+    }
+
+    /// Gives the file its final name, in place of what has that name. It must have been synced before.
+    pub(super) fn replace(&mut self, target: &Path) -> io::Result<()> {
+        self.disk.rename(&self.path, target)?;
+        self.placed = true;
+        Ok(())
+    }
+
+    /// Gives the file its final name, which must be free. It must have been synced before.
+    pub(super) fn place(&mut self, target: &Path) -> io::Result<()> {
+        self.disk.rename_new(&self.path, target)?;
+        self.placed = true;
+        Ok(())
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        if !self.placed {
+            // What cannot be removed now is removed at the next start.
+            let _ = self.disk.remove(&self.path);
+        }
+    }
+}

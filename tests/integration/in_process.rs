@@ -1,0 +1,169 @@
+//! A server on a store of its own, driven in process, and small models to feed it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http_body_util::BodyExt;
+use hyper::{Request, StatusCode};
+use ollamake::gguf::{Header, Metadata, TensorDescription};
+use ollamake::model::Digest;
+use ollamake::server::{Config, Server, router};
+use ollamake::store::Store;
+use ollamake::tensor::{ElementType, Shape, quantize};
+use serde_json::Value;
+use sha2::Digest as _;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+use crate::generated;
+
+/// A server and the directory of its store.
+pub(crate) struct InProcess {
+    pub(crate) directory: TempDir,
+    pub(crate) server: Arc<Server>,
+    pub(crate) store: Store,
+    router: Router,
+}
+
+/// What the server answered.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: hyper::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl InProcess {
+    pub(crate) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// A server whose configuration is not the default one.
+    pub(crate) fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let mut config = Config::for_store(directory.path());
+        configure(&mut config);
+        let server = Server::new(config, store.clone());
+        Self { router: router(&server), directory, server, store }
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
+    pub(crate) async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("Host", "127.0.0.1:11434");
+        self.send(request.body(body.into()).unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, Body::empty()).await
+    }
+
+    /// Sends JSON.
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call("POST", path, body.to_string()).await
+    }
+
+    /// Creates a model, which must succeed, and answers with the lines.
+    pub(crate) async fn create(&self, request: Value) -> Vec<String> {
+        let answer = self.post("/api/create", request).await;
+        let lines = answer.statuses();
+        assert_eq!(lines.last().map(String::as_str), Some("success"), "{} {}", answer.status, answer.body);
+        lines
+    }
+
+    /// Uploads a blob, which must succeed.
+    pub(crate) async fn upload(&self, bytes: &[u8]) -> Digest {
+        let digest = digest_of(bytes);
+        let answer = self.call("POST", &format!("/api/blobs/{digest}"), bytes.to_vec()).await;
+        assert!(answer.status.is_success(), "{} {}", answer.status, answer.body);
+        digest
+    }
+
+    /// The names of all files under the store's directory that hold bytes of clients.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let mut files = Vec::new();
+        let mut directories = vec![self.directory.path().to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let entry = entry.unwrap();
+                match entry.file_type().unwrap().is_dir() {
+                    true => directories.push(entry.path()),
+                    false => files.push(entry.file_name().to_string_lossy().into_owned()),
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The `error` of the answer, or of its last line.
+    pub(crate) fn error(&self) -> String {
+        let line = self.body.lines().last().unwrap_or_default();
+        let value: Value = serde_json::from_str(line).unwrap_or_default();
+        value["error"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The `status` of each line.
+    pub(crate) fn statuses(&self) -> Vec<String> {
+        let lines = self.body.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter_map(|line| Some(line["status"].as_str()?.to_owned())).collect()
+    }
+}
+
+pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(sha2::Sha256::digest(bytes).into())
+}
+
+/// A GGUF file with these keys, and tensors of these shapes (fastest dimension first) with generated values.
+pub(crate) fn gguf(metadata: &Metadata, tensors: &[(&str, &[u64], ElementType)]) -> Vec<u8> {
+    let described: Vec<_> = tensors
+        .iter()
+        .map(|&(name, dimensions, element_type)| TensorDescription {
+            name,
+            shape: Shape::new(dimensions).unwrap(),
+            element_type,
+        })
+        .collect();
+    let header = Header::new(metadata, &described).unwrap();
+    let mut file = header.bytes().to_vec();
+    file.resize(usize::try_from(header.file_length()).unwrap(), 0);
+    for (seed, (tensor, range)) in described.iter().zip(header.data()).enumerate() {
+        // Blocks of zeros are valid blocks of every type.
+        if tensor.element_type.is_quantized() {
+            continue;
+        }
+        let values = generated::matrix("gauss", seed as u64, tensor.shape.elements());
+        let row = usize::try_from(tensor.shape.row_len()).unwrap();
+        let data = &mut file[range.start as usize..range.end as usize];
+        quantize(tensor.element_type, &values, row, data).unwrap();
+    }
+    file
+}
+
+/// A model of one tensor.
+pub(crate) fn small_gguf(extra: &[(&str, &str)]) -> Vec<u8> {
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    metadata.set("general.file_type", 1_u32);
+    metadata.set("llama.block_count", 1_u32);
+    for (key, value) in extra {
+        metadata.set(*key, *value);
+    }
+    gguf(&metadata, &[("token_embd.weight", &[32, 4], ElementType::F16)])
+}

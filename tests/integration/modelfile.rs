@@ -1,0 +1,232 @@
+//! The Modelfile language.
+
+use ollamake::modelfile::{Command, Modelfile, ParseError};
+use proptest::prelude::*;
+use serde_json::json;
+
+fn parse(text: &str) -> Modelfile {
+    Modelfile::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
+fn refused(text: &str) -> String {
+    Modelfile::parse(text.as_bytes()).expect_err(text).to_string()
+}
+
+#[test]
+fn every_command_is_read() {
+    let modelfile = parse(
+        "# all of them\n\nfrom ./model.gguf\nFROM ./mmproj.gguf\nAdapter ./lora\nDRAFT ./small.gguf\n\
+         TEMPLATE {{ .Prompt }}\nSYSTEM first\nSYSTEM You are a pirate\n\
+         PARAMETER num_ctx 128\nPARAMETER stop a\n  PARAMETER   stop   \" b \"\nPARAMETER temperature 0.5\n\
+         PARAMETER use_mmap true\nPARAMETER newer_than_us 1\nPARAMETER num_ctx 256\nLICENSE MIT\nLICENSE second\n\
+         MESSAGE user hi: there\nMESSAGE assistant yo\nRENDERER r\nPARSER p\nREQUIRES v0.14.0",
+    );
+    assert_eq!(modelfile.commands().len(), 21);
+    assert_eq!(modelfile.from().collect::<Vec<_>>(), ["./model.gguf", "./mmproj.gguf"]);
+    assert_eq!(modelfile.adapters().collect::<Vec<_>>(), ["./lora"]);
+    assert_eq!(modelfile.drafts().collect::<Vec<_>>(), ["./small.gguf"]);
+    assert_eq!(modelfile.licenses().collect::<Vec<_>>(), ["MIT", "second"]);
+    assert_eq!((modelfile.template(), modelfile.system()), (Some("{{ .Prompt }}"), Some("You are a pirate")));
+    assert_eq!(
+        (modelfile.renderer(), modelfile.parser(), modelfile.requires()),
+        (Some("r"), Some("p"), Some("0.14.0"))
+    );
+    let messages = json!([{"role": "user", "content": "hi: there"}, {"role": "assistant", "content": "yo"}]);
+    assert_eq!(serde_json::to_value(modelfile.messages()).unwrap(), messages);
+    let parameters = json!({
+        "newer_than_us": "1", "num_ctx": 256, "stop": ["a", " b "], "temperature": 0.5, "use_mmap": true
+    });
+    assert_eq!(serde_json::to_value(modelfile.parameters()).unwrap(), parameters);
+}
+
+/// What Ollama's own parser makes of the same lines.
+#[test]
+fn values_end_where_their_quotes_close() {
+    for (text, expected) in [
+        ("bare text  ", "bare text"),
+        ("\t tabs\tinside\t", "tabs\tinside"),
+        ("\"  kept  \"  ", "  kept  "),
+        ("\"\"", ""),
+        ("\"\"\"\"\"\"", ""),
+        ("say \"hi\"", "say \"hi\""),
+        ("\"a\" b\nc\"", "a\" b\nc"),
+        ("\"one\n# two\n\nthree\"", "one\n# two\n\nthree"),
+        ("\"\"\"\none \"two\"\n\"\"\"", "\none \"two\"\n"),
+        ("\"\"\"a\r\nb\"\"\"\r", "a\r\nb"),
+        ("\"\"\"a\"\"\" b\n\"\"\"", "a\"\"\" b\n"),
+        ("\"\"\"''\"'\"\"'\"\"'\"'''''\"\"'\"\"'\"\"\"", "''\"'\"\"'\"\"'\"'''''\"\"'\"\"'"),
+        ("", ""),
+        ("{{ .A }} # no comment", "{{ .A }} # no comment"),
+        ("👋🏽 naïve\u{200d}", "👋🏽 naïve\u{200d}"),
+    ] {
+        for end in ["", "\n", "\r\n", "\r", "\nPARAMETER seed 1\n"] {
+            let modelfile = parse(&format!("FROM x\nSYSTEM {text}{end}"));
+            assert_eq!(modelfile.system(), Some(expected), "{text:?} {end:?}");
+            assert_eq!(modelfile.commands().len(), 2 + usize::from(end.contains("seed")));
+        }
+    }
+}
+
+#[test]
+fn encodings_are_recognised_by_their_mark() {
+    let text = "FROM größe\nSYSTEM 👋\n";
+    let utf_16 = |unit: fn(u16) -> [u8; 2]| -> Vec<u8> {
+        std::iter::once('\u{feff}')
+            .chain(text.chars())
+            .collect::<String>()
+            .encode_utf16()
+            .flat_map(unit)
+            .collect()
+    };
+    for bytes in [
+        text.as_bytes().to_vec(),
+        format!("\u{feff}{text}").into_bytes(),
+        utf_16(u16::to_le_bytes),
+        utf_16(u16::to_be_bytes),
+    ] {
+        assert_eq!(Modelfile::parse(&bytes), Ok(parse(text)));
+    }
+    assert_eq!(Modelfile::parse(b"FROM \xff").unwrap().from().next(), Some("\u{fffd}"));
+    assert_eq!(Modelfile::parse(b"\xff\xfeF\0R\0O\0M\0 \0x\0y").unwrap().from().next(), Some("x\u{fffd}"));
+}
+
+#[test]
+fn mistakes_are_named_with_their_line() {
+    let commands = "command must be one of \"from\", \"license\", \"template\", \"system\", \"adapter\", \"draft\", \
+                    \"renderer\", \"parser\", \"parameter\", \"message\", or \"requires\"";
+    for (text, message) in [
+        ("", "no FROM line: add one that names a model, a file or a directory".to_owned()),
+        ("# FROM x\nSYSTEM y", "no FROM line: add one that names a model, a file or a directory".to_owned()),
+        ("\nFROM foo\nBADCOMMAND x y\n", format!("(line 3): {commands}, not \"BADCOMMAND\"")),
+        ("FROM foo\r\n\r\nFRÖM x\r\n", format!("(line 3): {commands}, not \"FRÖM\"")),
+        ("FROM", "(line 1): FROM needs a value on the same line".to_owned()),
+        ("FROM \"\"", "(line 1): FROM needs a value on the same line".to_owned()),
+        ("FROM x\nsystem\nhi", "(line 2): SYSTEM needs a value on the same line".to_owned()),
+        ("FROM x\n\nPARAMETER", "(line 3): PARAMETER needs a value on the same line".to_owned()),
+        ("FROM x\nPARAMETER top_k\n", "(line 2): PARAMETER needs a value on the same line".to_owned()),
+        (
+            "FROM x\nPARAMETER top-k 1",
+            "(line 2): the name of a parameter consists of letters, digits and underscores, unlike \"top-k\""
+                .to_owned(),
+        ),
+        (
+            "FROM x\nPARAMETER top_k 1.5",
+            "(line 2): parameter top_k must be an integer, not \"1.5\"".to_owned(),
+        ),
+        (
+            "FROM x\nPARAMETER temperature hot",
+            "(line 2): parameter temperature must be a number, not \"hot\"".to_owned(),
+        ),
+        ("FROM x\nMESSAGE user\n", "(line 2): MESSAGE needs a value on the same line".to_owned()),
+        (
+            "FROM x\nMESSAGE badguy I'm a bad guy!\n",
+            "(line 2): message role must be one of \"system\", \"user\", or \"assistant\", not \"badguy\""
+                .to_owned(),
+        ),
+        (
+            "FROM x\nSYSTEM \"\"\"This\nis open.\"\"\nPARAMETER seed 1\n",
+            "(line 2): unexpected EOF: the value of SYSTEM that begins here needs a closing \"\"\""
+                .to_owned(),
+        ),
+        (
+            "FROM x\nREQUIRES soon",
+            "(line 2): requires must be a valid semver (e.g. 0.14.0), not \"soon\"".to_owned(),
+        ),
+    ] {
+        assert_eq!(refused(text), message, "{text:?}");
+    }
+    let long = refused(&format!("FROM x\n{} y", "z".repeat(1_000_000)));
+    assert!(long.len() < 300);
+}
+
+/// The text of a recorded answer of `show`.
+#[test]
+fn show_writes_what_ollama_writes() {
+    let command =
+        |name: &str, value: &str| Command::Parameter { name: name.to_owned(), value: value.to_owned() };
+    let message =
+        |role: &str, content: &str| Command::Message { role: role.to_owned(), content: content.to_owned() };
+    let modelfile = Modelfile::new(vec![
+        Command::From("/models/blobs/sha256-41e8".to_owned()),
+        Command::Template(
+            "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ end }}<|im_start|>assistant\n".to_owned(),
+        ),
+        Command::System("You are a pirate".to_owned()),
+        command("stop", "<|im_start|>"),
+        command("temperature", "0.5"),
+        Command::License("MIT".to_owned()),
+        message("user", "hi"),
+        message("assistant", "yo"),
+    ]);
+    let expected = "FROM /models/blobs/sha256-41e8\n\
+                    TEMPLATE \"{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ end }}<|im_start|>assistant\n\"\n\
+                    SYSTEM You are a pirate\nPARAMETER stop <|im_start|>\nPARAMETER temperature 0.5\nLICENSE MIT\n\
+                    MESSAGE user hi\nMESSAGE assistant yo\n";
+    assert_eq!(modelfile.to_string(), expected);
+    assert_eq!(parse(expected), modelfile);
+}
+
+#[test]
+fn time_is_linear_in_hostile_text() {
+    for text in [
+        format!("FROM x\nSYSTEM \"{}", "\n".repeat(2_000_000)),
+        format!("FROM x\nSYSTEM \"\"\"{}", "a\"\n".repeat(1_000_000)),
+        format!("FROM x\nSYSTEM {}", " ".repeat(2_000_000)),
+        format!("FROM x\n{}", "SYSTEM y\n".repeat(500_000)),
+    ] {
+        let begun = std::time::Instant::now();
+        let _verdict = Modelfile::parse(text.as_bytes());
+        assert!(begun.elapsed().as_secs() < 20, "{} bytes took {:?}", text.len(), begun.elapsed());
+    }
+}
+
+/// Text of which some is special to the language. What cannot be written at all is left out.
+fn value() -> impl Strategy<Value = String> {
+    let special = prop::sample::select(vec![
+        "\"", "\"\"\"", "\n", "\r\n", "\r", " ", "\t", "#", "FROM ", "a", "é", "\u{a0}",
+    ]);
+    prop::collection::vec(prop_oneof![special.prop_map(str::to_owned), "\\PC{0,4}"], 0..8)
+        .prop_map(|pieces| pieces.concat())
+        .prop_filter("a line before the last must not end in quotes", |text| {
+            let lines: Vec<&str> = text.split(['\n', '\r']).collect();
+            !lines[..lines.len() - 1].iter().any(|line| line.trim_end().ends_with("\"\"\""))
+        })
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        value().prop_filter("a source", |text| !text.is_empty()).prop_map(Command::From),
+        value().prop_map(Command::Adapter),
+        value().prop_map(Command::Template),
+        value().prop_map(Command::System),
+        value().prop_map(Command::License),
+        value().prop_map(Command::Renderer),
+        Just(Command::Requires("1.2.3-rc1".to_owned())),
+        ("(stop|unknown_1)", value()).prop_map(|(name, value)| Command::Parameter { name, value }),
+        ("(system|user|assistant)", value()).prop_map(|(role, content)| Command::Message { role, content }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_reads_the_same(mut commands in prop::collection::vec(command(), 0..6)) {
+        commands.push(Command::From("x".to_owned()));
+        let modelfile = Modelfile::new(commands);
+        prop_assert_eq!(Modelfile::parse(modelfile.to_string().as_bytes()), Ok(modelfile));
+    }
+
+    #[test]
+    fn any_bytes_are_accepted_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _verdict = Modelfile::parse(&bytes);
+    }
+
+    #[test]
+    fn any_text_is_accepted_or_refused(lines in prop::collection::vec(("(FROM|system|PARAMETER|message|#|)", value()), 0..6)) {
+        let text: String = lines.iter().map(|(command, value)| format!("{command} {value}\n")).collect();
+        match Modelfile::parse(text.as_bytes()) {
+            Ok(modelfile) => prop_assert_eq!(Modelfile::parse(modelfile.to_string().as_bytes()), Ok(modelfile)),
+            Err(ParseError::NoFrom) => {}
+            Err(error) => prop_assert!(error.to_string().starts_with("(line ")),
+        }
+    }
+}

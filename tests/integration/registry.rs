@@ -1,0 +1,87 @@
+//! The client of registries, against Debian's `docker-registry` where it is installed, and against
+//! servers of our own that behave well or badly on purpose.
+
+mod authentication;
+mod conventions;
+mod cutting_proxy;
+mod docker_registry;
+mod hostile;
+mod interruption;
+mod model;
+mod round_trip;
+mod sharing;
+mod stub;
+mod token_server;
+mod unreachable;
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use ollamake::registry::{Client, Config, Error, Options, RetryPolicy, Status};
+use ollamake::store::{Placed, Store};
+
+/// A store in a directory of its own, and a client over it.
+struct Site {
+    directory: tempfile::TempDir,
+    store: Store,
+    client: Client,
+    statuses: Mutex<Vec<Status>>,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self::with(impatient())
+    }
+
+    fn with(config: Config) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let client = Client::new(config, store.clone()).unwrap();
+        Self { directory, store, client, statuses: Mutex::default() }
+    }
+
+    async fn pull(&self, name: &str) -> Result<Placed, Error> {
+        let progress = |status| self.statuses.lock().unwrap().push(status);
+        self.client.pull(&name.parse().unwrap(), Options::default(), progress).await
+    }
+
+    async fn push(&self, name: &str) -> Result<(), Error> {
+        let progress = |status| self.statuses.lock().unwrap().push(status);
+        self.client.push(&name.parse().unwrap(), Options::default(), progress).await
+    }
+
+    /// The statuses since the last call, as people read them, repetitions left out.
+    fn statuses(&self) -> Vec<String> {
+        let statuses = std::mem::take(&mut *self.statuses.lock().unwrap());
+        let mut texts: Vec<String> = statuses.iter().map(Status::to_string).collect();
+        texts.dedup();
+        texts
+    }
+
+    /// The files of the store, but for empty directories and locks.
+    fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut directories = vec![self.directory.path().to_owned()];
+        while let Some(directory) = directories.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let entry = entry.unwrap();
+                if entry.file_type().unwrap().is_dir() {
+                    directories.push(entry.path());
+                } else {
+                    found.push(entry.path().display().to_string());
+                }
+            }
+        }
+        found
+    }
+}
+
+/// A configuration for tests: failures are noticed and repeated quickly.
+fn impatient() -> Config {
+    let retry = RetryPolicy {
+        attempts: 4,
+        shortest_wait: Duration::from_millis(10),
+        longest_wait: Duration::from_millis(200),
+    };
+    Config { retry, patience: Duration::from_secs(5), ..Config::default() }
+}

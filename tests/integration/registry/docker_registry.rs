@@ -1,0 +1,98 @@
+//! Debian's `docker-registry` on a free port of this machine.
+
+use std::fmt::Write as _;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A registry process; it ends with this value.
+pub(super) struct DockerRegistry {
+    process: Child,
+    address: SocketAddr,
+    _directory: tempfile::TempDir,
+}
+
+/// How the registry is configured.
+#[derive(Default)]
+pub(super) struct Setup {
+    /// The `auth` section.
+    pub(super) authentication: Option<String>,
+    /// Whether it speaks TLS.
+    pub(super) tls: bool,
+}
+
+/// A file of this topic's fixtures.
+pub(super) fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/registry").join(name)
+}
+
+impl DockerRegistry {
+    /// Starts a registry; nothing, and a line that says so, where the program is not installed.
+    pub(super) fn start(setup: &Setup) -> Option<Self> {
+        for _ in 0..5 {
+            let directory = tempfile::tempdir().unwrap();
+            let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            let file = directory.path().join("config.yml");
+            std::fs::write(&file, configuration(setup, directory.path(), address)).unwrap();
+            let mut command = Command::new("docker-registry");
+            command.arg("serve").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
+            let process = match command.spawn() {
+                Ok(process) => process,
+                Err(error) => {
+                    println!("skipped: docker-registry cannot be started here ({error})");
+                    return None;
+                }
+            };
+            let mut registry = Self { process, address, _directory: directory };
+            if registry.answers() {
+                return Some(registry);
+            }
+        }
+        panic!("docker-registry does not listen");
+    }
+
+    /// `host:port`, as names of models hold it.
+    pub(super) fn host(&self) -> String {
+        self.address.to_string()
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Whether it listens; another program may have been given the port.
+    fn answers(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < deadline && self.process.try_wait().unwrap().is_none() {
+            if TcpStream::connect(self.address).is_ok() {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        false
+    }
+}
+
+impl Drop for DockerRegistry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn configuration(setup: &Setup, directory: &Path, address: SocketAddr) -> String {
+    let mut text = format!(
+        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
+         storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: {address}\n",
+        directory.join("data").display()
+    );
+    if setup.tls {
+        let (certificate, key) = (fixture("server.pem"), fixture("server-key.pem"));
+        writeln!(text, "  tls: {{certificate: {}, key: {}}}", certificate.display(), key.display()).unwrap();
+    }
+    if let Some(section) = &setup.authentication {
+        writeln!(text, "auth:\n{section}").unwrap();
+    }
+    text
+}

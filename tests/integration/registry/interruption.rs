@@ -1,0 +1,117 @@
+//! Connections that break, and pulls that are given up and taken up again.
+
+use std::time::Duration;
+
+use super::cutting_proxy::CuttingProxy;
+use super::docker_registry::{DockerRegistry, Setup};
+use super::model::Model;
+use super::stub::{Asked, Stub, answer};
+use super::{Site, impatient};
+use axum::body::{Body, Bytes};
+use ollamake::registry::{Client, Config};
+use ollamake::store::Store;
+
+const MEGABYTE: usize = 1_000_000;
+
+fn in_pieces() -> Config {
+    Config { download_piece: 4_000_000, upload_piece: 4_000_000, ..impatient() }
+}
+
+fn assert_little_was_repeated(moved: u64, size: u64) {
+    println!("{moved} bytes moved for {size}");
+    assert!(moved >= size && moved < size + size / 2, "{moved} bytes moved for {size}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_upload_is_resumed() {
+    let Some(registry) = DockerRegistry::start(&Setup::default()) else { return };
+    let model = Model::new(20, &[24 * MEGABYTE]);
+    // Once in the middle of a piece, and then within every connection for a while.
+    for (limit, cuts) in [(13_000_000, 1), (7_000_000, 5)] {
+        let proxy = CuttingProxy::start(registry.address(), limit, cuts).await;
+        let path = format!("team/up-{cuts}");
+        let site = Site::with(in_pieces());
+        let name = format!("{}/{path}", proxy.host());
+        model.put(&site.store, &name);
+        site.push(&name).await.unwrap();
+        assert_eq!(proxy.cuts(), cuts.min(3), "the proxy has to break connections");
+        assert_little_was_repeated(proxy.up(), model.size());
+
+        let other = Site::new();
+        let direct = format!("{}/{path}", registry.host());
+        other.pull(&direct).await.unwrap();
+        model.assert_in(&other.store, &direct);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_download_is_resumed() {
+    let Some(registry) = DockerRegistry::start(&Setup::default()) else { return };
+    let model = Model::new(21, &[24 * MEGABYTE]);
+    let site = Site::new();
+    let direct = format!("{}/team/down", registry.host());
+    model.put(&site.store, &direct);
+    site.push(&direct).await.unwrap();
+    for (limit, cuts) in [(3_000_000, 1), (2_500_000, 4)] {
+        let proxy = CuttingProxy::start(registry.address(), limit, cuts).await;
+        let name = format!("{}/team/down", proxy.host());
+        let other = Site::with(in_pieces());
+        other.pull(&name).await.unwrap();
+        model.assert_in(&other.store, &name);
+        assert_eq!(proxy.cuts(), cuts, "the proxy has to break connections");
+        assert_little_was_repeated(proxy.down(), model.size());
+    }
+}
+
+/// A registry with one model that sends slowly.
+async fn slow_registry(model: Model) -> Stub {
+    let model = std::sync::Arc::new(model);
+    Stub::start(move |asked: &Asked| {
+        if asked.uri.path().contains("/manifests/") {
+            return answer(200, &[], model.manifest.clone());
+        }
+        let digest = asked.uri.path().rsplit('/').next().unwrap();
+        let blob = model.blob(digest).unwrap();
+        let range = asked.range(blob.len()).unwrap_or(0..blob.len());
+        let header = format!("bytes {}-{}/{}", range.start, range.end - 1, blob.len());
+        let pieces: Vec<Bytes> = blob[range].chunks(100_000).map(Bytes::copy_from_slice).collect();
+        let body = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async move {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+            Some((Ok::<_, std::io::Error>(pieces.next()?), pieces))
+        });
+        answer(206, &[("content-range", &header)], Body::from_stream(body))
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_pull_is_taken_up_by_another_process() {
+    let model = || Model::new(22, &[16 * MEGABYTE]);
+    let registry = slow_registry(model()).await;
+    let proxy = CuttingProxy::start(registry.host().parse().unwrap(), u64::MAX, 0).await;
+    let name = format!("{}/team/given-up", proxy.host());
+
+    let site = Site::with(in_pieces());
+    let pull = site.pull(&name);
+    let result = tokio::time::timeout(Duration::from_millis(600), pull).await;
+    assert!(result.is_err(), "the pull has to be cancelled while it runs");
+    let before = proxy.down();
+    assert!(before > 2_000_000 && before < 14_000_000, "{before}");
+    assert!(site.store.list().unwrap().is_empty());
+
+    // The download ends soon after the last one who wanted it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let stopped = proxy.down();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(proxy.down(), stopped, "the download goes on though nobody waits for it");
+
+    // Nothing in memory is left.
+    let Site { directory, store, client, .. } = site;
+    drop((client, store));
+    let store = Store::open(directory.path()).unwrap();
+    let client = Client::new(in_pieces(), store.clone()).unwrap();
+    let options = ollamake::registry::Options::default();
+    client.pull(&name.parse().unwrap(), options, |_| {}).await.unwrap();
+    model().assert_in(&store, &name);
+    assert_little_was_repeated(proxy.down(), model().size());
+}

@@ -1,0 +1,74 @@
+//! Models to push and to pull.
+
+use ollamake::model::{Digest, Layer, Manifest, MediaType, Name};
+use ollamake::store::Store;
+use sha2::{Digest as _, Sha256};
+
+/// Bytes that look random and are the same for the same seed.
+pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+pub(super) fn digest_of(bytes: &[u8]) -> Digest {
+    Digest::from_bytes(Sha256::digest(bytes).into())
+}
+
+/// A model in memory: a configuration and some layers.
+pub(super) struct Model {
+    pub(super) manifest: Vec<u8>,
+    /// The configuration comes last.
+    pub(super) blobs: Vec<Vec<u8>>,
+}
+
+impl Model {
+    /// A model with layers of these lengths. Its manifest is spelled as no program of ours would spell it.
+    pub(super) fn new(seed: u64, lengths: &[usize]) -> Self {
+        let mut blobs: Vec<_> =
+            lengths.iter().enumerate().map(|(index, length)| noise(seed + index as u64, *length)).collect();
+        blobs.push(format!(r#"{{"model_format":"gguf","model_family":"llama","seed":{seed}}}"#).into_bytes());
+        let (config, layers) = blobs.split_last().unwrap();
+        let layer = |kind: MediaType, bytes: &Vec<u8>| Layer::new(kind, digest_of(bytes), bytes.len() as u64);
+        let layers = layers.iter().map(|bytes| layer(MediaType::Model, bytes)).collect();
+        let manifest = Manifest::new(layer(MediaType::Config, config), layers);
+        let text = serde_json::to_string_pretty(&manifest).unwrap();
+        let manifest = text.replacen('{', "{ \"annotations\": {\"kept\": \"as it is\"},", 1).into_bytes();
+        Self { manifest, blobs }
+    }
+
+    /// Puts the model into a store.
+    pub(super) fn put(&self, store: &Store, name: &str) {
+        for blob in &self.blobs {
+            store.put_bytes(blob).unwrap();
+        }
+        store.put_manifest(&name.parse::<Name>().unwrap(), &self.manifest).unwrap();
+    }
+
+    /// Checks that a store holds the model, byte for byte.
+    pub(super) fn assert_in(&self, store: &Store, name: &str) {
+        let stored = store.manifest(&name.parse().unwrap()).unwrap();
+        assert_eq!(stored.bytes, self.manifest);
+        for blob in &self.blobs {
+            let stored = store.blob(digest_of(blob)).unwrap();
+            assert!(stored.bytes().unwrap() == blob.as_slice());
+        }
+    }
+
+    /// The sum of the lengths of its blobs.
+    pub(super) fn size(&self) -> u64 {
+        self.blobs.iter().map(|blob| blob.len() as u64).sum()
+    }
+
+    /// The blob with a digest.
+    pub(super) fn blob(&self, digest: &str) -> Option<&Vec<u8>> {
+        self.blobs.iter().find(|blob| digest_of(blob).to_string() == digest)
+    }
+}

@@ -1,0 +1,7 @@
+//! The store.
+
+mod contract;
+mod faults;
+mod power;
+mod sharing;
+mod storm;

@@ -1,0 +1,260 @@
+//! Loss of power at every possible point.
+//!
+//! A disk records what is done to it. For every prefix of the record the state is rebuilt that a file system
+//! could have kept which forgets whatever was not synced, and a store has to be whole on it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use ollamake::store::{Disk, LocalDisk, Store};
+
+use super::contract::{digest, leftovers, make_model, name, noise, write_blob};
+use super::faults::UnsyncedDisk;
+
+/// Something that was done to the disk. Files are known by their inodes.
+#[derive(Debug, Clone)]
+enum Event {
+    Created(PathBuf, u64),
+    Written(u64, u64, Vec<u8>),
+    Synced(u64),
+    DirectorySynced(PathBuf),
+    Renamed(PathBuf, PathBuf),
+    Removed(PathBuf),
+    DirectoryCreated(PathBuf),
+    DirectoryRemoved(PathBuf),
+    /// Not done to the disk: the caller was told that this model is made, with this prompt, or removed.
+    Promised(&'static str, Option<&'static str>),
+}
+
+#[derive(Clone, Default)]
+struct RecordingDisk {
+    events: Arc<Mutex<Vec<Event>>>,
+    /// Every file that was ever opened stays open, so that no inode is used twice.
+    files: Arc<Mutex<Vec<File>>>,
+}
+
+impl RecordingDisk {
+    fn record(&self, event: Event) {
+        self.events.lock().unwrap().push(event);
+    }
+
+    /// Does something and records it in one step, as the file system would order it.
+    fn perform<T>(
+        &self,
+        action: impl FnOnce() -> io::Result<T>,
+        event: impl FnOnce(&T) -> Event,
+    ) -> io::Result<T> {
+        let mut events = self.events.lock().unwrap();
+        let done = action()?;
+        events.push(event(&done));
+        Ok(done)
+    }
+}
+
+fn inode(file: &File) -> u64 {
+    file.metadata().unwrap().ino()
+}
+
+impl Disk for RecordingDisk {
+    fn create(&self, path: &Path) -> io::Result<File> {
+        let file =
+            self.perform(|| LocalDisk.create(path), |file| Event::Created(path.to_owned(), inode(file)))?;
+        // A lock belongs to all copies of an open file, so this is another one.
+        self.files.lock().unwrap().push(LocalDisk.open(path)?);
+        Ok(file)
+    }
+
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.perform(
+            || LocalDisk.write_at(file, bytes, offset),
+            |count| Event::Written(inode(file), offset, bytes[..*count].to_vec()),
+        )
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        self.record(Event::Synced(inode(file)));
+        Ok(())
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        self.perform(|| UnsyncedDisk.sync_directory(path), |()| Event::DirectorySynced(path.to_owned()))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.perform(|| LocalDisk.rename(from, to), |()| Event::Renamed(from.to_owned(), to.to_owned()))
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.perform(|| LocalDisk.rename_new(from, to), |()| Event::Renamed(from.to_owned(), to.to_owned()))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.perform(|| LocalDisk.remove(path), |()| Event::Removed(path.to_owned()))
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.perform(|| LocalDisk.create_directory(path), |()| Event::DirectoryCreated(path.to_owned()))
+    }
+
+    fn remove_directory(&self, path: &Path) -> io::Result<()> {
+        self.perform(|| LocalDisk.remove_directory(path), |()| Event::DirectoryRemoved(path.to_owned()))
+    }
+}
+
+/// What lies under a name.
+#[derive(Debug, Clone, PartialEq)]
+enum Entry {
+    File(u64),
+    Directory,
+}
+
+/// What a file system forgets when it loses power.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Memory {
+    /// Whatever was not synced: names and contents.
+    OnlySynced,
+    /// Contents that were not synced. Names are kept at once.
+    AllNames,
+    /// Names that were not synced. Contents are kept at once.
+    AllContents,
+}
+
+#[derive(Default)]
+struct FileSystem {
+    contents: HashMap<u64, Vec<u8>>,
+    durable_contents: HashMap<u64, Vec<u8>>,
+    names: BTreeMap<PathBuf, Entry>,
+    durable_names: BTreeMap<PathBuf, Entry>,
+    promises: BTreeMap<&'static str, Option<&'static str>>,
+}
+
+impl FileSystem {
+    fn apply(&mut self, event: &Event) {
+        match event.clone() {
+            Event::Created(path, inode) => {
+                self.names.insert(path, Entry::File(inode));
+                self.contents.insert(inode, Vec::new());
+            }
+            Event::Written(inode, offset, bytes) => {
+                let contents = self.contents.get_mut(&inode).unwrap();
+                let end = offset as usize + bytes.len();
+                contents.resize(contents.len().max(end), 0);
+                contents[offset as usize..end].copy_from_slice(&bytes);
+            }
+            Event::Synced(inode) => {
+                self.durable_contents.insert(inode, self.contents[&inode].clone());
+            }
+            Event::DirectorySynced(directory) => {
+                self.durable_names.retain(|path, _| path.parent() != Some(&directory));
+                let entries = self.names.iter().filter(|(path, _)| path.parent() == Some(&directory));
+                self.durable_names.extend(entries.map(|(path, entry)| (path.clone(), entry.clone())));
+            }
+            Event::Renamed(from, to) => {
+                let entry = self.names.remove(&from).unwrap();
+                self.names.insert(to, entry);
+            }
+            Event::Removed(path) | Event::DirectoryRemoved(path) => {
+                self.names.remove(&path).unwrap();
+            }
+            Event::DirectoryCreated(path) => {
+                self.names.insert(path, Entry::Directory);
+            }
+            Event::Promised(model, prompt) => {
+                self.promises.insert(model, prompt);
+            }
+        }
+    }
+
+    /// Builds what is left after a loss of power under `root`; paths of the record are below `recorded`.
+    fn rebuild(&self, memory: Memory, recorded: &Path, root: &Path) {
+        let names = if memory == Memory::AllNames { &self.names } else { &self.durable_names };
+        let contents = if memory == Memory::AllContents { &self.contents } else { &self.durable_contents };
+        // Parents come before their children.
+        for (path, entry) in names {
+            let path = root.join(path.strip_prefix(recorded).unwrap());
+            if !path.parent().unwrap().exists() {
+                continue;
+            }
+            match entry {
+                Entry::Directory => fs::create_dir(path).unwrap(),
+                Entry::File(inode) => {
+                    fs::write(path, contents.get(inode).map_or(&[][..], Vec::as_slice)).unwrap();
+                }
+            }
+        }
+    }
+}
+
+/// Creates, replaces, copies and removes models; every answer is a promise.
+fn work(disk: &RecordingDisk, store: &Store) {
+    let weights = noise(1, 150_000);
+    write_blob(store, &weights, None).unwrap();
+    let make = |model: &'static str, prompt: &'static str| {
+        make_model(store, &name(model), prompt).unwrap();
+        disk.record(Event::Promised(model, Some(prompt)));
+    };
+    make("first", "prompt one");
+    make("first", "prompt two");
+    make("other/namespace:tag", "prompt one");
+    store.copy(&name("first"), &name("copy")).unwrap();
+    disk.record(Event::Promised("copy", Some("prompt two")));
+    store.remove(&name("first")).unwrap();
+    disk.record(Event::Promised("first", None));
+    store.remove(&name("other/namespace:tag")).unwrap();
+    disk.record(Event::Promised("other/namespace:tag", None));
+    let make = |model: &'static str, prompt: &'static str| {
+        make_model(store, &name(model), prompt).unwrap();
+        disk.record(Event::Promised(model, Some(prompt)));
+    };
+    make("first", "prompt one");
+}
+
+fn lose_power_everywhere(memory: Memory) {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().join("store");
+    let disk = RecordingDisk::default();
+    let store = Store::open_on(disk.clone(), &root).unwrap();
+    work(&disk, &store);
+    let events = disk.events.lock().unwrap().clone();
+
+    let mut system = FileSystem::default();
+    for (count, event) in events.iter().enumerate() {
+        system.apply(event);
+        let remains = tempfile::tempdir().unwrap();
+        system.rebuild(memory, directory.path(), remains.path());
+        let root = remains.path().join("store");
+        let store = Store::open_on(UnsyncedDisk, &root).unwrap();
+        assert_eq!(leftovers(&root), 0, "{memory:?} after {count}: {event:?}");
+        let report = store.check(true, |_| {}).unwrap();
+        assert!(report.is_clean(), "{memory:?} after {count}: {event:?}: {report:?}");
+        if let Event::Promised(..) = event {
+            let models = store.list().unwrap();
+            for (model, prompt) in &system.promises {
+                let found = models.iter().find(|found| found.name == name(model));
+                let got = found.map(|found| found.manifest.layers[0].digest);
+                assert_eq!(got, prompt.map(|prompt| digest(prompt.as_bytes())), "{memory:?}: {model}");
+            }
+        }
+    }
+    println!("{} states", events.len());
+    assert!(events.len() > 80, "{}", events.len());
+}
+
+#[test]
+fn what_was_not_synced_may_be_lost() {
+    lose_power_everywhere(Memory::OnlySynced);
+}
+
+#[test]
+fn contents_that_were_not_synced_may_be_lost() {
+    lose_power_everywhere(Memory::AllNames);
+}
+
+#[test]
+fn names_that_were_not_synced_may_be_lost() {
+    lose_power_everywhere(Memory::AllContents);
+}
