@@ -1,1 +1,5 @@
-//! (tests of create)
+//! Making models from files and from other models.
+
+mod files;
+mod inheritance;
+mod making;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::cutting_proxy::CuttingProxy;
 use super::docker_registry::{DockerRegistry, Setup};
 use super::model::Model;
+use super::resumable_registry::ResumableRegistry;
 use super::stub::{Asked, Stub, answer};
 use super::{Site, impatient};
 use axum::body::{Body, Bytes};
@@ -22,25 +23,40 @@ fn assert_little_was_repeated(moved: u64, size: u64) {
     assert!(moved >= size && moved < size + size / 2, "{moved} bytes moved for {size}");
 }
 
+/// `docker-registry` gives a session up when a piece of it was cut short; the blob is sent anew.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cut_upload_is_resumed() {
+async fn a_cut_upload_to_docker_registry_succeeds() {
     let Some(registry) = DockerRegistry::start(&Setup::default()) else { return };
     let model = Model::new(20, &[24 * MEGABYTE]);
-    // Once in the middle of a piece, and then within every connection for a while.
-    for (limit, cuts) in [(13_000_000, 1), (7_000_000, 5)] {
+    let proxy = CuttingProxy::start(registry.address(), 10_000_000, 1).await;
+    let site = Site::with(in_pieces());
+    let name = format!("{}/team/up", proxy.host());
+    model.put(&site.store, &name);
+    site.push(&name).await.unwrap();
+    assert_eq!(proxy.cuts(), 1, "the proxy has to break connections");
+    assert_little_was_repeated(proxy.up(), model.size());
+
+    let other = Site::new();
+    let direct = format!("{}/team/up", registry.host());
+    other.pull(&direct).await.unwrap();
+    model.assert_in(&other.store, &direct);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cut_upload_is_resumed_where_the_registry_can() {
+    let model = Model::new(23, &[24 * MEGABYTE]);
+    // In the middle, and then again and again.
+    for (limit, cuts) in [(13_000_000, 1), (5_000_000, 3)] {
+        let registry = ResumableRegistry::start().await;
         let proxy = CuttingProxy::start(registry.address(), limit, cuts).await;
-        let path = format!("team/up-{cuts}");
         let site = Site::with(in_pieces());
-        let name = format!("{}/{path}", proxy.host());
+        let name = format!("{}/team/up", proxy.host());
         model.put(&site.store, &name);
         site.push(&name).await.unwrap();
-        assert_eq!(proxy.cuts(), cuts.min(3), "the proxy has to break connections");
+        assert_eq!(proxy.cuts(), cuts, "the proxy has to break connections");
         assert_little_was_repeated(proxy.up(), model.size());
-
-        let other = Site::new();
-        let direct = format!("{}/{path}", registry.host());
-        other.pull(&direct).await.unwrap();
-        model.assert_in(&other.store, &direct);
+        assert_eq!(registry.manifest(), model.manifest);
+        assert!(model.blobs.iter().all(|blob| registry.has(blob)));
     }
 }
 
