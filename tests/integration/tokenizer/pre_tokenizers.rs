@@ -105,7 +105,7 @@ fn a_regular_expression_that_takes_for_ever_is_not_waited_for() {
     let sequence = json!({"type": "Sequence", "pretokenizers": vec![slow; 8]});
     let started = Instant::now();
     assert_eq!(name(&read(&splitting(sequence))), "default");
-    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }
 
 #[test]
