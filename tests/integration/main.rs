@@ -16,4 +16,5 @@ mod socket;
 mod store;
 mod support;
 mod template;
+mod tokenizer;
 mod wire;
