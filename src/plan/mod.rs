@@ -3,6 +3,7 @@
 //! A [`Plan`] is a plain value made from headers and configuration alone. Its sources are byte
 //! ranges that the caller hands to the executor; this room knows neither files nor the store.
 
+mod digest;
 mod error;
 mod evaluate;
 mod execute;

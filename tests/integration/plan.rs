@@ -588,3 +588,21 @@ fn a_source_that_fails_is_named_with_tensor_and_offset() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn plans_are_printed_compared_and_hashed() {
+    let (plan, _) = mixed_plan();
+    let expected = "\
+tensor   shape        from       to         MiB
+copied   [300000]      F32      F32        1.14
+odd      [101]         F32      F16        0.00
+rounded  [299999]      F32     BF16        0.57
+last     [3]           F32      F16        0.00
+4 tensors, 600103 weights, 1.72 MiB, 24.00 bits a weight; the file has 1800480 bytes";
+    assert_eq!(plan.to_string(), expected);
+    let mut changed = plan.clone();
+    assert_eq!((&changed, changed.digest()), (&plan, plan.digest()));
+    let recipe = changed.tensors[3].recipe.clone();
+    changed.tensors[3].recipe = recipe.map(Operation::AddOne);
+    assert_ne!((&changed, changed.digest()), (&plan, plan.digest()));
+}
