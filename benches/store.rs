@@ -1,6 +1,6 @@
 //! What the store costs, each figure beside the barest way of doing the same in the same run.
 //!
-//! `cargo bench --bench store [-- MEBIBYTES]`. Blobs are measured on the disk of `TMPDIR` and, where there
+//! `cargo bench --bench store [-- MEBIBYTES] [blobs | models]`. Blobs are measured on the disk of `TMPDIR` and, where there
 //! is one, on a file system in memory, where writing is quickest and hashing weighs most.
 
 use std::fs::{self, File};
@@ -19,11 +19,17 @@ const ROUNDS: usize = 5;
 
 fn main() {
     let mebibytes = std::env::args().filter_map(|argument| argument.parse().ok()).next().unwrap_or(256);
-    blobs("disk", &std::env::temp_dir(), mebibytes);
-    if Path::new("/dev/shm").is_dir() {
-        blobs("memory", Path::new("/dev/shm"), mebibytes);
+    let only = |topic: &str| std::env::args().any(|argument| argument == topic);
+    if !only("models") {
+        blobs("disk", &std::env::temp_dir(), mebibytes);
+        if Path::new("/dev/shm").is_dir() {
+            blobs("memory", Path::new("/dev/shm"), mebibytes);
+        }
+        overlap(mebibytes);
     }
-    models();
+    if !only("blobs") {
+        models();
+    }
 }
 
 /// Processor time of the whole process so far, in hundredths of a second.
@@ -113,6 +119,64 @@ fn blobs(label: &str, directory: &Path, mebibytes: usize) {
     let [[hash, _], [write, _], [_, barest], [store, processor]] = medians;
     ratio("wall, to the larger of hashing and writing", store, hash.max(write), 1.2);
     ratio("processor, to the barest way", processor, barest, 1.3);
+}
+
+/// A disk of a fixed speed, which it keeps by sleeping, so that it costs no processor time.
+struct SteadyDisk {
+    begun: Instant,
+    written: AtomicUsize,
+}
+
+impl SteadyDisk {
+    const BYTES_PER_SECOND: usize = 300 << 20;
+
+    fn new() -> Self {
+        Self { begun: Instant::now(), written: AtomicUsize::new(0) }
+    }
+}
+
+impl Disk for SteadyDisk {
+    fn write_at(&self, _file: &File, bytes: &[u8], _offset: u64) -> io::Result<usize> {
+        let written = self.written.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+        let due = Duration::from_secs_f64(written as f64 / Self::BYTES_PER_SECOND as f64);
+        std::thread::sleep(due.saturating_sub(self.begun.elapsed()));
+        Ok(bytes.len())
+    }
+
+    fn sync(&self, _file: &File) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether hashing hides behind writing, also on a machine that has other things to do.
+fn overlap(mebibytes: usize) {
+    let directory = tempfile::tempdir().unwrap();
+    let chunk = vec![7_u8; CHUNK];
+    let chunks = mebibytes * (1 << 20) / CHUNK;
+    let [mut hash, mut ours] = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        let [wall, _] = measure(|| {
+            let mut hasher = Sha256::new();
+            (0..chunks).for_each(|_| hasher.update(&chunk));
+            std::hint::black_box(hasher.finalize());
+        });
+        hash.push(wall);
+        let store = Store::open_on(SteadyDisk::new(), directory.path()).unwrap();
+        let mut writer = store.create_blob();
+        let [wall, _] = measure(|| {
+            (0..chunks).for_each(|_| writer.write_all(&chunk).unwrap());
+            let wrong = "sha256:0000000000000000000000000000000000000000000000000000000000000000";
+            writer.commit(Some(wrong.parse().unwrap())).unwrap_err();
+        });
+        ours.push(wall);
+    }
+    let (hash, ours) = (median(hash), median(ours));
+    let write = Duration::from_secs_f64((chunks * CHUNK) as f64 / SteadyDisk::BYTES_PER_SECOND as f64);
+    println!("a blob of {mebibytes} MiB, a disk of {} MiB/s", SteadyDisk::BYTES_PER_SECOND >> 20);
+    for (name, wall) in [("hash", hash), ("write", write), ("store", ours)] {
+        println!("  {name:<8} wall {:>8.1} ms", millis(wall));
+    }
+    ratio("wall, to the larger of hashing and writing", ours, hash.max(write), 1.2);
 }
 
 fn millis(duration: Duration) -> f64 {

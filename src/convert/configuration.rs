@@ -9,27 +9,31 @@ use super::ConvertError;
 
 /// The defaults of one configuration class.
 #[derive(Debug)]
-pub struct Class {
+pub(super) struct Class {
     /// What `model_type` says.
-    pub model_type: &'static str,
+    pub(super) model_type: &'static str,
     /// A JSON object of the values that a configuration of this type has when its file does not state them.
-    pub defaults: &'static str,
+    pub(super) defaults: &'static str,
     /// Values that the class computes from others when they are absent or null.
-    pub derived: &'static [Derived],
+    pub(super) derived: &'static [Derived],
     /// The classes of the parts, for models that see.
-    pub parts: &'static [Part],
+    pub(super) parts: &'static [Part],
 }
 
 impl Class {
     /// A class without parts.
-    pub const fn new(model_type: &'static str, derived: &'static [Derived], defaults: &'static str) -> Self {
+    pub(super) const fn new(
+        model_type: &'static str,
+        derived: &'static [Derived],
+        defaults: &'static str,
+    ) -> Self {
         Self { model_type, defaults, derived, parts: &[] }
     }
 }
 
 /// A value that a class computes from others.
 #[derive(Debug, Clone, Copy)]
-pub enum Derived {
+pub(super) enum Derived {
     /// `num_key_value_heads` is `num_attention_heads`.
     KeyValueHeads,
     /// `head_dim` is `hidden_size` by `num_attention_heads`.
@@ -58,18 +62,27 @@ impl Derived {
 
 /// A part of a composed configuration.
 #[derive(Debug)]
-pub struct Part {
+pub(super) struct Part {
     /// The key that holds it.
-    pub key: &'static str,
+    pub(super) key: &'static str,
     /// The class that it has when it does not name one.
-    pub class: &'static str,
-    /// What the composed class itself sets where the whole part is absent.
-    pub absent: &'static str,
+    pub(super) class: &'static str,
+    /// Where its values come from when the key is not there.
+    pub(super) absent: Absent,
+}
+
+/// The values of a part that is not there.
+#[derive(Debug)]
+pub(super) enum Absent {
+    /// These, a JSON object, and the defaults of the part's class.
+    Values(&'static str),
+    /// Those of the whole, which older files do not divide.
+    Whole,
 }
 
 /// A configuration, or the part of one that describes the text model or an encoder.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Configuration {
+pub(super) struct Configuration {
     /// What error messages call it.
     label: String,
     values: Map<String, Value>,
@@ -108,110 +121,110 @@ impl Configuration {
     }
 
     /// Whether a key is there, be it with the value null.
-    pub fn has(&self, key: &str) -> bool {
+    pub(super) fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)
     }
 
     /// The value of a key that is there and not null.
-    pub fn value(&self, key: &str) -> Option<&Value> {
+    pub(super) fn value(&self, key: &str) -> Option<&Value> {
         self.values.get(key).filter(|value| !value.is_null())
     }
 
     /// Replaces a value: some families mean another thing by a key than the rest.
-    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+    pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.values.insert(key.to_owned(), value.into());
     }
 
     /// Removes a value.
-    pub fn remove(&mut self, key: &str) {
+    pub(super) fn remove(&mut self, key: &str) {
         self.values.remove(key);
     }
 
     /// The first of these keys that is there at all. The reference converter looks no further even where its
     /// value is null.
-    pub fn first<'k>(&self, keys: &[&'k str]) -> Option<(&'k str, &Value)> {
+    pub(super) fn first<'k>(&self, keys: &[&'k str]) -> Option<(&'k str, &Value)> {
         let key = keys.iter().find(|key| self.has(key))?;
         self.value(key).map(|value| (*key, value))
     }
 
     /// A whole number, if there is one.
-    pub fn optional_integer(&self, keys: &[&str]) -> Result<Option<u64>, ConvertError> {
+    pub(super) fn optional_integer(&self, keys: &[&str]) -> Result<Option<u64>, ConvertError> {
         let Some((key, value)) = self.first(keys) else { return Ok(None) };
         self.as_integer(key, value).map(Some)
     }
 
     /// A whole number.
-    pub fn integer(&self, key: &str) -> Result<u64, ConvertError> {
+    pub(super) fn integer(&self, key: &str) -> Result<u64, ConvertError> {
         self.integer_of(&[key])
     }
 
     /// A whole number under the first of these keys.
-    pub fn integer_of(&self, keys: &[&str]) -> Result<u64, ConvertError> {
+    pub(super) fn integer_of(&self, keys: &[&str]) -> Result<u64, ConvertError> {
         self.optional_integer(keys)?.ok_or_else(|| self.missing(keys))
     }
 
     /// A number, if there is one.
-    pub fn optional_number(&self, keys: &[&str]) -> Result<Option<f64>, ConvertError> {
+    pub(super) fn optional_number(&self, keys: &[&str]) -> Result<Option<f64>, ConvertError> {
         let Some((key, value)) = self.first(keys) else { return Ok(None) };
         let number = value.as_f64().filter(|number| number.is_finite());
         number.map(Some).ok_or_else(|| self.bad(key, value, "a number"))
     }
 
     /// A number.
-    pub fn number(&self, key: &str) -> Result<f64, ConvertError> {
+    pub(super) fn number(&self, key: &str) -> Result<f64, ConvertError> {
         self.number_of(&[key])
     }
 
     /// A number under the first of these keys.
-    pub fn number_of(&self, keys: &[&str]) -> Result<f64, ConvertError> {
+    pub(super) fn number_of(&self, keys: &[&str]) -> Result<f64, ConvertError> {
         self.optional_number(keys)?.ok_or_else(|| self.missing(keys))
     }
 
     /// A truth value; false where there is none.
-    pub fn flag(&self, key: &str) -> Result<bool, ConvertError> {
+    pub(super) fn flag(&self, key: &str) -> Result<bool, ConvertError> {
         Ok(self.optional_flag(key)?.unwrap_or(false))
     }
 
     /// A truth value, if there is one.
-    pub fn optional_flag(&self, key: &str) -> Result<Option<bool>, ConvertError> {
+    pub(super) fn optional_flag(&self, key: &str) -> Result<Option<bool>, ConvertError> {
         let Some(value) = self.value(key) else { return Ok(None) };
         value.as_bool().map(Some).ok_or_else(|| self.bad(key, value, "true or false"))
     }
 
     /// A string, if there is one.
-    pub fn text_value(&self, key: &str) -> Result<Option<&str>, ConvertError> {
+    pub(super) fn text_value(&self, key: &str) -> Result<Option<&str>, ConvertError> {
         let Some(value) = self.value(key) else { return Ok(None) };
         value.as_str().map(Some).ok_or_else(|| self.bad(key, value, "a string"))
     }
 
     /// A list of strings, if there is one.
-    pub fn strings(&self, key: &str) -> Result<Option<Vec<&str>>, ConvertError> {
+    pub(super) fn strings(&self, key: &str) -> Result<Option<Vec<&str>>, ConvertError> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let strings = value.as_array().and_then(|items| items.iter().map(Value::as_str).collect());
         strings.map(Some).ok_or_else(|| self.bad(key, value, "a list of strings"))
     }
 
     /// A list of numbers, if there is one.
-    pub fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, ConvertError> {
+    pub(super) fn numbers(&self, key: &str) -> Result<Option<Vec<f64>>, ConvertError> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let numbers = value.as_array().and_then(|items| items.iter().map(Value::as_f64).collect());
         numbers.map(Some).ok_or_else(|| self.bad(key, value, "a list of numbers"))
     }
 
     /// A list of whole numbers, if there is one.
-    pub fn integers(&self, key: &str) -> Result<Option<Vec<u64>>, ConvertError> {
+    pub(super) fn integers(&self, key: &str) -> Result<Option<Vec<u64>>, ConvertError> {
         let Some(value) = self.value(key) else { return Ok(None) };
         let numbers = value.as_array().and_then(|items| items.iter().map(Value::as_u64).collect());
         numbers.map(Some).ok_or_else(|| self.bad(key, value, "a list of whole numbers"))
     }
 
     /// The error for a value that this family cannot work with.
-    pub fn bad(&self, key: &str, value: &impl std::fmt::Display, expected: &str) -> ConvertError {
+    pub(super) fn bad(&self, key: &str, value: &impl std::fmt::Display, expected: &str) -> ConvertError {
         ConvertError::bad_value(&self.label, key, value, expected)
     }
 
     /// The error for a key that is not there.
-    pub fn missing(&self, keys: &[&str]) -> ConvertError {
+    pub(super) fn missing(&self, keys: &[&str]) -> ConvertError {
         ConvertError::MissingKey { file: self.label.clone(), key: keys.join(" or ") }
     }
 
@@ -246,9 +259,10 @@ fn complete_as(
     // An explicit null stays: the constructors of the classes keep it too.
     complete.extend(values);
     for part in class.parts {
-        let given = match complete.remove(part.key) {
-            Some(Value::Object(given)) => given,
-            _ => defaults(part.absent),
+        let given = match (complete.remove(part.key), &part.absent) {
+            (Some(Value::Object(given)), _) => given,
+            (_, Absent::Values(json)) => defaults(json),
+            (_, Absent::Whole) => without_type(complete.clone()),
         };
         let named = given.get("model_type").and_then(Value::as_str).and_then(|name| class_of(classes, name));
         let filled = match named.or_else(|| class_of(classes, part.class)) {
@@ -261,6 +275,12 @@ fn complete_as(
         derived.apply(&mut complete);
     }
     complete
+}
+
+/// Values of a whole that are to be those of its part, which is of another class.
+fn without_type(mut values: Map<String, Value>) -> Map<String, Value> {
+    values.remove("model_type");
+    values
 }
 
 /// Parses defaults; a declaration that is not a JSON object would have failed the unit test of all families.

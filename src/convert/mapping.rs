@@ -13,11 +13,14 @@ pub(super) struct Mapping<'m> {
     rules: Vec<Rule>,
     mapped: Vec<(String, Weight)>,
     names: HashSet<String>,
-    /// Experts that wait for the rest of their layer.
-    waiting: HashMap<(&'static str, u64), BTreeMap<(usize, u64), Weight>>,
+    /// Tensors that wait for the rest of their stacks, by group and layer.
+    waiting: HashMap<(&'static str, u64), Waiting>,
     /// Which rules have been used, in which layers.
     used: HashSet<(usize, u64)>,
 }
+
+/// Tensors by rule and place.
+type Waiting = BTreeMap<(usize, u64), Weight>;
 
 impl<'m> Mapping<'m> {
     pub(super) fn new(model: &'m Model, architecture: &'static str, tables: &[&[Rule]]) -> Self {
@@ -55,7 +58,10 @@ impl<'m> Mapping<'m> {
                 architecture: self.architecture.to_owned(),
             });
         };
-        self.used.insert((index, found.numbers[0]));
+        // A bias alone is no weight.
+        if found.suffix != "bias" {
+            self.used.insert((index, found.numbers[0]));
+        }
         let explain = |error| explain(name, error);
         match rule.target {
             Target::Drop => Ok(()),
@@ -74,41 +80,38 @@ impl<'m> Mapping<'m> {
                 }
                 Ok(())
             }
-            Target::Stack(_) => self.add_expert(index, rule, found, weight()?),
+            Target::Stack(_, count) => self.add_to_stack(index, rule, count(self.model)?, found, weight()?),
         }
     }
 
-    fn add_expert(
+    fn add_to_stack(
         &mut self,
         index: usize,
         rule: Rule,
+        count: u64,
         found: Match<'_>,
         weight: Weight,
     ) -> Result<(), ConvertError> {
-        let group = rule.expert_group();
+        let group = rule.stack_group();
         let rules: Vec<usize> = (0..self.rules.len())
             .filter(|&other| {
-                matches!(self.rules[other].target, Target::Stack(_))
-                    && self.rules[other].expert_group() == group
+                matches!(self.rules[other].target, Target::Stack(..))
+                    && self.rules[other].stack_group() == group
             })
             .collect();
-        let experts = self.model.experts()?;
-        let [layer, expert] = found.numbers;
+        let (layer, place) = rule.place(found);
         let waiting = self.waiting.entry((group, layer)).or_default();
-        waiting.insert((index, expert), weight);
-        if (waiting.len() as u64) < experts.saturating_mul(rules.len() as u64) {
+        waiting.insert((index, place), weight);
+        if (waiting.len() as u64) < count.saturating_mul(rules.len() as u64) {
             return Ok(());
         }
         let mut waiting = self.waiting.remove(&(group, layer)).unwrap_or_default();
         for index in rules {
-            let Target::Stack(target) = self.rules[index].target else { continue };
+            let Target::Stack(target, _) = self.rules[index].target else { continue };
             let mut weights = Vec::new();
-            for expert in 0..experts {
-                weights.push(
-                    waiting
-                        .remove(&(index, expert))
-                        .ok_or_else(|| self.lacks_expert(index, layer, expert))?,
-                );
+            for place in 0..count {
+                let weight = waiting.remove(&(index, place));
+                weights.push(weight.ok_or_else(|| self.lacks_part(index, layer, place))?);
             }
             let name = found.fill(target);
             let stacked = Weight::stack(weights).map_err(|error| explain(&name, error))?;
@@ -117,9 +120,11 @@ impl<'m> Mapping<'m> {
         Ok(())
     }
 
-    fn lacks_expert(&self, rule: usize, layer: u64, expert: u64) -> ConvertError {
-        let name = self.rules[rule].pattern.replacen("{}", &layer.to_string(), 1);
-        self.lacks(name.replacen("{}", &expert.to_string(), 1).replace('*', "weight"))
+    fn lacks_part(&self, rule: usize, layer: u64, place: u64) -> ConvertError {
+        let pattern = self.rules[rule].pattern;
+        let start = self.rules[rule].stack_group().len();
+        let name = format!("{}{place}{}", &pattern[..start], &pattern[(start + 2).min(pattern.len())..]);
+        self.lacks(name.replace("{}", &layer.to_string()).replace('*', "weight"))
     }
 
     fn lacks(&self, tensor: String) -> ConvertError {
@@ -128,32 +133,29 @@ impl<'m> Mapping<'m> {
 
     /// The tensors, after checking that experts are complete and nothing required is missing.
     pub(super) fn finish(self) -> Result<Vec<(String, Weight)>, ConvertError> {
-        self.check_experts()?;
+        self.check_stacks()?;
         self.check_required()?;
         Ok(self.mapped)
     }
 
-    fn check_experts(&self) -> Result<(), ConvertError> {
-        if let Some(((group, layer), waiting)) = self.waiting.iter().min_by_key(|(key, _)| **key) {
-            let experts = self.model.experts()?;
-            let rules = (0..self.rules.len()).filter(|&index| {
-                matches!(self.rules[index].target, Target::Stack(_))
-                    && self.rules[index].expert_group() == *group
-            });
-            let missing = rules
-                .flat_map(|rule| (0..experts).map(move |expert| (rule, expert)))
-                .find(|key| !waiting.contains_key(key));
-            if let Some((rule, expert)) = missing {
-                return Err(self.lacks_expert(rule, *layer, expert));
+    /// The tensors of an adapter, which changes what it likes.
+    pub(super) fn finish_partial(self) -> Result<Vec<(String, Weight)>, ConvertError> {
+        self.check_stacks()?;
+        Ok(self.mapped)
+    }
+
+    fn check_stacks(&self) -> Result<(), ConvertError> {
+        let Some(((group, layer), waiting)) = self.waiting.iter().min_by_key(|(key, _)| **key) else {
+            return Ok(());
+        };
+        for (index, rule) in self.rules.iter().enumerate() {
+            let Target::Stack(_, count) = rule.target else { continue };
+            let count = if rule.stack_group() == *group { count(self.model)? } else { 0 };
+            if let Some(place) = (0..count).find(|place| !waiting.contains_key(&(index, *place))) {
+                return Err(self.lacks_part(index, *layer, place));
             }
         }
         Ok(())
-    }
-
-    /// The tensors of an adapter, which changes what it likes.
-    pub(super) fn finish_partial(self) -> Result<Vec<(String, Weight)>, ConvertError> {
-        self.check_experts()?;
-        Ok(self.mapped)
     }
 
     fn check_required(&self) -> Result<(), ConvertError> {

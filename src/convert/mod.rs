@@ -6,10 +6,10 @@
 //!
 //! | file | what it knows |
 //! |---|---|
-//! | `files`, [`configuration`](Configuration) | the files by name; configuration values with their class's defaults |
+//! | `files`, `configuration` | the files by name; configuration values with their class's defaults |
 //! | `weights` | stored tensors with their scales; formats of other programs are refused by name |
-//! | `rule`, `mapping`, [`weight`](Weight) | tables of tensor names, and what is done to a weight |
-//! | `parameters`, `hyperparameters`, [`rope`](Rope) | metadata of the architecture |
+//! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
+//! | `parameters`, `hyperparameters`, `rope` | metadata of the architecture |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
 //! | `tokenizer`, `chat_template` | metadata of the vocabulary |
 //! | `projector`, `adapter` | the two other kinds of file |
@@ -40,21 +40,21 @@ mod weights;
 use serde_json::{Map, Value};
 
 pub use self::adapter::adapter;
-pub use self::configuration::Configuration;
 pub use self::error::ConvertError;
-pub use self::model::{Model, Source};
 pub use self::output_type::OutputType;
-pub use self::rope::Rope;
-pub use self::weight::Weight;
 
 use self::architecture::Family;
+use self::configuration::Configuration;
 use self::files::Files;
 use self::general::FileKind;
 use self::hyperparameters::FILE_TYPE;
 use self::mapping::Mapping;
+use self::model::{Model, Source};
 use self::output_type::{FILE_TYPE_MXFP4, Precision};
 use self::parameters::Parameters;
+use self::rope::Rope;
 use self::size_label::ParameterCount;
+use self::weight::Weight;
 use self::weights::StoredWeight;
 use crate::plan::{Plan, PlannedTensor, Recipe, SourceDescription};
 use crate::safetensors::{Checkpoint, NamedSource};

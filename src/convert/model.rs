@@ -8,15 +8,15 @@ const MAX_LAYERS: u64 = 512;
 
 /// A text model: its configuration with defaults, and the numbers that nearly every family needs.
 #[derive(Debug, Clone)]
-pub struct Model {
+pub(super) struct Model {
     /// The configuration of the text model.
-    pub configuration: Configuration,
+    pub(super) configuration: Configuration,
     /// Its rotary position embeddings.
-    pub rope: Rope,
+    pub(super) rope: Rope,
     /// Layers of the model file, those for predicting several tokens included.
-    pub layers: u64,
+    pub(super) layers: u64,
     /// Layers without them.
-    pub main_layers: u64,
+    pub(super) main_layers: u64,
 }
 
 impl Model {
@@ -33,12 +33,12 @@ impl Model {
     }
 
     /// Attention heads.
-    pub fn heads(&self) -> Result<u64, ConvertError> {
+    pub(super) fn heads(&self) -> Result<u64, ConvertError> {
         positive(&self.configuration, &["n_heads", "num_attention_heads", "n_head"])
     }
 
     /// Attention heads of keys and values; as many as there are heads where nothing is said.
-    pub fn key_value_heads(&self) -> Result<u64, ConvertError> {
+    pub(super) fn key_value_heads(&self) -> Result<u64, ConvertError> {
         const KEYS: [&str; 2] = ["n_kv_heads", "num_key_value_heads"];
         match self.configuration.optional_integer(&KEYS)? {
             Some(_) => positive(&self.configuration, &KEYS),
@@ -47,12 +47,12 @@ impl Model {
     }
 
     /// The width of the model.
-    pub fn hidden_size(&self) -> Result<u64, ConvertError> {
+    pub(super) fn hidden_size(&self) -> Result<u64, ConvertError> {
         positive(&self.configuration, &["hidden_size", "n_embd", "dim"])
     }
 
     /// The size of a head: what the configuration says, or an equal share of the width.
-    pub fn head_size(&self) -> Result<u64, ConvertError> {
+    pub(super) fn head_size(&self) -> Result<u64, ConvertError> {
         match self.configuration.optional_integer(&["head_dim"])? {
             Some(size) => Ok(size),
             None => {
@@ -67,17 +67,17 @@ impl Model {
     }
 
     /// The part of a head that is rotated.
-    pub fn rotary_size(&self, fraction: f64) -> Result<u64, ConvertError> {
+    pub(super) fn rotary_size(&self, fraction: f64) -> Result<u64, ConvertError> {
         Ok((self.head_size()? as f64 * fraction) as u64)
     }
 
     /// Experts of a layer.
-    pub fn experts(&self) -> Result<u64, ConvertError> {
+    pub(super) fn experts(&self) -> Result<u64, ConvertError> {
         positive(&self.configuration, &["num_local_experts", "num_experts", "n_routed_experts"])
     }
 
     /// Layer by layer whether its kind is `kind`.
-    pub fn layers_of_kind(&self, kind: &str) -> Result<Option<Vec<bool>>, ConvertError> {
+    pub(super) fn layers_of_kind(&self, kind: &str) -> Result<Option<Vec<bool>>, ConvertError> {
         let kinds = self.configuration.strings("layer_types")?;
         Ok(kinds.map(|kinds| kinds.into_iter().map(|given| given == kind).collect()))
     }
@@ -92,8 +92,8 @@ fn positive(configuration: &Configuration, keys: &[&str]) -> Result<u64, Convert
 
 /// A model and the files beside its weights: what metadata are made from.
 #[derive(Clone, Copy)]
-pub struct Source<'a> {
+pub(super) struct Source<'a> {
     /// The model.
-    pub model: &'a Model,
+    pub(super) model: &'a Model,
     pub(super) files: Files<'a>,
 }

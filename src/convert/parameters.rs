@@ -5,7 +5,7 @@ use crate::gguf::{Metadata, Value};
 
 /// The metadata of a file to be made, and the prefix of its architecture's keys.
 #[derive(Debug)]
-pub struct Parameters {
+pub(super) struct Parameters {
     metadata: Metadata,
     architecture: &'static str,
 }
@@ -19,7 +19,7 @@ impl Parameters {
     }
 
     /// Sets `<architecture>.<key>`.
-    pub fn set(&mut self, key: &str, value: impl Into<Value>) {
+    pub(super) fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.metadata.set(format!("{}.{key}", self.architecture), value);
     }
 
@@ -27,14 +27,14 @@ impl Parameters {
     ///
     /// # Errors
     /// The number needs more bits.
-    pub fn count(&mut self, key: &str, number: u64) -> Result<(), ConvertError> {
+    pub(super) fn count(&mut self, key: &str, number: u64) -> Result<(), ConvertError> {
         let value = checked_u32(key, number)?;
         self.set(key, value);
         Ok(())
     }
 
     /// Sets a 32-bit float.
-    pub fn float(&mut self, key: &str, number: f64) {
+    pub(super) fn float(&mut self, key: &str, number: f64) {
         self.set(key, number as f32);
     }
 
@@ -42,7 +42,7 @@ impl Parameters {
     ///
     /// # Errors
     /// A number needs more than 31 bits.
-    pub fn counts(&mut self, key: &str, numbers: &[u64]) -> Result<(), ConvertError> {
+    pub(super) fn counts(&mut self, key: &str, numbers: &[u64]) -> Result<(), ConvertError> {
         let numbers = numbers.iter().map(|&number| checked_i32(key, number));
         let numbers: Vec<i32> = numbers.collect::<Result<_, _>>()?;
         self.set(key, numbers);
@@ -50,13 +50,8 @@ impl Parameters {
     }
 
     /// Sets a key that is not the architecture's.
-    pub fn set_plain(&mut self, key: &str, value: impl Into<Value>) {
+    pub(super) fn set_plain(&mut self, key: &str, value: impl Into<Value>) {
         self.metadata.set(key, value);
-    }
-
-    /// Removes a key that is not the architecture's.
-    pub fn remove_plain(&mut self, key: &str) {
-        self.metadata.remove(key);
     }
 
     /// Whether a key that is not the architecture's is set.

@@ -21,20 +21,11 @@ pub(super) struct Projector {
     /// Metadata beyond those that all have.
     pub(super) hyperparameters: fn(&Vision<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// The name under which a tensor is looked up; `None` if it is not part of the projector.
-    pub(super) rename: for<'n> fn(&'n str) -> Option<Cow<'n, str>>,
+    pub(super) rename: for<'n> fn(&Configuration, &'n str) -> Option<Cow<'n, str>>,
     /// Which tensor becomes which.
     pub(super) tensors: &'static [&'static [Rule]],
-    /// The element type of tensors that are not left to the rule, by their name in the file.
-    pub(super) forced: fn(&str) -> Option<ForcedType>,
-}
-
-/// An element type that a family insists on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ForcedType {
-    /// Always this one.
-    Always(ElementType),
-    /// F16 if the file is F16, otherwise F32.
-    F16OrF32,
+    /// The element type that a family insists on, by the tensor's name in the file.
+    pub(super) forced: fn(&str) -> Option<ElementType>,
 }
 
 /// What a projector's metadata are made from.
@@ -47,7 +38,6 @@ pub(super) struct Vision<'a> {
     pub(super) preprocessor: &'a Configuration,
     /// The text model.
     pub(super) text: &'a Model,
-    pub(super) files: Files<'a>,
 }
 
 /// The keys under which configurations state the number of layers of an encoder.
@@ -71,13 +61,14 @@ pub(super) fn plan(
     output: OutputType,
     sources: Vec<SourceDescription>,
 ) -> Result<Option<Plan>, ConvertError> {
-    let seen: Vec<(Cow<'_, str>, &StoredWeight)> =
-        weights.iter().filter_map(|weight| Some(((projector.rename)(&weight.name)?, weight))).collect();
+    let mut vision = whole.part("vision_config").ok_or_else(|| whole.missing(&["vision_config"]))?;
+    (projector.adjust)(&mut vision, whole)?;
+    let named = |weight: &'_ StoredWeight| (projector.rename)(&vision, &weight.name).map(Cow::into_owned);
+    let seen: Vec<(String, &StoredWeight)> =
+        weights.iter().filter_map(|weight| Some((named(weight)?, weight))).collect();
     if seen.is_empty() {
         return Ok(None);
     }
-    let mut vision = whole.part("vision_config").ok_or_else(|| whole.missing(&["vision_config"]))?;
-    (projector.adjust)(&mut vision, whole)?;
     let preprocessor = preprocessor(source.files)?;
     let model = Model::new(vision.clone(), 0)?;
     let precision = output.settle(seen.iter().map(|(_, weight)| *weight));
@@ -86,28 +77,25 @@ pub(super) fn plan(
         mapping.add(name, || weight.recipe().map(Weight::Whole))?;
     }
     let tensors = super::planned(mapping.finish()?, |name, dimensions| {
-        let forced = (projector.forced)(name).map(|forced| match forced {
-            ForcedType::Always(element_type) => element_type,
-            ForcedType::F16OrF32 if precision.0 == ElementType::F16 => ElementType::F16,
-            ForcedType::F16OrF32 => ElementType::F32,
-        });
+        let forced = (projector.forced)(name).or_else(|| convolution_type(name, precision.0));
         precision.of(name, dimensions, forced)
     })?;
     let mut out = Parameters::new("clip");
     let count = super::ParameterCount::of_model(&tensors);
     general::write(general::FileKind::Projector, source.files, count, &mut out)?;
-    let subject = Vision {
-        vision: &vision,
-        whole,
-        preprocessor: &preprocessor,
-        text: source.model,
-        files: source.files,
-    };
+    let subject = Vision { vision: &vision, whole, preprocessor: &preprocessor, text: source.model };
     standard(&subject, &mut out)?;
     (projector.hyperparameters)(&subject, &mut out)?;
     super::set_file_type(&mut out, precision, &tensors);
     out.set_plain("general.quantization_version", super::QUANTIZATION_VERSION);
     Ok(Some(Plan { sources, metadata: out.into_metadata(), tensors }))
+}
+
+/// What is applied as a convolution is F16 in F16 files and F32 in all others.
+fn convolution_type(name: &str, asked: ElementType) -> Option<ElementType> {
+    let convolution = [".patch_embd.weight", ".patch_merger.weight"].iter().any(|part| name.contains(part));
+    let element_type = if asked == ElementType::F16 { ElementType::F16 } else { ElementType::F32 };
+    convolution.then_some(element_type)
 }
 
 /// Metadata that all projectors have.

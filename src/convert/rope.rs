@@ -9,7 +9,7 @@ use super::{Configuration, ConvertError};
 /// Old files spread it over `rope_theta`, `rope_scaling` and the like; new ones (transformers 5) have
 /// `rope_parameters`, with a part for each kind of layer where kinds differ.
 #[derive(Debug, Clone)]
-pub struct Rope {
+pub(super) struct Rope {
     /// Everything, for layers of full attention where kinds differ.
     pub(super) full: Configuration,
     /// What sliding-window layers have of their own.
@@ -44,7 +44,7 @@ impl Rope {
     }
 
     /// The kind of scaling, in lower case.
-    pub fn kind(&self) -> Result<Option<String>, ConvertError> {
+    pub(super) fn kind(&self) -> Result<Option<String>, ConvertError> {
         Ok(self.full.text_value("rope_type")?.map(str::to_lowercase))
     }
 
@@ -53,7 +53,7 @@ impl Rope {
     /// Frequencies whose wavelength exceeds the original context are slowed by the full factor, those well inside it
     /// not at all, with a ramp between (llama.cpp, `conversion/llama.py`). All arithmetic is in single precision
     /// where PyTorch's is.
-    pub fn llama3_factors(&self, head_size: u64) -> Result<Option<Vec<f32>>, ConvertError> {
+    pub(super) fn llama3_factors(&self, head_size: u64) -> Result<Option<Vec<f32>>, ConvertError> {
         if self.kind()?.as_deref() != Some("llama3") {
             return Ok(None);
         }

@@ -1,13 +1,14 @@
 //! Which tensor of a checkpoint becomes which tensor of the model: one rule a line in a family's table.
 
 use super::weight::{Split, Step};
+use super::{ConvertError, Model};
 
 /// One line of a table of tensor names.
 ///
 /// In patterns `{}` stands for a number and a final `*` for `weight` or `bias`; in the names that they lead to, `{}`
 /// is the layer and `*` the same ending. A pattern without `*` names one tensor, and so does its target.
 #[derive(Debug, Clone, Copy)]
-pub struct Rule {
+pub(super) struct Rule {
     pub(super) pattern: &'static str,
     pub(super) target: Target,
     pub(super) required: bool,
@@ -22,39 +23,48 @@ pub(super) enum Target {
     One(&'static str, Option<Step>),
     /// It holds several tensors of the model.
     Several(&'static [&'static str], Split),
-    /// It is one of several that become one: the number of the second `{}` is its place.
-    Stack(&'static str),
+    /// It is one of several that become one: the number of the last `{}` is its place.
+    Stack(&'static str, Count),
 }
+
+/// How many tensors become one.
+pub(super) type Count = fn(&Model) -> Result<u64, ConvertError>;
 
 impl Rule {
     /// The tensor itself under another name.
-    pub const fn keep(pattern: &'static str, name: &'static str) -> Self {
+    pub(super) const fn keep(pattern: &'static str, name: &'static str) -> Self {
         Self::to(pattern, Target::One(name, None))
     }
 
     /// The tensor after a step.
-    pub const fn step(pattern: &'static str, name: &'static str, step: Step) -> Self {
+    pub(super) const fn step(pattern: &'static str, name: &'static str, step: Step) -> Self {
         Self::to(pattern, Target::One(name, Some(step)))
     }
 
     /// A tensor that holds several, in the order of `names`.
-    pub const fn split(pattern: &'static str, names: &'static [&'static str], split: Split) -> Self {
+    pub(super) const fn split(pattern: &'static str, names: &'static [&'static str], split: Split) -> Self {
         Self::to(pattern, Target::Several(names, split))
     }
 
     /// A matrix of one expert; the experts of a layer become one tensor. All rules of a table whose patterns
     /// agree up to the second `{}` belong together: their tensors stand where the last of them was read.
-    pub const fn expert(pattern: &'static str, name: &'static str) -> Self {
-        Self::to(pattern, Target::Stack(name))
+    pub(super) const fn expert(pattern: &'static str, name: &'static str) -> Self {
+        Self::stack(pattern, name, Model::experts)
+    }
+
+    /// One of several tensors that become one, as for [`expert`](Self::expert). A pattern with one `{}` is not
+    /// part of a layer.
+    pub(super) const fn stack(pattern: &'static str, name: &'static str, count: Count) -> Self {
+        Self::to(pattern, Target::Stack(name, count))
     }
 
     /// A tensor that the model has no use for.
-    pub const fn drop(pattern: &'static str) -> Self {
+    pub(super) const fn drop(pattern: &'static str) -> Self {
         Self::to(pattern, Target::Drop)
     }
 
     /// Every model, and every layer of it if the pattern has one, must have this tensor.
-    pub const fn required(mut self) -> Self {
+    pub(super) const fn required(mut self) -> Self {
         self.required = true;
         self
     }
@@ -86,11 +96,17 @@ impl Rule {
         }
     }
 
-    /// The part of the pattern that experts of a layer share.
-    pub(super) fn expert_group(&self) -> &'static str {
-        let layer = self.pattern.find("{}").map_or(0, |start| start + 2);
-        let expert = self.pattern[layer..].find("{}").map_or(self.pattern.len(), |start| layer + start);
-        &self.pattern[..expert]
+    /// The part of the pattern that the tensors of a stack, and those of stacks beside it, share.
+    pub(super) fn stack_group(&self) -> &'static str {
+        self.pattern.rfind("{}").map_or(self.pattern, |place| &self.pattern[..place])
+    }
+
+    /// The layer of a stack and a tensor's place in it.
+    pub(super) fn place(&self, found: Match<'_>) -> (u64, u64) {
+        match self.stack_group().contains("{}") {
+            true => (found.numbers[0], found.numbers[1]),
+            false => (0, found.numbers[0]),
+        }
     }
 }
 
@@ -127,7 +143,7 @@ mod tests {
         assert_eq!(rule.matches("model.layers.12.mlp.experts.3.up.scale"), None);
         assert_eq!(rule.matches("model.layers..mlp.experts.3.up.weight"), None);
         assert_eq!(rule.matches("model.layers.99999999999999999999.mlp.experts.3.up.weight"), None);
-        assert_eq!(rule.expert_group(), "model.layers.{}.mlp.experts.");
+        assert_eq!(rule.stack_group(), "model.layers.{}.mlp.experts.");
         assert!(Rule::drop("a.b").matches("a.b").is_some());
         assert!(Rule::drop("a.b").matches("a.b.weight").is_none());
     }

@@ -17,7 +17,7 @@ impl ParameterCount {
     /// Counts the weights of a model or projector.
     pub(super) fn of_model(tensors: &[PlannedTensor]) -> Self {
         let mut count = Self::default();
-        let (mut expert_sum, mut expert_tensors) = (0, 0);
+        let (mut expert_sum, mut expert_tensors) = (0_u64, 0);
         for tensor in tensors {
             let size = tensor.shape.elements();
             let dimensions = tensor.shape.dimensions();
@@ -33,7 +33,7 @@ impl ParameterCount {
             }
             count.total += size;
         }
-        count.experts = if expert_tensors > 0 { expert_sum / expert_tensors } else { 0 };
+        count.experts = expert_sum.checked_div(expert_tensors).unwrap_or(0);
         count
     }
 

@@ -5,7 +5,7 @@ use crate::plan::{Operation, Recipe, RecipeError};
 
 /// A weight of the checkpoint. What families do to weights is said once and holds for both forms.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Weight {
+pub(super) enum Weight {
     /// The numbers themselves: a matrix `[outputs, inputs]`, a vector, or a stack of matrices.
     Whole(Recipe),
     /// The change `b · a` of a matrix.
@@ -19,7 +19,7 @@ pub enum Weight {
 
 /// Why a weight cannot be rearranged.
 #[derive(Debug, Clone, PartialEq)]
-pub enum WeightError {
+pub(super) enum WeightError {
     /// Its dimensions do not allow it.
     Dimensions(RecipeError),
     /// The factors of an adapter do not allow it.
@@ -41,14 +41,14 @@ impl From<super::ConvertError> for WeightError {
 }
 
 /// What becomes of one weight.
-pub type Step = fn(&Model, Weight) -> Result<Weight, WeightError>;
+pub(super) type Step = fn(&Model, Weight) -> Result<Weight, WeightError>;
 
 /// What becomes of a weight that holds several.
-pub type Split = fn(&Model, Weight) -> Result<Vec<Weight>, WeightError>;
+pub(super) type Split = fn(&Model, Weight) -> Result<Vec<Weight>, WeightError>;
 
 impl Weight {
     /// The numbers themselves, for what can only be done to them.
-    pub fn whole(self) -> Result<Recipe, WeightError> {
+    pub(super) fn whole(self) -> Result<Recipe, WeightError> {
         match self {
             Weight::Whole(recipe) => Ok(recipe),
             Weight::LowRank { .. } => Err(WeightError::LowRank),
@@ -56,7 +56,10 @@ impl Weight {
     }
 
     /// Rearranges outputs: `change` may touch the first axis of a matrix or vector alone.
-    pub fn rows(self, change: impl Fn(Recipe) -> Result<Recipe, RecipeError>) -> Result<Self, WeightError> {
+    pub(super) fn rows(
+        self,
+        change: impl Fn(Recipe) -> Result<Recipe, RecipeError>,
+    ) -> Result<Self, WeightError> {
         Ok(match self {
             Weight::Whole(recipe) => Weight::Whole(change(recipe)?),
             Weight::LowRank { a, b } => Weight::LowRank { a, b: change(b)? },
@@ -64,7 +67,7 @@ impl Weight {
     }
 
     /// Rearranges inputs: `change` gets them as the first axis.
-    pub fn columns(
+    pub(super) fn columns(
         self,
         change: impl Fn(Recipe) -> Result<Recipe, RecipeError>,
     ) -> Result<Self, WeightError> {
@@ -72,7 +75,7 @@ impl Weight {
     }
 
     /// Outputs and inputs exchanged, in every matrix of a stack.
-    pub fn transposed(self) -> Result<Self, WeightError> {
+    pub(super) fn transposed(self) -> Result<Self, WeightError> {
         Ok(match self {
             Weight::Whole(recipe) => Weight::Whole(transposed(recipe)?),
             Weight::LowRank { a, b } => Weight::LowRank { a: transposed(b)?, b: transposed(a)? },
@@ -80,7 +83,7 @@ impl Weight {
     }
 
     /// How many outputs there are.
-    pub fn row_count(&self) -> u64 {
+    pub(super) fn row_count(&self) -> u64 {
         let recipe = match self {
             Weight::Whole(recipe) => recipe,
             Weight::LowRank { b, .. } => b,
@@ -89,12 +92,12 @@ impl Weight {
     }
 
     /// An operation on each number.
-    pub fn map(self, operation: Operation) -> Result<Self, WeightError> {
+    pub(super) fn map(self, operation: Operation) -> Result<Self, WeightError> {
         Ok(Weight::Whole(self.whole()?.map(operation)))
     }
 
     /// Weights along a new first axis: the experts of a layer.
-    pub fn stack(weights: Vec<Weight>) -> Result<Self, WeightError> {
+    pub(super) fn stack(weights: Vec<Weight>) -> Result<Self, WeightError> {
         let whole: Result<Vec<Recipe>, _> = weights.iter().cloned().map(Weight::whole).collect();
         if let Ok(recipes) = whole {
             return Ok(Weight::Whole(Recipe::stack(recipes)?));
@@ -118,7 +121,7 @@ fn transposed(recipe: Recipe) -> Result<Recipe, RecipeError> {
 }
 
 /// Regroups the first axis: it becomes `groups`, whose axes are put in the order `order`, and is joined again.
-pub fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> Result<Recipe, RecipeError> {
+pub(super) fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> Result<Recipe, RecipeError> {
     let dimensions = recipe.dimensions();
     let rest = dimensions.get(1..).unwrap_or_default();
     let split: Vec<u64> = groups.iter().chain(rest).copied().collect();
@@ -128,7 +131,7 @@ pub fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> Result<R
 
 /// Heads of rotary dimensions from halves to neighbouring pairs, the order in which llama.cpp rotates them
 /// (llama.cpp, `conversion/llama.py`).
-pub fn pair_rotary_rows(weight: Weight, heads: u64) -> Result<Weight, WeightError> {
+pub(super) fn pair_rotary_rows(weight: Weight, heads: u64) -> Result<Weight, WeightError> {
     let half = weight.row_count().checked_div(heads.saturating_mul(2)).unwrap_or(0);
     weight.rows(|recipe| regroup_rows(recipe, &[heads, 2, half], &[0, 2, 1]))
 }

@@ -34,7 +34,7 @@ impl Base {
         quantize: Option<&Quantization>,
     ) -> Result<Self, CreateError> {
         let damaged = |part: &'static str, problem: String| CreateError::DamagedBase {
-            name: model.name.clone(),
+            name: Box::new(model.name.clone()),
             part,
             problem,
         };

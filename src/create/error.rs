@@ -84,7 +84,7 @@ pub enum CreateError {
         /// The file.
         file: String,
         /// What is wrong with it.
-        source: GgufError,
+        source: Box<GgufError>,
     },
     /// More than one adapter.
     #[error("only one adapter is currently supported")]
@@ -95,7 +95,7 @@ pub enum CreateError {
         /// One of the shards.
         file: String,
         /// What is wrong.
-        source: ShardError,
+        source: Box<ShardError>,
     },
     /// The template does not parse.
     #[error("template error: {0}")]
@@ -135,17 +135,17 @@ pub enum CreateError {
         /// The file.
         file: String,
         /// Why not.
-        source: QuantizeError,
+        source: Box<QuantizeError>,
     },
     /// There are no weights to quantize.
     #[error("quantize needs a model with weights")]
     NothingToQuantize,
     /// The base model is not in the store and could not be fetched.
     #[error("pull model manifest: {0}")]
-    Pull(registry::Error),
+    Pull(Box<registry::Error>),
     /// A model could not be sent to its registry.
     #[error(transparent)]
-    Push(registry::Error),
+    Push(Box<registry::Error>),
     /// A checkpoint or an adapter cannot be converted.
     #[error(transparent)]
     Convert(Box<ConvertError>),
@@ -156,7 +156,7 @@ pub enum CreateError {
     #[error("the {part} of model '{}' cannot be read: {problem}", .name.short())]
     DamagedBase {
         /// The base model.
-        name: Name,
+        name: Box<Name>,
         /// Which part.
         part: &'static str,
         /// What is wrong with it.
@@ -164,7 +164,7 @@ pub enum CreateError {
     },
     /// The file that was planned cannot be made.
     #[error(transparent)]
-    Plan(PlanError),
+    Plan(Box<PlanError>),
     /// A file that was made cannot be read again. This is a defect.
     #[error("the finished model cannot be read: {0}")]
     Description(#[from] DescriptionError),
@@ -199,7 +199,7 @@ impl CreateError {
             Self::UnknownType { .. } => {
                 Some("files must hold a GGUF file, or safetensors with their config.json".to_owned())
             }
-            Self::Quantize { source: source @ QuantizeError::AlreadyQuantized { .. }, .. } => {
+            Self::Quantize { source, .. } if matches!(**source, QuantizeError::AlreadyQuantized { .. }) => {
                 Some(source.to_string())
             }
             Self::SeveralAdapters => Some("merge the adapters into one file first".to_owned()),

@@ -24,8 +24,8 @@ pub fn fetch(
     report: Report<'_>,
     stop: &CancellationToken,
 ) -> Result<Placed, CreateError> {
-    let client = workshop.registries().map_err(CreateError::Pull)?;
-    until_stopped(client.pull(name, options, |status| tell(status, report)), stop)?.map_err(CreateError::Pull)
+    let client = workshop.registries().map_err(pull_failed)?;
+    until_stopped(client.pull(name, options, |status| tell(status, report)), stop)?.map_err(pull_failed)
 }
 
 /// Sends a model to its registry.
@@ -42,8 +42,16 @@ pub fn publish(
     report: Report<'_>,
     stop: &CancellationToken,
 ) -> Result<(), CreateError> {
-    let client = workshop.registries().map_err(CreateError::Push)?;
-    until_stopped(client.push(name, options, |status| tell(status, report)), stop)?.map_err(CreateError::Push)
+    let client = workshop.registries().map_err(push_failed)?;
+    until_stopped(client.push(name, options, |status| tell(status, report)), stop)?.map_err(push_failed)
+}
+
+fn pull_failed(error: registry::Error) -> CreateError {
+    CreateError::Pull(Box::new(error))
+}
+
+fn push_failed(error: registry::Error) -> CreateError {
+    CreateError::Push(Box::new(error))
 }
 
 /// Runs a transfer to its end, or drops it when the job is to stop.

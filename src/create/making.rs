@@ -16,7 +16,7 @@ pub(super) fn make(
     report: Report<'_>,
     stop: &CancellationToken,
 ) -> Result<Committed, CreateError> {
-    let size = plan.size().map_err(CreateError::Plan)?;
+    let size = plan.size().map_err(|error| CreateError::Plan(Box::new(error)))?;
     workshop.store.ensure_space(size)?;
     let sources = part.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
     let sources: Vec<_> = sources.into_iter().map(Mapped).collect();
@@ -28,7 +28,7 @@ pub(super) fn make(
         Ok(_) => {}
         Err(PlanError::Cancelled) => return Err(CreateError::Cancelled),
         Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
-        Err(error) => return Err(CreateError::Plan(error)),
+        Err(error) => return Err(CreateError::Plan(Box::new(error))),
     }
     report(Progress::line("verifying conversion"));
     Ok(writer.commit(None)?)

@@ -121,7 +121,7 @@ impl Input {
         let file = || self.file.clone();
         Gguf::parse(self.blob.bytes()?).map_err(|source| match source {
             GgufError::Magic { .. } => CreateError::NotGguf { file: file() },
-            source => CreateError::Gguf { file: file(), source },
+            source => CreateError::Gguf { file: file(), source: Box::new(source) },
         })
     }
 
@@ -158,7 +158,7 @@ impl Part {
             .iter()
             .map(|input| Ok(Shard { description: input.source(), file: input.parse()? }))
             .collect::<Result<_, CreateError>>()?;
-        let failed = |source| CreateError::Shards { file: inputs[0].file.clone(), source };
+        let failed = |source| CreateError::Shards { file: inputs[0].file.clone(), source: Box::new(source) };
         let plan = Plan::joining(&shards).map_err(failed)?;
         let kind = Description::of(&shards[0].file).kind;
         drop(shards);
@@ -184,11 +184,12 @@ impl Part {
             Making::None(description) => {
                 let input = &self.inputs[0];
                 let plan = Plan::copying(&input.parse()?, input.source());
-                let failed = |source| CreateError::Shards { file: file.clone(), source };
+                let failed = |source| CreateError::Shards { file: file.clone(), source: Box::new(source) };
                 (plan.map_err(failed)?, description.file_type)
             }
         };
-        let plan = quantize(plan, to.file_type).map_err(|source| CreateError::Quantize { file, source })?;
+        let plan = quantize(plan, to.file_type)
+            .map_err(|source| CreateError::Quantize { file, source: Box::new(source) })?;
         let status = format!("quantizing {from} model to {}", to.wish);
         Ok(Self { making: Making::Plan(Box::new(plan), status), ..self })
     }

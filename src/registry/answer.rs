@@ -20,6 +20,9 @@ const LONGEST_MESSAGE: usize = 500;
 /// An answer has to bring at least so many bytes in the time that we are patient.
 const LEAST_PROGRESS: usize = 4 * 1024;
 
+/// An answer that has to be small may take so many times our patience as a whole.
+const SMALL_ANSWER_PATIENCE: u32 = 4;
+
 /// The body of an answer, piece by piece.
 #[derive(Debug)]
 pub(crate) struct Body<'a> {
@@ -60,23 +63,29 @@ impl<'a> Body<'a> {
 
     /// The whole body, which must not be longer than `limit` bytes.
     pub(crate) async fn read(mut self, what: &str, limit: u64) -> Result<Vec<u8>, Error> {
-        let too_large = || Error::TooLarge {
-            registry: self.repository.registry().to_owned(),
-            what: what.to_owned(),
-            limit,
-        };
-        let error = too_large();
+        let registry = self.repository.registry().to_owned();
+        let longest = self.patience * SMALL_ANSWER_PATIENCE;
+        let too_large = Error::TooLarge { registry: registry.clone(), what: what.to_owned(), limit };
         if self.answer.response.content_length().is_some_and(|length| length > limit) {
-            return Err(error);
+            return Err(too_large);
         }
-        let mut contents = Vec::new();
-        while let Some(piece) = self.next().await? {
-            if (contents.len() + piece.len()) as u64 > limit {
-                return Err(error);
+        let reading = async {
+            let mut contents = Vec::new();
+            while let Some(piece) = self.next().await? {
+                if (contents.len() + piece.len()) as u64 > limit {
+                    return Err(too_large);
+                }
+                contents.extend_from_slice(&piece);
             }
-            contents.extend_from_slice(&piece);
+            Ok(contents)
+        };
+        match tokio::time::timeout(longest, reading).await {
+            Ok(result) => result,
+            Err(_) => {
+                let reason = format!("{what} took longer than {} s", longest.as_secs_f32());
+                Err(Error::Interrupted { registry, reason })
+            }
         }
-        Ok(contents)
     }
 }
 
@@ -85,12 +94,16 @@ pub(crate) async fn message_of(repository: &Repository, answer: Answer, patience
     let status = answer.response.status();
     let mut body = Body::new(repository, answer, patience);
     let mut text = Vec::new();
-    while let Ok(Some(piece)) = body.next().await {
-        text.extend_from_slice(&piece);
-        if text.len() as u64 > LONGEST_ERROR {
-            break;
+    let reading = async {
+        while let Ok(Some(piece)) = body.next().await {
+            text.extend_from_slice(&piece);
+            if text.len() as u64 > LONGEST_ERROR {
+                break;
+            }
         }
-    }
+    };
+    // What has come until then is enough to show.
+    let _ = tokio::time::timeout(patience, reading).await;
     match registry_message(&text) {
         message if message.is_empty() => status.to_string(),
         message => message,

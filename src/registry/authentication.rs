@@ -29,6 +29,9 @@ use super::transport::{Answer, Authorization, Request, Transport};
 /// The longest answer of a token server, in bytes.
 const LONGEST_TOKEN_ANSWER: u64 = 1024 * 1024;
 
+/// A token for more repositories than these is not asked for.
+const MOST_SCOPES: usize = 16;
+
 /// What proves who we are in one conversation with one repository.
 #[derive(Debug)]
 pub(crate) struct Authentication {
@@ -46,6 +49,8 @@ struct State {
     worked: bool,
     /// The ways of asking for a token that were tried without success.
     exhausted_ways: usize,
+    /// What tokens were asked for, since a new token has to serve the requests of the old one as well.
+    scopes: Vec<String>,
 }
 
 /// What a request was sent with.
@@ -112,50 +117,69 @@ impl Authentication {
         if state.generation != ticket.generation {
             return Ok(());
         }
-        let challenge = Challenge::of(answer.response.headers());
         let login = self.credentials.for_registry(repository.registry());
-        let (authorization, exhausted_ways) = match (challenge, login) {
-            (Some(Challenge::Basic), Some(login)) if state.authorization.is_none() || state.worked => {
-                (Authorization::new(repository.origin(), &format!("Basic {}", login.to_basic())), 0)
-            }
+        let mut next = match (Challenge::of(answer.response.headers()), login) {
+            (Some(Challenge::Basic), Some(login)) if state.authorization.is_none() || state.worked => State {
+                authorization: Authorization::new(
+                    repository.origin(),
+                    &format!("Basic {}", login.to_basic()),
+                ),
+                ..State::default()
+            },
             (Some(Challenge::Bearer { realm, service, scope }), login) => {
                 let place = answer.leads_to(repository, &realm)?;
                 let ways = self.ways(repository, &place, login)?;
                 let first = state.exhausted_ways + usize::from(state.generation > 0 && !state.worked);
-                let pairs = service.iter().map(|service| ("service", service.as_str()));
-                let scopes = scope.iter().flat_map(|scope| scope.split_whitespace());
-                let pairs: Vec<_> = pairs.chain(scopes.map(|scope| ("scope", scope))).collect();
-                let place = place.with_query(&pairs);
-                let mut message = None;
-                let mut found = None;
-                for (index, way) in ways.iter().enumerate().skip(first) {
-                    match self.ask(transport, repository, &place, *way, login).await {
-                        Ok(token) => {
-                            found = Some((
-                                Authorization::new(repository.origin(), &format!("Bearer {token}")),
-                                index,
-                            ));
-                            break;
-                        }
-                        Err(Error::Denied { message: words, .. }) => message = Some(words),
-                        Err(error) => return Err(error),
+                let Some(ways) = ways.get(first..).filter(|ways| !ways.is_empty()) else {
+                    return Err(self.refused(transport, repository, answer).await);
+                };
+                let mut scopes = state.scopes.clone();
+                for scope in scope.iter().flat_map(|scope| scope.split_whitespace()) {
+                    if !scopes.iter().any(|known| known == scope) {
+                        scopes.push(scope.to_owned());
                     }
                 }
-                match (found, message) {
-                    (Some(found), _) => found,
-                    (None, Some(message)) => return Err(self.denied(repository, message)),
-                    (None, None) => return Err(self.refused(transport, repository, answer).await),
+                scopes.drain(..scopes.len().saturating_sub(MOST_SCOPES));
+                let pairs = service.iter().map(|service| ("service", service.as_str()));
+                let pairs: Vec<_> =
+                    pairs.chain(scopes.iter().map(|scope| ("scope", scope.as_str()))).collect();
+                let place = place.with_query(&pairs);
+                let (token, failed) = self.ask_in_turn(transport, repository, &place, ways, login).await?;
+                State {
+                    authorization: Authorization::new(repository.origin(), &format!("Bearer {token}")),
+                    exhausted_ways: first + failed,
+                    scopes,
+                    ..State::default()
                 }
             }
             _ => return Err(self.refused(transport, repository, answer).await),
         };
-        let Some(authorization) = authorization else {
+        if next.authorization.is_none() {
             let reason = "its token server issues a token that cannot stand in a header".to_owned();
             return Err(Error::Protocol { registry: repository.registry().to_owned(), reason });
-        };
-        let generation = state.generation + 1;
-        *state = State { authorization: Some(authorization), generation, worked: false, exhausted_ways };
+        }
+        next.generation = state.generation + 1;
+        *state = next;
         Ok(())
+    }
+
+    /// A token, and how many ways failed before.
+    async fn ask_in_turn(
+        &self,
+        transport: &Transport,
+        repository: &Repository,
+        place: &Place,
+        ways: &[Way],
+        login: Option<&Login>,
+    ) -> Result<(String, usize), Error> {
+        let mut failed = 0;
+        loop {
+            match self.ask(transport, repository, place, ways[failed], login).await {
+                Ok(token) => return Ok((token, failed)),
+                Err(Error::Denied { .. }) if failed + 1 < ways.len() => failed += 1,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// The ways to try, in this order, at a token server.

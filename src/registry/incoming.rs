@@ -61,8 +61,15 @@ impl Incoming {
     /// Ends the work; what has arrived stays for the next attempt, if it is to be kept.
     pub(crate) async fn close(self, keep: bool) -> Result<(), Error> {
         let partial = self.settle().await?;
-        // Dropping it waits for the disk.
-        Ok(blocking(move || if keep { Ok(drop(partial)) } else { partial.discard() }).await??)
+        let end = move || match keep {
+            // Dropping it waits for the disk.
+            true => {
+                drop(partial);
+                Ok(())
+            }
+            false => partial.discard(),
+        };
+        Ok(blocking(end).await??)
     }
 
     async fn settle(self) -> Result<Partial, Error> {

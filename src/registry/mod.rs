@@ -14,7 +14,7 @@
 //! | `session`, `answer`, `retry` | one conversation with one repository |
 //! | `pull`, `download`, `incoming`, `sharing` | a model from a registry |
 //! | `push`, `upload` | a model to a registry |
-//! | `client`, `status`, `progress` | what other rooms see |
+//! | `client`, `environment`, `status`, `progress` | what other rooms see |
 
 mod answer;
 mod authentication;
@@ -23,6 +23,7 @@ mod client;
 mod connection_error;
 mod credentials;
 mod download;
+mod environment;
 mod error;
 mod identity;
 mod incoming;

@@ -62,6 +62,11 @@ pub(super) async fn pull(
                 shared.downloads.fetch(store, download, report).await?
             }
         };
+        if blob.length() != total {
+            // Another job, whose manifest told the truth, has fetched it.
+            let (registry, got) = (session.registry(), blob.length().to_string());
+            return Err(Error::WrongSize { registry, digest, expected: total, got });
+        }
         report(total);
         Ok::<Blob, Error>(blob)
     });

@@ -30,8 +30,8 @@ pub(super) async fn push(
 ) -> Result<(), Error> {
     progress(Status::RetrievingManifest);
     let opened = blocking({
-        let (store, name) = (store.clone(), name.clone());
-        move || Opened::open(&store, &name)
+        let (store, name, is_ollama) = (store.clone(), name.clone(), session.repository().is_ollama());
+        move || Opened::open(&store, &name, is_ollama)
     });
     let opened = opened.await?.inspect_err(|_| progress(Status::NoManifest))?;
     let uploads = opened.blobs.iter().map(|blob| async {
@@ -68,35 +68,39 @@ struct Opened {
 }
 
 impl Opened {
-    fn open(store: &Store, name: &Name) -> Result<Self, StoreError> {
+    fn open(store: &Store, name: &Name, is_ollama: bool) -> Result<Self, StoreError> {
         let model = store.manifest(name)?;
         let mut seen = HashSet::new();
         let layers = model.manifest.blobs().filter(|layer| seen.insert(layer.digest));
         let blobs = layers.map(|layer| store.blob(layer.digest)).collect::<Result<_, _>>()?;
-        let elsewhere = elsewhere(store, name, &model.manifest)?;
+        let others = if is_ollama { Vec::new() } else { store.list()? };
+        let elsewhere = elsewhere(name, &model.manifest, &others);
         Ok(Self { model, blobs, elsewhere })
     }
 }
 
-/// Where the registry may find the blobs of a model by itself.
+/// Where the registry may find the blobs of a model by itself: in the repository that a layer says it was
+/// taken from, or in one of the `others`.
 ///
-/// For Ollama's own registry only the origin that a layer states counts: every model without a host
-/// belongs to it by name, and most were never there.
-fn elsewhere(store: &Store, name: &Name, manifest: &Manifest) -> Result<HashMap<Digest, String>, StoreError> {
+/// Ollama's own registry is told of no others: every model without a host belongs to it by name, and most
+/// were never there.
+fn elsewhere(name: &Name, manifest: &Manifest, others: &[Arc<StoredManifest>]) -> HashMap<Digest, String> {
     let repository = |name: &Name| format!("{}/{}", name.namespace(), name.model());
     let is_other = |other: &Name| {
         other.host().eq_ignore_ascii_case(name.host()) && repository(other) != repository(name)
     };
     let mut found: HashMap<Digest, String> = HashMap::new();
-    let stated =
-        manifest.blobs().filter_map(|Layer { digest, from, .. }| Some((*digest, from.parse::<Name>().ok()?)));
-    found.extend(stated.filter(|(_, from)| is_other(from)).map(|(digest, from)| (digest, repository(&from))));
-    if name.host() != "registry.ollama.ai" {
-        for other in store.list()?.iter().filter(|other| is_other(&other.name)) {
-            for layer in other.manifest.blobs() {
-                found.entry(layer.digest).or_insert_with(|| repository(&other.name));
-            }
+    for Layer { digest, from, .. } in manifest.blobs() {
+        if let Ok(from) = from.parse::<Name>()
+            && is_other(&from)
+        {
+            found.insert(*digest, repository(&from));
         }
     }
-    Ok(found)
+    for other in others.iter().filter(|other| is_other(&other.name)) {
+        for layer in other.manifest.blobs() {
+            found.entry(layer.digest).or_insert_with(|| repository(&other.name));
+        }
+    }
+    found
 }

@@ -21,7 +21,8 @@ impl Repository {
     pub(crate) fn of(name: &Name, insecure: bool) -> Result<Self, Error> {
         let registry = name.host().to_owned();
         // Docker's own registry is known by a name under which it does not answer.
-        let host = if registry == "docker.io" { "registry-1.docker.io" } else { &registry };
+        let host =
+            if registry.eq_ignore_ascii_case("docker.io") { "registry-1.docker.io" } else { &registry };
         let repository = format!("{}/{}", name.namespace(), name.model());
         let url = |scheme: &str| {
             let text = format!("{scheme}://{host}/v2/{repository}/");

@@ -46,3 +46,23 @@ impl Resolve for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn lookup(limit: Reach, trusted: &[&str], name: &str) -> Result<usize, String> {
+        let trusted = Arc::new(trusted.iter().map(|name| (*name).to_owned()).collect());
+        let found = Resolver { limit, trusted }.resolve(name.parse().unwrap()).await;
+        found.map(Iterator::count).map_err(|error| error.to_string())
+    }
+
+    #[tokio::test]
+    async fn names_of_private_addresses_have_no_address_for_outsiders() {
+        assert!(lookup(Reach::Machine, &[], "localhost").await.unwrap() > 0);
+        for limit in [Reach::Public, Reach::Private] {
+            assert!(lookup(limit, &[], "localhost").await.unwrap_err().contains("private network"));
+        }
+        assert!(lookup(Reach::Public, &["localhost"], "localhost").await.unwrap() > 0);
+    }
+}

@@ -104,7 +104,7 @@ impl Session {
             self.reached.store(true, Ordering::Relaxed);
             let own = answer.place.url().origin() == self.repository.origin();
             if answer.response.status() != StatusCode::UNAUTHORIZED || !own || challenges == MOST_CHALLENGES {
-                if answer.response.status().is_success() {
+                if !matches!(answer.response.status().as_u16(), 401 | 403) {
                     self.authentication.confirm(&ticket).await;
                 }
                 return Ok(answer);

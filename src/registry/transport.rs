@@ -57,6 +57,8 @@ pub(crate) struct Request {
     pub(crate) place: Place,
     pub(crate) headers: HeaderMap,
     pub(crate) payload: Payload,
+    /// Whether the registry has much to do before it can answer.
+    pub(crate) is_laborious: bool,
 }
 
 /// The body of a request.
@@ -82,7 +84,7 @@ pub(crate) trait Stream: std::fmt::Debug + Send + Sync {
 impl Request {
     /// A request without headers and body.
     pub(crate) fn new(method: Method, place: Place) -> Self {
-        Self { method, place, headers: HeaderMap::new(), payload: Payload::Empty }
+        Self { method, place, headers: HeaderMap::new(), payload: Payload::Empty, is_laborious: false }
     }
 
     /// The same with a header.
@@ -90,6 +92,12 @@ impl Request {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }
+        self
+    }
+
+    /// The same, with an answer that may take long.
+    pub(crate) fn laborious(mut self) -> Self {
+        self.is_laborious = true;
         self
     }
 
@@ -198,7 +206,7 @@ impl Transport {
         }
         let response = tokio::select! {
             response = builder.send() => response,
-            reason = self.silence(&sent, length) => {
+            reason = self.silence(&sent, length, request.is_laborious) => {
                 return Err(Error::Interrupted { registry: repository.registry().to_owned(), reason });
             }
         };
@@ -206,10 +214,10 @@ impl Transport {
     }
 
     /// Ends when neither a body goes out nor an answer comes for too long.
-    async fn silence(&self, sent: &AtomicU64, length: u64) -> String {
+    async fn silence(&self, sent: &AtomicU64, length: u64, is_laborious: bool) -> String {
         let mut before = 0;
         loop {
-            let wait = if length > 0 && before >= length { LONGEST_ANSWER } else { self.patience };
+            let wait = if is_laborious && before >= length { LONGEST_ANSWER } else { self.patience };
             tokio::time::sleep(wait).await;
             let now = sent.load(Ordering::Relaxed);
             if now == before {

@@ -51,21 +51,12 @@ struct Begun {
 impl Upload<'_> {
     /// Sends the blob unless the registry has it.
     pub(crate) async fn run(&self) -> Result<(), Error> {
-        if !self.is_there().await? {
-            let mut backoff = self.session.backoff();
-            loop {
-                let before = self.completed.load(Ordering::Relaxed);
-                let Err(error) = self.send().await else { break };
-                // A registry that has forgotten the session may take another.
-                if matches!(error, Error::NotFound { .. }) && self.completed.load(Ordering::Relaxed) > before
-                {
-                    backoff.forgive();
-                }
-                let lost = matches!(error, Error::NotFound { .. });
-                backoff.after(if lost { interrupted(error) } else { error }).await?;
-                if self.is_there().await? {
-                    break;
-                }
+        let mut backoff = self.session.backoff();
+        // An answer may be lost after the registry has taken the blob.
+        while !self.is_there().await? {
+            match self.send().await {
+                Ok(()) => break,
+                Err(error) => backoff.after(error).await?,
             }
         }
         self.completed.store(self.blob.length(), Ordering::Relaxed);
@@ -160,8 +151,7 @@ impl Upload<'_> {
                     return Ok(None);
                 }
                 Err(error) => {
-                    let disagrees = matches!(error, Error::Refused { status: 416, .. });
-                    backoff.after(if disagrees { interrupted(error) } else { error }).await?;
+                    backoff.after(session_lost(error)).await?;
                     let (next, reached) = self.ask_progress(&place).await?;
                     if reached > offset {
                         backoff.forgive();
@@ -198,7 +188,8 @@ impl Upload<'_> {
     /// Asks a session how many bytes it has.
     async fn ask_progress(&self, place: &Place) -> Result<(Place, u64), Error> {
         let request = Request::new(Method::GET, place.clone());
-        let answer = self.session.ask(&request, &self.what(), &[200, 202, 204]).await?;
+        let answer = self.session.ask(&request, &self.what(), &[200, 202, 204]).await;
+        let answer = answer.map_err(session_lost)?;
         let reached = received(&answer).unwrap_or(0).min(self.blob.length());
         let has_location = answer.response.headers().contains_key(reqwest::header::LOCATION);
         let next = if has_location { self.next_session(&answer)? } else { place.clone() };
@@ -210,8 +201,9 @@ impl Upload<'_> {
         let place = place.with_query(&[("digest", &self.blob.digest().to_string())]);
         let request = Request::new(Method::PUT, place)
             .header(CONTENT_TYPE, "application/octet-stream")
-            .payload(payload);
-        self.session.ask_once(&request, &self.what(), &[200, 201, 202, 204]).await?;
+            .payload(payload)
+            .laborious();
+        self.session.ask_once(&request, &self.what(), &[200, 201, 202, 204]).await.map_err(session_lost)?;
         Ok(())
     }
 
@@ -244,10 +236,14 @@ fn received(answer: &Answer) -> Option<u64> {
     }
 }
 
-/// What a registry says about a session that it does not know (any more) is worth another attempt.
-fn interrupted(error: Error) -> Error {
+/// A registry may forget a session, or disagree about how much it has: another session may do.
+///
+/// The distribution project's own registry cancels a session when a piece was cut short, since the place it
+/// has given us no longer tells the truth (`registry/handlers/blobupload.go`).
+fn session_lost(error: Error) -> Error {
     match error {
-        Error::NotFound { registry, message, .. } | Error::Refused { registry, message, .. } => {
+        Error::NotFound { registry, message, .. }
+        | Error::Refused { registry, message, status: 410 | 416, .. } => {
             Error::Interrupted { registry, reason: message }
         }
         other => other,

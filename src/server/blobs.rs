@@ -49,8 +49,12 @@ pub(super) async fn upload(
             return Err(error.into());
         }
     };
-    let store = server.store().clone();
     let length = stated_length(&headers);
+    if length.is_some_and(|length| length > limits.upload) {
+        discard_refused(body, limits.stall);
+        return Err(too_large(limits.upload));
+    }
+    let store = server.store().clone();
     let existing = server
         .blocking(move || {
             let exists = store.contains(digest)?;
@@ -72,10 +76,6 @@ pub(super) async fn upload(
             discard_refused(body, limits.stall);
             return Err(error.into());
         }
-    }
-    if length.is_some_and(|length| length > limits.upload) {
-        discard_refused(body, limits.stall);
-        return Err(too_large(limits.upload));
     }
     let _turn = server.uploads.acquire().await;
     let committed = receive(&server, digest, body).await?;

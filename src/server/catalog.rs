@@ -46,8 +46,9 @@ pub(super) struct Summary {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) config: Arc<ModelConfig>,
-    /// The weights and the layer's origin.
     pub(super) weights: Option<Arc<Description>>,
+    /// The model that the weights were taken from, or empty.
+    pub(super) parent: String,
     pub(super) projector: Option<Projector>,
     pub(super) template: Option<Template>,
 }
@@ -73,7 +74,7 @@ impl Catalog {
         let or = |stated: u64, derived: Option<u64>| if stated > 0 { stated } else { derived.unwrap_or(0) };
         let summary = Arc::new(Summary {
             details: Details {
-                parent_model: String::new(),
+                parent_model: parts.parent.clone(),
                 format: config.model_format.clone(),
                 family: config.model_family.clone(),
                 families: config.model_families.clone(),
@@ -115,8 +116,12 @@ impl Parts {
         model: &StoredManifest,
     ) -> Result<Self, StoreError> {
         let config = store.config(model)?;
-        let mut parts = Self { config, weights: None, projector: None, template: None };
+        let mut parts =
+            Self { config, weights: None, parent: String::new(), projector: None, template: None };
         for layer in &model.manifest.layers {
+            if layer.media_type == MediaType::Model {
+                parts.parent.clone_from(&layer.from);
+            }
             let describe = || match descriptions.known(layer.digest) {
                 Some(known) => Some(known),
                 None => {

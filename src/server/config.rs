@@ -5,10 +5,10 @@
 
 use std::fmt;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::registry::{self, Credentials, Proxies};
+use crate::registry;
 
 /// The server's configuration.
 #[derive(Debug, Clone)]
@@ -121,20 +121,10 @@ impl Config {
             items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
         let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
-        let ollama = home.as_ref().map(|home| home.join(".ollama"));
-        let models = match (variable("OLLAMA_MODELS"), &ollama) {
+        let models = match (variable("OLLAMA_MODELS"), &home) {
             (Some(path), _) => PathBuf::from(path),
-            (None, Some(ollama)) => ollama.join("models"),
+            (None, Some(home)) => home.join(".ollama").join("models"),
             (None, None) => return Err(ConfigError::NoModelsDirectory),
-        };
-        let docker = variable("DOCKER_CONFIG").map(PathBuf::from);
-        let docker = docker.or_else(|| home.as_ref().map(|home| home.join(".docker")));
-        let docker = docker.map(|directory| directory.join("config.json"));
-        let registry = registry::Config {
-            credentials: docker.as_deref().map_or_else(Credentials::none, docker_credentials),
-            signing_key: ollama.map(|ollama| ollama.join("id_ed25519")),
-            proxies: Proxies::from_environment(&lookup),
-            ..registry::Config::default()
         };
         let defaults = Limits::default();
         Ok(Self {
@@ -144,7 +134,7 @@ impl Config {
             hosts: list("OLLAMAKE_HOSTS"),
             prune: !variable("OLLAMA_NOPRUNE").is_some_and(|value| truth(&value).unwrap_or(true)),
             log: LogLevel::parse(&variable("OLLAMA_DEBUG").unwrap_or_default()),
-            registry,
+            registry: registry::Config::from_environment(&variable),
             limits: Limits {
                 request: number("OLLAMAKE_MAX_REQUEST", defaults.request)?,
                 upload: number("OLLAMAKE_MAX_UPLOAD", defaults.upload)?,
@@ -169,17 +159,6 @@ impl Config {
             limits: Limits::default(),
         }
     }
-}
-
-/// Users and passwords that Docker's command line has stored; a file that cannot be used is none.
-fn docker_credentials(file: &Path) -> Credentials {
-    let mut credentials = Credentials::none();
-    if let Ok(json) = std::fs::read(file)
-        && let Err(error) = credentials.add_docker_config(&json)
-    {
-        tracing::warn!(%error, "Docker's config.json is passed over");
-    }
-    credentials
 }
 
 impl Host {

@@ -133,7 +133,9 @@ impl From<CreateError> for Failure {
             CreateError::Store(error) => store_status(error),
             CreateError::Pull(error) | CreateError::Push(error) => registry_status(error),
             // The weights hold what cannot be quantized.
-            CreateError::Plan(PlanError::NotFinite { .. } | PlanError::Overflow { .. }) => {
+            CreateError::Plan(error)
+                if matches!(**error, PlanError::NotFinite { .. } | PlanError::Overflow { .. }) =>
+            {
                 StatusCode::BAD_REQUEST
             }
             CreateError::DamagedBase { .. }

@@ -41,7 +41,6 @@ pub(super) struct Contents {
     pub(super) licenses: Vec<String>,
     pub(super) parameters: Parameters,
     pub(super) messages: Vec<Message>,
-    parent: String,
 }
 
 /// Field order: Ollama, `api/types.go` (`ShowResponse`).
@@ -148,10 +147,7 @@ impl Contents {
             Self { config: store.config(model)?, template: DEFAULT_TEMPLATE.to_owned(), ..Self::default() };
         for layer in &model.manifest.layers {
             match layer.media_type {
-                MediaType::Model => {
-                    contents.weights = Some(layer.digest);
-                    contents.parent.clone_from(&layer.from);
-                }
+                MediaType::Model => contents.weights = Some(layer.digest),
                 MediaType::Adapter => contents.adapters.push(layer.digest),
                 MediaType::Projector => contents.projectors.push(layer.digest),
                 MediaType::Template | MediaType::Prompt => contents.template = text(store, layer)?,
@@ -231,7 +227,7 @@ fn answer(
         renderer: &config.renderer,
         parser: &config.parser,
         details: Details {
-            parent_model: contents.parent.clone(),
+            parent_model: parts.parent.clone(),
             format: config.model_format.clone(),
             family: config.model_family.clone(),
             families: config.model_families.clone(),

@@ -37,12 +37,14 @@ impl HashingThread {
         let _ = self.full.send(buffer);
     }
 
-    /// Waits for a buffer that has been hashed; it is empty, its capacity kept.
+    /// A buffer that has been hashed, emptied, its capacity kept; nothing if there is none yet.
+    pub(super) fn try_recycle(&self) -> Option<Vec<u8>> {
+        self.returned.try_recv().ok().map(emptied)
+    }
+
+    /// As [`try_recycle`](Self::try_recycle), but waits until there is one.
     pub(super) fn recycle(&self) -> Vec<u8> {
-        let buffer = self.returned.recv().ok().and_then(Arc::into_inner);
-        let mut buffer = buffer.unwrap_or_default();
-        buffer.clear();
-        buffer
+        self.returned.recv().map(emptied).unwrap_or_default()
     }
 
     /// The digest of everything submitted.
@@ -53,6 +55,13 @@ impl HashingThread {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+fn emptied(buffer: Arc<Vec<u8>>) -> Vec<u8> {
+    // Whoever submitted it has finished with it.
+    let mut buffer = Arc::into_inner(buffer).unwrap_or_default();
+    buffer.clear();
+    buffer
 }
 
 /// The digest of bytes in memory.

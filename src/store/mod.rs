@@ -27,6 +27,7 @@ mod partial;
 mod prune;
 mod ranges;
 mod retire;
+mod spare;
 mod stored_manifest;
 mod temporary;
 mod writeback;
@@ -52,6 +53,7 @@ use hashing::digest_of;
 use index::Index;
 use layout::Layout;
 use retire::Retirement;
+use spare::SpareBuffers;
 use temporary::TemporaryFile;
 
 use crate::model::Digest;
@@ -70,6 +72,7 @@ struct Shared {
     naming: Mutex<()>,
     index: Mutex<Index>,
     retirement: Retirement,
+    spare_buffers: Arc<SpareBuffers>,
 }
 
 impl Store {
@@ -95,6 +98,7 @@ impl Store {
             naming: Mutex::new(()),
             index: Mutex::new(Index::new(layout.manifests())),
             retirement: Retirement::default(),
+            spare_buffers: Arc::default(),
             layout,
         };
         match store.make_directories() {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::blob::Blob;
 use super::disk::write_all_at;
 use super::hashing::{HashingThread, digest_of};
+use super::spare::Share;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;
 use super::{Shared, StoreError};
@@ -14,13 +15,14 @@ use crate::model::Digest;
 
 /// The unit of hashing and writing. Blobs that fit into one are hashed and written without a thread.
 const BUFFER_SIZE: usize = 64 << 10;
-/// Buffers of one writer: one being filled, one being written, one being hashed.
-const BUFFERS: usize = 3;
+/// Buffers that a writer always has: one being filled or written, and one being hashed.
+const BUFFERS: usize = 2;
 
 /// A blob under way. It hashes while it writes; nothing can be seen in the store before
 /// [`commit`](Self::commit), and dropping it leaves nothing behind.
 ///
-/// It holds at most 192 KiB of memory, whatever the length of the blob.
+/// It holds at least 128 KiB of memory, and all writers of a store together not more than 12 MiB beyond that,
+/// whatever the length of the blobs.
 pub struct BlobWriter {
     store: Arc<Shared>,
     buffer: Vec<u8>,
@@ -34,6 +36,7 @@ struct Stream {
     temporary: TemporaryFile,
     hashing: HashingThread,
     buffers: usize,
+    share: Share,
     written: u64,
     writeback: Writeback,
 }
@@ -108,11 +111,13 @@ impl BlobWriter {
             stream.writeback.start(stream.written, move || disk.sync(&file))?;
         }
         drop(buffer);
-        self.buffer = if stream.buffers < BUFFERS {
-            stream.buffers += 1;
-            Vec::with_capacity(BUFFER_SIZE)
-        } else {
-            stream.hashing.recycle()
+        self.buffer = match stream.hashing.try_recycle() {
+            Some(buffer) => buffer,
+            None if stream.buffers < BUFFERS || stream.share.take() => {
+                stream.buffers += 1;
+                Vec::with_capacity(BUFFER_SIZE)
+            }
+            None => stream.hashing.recycle(),
         };
         Ok(())
     }
@@ -153,6 +158,7 @@ impl Stream {
             temporary: TemporaryFile::create(store.disk.clone(), store.layout.temporary())?,
             hashing: HashingThread::start()?,
             buffers: 1,
+            share: Share::of(&store.spare_buffers),
             written: 0,
             writeback: Writeback::default(),
         })

@@ -1,1 +1,6 @@
-//! (tests of create)
+//! Making models from files and from other models.
+
+mod conversion;
+mod files;
+mod inheritance;
+mod making;

@@ -1,7 +1,5 @@
 //! A server on a store of its own, driven in process, and small models to feed it.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt;
@@ -16,12 +14,11 @@ use sha2::Digest as _;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use crate::generated;
+use crate::support::generator;
 
 /// A server and the directory of its store.
 pub(crate) struct InProcess {
     pub(crate) directory: TempDir,
-    pub(crate) server: Arc<Server>,
     pub(crate) store: Store,
     router: Router,
 }
@@ -45,7 +42,7 @@ impl InProcess {
         let mut config = Config::for_store(directory.path());
         configure(&mut config);
         let server = Server::new(config, store.clone());
-        Self { router: router(&server), directory, server, store }
+        Self { router: router(&server), directory, store }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -148,8 +145,9 @@ pub(crate) fn gguf(metadata: &Metadata, tensors: &[(&str, &[u64], ElementType)])
         if tensor.element_type.is_quantized() {
             continue;
         }
-        let values = generated::matrix("gauss", seed as u64, tensor.shape.elements());
         let row = usize::try_from(tensor.shape.row_len()).unwrap();
+        let rows = usize::try_from(tensor.shape.rows()).unwrap();
+        let values = generator::matrix("gauss", seed as u64, rows, row);
         let data = &mut file[range.start as usize..range.end as usize];
         quantize(tensor.element_type, &values, row, data).unwrap();
     }

@@ -11,6 +11,7 @@ mod quantize;
 mod quantize_command;
 mod registry;
 mod server;
+mod socket;
 mod store;
 mod support;
 mod template;

@@ -8,9 +8,11 @@ mod docker_registry;
 mod hostile;
 mod interruption;
 mod model;
+mod resumable_registry;
 mod round_trip;
 mod sharing;
 mod stub;
+mod tls_stub;
 mod token_server;
 mod unreachable;
 

@@ -1,1 +1,5 @@
-//! (tests of server)
+//! The HTTP surface: every row of that name among the known attacks, and the manners of uploads.
+
+mod limits;
+mod rules;
+mod uploads;

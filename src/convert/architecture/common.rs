@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::convert::Model;
 use crate::convert::rule::Rule;
+use crate::convert::weight::{Weight, WeightError};
+use crate::plan::Operation;
 
 /// The decoder that most families descend from.
 pub(super) const DECODER: &[&[Rule]] = &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD];
@@ -51,6 +54,40 @@ pub(super) const EXPERTS: &[Rule] = &[
     Rule::expert("model.layers.{}.mlp.experts.{}.up_proj.weight", "blk.{}.ffn_up_exps.weight"),
 ];
 
+/// Experts of a layer as one tensor: gate and up in one, and down.
+pub(super) const STACKED_EXPERTS: &[Rule] = &[
+    Rule::keep("model.layers.{}.mlp.experts.down_proj", "blk.{}.ffn_down_exps.weight"),
+    Rule::keep("model.layers.{}.mlp.experts.down_proj.weight", "blk.{}.ffn_down_exps.weight"),
+    Rule::split("model.layers.{}.mlp.experts.gate_up_proj", GATE_AND_UP_EXPERTS, halves),
+    Rule::split("model.layers.{}.mlp.experts.gate_up_proj.weight", GATE_AND_UP_EXPERTS, halves),
+];
+
+pub(super) const GATE_AND_UP_EXPERTS: &[&str] = &["blk.{}.ffn_gate_exps.weight", "blk.{}.ffn_up_exps.weight"];
+
+/// Router, and one expert that all tokens share.
+pub(super) const SHARED_EXPERT: &[Rule] = &[
+    Rule::keep("model.layers.{}.mlp.gate.*", "blk.{}.ffn_gate_inp.*"),
+    Rule::keep("model.layers.{}.mlp.shared_expert_gate.*", "blk.{}.ffn_gate_inp_shexp.*"),
+    Rule::keep("model.layers.{}.mlp.shared_expert.gate_proj.*", "blk.{}.ffn_gate_shexp.*"),
+    Rule::keep("model.layers.{}.mlp.shared_expert.up_proj.*", "blk.{}.ffn_up_shexp.*"),
+    Rule::keep("model.layers.{}.mlp.shared_expert.down_proj.*", "blk.{}.ffn_down_shexp.*"),
+];
+
+/// The two halves of the last but one axis, of stacked matrices or of one.
+pub(super) fn halves(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
+    let recipe = weight.whole()?;
+    let dimensions = recipe.dimensions();
+    let axis = dimensions.len().saturating_sub(2);
+    let half = dimensions.get(axis).copied().unwrap_or(0) / 2;
+    let (first, second) = (recipe.clone().slice(axis, 0..half)?, recipe.slice(axis, half..2 * half)?);
+    Ok(vec![Weight::Whole(first), Weight::Whole(second)])
+}
+
+/// Norm weights that are stored around zero.
+pub(super) fn add_one(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    weight.map(Operation::AddOne)
+}
+
 /// The name of a tensor of the text model without the wrapping of models that see; `None` for the rest of those.
 pub(super) fn text_name(name: &str) -> Option<Cow<'_, str>> {
     const STARTS: [&str; 10] = [
@@ -93,7 +130,10 @@ pub(super) fn text_name(name: &str) -> Option<Cow<'_, str>> {
         return None;
     }
     let name = replaced(Cow::Borrowed(name), "e_score_correction_bias", "e_score_correction.bias");
-    Some(replaced(name, "language_model.", ""))
+    let name = replaced(name, "language_model.", "");
+    // Models without a head are saved without the name of their trunk.
+    let bare = ["embed_tokens.", "layers.", "norm."].iter().any(|start| name.starts_with(start));
+    Some(if bare { format!("model.{name}").into() } else { name })
 }
 
 /// A name with a part replaced wherever it occurs.

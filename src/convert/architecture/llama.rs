@@ -1,7 +1,7 @@
 //! Llama 1 to 3 and what is built like it: Mistral, Mixtral, and many that only changed the name.
 
-use super::Family;
 use super::common::{DENSE_LAYERS, EMBEDDINGS, NORMS};
+use super::{Family, Generated};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
@@ -39,10 +39,6 @@ pub(super) const FAMILY: Family = Family {
     tokenizer: tokenizer::llama,
     hyperparameters,
     generated: rope_factors,
-    rename: |_, name| {
-        let bare = ["embed_tokens.", "layers.", "norm."].iter().any(|start| name.starts_with(start));
-        if bare { Some(format!("model.{name}").into()) } else { super::common::text_name(name) }
-    },
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, MIXTRAL_EXPERTS],
     ..Family::STANDARD
 };
@@ -87,10 +83,7 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
 }
 
 /// The slowed frequencies of Llama 3.
-pub(super) fn rope_factors(
-    model: &Model,
-    _: &mut Parameters,
-) -> Result<Vec<(&'static str, Recipe)>, ConvertError> {
+pub(super) fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Generated, ConvertError> {
     let Some(factors) = model.rope.llama3_factors(model.head_size()?)? else { return Ok(Vec::new()) };
     let count = factors.len() as u64;
     let recipe = Recipe::values(factors, &[count]);

@@ -3,8 +3,42 @@
 //! To add a family, copy the shape of a neighbour and list it in [`FAMILIES`]. Names of tensors and metadata are
 //! llama.cpp's (`gguf-py/gguf/constants.py`), defaults of configurations those of `transformers` 4.57.
 
+mod bert;
+mod command_r;
 mod common;
+mod deepseek2;
+mod falcon;
+mod gemma;
+mod gemma3;
+mod gemma3n;
+mod gemma4;
+mod glm4;
+mod gpt2;
+mod gpt_oss;
+mod gptneox;
+mod granite;
+mod lfm2;
 mod llama;
+mod llama4;
+mod mistral3;
+mod nemotron_h;
+mod nomic_bert;
+mod olmo;
+mod phi2;
+mod phi3;
+mod pixtral;
+mod qwen2;
+mod qwen2moe;
+mod qwen2vl;
+mod qwen3;
+mod qwen35;
+mod qwen3moe;
+mod qwen3next;
+mod qwen3vl;
+mod qwen3vlmoe;
+mod smollm3;
+mod stablelm;
+mod starcoder2;
 
 use std::borrow::Cow;
 
@@ -20,7 +54,58 @@ use super::{Configuration, ConvertError, Model, Source};
 use crate::plan::Recipe;
 
 /// All families. The first that answers to a name and applies to the configuration is taken.
-pub(super) const FAMILIES: &[&Family] = &[&llama::FAMILY];
+pub(super) const FAMILIES: &[&Family] = &[
+    &llama::FAMILY,
+    &mistral3::FAMILY,
+    &llama4::FAMILY,
+    &smollm3::FAMILY,
+    &qwen2::FAMILY,
+    &qwen2moe::FAMILY,
+    &qwen2vl::FAMILY,
+    &qwen3::FAMILY,
+    &qwen3moe::FAMILY,
+    &qwen3next::FAMILY,
+    &qwen3vl::FAMILY,
+    &qwen3vlmoe::FAMILY,
+    &qwen35::FAMILY,
+    &qwen35::MIXTURE,
+    &gemma::FIRST,
+    &gemma::SECOND,
+    &gemma3::FAMILY,
+    &gemma3::EMBEDDING,
+    &gemma3n::FAMILY,
+    &gemma4::FAMILY,
+    &phi2::FAMILY,
+    &phi3::FAMILY,
+    &phi3::MIXTURE,
+    &bert::FAMILY,
+    &bert::ROBERTA,
+    &bert::XLM_ROBERTA,
+    &bert::DISTILBERT,
+    &nomic_bert::FAMILY,
+    &nomic_bert::MIXTURE,
+    &command_r::FIRST,
+    &command_r::SECOND,
+    &olmo::FIRST,
+    &olmo::SECOND,
+    &olmo::MIXTURE,
+    &deepseek2::FAMILY,
+    &glm4::FAMILY,
+    &glm4::MIXTURE,
+    &glm4::LITE,
+    &gpt_oss::FAMILY,
+    &granite::FAMILY,
+    &granite::MIXTURE,
+    &stablelm::FAMILY,
+    &gpt2::FAMILY,
+    &gptneox::FAMILY,
+    &falcon::FAMILY,
+    &starcoder2::FAMILY,
+    &lfm2::FAMILY,
+    &lfm2::MIXTURE,
+    &nemotron_h::FAMILY,
+    &nemotron_h::MIXTURE,
+];
 
 /// What is special to a family of models. [`Family::STANDARD`] is the decoder that most descend from.
 pub(super) struct Family {
@@ -41,7 +126,7 @@ pub(super) struct Family {
     /// The metadata.
     pub(super) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that are computed from the configuration; their metadata come before all others.
-    pub(super) generated: fn(&Model, &mut Parameters) -> Result<Vec<(&'static str, Recipe)>, ConvertError>,
+    pub(super) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
     /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
     pub(super) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,
     /// Which tensor becomes which.
@@ -49,6 +134,9 @@ pub(super) struct Family {
     /// The part that sees, as a file of its own.
     pub(super) projector: Option<&'static Projector>,
 }
+
+/// Names and contents of tensors that no file holds.
+pub(super) type Generated = Vec<(&'static str, Recipe)>;
 
 impl Family {
     /// A decoder without anything special.
@@ -118,13 +206,19 @@ fn distance(one: &str, other: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::convert::configuration::Absent;
 
     #[test]
     fn declared_defaults_are_objects() {
         for class in classes().into_iter().flatten() {
-            for json in std::iter::once(class.defaults).chain(class.parts.iter().map(|part| part.absent)) {
+            let absent = class.parts.iter().filter_map(|part| match part.absent {
+                Absent::Values(json) => Some(json),
+                Absent::Whole => None,
+            });
+            for json in std::iter::once(class.defaults).chain(absent) {
                 let parsed = serde_json::from_str::<Map<String, Value>>(json);
                 assert!(parsed.is_ok(), "{}: {parsed:?}", class.model_type);
             }

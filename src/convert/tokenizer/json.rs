@@ -38,7 +38,6 @@ pub(super) struct ModelJson {
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
     pub(super) byte_fallback: Option<bool>,
-    pub(super) ignore_merges: Option<bool>,
     pub(super) unk_id: Option<u64>,
     #[serde(default)]
     pub(super) vocab: Vocabulary,

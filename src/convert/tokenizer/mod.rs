@@ -18,7 +18,6 @@ mod word_piece;
 pub(super) use byte_pair::{byte_pair, byte_pair_padded};
 pub(super) use llama_json::{gemma4, llama};
 pub(super) use sentencepiece::{phi3, sentencepiece, sentencepiece_or_byte_pair};
-pub(super) use special::SpecialTokens;
 pub(super) use unigram::unigram;
 pub(super) use word_piece::word_piece;
 
@@ -42,16 +41,4 @@ pub(super) fn model_kind(files: Files<'_>) -> Result<Option<String>, ConvertErro
 pub(super) fn listed_tokens(files: Files<'_>) -> Result<Option<u64>, ConvertError> {
     let json = json::TokenizerJson::read(files)?;
     Ok(json.map(|json| json.model.vocab.count + json.added_tokens.len() as u64))
-}
-
-/// The id of an added token by its text.
-pub(super) fn added_token_id(files: Files<'_>, token: &str) -> Result<Option<u64>, ConvertError> {
-    let settings = library::settings(files)?;
-    let listed = settings.get("added_tokens_decoder").and_then(serde_json::Value::as_object);
-    let mut listed = listed.into_iter().flatten();
-    let found = listed.find(|(_, value)| library::token_text(value) == Some(token));
-    if let Some(id) = found.and_then(|(id, _)| id.parse().ok()) {
-        return Ok(Some(id));
-    }
-    Ok(json::TokenizerJson::read(files)?.and_then(|json| json.added_id(token)))
 }

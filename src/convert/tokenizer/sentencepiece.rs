@@ -182,8 +182,7 @@ fn from_model(source: &Source<'_>) -> Result<Tokens, ConvertError> {
         file: MODEL_FILE,
         purpose: "it holds the vocabulary of the model",
     })?;
-    let keys = ["vocab_size_per_layer_input", "vocab_size"];
-    let stated = source.model.configuration.optional_integer(&keys)?;
+    let stated = source.model.configuration.optional_integer(&["vocab_size"])?;
     let mut tokens = Tokens::unused(stated.unwrap_or(model.pieces.len() as u64));
     for (id, piece) in model.pieces.iter().enumerate() {
         let (text, score, kind) = piece.token();

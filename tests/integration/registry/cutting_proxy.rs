@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// Passes connections on to a server; each one breaks when it has moved so many bytes.
+/// Passes connections on to a server, and breaks some of them.
 pub(super) struct CuttingProxy {
     address: SocketAddr,
     counts: Arc<Counts>,
@@ -17,22 +17,35 @@ pub(super) struct CuttingProxy {
 
 #[derive(Default)]
 struct Counts {
+    interval: u64,
+    cuts: u64,
     up: AtomicU64,
     down: AtomicU64,
-    cuts_left: AtomicU64,
     cuts_made: AtomicU64,
 }
 
+impl Counts {
+    /// Whether the next bytes after so many are the ones to break off at.
+    fn is_cut_due(&self, moved: u64) -> bool {
+        let due = |made: u64| {
+            let reached = self.interval.checked_mul(made + 1).is_some_and(|limit| moved > limit);
+            (made < self.cuts && reached).then_some(made + 1)
+        };
+        self.cuts_made.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
+    }
+}
+
 impl CuttingProxy {
-    /// Breaks the first `cuts` connections that move more than `limit` bytes in one direction.
-    pub(super) async fn start(target: SocketAddr, limit: u64, cuts: u64) -> Self {
+    /// Whenever `interval` bytes have gone in one direction, the connection that moves the next one breaks,
+    /// `cuts` times in all.
+    pub(super) async fn start(target: SocketAddr, interval: u64, cuts: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let counts = Arc::new(Counts { cuts_left: AtomicU64::new(cuts), ..Counts::default() });
+        let counts = Arc::new(Counts { interval, cuts, ..Counts::default() });
         let shared = counts.clone();
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(serve(client, target, limit, shared.clone()));
+                tokio::spawn(serve(client, target, shared.clone()));
             }
         });
         Self { address, counts, task }
@@ -65,34 +78,23 @@ impl Drop for CuttingProxy {
     }
 }
 
-async fn serve(client: TcpStream, target: SocketAddr, limit: u64, counts: Arc<Counts>) {
+async fn serve(client: TcpStream, target: SocketAddr, counts: Arc<Counts>) {
     let Ok(server) = TcpStream::connect(target).await else { return };
     let (client_reads, client_writes) = client.into_split();
     let (server_reads, server_writes) = server.into_split();
     // When one direction ends, both are dropped and with them the connections.
     tokio::select! {
-        () = copy(client_reads, server_writes, limit, &counts, &counts.up) => {}
-        () = copy(server_reads, client_writes, limit, &counts, &counts.down) => {}
+        () = copy(client_reads, server_writes, &counts, &counts.up) => {}
+        () = copy(server_reads, client_writes, &counts, &counts.down) => {}
     }
 }
 
-async fn copy(
-    mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
-    limit: u64,
-    counts: &Counts,
-    moved: &AtomicU64,
-) {
+async fn copy(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, counts: &Counts, moved: &AtomicU64) {
     let mut buffer = vec![0; 32 * 1024];
-    let mut here = 0;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        here += count as u64;
-        let take = |left: u64| left.checked_sub(1);
-        if here > limit && counts.cuts_left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
-            counts.cuts_made.fetch_add(1, Ordering::Relaxed);
+        if counts.is_cut_due(moved.fetch_add(count as u64, Ordering::Relaxed)) {
             return;
         }
-        moved.fetch_add(count as u64, Ordering::Relaxed);
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
         }

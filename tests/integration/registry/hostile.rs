@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::Response;
 
+use super::docker_registry::fixture;
 use super::model::{Model, digest_of, noise};
 use super::stub::{Asked, Stub, answer, blob_answer, endless};
+use super::tls_stub::TlsStub;
 use super::{Site, impatient};
 use ollamake::registry::{Config, Credentials, Error};
 
@@ -209,6 +211,29 @@ async fn redirects_in_a_circle_and_to_nowhere() {
     assert!(matches!(pull_from(&registry, &Site::new()).await, Error::Protocol { .. }));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn from_a_secure_connection_to_a_plain_one() {
+    let plain = Stub::start(|_: &Asked| answer(200, &[], "")).await;
+    let location = format!("location: http://{}/elsewhere\r\n", plain.host());
+    let registry =
+        TlsStub::start(&format!("HTTP/1.1 307 Temporary Redirect\r\n{location}content-length: 0\r\n\r\n"));
+    let certificates = vec![std::fs::read(fixture("ca.pem")).unwrap()];
+    let site = Site::with(Config { certificates, ..impatient() });
+    let error = site.pull(&format!("https://{}/team/m", registry.host())).await.unwrap_err();
+    assert!(
+        matches!(error, Error::ForbiddenTarget { .. }) && error.to_string().contains("secure"),
+        "{error}"
+    );
+    assert!(plain.asked().is_empty());
+
+    // Whom we cannot verify we do not even ask.
+    let error = Site::new().pull(&format!("https://{}/team/m", registry.host())).await.unwrap_err();
+    assert!(matches!(error, Error::Certificate { .. }), "{error}");
+}
+
+/// How a registry answers a request for a blob.
+type BlobAnswer = fn(&Asked, &[u8]) -> Response;
+
 /// A registry that is honest about its manifest and answers for blobs as told.
 async fn registry_of(
     model: Arc<Model>,
@@ -229,12 +254,12 @@ async fn blobs_that_are_shorter_longer_or_other() {
     let pieces = || Config { download_piece: 100_000, ..brief() };
     let is_large = |blob: &[u8]| blob.len() > 1000;
 
-    let honest_or = |wrong: fn(&Asked, &[u8]) -> Response| {
+    let honest_or = |wrong: BlobAnswer| {
         move |asked: &Asked, blob: &[u8]| {
             if is_large(blob) { wrong(asked, blob) } else { blob_answer(asked, blob) }
         }
     };
-    let cases: [(&str, fn(&Asked, &[u8]) -> Response); 9] = [
+    let cases: [(&str, BlobAnswer); 9] = [
         ("shorter", |_, blob| answer(200, &[], blob[..1000].to_vec())),
         ("shorter, without length", |_, blob| {
             let body = Body::from_stream(futures_util::stream::iter([Ok::<_, std::io::Error>(
@@ -275,7 +300,8 @@ async fn blobs_that_are_shorter_longer_or_other() {
         assert!(expected, "{case}: {error}");
         assert!(site.store.list().unwrap().is_empty());
         assert!(!site.store.contains(digest_of(&model.blobs[0])).unwrap(), "{case}");
-        let left: Vec<_> = site.files().into_iter().filter(|file| file.contains("partial")).collect();
+        let large = format!("partial/{}", digest_of(&model.blobs[0]).file_name());
+        let left: Vec<_> = site.files().into_iter().filter(|file| file.contains(&large)).collect();
         // What an honest registry would have sent as well stays for the next attempt.
         assert_eq!(left.is_empty(), case != "shorter, without length", "{case}: {left:?}");
     }

@@ -15,7 +15,11 @@ async fn registry(model: std::sync::Arc<Model>) -> Stub {
             return answer(200, &[], model.manifest.clone());
         }
         if asked.uri.path().contains("/forbidden/") {
-            return answer(403, &[], r#"{"errors":[{"code":"DENIED","message":"not this one"}]}"#);
+            let refusal = futures_util::stream::once(async {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                Ok::<_, std::io::Error>(r#"{"errors":[{"code":"DENIED","message":"not this one"}]}"#)
+            });
+            return answer(403, &[], Body::from_stream(refusal));
         }
         let digest = asked.uri.path().rsplit('/').next().unwrap();
         let pieces: Vec<Bytes> =
@@ -75,8 +79,11 @@ async fn a_job_does_not_fail_for_the_reasons_of_another() {
     let site = Site::with(impatient());
     let forbidden = format!("{}/forbidden/one", stub.host()).parse().unwrap();
     let allowed = format!("{}/team/two", stub.host());
-    let (first, second) =
-        tokio::join!(site.client.pull(&forbidden, Options::default(), |_| {}), site.pull(&allowed));
+    let joins_later = async {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        site.pull(&allowed).await
+    };
+    let (first, second) = tokio::join!(site.client.pull(&forbidden, Options::default(), |_| {}), joins_later);
     let error = first.unwrap_err();
     assert!(matches!(error, Error::Denied { .. }) && error.to_string().contains("not this one"), "{error}");
     second.unwrap();

@@ -48,7 +48,8 @@ pub(super) fn files() -> Vec<File> {
             tiny(ElementType::F32, 0, None),
         ),
         file("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", Vec::new()),
-        // A body that the recording shows only the length of.
+        // Bodies of which the recording tells the length only.
+        file("1bc25c68744bc5c91336fcb9a77793f7f44271461715a734d3892169049415f7", vec![b'z'; 1000]),
         file("e84402174d22113282e65b706e3cc3c2e20e0a9c12fb3e224eee2b944f748022", vec![7; 400_000]),
     ]
 }

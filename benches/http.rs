@@ -1,0 +1,94 @@
+//! What requests cost in a store of many models, against one of few, in the same run.
+//!
+//! `cargo bench --bench http`: a create that only changes metadata (the same with 5,000 models as with 10), and
+//! `tags` with 5,000 models, warm (at most 20 ms).
+
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use http_body_util::BodyExt;
+use hyper::Request;
+use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
+use ollamake::server::{Config, Server, router};
+use ollamake::store::Store;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+const FEW: usize = 10;
+const MANY: usize = 5_000;
+const CREATES: usize = 60;
+const LISTINGS: usize = 30;
+
+struct Bench {
+    router: Router,
+    _directory: TempDir,
+}
+
+impl Bench {
+    /// A store with so many models, each with a system prompt of its own.
+    fn new(models: usize) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("a store");
+        let config = ModelConfig { model_format: "gguf".into(), ..ModelConfig::default() };
+        let config = store.put_bytes(&config.to_bytes()).expect("a blob").blob;
+        let config = Layer::new(MediaType::Config, config.digest(), config.length());
+        for index in 0..models {
+            let system = store.put_bytes(format!("system {index}").as_bytes()).expect("a blob").blob;
+            let layers = vec![Layer::new(MediaType::System, system.digest(), system.length())];
+            let name = format!("model{index}").parse().expect("a name");
+            let manifest = Manifest::new(config.clone(), layers);
+            store.put_manifest(&name, &manifest.to_bytes()).expect("a manifest");
+        }
+        let server = Server::new(Config::for_store(directory.path()), store);
+        Self { router: router(&server), _directory: directory }
+    }
+
+    async fn call(&self, method: &str, path: &str, body: String) -> (usize, Duration) {
+        let start = Instant::now();
+        let request = Request::builder().method(method).uri(path).header("Host", "localhost");
+        let request = request.body(Body::from(body)).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        assert_eq!(response.status(), 200);
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
+        (body.len(), start.elapsed())
+    }
+
+    /// The median time of making a model from another with a new system prompt.
+    async fn create(&self) -> Duration {
+        let mut times = Vec::new();
+        for index in 0..CREATES {
+            let body = format!(
+                r#"{{"model": "new{index}", "from": "model0", "system": "new {index}", "stream": false}}"#
+            );
+            times.push(self.call("POST", "/api/create", body).await.1);
+        }
+        median(times)
+    }
+
+    async fn tags(&self) -> (usize, Duration) {
+        let (length, _) = self.call("GET", "/api/tags", String::new()).await;
+        let mut times = Vec::new();
+        for _ in 0..LISTINGS {
+            times.push(self.call("GET", "/api/tags", String::new()).await.1);
+        }
+        (length, median(times))
+    }
+}
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (few, many) = (Bench::new(FEW), Bench::new(MANY));
+    runtime.block_on(async {
+        let (small, large) = (few.create().await, many.create().await);
+        println!("create with {FEW} models: {small:.2?}, with {MANY}: {large:.2?}");
+        println!("ratio: {:.2} (about 1)", large.as_secs_f64() / small.as_secs_f64());
+        let (length, time) = many.tags().await;
+        println!("tags with {MANY} models ({length} bytes), warm: {time:.2?} (at most 20 ms)");
+    });
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}

@@ -1,0 +1,168 @@
+//! A blob of 2 GB over loopback: our download into a store, against `curl | sha256sum`.
+//!
+//! `cargo bench --bench registry`; `OLLAMAKE_BENCH_BYTES` sets another size, `TMPDIR` the place of the store.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ollamake::model::{Digest, Name};
+use ollamake::registry::{Client, Config, Options};
+use ollamake::store::Store;
+use sha2::{Digest as _, Sha256};
+
+const UNIT: usize = 1 << 20;
+const ROUNDS: usize = 3;
+
+fn main() {
+    let size = std::env::var("OLLAMAKE_BENCH_BYTES").ok().and_then(|text| text.parse().ok());
+    let size: u64 = size.unwrap_or(2_000_000_000);
+    let blob = Arc::new(Blob::new(size));
+    let address = serve(blob.clone());
+    let name: Name = format!("{address}/bench/model").parse().unwrap();
+    let (mut ours, mut theirs) = (Duration::MAX, Duration::MAX);
+    for round in 0..ROUNDS {
+        let begun = processor_seconds();
+        let curl = curl_and_sha256sum(address, &blob);
+        let between = processor_seconds();
+        let pull = pull(&name, &blob);
+        let end = processor_seconds();
+        println!(
+            "round {round}: curl | sha256sum {curl:.2?}, pull {pull:.2?}; with the server's, {:.2} and {:.2} s of processor time",
+            between - begun,
+            end - between
+        );
+        (ours, theirs) = (ours.min(pull), theirs.min(curl));
+    }
+    let speed = |time: Duration| size as f64 / time.as_secs_f64() / 1e6;
+    println!("curl | sha256sum: {:.0} MB/s", speed(theirs));
+    println!("pull:             {:.0} MB/s, {:.2} times as fast", speed(ours), speed(ours) / speed(theirs));
+    println!("most memory used: {}", most_memory());
+}
+
+/// Bytes that repeat after a megabyte.
+struct Blob {
+    unit: Vec<u8>,
+    size: u64,
+    digest: Digest,
+}
+
+impl Blob {
+    fn new(size: u64) -> Self {
+        let mut state = 1_u64;
+        let mut unit = vec![0; UNIT];
+        for byte in &mut unit {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *byte = (state >> 56) as u8;
+        }
+        let mut blob = Self { unit, size, digest: Digest::from_bytes([0; 32]) };
+        let mut hasher = Sha256::new();
+        blob.send(0, size, |bytes| {
+            hasher.update(bytes);
+            true
+        });
+        blob.digest = Digest::from_bytes(hasher.finalize().into());
+        blob
+    }
+
+    /// Hands out the bytes of a range until somebody has enough.
+    fn send(&self, mut start: u64, end: u64, mut take: impl FnMut(&[u8]) -> bool) {
+        while start < end {
+            let offset = (start % UNIT as u64) as usize;
+            let length = ((end - start) as usize).min(UNIT - offset);
+            if !take(&self.unit[offset..offset + length]) {
+                return;
+            }
+            start += length as u64;
+        }
+    }
+
+    fn manifest(&self) -> String {
+        let layer = format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, self.digest, self.size);
+        format!(r#"{{"schemaVersion":2,"config":{layer},"layers":[]}}"#)
+    }
+}
+
+/// A registry of one model, a thread a connection.
+fn serve(blob: Arc<Blob>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let blob = blob.clone();
+            std::thread::spawn(move || answer_all(connection, &blob));
+        }
+    });
+    address
+}
+
+fn answer_all(mut connection: TcpStream, blob: &Blob) {
+    let mut lines = BufReader::new(connection.try_clone().unwrap()).lines();
+    while let Some(Ok(request)) = lines.next() {
+        let mut range = None;
+        for line in lines.by_ref().map_while(Result::ok).take_while(|line| !line.is_empty()) {
+            let line = line.to_ascii_lowercase();
+            let bounds = line.strip_prefix("range: bytes=").and_then(|range| range.split_once('-'));
+            range = range
+                .or(bounds.map(|(start, last)| (start.parse().unwrap(), last.parse::<u64>().unwrap() + 1)));
+        }
+        if request.contains("/manifests/") {
+            let manifest = blob.manifest();
+            let _ =
+                write!(connection, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{manifest}", manifest.len());
+            continue;
+        }
+        let (start, end) = range.unwrap_or((0, blob.size));
+        let status = if range.is_some() { "206 Partial Content" } else { "200 OK" };
+        let _ = write!(
+            connection,
+            "HTTP/1.1 {status}\r\ncontent-length: {}\r\ncontent-range: bytes {start}-{}/{}\r\n\r\n",
+            end - start,
+            end - 1,
+            blob.size
+        );
+        blob.send(start, end, |bytes| connection.write_all(bytes).is_ok());
+    }
+}
+
+fn curl_and_sha256sum(address: SocketAddr, blob: &Blob) -> Duration {
+    let begun = Instant::now();
+    let url = format!("http://{address}/v2/bench/model/blobs/{}", blob.digest);
+    let mut curl =
+        Command::new("curl").args(["-s", "--noproxy", "*", &url]).stdout(Stdio::piped()).spawn().unwrap();
+    let pipe = curl.stdout.take().unwrap();
+    let output = Command::new("sha256sum").stdin(pipe).output().unwrap();
+    curl.wait().unwrap();
+    let time = begun.elapsed();
+    assert!(String::from_utf8(output.stdout).unwrap().starts_with(&blob.digest.hex()));
+    time
+}
+
+fn pull(name: &Name, blob: &Blob) -> Duration {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path()).unwrap();
+    let client = Client::new(Config::default(), store.clone()).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let begun = Instant::now();
+    runtime.block_on(client.pull(name, Options::default(), |_| {})).unwrap();
+    let time = begun.elapsed();
+    assert_eq!(store.size(blob.digest).unwrap(), Some(blob.size));
+    time
+}
+
+/// What this process and its children have used, which says more than the clock on a busy machine.
+fn processor_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
+    // User and system time, its own and its children's, in hundredths of a second.
+    fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// As the kernel counts it, the server and the client together.
+fn most_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.map_or("unknown".to_owned(), |value| value.trim().to_owned())
+}

@@ -1,0 +1,220 @@
+//! What an upload costs, against the barest way to do the same, in the same run.
+//!
+//! `cargo bench --bench upload` sends blobs over a socket of this machine. Compared are
+//! - CPU time of the server with that of a loop that receives, hashes and writes (at most 1.3 times),
+//! - wall time with the larger of hashing and writing alone (at most 1.2 times),
+//! - memory under a hundred uploads at once (less than 64 MiB more).
+//!
+//! `UPLOAD_MIB` sets the size of a blob, 512 by default.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use ollamake::model::Digest;
+use ollamake::server::{Config, Server, serve};
+use ollamake::store::Store;
+use sha2::{Digest as _, Sha256};
+
+const ROUNDS: usize = 3;
+const PARALLEL: usize = 100;
+/// What is sent again and again.
+const PIECE: usize = 1 << 20;
+
+fn main() {
+    let mib: usize = std::env::var("UPLOAD_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(512);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = Store::open(directory.path()).expect("a store");
+    let config = Config::for_store(directory.path());
+    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let server = Server::new(config, store.clone());
+    runtime.spawn(serve(listener, server, std::future::pending()));
+
+    let mut cpu = Vec::new();
+    let mut wall = Vec::new();
+    for round in 0..ROUNDS {
+        let blob = Blob::new(round as u8, mib);
+        let (bare, _) = measured(|client| bare(&blob, directory.path(), client));
+        let (ours, elapsed) = measured(|client| client.run(|| blob.upload(&address, Duration::ZERO)));
+        store.remove_unused(&[blob.digest]).expect("the blob can be removed");
+        let (hashing, writing) = (blob.hash(), blob.write(directory.path()));
+        let slower = hashing.max(writing);
+        println!(
+            "{mib} MiB: server {ours:.2?} of CPU, bare {bare:.2?}; wall {elapsed:.2?}, hashing {hashing:.2?}, writing {writing:.2?}"
+        );
+        cpu.push(ours.as_secs_f64() / bare.as_secs_f64());
+        wall.push(elapsed.as_secs_f64() / slower.as_secs_f64());
+    }
+    println!("CPU, server to bare: {:.2} (at most 1.3)", median(&mut cpu));
+    println!("wall, upload to the slower of hashing and writing: {:.2} (at most 1.2)", median(&mut wall));
+    println!("memory for {PARALLEL} uploads at once: {:.1} MiB (less than 64)", memory(&address));
+}
+
+/// A blob that is one piece many times over, told apart by its seed.
+struct Blob {
+    piece: Arc<Vec<u8>>,
+    count: usize,
+    digest: Digest,
+}
+
+impl Blob {
+    fn new(seed: u8, mib: usize) -> Self {
+        let mut state = 1 + u64::from(seed);
+        let piece = (0..PIECE).map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (state >> 56) as u8
+        });
+        let piece = Arc::new(piece.collect::<Vec<u8>>());
+        let count = (mib << 20) / PIECE;
+        let mut hasher = Sha256::new();
+        (0..count).for_each(|_| hasher.update(&*piece));
+        Self { piece, count, digest: Digest::from_bytes(hasher.finalize().into()) }
+    }
+
+    fn send(&self, stream: &mut TcpStream, pause: Duration) {
+        for _ in 0..self.count {
+            for part in self.piece.chunks(256 << 10) {
+                stream.write_all(part).expect("the server receives");
+                std::thread::sleep(pause);
+            }
+        }
+    }
+
+    fn upload(&self, address: &str, pause: Duration) {
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        let head = format!(
+            "POST /api/blobs/{} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            self.digest,
+            self.count * PIECE
+        );
+        stream.write_all(head.as_bytes()).expect("the server receives");
+        self.send(&mut stream, pause);
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the server answers");
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+    }
+
+    fn hash(&self) -> Duration {
+        let start = Instant::now();
+        let mut hasher = Sha256::new();
+        (0..self.count).for_each(|_| hasher.update(&*self.piece));
+        std::hint::black_box(hasher.finalize());
+        start.elapsed()
+    }
+
+    fn write(&self, directory: &std::path::Path) -> Duration {
+        let start = Instant::now();
+        let mut file = File::create(directory.join("bare")).expect("a file");
+        (0..self.count).for_each(|_| file.write_all(&self.piece).expect("space on the disk"));
+        file.sync_all().expect("space on the disk");
+        let elapsed = start.elapsed();
+        std::fs::remove_file(directory.join("bare")).expect("the file is there");
+        elapsed
+    }
+}
+
+/// Receives, hashes and writes, one after the other.
+fn bare(blob: &Blob, directory: &std::path::Path, client: &Client) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            client.run(|| {
+                let mut stream = TcpStream::connect(address).expect("the loop listens");
+                blob.send(&mut stream, Duration::ZERO);
+            });
+        });
+        let (mut stream, _) = listener.accept().expect("a client");
+        let mut file = File::create(directory.join("bare")).expect("a file");
+        let (mut hasher, mut buffer) = (Sha256::new(), vec![0; 64 << 10]);
+        loop {
+            let count = stream.read(&mut buffer).expect("the client sends");
+            if count == 0 {
+                break;
+            }
+            hasher.update(&buffer[..count]);
+            file.write_all(&buffer[..count]).expect("space on the disk");
+        }
+        file.sync_all().expect("space on the disk");
+        assert_eq!(Digest::from_bytes(hasher.finalize().into()), blob.digest);
+    });
+    std::fs::remove_file(directory.join("bare")).expect("the file is there");
+}
+
+/// Keeps the CPU time of the client apart.
+#[derive(Default)]
+struct Client(AtomicU64);
+
+impl Client {
+    fn run(&self, work: impl FnOnce()) {
+        let start = thread_cpu();
+        work();
+        self.0.fetch_add(thread_cpu() - start, Ordering::Relaxed);
+    }
+}
+
+/// CPU time of the process without the client's, and wall time.
+fn measured(work: impl FnOnce(&Client)) -> (Duration, Duration) {
+    let client = Client::default();
+    let (cpu, start) = (process_cpu(), Instant::now());
+    work(&client);
+    let elapsed = start.elapsed();
+    (process_cpu().saturating_sub(cpu).saturating_sub(Duration::from_nanos(client.0.into_inner())), elapsed)
+}
+
+/// Nanoseconds that the calling thread has run (Linux, `/proc/thread-self/schedstat`).
+fn thread_cpu() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+}
+
+/// CPU time of all threads that ever ran (Linux, `/proc/self/stat`, in ticks of ten milliseconds).
+fn process_cpu() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let fields: Vec<&str> = text[text.rfind(')').expect("a name") + 2..].split(' ').collect();
+    let ticks: u64 = [11, 12].iter().map(|&index: &usize| fields[index].parse::<u64>().expect("ticks")).sum();
+    Duration::from_millis(10 * ticks)
+}
+
+/// Mebibytes of anonymous memory that uploads at once add at their peak.
+fn memory(address: &str) -> f64 {
+    let before = anonymous();
+    let peak = AtomicU64::new(0);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                peak.fetch_max(anonymous(), Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        });
+        std::thread::scope(|uploads| {
+            for index in 0..PARALLEL {
+                uploads.spawn(move || {
+                    Blob::new(100 + index as u8, 4).upload(address, Duration::from_millis(20))
+                });
+            }
+        });
+        done.store(true, Ordering::Relaxed);
+    });
+    // Each client has a piece of its own, which is not the server's.
+    let clients = (PARALLEL * PIECE) as u64;
+    peak.into_inner().saturating_sub(before).saturating_sub(clients) as f64 / f64::from(1 << 20)
+}
+
+fn anonymous() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = text.lines().find(|line| line.starts_with("RssAnon:")).expect("a kernel of this decade");
+    let kibibytes = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
+    kibibytes.expect("a number") << 10
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

@@ -1,0 +1,192 @@
+//! Gemma 3, its vision encoder, and EmbeddingGemma.
+
+use std::borrow::Cow;
+
+use super::Family;
+use super::common::{GATED_FEED_FORWARD, add_one};
+use super::gemma::{NORMS, without_space_prefix};
+use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::files::Files;
+use crate::convert::hyperparameters::{key_and_value_length, standard};
+use crate::convert::parameters::Parameters;
+use crate::convert::projector::{Projector, Vision};
+use crate::convert::rule::Rule;
+use crate::convert::weight::{Weight, WeightError};
+use crate::convert::{Configuration, ConvertError, Model, Source, Warning, pooling, tokenizer};
+use crate::tensor::ElementType;
+
+pub(super) const FAMILY: Family = Family {
+    names: &["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
+    architecture: "gemma3",
+    classes: &[
+        Class {
+            model_type: "gemma3",
+            defaults: "{}",
+            derived: &[],
+            parts: &[
+                Part { key: "text_config", class: "gemma3_text", absent: Absent::Values("{}") },
+                Part { key: "vision_config", class: "siglip_vision_model", absent: Absent::Values("{}") },
+            ],
+        },
+        Class::new(
+            "gemma3_text",
+            &[],
+            r#"{"vocab_size": 262208, "max_position_embeddings": 131072, "hidden_size": 2304,
+            "intermediate_size": 9216, "num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4,
+            "head_dim": 256, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "rope_local_base_freq": 10000.0,
+            "sliding_window": 4096}"#,
+        ),
+        Class::new(
+            "siglip_vision_model",
+            &[],
+            r#"{"hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+            "image_size": 224, "patch_size": 16, "layer_norm_eps": 1e-6}"#,
+        ),
+    ],
+    adjust: count_real_tokens,
+    tokenizer,
+    hyperparameters,
+    tensors: &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD],
+    projector: Some(&PROJECTOR),
+    ..Family::STANDARD
+};
+
+pub(super) const EMBEDDING: Family = Family {
+    names: &["Gemma3TextModel"],
+    architecture: "gemma-embedding",
+    classes: &[],
+    adjust: |configuration, files| {
+        // The class halves the window of models that look both ways; the runtime wants the file's.
+        count_real_tokens(configuration, files)
+    },
+    hyperparameters: |source, out| {
+        hyperparameters(source, out)?;
+        pooling::write(source, out)
+    },
+    projector: None,
+    ..FAMILY
+};
+
+const EMBEDDINGS: &[Rule] = &[
+    Rule::step("model.embed_tokens.weight", "token_embd.weight", real_tokens).required(),
+    Rule::step("model.norm.*", "output_norm.*", add_one).required(),
+    Rule::keep("lm_head.*", "output.*"),
+];
+
+const ATTENTION: &[Rule] = &[
+    Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*").required(),
+    Rule::keep("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*").required(),
+    Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*").required(),
+    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*").required(),
+    Rule::step("model.layers.{}.self_attn.q_norm.*", "blk.{}.attn_q_norm.*", add_one),
+    Rule::step("model.layers.{}.self_attn.k_norm.*", "blk.{}.attn_k_norm.*", add_one),
+];
+
+/// The key under which the number of tokens that the tokenizer has is kept.
+const REAL_TOKENS: &str = "tokens in the tokenizer";
+
+/// Notes how many tokens the tokenizer has, if it is fewer than embeddings may have rows.
+pub(super) fn count_real_tokens(
+    configuration: &mut Configuration,
+    files: Files<'_>,
+) -> Result<(), ConvertError> {
+    if !tokenizer::has_sentencepiece(files)
+        && let Some(count) = tokenizer::listed_tokens(files)?
+    {
+        configuration.set(REAL_TOKENS, count);
+    }
+    Ok(())
+}
+
+/// Embeddings without rows that belong to no token.
+pub(super) fn real_tokens(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    let rows = weight.row_count();
+    let keys = [REAL_TOKENS, "vocab_size"];
+    let real = model.configuration.optional_integer(&keys)?.unwrap_or(rows).min(rows);
+    weight.rows(|recipe| recipe.slice(0, 0..real))
+}
+
+/// The vocabulary: that of the earlier Gemmas, or byte pairs.
+pub(super) fn tokenizer(
+    source: &Source<'_>,
+    out: &mut Parameters,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ConvertError> {
+    if tokenizer::has_sentencepiece(source.files) {
+        without_space_prefix(source, out, warnings)
+    } else {
+        tokenizer::byte_pair(source, out, warnings)
+    }
+}
+
+pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(source, out)?;
+    let configuration = &source.model.configuration;
+    let or = |key: &str, default: u64| {
+        configuration.optional_integer(&[key]).map(|value| value.unwrap_or(default))
+    };
+    out.count("context_length", or("max_position_embeddings", 131_072)?)?;
+    out.count("attention.head_count", or("num_attention_heads", 8)?)?;
+    let epsilon = configuration.optional_number(&["rms_norm_eps"])?.unwrap_or(1e-6);
+    out.float("attention.layer_norm_rms_epsilon", epsilon);
+    key_and_value_length(out, or("head_dim", 256)?)?;
+    let base = source.model.rope.full.optional_number(&["rope_theta"])?.unwrap_or(1_000_000.0);
+    out.float("rope.freq_base", base);
+    if let Some(cap) = configuration.optional_number(&["final_logit_softcapping"])?.filter(|cap| *cap != 0.0)
+    {
+        out.float("final_logit_softcapping", cap);
+    }
+    if configuration.optional_integer(&["sliding_window_pattern"])? != Some(1) {
+        out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;
+    }
+    out.count("attention.head_count_kv", or("num_key_value_heads", 4)?)
+}
+
+const PROJECTOR: Projector = Projector {
+    adjust: |_, _| Ok(()),
+    hyperparameters: vision_hyperparameters,
+    rename: |_, name| {
+        let name = name.strip_prefix("model.").unwrap_or(name);
+        let seen = ["multi_modal_projector.", "vision_tower."].iter().any(|start| name.starts_with(start));
+        (seen && !name.contains("vision_model.head.")).then_some(Cow::Borrowed(name))
+    },
+    tensors: &[VISION],
+    forced: |name| match name {
+        // Its values overflow in the products of other types.
+        "mm.input_projection.weight" => Some(ElementType::F16),
+        "v.patch_embd.weight" | "v.position_embd.weight" => Some(ElementType::F32),
+        _ => None,
+    },
+};
+
+const VISION: &[Rule] = &[
+    Rule::keep("multi_modal_projector.mm_input_projection_weight", "mm.input_projection.weight"),
+    Rule::step("multi_modal_projector.mm_soft_emb_norm.weight", "mm.soft_emb_norm.weight", add_one),
+    Rule::keep("vision_tower.vision_model.embeddings.patch_embedding.*", "v.patch_embd.*"),
+    Rule::keep("vision_tower.vision_model.embeddings.position_embedding.*", "v.position_embd.*"),
+    Rule::keep("vision_tower.vision_model.post_layernorm.*", "v.post_ln.*"),
+    Rule::keep("vision_tower.vision_model.encoder.layers.{}.layer_norm1.*", "v.blk.{}.ln1.*"),
+    Rule::keep("vision_tower.vision_model.encoder.layers.{}.layer_norm2.*", "v.blk.{}.ln2.*"),
+    Rule::keep("vision_tower.vision_model.encoder.layers.{}.self_attn.q_proj.*", "v.blk.{}.attn_q.*"),
+    Rule::keep("vision_tower.vision_model.encoder.layers.{}.self_attn.k_proj.*", "v.blk.{}.attn_k.*"),
+    Rule::keep("vision_tower.vision_model.encoder.layers.{}.self_attn.v_proj.*", "v.blk.{}.attn_v.*"),
+    Rule::keep("vision_tower.vision_model.encoder.layers.{}.self_attn.out_proj.*", "v.blk.{}.attn_out.*"),
+    Rule::keep("vision_tower.vision_model.encoder.layers.{}.mlp.fc1.*", "v.blk.{}.ffn_up.*"),
+    Rule::keep("vision_tower.vision_model.encoder.layers.{}.mlp.fc2.*", "v.blk.{}.ffn_down.*"),
+];
+
+fn vision_hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let vision = subject.vision;
+    out.set("projector_type", "gemma3");
+    let epsilon = vision.optional_number(&["layer_norm_eps"])?.unwrap_or(1e-6);
+    out.float("vision.attention.layer_norm_epsilon", epsilon);
+    out.set("use_gelu", true);
+    let tokens = subject.preprocessor.optional_integer(&["image_seq_length"])?.unwrap_or(256);
+    let patches = vision.integer("image_size")?.checked_div(vision.integer("patch_size")?).unwrap_or(0);
+    let scale = patches.checked_div((tokens as f64).sqrt() as u64).unwrap_or(0);
+    // Four is what the runtime assumes.
+    if scale > 0 && scale != 4 {
+        out.count("vision.projector.scale_factor", scale)?;
+    }
+    Ok(())
+}

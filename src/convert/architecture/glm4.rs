@@ -1,0 +1,160 @@
+//! GLM-4, GLM-4.5 and GLM-4.7 Flash.
+
+use super::Family;
+use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, STACKED_EXPERTS, text_name};
+use super::deepseek2::{self, LATENT_ATTENTION, ROUTING};
+use crate::convert::configuration::{Class, Derived};
+use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
+use crate::convert::parameters::Parameters;
+use crate::convert::rule::Rule;
+use crate::convert::{Configuration, ConvertError, Source, Warning, tokenizer};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["Glm4ForCausalLM"],
+    architecture: "glm4",
+    classes: &[Class::new(
+        "glm4",
+        &[Derived::KeyValueHeads],
+        r#"{"vocab_size": 151552, "max_position_embeddings": 131072, "hidden_size": 4096,
+        "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2,
+        "head_dim": 128, "rms_norm_eps": 1.5625e-7, "rope_theta": 10000.0, "partial_rotary_factor": 0.5}"#,
+    )],
+    tokenizer: |source, out, warnings| {
+        const ROLES: [(&str, &str); 4] = [("eos", END), ("eot", "<|user|>"), ("unk", END), ("bos", END)];
+        tokenizer::byte_pair_padded(source, 1, &ROLES, out, warnings)
+    },
+    hyperparameters: |source, out| {
+        standard(source, out)?;
+        rotary_size(source, out)
+    },
+    tensors: &[
+        EMBEDDINGS,
+        ATTENTION,
+        &[
+            Rule::keep("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*").required(),
+            Rule::keep("model.layers.{}.post_self_attn_layernorm.*", "blk.{}.post_attention_norm.*")
+                .required(),
+            Rule::keep("model.layers.{}.post_attention_layernorm.*", "blk.{}.ffn_norm.*").required(),
+            Rule::keep("model.layers.{}.post_mlp_layernorm.*", "blk.{}.post_ffw_norm.*").required(),
+            Rule::keep("model.layers.{}.mlp.gate_up_proj.*", "blk.{}.ffn_up.*").required(),
+            Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*").required(),
+        ],
+    ],
+    ..Family::STANDARD
+};
+
+pub(super) const MIXTURE: Family = Family {
+    names: &["Glm4MoeForCausalLM"],
+    architecture: "glm4moe",
+    classes: &[Class::new(
+        "glm4_moe",
+        &[Derived::KeyValueHeads],
+        r#"{"vocab_size": 151552, "max_position_embeddings": 131072, "hidden_size": 4096,
+        "intermediate_size": 10944, "num_hidden_layers": 46, "num_attention_heads": 96, "num_key_value_heads": 8,
+        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "n_routed_experts": 128,
+        "num_experts_per_tok": 8, "n_group": 1, "topk_group": 1, "n_shared_experts": 1,
+        "moe_intermediate_size": 1408, "first_k_dense_replace": 1, "norm_topk_prob": true,
+        "routed_scaling_factor": 1.0}"#,
+    )],
+    predicted_layers: |configuration, _| predicted_layers(configuration),
+    tokenizer: vocabulary,
+    hyperparameters: mixture_hyperparameters,
+    tensors: &[
+        EMBEDDINGS,
+        ATTENTION,
+        DENSE_LAYERS,
+        EXPERTS,
+        STACKED_EXPERTS,
+        PREDICTION,
+        &[
+            Rule::keep("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*").required(),
+            Rule::keep("model.layers.{}.post_attention_layernorm.*", "blk.{}.post_attention_norm.*")
+                .required(),
+            Rule::keep("model.layers.{}.mlp.gate.weight", "blk.{}.ffn_gate_inp.weight"),
+            Rule::keep("model.layers.{}.mlp.gate.e_score_correction.bias", "blk.{}.exp_probs_b.bias"),
+            Rule::keep("model.layers.{}.mlp.shared_experts.gate_proj.*", "blk.{}.ffn_gate_shexp.*"),
+            Rule::keep("model.layers.{}.mlp.shared_experts.up_proj.*", "blk.{}.ffn_up_shexp.*"),
+            Rule::keep("model.layers.{}.mlp.shared_experts.down_proj.*", "blk.{}.ffn_down_shexp.*"),
+        ],
+    ],
+    ..Family::STANDARD
+};
+
+/// GLM-4.7 Flash, which is built like DeepSeek V3.
+pub(super) const LITE: Family = Family {
+    names: &["Glm4MoeLiteForCausalLM"],
+    architecture: "deepseek2",
+    classes: &[],
+    predicted_layers: |configuration, _| predicted_layers(configuration),
+    tokenizer: vocabulary,
+    hyperparameters: |source, out| {
+        deepseek2::hyperparameters(source, out)?;
+        let model = source.model;
+        if model.layers > model.main_layers {
+            out.count("nextn_predict_layers", model.layers - model.main_layers)?;
+        }
+        Ok(())
+    },
+    rename: |model, name| if deepseek2::is_tied_output(model, name) { None } else { text_name(name) },
+    tensors: &[EMBEDDINGS, NORMS, LATENT_ATTENTION, DENSE_LAYERS, EXPERTS, ROUTING, PREDICTION],
+    ..Family::STANDARD
+};
+
+/// The layers that predict further tokens.
+const PREDICTION: &[Rule] = &[
+    Rule::keep("model.layers.{}.eh_proj.*", "blk.{}.nextn.eh_proj.*"),
+    Rule::keep("model.layers.{}.embed_tokens.*", "blk.{}.nextn.embed_tokens.*"),
+    Rule::keep("model.layers.{}.enorm.*", "blk.{}.nextn.enorm.*"),
+    Rule::keep("model.layers.{}.hnorm.*", "blk.{}.nextn.hnorm.*"),
+    Rule::keep("model.layers.{}.shared_head.head.*", "blk.{}.nextn.shared_head_head.*"),
+    Rule::keep("model.layers.{}.shared_head.norm.*", "blk.{}.nextn.shared_head_norm.*"),
+];
+
+/// The token that ends a text.
+const END: &str = "<|endoftext|>";
+
+fn vocabulary(
+    source: &Source<'_>,
+    out: &mut Parameters,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ConvertError> {
+    const ROLES: [(&str, &str); 4] =
+        [("bos", "[gMASK]"), ("eot", "<|user|>"), ("unk", END), ("eom", "<|observation|>")];
+    tokenizer::byte_pair_padded(source, 1, &ROLES, out, warnings)
+}
+
+fn predicted_layers(configuration: &Configuration) -> Result<u64, ConvertError> {
+    Ok(configuration.optional_integer(&["num_nextn_predict_layers"])?.unwrap_or(0))
+}
+
+fn rotary_size(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let fraction = source.model.rope.common.optional_number(&["partial_rotary_factor"])?.unwrap_or(0.5);
+    out.count("rope.dimension_count", source.model.rotary_size(fraction)?)
+}
+
+fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(source, out)?;
+    rotary_size(source, out)?;
+    let configuration = &source.model.configuration;
+    for (name, key) in [
+        ("expert_count", "n_routed_experts"),
+        ("expert_feed_forward_length", "moe_intermediate_size"),
+        ("expert_shared_count", "n_shared_experts"),
+        ("leading_dense_block_count", "first_k_dense_replace"),
+    ] {
+        if let Some(number) = configuration.optional_integer(&[key])? {
+            out.count(name, number)?;
+        }
+    }
+    out.set("expert_gating_func", GATING_SIGMOID);
+    if let Some(scale) = configuration.optional_number(&["routed_scaling_factor"])? {
+        out.float("expert_weights_scale", scale);
+    }
+    if let Some(norm) = configuration.optional_flag("norm_topk_prob")? {
+        out.set("expert_weights_norm", norm);
+    }
+    match configuration.optional_integer(&["num_nextn_predict_layers"])? {
+        Some(layers) => out.count("nextn_predict_layers", layers),
+        None => Ok(()),
+    }
+}

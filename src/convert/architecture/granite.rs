@@ -1,0 +1,87 @@
+//! IBM's Granite 3, dense and with experts.
+
+use super::Family;
+use super::common::{DENSE_LAYERS, EMBEDDINGS, GATE_AND_UP_EXPERTS, GATED_FEED_FORWARD, NORMS, halves};
+use super::llama::{self, PAIRED_ATTENTION};
+use crate::convert::configuration::{Class, Derived};
+use crate::convert::parameters::Parameters;
+use crate::convert::rule::Rule;
+use crate::convert::{ConvertError, Source, tokenizer};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["GraniteForCausalLM"],
+    architecture: "granite",
+    classes: &[Class::new(
+        "granite",
+        &[Derived::KeyValueHeads],
+        r#"{"vocab_size": 32000, "max_position_embeddings": 2048, "hidden_size": 4096, "intermediate_size": 11008,
+        "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+        "embedding_multiplier": 1.0, "logits_scaling": 1.0, "residual_multiplier": 1.0,
+        "attention_multiplier": 1.0}"#,
+    )],
+    adjust: |configuration, _| {
+        // The models have heads of an equal share of the width, whatever the file says.
+        configuration.remove("head_dim");
+        Ok(())
+    },
+    tokenizer: tokenizer::llama,
+    hyperparameters,
+    generated: llama::rope_factors,
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, GATED_FEED_FORWARD],
+    ..Family::STANDARD
+};
+
+pub(super) const MIXTURE: Family = Family {
+    names: &["GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM"],
+    architecture: "granitemoe",
+    classes: &[mixture("granitemoe"), mixture("granitemoeshared")],
+    hyperparameters: |source, out| {
+        hyperparameters(source, out)?;
+        let shared = source.model.configuration.optional_integer(&["shared_intermediate_size"])?;
+        match shared.filter(|width| *width > 0) {
+            Some(width) => out.count("expert_shared_feed_forward_length", width),
+            None => Ok(()),
+        }
+    },
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, EXPERTS],
+    ..FAMILY
+};
+
+const fn mixture(model_type: &'static str) -> Class {
+    Class::new(
+        model_type,
+        &[Derived::KeyValueHeads],
+        r#"{"vocab_size": 32000, "max_position_embeddings": 2048, "hidden_size": 4096, "intermediate_size": 11008,
+        "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+        "embedding_multiplier": 1.0, "logits_scaling": 1.0, "residual_multiplier": 1.0, "attention_multiplier": 1.0,
+        "num_local_experts": 8, "num_experts_per_tok": 2}"#,
+    )
+}
+
+const EXPERTS: &[Rule] = &[
+    Rule::keep("model.layers.{}.block_sparse_moe.router.layer.*", "blk.{}.ffn_gate_inp.*").required(),
+    Rule::split("model.layers.{}.block_sparse_moe.input_linear.weight", GATE_AND_UP_EXPERTS, halves),
+    Rule::keep("model.layers.{}.block_sparse_moe.output_linear.*", "blk.{}.ffn_down_exps.*"),
+    Rule::split(
+        "model.layers.{}.shared_mlp.input_linear.weight",
+        &["blk.{}.ffn_gate_shexp.weight", "blk.{}.ffn_up_shexp.weight"],
+        halves,
+    ),
+    Rule::keep("model.layers.{}.shared_mlp.output_linear.*", "blk.{}.ffn_down_shexp.*"),
+];
+
+fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    llama::hyperparameters(source, out)?;
+    for (key, name) in [
+        ("attention.scale", "attention_multiplier"),
+        ("embedding_scale", "embedding_multiplier"),
+        ("residual_scale", "residual_multiplier"),
+        ("logit_scale", "logits_scaling"),
+    ] {
+        let number = source.model.configuration.optional_number(&[name])?;
+        if let Some(number) = number.filter(|number| *number != 0.0) {
+            out.float(key, number);
+        }
+    }
+    Ok(())
+}

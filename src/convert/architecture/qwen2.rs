@@ -1,0 +1,27 @@
+//! Qwen 1.5, 2 and 2.5.
+
+use super::Family;
+use crate::convert::configuration::{Class, Derived};
+use crate::convert::hyperparameters::standard;
+use crate::convert::parameters::Parameters;
+use crate::convert::{ConvertError, Source, pooling, tokenizer};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["Qwen2ForCausalLM", "Qwen2Model", "KORMoForCausalLM"],
+    architecture: "qwen2",
+    classes: &[Class::new(
+        "qwen2",
+        &[Derived::KeyValueHeads],
+        r#"{"vocab_size": 151936, "max_position_embeddings": 32768, "hidden_size": 4096, "intermediate_size": 22016,
+        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0}"#,
+    )],
+    tokenizer: tokenizer::sentencepiece_or_byte_pair,
+    hyperparameters,
+    ..Family::STANDARD
+};
+
+pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(source, out)?;
+    pooling::write(source, out)
+}

@@ -1,0 +1,142 @@
+//! Qwen 2-VL and 2.5-VL.
+
+use std::borrow::Cow;
+
+use super::Family;
+use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part};
+use crate::convert::parameters::Parameters;
+use crate::convert::projector::{Projector, Vision};
+use crate::convert::rule::Rule;
+use crate::convert::weight::{Weight, WeightError};
+use crate::convert::{ConvertError, Model, tokenizer};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["Qwen2VLModel", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],
+    architecture: "qwen2vl",
+    classes: &[
+        composed("qwen2_vl", &[TEXT_PART, vision_part("qwen2_vl_vision")]),
+        composed("qwen2_5_vl", &[TEXT_PART, vision_part("qwen2_5_vl_vision")]),
+        text_class("qwen2_vl_text"),
+        text_class("qwen2_5_vl_text"),
+        Class::new(
+            "qwen2_vl_vision",
+            &[],
+            r#"{"depth": 32, "embed_dim": 1280, "hidden_size": 3584, "num_heads": 16, "patch_size": 14,
+            "spatial_merge_size": 2}"#,
+        ),
+        Class::new(
+            "qwen2_5_vl_vision",
+            &[],
+            r#"{"depth": 32, "hidden_size": 3584, "intermediate_size": 3420, "num_heads": 16, "patch_size": 14,
+            "spatial_merge_size": 2, "fullatt_block_indexes": [7, 15, 23, 31]}"#,
+        ),
+    ],
+    tokenizer: tokenizer::sentencepiece_or_byte_pair,
+    projector: Some(&PROJECTOR),
+    ..Family::STANDARD
+};
+
+const fn composed(model_type: &'static str, parts: &'static [Part]) -> Class {
+    Class { model_type, defaults: "{}", derived: &[], parts }
+}
+
+const TEXT_PART: Part = Part { key: "text_config", class: "qwen2_vl_text", absent: Absent::Whole };
+
+const fn text_class(model_type: &'static str) -> Class {
+    Class::new(
+        model_type,
+        &[Derived::KeyValueHeads],
+        r#"{"vocab_size": 152064, "max_position_embeddings": 32768, "hidden_size": 8192,
+        "intermediate_size": 29568, "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
+        "rms_norm_eps": 1e-5, "rope_theta": 1000000.0}"#,
+    )
+}
+
+const fn vision_part(class: &'static str) -> Part {
+    Part { key: "vision_config", class, absent: Absent::Values("{}") }
+}
+
+const PROJECTOR: Projector = Projector {
+    adjust: |vision, _| {
+        name_usually(vision, 560)?;
+        // Qwen 2-VL calls the width of the encoder embed_dim, and that of what it puts out hidden_size.
+        if let Some(width) = vision.optional_integer(&["embed_dim"])? {
+            vision.set("intermediate_size", vision.integer("hidden_size")?);
+            vision.set("hidden_size", width);
+        }
+        Ok(())
+    },
+    hyperparameters,
+    rename: |_, name| {
+        let name = name.strip_prefix("model.").unwrap_or(name);
+        name.starts_with("visual.").then_some(Cow::Borrowed(name))
+    },
+    tensors: &[TENSORS],
+    forced: |_| None,
+};
+
+const TENSORS: &[Rule] = &[
+    Rule::split("visual.patch_embed.proj.weight", &["v.patch_embd.weight", "v.patch_embd.weight.1"], frames),
+    Rule::split(
+        "visual.blocks.{}.attn.qkv.*",
+        &["v.blk.{}.attn_q.*", "v.blk.{}.attn_k.*", "v.blk.{}.attn_v.*"],
+        thirds,
+    ),
+    Rule::keep("visual.blocks.{}.attn.proj.*", "v.blk.{}.attn_out.*"),
+    Rule::keep("visual.blocks.{}.norm1.*", "v.blk.{}.ln1.*"),
+    Rule::keep("visual.blocks.{}.norm2.*", "v.blk.{}.ln2.*"),
+    Rule::keep("visual.blocks.{}.mlp.gate_proj.*", "v.blk.{}.ffn_gate.*"),
+    Rule::keep("visual.blocks.{}.mlp.up_proj.*", "v.blk.{}.ffn_up.*"),
+    Rule::keep("visual.blocks.{}.mlp.down_proj.*", "v.blk.{}.ffn_down.*"),
+    Rule::keep("visual.blocks.{}.mlp.fc1.*", "v.blk.{}.ffn_up.*"),
+    Rule::keep("visual.blocks.{}.mlp.fc2.*", "v.blk.{}.ffn_down.*"),
+    Rule::keep("visual.merger.ln_q.*", "v.post_ln.*"),
+    Rule::keep("visual.merger.mlp.{}.*", "mm.{}.*"),
+];
+
+/// Keys under the names that other encoders use, and a size for images that come in any.
+pub(super) fn name_usually(vision: &mut Configuration, image_size: u64) -> Result<(), ConvertError> {
+    if !vision.has("image_size") {
+        vision.set("image_size", image_size);
+    }
+    vision.set("num_attention_heads", vision.integer("num_heads")?);
+    vision.set("num_hidden_layers", vision.integer("depth")?);
+    Ok(())
+}
+
+/// The convolution over two frames as one over each.
+pub(super) fn frames(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
+    let recipe = weight.whole()?;
+    // Exactly two: a third frame would be lost.
+    let both = recipe.clone().slice(2, 0..2)?.reshape(&recipe.dimensions())?;
+    Ok(vec![Weight::Whole(both.clone().select(2, 0)?), Weight::Whole(both.select(2, 1)?)])
+}
+
+fn thirds(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
+    let third = weight.row_count() / 3;
+    let part = |index: u64| {
+        let weight = weight.clone();
+        weight.rows(|recipe| recipe.slice(0, index * third..(index + 1) * third))
+    };
+    (0..3).map(part).collect()
+}
+
+fn hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let vision = subject.vision;
+    match vision.integers("fullatt_block_indexes")? {
+        None => out.set("projector_type", "qwen2vl_merger"),
+        Some(full) => {
+            out.set("projector_type", "qwen2.5vl_merger");
+            out.set("use_silu", true);
+            let period = full.first().map_or(0, |first| first + 1);
+            if period == 0 || full.windows(2).any(|pair| pair[0] + period != pair[1]) {
+                let expected = "blocks at equal distances";
+                return Err(vision.bad("fullatt_block_indexes", &serde_json::Value::from(full), expected));
+            }
+            out.count("vision.n_wa_pattern", period)?;
+        }
+    }
+    let epsilon = subject.whole.optional_number(&["rms_norm_eps"])?.unwrap_or(1e-6);
+    out.float("vision.attention.layer_norm_epsilon", epsilon);
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! Qwen 3-VL; its encoder is that of Qwen 3.5 too.
+
+use std::borrow::Cow;
+
+use super::qwen2vl::{frames, name_usually};
+use super::{Family, qwen2};
+use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part};
+use crate::convert::parameters::Parameters;
+use crate::convert::projector::{Projector, Vision};
+use crate::convert::rule::Rule;
+use crate::convert::{ConvertError, Source, tokenizer};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["Qwen3VLForConditionalGeneration"],
+    architecture: "qwen3vl",
+    classes: &[
+        Class {
+            model_type: "qwen3_vl",
+            defaults: "{}",
+            derived: &[],
+            parts: &[
+                Part { key: "text_config", class: "qwen3_vl_text", absent: Absent::Values("{}") },
+                Part { key: "vision_config", class: "qwen3_vl_vision", absent: Absent::Values("{}") },
+            ],
+        },
+        Class::new(
+            "qwen3_vl_text",
+            &[Derived::KeyValueHeads],
+            r#"{"vocab_size": 151936, "max_position_embeddings": 128000, "hidden_size": 4096,
+            "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32,
+            "head_dim": 128, "rms_norm_eps": 1e-6, "rope_theta": 5000000.0}"#,
+        ),
+        VISION,
+    ],
+    tokenizer: tokenizer::sentencepiece_or_byte_pair,
+    hyperparameters: |source, out| {
+        qwen2::hyperparameters(source, out)?;
+        deepstack_layers(source, out)
+    },
+    projector: Some(&PROJECTOR),
+    ..Family::STANDARD
+};
+
+pub(super) const VISION: Class = Class::new(
+    "qwen3_vl_vision",
+    &[],
+    r#"{"depth": 27, "hidden_size": 1152, "intermediate_size": 4304, "num_heads": 16, "patch_size": 16,
+    "num_position_embeddings": 2304, "deepstack_visual_indexes": [8, 16, 24], "spatial_merge_size": 2}"#,
+);
+
+/// How many layers of the encoder reach into the text model.
+pub(super) fn deepstack_layers(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let vision = source.model.configuration.part("vision_config");
+    let layers = vision.map_or(Ok(None), |vision| vision.integers("deepstack_visual_indexes"))?;
+    out.count("n_deepstack_layers", layers.map_or(0, |layers| layers.len() as u64))
+}
+
+pub(super) const PROJECTOR: Projector = Projector {
+    adjust: |vision, _| {
+        let positions = vision.optional_integer(&["num_position_embeddings"])?.unwrap_or(2304);
+        let patch = vision.optional_integer(&["patch_size"])?.unwrap_or(16);
+        name_usually(vision, ((positions as f64).sqrt() * patch as f64) as u64)
+    },
+    hyperparameters,
+    rename: |vision, name| {
+        let name = name.strip_prefix("model.").unwrap_or(name);
+        let inner = name.strip_prefix("visual.")?;
+        Some(deepstack_name(vision, inner).map_or(Cow::Borrowed(name), Cow::Owned))
+    },
+    tensors: &[TENSORS],
+    forced: |_| None,
+};
+
+const TENSORS: &[Rule] = &[
+    Rule::split("visual.patch_embed.proj.weight", &["v.patch_embd.weight", "v.patch_embd.weight.1"], frames),
+    Rule::keep("visual.patch_embed.proj.bias", "v.patch_embd.bias"),
+    Rule::keep("visual.pos_embed.*", "v.position_embd.*"),
+    Rule::keep("visual.blocks.{}.attn.qkv.*", "v.blk.{}.attn_qkv.*"),
+    Rule::keep("visual.blocks.{}.attn.proj.*", "v.blk.{}.attn_out.*"),
+    Rule::keep("visual.blocks.{}.norm1.*", "v.blk.{}.ln1.*"),
+    Rule::keep("visual.blocks.{}.norm2.*", "v.blk.{}.ln2.*"),
+    Rule::keep("visual.blocks.{}.mlp.linear_fc1.*", "v.blk.{}.ffn_up.*"),
+    Rule::keep("visual.blocks.{}.mlp.linear_fc2.*", "v.blk.{}.ffn_down.*"),
+    Rule::keep("visual.merger.norm.*", "v.post_ln.*"),
+    Rule::keep("visual.merger.linear_fc1.*", "mm.0.*"),
+    Rule::keep("visual.merger.linear_fc2.*", "mm.2.*"),
+    Rule::keep("visual.deepstack.{}.norm.*", "v.deepstack.{}.norm.*"),
+    Rule::keep("visual.deepstack.{}.linear_fc1.*", "v.deepstack.{}.fc1.*"),
+    Rule::keep("visual.deepstack.{}.linear_fc2.*", "v.deepstack.{}.fc2.*"),
+];
+
+/// Mergers are numbered by themselves in the checkpoint, and by the layer that they belong to in the file.
+fn deepstack_name(vision: &Configuration, name: &str) -> Option<String> {
+    let (number, rest) = name.strip_prefix("deepstack_merger_list.")?.split_once('.')?;
+    let layers = vision.integers("deepstack_visual_indexes").ok()??;
+    let layer = layers.get(number.parse::<usize>().ok()?)?;
+    Some(format!("visual.deepstack.{layer}.{rest}"))
+}
+
+fn hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let vision = subject.vision;
+    out.set("projector_type", "qwen3vl_merger");
+    out.set("use_gelu", true);
+    if let Some(size) = vision.optional_integer(&["spatial_merge_size"])? {
+        out.count("vision.spatial_merge_size", size)?;
+    }
+    let text = subject.whole.part("text_config");
+    let epsilon = text.map_or(Ok(None), |text| text.optional_number(&["rms_norm_eps"]))?.unwrap_or(1e-6);
+    out.float("vision.attention.layer_norm_epsilon", epsilon);
+    let deepstack = vision.integers("deepstack_visual_indexes")?.unwrap_or_default();
+    let layers = vision.integer("num_hidden_layers")?;
+    if let Some(layer) = deepstack.iter().find(|layer| **layer >= layers) {
+        return Err(vision.bad("deepstack_visual_indexes", layer, &format!("layers below {layers}")));
+    }
+    let flags: Vec<bool> = (0..layers).map(|layer| deepstack.contains(&layer)).collect();
+    out.set("vision.is_deepstack_layers", flags);
+    Ok(())
+}

@@ -1,0 +1,54 @@
+//! Qwen 3-VL with experts.
+
+use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, GATE_AND_UP_EXPERTS, NORMS, halves};
+use super::{Family, qwen2moe, qwen3vl};
+use crate::convert::Model;
+use crate::convert::configuration::{Absent, Class, Derived, Part};
+use crate::convert::rule::Rule;
+use crate::convert::weight::{Weight, WeightError};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["Qwen3VLMoeForConditionalGeneration"],
+    architecture: "qwen3vlmoe",
+    classes: &[
+        Class {
+            model_type: "qwen3_vl_moe",
+            defaults: "{}",
+            derived: &[],
+            parts: &[
+                Part { key: "text_config", class: "qwen3_vl_moe_text", absent: Absent::Values("{}") },
+                Part { key: "vision_config", class: "qwen3_vl_vision", absent: Absent::Values("{}") },
+            ],
+        },
+        Class::new(
+            "qwen3_vl_moe_text",
+            &[Derived::KeyValueHeads],
+            r#"{"vocab_size": 151936, "max_position_embeddings": 128000, "hidden_size": 2048,
+            "intermediate_size": 5632, "num_hidden_layers": 24, "num_attention_heads": 16, "num_key_value_heads": 16,
+            "head_dim": 128, "rms_norm_eps": 1e-6, "rope_theta": 5000000.0, "num_experts": 60,
+            "num_experts_per_tok": 4, "moe_intermediate_size": 1408}"#,
+        ),
+    ],
+    hyperparameters: |source, out| {
+        qwen2moe::hyperparameters(source, out)?;
+        qwen3vl::deepstack_layers(source, out)
+    },
+    tensors: &[EMBEDDINGS, NORMS, ATTENTION, DENSE_LAYERS, EXPERTS, TRANSPOSED_EXPERTS],
+    projector: Some(&qwen3vl::PROJECTOR),
+    ..Family::STANDARD
+};
+
+/// Stacked experts with inputs before outputs.
+const TRANSPOSED_EXPERTS: &[Rule] = &[
+    Rule::keep("model.layers.{}.mlp.gate.*", "blk.{}.ffn_gate_inp.*"),
+    Rule::step("model.layers.{}.mlp.experts.down_proj", "blk.{}.ffn_down_exps.weight", transposed),
+    Rule::split("model.layers.{}.mlp.experts.gate_up_proj", GATE_AND_UP_EXPERTS, transposed_halves),
+];
+
+fn transposed(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    weight.transposed()
+}
+
+fn transposed_halves(model: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
+    halves(model, weight.transposed()?)
+}

@@ -1,0 +1,105 @@
+//! A registry that keeps every byte of an interrupted upload, as the specification has it.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::response::Response;
+use futures_util::StreamExt as _;
+
+use super::model::digest_of;
+use super::stub::answer;
+
+/// The registry; it ends with this value.
+pub(super) struct ResumableRegistry {
+    address: SocketAddr,
+    contents: Arc<Mutex<Contents>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Contents {
+    sessions: HashMap<String, Vec<u8>>,
+    blobs: HashMap<String, Vec<u8>>,
+    manifest: Vec<u8>,
+}
+
+impl ResumableRegistry {
+    pub(super) async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let contents = Arc::new(Mutex::new(Contents::default()));
+        let app = axum::Router::new().fallback(serve).with_state(contents.clone());
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { address, contents, task }
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn has(&self, blob: &[u8]) -> bool {
+        let contents = self.contents.lock().unwrap();
+        contents.blobs.get(&digest_of(blob).to_string()).is_some_and(|stored| stored == blob)
+    }
+
+    pub(super) fn manifest(&self) -> Vec<u8> {
+        self.contents.lock().unwrap().manifest.clone()
+    }
+}
+
+impl Drop for ResumableRegistry {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(State(contents): State<Arc<Mutex<Contents>>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let last = path.rsplit('/').next().unwrap().to_owned();
+    let query = parts.uri.query().unwrap_or_default().as_bytes();
+    let digest = url::form_urlencoded::parse(query).find(|(key, _)| key == "digest");
+    let digest = digest.map(|(_, value)| value.into_owned());
+    let position = || contents.lock().unwrap().sessions.get(&last).map(Vec::len);
+    let progress = |status| {
+        let range = format!("0-{}", position().unwrap_or(0).saturating_sub(1));
+        answer(status, &[("location", &path), ("range", &range)], "")
+    };
+    match (&parts.method, path.contains("/uploads/")) {
+        (&Method::POST, true) => {
+            let mut contents = contents.lock().unwrap();
+            let session = format!("session-{}", contents.sessions.len());
+            contents.sessions.insert(session.clone(), Vec::new());
+            answer(202, &[("location", &session)], "")
+        }
+        (&Method::GET, true) if position().is_some() => progress(204),
+        (&Method::PATCH | &Method::PUT, true) if position().is_some() => {
+            let range = parts.headers.get("content-range").map(|value| value.to_str().unwrap().to_owned());
+            let start = range.map(|range| range.split_once('-').unwrap().0.parse::<usize>().unwrap());
+            if start.is_some_and(|start| Some(start) != position()) {
+                return progress(416);
+            }
+            let mut body = body.into_data_stream();
+            while let Some(Ok(bytes)) = body.next().await {
+                contents.lock().unwrap().sessions.get_mut(&last).unwrap().extend_from_slice(&bytes);
+            }
+            let Some(digest) = digest else { return progress(202) };
+            let mut contents = contents.lock().unwrap();
+            let blob = contents.sessions.remove(&last).unwrap();
+            if digest_of(&blob).to_string() != digest {
+                return answer(400, &[], r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#);
+            }
+            contents.blobs.insert(digest, blob);
+            answer(201, &[], "")
+        }
+        (&Method::PUT, false) => {
+            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+            contents.lock().unwrap().manifest = bytes.to_vec();
+            answer(201, &[], "")
+        }
+        _ => answer(404, &[], ""),
+    }
+}

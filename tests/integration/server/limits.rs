@@ -1,0 +1,239 @@
+//! Bodies that are too large, too deep or never end, and clients that go away.
+
+use std::convert::Infallible;
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, Bytes};
+use futures_util::stream;
+use hyper::Request;
+use ollamake::gguf::{Header, Metadata, TensorDescription};
+use ollamake::tensor::{ElementType, Shape};
+
+use crate::in_process::{InProcess, digest_of, small_gguf};
+use crate::socket::Listening;
+
+#[tokio::test]
+async fn huge_json_is_refused_by_its_stated_length() {
+    let server = InProcess::new();
+    for path in ["/api/create", "/api/show", "/api/copy", "/api/pull", "/api/push"] {
+        let request = Request::builder()
+            .method("POST")
+            .uri(path)
+            .header("Host", "localhost")
+            .header("Content-Length", "100000000");
+        let answer = server.send(request.body(Body::from("{")).unwrap()).await;
+        assert_eq!(answer.status, 413, "{path}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn huge_json_without_a_length_is_refused_when_it_has_come_so_far() {
+    let server = InProcess::with(|config| config.limits.request = 1 << 20);
+    let blanks = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from(vec![b' '; 64 << 10])));
+    let answer = server.call("POST", "/api/create", Body::from_stream(blanks)).await;
+    assert_eq!(answer.status, 413, "{}", answer.body);
+}
+
+#[tokio::test]
+async fn deeply_nested_json_and_duplicate_keys_are_bounded() {
+    let server = InProcess::new();
+    for open in ["[", "{\"a\":"] {
+        let answer = server.call("POST", "/api/create", open.repeat(10_000)).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.error().contains("depth"), "{}", answer.body);
+    }
+    let answer = server.call("POST", "/api/show", r#"{"model": "bad name!!", "model": "nope"}"#).await;
+    assert_eq!((answer.status.as_u16(), answer.error().as_str()), (404, "model 'nope:latest' not found"));
+}
+
+fn upload_head(address: &str, digest: impl std::fmt::Display, rest: &str) -> String {
+    format!("POST /api/blobs/{digest} HTTP/1.1\r\nHost: {address}\r\n{rest}\r\n\r\n")
+}
+
+#[tokio::test]
+async fn a_body_cut_off_mid_upload_leaves_nothing() {
+    let server = Listening::new().await;
+    let contents = vec![1; 400_000];
+    let head = upload_head(&server.address, digest_of(&contents), "Content-Length: 400000");
+    for framing in ["sized", "chunked"] {
+        let mut connection = server.connect().await;
+        match framing {
+            "sized" => {
+                connection.write(&head).await;
+                connection.write(&contents[..200_000]).await;
+            }
+            _ => {
+                let head = head.replace("Content-Length: 400000", "Transfer-Encoding: chunked");
+                connection.write(&head).await;
+                connection.write("30D40\r\n").await;
+                connection.write(&contents[..200_000]).await;
+                connection.write("\r\n").await;
+            }
+        }
+        wait_until(|| !server.unfinished().is_empty()).await;
+        drop(connection);
+        wait_until(|| server.unfinished().is_empty()).await;
+        assert_eq!(server.blobs(), Vec::<String>::new(), "{framing}");
+    }
+}
+
+#[tokio::test]
+async fn a_stalled_upload_is_given_up() {
+    let server = Listening::with(|config| config.limits.stall = Duration::from_millis(200)).await;
+    let mut connection = server.connect().await;
+    connection.write(upload_head(&server.address, digest_of(b"hello"), "Content-Length: 5")).await;
+    connection.write("he").await;
+    let answer = connection.read_until("}").await;
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    wait_until(|| server.unfinished().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_slow_loris_is_cut_off() {
+    let server = Listening::with(|config| config.limits.head = Duration::from_millis(200)).await;
+    let start = Instant::now();
+    let mut connection = server.connect().await;
+    connection.write("GET /api/tags HTTP/1.1\r\nHost: local").await;
+    connection.read_to_end().await;
+    assert!(start.elapsed() < Duration::from_secs(10));
+}
+
+#[tokio::test]
+async fn an_endless_chunked_body_ends_at_the_limit() {
+    let server = Listening::with(|config| config.limits.upload = 1 << 20).await;
+    let mut connection = server.connect().await;
+    connection.write(upload_head(&server.address, digest_of(b"x"), "Transfer-Encoding: chunked")).await;
+    let chunk = [b"10000\r\n".as_slice(), &[7; 65536], b"\r\n"].concat();
+    for _ in 0..20 {
+        // The server may have closed the connection in between.
+        if tokio::io::AsyncWriteExt::write_all(&mut connection.0, &chunk).await.is_err() {
+            break;
+        }
+    }
+    let answer = connection.read_until("}").await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    wait_until(|| server.unfinished().is_empty()).await;
+    assert_eq!(server.blobs(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_stated_length_beyond_the_limit_or_the_disk_is_refused_at_once() {
+    let server = InProcess::with(|config| config.limits.upload = 1 << 60);
+    let upload = |length: u64| {
+        Request::builder()
+            .method("POST")
+            .uri(format!("/api/blobs/{}", digest_of(b"x")))
+            .header("Host", "localhost")
+            .header("Content-Length", length)
+            .body(Body::from("x"))
+            .unwrap()
+    };
+    let answer = server.send(upload((1 << 60) + 1)).await;
+    assert_eq!(answer.status, 413, "{}", answer.body);
+    let answer = server.send(upload(1 << 55)).await;
+    assert_eq!(answer.status, 507, "{}", answer.body);
+    assert!(answer.error().contains("not enough space"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn an_upload_whose_digest_does_not_match_leaves_nothing() {
+    let server = InProcess::new();
+    for length in [5, 500_000] {
+        let path = format!("/api/blobs/{}", digest_of(b"another"));
+        let answer = server.call("POST", &path, vec![3; length]).await;
+        assert_eq!(answer.status, 400);
+        assert!(answer.error().starts_with("digest mismatch, expected "), "{}", answer.body);
+        assert_eq!(server.files(), Vec::<String>::new());
+    }
+}
+
+/// A model that takes seconds to quantize.
+fn large_gguf() -> Vec<u8> {
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    metadata.set("general.file_type", 1_u32);
+    metadata.set("llama.block_count", 1_u32);
+    let shape = Shape::new(&[4096, 12_000]).unwrap();
+    let tensor = TensorDescription { name: "blk.0.ffn_down.weight", shape, element_type: ElementType::F16 };
+    let header = Header::new(&metadata, &[tensor]).unwrap();
+    let mut file = header.bytes().to_vec();
+    file.resize(header.file_length() as usize, 0);
+    let data = header.data()[0].start as usize;
+    let mut state = 1_u32;
+    for pair in file[data..].chunks_exact_mut(2) {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        // Floats of either sign around a hundredth.
+        let bits = (0x2000 + (state >> 18) as u16 % 0x0400) | ((state >> 16) as u16 & 0x8000);
+        pair.copy_from_slice(&bits.to_le_bytes());
+    }
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_during_create_cancels_the_job() {
+    let server = Listening::new().await;
+    let mut writer = server.store.create_blob();
+    std::io::Write::write_all(&mut writer, &large_gguf()).unwrap();
+    let uploaded = writer.commit(None).unwrap().blob.digest();
+    let body = format!(
+        r#"{{"model": "q", "files": {{"m.gguf": "{uploaded}"}}, "quantize": "q2_K", "stream": STREAM}}"#
+    );
+    for stream in ["true", "false"] {
+        let body = body.replace("STREAM", stream);
+        let mut connection = server.connect().await;
+        let head = format!(
+            "POST /api/create HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
+            server.address,
+            body.len()
+        );
+        connection.write(head + &body).await;
+        wait_until(|| !server.unfinished().is_empty()).await;
+        drop(connection);
+        let start = Instant::now();
+        wait_until(|| server.unfinished().is_empty()).await;
+        // A second is promised; this leaves room for a machine that is busy with other tests.
+        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        assert_eq!(server.blobs(), [uploaded.file_name()], "stream {stream}");
+        assert!(server.store.list().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn the_server_stops_when_asked_and_cuts_off_who_lingers() {
+    let server = Listening::new().await;
+    let mut idle = server.connect().await;
+    idle.write("GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    assert!(idle.read_until("}").await.starts_with("HTTP/1.1 200 OK\r\nContent-Type:"));
+    let start = Instant::now();
+    server.stop().await;
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_eq!(idle.read_to_end().await, "");
+}
+
+#[tokio::test]
+async fn a_small_model_goes_through_a_socket() {
+    let server = Listening::new().await;
+    let contents = small_gguf(&[]);
+    let digest = digest_of(&contents);
+    let mut connection = server.connect().await;
+    let length = format!("Content-Length: {}", contents.len());
+    connection.write(upload_head(&server.address, digest, &length)).await;
+    connection.write(&contents).await;
+    assert!(connection.read_until("\r\n\r\n").await.starts_with("HTTP/1.1 201 Created\r\n"));
+    let body = format!(r#"{{"model": "m", "files": {{"m.gguf": "{digest}"}}}}"#);
+    let head =
+        format!("POST /api/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+    connection.write(head + &body).await;
+    let answer = connection.read_until("\r\n0\r\n\r\n").await;
+    // One chunk a line, as recorded.
+    assert!(answer.contains("\r\n1A\r\n{\"status\":\"parsing GGUF\"}\n\r\n"), "{answer}");
+    assert!(answer.ends_with("15\r\n{\"status\":\"success\"}\n\r\n0\r\n\r\n"), "{answer}");
+}
+
+pub(super) async fn wait_until(condition: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(30), "it does not happen");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
