@@ -8,16 +8,18 @@
 
 mod random_model;
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use ollamake::gguf::Gguf;
+use ollamake::model::Digest;
 use ollamake::plan::{Plan, Resources, Source, SourceDescription};
 use ollamake::quantize::{FileType, quantize};
 use ollamake::store::Store;
+use sha2::{Digest as _, Sha256};
 
 /// Tells a process of this program that it is the one measured: threads.
 const MEASURED: &str = "OLLAMAKE_BENCH_THREADS";
@@ -58,6 +60,8 @@ fn main() {
         println!("{name:8} {:>16} {:>8.2}", "2 against 1", one.wall / two.wall);
         if let Some(program) = &reference {
             let theirs = theirs(program, &model, &directory, name).print(name, "llama-quantize");
+            let same = if theirs.digest == two.digest { "yes" } else { "NO" };
+            println!("{name:8} {:>16} {same:>8}", "same bytes");
             println!("{name:8} {:>16} {:>8.2}", "ratio, wall", theirs.wall / two.wall);
             println!("{name:8} {:>16} {:>8.2}", "ratio, CPU", theirs.processor / two.processor);
         }
@@ -80,21 +84,26 @@ fn measured(arguments: &[String], threads: NonZeroUsize) {
     let size =
         plan.execute(&[&&map[..] as &dyn Source], &mut writer, resources, &()).expect("execute the plan");
     let committed = writer.commit(None).expect("commit the blob");
-    println!("{size} {}", committed.blob.digest());
+    assert_eq!(size, committed.blob.length());
+    println!("{}", committed.blob.digest());
 }
 
 fn ours(model: &Path, directory: &Path, file_type: &str, threads: usize) -> Figures {
     let store = tempfile::tempdir_in(directory).expect("a directory for the store");
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args([model, store.path()]).arg(file_type).env(MEASURED, threads.to_string());
-    observe(command.stdout(Stdio::null()))
+    let mut figures = observe(command.stdout(Stdio::piped()));
+    figures.digest = figures.digest.trim().to_owned();
+    figures
 }
 
 fn theirs(program: &Path, model: &Path, directory: &Path, file_type: &str) -> Figures {
     let output = directory.join("reference.gguf");
     let mut command = Command::new(program);
     command.args([model, &output]).args([file_type, "2"]);
-    let figures = observe(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    let mut figures = observe(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    let file = std::fs::File::open(&output).expect("open the output");
+    figures.digest = Digest::from_bytes(Sha256::digest(map(&file)).into()).to_string();
     std::fs::remove_file(output).expect("remove the output");
     figures
 }
@@ -109,6 +118,8 @@ struct Figures {
     anonymous: u64,
     /// Bytes that it caused to be written to disks.
     written: u64,
+    /// Of the file that it made.
+    digest: String,
 }
 
 impl Figures {
@@ -130,12 +141,15 @@ impl Figures {
 fn observe(command: &mut Command) -> Figures {
     let start = Instant::now();
     let mut child = command.spawn().expect("start the process");
-    let mut figures = Figures { wall: 0.0, processor: 0.0, anonymous: 0, written: 0 };
+    let mut figures = Figures { wall: 0.0, processor: 0.0, anonymous: 0, written: 0, digest: String::new() };
     loop {
         figures.look(&child);
         if let Some(status) = child.try_wait().expect("wait for the process") {
             assert!(status.success(), "the process failed: {status}");
             figures.wall = start.elapsed().as_secs_f64();
+            if let Some(mut said) = child.stdout.take() {
+                said.read_to_string(&mut figures.digest).expect("what the process said");
+            }
             return figures;
         }
         std::thread::sleep(Duration::from_millis(5));
