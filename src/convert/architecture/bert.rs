@@ -8,8 +8,8 @@ use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model, Source, pooling};
 
 pub(super) const FAMILY: Family = Family {

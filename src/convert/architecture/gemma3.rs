@@ -11,8 +11,8 @@ use crate::convert::hyperparameters::{key_and_value_length, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Projector, Vision};
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model, Source, pooling, tokenizer};
 use crate::tensor::ElementType;
 

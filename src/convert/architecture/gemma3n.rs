@@ -5,8 +5,8 @@ use super::{Family, gemma3};
 use crate::convert::configuration::{Absent, Class, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model, Source};
 use crate::plan::Recipe;
 

@@ -6,8 +6,8 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError, pair_rotary_rows};
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::{Weight, WeightError, pair_rotary_rows};
 use crate::convert::{ConvertError, Model, Source};
 use crate::plan::Recipe;
 

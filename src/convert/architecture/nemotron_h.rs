@@ -7,8 +7,8 @@ use crate::convert::configuration::Configuration;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model, Source};
 use crate::plan::Operation;
 

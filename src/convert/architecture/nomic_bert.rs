@@ -4,8 +4,8 @@ use super::Family;
 use super::bert::{hyperparameters, trunk_name};
 use crate::convert::files::Files;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model, tokenizer};
 use crate::plan::Recipe;
 

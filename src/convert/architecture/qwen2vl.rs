@@ -7,8 +7,8 @@ use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part}
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Projector, Vision};
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model};
 
 pub(super) const FAMILY: Family = Family {
