@@ -66,8 +66,9 @@ mod tests {
         let decode =
             |description: Value, token: &str| Decoder::new(&description, &Settings::default()).decode(token);
         assert_eq!(decode(Value::Null, "Ġa"), "Ġa");
-        assert_eq!(decode(json!({"type": "ByteLevel"}), "Ġa"), " a");
-        assert_eq!(decode(json!({"type": "ByteLevel"}), "<|end of text|>"), "<|end of text|>");
+        let bytes = json!({"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true});
+        assert_eq!(decode(bytes.clone(), "Ġa"), " a");
+        assert_eq!(decode(bytes, "<|end of text|>"), "<|end of text|>");
         let replace = json!({"type": "Replace", "pattern": {"String": "▁"}, "content": " "});
         assert_eq!(decode(replace, "▁▁"), "  ");
         let risky = json!({"type": "Replace", "pattern": {"Regex": "(a+)+b"}, "content": " "});
