@@ -17,15 +17,17 @@ pub(super) fn make(
     report: Report<'_>,
     stop: &CancellationToken,
 ) -> Result<Committed, CreateError> {
+    let total = part.inputs.iter().map(|input| input.blob.length()).sum();
     let recipe = recipe_of(part, plan);
     if let Some(blob) = workshop.store.made(recipe)? {
+        report(Progress::bytes(status, total, total));
+        report(Progress::line("verifying conversion"));
         return Ok(Committed { blob, existed: true });
     }
     let size = plan.size().map_err(|error| CreateError::Plan(Box::new(error)))?;
     workshop.store.ensure_space(size)?;
     let sources = part.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
     let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
-    let total = part.inputs.iter().map(|input| input.blob.length()).sum();
     let watcher = Watcher { status, size, total, report, stop };
     let mut writer = workshop.store.create_blob();
     match plan.execute(&sources, &mut writer, workshop.resources, &watcher) {

@@ -90,8 +90,12 @@ impl<'a> Inputs<'a> {
     /// The first format of the family whose files are there.
     pub(super) fn format(&self) -> Result<Format, ConvertError> {
         let formats = self.flavour.formats;
-        let missing =
-            || TokenizerError::Missing { files: formats.iter().map(|format| main_file(*format)).collect() };
+        let missing = || {
+            let mut files: Vec<_> = formats.iter().map(|format| main_file(*format)).collect();
+            // Several formats are kept in the same file.
+            files.dedup();
+            TokenizerError::Missing { files }
+        };
         Ok(formats.iter().copied().find(|format| self.has(*format)).ok_or_else(missing)?)
     }
 

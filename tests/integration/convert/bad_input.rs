@@ -1,6 +1,6 @@
 //! Broken and hostile checkpoints: each is refused with an error that names the file and what is wrong in it.
 
-use ollamake::convert::{self, Conversion, ConvertError, OutputType, Warning};
+use ollamake::convert::{self, Conversion, ConvertError, OutputType};
 use ollamake::gguf::Metadata;
 use serde_json::{Value, json};
 
@@ -134,8 +134,7 @@ fn weighted(change: impl FnOnce(&mut Vec<(&'static str, &'static str, &'static [
 fn a_good_checkpoint_is_accepted() {
     let conversion = convert(&tiny()).unwrap();
     assert_eq!(conversion.model.tensors.len(), TINY.len());
-    let [Warning::Tokenizer(warning)] = &conversion.warnings[..] else { panic!("one warning") };
-    assert!(warning.to_string().contains("pre-tokenizer"), "{warning}");
+    assert!(conversion.warnings.is_empty(), "{:?}", conversion.warnings);
     assert!(conversion.model.check().is_ok());
 }
 
@@ -336,7 +335,7 @@ fn damaged_tokenizers_are_refused() {
     let mut empty = tiny();
     put(&mut empty, "tokenizer.model", *b"");
     refuses(vec![
-        (without("tokenizer.json"), &["tokenizer.json is missing"]),
+        (without("tokenizer.json"), &["tokenizer is missing", "tokenizer.json"]),
         (with("tokenizer.json", *b"{}"), &["tokenizer.json", "model"]),
         (tokenized(|json| json["model"]["vocab"]["b"] = json!(0)), &["tokenizer.json", "id 0"]),
         (tokenized(|json| json["model"]["vocab"]["b"] = json!(6)), &["token id 6", "vocab_size 6"]),
