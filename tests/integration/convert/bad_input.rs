@@ -338,7 +338,7 @@ fn damaged_tokenizers_are_refused() {
         (without("tokenizer.json"), &["tokenizer is missing", "tokenizer.json"]),
         (with("tokenizer.json", *b"{}"), &["tokenizer.json", "model"]),
         (tokenized(|json| json["model"]["vocab"]["b"] = json!(0)), &["tokenizer.json", "id 0"]),
-        (tokenized(|json| json["model"]["vocab"]["b"] = json!(6)), &["token id 6", "vocab_size 6"]),
+        (tokenized(|json| json["model"]["vocab"]["b"] = json!(6)), &["id 6", "vocab_size"]),
         (tokenized(|json| json["model"]["vocab"]["b"] = json!(-1)), &["tokenizer.json"]),
         (tokenized(|json| json["model"]["merges"] = json!(["a z"])), &["tokenizer.json"]),
         (tokenized(|json| json["model"]["merges"] = json!([["a", "b", "c"]])), &["tokenizer.json"]),
