@@ -134,7 +134,7 @@ impl Config {
             hosts: list("OLLAMAKE_HOSTS"),
             prune: !variable("OLLAMA_NOPRUNE").is_some_and(|value| truth(&value).unwrap_or(true)),
             log: LogLevel::parse(&variable("OLLAMA_DEBUG").unwrap_or_default()),
-            registry: registry::Config::from_environment(&variable),
+            registry: registry::Config::from_environment(variable),
             limits: Limits {
                 request: number("OLLAMAKE_MAX_REQUEST", defaults.request)?,
                 upload: number("OLLAMAKE_MAX_UPLOAD", defaults.upload)?,
