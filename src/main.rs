@@ -8,24 +8,35 @@ use tracing_subscriber::EnvFilter;
 
 use ollamake::cli::Arguments;
 use ollamake::server::{Config, LogLevel};
+use ollamake::tensor::Platform;
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    log();
+    log(arguments.is_server());
+    // A wrong width is reported before any work begins.
+    if let Err(error) = Platform::from_environment() {
+        return fail(&error);
+    }
     match arguments.run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("Error: {error}");
-            ExitCode::FAILURE
-        }
+        Err(error) => fail(&error),
     }
 }
 
-/// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely.
-fn log() {
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("Error: {error}");
+    ExitCode::FAILURE
+}
+
+/// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely. Commands other than the server
+/// speak for themselves, so they log only what went wrong.
+fn log(is_server: bool) {
     // A wrong configuration is reported by the command that needs it.
-    let level = Config::from_environment().map_or(LogLevel::Info, |config| config.log).directive();
+    let level = match Config::from_environment().map_or(LogLevel::Info, |config| config.log) {
+        LogLevel::Info if !is_server => "warn",
+        level => level.directive(),
+    };
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("warn,ollamake={level}")));
     tracing_subscriber::fmt()

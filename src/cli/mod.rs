@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! Every command but `serve` and `quantize` is a thin client over HTTP: of the server at
-//! `OLLAMA_HOST`, or, when none answers there, of one in this very process ([`client`]).
+//! `OLLAMA_HOST`, or, when none answers there, of one in this very process.
 
 mod client;
 mod copy;
@@ -58,6 +58,11 @@ enum Command {
 }
 
 impl Arguments {
+    /// Whether this process is to be a server.
+    pub fn is_server(&self) -> bool {
+        matches!(self.command, Command::Serve(_))
+    }
+
     /// Does what was asked. Errors are for people; the caller prints them.
     pub async fn run(self) -> Result<(), Error> {
         match self.command {

@@ -145,14 +145,9 @@ pub enum ConvertError {
         /// Its rows.
         rows: u64,
     },
-    /// A tokenizer that cannot be what the file says.
-    #[error("{file}: {reason}")]
-    Tokenizer {
-        /// The tokenizer's file.
-        file: String,
-        /// What is wrong.
-        reason: String,
-    },
+    /// The vocabulary cannot be made.
+    #[error(transparent)]
+    Tokenizer(#[from] super::tokenizer::TokenizerError),
     /// An adapter that llama.cpp cannot represent.
     #[error("the adapter cannot be converted: {reason}")]
     Adapter {
@@ -175,10 +170,5 @@ impl ConvertError {
             got.push('…');
         }
         Self::BadValue { file: file.to_owned(), key: key.to_owned(), got, expected: expected.into() }
-    }
-
-    /// A tokenizer file with something wrong in it.
-    pub(super) fn tokenizer(file: &str, reason: impl Into<String>) -> Self {
-        Self::Tokenizer { file: file.to_owned(), reason: reason.into() }
     }
 }

@@ -11,12 +11,11 @@
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
 //! | `parameters`, `hyperparameters`, `rope` | metadata of the architecture |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
-//! | `tokenizer`, `chat_template` | metadata of the vocabulary |
+//! | [`tokenizer`] | metadata of the vocabulary |
 //! | `projector`, `adapter` | the two other kinds of file |
 
 mod adapter;
 mod architecture;
-mod chat_template;
 mod configuration;
 mod error;
 mod files;
@@ -33,7 +32,7 @@ mod projector;
 mod rope;
 mod rule;
 mod size_label;
-mod tokenizer;
+pub mod tokenizer;
 mod weight;
 mod weights;
 
@@ -54,6 +53,7 @@ use self::output_type::{FILE_TYPE_MXFP4, Precision};
 use self::parameters::Parameters;
 use self::rope::Rope;
 use self::size_label::ParameterCount;
+use self::tokenizer::{Sizes, TokenizerWarning};
 use self::weight::Weight;
 use self::weights::StoredWeight;
 use crate::plan::{Plan, PlannedTensor, Recipe, SourceDescription};
@@ -75,11 +75,11 @@ pub struct Conversion {
 }
 
 /// Something that may be wrong with a converted model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Warning {
-    /// llama.cpp has no name for how the tokenizer splits text.
-    #[error("the pre-tokenizer is not known; \"default\" is used, and some text may be split differently")]
-    UnknownPreTokenizer,
+    /// The vocabulary.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerWarning),
 }
 
 /// Plans the conversion of a checkpoint.
@@ -118,6 +118,26 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     Ok(Conversion { model: plan, projector, warnings })
 }
 
+/// Writes the vocabulary as the family declares it.
+fn write_vocabulary(
+    family: &Family,
+    source: Source<'_>,
+    out: &mut Parameters,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ConvertError> {
+    let configuration = &source.model.configuration;
+    let sizes = Sizes {
+        tokens: configuration.optional_integer(&["vocab_size"])?,
+        token_types: configuration.optional_integer(&["type_vocab_size"])?,
+    };
+    let vocabulary = tokenizer::read(source.files.sources(), &family.tokenizer, sizes)?;
+    for (key, value) in vocabulary.metadata.iter() {
+        out.set_plain(key, value.clone());
+    }
+    warnings.extend(vocabulary.warnings.into_iter().map(Warning::Tokenizer));
+    Ok(())
+}
+
 fn text_plan(
     family: &'static Family,
     source: Source<'_>,
@@ -146,7 +166,7 @@ fn text_plan(
     (family.hyperparameters)(&source, &mut out)?;
     set_file_type(&mut out, precision, &tensors);
     out.set_plain("general.quantization_version", QUANTIZATION_VERSION);
-    (family.tokenizer)(&source, &mut out, warnings)?;
+    write_vocabulary(family, source, &mut out, warnings)?;
     Ok(Plan { sources, metadata: out.into_metadata(), tensors })
 }
 

@@ -4,6 +4,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::parts::Part;
 use super::{CreateError, Progress, Report, Workshop};
+use crate::model::Digest;
 use crate::plan::{Observer, Plan, PlanError, Source};
 use crate::store::Committed;
 
@@ -16,11 +17,14 @@ pub(super) fn make(
     report: Report<'_>,
     stop: &CancellationToken,
 ) -> Result<Committed, CreateError> {
+    let recipe = recipe_of(part, plan);
+    if let Some(blob) = workshop.store.made(recipe)? {
+        return Ok(Committed { blob, existed: true });
+    }
     let size = plan.size().map_err(|error| CreateError::Plan(Box::new(error)))?;
     workshop.store.ensure_space(size)?;
     let sources = part.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
-    let sources: Vec<_> = sources.into_iter().map(Mapped).collect();
-    let sources: Vec<&dyn Source> = sources.iter().map(|source| source as &dyn Source).collect();
+    let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
     let total = part.inputs.iter().map(|input| input.blob.length()).sum();
     let watcher = Watcher { status, size, total, report, stop };
     let mut writer = workshop.store.create_blob();
@@ -31,20 +35,19 @@ pub(super) fn make(
         Err(error) => return Err(CreateError::Plan(Box::new(error))),
     }
     report(Progress::line("verifying conversion"));
-    Ok(writer.commit(None)?)
+    let made = writer.commit(None)?;
+    workshop.store.remember_made(recipe, made.blob.digest());
+    Ok(made)
 }
 
-/// A blob's bytes as a source.
-struct Mapped<'m>(&'m [u8]);
-
-impl Source for Mapped<'_> {
-    fn length(&self) -> u64 {
-        self.0.length()
+/// A digest of everything that decides what is made: the plan, the content of its sources whatever they are
+/// called, and the version of the program.
+fn recipe_of(part: &Part, plan: &Plan) -> Digest {
+    let mut plan = plan.clone();
+    for (source, input) in std::iter::zip(&mut plan.sources, &part.inputs) {
+        source.label = format!("{} {}", env!("CARGO_PKG_VERSION"), input.blob.digest());
     }
-
-    fn read(&self, range: std::ops::Range<u64>) -> std::io::Result<std::borrow::Cow<'_, [u8]>> {
-        self.0.read(range)
-    }
+    plan.digest()
 }
 
 /// Tells progress in bytes of the sources, which is what clients know the size of.

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use super::operation::Operation;
+use super::recipe_error::RecipeError;
 use super::stored::Stored;
 use super::view::{Elements, View};
 use crate::tensor::ElementType;
@@ -30,109 +31,6 @@ pub enum Recipe {
         operation: Operation,
         /// Its input.
         input: Box<Recipe>,
-    },
-}
-
-/// Why a recipe cannot be.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum RecipeError {
-    /// A dimension of zero, or more elements than can be counted.
-    #[error("dimensions {dimensions:?} are not positive or too large")]
-    Dimensions {
-        /// Those dimensions, slowest first.
-        dimensions: Vec<u64>,
-    },
-    /// Values do not fill their dimensions.
-    #[error("{got} values were given for dimensions {dimensions:?}")]
-    ValueCount {
-        /// How many values.
-        got: usize,
-        /// The dimensions that they should fill.
-        dimensions: Vec<u64>,
-    },
-    /// A row does not consist of whole blocks of its element type.
-    #[error("rows of {columns} elements do not consist of whole blocks of {block}")]
-    RowNotInBlocks {
-        /// Elements in a row.
-        columns: u64,
-        /// Elements in a block.
-        block: u64,
-    },
-    /// Scales of 8-bit floats for empty blocks.
-    #[error("scales of blocks of {rows} by {columns} elements mean nothing")]
-    ScaleBlock {
-        /// Rows of a block.
-        rows: u64,
-        /// Columns of a block.
-        columns: u64,
-    },
-    /// Scales of 8-bit floats that are not floats.
-    #[error("scales have element type {element_type}, expected F32, F16 or BF16")]
-    ScaleType {
-        /// Their type.
-        element_type: ElementType,
-    },
-    /// A reshape to another number of elements, or one that would cut a permuted axis apart.
-    #[error("dimensions {from:?} cannot be reshaped to {to:?}")]
-    Reshape {
-        /// The dimensions there are.
-        from: Vec<u64>,
-        /// The dimensions wanted.
-        to: Vec<u64>,
-    },
-    /// Not a permutation of the axes.
-    #[error("axes {order:?} are not a permutation of those of dimensions {dimensions:?}")]
-    Permutation {
-        /// The order wanted.
-        order: Vec<usize>,
-        /// The dimensions there are.
-        dimensions: Vec<u64>,
-    },
-    /// An axis that is not there.
-    #[error("there is no axis {axis} in dimensions {dimensions:?}")]
-    Axis {
-        /// The axis wanted.
-        axis: usize,
-        /// The dimensions there are.
-        dimensions: Vec<u64>,
-    },
-    /// A slice that is empty, past the end, or no walk of constant strides.
-    #[error("an axis of length {length} cannot be sliced from {start} to {end} in steps of {step}")]
-    Slice {
-        /// First index.
-        start: u64,
-        /// The index after the last.
-        end: u64,
-        /// Distance between indices.
-        step: u64,
-        /// The length of the axis.
-        length: u64,
-    },
-    /// An axis to be squeezed that has more than one element.
-    #[error("axis {axis} of dimensions {dimensions:?} is longer than one")]
-    Squeeze {
-        /// The axis.
-        axis: usize,
-        /// The dimensions there are.
-        dimensions: Vec<u64>,
-    },
-    /// Elements of a block format would have to be separated.
-    #[error(
-        "dimensions {dimensions:?} would tear apart blocks of {block} elements that can only move together"
-    )]
-    CutsBlock {
-        /// The dimensions of the view.
-        dimensions: Vec<u64>,
-        /// Elements in a block.
-        block: u64,
-    },
-    /// Nothing to concatenate, or inputs whose other dimensions differ.
-    #[error("cannot concatenate along axis {axis}: dimensions {dimensions:?}")]
-    Concatenation {
-        /// The axis.
-        axis: usize,
-        /// The dimensions of all inputs.
-        dimensions: Vec<Vec<u64>>,
     },
 }
 

@@ -51,7 +51,9 @@ impl Credentials {
     /// Passwords that Docker keeps in an external program (`credsStore`, `credHelpers`) are not
     /// asked for.
     pub fn add_docker_config(&mut self, json: &[u8]) -> Result<(), InvalidDockerConfig> {
-        let config: DockerConfig = serde_json::from_slice(json)?;
+        // A structure would also be read from an array of its fields.
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json)?;
+        let config = DockerConfig::deserialize(serde_json::Value::Object(object))?;
         for (registry, entry) in config.auths {
             if let Some(login) = entry.login().ok_or_else(|| invalid_login(&registry))? {
                 self.by_registry.entry(canonical(&registry)).or_insert(login);

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
 use super::Shared;
@@ -20,11 +20,7 @@ pub(super) async fn refuse(State(server): State<Shared>, body: Body) -> impl Int
 }
 
 /// `/v1/chat/completions` and its kin.
-pub(super) async fn refuse_openai(
-    State(server): State<Shared>,
-    _headers: HeaderMap,
-    body: Body,
-) -> impl IntoResponse {
+pub(super) async fn refuse_openai(State(server): State<Shared>, body: Body) -> impl IntoResponse {
     discard_refused(body, server.config.limits.stall);
     OpenAiFailure(Failure::new(StatusCode::NOT_IMPLEMENTED, MESSAGE))
 }

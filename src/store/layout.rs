@@ -15,6 +15,7 @@ pub(super) struct Layout {
     own: PathBuf,
     temporary: PathBuf,
     partial: PathBuf,
+    made: PathBuf,
     quarantine: PathBuf,
 }
 
@@ -27,6 +28,7 @@ impl Layout {
             manifests: root.join("manifests"),
             temporary: own.join("temporary"),
             partial: own.join("partial"),
+            made: own.join("made"),
             quarantine: own.join("quarantine"),
             own,
         }
@@ -66,13 +68,22 @@ impl Layout {
         &self.partial
     }
 
+    /// What was made from what.
+    pub(super) fn made(&self) -> &Path {
+        &self.made
+    }
+
+    pub(super) fn made_by(&self, recipe: Digest) -> PathBuf {
+        self.made.join(recipe.file_name())
+    }
+
     /// Where blobs go whose content does not match their name.
     pub(super) fn quarantine(&self) -> &Path {
         &self.quarantine
     }
 
     /// Every directory that a store has, parents first.
-    pub(super) fn directories(&self) -> [&Path; 7] {
+    pub(super) fn directories(&self) -> [&Path; 8] {
         [
             &self.root,
             &self.blobs,
@@ -80,6 +91,7 @@ impl Layout {
             &self.own,
             &self.temporary,
             &self.partial,
+            &self.made,
             &self.quarantine,
         ]
     }

@@ -21,6 +21,7 @@ mod hashing;
 mod index;
 mod layout;
 mod lease;
+mod made;
 mod manifests;
 mod map;
 mod partial;

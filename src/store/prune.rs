@@ -89,6 +89,9 @@ impl Store {
                 }
             }
         }
+        if !options.dry_run {
+            store.forget_lost()?;
+        }
         Ok(report)
     }
 

@@ -2,7 +2,9 @@
 
 use super::blocks::{self, Block};
 use super::cast::{bf16_to_f32, f16_to_f32};
-use super::{ElementType, TensorError};
+use super::dispatch::{Kernel, dispatch};
+use super::lanes::Lanes;
+use super::{ElementType, Platform, TensorError};
 
 /// Writes the numbers that `data` stands for to `values`, exactly as ggml computes them.
 ///
@@ -26,8 +28,8 @@ pub fn dequantize(element_type: ElementType, data: &[u8], values: &mut [f32]) ->
     match element_type {
         ElementType::F32 => each(data, values, f32::from_le_bytes),
         ElementType::F64 => each(data, values, |bytes| f64::from_le_bytes(bytes) as f32),
-        ElementType::F16 => each(data, values, |bytes| f16_to_f32(u16::from_le_bytes(bytes))),
-        ElementType::Bf16 => each(data, values, |bytes| bf16_to_f32(u16::from_le_bytes(bytes))),
+        ElementType::F16 => dispatch::<PlainF16>(Platform::current(), data, values),
+        ElementType::Bf16 => dispatch::<PlainBf16>(Platform::current(), data, values),
         ElementType::Q4_0 => decode::<blocks::Q4_0>(data, values),
         ElementType::Q4_1 => decode::<blocks::Q4_1>(data, values),
         ElementType::Q5_0 => decode::<blocks::Q5_0>(data, values),
@@ -44,7 +46,34 @@ pub fn dequantize(element_type: ElementType, data: &[u8], values: &mut [f32]) ->
     Ok(())
 }
 
+/// Casts numbers from F16.
+struct PlainF16;
+
+impl Kernel for PlainF16 {
+    type Input = u8;
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<L: Lanes>(data: &[u8], values: &mut [f32]) {
+        each(data, values, |bytes| f16_to_f32(u16::from_le_bytes(bytes)));
+    }
+}
+
+/// Casts numbers from BF16.
+struct PlainBf16;
+
+impl Kernel for PlainBf16 {
+    type Input = u8;
+    type Output = f32;
+
+    #[inline(always)]
+    fn run<L: Lanes>(data: &[u8], values: &mut [f32]) {
+        each(data, values, |bytes| bf16_to_f32(u16::from_le_bytes(bytes)));
+    }
+}
+
 /// Plain numbers of `N` bytes.
+#[inline(always)]
 fn each<const N: usize>(data: &[u8], values: &mut [f32], number: impl Fn([u8; N]) -> f32) {
     let (numbers, _) = data.as_chunks::<N>();
     for (value, &bytes) in values.iter_mut().zip(numbers) {

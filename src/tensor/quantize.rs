@@ -90,6 +90,9 @@ fn kernel(element_type: ElementType) -> Option<Quantizer> {
 struct Blocks<B>(PhantomData<B>);
 
 impl<B: Encode> Kernel for Blocks<B> {
+    type Input = f32;
+    type Output = u8;
+
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         let (values_at_once, bytes_at_once) =
@@ -118,6 +121,9 @@ impl<B: Encode> Kernel for Blocks<B> {
 struct PlainF32;
 
 impl Kernel for PlainF32 {
+    type Input = f32;
+    type Output = u8;
+
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         each(values, output, f32::to_le_bytes);
@@ -128,6 +134,9 @@ impl Kernel for PlainF32 {
 struct PlainF16;
 
 impl Kernel for PlainF16 {
+    type Input = f32;
+    type Output = u8;
+
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         each(values, output, |value| f32_to_f16(value).to_le_bytes());
@@ -138,6 +147,9 @@ impl Kernel for PlainF16 {
 struct PlainBf16;
 
 impl Kernel for PlainBf16 {
+    type Input = f32;
+    type Output = u8;
+
     #[inline(always)]
     fn run<L: Lanes>(values: &[f32], output: &mut [u8]) {
         each(values, output, |value| f32_to_bf16(value).to_le_bytes());
@@ -150,5 +162,39 @@ fn each<const N: usize>(values: &[f32], output: &mut [u8], bytes: impl Fn(f32) -
     let (numbers, _) = output.as_chunks_mut::<N>();
     for (number, &value) in numbers.iter_mut().zip(values) {
         *number = bytes(value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::lanes::Portable;
+
+    fn four_lanes_agree_with_one<B: Encode>(values: &[f32]) {
+        let bytes = values.len() / B::TYPE.block_len() * B::TYPE.block_bytes();
+        let (mut one, mut four) = (vec![0; bytes], vec![1; bytes]);
+        Blocks::<B>::run::<Portable<f32, 1>>(values, &mut one);
+        Blocks::<B>::run::<Portable<f32, 4>>(values, &mut four);
+        assert_eq!(one, four, "{}", B::TYPE);
+    }
+
+    /// Four lanes without SIMD stand for the levels of processors that the tests do not run on.
+    #[test]
+    fn portable_lanes_do_not_depend_on_their_number() {
+        let number = |index: u32| {
+            let mixed = index.wrapping_mul(2_654_435_761);
+            (mixed >> 8) as f32 / 16_777_216.0 - if index % 1024 < 512 { 0.5 } else { 0.1 }
+        };
+        let values: Vec<f32> = (0..7 * 256).map(number).collect();
+        four_lanes_agree_with_one::<blocks::Q4_0>(&values);
+        four_lanes_agree_with_one::<blocks::Q4_1>(&values);
+        four_lanes_agree_with_one::<blocks::Q5_0>(&values);
+        four_lanes_agree_with_one::<blocks::Q5_1>(&values);
+        four_lanes_agree_with_one::<blocks::Q8_0>(&values);
+        four_lanes_agree_with_one::<blocks::Q2K>(&values);
+        four_lanes_agree_with_one::<blocks::Q3K>(&values);
+        four_lanes_agree_with_one::<blocks::Q4K>(&values);
+        four_lanes_agree_with_one::<blocks::Q5K>(&values);
+        four_lanes_agree_with_one::<blocks::Q6K>(&values);
     }
 }

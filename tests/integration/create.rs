@@ -1,5 +1,6 @@
 //! Making models from files and from other models.
 
+mod conversion;
 mod files;
 mod inheritance;
 mod making;

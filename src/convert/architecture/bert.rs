@@ -6,10 +6,11 @@ use super::Family;
 use super::common::replaced;
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::standard;
-use crate::convert::parameters::{Parameters, checked_u32};
+use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source, pooling, tokenizer};
+use crate::convert::{Configuration, ConvertError, Model, Source, pooling};
 
 pub(super) const FAMILY: Family = Family {
     names: &["BertModel", "BertForMaskedLM", "BertForSequenceClassification", "CamembertModel"],
@@ -32,7 +33,7 @@ pub(super) const FAMILY: Family = Family {
             "n_heads": 12, "pad_token_id": 0}"#,
         ),
     ],
-    tokenizer: tokenizer::word_piece,
+    tokenizer: Flavour::WORD_PIECE,
     hyperparameters,
     rename: |_, name| trunk_name(name, "bert."),
     tensors: &[EMBEDDINGS, LAYERS, HEADS],
@@ -61,15 +62,7 @@ pub(super) const ROBERTA: Family = Family {
     names: &["RobertaModel", "RobertaForSequenceClassification"],
     classes: &[],
     adjust: |configuration, _| shift_positions(configuration),
-    tokenizer: |source, out, warnings| {
-        if !source.files.has("tokenizer.json") {
-            return tokenizer::word_piece(source, out, warnings);
-        }
-        tokenizer::byte_pair(source, out, warnings)?;
-        let segments = source.model.configuration.optional_integer(&["type_vocab_size"])?.unwrap_or(1);
-        out.set_plain("tokenizer.ggml.token_type_count", checked_u32("type_vocab_size", segments)?);
-        Ok(())
-    },
+    tokenizer: Flavour::ROBERTA,
     rename: |_, name| trunk_name(name, "roberta."),
     tensors: &[SHIFTED_POSITIONS, EMBEDDINGS, LAYERS, HEADS],
     ..FAMILY
@@ -78,7 +71,7 @@ pub(super) const ROBERTA: Family = Family {
 /// As RoBERTa with a multilingual vocabulary.
 pub(super) const XLM_ROBERTA: Family = Family {
     names: &["XLMRobertaModel", "XLMRobertaForSequenceClassification"],
-    tokenizer: tokenizer::unigram,
+    tokenizer: Flavour::UNIGRAM,
     ..ROBERTA
 };
 

@@ -6,7 +6,8 @@ use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::{file_type_here, key_and_value_length};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source, Warning, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{ConvertError, Source};
 
 pub(super) const FIRST: Family = Family {
     names: &["GemmaForCausalLM"],
@@ -18,13 +19,7 @@ pub(super) const FIRST: Family = Family {
         "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 256,
         "rms_norm_eps": 1e-6, "rope_theta": 10000.0}"#,
     )],
-    tokenizer: |source, out, warnings| {
-        tokenizer::sentencepiece(source, out, warnings)?;
-        // Meant for CodeGemma, but the reference writes it for all.
-        out.set_plain("tokenizer.ggml.eot_token_id", 107_u32);
-        out.set_plain("tokenizer.ggml.add_space_prefix", false);
-        Ok(())
-    },
+    tokenizer: Flavour::GEMMA,
     hyperparameters,
     tensors: &[
         EMBEDDINGS,
@@ -49,7 +44,7 @@ pub(super) const SECOND: Family = Family {
         "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "sliding_window": 4096, "attn_logit_softcapping": 50.0,
         "final_logit_softcapping": 30.0}"#,
     )],
-    tokenizer: without_space_prefix,
+    tokenizer: Flavour::GEMMA2,
     hyperparameters: |source, out| {
         hyperparameters(source, out)?;
         let configuration = &source.model.configuration;
@@ -77,17 +72,6 @@ pub(super) const NORMS: &[Rule] = &[
     Rule::step("model.layers.{}.pre_feedforward_layernorm.*", "blk.{}.ffn_norm.*", add_one).required(),
     Rule::step("model.layers.{}.post_feedforward_layernorm.*", "blk.{}.post_ffw_norm.*", add_one).required(),
 ];
-
-/// A SentencePiece vocabulary to whose texts no space is added.
-pub(super) fn without_space_prefix(
-    source: &Source<'_>,
-    out: &mut Parameters,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), ConvertError> {
-    tokenizer::sentencepiece(source, out, warnings)?;
-    out.set_plain("tokenizer.ggml.add_space_prefix", false);
-    Ok(())
-}
 
 fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let model = source.model;

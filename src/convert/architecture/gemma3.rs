@@ -4,15 +4,16 @@ use std::borrow::Cow;
 
 use super::Family;
 use super::common::{GATED_FEED_FORWARD, add_one};
-use super::gemma::{NORMS, without_space_prefix};
+use super::gemma::NORMS;
 use crate::convert::configuration::{Absent, Class, Part};
 use crate::convert::files::Files;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Projector, Vision};
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source, Warning, pooling, tokenizer};
+use crate::convert::{Configuration, ConvertError, Model, Source, pooling, tokenizer};
 use crate::tensor::ElementType;
 
 pub(super) const FAMILY: Family = Family {
@@ -44,7 +45,7 @@ pub(super) const FAMILY: Family = Family {
         ),
     ],
     adjust: count_real_tokens,
-    tokenizer,
+    tokenizer: Flavour::GEMMA3,
     hyperparameters,
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD],
     projector: Some(&PROJECTOR),
@@ -90,7 +91,7 @@ pub(super) fn count_real_tokens(
     configuration: &mut Configuration,
     files: Files<'_>,
 ) -> Result<(), ConvertError> {
-    if !tokenizer::has_sentencepiece(files)
+    if !tokenizer::has_sentence_piece(files)
         && let Some(count) = tokenizer::listed_tokens(files)?
     {
         configuration.set(REAL_TOKENS, count);
@@ -104,19 +105,6 @@ pub(super) fn real_tokens(model: &Model, weight: Weight) -> Result<Weight, Weigh
     let keys = [REAL_TOKENS, "vocab_size"];
     let real = model.configuration.optional_integer(&keys)?.unwrap_or(rows).min(rows);
     weight.rows(|recipe| recipe.slice(0, 0..real))
-}
-
-/// The vocabulary: that of the earlier Gemmas, or byte pairs.
-pub(super) fn tokenizer(
-    source: &Source<'_>,
-    out: &mut Parameters,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), ConvertError> {
-    if tokenizer::has_sentencepiece(source.files) {
-        without_space_prefix(source, out, warnings)
-    } else {
-        tokenizer::byte_pair(source, out, warnings)
-    }
 }
 
 pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

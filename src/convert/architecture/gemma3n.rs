@@ -5,6 +5,7 @@ use super::{Family, gemma3};
 use crate::convert::configuration::{Absent, Class, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model, Source};
 use crate::plan::Recipe;
@@ -30,7 +31,7 @@ pub(super) const FAMILY: Family = Family {
         ),
     ],
     adjust: |configuration, _| one_value_a_layer(configuration),
-    tokenizer: gemma3::tokenizer,
+    tokenizer: Flavour::GEMMA3,
     hyperparameters,
     rename: |_, name| {
         let own = ["model.embed_audio.", "model.embed_vision.", "model.audio_tower.", "model.vision_tower."];

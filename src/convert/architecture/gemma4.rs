@@ -6,14 +6,15 @@ use super::{Family, Generated};
 use crate::convert::hyperparameters::key_and_value_length;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{Configuration, ConvertError, Model, Source, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{Configuration, ConvertError, Model, Source};
 use crate::plan::Recipe;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Gemma4ForCausalLM", "Gemma4ForConditionalGeneration"],
     architecture: "gemma4",
     adjust: count_real_tokens,
-    tokenizer: tokenizer::gemma4,
+    tokenizer: Flavour::GEMMA4,
     hyperparameters,
     generated: rope_factors,
     rename: |_, name| {

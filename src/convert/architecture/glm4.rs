@@ -7,7 +7,8 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{Configuration, ConvertError, Source, Warning, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{Configuration, ConvertError, Source};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Glm4ForCausalLM"],
@@ -19,10 +20,7 @@ pub(super) const FAMILY: Family = Family {
         "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2,
         "head_dim": 128, "rms_norm_eps": 1.5625e-7, "rope_theta": 10000.0, "partial_rotary_factor": 0.5}"#,
     )],
-    tokenizer: |source, out, warnings| {
-        const ROLES: [(&str, &str); 4] = [("eos", END), ("eot", "<|user|>"), ("unk", END), ("bos", END)];
-        tokenizer::byte_pair_padded(source, 1, &ROLES, out, warnings)
-    },
+    tokenizer: Flavour::GLM4,
     hyperparameters: |source, out| {
         standard(source, out)?;
         rotary_size(source, out)
@@ -57,7 +55,7 @@ pub(super) const MIXTURE: Family = Family {
         "routed_scaling_factor": 1.0}"#,
     )],
     predicted_layers: |configuration, _| predicted_layers(configuration),
-    tokenizer: vocabulary,
+    tokenizer: Flavour::GLM4_MOE,
     hyperparameters: mixture_hyperparameters,
     tensors: &[
         EMBEDDINGS,
@@ -86,7 +84,7 @@ pub(super) const LITE: Family = Family {
     architecture: "deepseek2",
     classes: &[],
     predicted_layers: |configuration, _| predicted_layers(configuration),
-    tokenizer: vocabulary,
+    tokenizer: Flavour::GLM4_MOE,
     hyperparameters: |source, out| {
         deepseek2::hyperparameters(source, out)?;
         let model = source.model;
@@ -109,19 +107,6 @@ const PREDICTION: &[Rule] = &[
     Rule::keep("model.layers.{}.shared_head.head.*", "blk.{}.nextn.shared_head_head.*"),
     Rule::keep("model.layers.{}.shared_head.norm.*", "blk.{}.nextn.shared_head_norm.*"),
 ];
-
-/// The token that ends a text.
-const END: &str = "<|endoftext|>";
-
-fn vocabulary(
-    source: &Source<'_>,
-    out: &mut Parameters,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), ConvertError> {
-    const ROLES: [(&str, &str); 4] =
-        [("bos", "[gMASK]"), ("eot", "<|user|>"), ("unk", END), ("eom", "<|observation|>")];
-    tokenizer::byte_pair_padded(source, 1, &ROLES, out, warnings)
-}
 
 fn predicted_layers(configuration: &Configuration) -> Result<u64, ConvertError> {
     Ok(configuration.optional_integer(&["num_nextn_predict_layers"])?.unwrap_or(0))

@@ -6,7 +6,8 @@ use super::llama::{self, PAIRED_ATTENTION};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{ConvertError, Source};
 
 pub(super) const FAMILY: Family = Family {
     names: &["GraniteForCausalLM"],
@@ -24,7 +25,7 @@ pub(super) const FAMILY: Family = Family {
         configuration.remove("head_dim");
         Ok(())
     },
-    tokenizer: tokenizer::llama,
+    tokenizer: Flavour::LLAMA,
     hyperparameters,
     generated: llama::rope_factors,
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, GATED_FEED_FORWARD],

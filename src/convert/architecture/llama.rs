@@ -6,8 +6,9 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError, pair_rotary_rows};
-use crate::convert::{ConvertError, Model, Source, tokenizer};
+use crate::convert::{ConvertError, Model, Source};
 use crate::plan::Recipe;
 
 pub(super) const FAMILY: Family = Family {
@@ -36,7 +37,7 @@ pub(super) const FAMILY: Family = Family {
             "rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "num_local_experts": 8, "num_experts_per_tok": 2}"#,
         ),
     ],
-    tokenizer: tokenizer::llama,
+    tokenizer: Flavour::LLAMA,
     hyperparameters,
     generated: rope_factors,
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, MIXTRAL_EXPERTS],

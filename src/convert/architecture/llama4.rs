@@ -8,7 +8,8 @@ use crate::convert::configuration::{Absent, Class, Derived, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Projector, Vision};
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{ConvertError, Source};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Llama4ForConditionalGeneration", "Llama4ForCausalLM"],
@@ -46,7 +47,7 @@ pub(super) const FAMILY: Family = Family {
         configuration.set("intermediate_size", configuration.integer("intermediate_size_mlp")?);
         Ok(())
     },
-    tokenizer: tokenizer::byte_pair,
+    tokenizer: Flavour::BYTE_PAIR,
     hyperparameters,
     generated: llama::rope_factors,
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, FEED_FORWARD],

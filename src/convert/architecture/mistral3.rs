@@ -4,7 +4,8 @@ use super::llama::{self, MISTRAL};
 use super::{Family, pixtral};
 use crate::convert::configuration::{Absent, Class, Part};
 use crate::convert::parameters::Parameters;
-use crate::convert::{ConvertError, Source, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{ConvertError, Source};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"],
@@ -26,7 +27,7 @@ pub(super) const FAMILY: Family = Family {
         pixtral::CLASS,
     ],
     applies: |configuration| configuration.text_value("model_type") != Ok(Some("mistral4")),
-    tokenizer: tokenizer::llama,
+    tokenizer: Flavour::LLAMA,
     hyperparameters,
     generated: llama::rope_factors,
     tensors: llama::FAMILY.tensors,

@@ -49,7 +49,7 @@ use super::files::Files;
 use super::parameters::Parameters;
 use super::projector::Projector;
 use super::rule::Rule;
-use super::tokenizer::{self, Tokenizer};
+use super::tokenizer::Flavour;
 use super::{Configuration, ConvertError, Model, Source};
 use crate::plan::Recipe;
 
@@ -121,8 +121,8 @@ pub(super) struct Family {
     pub(super) adjust: fn(&mut Configuration, Files<'_>) -> Result<(), ConvertError>,
     /// How many layers beyond `num_hidden_layers` the model has; given the names of all tensors.
     pub(super) predicted_layers: fn(&Configuration, &[&str]) -> Result<u64, ConvertError>,
-    /// How the vocabulary is found.
-    pub(super) tokenizer: Tokenizer,
+    /// What kind of vocabulary the models have.
+    pub(super) tokenizer: Flavour,
     /// The metadata.
     pub(super) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that are computed from the configuration; their metadata come before all others.
@@ -147,7 +147,7 @@ impl Family {
         applies: |_| true,
         adjust: |_, _| Ok(()),
         predicted_layers: |_, _| Ok(0),
-        tokenizer: tokenizer::byte_pair,
+        tokenizer: Flavour::BYTE_PAIR,
         hyperparameters: super::hyperparameters::standard,
         generated: |_, _| Ok(Vec::new()),
         rename: |_, name| common::text_name(name),

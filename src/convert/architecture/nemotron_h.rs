@@ -7,8 +7,9 @@ use crate::convert::configuration::Configuration;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, Source, tokenizer};
+use crate::convert::{ConvertError, Model, Source};
 use crate::plan::Operation;
 
 pub(super) const FAMILY: Family = Family {
@@ -22,7 +23,7 @@ pub(super) const FAMILY: Family = Family {
         configuration.remove("head_dim");
         Ok(())
     },
-    tokenizer: |source, out, warnings| tokenizer::byte_pair_padded(source, 8, &[], out, warnings),
+    tokenizer: Flavour::NEMOTRON_H,
     hyperparameters,
     rename: |_, name| {
         // PEFT calls the trunk by its usual name.

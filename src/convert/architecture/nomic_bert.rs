@@ -4,8 +4,9 @@ use super::Family;
 use super::bert::{hyperparameters, trunk_name};
 use crate::convert::files::Files;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source, tokenizer};
+use crate::convert::{Configuration, ConvertError, Model, tokenizer};
 use crate::plan::Recipe;
 
 pub(super) const FAMILY: Family = Family {
@@ -13,13 +14,7 @@ pub(super) const FAMILY: Family = Family {
     architecture: "nomic-bert",
     applies: |configuration| !has_experts(configuration),
     adjust,
-    tokenizer: |source, out, warnings| {
-        if is_multilingual(source)? {
-            tokenizer::unigram(source, out, warnings)
-        } else {
-            tokenizer::word_piece(source, out, warnings)
-        }
-    },
+    tokenizer: Flavour::WORD_PIECE_OR_UNIGRAM,
     hyperparameters,
     rename: |_, name| {
         if name.contains("mlp.experts.bias") { None } else { trunk_name(name, "bert.") }
@@ -71,10 +66,6 @@ fn by_expert(model: &Model, weight: Weight) -> Result<Recipe, WeightError> {
     Ok(weight.whole()?.reshape(&[model.experts()?, inner, model.hidden_size()?])?)
 }
 
-fn is_multilingual(source: &Source<'_>) -> Result<bool, ConvertError> {
-    Ok(tokenizer::model_kind(source.files)?.as_deref() == Some("Unigram"))
-}
-
 /// The context that the models were trained with, which is shorter than what the configuration says.
 fn adjust(configuration: &mut Configuration, files: Files<'_>) -> Result<(), ConvertError> {
     let positions = configuration.integer("n_positions")?;
@@ -85,7 +76,7 @@ fn adjust(configuration: &mut Configuration, files: Files<'_>) -> Result<(), Con
         _ => return Err(configuration.bad("n_positions", &positions, "8192 or 2048, trained with 2048")),
     };
     configuration.set("n_positions", context);
-    let multilingual = tokenizer::model_kind(files)?.as_deref() == Some("Unigram");
+    let multilingual = tokenizer::is_unigram(files)?;
     let padding = configuration.optional_integer(&["pad_token_id"])?.filter(|_| multilingual);
     let stated = configuration.optional_integer(&["max_position_embeddings"])?;
     if let (Some(padding), Some(stated)) = (padding, stated) {

@@ -6,7 +6,8 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Model, Source, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{ConvertError, Model, Source};
 use crate::plan::Recipe;
 
 pub(super) const FAMILY: Family = Family {
@@ -19,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
         "hidden_size": 3072, "intermediate_size": 8192, "num_hidden_layers": 32, "num_attention_heads": 32,
         "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 1.0, "sliding_window": null}"#,
     )],
-    tokenizer: tokenizer::phi3,
+    tokenizer: Flavour::PHI3,
     hyperparameters,
     generated: rope_factors,
     tensors: &[

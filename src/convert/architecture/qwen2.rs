@@ -4,7 +4,8 @@ use super::Family;
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
-use crate::convert::{ConvertError, Source, pooling, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{ConvertError, Source, pooling};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen2ForCausalLM", "Qwen2Model", "KORMoForCausalLM"],
@@ -16,7 +17,7 @@ pub(super) const FAMILY: Family = Family {
         "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "rms_norm_eps": 1e-6,
         "rope_theta": 10000.0}"#,
     )],
-    tokenizer: tokenizer::sentencepiece_or_byte_pair,
+    tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
     hyperparameters,
     ..Family::STANDARD
 };

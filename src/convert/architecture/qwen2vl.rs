@@ -7,8 +7,9 @@ use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part}
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Projector, Vision};
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, tokenizer};
+use crate::convert::{ConvertError, Model};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen2VLModel", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],
@@ -31,7 +32,7 @@ pub(super) const FAMILY: Family = Family {
             "spatial_merge_size": 2, "fullatt_block_indexes": [7, 15, 23, 31]}"#,
         ),
     ],
-    tokenizer: tokenizer::sentencepiece_or_byte_pair,
+    tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
     projector: Some(&PROJECTOR),
     ..Family::STANDARD
 };

@@ -2,7 +2,7 @@
 
 use super::{Family, qwen2};
 use crate::convert::configuration::{Class, Derived};
-use crate::convert::tokenizer;
+use crate::convert::tokenizer::Flavour;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen3ForCausalLM", "Qwen3Model"],
@@ -14,7 +14,7 @@ pub(super) const FAMILY: Family = Family {
         "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
         "rms_norm_eps": 1e-6, "rope_theta": 10000.0}"#,
     )],
-    tokenizer: tokenizer::sentencepiece_or_byte_pair,
+    tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
     hyperparameters: qwen2::hyperparameters,
     ..Family::STANDARD
 };

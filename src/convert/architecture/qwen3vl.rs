@@ -8,7 +8,8 @@ use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part}
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Projector, Vision};
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source, tokenizer};
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{ConvertError, Source};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen3VLForConditionalGeneration"],
@@ -32,7 +33,7 @@ pub(super) const FAMILY: Family = Family {
         ),
         VISION,
     ],
-    tokenizer: tokenizer::sentencepiece_or_byte_pair,
+    tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
     hyperparameters: |source, out| {
         qwen2::hyperparameters(source, out)?;
         deepstack_layers(source, out)

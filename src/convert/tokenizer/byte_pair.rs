@@ -1,105 +1,116 @@
-//! Byte-level byte-pair vocabularies, in llama.cpp's terms "gpt2".
+//! Byte-level byte pairs, in llama.cpp's terms `gpt2`, and WordPiece, `bert`.
 
-use super::json::{TOKENIZER_JSON, TokenizerJson};
-use super::library::Library;
-use super::special::SpecialTokens;
-use super::{pre_tokenizer, token_types as types};
-use crate::convert::parameters::Parameters;
-use crate::convert::{ConvertError, Source, Warning};
+use super::super::ConvertError;
+use super::decoder::Decoder;
+use super::inputs::{Contents, Inputs, Splitting};
+use super::json::Merge;
+use super::known::KnownToken;
+use super::token::{self, Token, TokenKind};
+use super::{TokenizerError, older_files};
+use crate::gguf::Metadata;
 
-/// A byte-level byte-pair vocabulary as large as the configuration says.
-pub(in crate::convert) fn byte_pair(
-    source: &Source<'_>,
-    out: &mut Parameters,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), ConvertError> {
-    write(source, 1, &[], out, warnings)
-}
+const MERGES: &str = "merges.txt";
 
-/// As [`byte_pair`], with the number of tokens rounded up to a multiple of `multiple`.
-pub(in crate::convert) fn byte_pair_padded(
-    source: &Source<'_>,
-    multiple: u64,
-    roles: &[(&'static str, &str)],
-    out: &mut Parameters,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), ConvertError> {
-    write(source, multiple, roles, out, warnings)
-}
-
-/// Writes the vocabulary; `roles` gives tokens roles that the files do not.
-fn write(
-    source: &Source<'_>,
-    multiple: u64,
-    roles: &[(&'static str, &str)],
-    out: &mut Parameters,
-    warnings: &mut Vec<Warning>,
-) -> Result<(), ConvertError> {
-    let json = TokenizerJson::read(source.files)?;
-    let library = Library::load(source.files)?;
-    let (tokens, kinds) = tokens(source, &library, multiple)?;
-    let mut special = SpecialTokens::load(source.files, json.as_ref(), None)?;
-    for (role, token) in roles {
-        let id = library
-            .id(token)
-            .ok_or_else(|| ConvertError::tokenizer(TOKENIZER_JSON, format!("token {token} is missing")))?;
-        special.set(role, id.into());
+/// A vocabulary of byte pairs.
+pub(super) fn byte_pair(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    if !inputs.has_original() {
+        inputs.substitute(older_files::byte_pair(inputs.files, &inputs.settings)?)?;
     }
-    let pre = pre_tokenizer(&library, &special, warnings);
-    out.set_plain("tokenizer.ggml.model", "gpt2");
-    out.set_plain("tokenizer.ggml.pre", pre);
-    out.set_plain("tokenizer.ggml.tokens", tokens);
-    out.set_plain("tokenizer.ggml.token_type", kinds);
-    special.write_with_merges(json, source.files, out)
-}
-
-/// The name of the pre-tokenizer; an unknown one is worth a warning, since text may be split wrongly.
-pub(super) fn pre_tokenizer(
-    library: &Library,
-    special: &SpecialTokens,
-    warnings: &mut Vec<Warning>,
-) -> &'static str {
-    let first = special.id("bos").and_then(|id| u32::try_from(id).ok());
-    pre_tokenizer::recognise(library.tokenizer(), first).unwrap_or_else(|| {
-        warnings.push(Warning::UnknownPreTokenizer);
-        pre_tokenizer::UNKNOWN
+    let tokens = tokens(inputs)?;
+    Ok(Contents {
+        model: "gpt2",
+        splitting: Splitting::Recognised,
+        tokens,
+        with_scores: false,
+        merges: merges(inputs)?,
+        is_closed: false,
+        further: Metadata::new(),
     })
 }
 
-/// Texts and types of all tokens; ids without a token become padding.
-pub(super) fn tokens(
-    source: &Source<'_>,
-    library: &Library,
-    multiple: u64,
-) -> Result<(Vec<String>, Vec<i32>), ConvertError> {
-    let count = source.model.configuration.optional_integer(&["vocab_size"])?.unwrap_or(library.len());
-    let count = count.next_multiple_of(multiple);
-    if library.last_id() >= count {
-        return Err(ConvertError::tokenizer(
-            TOKENIZER_JSON,
-            format!("token id {} does not fit the vocab_size {count} of config.json", library.last_id()),
-        ));
+/// A WordPiece vocabulary: where words begin is marked instead of where they go on.
+pub(super) fn word_piece(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    if !inputs.has_original() {
+        inputs.substitute(older_files::word_piece(inputs.files, &inputs.settings)?)?;
     }
-    let mut tokens = Vec::new();
-    let mut kinds = Vec::new();
-    for id in 0..count {
-        let known = u32::try_from(id).ok().and_then(|id| Some((id, library.token(id)?)));
-        let (token, kind) = match known {
-            None => (types::padding(id), types::UNUSED),
-            Some((id, token)) => match library.added(id) {
-                None => (token.to_owned(), types::NORMAL),
-                Some(added) => {
-                    let token = if added.normalized { token.to_owned() } else { library.normalized(token) };
-                    if added.special || types::looks_special(&token) {
-                        (token, types::CONTROL)
-                    } else {
-                        (types::with_spaces(&token), types::USER_DEFINED)
-                    }
-                }
-            },
+    let mut tokens = tokens(inputs)?;
+    for token in tokens.iter_mut().filter(|token| token.kind != TokenKind::Control) {
+        token.text = match token.text.strip_prefix("##") {
+            Some(rest) => rest.to_owned(),
+            None => format!("\u{2581}{}", token.text),
         };
-        tokens.push(token);
-        kinds.push(kind);
     }
-    Ok((tokens, kinds))
+    Ok(Contents {
+        model: "bert",
+        splitting: Splitting::Recognised,
+        tokens,
+        with_scores: false,
+        merges: Vec::new(),
+        is_closed: true,
+        further: Metadata::new(),
+    })
+}
+
+/// All tokens by their numbers; numbers without a token become padding.
+fn tokens(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> {
+    let known = inputs.known_tokens()?;
+    let size = known.size(inputs.sizes.tokens, inputs.flavour.pad_to_multiple_of)?;
+    let decoder = inputs.decoder();
+    let mut known = known.tokens.into_iter().peekable();
+    let token = |id: u64| match known.next_if(|known| u64::from(known.id) == id) {
+        Some(known) => written(known, &decoder),
+        None => Token::padding(id),
+    };
+    Ok((0..size).map(token).collect())
+}
+
+/// A token as llama.cpp expects it: added tokens as the text that they stand for.
+fn written(known: KnownToken, decoder: &Decoder) -> Token {
+    let Some(added) = known.added else { return Token::new(known.text, TokenKind::Normal) };
+    let text = if added.normalized { known.text } else { decoder.decode(&known.text) };
+    if added.special || token::looks_special(&text) {
+        Token::new(text, TokenKind::Control)
+    } else {
+        token::user_defined(&text)
+    }
+}
+
+/// The merges of `tokenizer.json`, or of `merges.txt` where it has none.
+pub(super) fn merges(inputs: &mut Inputs<'_>) -> Result<Vec<String>, ConvertError> {
+    let merges = inputs.json()?.model.merges.take();
+    let merges: Option<Vec<String>> =
+        merges.map(|merges| merges.into_iter().map(|Merge(merge)| merge).collect());
+    if let Some(merges) = &merges
+        && !merges.is_empty()
+    {
+        return Ok(merges.clone());
+    }
+    match inputs.files.text(MERGES)? {
+        Some(text) => Ok(merges_of_text(text)),
+        None => Ok(merges.ok_or(TokenizerError::MissingField {
+            file: super::json::TOKENIZER_JSON,
+            field: "model.merges",
+        })?),
+    }
+}
+
+/// A merge a line; lines of another kind, and a first line that says which version it is, are no merges.
+pub(super) fn merges_of_text(text: &str) -> Vec<String> {
+    let has_version = text.lines().next().is_some_and(|line| line.trim_start().starts_with('#'));
+    let merge = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [left, right] => Some(format!("{left} {right}")),
+        _ => None,
+    };
+    text.lines().skip(usize::from(has_version)).filter_map(merge).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_stand_one_a_line() {
+        assert_eq!(merges_of_text("#version: 0.2\na b\n\nc d e\n# x\n"), ["a b", "# x"]);
+        assert_eq!(merges_of_text("a b\r\nc d"), ["a b", "c d"]);
+    }
 }

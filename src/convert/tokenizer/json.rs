@@ -1,83 +1,111 @@
-//! `tokenizer.json`, as far as the model file needs it.
+//! `tokenizer.json`, the format of the `tokenizers` library, as far as a model file needs it.
 
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
-use crate::convert::ConvertError;
-use crate::convert::files::Files;
+use super::super::ConvertError;
+use super::super::files::Files;
 
 /// What the file is called.
 pub(super) const TOKENIZER_JSON: &str = "tokenizer.json";
 
-/// The tokenizer of the `tokenizers` library.
+/// A tokenizer.
 #[derive(Debug, Deserialize)]
 pub(super) struct TokenizerJson {
     #[serde(default)]
     pub(super) added_tokens: Vec<AddedToken>,
-    pub(super) normalizer: Option<Value>,
-    pub(super) post_processor: Option<Value>,
-    pub(super) decoder: Option<Value>,
-    pub(super) model: ModelJson,
+    #[serde(default)]
+    pub(super) normalizer: Value,
+    #[serde(default)]
+    pub(super) pre_tokenizer: Value,
+    #[serde(default)]
+    pub(super) post_processor: Value,
+    #[serde(default)]
+    pub(super) decoder: Value,
+    pub(super) model: Model,
 }
 
 /// A token beside the model's own.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct AddedToken {
-    pub(super) id: u64,
+    pub(super) id: u32,
     pub(super) content: String,
     #[serde(default)]
     pub(super) special: bool,
+    #[serde(default)]
+    pub(super) normalized: bool,
 }
 
 /// The model: vocabulary and merges.
 #[derive(Debug, Deserialize)]
-pub(super) struct ModelJson {
+pub(super) struct Model {
+    /// `BPE`, `WordPiece`, `Unigram` or `WordLevel`; old files do not say.
     #[serde(rename = "type")]
     pub(super) kind: Option<String>,
-    pub(super) byte_fallback: Option<bool>,
-    pub(super) unk_id: Option<u64>,
     #[serde(default)]
     pub(super) vocab: Vocabulary,
-    #[serde(default)]
-    pub(super) merges: Vec<Merge>,
+    pub(super) merges: Option<Vec<Merge>>,
+    pub(super) byte_fallback: Option<bool>,
+    pub(super) ignore_merges: Option<bool>,
+    pub(super) unk_id: Option<u32>,
 }
 
-/// The model's own tokens.
-#[derive(Debug, Default)]
-pub(super) struct Vocabulary {
-    /// How many there are.
-    pub(super) count: u64,
-    /// The scores of a unigram model, in the order of the ids.
-    pub(super) scores: Vec<f64>,
-}
-
-/// A merge as llama.cpp has it: both parts with a space between.
+/// The model's own tokens in the order of the file.
 #[derive(Debug)]
+pub(super) enum Vocabulary {
+    /// Each with its number.
+    Ids(Vec<(String, u32)>),
+    /// Each with its score; the place is the number.
+    Scores(Vec<(String, f64)>),
+}
+
+/// A merge as GGUF has it: both parts with a space between.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Merge(pub(super) String);
 
 impl TokenizerJson {
+    /// The file, if it was given.
     pub(super) fn read(files: Files<'_>) -> Result<Option<Self>, ConvertError> {
-        let Some(text) = files.text(TOKENIZER_JSON)? else { return Ok(None) };
-        serde_json::from_str(text).map(Some).map_err(|error| ConvertError::Json {
+        files.text(TOKENIZER_JSON)?.map(Self::parse).transpose()
+    }
+
+    /// A text in the notation of the file.
+    pub(super) fn parse(text: &str) -> Result<Self, ConvertError> {
+        serde_json::from_str(text).map_err(|error| ConvertError::Json {
             file: TOKENIZER_JSON.to_owned(),
             reason: error.to_string(),
         })
     }
 
-    /// The id of an added token, first match first.
-    pub(super) fn added_id(&self, content: &str) -> Option<u64> {
-        self.added_tokens.iter().find(|token| token.content == content).map(|token| token.id)
+    /// Whether the model chooses tokens by their scores.
+    pub(super) fn is_unigram(&self) -> bool {
+        self.model.kind.as_deref() == Some("Unigram")
     }
 
-    /// A byte-pair model over characters that falls back to bytes: what SentencePiece models become.
-    pub(super) fn is_sentencepiece(&self) -> bool {
-        let decoder = self.decoder.as_ref().and_then(|decoder| decoder.get("type")).and_then(Value::as_str);
+    /// Whether this is a SentencePiece model in another dress: byte pairs over characters that fall back to bytes.
+    pub(super) fn is_rewritten_sentence_piece(&self) -> bool {
         self.model.kind.as_deref() == Some("BPE")
             && self.model.byte_fallback == Some(true)
-            && decoder == Some("Sequence")
+            && self.decoder.get("type").and_then(Value::as_str) == Some("Sequence")
+    }
+}
+
+impl Vocabulary {
+    /// The number of tokens.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Ids(tokens) => tokens.len(),
+            Self::Scores(tokens) => tokens.len(),
+        }
+    }
+}
+
+impl Default for Vocabulary {
+    fn default() -> Self {
+        Self::Ids(Vec::new())
     }
 }
 
@@ -88,25 +116,24 @@ impl<'de> Deserialize<'de> for Vocabulary {
         impl<'de> Visitor<'de> for Tokens {
             type Value = Vocabulary;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("tokens with their ids, or a list of tokens and scores")
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of tokens and ids or a list of tokens and scores")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vocabulary, A::Error> {
-                let mut vocabulary = Vocabulary::default();
-                while map.next_entry::<serde::de::IgnoredAny, u32>()?.is_some() {
-                    vocabulary.count += 1;
+                let mut tokens = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    tokens.push(entry);
                 }
-                Ok(vocabulary)
+                Ok(Vocabulary::Ids(tokens))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vocabulary, A::Error> {
-                let mut vocabulary = Vocabulary::default();
-                while let Some((_, score)) = seq.next_element::<(serde::de::IgnoredAny, f64)>()? {
-                    vocabulary.count += 1;
-                    vocabulary.scores.push(score);
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Vocabulary, A::Error> {
+                let mut tokens = Vec::new();
+                while let Some(entry) = sequence.next_element()? {
+                    tokens.push(entry);
                 }
-                Ok(vocabulary)
+                Ok(Vocabulary::Scores(tokens))
             }
         }
 
@@ -121,25 +148,27 @@ impl<'de> Deserialize<'de> for Merge {
         impl<'de> Visitor<'de> for Parts {
             type Value = Merge;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("\"left right\" or [\"left\", \"right\"]")
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a merge: \"left right\" or [\"left\", \"right\"]")
             }
 
-            fn visit_str<E: serde::de::Error>(self, merge: &str) -> Result<Merge, E> {
+            fn visit_str<E: Error>(self, merge: &str) -> Result<Merge, E> {
                 Ok(Merge(merge.to_owned()))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Merge, A::Error> {
-                let mut part = |index| {
-                    seq.next_element::<String>()?
-                        .ok_or_else(|| serde::de::Error::invalid_length(index, &"two parts"))
-                };
-                // A space within a part would be taken for the one between them.
-                let (left, right) = (part(0)?.replace(' ', "Ġ"), part(1)?.replace(' ', "Ġ"));
-                match seq.next_element::<String>()? {
-                    None => Ok(Merge(format!("{left} {right}"))),
-                    Some(_) => Err(serde::de::Error::invalid_length(3, &"two parts")),
+            fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Merge, A::Error> {
+                let mut parts: Vec<String> = Vec::with_capacity(2);
+                while let Some(part) = sequence.next_element::<String>()? {
+                    if parts.len() == 2 {
+                        return Err(A::Error::invalid_length(3, &self));
+                    }
+                    // A space within a part would be taken for the one between them.
+                    parts.push(part.replace(' ', "\u{120}"));
                 }
+                if parts.len() < 2 {
+                    return Err(A::Error::invalid_length(parts.len(), &self));
+                }
+                Ok(Merge(parts.join(" ")))
             }
         }
 
@@ -156,7 +185,19 @@ mod tests {
         let merges: Vec<Merge> = serde_json::from_str(r#"["a b", ["c", "d"], [" ", "e f"]]"#).unwrap();
         let merges: Vec<&str> = merges.iter().map(|merge| merge.0.as_str()).collect();
         assert_eq!(merges, ["a b", "c d", "Ġ eĠf"]);
-        assert!(serde_json::from_str::<Merge>(r#"["a"]"#).is_err());
-        assert!(serde_json::from_str::<Merge>(r#"["a", "b", "c"]"#).is_err());
+        for bad in [r#"["a"]"#, r#"["a", "b", "c"]"#, "7", r#"[1, 2]"#] {
+            assert!(serde_json::from_str::<Merge>(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn vocabularies_come_in_two_notations() {
+        let Vocabulary::Ids(tokens) = serde_json::from_str(r#"{"b": 1, "a": 0}"#).unwrap() else { panic!() };
+        assert_eq!(tokens, [("b".to_owned(), 1), ("a".to_owned(), 0)]);
+        let Vocabulary::Scores(tokens) = serde_json::from_str(r#"[["a", -1.5]]"#).unwrap() else { panic!() };
+        assert_eq!(tokens, [("a".to_owned(), -1.5)]);
+        for bad in [r#"{"a": -1}"#, r#"{"a": 4294967296}"#, r#"[["a"]]"#, "7"] {
+            assert!(serde_json::from_str::<Vocabulary>(bad).is_err(), "{bad}");
+        }
     }
 }

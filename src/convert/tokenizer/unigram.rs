@@ -1,124 +1,123 @@
-//! Unigram vocabularies of multilingual encoders, in llama.cpp's terms "t5".
+//! Unigram vocabularies as XLM-RoBERTa and its kin have them, in llama.cpp's terms `t5`.
 
-use base64::Engine;
+use std::collections::HashSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-use super::json::{TOKENIZER_JSON, TokenizerJson};
-use super::library::{self, Library};
-use super::sentencepiece::{self, Tokens};
-use super::special::SpecialTokens;
-use super::token_types as types;
-use crate::convert::parameters::{Parameters, checked_u32};
-use crate::convert::{ConvertError, Source, Warning};
+use super::super::ConvertError;
+use super::TokenizerError;
+use super::inputs::{Contents, Inputs};
+use super::json::{TOKENIZER_JSON, Vocabulary};
+use super::sentence_piece::{Model, Piece};
+use super::token::{Token, TokenKind, checked_size};
+use crate::gguf::Metadata;
 
-/// The file of the SentencePiece model of XLM-RoBERTa.
-const MODEL_FILE: &str = "sentencepiece.bpe.model";
-
-/// The number by which SentencePiece knows unigram models.
+/// The SentencePiece model of such a vocabulary.
+pub(super) const SENTENCE_PIECE_BPE_MODEL: &str = "sentencepiece.bpe.model";
+/// `model_type` of a unigram model.
 const UNIGRAM: i32 = 1;
+/// The number that XLM-RoBERTa gives the unknown token.
+const UNKNOWN_ID: u32 = 3;
 
-struct Unigram {
-    tokens: Tokens,
-    add_prefix: bool,
-    remove_whitespaces: bool,
+/// A unigram vocabulary.
+pub(super) fn unigram(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    let (tokens, preparation) = match inputs.files.has(SENTENCE_PIECE_BPE_MODEL) {
+        true => of_model(inputs)?,
+        false => of_json(inputs)?,
+    };
+    let mut further = Metadata::new();
+    further.set("tokenizer.ggml.add_space_prefix", preparation.space_prefix);
+    further.set("tokenizer.ggml.token_type_count", inputs.sizes.checked_token_types()?);
+    further.set("tokenizer.ggml.remove_extra_whitespaces", preparation.remove_spaces);
+    if !preparation.charsmap.is_empty() {
+        further.set("tokenizer.ggml.precompiled_charsmap", preparation.charsmap);
+    }
+    Ok(Contents { further, ..Contents::with_scores("t5", tokens) })
+}
+
+/// How text is prepared.
+struct Preparation {
+    space_prefix: bool,
+    remove_spaces: bool,
     charsmap: Vec<u8>,
 }
 
-/// The vocabulary of XLM-RoBERTa and its kin, from its SentencePiece model or from `tokenizer.json`.
-pub(in crate::convert) fn unigram(
-    source: &Source<'_>,
-    out: &mut Parameters,
-    _warnings: &mut Vec<Warning>,
-) -> Result<(), ConvertError> {
-    let json = TokenizerJson::read(source.files)?;
-    let unigram = match sentencepiece::read(source.files, MODEL_FILE)? {
-        Some(model) => from_model(source, &model)?,
-        None => from_json(source, json.as_ref())?,
-    };
-    let count = unigram.tokens.texts.len() as u64;
-    let segments = source.model.configuration.optional_integer(&["type_vocab_size"])?.unwrap_or(1);
-    unigram.tokens.write("t5", out);
-    out.set_plain("tokenizer.ggml.add_space_prefix", unigram.add_prefix);
-    out.set_plain("tokenizer.ggml.token_type_count", checked_u32("type_vocab_size", segments)?);
-    out.set_plain("tokenizer.ggml.remove_extra_whitespaces", unigram.remove_whitespaces);
-    if !unigram.charsmap.is_empty() {
-        out.set_plain("tokenizer.ggml.precompiled_charsmap", unigram.charsmap);
+/// The model's tokens, with the numbers that the `transformers` library gives them: its own four special tokens come
+/// first.
+fn of_model(inputs: &Inputs<'_>) -> Result<(Vec<Token>, Preparation), TokenizerError> {
+    let model = Model::read(inputs.files, SENTENCE_PIECE_BPE_MODEL)?;
+    let kind = model.trainer.and_then(|trainer| trainer.model_type).unwrap_or(UNIGRAM);
+    if kind != UNIGRAM {
+        let (file, field) = (SENTENCE_PIECE_BPE_MODEL, "trainer_spec.model_type");
+        return Err(TokenizerError::bad_field(file, field, &kind, "1 (unigram)"));
     }
-    SpecialTokens::load(source.files, json.as_ref(), Some(count))?.write(out);
-    Ok(())
-}
-
-fn from_model(source: &Source<'_>, model: &sentencepiece::Model) -> Result<Unigram, ConvertError> {
-    if model.trainer.as_ref().and_then(|trainer| trainer.model_type).unwrap_or(UNIGRAM) != UNIGRAM {
-        return Err(ConvertError::tokenizer(MODEL_FILE, "expected a unigram model"));
+    let own = model.pieces.len() as u64;
+    let size = checked_size(inputs.sizes.tokens.unwrap_or(0).max(own))?;
+    let all = model.pieces.iter().map(Piece::token).chain((own..size).map(Token::padding));
+    let mut tokens: Vec<Token> =
+        ["<s>", "<pad>", "</s>"].map(|text| Token::new(text, TokenKind::Control)).into();
+    tokens.push(Token::new("<unk>", TokenKind::Unknown));
+    // The library moves the pieces up by one place, so that the last stands for nothing.
+    let kept = usize::try_from(size.saturating_sub(4)).unwrap_or(0);
+    tokens.extend(all.skip(3).take(kept));
+    let after_pieces = usize::try_from(own + 1).ok().and_then(|id| tokens.get_mut(id));
+    if inputs.flavour.mask_after_pieces
+        && let Some(mask) = after_pieces
+    {
+        *mask = Token::new("<mask>", TokenKind::Control);
     }
-    let stated = source.model.configuration.optional_integer(&["vocab_size"])?.unwrap_or(0);
-    let mut raw = Tokens::unused(stated.max(model.pieces.len() as u64));
-    for (id, piece) in model.pieces.iter().enumerate() {
-        let (text, score, kind) = piece.token();
-        raw.set(id as u64, text, score, kind);
-    }
-    // The Python library puts four tokens of its own before the pieces, of which it drops the first three.
-    let mut tokens = Tokens::default();
-    for text in ["<s>", "<pad>", "</s>"] {
-        tokens.push(text.to_owned(), 0.0, types::CONTROL);
-    }
-    tokens.push("<unk>".to_owned(), 0.0, types::UNKNOWN);
-    let kept = 3..raw.texts.len().saturating_sub(1).max(3);
-    tokens.texts.extend(raw.texts.drain(..).skip(kept.start).take(kept.len()));
-    tokens.scores.extend(raw.scores.drain(..).skip(kept.start).take(kept.len()));
-    tokens.kinds.extend(raw.kinds.drain(..).skip(kept.start).take(kept.len()));
-    let normalizer = model.normalizer.clone().unwrap_or_default();
-    Ok(Unigram {
-        tokens,
-        add_prefix: normalizer.add_dummy_prefix.unwrap_or(true),
-        remove_whitespaces: normalizer.remove_extra_whitespaces.unwrap_or(true),
+    let normalizer = model.normalizer.unwrap_or_default();
+    let preparation = Preparation {
+        space_prefix: normalizer.add_dummy_prefix.unwrap_or(true),
+        remove_spaces: normalizer.remove_extra_whitespaces.unwrap_or(true),
         charsmap: normalizer.precompiled_charsmap.unwrap_or_default(),
-    })
+    };
+    Ok((tokens, preparation))
 }
 
-fn from_json(source: &Source<'_>, json: Option<&TokenizerJson>) -> Result<Unigram, ConvertError> {
-    let library = Library::load(source.files)?;
-    let settings = library::settings(source.files)?;
-    let json = json.filter(|json| json.model.kind.as_deref() == Some("Unigram"));
-    let json = json.ok_or_else(|| ConvertError::tokenizer(TOKENIZER_JSON, "expected a Unigram model"))?;
-    let stated = source.model.configuration.optional_integer(&["vocab_size"])?.unwrap_or(0);
-    let mut tokens = Tokens::unused(stated.max(library.model_len().into()));
-    let unknown =
-        settings.get("unk_token").and_then(library::token_text).and_then(|token| json.added_id(token));
-    let unknown = unknown.or(json.model.unk_id).unwrap_or(3);
-    for (id, score) in (0_u32..).zip(&json.model.vocab.scores) {
-        let Some(text) = library.token(id) else { continue };
-        let kind = if u64::from(id) == unknown {
-            types::UNKNOWN
-        } else if library.has_role(text) {
-            types::CONTROL
-        } else if library.added(id).is_some() {
-            types::USER_DEFINED
-        } else {
-            types::NORMAL
+fn of_json(inputs: &mut Inputs<'_>) -> Result<(Vec<Token>, Preparation), TokenizerError> {
+    let json = inputs.json()?;
+    let bad = |field, got: &str, expected| TokenizerError::bad_field(TOKENIZER_JSON, field, &got, expected);
+    let Vocabulary::Scores(pieces) = std::mem::take(&mut json.model.vocab) else {
+        return Err(bad("model.vocab", "an object", "a list of tokens and scores (a unigram model)"));
+    };
+    let added: Vec<(String, u32)> =
+        json.added_tokens.iter().map(|token| (token.content.clone(), token.id)).collect();
+    let stated_unknown = json.model.unk_id.unwrap_or(UNKNOWN_ID);
+    let charsmap = charsmap(&json.normalizer).unwrap_or_default().to_owned();
+    let charsmap = STANDARD
+        .decode(charsmap.as_bytes())
+        .map_err(|_| bad("normalizer.precompiled_charsmap", &charsmap, "Base64 text"))?;
+    let settings = &inputs.settings;
+    let unknown = settings.token("unk_token").and_then(|text| added.iter().find(|(added, _)| added == text));
+    let unknown = unknown.map_or(stated_unknown, |(_, id)| *id);
+    let special: HashSet<&str> = settings.special_tokens().into_iter().collect();
+    let added: HashSet<u32> = added.into_iter().map(|(_, id)| id).collect();
+    let own = pieces.len() as u64;
+    let size = checked_size(inputs.sizes.tokens.unwrap_or(0).max(own))?;
+    let token = |((text, score), id): ((String, f64), u32)| {
+        let kind = match special.contains(text.as_str()) {
+            _ if id == unknown => TokenKind::Unknown,
+            true => TokenKind::Control,
+            false if added.contains(&id) => TokenKind::UserDefined,
+            false => TokenKind::Normal,
         };
-        tokens.set(id.into(), text.to_owned(), *score as f32, kind);
-    }
-    let flag = |key: &str, otherwise: bool| settings.get(key).and_then(Value::as_bool).unwrap_or(otherwise);
-    let charsmap = json.normalizer.as_ref().and_then(|normalizer| find_charsmap(normalizer, 8));
-    let charsmap = charsmap.map(|text| base64::engine::general_purpose::STANDARD.decode(text));
-    Ok(Unigram {
-        tokens,
-        add_prefix: flag("add_prefix_space", true),
-        remove_whitespaces: flag("clean_up_tokenization_spaces", false),
-        charsmap: charsmap
-            .transpose()
-            .map_err(|_| ConvertError::tokenizer(TOKENIZER_JSON, "precompiled_charsmap is not base64"))?
-            .unwrap_or_default(),
-    })
+        Token { text, score: score as f32, kind }
+    };
+    let mut tokens: Vec<Token> = pieces.into_iter().zip(0..).map(token).collect();
+    tokens.extend((own..size).map(Token::padding));
+    let preparation = Preparation {
+        space_prefix: settings.flag("add_prefix_space").unwrap_or(false),
+        remove_spaces: settings.flag("clean_up_tokenization_spaces").unwrap_or(false),
+        charsmap,
+    };
+    Ok((tokens, preparation))
 }
 
-/// The character map of a normalizer, which may be one of a sequence.
-fn find_charsmap(normalizer: &Value, depth: u32) -> Option<&str> {
-    if let Some(map) = normalizer.get("precompiled_charsmap").and_then(Value::as_str) {
-        return Some(map);
-    }
-    let parts = normalizer.get("normalizers").and_then(Value::as_array).filter(|_| depth > 0)?;
-    parts.iter().find_map(|part| find_charsmap(part, depth - 1))
+/// The map of characters in a normalizer or one of its parts.
+fn charsmap(normalizer: &Value) -> Option<&str> {
+    let own = normalizer.get("precompiled_charsmap").and_then(Value::as_str);
+    own.or_else(|| normalizer.get("normalizers")?.as_array()?.iter().find_map(charsmap))
 }

@@ -35,9 +35,6 @@ impl Block for Q3K {
     }
 }
 
-/// How many groups are searched at once.
-const AT_ONCE: usize = 4;
-
 /// The scales of six bits, 32 too large, of 16 groups, and the F16 that they are multiples of.
 #[inline(always)]
 fn factors<L: Lanes>(scales: &[L; 16]) -> ([L::Words; 16], L::Words) {
@@ -77,14 +74,8 @@ impl Encode for Q3K {
         let zero = L::splat(0.0);
         let mut scales = [zero; 16];
         let mut searched = [[zero; 16]; 16];
-        for first in (0..16).step_by(AT_ONCE) {
-            let mut groups = [[zero; 16]; AT_ONCE];
-            for (g, group) in groups.iter_mut().enumerate() {
-                *group = load(values, 256, 16 * (first + g));
-            }
-            let (group_scales, levels) = descend(&groups, 4.0);
-            scales[first..first + AT_ONCE].copy_from_slice(&group_scales);
-            searched[first..first + AT_ONCE].copy_from_slice(&levels);
+        for group in 0..16 {
+            (scales[group], searched[group]) = descend(&load(values, 256, 16 * group), 4.0);
         }
         let (factors, scale) = factors(&scales);
         for (word, bytes) in pack_factors::<L>(&factors).into_iter().enumerate() {

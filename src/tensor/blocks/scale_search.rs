@@ -120,64 +120,94 @@ impl<L: Lanes, const N: usize> Steps<'_, L, N> {
 }
 
 /// Starts from the levels of the plain scale and moves one level at a time to the best for the scale that all other
-/// numbers ask for, up to five times through the group. `G` groups at once: each waits for its own divisions only.
+/// numbers ask for, up to five times through the group.
 ///
-/// Gives the scales, and the levels as numbers from `-reach` up. A group that counts as zero has scale 0 and, as in
+/// Gives the scale, and the levels as numbers from `-reach` up. A group that counts as zero has scale 0 and, as in
 /// the reference, the lowest level everywhere.
 #[inline(always)]
-pub(super) fn descend<L: Lanes, const N: usize, const G: usize>(
-    groups: &[[L; N]; G],
-    reach: f32,
-) -> ([L; G], [[L; N]; G]) {
+pub(super) fn descend<L: Lanes, const N: usize>(elements: &[L; N], reach: f32) -> (L, [L; N]) {
     let zero = L::splat(0.0);
-    let mut levels = [[zero; N]; G];
-    let (mut sum_lx, mut sum_l2, mut negligible) = ([zero; G], [zero; G], [zero.equal(zero); G]);
-    for g in 0..G {
-        let (magnitude, extreme) = extreme(&groups[g]);
-        negligible[g] = magnitude.less(L::splat(NEGLIGIBLE));
-        let inverse = L::splat(-reach) / extreme;
-        for i in 0..N {
-            let (element, weight) = (groups[g][i], groups[g][i] * groups[g][i]);
-            let level = clamp(nearest(inverse * element), reach);
-            levels[g][i] = level;
-            sum_lx[g] = sum_lx[g] + weight * element * level;
-            sum_l2[g] = sum_l2[g] + weight * level * level;
-        }
+    let (magnitude, extreme) = extreme(elements);
+    let negligible = magnitude.less(L::splat(NEGLIGIBLE));
+    let inverse = L::splat(-reach) / extreme;
+    let mut terms = [Term { level: zero, lx: zero, l2: zero }; N];
+    let (mut sum_lx, mut sum_l2) = (zero, zero);
+    for (term, &element) in terms.iter_mut().zip(elements) {
+        *term = Term::new(element, clamp(nearest(inverse * element), reach));
+        sum_lx = sum_lx + term.lx;
+        sum_l2 = sum_l2 + term.l2;
     }
     for _ in 0..5 {
         let mut changed = zero.less(zero);
-        for i in 0..N {
-            for g in 0..G {
-                let (element, weight) = (groups[g][i], groups[g][i] * groups[g][i]);
-                let cube = weight * element;
-                let level = levels[g][i];
-                let others_lx = sum_lx[g] - cube * level;
-                let others_l2 = sum_l2[g] - weight * level * level;
-                let quotient = element * others_l2 / others_lx;
-                let moved = clamp(L::from_signed(nearest_word(quotient)), reach);
-                let moved_lx = others_lx + cube * moved;
-                let moved_l2 = others_l2 + weight * moved * moved;
-                let better = zero.less(others_lx)
-                    & !moved.equal(level)
-                    & zero.less(moved_l2)
-                    & (sum_lx[g] * sum_lx[g] * moved_l2).less(moved_lx * moved_lx * sum_l2[g]);
-                levels[g][i] = L::select(better, moved, level);
-                sum_lx[g] = L::select(better, moved_lx, sum_lx[g]);
-                sum_l2[g] = L::select(better, moved_l2, sum_l2[g]);
-                changed = changed | better;
+        for (term, &element) in terms.iter_mut().zip(elements) {
+            let (others_lx, others_l2) = (sum_lx - term.lx, sum_l2 - term.l2);
+            let product = element * others_l2;
+            if !term.may_move(product, others_lx, reach).any() {
+                continue;
             }
+            let quotient = L::from_signed(nearest_word(product / others_lx));
+            let moved = Term::new(element, clamp(quotient, reach));
+            let (moved_lx, moved_l2) = (others_lx + moved.lx, others_l2 + moved.l2);
+            let better = zero.less(others_lx)
+                & !moved.level.equal(term.level)
+                & zero.less(moved_l2)
+                & (sum_lx * sum_lx * moved_l2).less(moved_lx * moved_lx * sum_l2);
+            *term = Term::select(better, moved, *term);
+            sum_lx = L::select(better, moved_lx, sum_lx);
+            sum_l2 = L::select(better, moved_l2, sum_l2);
+            changed = changed | better;
         }
         if !changed.any() {
             break;
         }
     }
-    let mut scales = [zero; G];
-    for g in 0..G {
-        let scale = L::select(zero.less(sum_l2[g]), sum_lx[g] / sum_l2[g], zero);
-        scales[g] = L::select(negligible[g], zero, scale);
-        for level in &mut levels[g] {
-            *level = L::select(negligible[g], L::splat(-reach), *level);
+    let mut levels = [zero; N];
+    for (level, term) in levels.iter_mut().zip(&terms) {
+        *level = L::select(negligible, L::splat(-reach), term.level);
+    }
+    let scale = L::select(zero.less(sum_l2), sum_lx / sum_l2, zero);
+    (L::select(negligible, zero, scale), levels)
+}
+
+/// The level of one number and what it adds to the sums.
+#[derive(Clone, Copy)]
+struct Term<L> {
+    level: L,
+    lx: L,
+    l2: L,
+}
+
+impl<L: Lanes> Term<L> {
+    #[inline(always)]
+    fn new(element: L, level: L) -> Self {
+        let square = element * element;
+        Self { level, lx: square * element * level, l2: square * level * level }
+    }
+
+    #[inline(always)]
+    fn select(mask: L::Mask, yes: Self, no: Self) -> Self {
+        Self {
+            level: L::select(mask, yes.level, no.level),
+            lx: L::select(mask, yes.lx, no.lx),
+            l2: L::select(mask, yes.l2, no.l2),
         }
     }
-    (scales, levels)
+
+    /// Whether `product / others_lx` may round to another level. Most levels stay, which this finds out without the
+    /// division; where it is not sure, because the numbers are tiny or not finite, it says so.
+    #[inline(always)]
+    fn may_move(&self, product: L, others_lx: L, reach: f32) -> L::Mask {
+        const TINY: f32 = 1e-30;
+        // Half a level, less a margin for the roundings on the way; at the ends, as far as the rounding works.
+        const HALF: f32 = 0.4999;
+        const FAR: f32 = 4e6;
+        let at_low_end = self.level.equal(L::splat(-reach));
+        let at_high_end = self.level.equal(L::splat(reach - 1.0));
+        let low = L::select(at_low_end, L::splat(-FAR), L::splat(-HALF));
+        let high = L::select(at_high_end, L::splat(FAR), L::splat(HALF));
+        let excess = product - self.level * others_lx;
+        let stays =
+            (low * others_lx).less(excess) & excess.less(high * others_lx) & L::splat(TINY).less(others_lx);
+        L::splat(0.0).less(others_lx) & !stays
+    }
 }

@@ -50,31 +50,33 @@ impl Not for NeonMask {
 
     #[inline(always)]
     fn not(self) -> Self {
-        Self(vmvnq_u32(self.0))
+        Self(neon!(vmvnq_u32(self.0)))
     }
 }
 
 impl Mask for NeonMask {
     #[inline(always)]
     fn any(self) -> bool {
-        vmaxvq_u32(self.0) != 0
+        neon!(vmaxvq_u32(self.0) != 0)
     }
 }
 
 /// Swaps rows and columns of four by four numbers.
 #[inline(always)]
 fn transpose(rows: [uint32x4_t; 4]) -> [uint32x4_t; 4] {
-    let [a, b, c, d] = rows.map(vreinterpretq_u64_u32);
-    let (ac_low, ac_high) =
-        (vreinterpretq_u32_u64(vzip1q_u64(a, c)), vreinterpretq_u32_u64(vzip2q_u64(a, c)));
-    let (bd_low, bd_high) =
-        (vreinterpretq_u32_u64(vzip1q_u64(b, d)), vreinterpretq_u32_u64(vzip2q_u64(b, d)));
-    [
-        vtrn1q_u32(ac_low, bd_low),
-        vtrn2q_u32(ac_low, bd_low),
-        vtrn1q_u32(ac_high, bd_high),
-        vtrn2q_u32(ac_high, bd_high),
-    ]
+    let [a, b, c, d] = rows;
+    neon!({
+        let (a, b) = (vreinterpretq_u64_u32(a), vreinterpretq_u64_u32(b));
+        let (c, d) = (vreinterpretq_u64_u32(c), vreinterpretq_u64_u32(d));
+        let ac = [vreinterpretq_u32_u64(vzip1q_u64(a, c)), vreinterpretq_u32_u64(vzip2q_u64(a, c))];
+        let bd = [vreinterpretq_u32_u64(vzip1q_u64(b, d)), vreinterpretq_u32_u64(vzip2q_u64(b, d))];
+        [
+            vtrn1q_u32(ac[0], bd[0]),
+            vtrn2q_u32(ac[0], bd[0]),
+            vtrn1q_u32(ac[1], bd[1]),
+            vtrn2q_u32(ac[1], bd[1]),
+        ]
+    })
 }
 
 impl Lanes for Neon {
@@ -85,7 +87,7 @@ impl Lanes for Neon {
 
     #[inline(always)]
     fn splat(value: f32) -> Self {
-        Self(vdupq_n_f32(value))
+        Self(neon!(vdupq_n_f32(value)))
     }
 
     #[inline(always)]
@@ -95,22 +97,22 @@ impl Lanes for Neon {
             // SAFETY: the assertion leaves four numbers from the start of each of the four blocks.
             unsafe { vreinterpretq_u32_f32(vld1q_f32(source.as_ptr().add(lane * stride))) }
         };
-        transpose([row(0), row(1), row(2), row(3)]).map(|column| Self(vreinterpretq_f32_u32(column)))
+        transpose([row(0), row(1), row(2), row(3)]).map(|column| Self(neon!(vreinterpretq_f32_u32(column))))
     }
 
     #[inline(always)]
     fn sqrt(self) -> Self {
-        Self(vsqrtq_f32(self.0))
+        Self(neon!(vsqrtq_f32(self.0)))
     }
 
     #[inline(always)]
     fn abs(self) -> Self {
-        Self(vabsq_f32(self.0))
+        Self(neon!(vabsq_f32(self.0)))
     }
 
     #[inline(always)]
     fn copy_sign(self, sign: Self) -> Self {
-        Self(vbslq_f32(vdupq_n_u32(1 << 31), sign.0, self.0))
+        Self(neon!(vbslq_f32(vdupq_n_u32(1 << 31), sign.0, self.0)))
     }
 
     #[inline(always)]
@@ -126,41 +128,41 @@ impl Lanes for Neon {
 
     #[inline(always)]
     fn less(self, other: Self) -> NeonMask {
-        NeonMask(vcltq_f32(self.0, other.0))
+        NeonMask(neon!(vcltq_f32(self.0, other.0)))
     }
 
     #[inline(always)]
     fn equal(self, other: Self) -> NeonMask {
-        NeonMask(vceqq_f32(self.0, other.0))
+        NeonMask(neon!(vceqq_f32(self.0, other.0)))
     }
 
     #[inline(always)]
     fn select(mask: NeonMask, yes: Self, no: Self) -> Self {
-        Self(vbslq_f32(mask.0, yes.0, no.0))
+        Self(neon!(vbslq_f32(mask.0, yes.0, no.0)))
     }
 
     #[inline(always)]
     fn truncate(self) -> NeonWords {
         // The instruction saturates and gives 0 for NaN; both differ from what the trait asks for.
         let limit = Self::splat(2_147_483_648.0);
-        let fits = NeonMask(vcgeq_f32(self.0, vnegq_f32(limit.0))) & self.less(limit);
-        let truncated = NeonWords(vreinterpretq_u32_s32(vcvtq_s32_f32(self.0)));
+        let fits = NeonMask(neon!(vcgeq_f32(self.0, vnegq_f32(limit.0)))) & self.less(limit);
+        let truncated = NeonWords(neon!(vreinterpretq_u32_s32(vcvtq_s32_f32(self.0))));
         NeonWords::select(fits, truncated, NeonWords::splat(1 << 31))
     }
 
     #[inline(always)]
     fn to_bits(self) -> NeonWords {
-        NeonWords(vreinterpretq_u32_f32(self.0))
+        NeonWords(neon!(vreinterpretq_u32_f32(self.0)))
     }
 
     #[inline(always)]
     fn from_bits(bits: NeonWords) -> Self {
-        Self(vreinterpretq_f32_u32(bits.0))
+        Self(neon!(vreinterpretq_f32_u32(bits.0)))
     }
 
     #[inline(always)]
     fn from_signed(words: NeonWords) -> Self {
-        Self(vcvtq_f32_s32(vreinterpretq_s32_u32(words.0)))
+        Self(neon!(vcvtq_f32_s32(vreinterpretq_s32_u32(words.0))))
     }
 }
 
@@ -169,39 +171,43 @@ impl Words for NeonWords {
 
     #[inline(always)]
     fn splat(value: u32) -> Self {
-        Self(vdupq_n_u32(value))
+        Self(neon!(vdupq_n_u32(value)))
     }
 
     #[inline(always)]
     fn up(self, count: u32) -> Self {
-        Self(vshlq_u32(self.0, vdupq_n_s32(count.cast_signed())))
+        Self(neon!(vshlq_u32(self.0, vdupq_n_s32(count.cast_signed()))))
     }
 
     #[inline(always)]
     fn down(self, count: u32) -> Self {
-        Self(vshlq_u32(self.0, vdupq_n_s32(-count.cast_signed())))
+        Self(neon!(vshlq_u32(self.0, vdupq_n_s32(-count.cast_signed()))))
     }
 
     #[inline(always)]
     fn min_signed(self, other: Self) -> Self {
-        let (left, right) = (vreinterpretq_s32_u32(self.0), vreinterpretq_s32_u32(other.0));
-        Self(vreinterpretq_u32_s32(vminq_s32(left, right)))
+        Self(neon!({
+            let (left, right) = (vreinterpretq_s32_u32(self.0), vreinterpretq_s32_u32(other.0));
+            vreinterpretq_u32_s32(vminq_s32(left, right))
+        }))
     }
 
     #[inline(always)]
     fn max_signed(self, other: Self) -> Self {
-        let (left, right) = (vreinterpretq_s32_u32(self.0), vreinterpretq_s32_u32(other.0));
-        Self(vreinterpretq_u32_s32(vmaxq_s32(left, right)))
+        Self(neon!({
+            let (left, right) = (vreinterpretq_s32_u32(self.0), vreinterpretq_s32_u32(other.0));
+            vreinterpretq_u32_s32(vmaxq_s32(left, right))
+        }))
     }
 
     #[inline(always)]
     fn less_signed(self, other: Self) -> NeonMask {
-        NeonMask(vcltq_s32(vreinterpretq_s32_u32(self.0), vreinterpretq_s32_u32(other.0)))
+        NeonMask(neon!(vcltq_s32(vreinterpretq_s32_u32(self.0), vreinterpretq_s32_u32(other.0))))
     }
 
     #[inline(always)]
     fn select(mask: NeonMask, yes: Self, no: Self) -> Self {
-        Self(vbslq_u32(mask.0, yes.0, no.0))
+        Self(neon!(vbslq_u32(mask.0, yes.0, no.0)))
     }
 
     #[inline(always)]

@@ -82,9 +82,9 @@ fn select<T: Copy + Default, const N: usize>(
     no: Portable<T, N>,
 ) -> Portable<T, N> {
     let mut result = no.0;
-    for lane in 0..N {
-        if mask.0[lane] {
-            result[lane] = yes.0[lane];
+    for ((result, yes), mask) in result.iter_mut().zip(yes.0).zip(mask.0) {
+        if mask {
+            *result = yes;
         }
     }
     Portable(result)
@@ -163,7 +163,7 @@ impl<const N: usize> Lanes for Portable<f32, N> {
     fn truncate(self) -> Self::Words {
         const BEYOND: f32 = 2_147_483_648.0; // 2^31
         let a = self;
-        lanes!(|a| if a >= -BEYOND && a < BEYOND { a as i32 } else { i32::MIN }.cast_unsigned())
+        lanes!(|a| if (-BEYOND..BEYOND).contains(&a) { a as i32 } else { i32::MIN }.cast_unsigned())
     }
 
     #[inline(always)]

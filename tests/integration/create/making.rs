@@ -143,3 +143,30 @@ async fn unknown_types_are_told_with_the_known_ones() {
         assert!(answer.error().contains(name), "{}", answer.body);
     }
 }
+
+#[tokio::test]
+async fn nothing_is_computed_twice() {
+    let server = InProcess::new();
+    let source = gguf(&metadata(1), &[(FIRST, SHAPE, ElementType::F16)]);
+    let digest = server.upload(&source).await.to_string();
+    let make = async |model: &str, file: &str, file_type: &str| {
+        let request = json!({"model": model, "files": {file: digest}, "quantize": file_type});
+        let computed = server.create(request).await.iter().any(|line| line.starts_with("quantizing"));
+        let made = server.store.manifest(&model.parse().unwrap()).unwrap();
+        (computed, made.manifest.layers[0].digest)
+    };
+    let (computed, first) = make("one", "m.gguf", "q4_K_M").await;
+    assert!(computed);
+    assert_eq!(make("two", "other-name.gguf", "q4_K_M").await, (false, first));
+    let (computed, other) = make("three", "m.gguf", "q8_0").await;
+    assert!(computed && other != first);
+
+    // What is remembered is a hint: with the blob gone, it is made again.
+    for model in ["one", "two"] {
+        server.store.remove(&model.parse().unwrap()).unwrap();
+    }
+    assert!(!server.store.contains(first).unwrap());
+    assert_eq!(make("four", "m.gguf", "q4_K_M").await, (true, first));
+    std::fs::remove_dir_all(server.directory.path().join("ollamake/made")).unwrap();
+    assert_eq!(make("five", "m.gguf", "q4_K_M").await, (true, first));
+}

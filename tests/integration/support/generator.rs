@@ -78,7 +78,7 @@ fn element(variant: &str, seed: u64, index: u64, columns: u64) -> f32 {
     match variant {
         "gauss" => g,
         "outliers" => {
-            if index % 97 == 0 {
+            if index.is_multiple_of(97) {
                 64.0 * g
             } else {
                 g
@@ -92,7 +92,7 @@ fn element(variant: &str, seed: u64, index: u64, columns: u64) -> f32 {
         "tiny" => b * power(-141),
         "large" => b * power(-9),
         "alternating" => {
-            if index % 2 == 0 {
+            if index.is_multiple_of(2) {
                 g
             } else {
                 // Not a negation: zeros are positive.
@@ -100,7 +100,7 @@ fn element(variant: &str, seed: u64, index: u64, columns: u64) -> f32 {
             }
         }
         "sparse" => {
-            if index % 31 == 0 {
+            if index.is_multiple_of(31) {
                 g
             } else {
                 0.0

@@ -1,0 +1,164 @@
+//! What kind of vocabulary the models of a family have.
+
+/// Where the tokens may come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Byte-level byte pairs: `tokenizer.json`, or `vocab.json` with `merges.txt`.
+    BytePair,
+    /// SentencePiece: `tokenizer.model`.
+    SentencePiece,
+    /// SentencePiece whose settings and `tokenizer.json` replace tokens as they stand, as Phi-3 has it.
+    SentencePieceReplaced,
+    /// A SentencePiece model that was rewritten as `tokenizer.json`: byte pairs over characters, bytes as a last resort.
+    RewrittenSentencePiece,
+    /// The same, but merged in the order of the file, as Gemma 4 has it.
+    MergedSentencePiece,
+    /// WordPiece: `tokenizer.json` or `vocab.txt`.
+    WordPiece,
+    /// Unigram: `sentencepiece.bpe.model` or `tokenizer.json`.
+    Unigram,
+    /// Mistral's own `tekken.json`.
+    Tekken,
+}
+
+/// What a family of models says of its vocabulary.
+///
+/// Families that need what no constant has start from the nearest:
+/// `Flavour { pad_to_multiple_of: 8, ..Flavour::BYTE_PAIR }`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Flavour {
+    /// The formats that models of the family come in; the first whose files are there counts.
+    pub formats: &'static [Format],
+    /// Added tokens for roles (`bos`, `eos`, `unk`, `sep`, `pad`, `mask`, `eot`, `eom`) that the files leave open.
+    pub roles: &'static [(&'static str, &'static str)],
+    /// Token numbers for roles whatever the files say, written after all that the files give.
+    pub fixed_roles: &'static [(&'static str, u32)],
+    /// Truth values written before all else, by the last part of their key.
+    pub opening: &'static [(&'static str, bool)],
+    /// Truth values written after all else, unless the tokens are byte-level byte pairs.
+    pub closing: &'static [(&'static str, bool)],
+    /// Whether `add_prefix_space` of the settings is written, and where.
+    pub space_prefix: SpacePrefix,
+    /// Whether a vocabulary of a size that only one model has gets what that model needs
+    /// (CodeLlama: 32016 tokens; the code models of Granite and their kin: 49152).
+    pub known_by_size: bool,
+    /// The number of tokens is rounded up to a multiple of this.
+    pub pad_to_multiple_of: u64,
+    /// Whether the SentencePiece model of a unigram vocabulary lacks the mask token, which follows its pieces.
+    pub mask_after_pieces: bool,
+    /// Whether models with byte pairs have token types (segments), whose number is written last.
+    pub token_types: bool,
+}
+
+/// Where `add_prefix_space` of `tokenizer_config.json` goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpacePrefix {
+    /// It is not written.
+    Unwritten,
+    /// Before the tokens.
+    First,
+    /// After everything.
+    Last,
+}
+
+impl Flavour {
+    const PLAIN: Self = Self {
+        formats: &[],
+        roles: &[],
+        fixed_roles: &[],
+        opening: &[],
+        closing: &[],
+        space_prefix: SpacePrefix::Unwritten,
+        known_by_size: false,
+        pad_to_multiple_of: 1,
+        mask_after_pieces: false,
+        token_types: false,
+    };
+
+    /// Byte pairs and nothing special: most families.
+    pub const BYTE_PAIR: Self = Self { formats: &[Format::BytePair], ..Self::PLAIN };
+
+    /// SentencePiece and nothing else: Baichuan, MiniCPM.
+    pub const SENTENCE_PIECE: Self = Self { formats: &[Format::SentencePiece], ..Self::PLAIN };
+
+    /// Qwen2 and Qwen3, dense and with images, DeepSeek 1.
+    pub const SENTENCE_PIECE_OR_BYTE_PAIR: Self =
+        Self { formats: &[Format::SentencePiece, Format::BytePair], ..Self::PLAIN };
+
+    /// The Llama class and all that derives from it: Mistral, Mixtral, Granite, SmolLM3.
+    pub const LLAMA: Self = Self {
+        formats: &[Format::Tekken, Format::SentencePiece, Format::RewrittenSentencePiece, Format::BytePair],
+        space_prefix: SpacePrefix::First,
+        known_by_size: true,
+        ..Self::PLAIN
+    };
+
+    /// Gemma 1, whose CodeGemma relatives end turns with token 107.
+    pub const GEMMA: Self = Self { fixed_roles: &[("eot", 107)], ..Self::GEMMA2 };
+
+    /// Gemma 2.
+    pub const GEMMA2: Self =
+        Self { formats: &[Format::SentencePiece], closing: &[("add_space_prefix", false)], ..Self::PLAIN };
+
+    /// Gemma 3 and 3n.
+    pub const GEMMA3: Self = Self { formats: &[Format::SentencePiece, Format::BytePair], ..Self::GEMMA2 };
+
+    /// Gemma 4.
+    pub const GEMMA4: Self = Self {
+        formats: &[Format::MergedSentencePiece],
+        closing: &[("add_space_prefix", false), ("add_bos_token", true)],
+        ..Self::PLAIN
+    };
+
+    /// Phi-3 and, with byte pairs, Phi-4.
+    pub const PHI3: Self =
+        Self { formats: &[Format::SentencePieceReplaced, Format::BytePair], ..Self::PLAIN };
+
+    /// BERT and its kin.
+    pub const WORD_PIECE: Self = Self { formats: &[Format::WordPiece], ..Self::PLAIN };
+
+    /// RoBERTa: byte pairs with token types.
+    pub const ROBERTA: Self =
+        Self { formats: &[Format::BytePair, Format::WordPiece], token_types: true, ..Self::PLAIN };
+
+    /// ModernBERT.
+    pub const MODERN_BERT: Self = Self {
+        opening: &[("add_bos_token", true), ("add_eos_token", true), ("add_sep_token", true)],
+        ..Self::BYTE_PAIR
+    };
+
+    /// XLM-RoBERTa and its kin.
+    pub const UNIGRAM: Self = Self { formats: &[Format::Unigram], ..Self::PLAIN };
+
+    /// Nomic's encoders, of which the multilingual ones have a unigram vocabulary.
+    pub const WORD_PIECE_OR_UNIGRAM: Self =
+        Self { formats: &[Format::Unigram, Format::WordPiece], mask_after_pieces: true, ..Self::PLAIN };
+
+    /// GLM-4.
+    pub const GLM4: Self = Self {
+        roles: &[
+            ("eos", "<|endoftext|>"),
+            ("eot", "<|user|>"),
+            ("unk", "<|endoftext|>"),
+            ("bos", "<|endoftext|>"),
+        ],
+        ..Self::BYTE_PAIR
+    };
+
+    /// GLM-4.5 and later, with experts.
+    pub const GLM4_MOE: Self = Self {
+        roles: &[
+            ("bos", "[gMASK]"),
+            ("eot", "<|user|>"),
+            ("unk", "<|endoftext|>"),
+            ("eom", "<|observation|>"),
+        ],
+        ..Self::BYTE_PAIR
+    };
+
+    /// Nemotron: SentencePiece with a padding and an unknown token of its own.
+    pub const NEMOTRON: Self = Self { fixed_roles: &[("pad", 0), ("unk", 1)], ..Self::SENTENCE_PIECE };
+
+    /// Nemotron-H: the token list, but not the weights, is padded.
+    pub const NEMOTRON_H: Self = Self { pad_to_multiple_of: 8, ..Self::BYTE_PAIR };
+}

@@ -1,0 +1,163 @@
+//! What a vocabulary is made from, and what it consists of.
+
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+use super::super::ConvertError;
+use super::super::files::Files;
+use super::decoder::Decoder;
+use super::flavour::{Flavour, Format};
+use super::json::{TOKENIZER_JSON, TokenizerJson};
+use super::known::KnownTokens;
+use super::settings::Settings;
+use super::token::Token;
+use super::{Sizes, TokenizerError, TokenizerWarning, older_files, sentence_piece, tekken, unigram};
+use crate::gguf::Metadata;
+
+/// The parsed files and what the configuration and the family's declaration say.
+pub(super) struct Inputs<'a> {
+    pub(super) files: Files<'a>,
+    pub(super) flavour: &'a Flavour,
+    pub(super) sizes: Sizes,
+    pub(super) settings: Settings,
+    /// `tokenizer.json`, or what older files come to in its notation.
+    pub(super) file: Cow<'a, str>,
+    /// The same, parsed.
+    json: Option<TokenizerJson>,
+    /// Whether there really is a `tokenizer.json`.
+    is_original: bool,
+    pub(super) warnings: Vec<TokenizerWarning>,
+}
+
+/// A vocabulary before it is written.
+pub(super) struct Contents {
+    /// `tokenizer.ggml.model`.
+    pub(super) model: &'static str,
+    pub(super) splitting: Splitting,
+    pub(super) tokens: Vec<Token>,
+    pub(super) with_scores: bool,
+    /// Both parts with a space between; empty for vocabularies without merges.
+    pub(super) merges: Vec<String>,
+    /// Whether special tokens must be tokens of the vocabulary.
+    pub(super) is_closed: bool,
+    /// What stands between the tokens and the special tokens.
+    pub(super) further: Metadata,
+}
+
+/// `tokenizer.ggml.pre`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Splitting {
+    /// It is not written.
+    Unwritten,
+    /// It follows from the kind of vocabulary.
+    Known(&'static str),
+    /// It has to be recognised.
+    Recognised,
+}
+
+impl Contents {
+    /// Tokens with scores whose text needs no splitting.
+    pub(super) fn with_scores(model: &'static str, tokens: Vec<Token>) -> Self {
+        Self {
+            model,
+            splitting: Splitting::Known("default"),
+            tokens,
+            with_scores: true,
+            merges: Vec::new(),
+            is_closed: true,
+            further: Metadata::new(),
+        }
+    }
+}
+
+impl<'a> Inputs<'a> {
+    /// Reads the files that every kind of vocabulary needs.
+    pub(super) fn read(files: Files<'a>, flavour: &'a Flavour, sizes: Sizes) -> Result<Self, ConvertError> {
+        let json = TokenizerJson::read(files)?;
+        Ok(Self {
+            files,
+            flavour,
+            sizes,
+            settings: Settings::read(files)?,
+            file: Cow::Borrowed(files.text(TOKENIZER_JSON)?.unwrap_or_default()),
+            is_original: json.is_some(),
+            json,
+            warnings: Vec::new(),
+        })
+    }
+
+    /// The first format of the family whose files are there.
+    pub(super) fn format(&self) -> Result<Format, ConvertError> {
+        let formats = self.flavour.formats;
+        let missing =
+            || TokenizerError::Missing { files: formats.iter().map(|format| main_file(*format)).collect() };
+        Ok(formats.iter().copied().find(|format| self.has(*format)).ok_or_else(missing)?)
+    }
+
+    fn has(&self, format: Format) -> bool {
+        match format {
+            Format::BytePair => self.is_original || self.files.has(older_files::VOCAB_JSON),
+            Format::SentencePiece => self.files.has(sentence_piece::TOKENIZER_MODEL),
+            // Phi-4 has byte pairs, which the class tells.
+            Format::SentencePieceReplaced => {
+                self.files.has(sentence_piece::TOKENIZER_MODEL) && self.settings.class() != "GPT2Tokenizer"
+            }
+            Format::RewrittenSentencePiece => {
+                self.json.as_ref().is_some_and(TokenizerJson::is_rewritten_sentence_piece)
+            }
+            Format::MergedSentencePiece => self.is_original,
+            Format::WordPiece => self.is_original || self.files.has(older_files::VOCAB_TXT),
+            Format::Unigram => {
+                self.files.has(unigram::SENTENCE_PIECE_BPE_MODEL)
+                    || self.json.as_ref().is_some_and(TokenizerJson::is_unigram)
+            }
+            Format::Tekken => !self.is_original && self.files.has(tekken::TEKKEN_JSON),
+        }
+    }
+
+    /// Puts `file`, older files in the notation of `tokenizer.json`, in its place.
+    pub(super) fn substitute(&mut self, file: String) -> Result<(), ConvertError> {
+        self.json = Some(TokenizerJson::parse(&file)?);
+        self.file = Cow::Owned(file);
+        Ok(())
+    }
+
+    /// Whether `tokenizer.json` was given.
+    pub(super) fn has_original(&self) -> bool {
+        self.is_original
+    }
+
+    /// `tokenizer.json`, if it was given.
+    pub(super) fn original(&self) -> Option<&TokenizerJson> {
+        self.json.as_ref().filter(|_| self.is_original)
+    }
+
+    /// `tokenizer.json` or what stands in its place.
+    pub(super) fn json(&mut self) -> Result<&mut TokenizerJson, TokenizerError> {
+        self.json.as_mut().ok_or_else(|| TokenizerError::Missing { files: vec![TOKENIZER_JSON] })
+    }
+
+    /// From tokens back to text.
+    pub(super) fn decoder(&self) -> Decoder {
+        let description = self.json.as_ref().map_or(&Value::Null, |json| &json.decoder);
+        Decoder::new(description, &self.settings)
+    }
+
+    /// The tokens that `tokenizer.json` and the settings know.
+    pub(super) fn known_tokens(&mut self) -> Result<KnownTokens, TokenizerError> {
+        let json =
+            self.json.as_mut().ok_or_else(|| TokenizerError::Missing { files: vec![TOKENIZER_JSON] })?;
+        KnownTokens::collect(json, &self.settings, self.sizes.tokens, &mut self.warnings)
+    }
+}
+
+/// The file that a format is known by.
+fn main_file(format: Format) -> &'static str {
+    match format {
+        Format::SentencePiece | Format::SentencePieceReplaced => sentence_piece::TOKENIZER_MODEL,
+        Format::Tekken => tekken::TEKKEN_JSON,
+        Format::Unigram => unigram::SENTENCE_PIECE_BPE_MODEL,
+        _ => TOKENIZER_JSON,
+    }
+}

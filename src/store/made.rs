@@ -1,0 +1,60 @@
+//! What was made from what, so that nothing is made twice.
+//!
+//! `ollamake/made/<digest of the recipe>` holds the digest of the blob that came out. These files are hints:
+//! they may be lost or removed at any time, and none is believed unless the blob is there.
+
+use std::io;
+
+use super::disk::read_up_to;
+use super::prune::ignore_absence;
+use super::temporary::TemporaryFile;
+use super::{Blob, Shared, Store, StoreError, disk};
+use crate::model::Digest;
+
+/// A digest as text is this long.
+const LONGEST: usize = 128;
+
+impl Store {
+    /// The blob that a recipe made before, if the store still has it.
+    ///
+    /// # Errors
+    /// What the operating system says about the blob.
+    pub fn made(&self, recipe: Digest) -> Result<Option<Blob>, StoreError> {
+        match self.0.read_made(recipe) {
+            Some(digest) => Ok(self.0.find_blob(digest)?),
+            None => Ok(None),
+        }
+    }
+
+    /// Remembers what a recipe has made. A failure costs nothing but work, so it is only logged.
+    pub fn remember_made(&self, recipe: Digest, blob: Digest) {
+        if let Err(error) = self.0.write_made(recipe, blob) {
+            tracing::debug!(%error, "what was made is not remembered");
+        }
+    }
+}
+
+impl Shared {
+    fn read_made(&self, recipe: Digest) -> Option<Digest> {
+        let file = self.disk.open(&self.layout.made_by(recipe)).ok()?;
+        let text = read_up_to(&*self.disk, &file, LONGEST).ok()?;
+        std::str::from_utf8(&text).ok()?.parse().ok()
+    }
+
+    fn write_made(&self, recipe: Digest, blob: Digest) -> io::Result<()> {
+        let mut temporary = TemporaryFile::create(self.disk.clone(), self.layout.temporary())?;
+        disk::write_all_at(&*self.disk, temporary.file(), blob.to_string().as_bytes(), 0)?;
+        temporary.replace(&self.layout.made_by(recipe))
+    }
+
+    /// Forgets what led to blobs that are gone.
+    pub(super) fn forget_lost(&self) -> io::Result<()> {
+        for name in self.list_or_nothing(self.layout.made())? {
+            let kept = name.parse().ok().and_then(|recipe| self.read_made(recipe));
+            if kept.is_none_or(|blob| self.disk.metadata(&self.layout.blob(blob)).is_err()) {
+                ignore_absence(self.disk.remove(&self.layout.made().join(name)))?;
+            }
+        }
+        Ok(())
+    }
+}

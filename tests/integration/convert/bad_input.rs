@@ -1,0 +1,398 @@
+//! Broken and hostile checkpoints: each is refused with an error that names the file and what is wrong in it.
+
+use ollamake::convert::{self, Conversion, ConvertError, OutputType, Warning};
+use ollamake::gguf::Metadata;
+use serde_json::{Value, json};
+
+use super::Files;
+
+/// The name of a file, and the name, element type and shape of each tensor in it.
+type Shard<'a> = (&'a str, &'a [(&'a str, &'a str, &'a [u64])]);
+
+/// Bytes of a safetensors file with this header and so many zeros.
+fn with_header(header: &[u8], data: usize) -> Vec<u8> {
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend_from_slice(header);
+    bytes.resize(bytes.len() + data, 0);
+    bytes
+}
+
+/// A safetensors file of tensors that are zero.
+fn tensors(list: &[(&str, &str, &[u64])]) -> Vec<u8> {
+    let mut header = serde_json::Map::new();
+    let mut end = 0;
+    for (name, dtype, shape) in list {
+        let width = match *dtype {
+            "F32" | "I32" => 4,
+            "F16" | "BF16" => 2,
+            _ => 1,
+        };
+        let begin = end;
+        end += width * shape.iter().product::<u64>();
+        let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": [begin, end]});
+        header.insert((*name).to_owned(), entry);
+    }
+    with_header(Value::Object(header).to_string().as_bytes(), end as usize)
+}
+
+const WEIGHTS: &str = "model.safetensors";
+const INDEX: &str = "model.safetensors.index.json";
+const NORM: &str = "model.layers.0.input_layernorm.weight";
+
+const TINY: [(&str, &str, &[u64]); 11] = [
+    ("model.embed_tokens.weight", "BF16", &[6, 8]),
+    ("model.norm.weight", "BF16", &[8]),
+    (NORM, "BF16", &[8]),
+    ("model.layers.0.post_attention_layernorm.weight", "BF16", &[8]),
+    ("model.layers.0.self_attn.q_proj.weight", "BF16", &[8, 8]),
+    ("model.layers.0.self_attn.k_proj.weight", "BF16", &[4, 8]),
+    ("model.layers.0.self_attn.v_proj.weight", "BF16", &[4, 8]),
+    ("model.layers.0.self_attn.o_proj.weight", "BF16", &[8, 8]),
+    ("model.layers.0.mlp.gate_proj.weight", "BF16", &[16, 8]),
+    ("model.layers.0.mlp.up_proj.weight", "BF16", &[16, 8]),
+    ("model.layers.0.mlp.down_proj.weight", "BF16", &[8, 16]),
+];
+
+fn configuration() -> Value {
+    json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8, "intermediate_size": 16,
+        "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 6})
+}
+
+fn tokenizer() -> Value {
+    json!({"version": "1.0", "truncation": null, "padding": null, "normalizer": null, "decoder": {"type": "ByteLevel",
+        "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+        "added_tokens": [{"id": 5, "content": "<|end|>", "special": true, "single_word": false, "lstrip": false,
+            "rstrip": false, "normalized": false}],
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        "post_processor": null,
+        "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3}, "merges": ["a b"]}})
+}
+
+/// A checkpoint that has nothing wrong with it.
+fn tiny() -> Files {
+    Files(vec![
+        ("config.json".to_owned(), configuration().to_string().into_bytes()),
+        ("tokenizer.json".to_owned(), tokenizer().to_string().into_bytes()),
+        (WEIGHTS.to_owned(), tensors(&TINY)),
+    ])
+}
+
+fn put(files: &mut Files, name: &str, bytes: impl Into<Vec<u8>>) {
+    files.0.retain(|(known, _)| known != name);
+    files.0.push((name.to_owned(), bytes.into()));
+}
+
+fn convert(files: &Files) -> Result<Conversion, ConvertError> {
+    convert::checkpoint(&files.sources(), OutputType::Auto)
+}
+
+/// Checks that each change of a good checkpoint is refused with a message that has all of these words.
+fn refuses(cases: Vec<(Files, &[&str])>) {
+    for (index, (files, words)) in cases.into_iter().enumerate() {
+        let error = convert(&files).expect_err(&format!("case {index} ({words:?}) is accepted")).to_string();
+        for word in words {
+            assert!(error.contains(word), "case {index}: {error:?} does not say {word:?}");
+        }
+    }
+}
+
+/// A good checkpoint with another file.
+fn with(name: &str, bytes: impl Into<Vec<u8>>) -> Files {
+    let mut files = tiny();
+    put(&mut files, name, bytes);
+    files
+}
+
+fn without(name: &str) -> Files {
+    let mut files = tiny();
+    files.0.retain(|(known, _)| known != name);
+    files
+}
+
+/// A good checkpoint with a changed configuration.
+fn configured(change: impl FnOnce(&mut Value)) -> Files {
+    let mut value = configuration();
+    change(&mut value);
+    with("config.json", value.to_string())
+}
+
+/// A good checkpoint with a changed tokenizer.
+fn tokenized(change: impl FnOnce(&mut Value)) -> Files {
+    let mut value = tokenizer();
+    change(&mut value);
+    with("tokenizer.json", value.to_string())
+}
+
+/// A good checkpoint with other tensors.
+fn weighted(change: impl FnOnce(&mut Vec<(&'static str, &'static str, &'static [u64])>)) -> Files {
+    let mut list = TINY.to_vec();
+    change(&mut list);
+    with(WEIGHTS, tensors(&list))
+}
+
+#[test]
+fn a_good_checkpoint_is_accepted() {
+    let conversion = convert(&tiny()).unwrap();
+    assert_eq!(conversion.model.tensors.len(), TINY.len());
+    let [Warning::Tokenizer(warning)] = &conversion.warnings[..] else { panic!("one warning") };
+    assert!(warning.to_string().contains("pre-tokenizer"), "{warning}");
+    assert!(conversion.model.check().is_ok());
+}
+
+#[test]
+fn damaged_headers_are_refused() {
+    let length = |length: u64| with(WEIGHTS, [&length.to_le_bytes()[..], b"{}"].concat());
+    let header = |header: &str, data: usize| with(WEIGHTS, with_header(header.as_bytes(), data));
+    let entry = |entry: &str| header(&format!(r#"{{"t": {entry}}}"#), 8);
+    let mut blanks = vec![b' '; 100_000_001];
+    blanks[0] = b'{';
+    refuses(vec![
+        (with(WEIGHTS, *b""), &[WEIGHTS, "0 bytes"]),
+        (with(WEIGHTS, *b"1234567"), &[WEIGHTS, "7 bytes"]),
+        (length(u64::MAX), &[WEIGHTS, "18446744073709551615"]),
+        (length(1 << 63), &[WEIGHTS, "9223372036854775808"]),
+        (length(3), &[WEIGHTS, "3 bytes"]),
+        (length(0), &[WEIGHTS, "0 bytes"]),
+        (with(WEIGHTS, with_header(&blanks, 0)), &[WEIGHTS, "limit"]),
+        (header("nonsense", 0), &[WEIGHTS, "JSON"]),
+        (header("[1, 2]", 0), &[WEIGHTS, "JSON object"]),
+        (with(WEIGHTS, with_header(b"{\"\xff\": 1}", 0)), &[WEIGHTS, "JSON"]),
+        (header(&format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)), 0), &[WEIGHTS, "JSON"]),
+        (entry(r#"{"dtype": "F32", "shape": [2]}"#), &[WEIGHTS, "tensor t", "data_offsets"]),
+        (entry(r#"{"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}"#), &[WEIGHTS, "tensor t"]),
+        (
+            entry(r#"{"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}"#),
+            &["tensor t", "before its begin"],
+        ),
+        (entry(r#"{"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}"#), &["tensor t", "cut off"]),
+        (entry(r#"{"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}"#), &["tensor t", "8 bytes", "12"]),
+        (entry(r#"{"dtype": "F99", "shape": [2], "data_offsets": [0, 8]}"#), &["tensor t", "F99"]),
+        (entry(r#"{"dtype": "F4", "shape": [3], "data_offsets": [0, 1]}"#), &["tensor t", "whole bytes"]),
+        (
+            entry(r#"{"dtype": "F32", "shape": [4294967296, 4294967296, 2], "data_offsets": [0, 8]}"#),
+            &["tensor t", "too large"],
+        ),
+        (
+            entry(r#"{"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}"#),
+            &[WEIGHTS, "4 bytes", "no tensor"],
+        ),
+        (
+            entry(r#"{"dtype": "F16", "shape": [2], "data_offsets": [4, 8]}"#),
+            &[WEIGHTS, "byte 0", "no tensor"],
+        ),
+        (
+            header(
+                r#"{"a": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]},
+                    "b": {"dtype": "F16", "shape": [3], "data_offsets": [2, 8]}}"#,
+                8,
+            ),
+            &["tensors a and b", "overlap"],
+        ),
+        (
+            header(
+                r#"{"a": {"dtype": "F16", "shape": [2], "data_offsets": [0, 4]},
+                    "a": {"dtype": "F16", "shape": [2], "data_offsets": [4, 8]}}"#,
+                8,
+            ),
+            &["tensor a", "twice"],
+        ),
+    ]);
+}
+
+#[test]
+fn every_truncation_of_a_checkpoint_is_refused() {
+    for name in [WEIGHTS, "config.json", "tokenizer.json"] {
+        let whole = tiny().bytes(name).clone();
+        for length in (0..whole.len()).step_by(7) {
+            assert!(convert(&with(name, &whole[..length])).is_err(), "{name} cut to {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn shards_that_do_not_fit_their_index_are_refused() {
+    let sharded = |index: &Value, shards: &[Shard<'_>]| {
+        let mut files = without(WEIGHTS);
+        put(&mut files, INDEX, index.to_string());
+        for (name, list) in shards {
+            put(&mut files, name, tensors(list));
+        }
+        files
+    };
+    let (one, two) = ("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors");
+    let index = |shard: &str| {
+        let map: serde_json::Map<_, _> =
+            TINY.iter().map(|(name, ..)| ((*name).to_owned(), shard.into())).collect();
+        json!({"weight_map": map})
+    };
+    let mut unindexed = without(WEIGHTS);
+    put(&mut unindexed, one, tensors(&TINY));
+    let mut twice = without(WEIGHTS);
+    put(&mut twice, one, tensors(&TINY));
+    put(&mut twice, two, tensors(&TINY[..1]));
+    refuses(vec![
+        (sharded(&index(two), &[(one, &TINY)]), &[two, "missing", INDEX]),
+        (sharded(&index(one), &[(one, &TINY[1..])]), &[one, TINY[0].0, "missing"]),
+        (
+            sharded(&index(one), &[(one, &[&TINY[..], &[("extra", "F32", &[1])]].concat())]),
+            &["extra", one, INDEX],
+        ),
+        (sharded(&json!({"weight_map": {}}), &[]), &[INDEX, "empty"]),
+        (sharded(&json!({"map": 1}), &[]), &[INDEX, "weight_map"]),
+        (sharded(&json!([]), &[]), &[INDEX]),
+        (unindexed, &[two, "missing", one]),
+        (twice, &[TINY[0].0, one, two]),
+        (without(WEIGHTS), &["no .safetensors"]),
+    ]);
+}
+
+#[test]
+fn configurations_that_make_no_sense_are_refused() {
+    refuses(vec![
+        (without("config.json"), &["config.json is missing"]),
+        (with("config.json", *b"{"), &["config.json"]),
+        (with("config.json", *b"[]"), &["config.json", "object"]),
+        (with("config.json", *b"\xff"), &["config.json", "UTF-8"]),
+        (configured(|config| config["architectures"] = json!([])), &["config.json", "architectures"]),
+        (configured(|config| config["architectures"] = json!("LlamaForCausalLM")), &["architectures"]),
+        (
+            configured(|config| config["architectures"] = json!(["LlamaForCasualLM"])),
+            &["LlamaForCasualLM", "nearest", "LlamaForCausalLM"],
+        ),
+        (configured(|config| config["num_hidden_layers"] = json!(0)), &["num_hidden_layers", "0"]),
+        (
+            configured(|config| config["num_hidden_layers"] = json!(1_000_000_000)),
+            &["num_hidden_layers", "512"],
+        ),
+        (configured(|config| config["num_hidden_layers"] = json!("two")), &["num_hidden_layers", "two"]),
+        (configured(|config| config["num_hidden_layers"] = json!(2)), &["model.layers.1.", "missing"]),
+        (configured(|config| config["num_attention_heads"] = json!(0)), &["num_attention_heads"]),
+        (configured(|config| config["num_attention_heads"] = json!(3)), &["q_proj", "config.json"]),
+        (configured(|config| config["num_key_value_heads"] = json!(-1)), &["num_key_value_heads", "-1"]),
+        (configured(|config| config["hidden_size"] = json!(1e300)), &["hidden_size"]),
+        (configured(|config| config["rope_scaling"] = json!([1])), &["rope_scaling", "object"]),
+        (configured(|config| config["vocab_size"] = json!(7)), &["7 tokens", "embd", "6 rows"]),
+        (configured(|config| config["vocab_size"] = json!(1_000_000_000)), &["1000000000 tokens", "6 rows"]),
+        (
+            configured(|config| config["quantization_config"] = json!({"quant_method": "gptq", "bits": 4})),
+            &["GPTQ-quantized weights are not supported"],
+        ),
+        (
+            configured(|config| config["quantization_config"] = json!({"quant_method": "awq"})),
+            &["AWQ-quantized weights are not supported"],
+        ),
+        (
+            configured(|config| config["quantization_config"] = json!({"quant_method": "bitsandbytes"})),
+            &["bitsandbytes-quantized weights are not supported"],
+        ),
+    ]);
+    // Numbers that Python writes and JSON does not have are no reason to refuse a file.
+    let text = configuration().to_string().replacen('{', r#"{"limit": [0.0, Infinity, -Infinity, NaN], "#, 1);
+    convert(&with("config.json", text)).unwrap();
+}
+
+#[test]
+fn tensors_that_do_not_belong_are_named() {
+    refuses(vec![
+        (
+            weighted(|list| list.push(("model.layers.0.extra.weight", "BF16", &[8]))),
+            &["model.layers.0.extra.weight"],
+        ),
+        (weighted(|list| list.retain(|(name, ..)| *name != NORM)), &[NORM, "missing", "llama"]),
+        (weighted(|list| list[4].1 = "I32"), &["q_proj", "I32"]),
+        (weighted(|list| list[4].2 = &[8, 8, 1, 1, 1]), &["attn_q"]),
+        (weighted(|list| list[4].2 = &[0, 8]), &["q_proj"]),
+        (weighted(|list| list[4].2 = &[]), &["q_proj"]),
+        (
+            weighted(|list| list.push(("model.layers.0.self_attn.q_proj.qweight", "I32", &[8, 8]))),
+            &["AWQ-quantized"],
+        ),
+        (
+            weighted(|list| {
+                list.push(("model.layers.0.self_attn.q_proj.qweight", "I32", &[8, 8]));
+                list.push(("model.layers.0.self_attn.q_proj.g_idx", "I32", &[8]));
+            }),
+            &["GPTQ-quantized"],
+        ),
+        (weighted(|list| list.push(("lm_head.weight.absmax", "U8", &[8]))), &["bitsandbytes-quantized"]),
+        (
+            weighted(|list| list.push(("model.x.weight_scale_inv", "F32", &[1, 1]))),
+            &["model.x.weight", "missing"],
+        ),
+        (
+            weighted(|list| {
+                list[4].1 = "F8_E4M3";
+                list.push(("model.layers.0.self_attn.q_proj.weight_scale_inv", "F32", &[3, 5]));
+            }),
+            &["q_proj.weight_scale_inv", "do not fit"],
+        ),
+    ]);
+}
+
+#[test]
+fn damaged_tokenizers_are_refused() {
+    let mut spm = tiny();
+    put(&mut spm, "tokenizer.model", *b"\x0a\xff\xff\xff\xff\x0f");
+    let mut empty = tiny();
+    put(&mut empty, "tokenizer.model", *b"");
+    refuses(vec![
+        (without("tokenizer.json"), &["tokenizer.json is missing"]),
+        (with("tokenizer.json", *b"{}"), &["tokenizer.json", "model"]),
+        (tokenized(|json| json["model"]["vocab"]["b"] = json!(0)), &["tokenizer.json", "id 0"]),
+        (tokenized(|json| json["model"]["vocab"]["b"] = json!(6)), &["token id 6", "vocab_size 6"]),
+        (tokenized(|json| json["model"]["vocab"]["b"] = json!(-1)), &["tokenizer.json"]),
+        (tokenized(|json| json["model"]["merges"] = json!(["a z"])), &["tokenizer.json"]),
+        (tokenized(|json| json["model"]["merges"] = json!([["a", "b", "c"]])), &["tokenizer.json"]),
+        (spm, &["tokenizer.model"]),
+        (empty, &["tokenizer.model", "no pieces"]),
+    ]);
+    // Merges in either notation or missing, and ids with gaps, are what real tokenizers have.
+    for merges in [json!(["a b"]), json!([["a", "b"]]), json!([])] {
+        convert(&tokenized(|json| json["model"]["merges"] = merges)).unwrap();
+    }
+    let settings =
+        json!({"tokenizer_class": 7, "bos_token": {"content": 3}, "added_tokens_decoder": {"x": {}}});
+    convert(&with("tokenizer_config.json", settings.to_string())).unwrap();
+}
+
+#[test]
+fn adapters_that_cannot_be_applied_are_refused() {
+    let mut base = Metadata::new();
+    base.set("general.architecture", "llama");
+    base.set("llama.block_count", 1_u32);
+    base.set("llama.embedding_length", 8_u32);
+    base.set("llama.attention.head_count", 2_u32);
+    let stem = "base_model.model.model.layers.0.self_attn.q_proj";
+    let (a, b) = (format!("{stem}.lora_A.weight"), format!("{stem}.lora_B.weight"));
+    let adapter = |settings: Value, list: &[(&str, &str, &[u64])]| {
+        Files(vec![
+            ("adapter_config.json".to_owned(), settings.to_string().into_bytes()),
+            ("adapter_model.safetensors".to_owned(), tensors(list)),
+        ])
+    };
+    let good: [(&str, &str, &[u64]); 2] = [(&a, "F32", &[2, 8]), (&b, "F32", &[8, 2])];
+    let plan = |files: &Files| convert::adapter(&files.sources(), &base, OutputType::F16);
+    let settings = || json!({"peft_type": "LORA", "lora_alpha": 4, "r": 2});
+    assert_eq!(plan(&adapter(settings(), &good)).unwrap().tensors.len(), 2);
+    let set = |key: &str, value: Value| {
+        let mut settings = settings();
+        settings[key] = value;
+        adapter(settings, &good)
+    };
+    for (files, words) in [
+        (adapter(settings(), &good[..1]), "factors"),
+        (adapter(settings(), &[(a.as_str(), "F32", &[2, 8]), ("x.weight", "F32", &[1])]), "x.weight"),
+        (set("peft_type", json!("IA3")), "IA3"),
+        (set("use_dora", json!(true)), "DoRA"),
+        (set("alpha_pattern", json!({"q_proj": 3})), "alpha_pattern"),
+        (set("lora_alpha", json!("much")), "lora_alpha"),
+        (Files(adapter(settings(), &good).0[1..].to_vec()), "adapter_config.json is missing"),
+        (Files(adapter(settings(), &good).0[..1].to_vec()), "adapter_model.safetensors is missing"),
+    ] {
+        let error = plan(&files).unwrap_err().to_string();
+        assert!(error.contains(words), "{error:?} does not say {words:?}");
+    }
+    base.set("general.architecture", "unheard-of");
+    let error = convert::adapter(&adapter(settings(), &good).sources(), &base, OutputType::F16).unwrap_err();
+    assert!(error.to_string().contains("unheard-of"));
+}
