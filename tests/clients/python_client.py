@@ -58,6 +58,33 @@ class Synchronous(unittest.TestCase):
         self.assertEqual(self.client.show("quantized").details.quantization_level, "Q4_K_M")
         self.client.delete("quantized")
 
+    def test_published_and_fetched(self):
+        client = self.client
+        digest = client.create_blob(GGUF)
+        client.create("published", files={"tiny.gguf": digest}, system="You travel.")
+        remote = os.environ["REGISTRY"] + "/team/published"
+        client.copy("published", remote)
+        pushed = [line.status for line in client.push(remote, insecure=True, stream=True)]
+        self.assertEqual(pushed[-1], "success")
+        for name in ("published", remote):
+            client.delete(name)
+        self.assertNotIn(f"{remote}:latest", [model.model for model in client.list().models])
+
+        lines = list(client.pull(remote, insecure=True, stream=True))
+        self.assertEqual(lines[0].status, "pulling manifest")
+        self.assertTrue(any(line.digest == digest and line.completed == line.total for line in lines))
+        self.assertEqual(lines[-1].status, "success")
+        self.assertIn("SYSTEM You travel.", client.show(remote).modelfile)
+
+        # The base model is fetched where it is not here.
+        client.delete(remote)
+        self.assertEqual(client.create("traveller", from_=remote, quantize="q8_0").status, "success")
+        self.assertEqual(client.show("traveller").details.quantization_level, "Q8_0")
+        self.assertEqual(client.pull(remote, insecure=True).status, "success")
+        self.assertEqual(client.push(remote, insecure=True).status, "success")
+        for name in ("traveller", remote):
+            client.delete(name)
+
     def test_errors(self):
         for call, status in [
             (lambda: self.client.show("no-such-model"), 404),
