@@ -3,7 +3,7 @@
 use super::super::ConvertError;
 use super::decoder::Decoder;
 use super::inputs::{Contents, Inputs, Splitting};
-use super::json::Merge;
+use super::json::{Merge, TOKENIZER_JSON};
 use super::known::KnownToken;
 use super::token::{self, Token, TokenKind};
 use super::{TokenizerError, older_files};
@@ -77,20 +77,15 @@ fn written(known: KnownToken, decoder: &Decoder) -> Token {
 
 /// The merges of `tokenizer.json`, or of `merges.txt` where it has none.
 pub(super) fn merges(inputs: &mut Inputs<'_>) -> Result<Vec<String>, ConvertError> {
-    let merges = inputs.json()?.model.merges.take();
-    let merges: Option<Vec<String>> =
-        merges.map(|merges| merges.into_iter().map(|Merge(merge)| merge).collect());
-    if let Some(merges) = &merges
-        && !merges.is_empty()
-    {
-        return Ok(merges.clone());
+    let listed = inputs.json()?.model.merges.take();
+    if let Some(merges) = listed.as_ref().filter(|merges| !merges.is_empty()) {
+        return Ok(merges.iter().map(Merge::text).collect());
     }
+    let missing = TokenizerError::MissingField { file: TOKENIZER_JSON, field: "model.merges" };
     match inputs.files.text(MERGES)? {
         Some(text) => Ok(merges_of_text(text)),
-        None => Ok(merges.ok_or(TokenizerError::MissingField {
-            file: super::json::TOKENIZER_JSON,
-            field: "model.merges",
-        })?),
+        // A vocabulary of single bytes has none to list.
+        None => Ok(listed.map(|_| Vec::new()).ok_or(missing)?),
     }
 }
 

@@ -55,6 +55,14 @@ pub enum TokenizerError {
         /// The token that wants it too.
         second: String,
     },
+    /// A merge of something that is not a token.
+    #[error("{file}: model.merges merges {part:?}, which is not in model.vocab")]
+    UnknownMerge {
+        /// The file.
+        file: &'static str,
+        /// What is not a token.
+        part: String,
+    },
     /// A token without a number.
     #[error("{file}: no token has id {id}, although {count} tokens are listed")]
     Gap {

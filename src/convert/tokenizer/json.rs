@@ -62,9 +62,19 @@ pub(super) enum Vocabulary {
     Scores(Vec<(String, f64)>),
 }
 
-/// A merge as GGUF has it: both parts with a space between.
+/// Two tokens that are merged into one.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Merge(pub(super) String);
+pub(super) struct Merge {
+    pub(super) left: String,
+    pub(super) right: String,
+}
+
+impl Merge {
+    /// As GGUF has it: both parts with a space between. A space within a part would be taken for that one.
+    pub(super) fn text(&self) -> String {
+        format!("{} {}", self.left.replace(' ', "\u{120}"), self.right.replace(' ', "\u{120}"))
+    }
+}
 
 impl TokenizerJson {
     /// The file, if it was given.
@@ -153,22 +163,23 @@ impl<'de> Deserialize<'de> for Merge {
             }
 
             fn visit_str<E: Error>(self, merge: &str) -> Result<Merge, E> {
-                Ok(Merge(merge.to_owned()))
+                match merge.split_once(' ') {
+                    Some((left, right)) if !right.contains(' ') => {
+                        Ok(Merge { left: left.to_owned(), right: right.to_owned() })
+                    }
+                    _ => Err(E::invalid_value(serde::de::Unexpected::Str(merge), &self)),
+                }
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Merge, A::Error> {
-                let mut parts: Vec<String> = Vec::with_capacity(2);
-                while let Some(part) = sequence.next_element::<String>()? {
-                    if parts.len() == 2 {
-                        return Err(A::Error::invalid_length(3, &self));
-                    }
-                    // A space within a part would be taken for the one between them.
-                    parts.push(part.replace(' ', "\u{120}"));
+                let mut part = |index| {
+                    sequence.next_element::<String>()?.ok_or_else(|| A::Error::invalid_length(index, &Parts))
+                };
+                let merge = Merge { left: part(0)?, right: part(1)? };
+                match sequence.next_element::<serde::de::IgnoredAny>()? {
+                    None => Ok(merge),
+                    Some(_) => Err(A::Error::invalid_length(3, &Parts)),
                 }
-                if parts.len() < 2 {
-                    return Err(A::Error::invalid_length(parts.len(), &self));
-                }
-                Ok(Merge(parts.join(" ")))
             }
         }
 
@@ -183,9 +194,9 @@ mod tests {
     #[test]
     fn merges_come_in_two_notations() {
         let merges: Vec<Merge> = serde_json::from_str(r#"["a b", ["c", "d"], [" ", "e f"]]"#).unwrap();
-        let merges: Vec<&str> = merges.iter().map(|merge| merge.0.as_str()).collect();
+        let merges: Vec<String> = merges.iter().map(Merge::text).collect();
         assert_eq!(merges, ["a b", "c d", "Ġ eĠf"]);
-        for bad in [r#"["a"]"#, r#"["a", "b", "c"]"#, "7", r#"[1, 2]"#] {
+        for bad in [r#"["a"]"#, r#"["a", "b", "c"]"#, "7", r#"[1, 2]"#, r#""a""#, r#""a b c""#] {
             assert!(serde_json::from_str::<Merge>(bad).is_err(), "{bad}");
         }
     }

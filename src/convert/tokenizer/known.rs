@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::json::{AddedToken, TOKENIZER_JSON, TokenizerJson, Vocabulary};
+use super::error::shortened;
+use super::json::{AddedToken, Merge, TOKENIZER_JSON, TokenizerJson, Vocabulary};
 use super::settings::{Settings, TOKENIZER_CONFIG};
 use super::{TokenizerError, TokenizerWarning, token};
 
@@ -50,6 +51,7 @@ impl KnownTokens {
         let mut collection = Collection { tokens: HashMap::new(), end: 0, size, warnings };
         collection.own_tokens(std::mem::take(&mut json.model.vocab));
         let own = collection.tokens.len() as u64;
+        collection.check_merges(json.model.merges.as_deref().unwrap_or_default())?;
         for token in &json.added_tokens {
             collection.added_token(token);
         }
@@ -88,6 +90,15 @@ impl Collection<'_> {
                 self.tokens.reserve(tokens.len());
                 tokens.into_iter().zip(0..).for_each(|((text, _), id)| self.insert(text, id, None));
             }
+        }
+    }
+
+    /// What is merged has to be tokens of the model.
+    fn check_merges(&self, merges: &[Merge]) -> Result<(), TokenizerError> {
+        let unknown = |part: &&String| !self.tokens.contains_key(part.as_str());
+        match merges.iter().flat_map(|merge| [&merge.left, &merge.right]).find(unknown) {
+            Some(part) => Err(TokenizerError::UnknownMerge { file: TOKENIZER_JSON, part: shortened(part) }),
+            None => Ok(()),
         }
     }
 

@@ -343,7 +343,7 @@ fn damaged_tokenizers_are_refused() {
         (tokenized(|json| json["model"]["merges"] = json!(["a z"])), &["tokenizer.json"]),
         (tokenized(|json| json["model"]["merges"] = json!([["a", "b", "c"]])), &["tokenizer.json"]),
         (spm, &["tokenizer.model"]),
-        (empty, &["tokenizer.model", "no pieces"]),
+        (empty, &["tokenizer.model", "no tokens"]),
     ]);
     // Merges in either notation or missing, and ids with gaps, are what real tokenizers have.
     for merges in [json!(["a b"]), json!([["a", "b"]]), json!([])] {
