@@ -177,7 +177,7 @@ impl Figures {
     }
 }
 
-#[allow(unsafe_code, reason = "a memory map of a file is unsafe in Rust whatever one does")]
+#[expect(unsafe_code, reason = "a memory map of a file is unsafe in Rust whatever one does")]
 fn map(file: &std::fs::File) -> memmap2::Mmap {
     // SAFETY: the model was made by this program, which does not write to it again.
     unsafe { memmap2::Mmap::map(file) }.expect("map the model")

@@ -349,9 +349,13 @@ fn damaged_tokenizers_are_refused() {
     for merges in [json!(["a b"]), json!([["a", "b"]]), json!([])] {
         convert(&tokenized(|json| json["model"]["merges"] = merges)).unwrap();
     }
-    let settings =
-        json!({"tokenizer_class": 7, "bos_token": {"content": 3}, "added_tokens_decoder": {"x": {}}});
+    let settings = json!({"tokenizer_class": 7, "bos_token": {"content": 3}});
     convert(&with("tokenizer_config.json", settings.to_string())).unwrap();
+    let settings = json!({"added_tokens_decoder": {"x": {}}});
+    refuses(vec![(
+        with("tokenizer_config.json", settings.to_string()),
+        &["tokenizer_config.json", "token ids"],
+    )]);
 }
 
 #[test]
