@@ -62,11 +62,14 @@ class Synchronous(unittest.TestCase):
         client = self.client
         digest = client.create_blob(GGUF)
         client.create("published", files={"tiny.gguf": digest}, system="You travel.")
+        client.create("local", from_="published", quantize="q4_K_M", system="You stay.")
         remote = os.environ["REGISTRY"] + "/team/published"
         client.copy("published", remote)
         pushed = [line.status for line in client.push(remote, insecure=True, stream=True)]
         self.assertEqual(pushed[-1], "success")
-        for name in ("published", remote):
+        weights = client.show("local").modelfile.split("FROM ")[-1].splitlines()[0]
+        self.assertIn("sha256-", weights)
+        for name in ("published", "local", remote):
             client.delete(name)
         self.assertNotIn(f"{remote}:latest", [model.model for model in client.list().models])
 
@@ -78,8 +81,11 @@ class Synchronous(unittest.TestCase):
 
         # The base model is fetched where it is not here.
         client.delete(remote)
-        self.assertEqual(client.create("traveller", from_=remote, quantize="q8_0").status, "success")
-        self.assertEqual(client.show("traveller").details.quantization_level, "Q8_0")
+        made = client.create("traveller", from_=remote, quantize="q4_K_M", system="You stay.")
+        self.assertEqual(made.status, "success")
+        shown = client.show("traveller")
+        self.assertEqual(shown.details.quantization_level, "Q4_K_M")
+        self.assertIn(weights, shown.modelfile)
         self.assertEqual(client.pull(remote, insecure=True).status, "success")
         self.assertEqual(client.push(remote, insecure=True).status, "success")
         for name in ("traveller", remote):

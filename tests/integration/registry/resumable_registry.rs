@@ -82,9 +82,16 @@ async fn serve(State(contents): State<Arc<Mutex<Contents>>>, request: Request) -
             if start.is_some_and(|start| Some(start) != position()) {
                 return progress(416);
             }
+            // What a broken connection still delivers late is written where it belongs, not where the next
+            // request has got to.
+            let mut at = start.or_else(&position).unwrap_or(0);
             let mut body = body.into_data_stream();
             while let Some(Ok(bytes)) = body.next().await {
-                contents.lock().unwrap().sessions.get_mut(&last).unwrap().extend_from_slice(&bytes);
+                let mut contents = contents.lock().unwrap();
+                let Some(session) = contents.sessions.get_mut(&last) else { break };
+                session.resize(session.len().max(at + bytes.len()), 0);
+                session[at..at + bytes.len()].copy_from_slice(&bytes);
+                at += bytes.len();
             }
             let Some(digest) = digest else { return progress(202) };
             let mut contents = contents.lock().unwrap();
