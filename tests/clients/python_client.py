@@ -68,7 +68,7 @@ class Synchronous(unittest.TestCase):
         pushed = [line.status for line in client.push(remote, insecure=True, stream=True)]
         self.assertEqual(pushed[-1], "success")
         weights = client.show("local").modelfile.split("FROM ")[-1].splitlines()[0]
-        self.assertIn("sha256-", weights)
+        self.assertIn("sha256:", weights)
         for name in ("published", "local", remote):
             client.delete(name)
         self.assertNotIn(f"{remote}:latest", [model.model for model in client.list().models])
