@@ -138,7 +138,7 @@ impl Workshop {
         }
         Ok(Job {
             workshop: self.clone(),
-            name: self.store.resolve(name)?,
+            name: name.clone(),
             source,
             adapters,
             quantize,

@@ -104,7 +104,12 @@ pub(super) fn discard_refused(body: Body, stall: Duration) {
 
 /// An answer as Ollama's handlers write it.
 pub(super) fn json<T: Serialize + ?Sized>(value: &T) -> Response {
-    ([(header::CONTENT_TYPE, ContentType::JsonUtf8.header())], go_json::to_string(value)).into_response()
+    encoded(go_json::to_string(value).into_bytes())
+}
+
+/// The same for JSON that is encoded already.
+pub(super) fn encoded(json: Vec<u8>) -> Response {
+    ([(header::CONTENT_TYPE, ContentType::JsonUtf8.header())], json).into_response()
 }
 
 /// An answer as Ollama's OpenAI handlers write it: with a line feed and without a character set.

@@ -1,22 +1,24 @@
-//! What listings tell about models, computed once for each manifest.
+//! What listings tell about models, computed and encoded once for each manifest that is read.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 
 use super::capabilities::{Evidence, Projector, capabilities};
+use super::tags::{Listed, entry};
 use crate::create::{Description, Descriptions, UNKNOWN_FILE_TYPE};
-use crate::model::{Digest, MediaType, ModelConfig};
+use crate::model::{MediaType, ModelConfig};
 use crate::store::{Store, StoreError, StoredManifest};
 use crate::template::Template;
 
 /// No template, system prompt or license that is shown is longer.
 pub(super) const LONGEST_TEXT: usize = 16 << 20;
 
-/// The summaries by digest of the manifest, which never go stale.
+/// The summaries by manifest. The store keeps one that has not changed, so a summary never goes stale; and the
+/// address of one that is kept here is not given to another.
 #[derive(Debug, Default)]
-pub(super) struct Catalog(Mutex<HashMap<Digest, Arc<Summary>>>);
+pub(super) struct Catalog(Mutex<HashMap<usize, Listed>>);
 
 /// What `details` says. Field order: Ollama, `api/types.go` (`ModelDetails`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,13 +35,19 @@ pub(super) struct Details {
     pub(super) embedding_length: u64,
 }
 
-/// What a listing tells about a model beside its name and time.
-#[derive(Debug, Clone)]
-pub(super) struct Summary {
+/// What a listing tells about a model beside what its manifest says.
+#[derive(Debug)]
+pub(super) struct Facts {
     pub(super) config: Arc<ModelConfig>,
     pub(super) details: Details,
     pub(super) capabilities: Vec<String>,
-    pub(super) size: u64,
+}
+
+/// A model's place in listings.
+#[derive(Debug)]
+pub(super) struct Summary {
+    /// The entry of `/api/tags`, encoded.
+    pub(super) entry: String,
 }
 
 /// The layers of a model that its answers are made from, read.
@@ -59,12 +67,34 @@ impl Catalog {
         &self,
         store: &Store,
         descriptions: &Descriptions,
-        model: &StoredManifest,
+        model: &Arc<StoredManifest>,
     ) -> Result<Arc<Summary>, StoreError> {
-        if let Some(known) = self.lock().get(&model.digest) {
+        let address = Arc::as_ptr(model).addr();
+        if let Some((_, known)) = self.lock().get(&address) {
             return Ok(Arc::clone(known));
         }
-        let parts = Parts::read(store, descriptions, model)?;
+        let facts = Facts::of(&Parts::read(store, descriptions, model)?);
+        let summary = Arc::new(Summary { entry: entry(model, &facts) });
+        self.lock().insert(address, (Arc::clone(model), Arc::clone(&summary)));
+        Ok(summary)
+    }
+
+    /// Forgets the summaries of manifests that are no more, once they are the most.
+    pub(super) fn tidy(&self, models: &[Arc<StoredManifest>]) {
+        let mut known = self.lock();
+        if known.len() > 2 * models.len() + 64 {
+            let live: HashSet<_> = models.iter().map(|model| Arc::as_ptr(model).addr()).collect();
+            known.retain(|address, _| live.contains(address));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<usize, Listed>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Facts {
+    fn of(parts: &Parts) -> Self {
         let config = &parts.config;
         let weights = parts.weights.as_deref();
         let quantization_level = match (config.file_type.as_str(), weights) {
@@ -72,7 +102,7 @@ impl Catalog {
             (stated, _) => stated.to_owned(),
         };
         let or = |stated: u64, derived: Option<u64>| if stated > 0 { stated } else { derived.unwrap_or(0) };
-        let summary = Arc::new(Summary {
+        Self {
             details: Details {
                 parent_model: parts.parent.clone(),
                 format: config.model_format.clone(),
@@ -87,24 +117,8 @@ impl Catalog {
                 ),
             },
             capabilities: capabilities(parts.evidence()),
-            size: model.manifest.size(),
             config: Arc::clone(config),
-        });
-        self.lock().insert(model.digest, Arc::clone(&summary));
-        Ok(summary)
-    }
-
-    /// Forgets the summaries of manifests that are no more, once they are the most.
-    pub(super) fn tidy(&self, models: &[Arc<StoredManifest>]) {
-        let mut known = self.lock();
-        if known.len() > 2 * models.len() + 64 {
-            let live: std::collections::HashSet<_> = models.iter().map(|model| model.digest).collect();
-            known.retain(|digest, _| live.contains(digest));
         }
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Arc<Summary>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -8,16 +8,12 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::Shared;
-use super::body::json;
-use super::catalog::{Details, Summary};
+use super::body::encoded;
+use super::catalog::{Details, Facts, Summary};
 use super::errors::Failure;
 use super::go_text;
+use crate::model::go_json;
 use crate::store::{StoreError, StoredManifest};
-
-#[derive(Serialize)]
-struct Answer<'a> {
-    models: Vec<Entry<'a>>,
-}
 
 /// Field order: Ollama, `api/types.go` (`ListModelResponse`).
 #[derive(Serialize)]
@@ -43,26 +39,36 @@ pub(super) type Listed = (Arc<StoredManifest>, Arc<Summary>);
 /// `GET /api/tags`
 pub(super) async fn tags(State(server): State<Shared>) -> Result<Response, Failure> {
     let shared = Arc::clone(&server);
-    server
-        .blocking(move || {
-            let listed = list(&shared)?;
-            let models = listed.iter().map(|(model, summary)| {
-                let name = model.name.short();
-                Entry {
-                    model: name.clone(),
-                    name,
-                    remote_model: &summary.config.remote_model,
-                    remote_host: &summary.config.remote_host,
-                    modified_at: model.modified,
-                    size: summary.size,
-                    digest: model.digest.hex(),
-                    details: &summary.details,
-                    capabilities: &summary.capabilities,
-                }
-            });
-            Ok(json(&Answer { models: models.collect() }))
-        })
-        .await?
+    let answer = server.blocking(move || {
+        let listed = list(&shared)?;
+        // The entries were encoded when they were first listed; thousands of them are only joined.
+        let mut answer = br#"{"models":["#.to_vec();
+        for (index, (_, summary)) in listed.iter().enumerate() {
+            if index > 0 {
+                answer.push(b',');
+            }
+            answer.extend_from_slice(summary.entry.as_bytes());
+        }
+        answer.extend_from_slice(b"]}");
+        Ok::<_, StoreError>(answer)
+    });
+    Ok(encoded(answer.await??))
+}
+
+/// What a listing says about a model.
+pub(super) fn entry(model: &StoredManifest, facts: &Facts) -> String {
+    let name = model.name.short();
+    go_json::to_string(&Entry {
+        model: name.clone(),
+        name,
+        remote_model: &facts.config.remote_model,
+        remote_host: &facts.config.remote_host,
+        modified_at: model.modified,
+        size: model.manifest.size(),
+        digest: model.digest.hex(),
+        details: &facts.details,
+        capabilities: &facts.capabilities,
+    })
 }
 
 /// All models that can be read, those made last first. One that cannot be read does not hide the others.
