@@ -22,6 +22,7 @@ const LISTINGS: usize = 30;
 
 struct Bench {
     router: Router,
+    store: Store,
     _directory: TempDir,
 }
 
@@ -40,8 +41,8 @@ impl Bench {
             let manifest = Manifest::new(config.clone(), layers);
             store.put_manifest(&name, &manifest.to_bytes()).expect("a manifest");
         }
-        let server = Server::new(Config::for_store(directory.path()), store);
-        Self { router: router(&server), _directory: directory }
+        let server = Server::new(Config::for_store(directory.path()), store.clone());
+        Self { router: router(&server), store, _directory: directory }
     }
 
     async fn call(&self, method: &str, path: &str, body: String) -> (usize, Duration) {
@@ -84,6 +85,12 @@ fn main() {
         println!("create with {FEW} models: {small:.2?}, with {MANY}: {large:.2?}");
         println!("ratio: {:.2} (about 1)", large.as_secs_f64() / small.as_secs_f64());
         let (length, time) = many.tags().await;
+        let listing = (0..LISTINGS).map(|_| {
+            let start = Instant::now();
+            assert!(many.store.list().expect("the store can be read").len() >= MANY);
+            start.elapsed()
+        });
+        println!("the store's own listing: {:.2?}", median(listing.collect()));
         println!("tags with {MANY} models ({length} bytes), warm: {time:.2?} (at most 20 ms)");
     });
 }
