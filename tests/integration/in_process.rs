@@ -10,10 +10,10 @@ use ollamake::server::{Config, Server, router};
 use ollamake::store::Store;
 use ollamake::tensor::{ElementType, Shape, quantize};
 use serde_json::Value;
-use sha2::Digest as _;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
+use crate::support::bytes::digest_of;
 use crate::support::generator;
 
 /// A server and the directory of its store.
@@ -121,10 +121,6 @@ impl Answer {
         let lines = self.body.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         lines.filter_map(|line| Some(line["status"].as_str()?.to_owned())).collect()
     }
-}
-
-pub(crate) fn digest_of(bytes: &[u8]) -> Digest {
-    Digest::from_bytes(sha2::Sha256::digest(bytes).into())
 }
 
 /// A GGUF file with these keys, and tensors of these shapes (fastest dimension first) with generated values.

@@ -10,8 +10,9 @@ use ollama_rs::Ollama;
 use ollama_rs::models::create::{CreateModelRequest, QuantizationType};
 use serde_json::json;
 
-use crate::in_process::{digest_of, small_gguf};
+use crate::in_process::small_gguf;
 use crate::socket::Listening;
+use crate::support::bytes::digest_of;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn life_of_a_model() {

@@ -6,7 +6,8 @@ use ollamake::gguf::Gguf;
 use ollamake::model::MediaType;
 use serde_json::{Value, json};
 
-use crate::in_process::{InProcess, digest_of};
+use crate::in_process::InProcess;
+use crate::support::bytes::digest_of;
 use crate::support::shared;
 
 /// Uploads the files of a checkpoint's directory and names them as a request does.

@@ -7,10 +7,11 @@ use axum::body::Body;
 use axum::response::Response;
 
 use super::docker_registry::fixture;
-use super::model::{Model, digest_of, noise};
+use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, endless};
 use super::tls_stub::TlsStub;
 use super::{Site, impatient};
+use crate::support::bytes::{digest_of, noise};
 use ollamake::registry::{Config, Credentials, Error};
 
 /// Pulls from a registry that answers so; the error, once it is sure that it came soon and nothing is left.

@@ -1,26 +1,8 @@
 //! Models to push and to pull.
 
-use ollamake::model::{Digest, Layer, Manifest, MediaType, Name};
+use crate::support::bytes::{digest_of, noise};
+use ollamake::model::{Layer, Manifest, MediaType, Name};
 use ollamake::store::Store;
-use sha2::{Digest as _, Sha256};
-
-/// Bytes that look random and are the same for the same seed.
-pub(super) fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut bytes = Vec::with_capacity(length + 8);
-    while bytes.len() < length {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        bytes.extend_from_slice(&state.to_le_bytes());
-    }
-    bytes.truncate(length);
-    bytes
-}
-
-pub(super) fn digest_of(bytes: &[u8]) -> Digest {
-    Digest::from_bytes(Sha256::digest(bytes).into())
-}
 
 /// A model in memory: a configuration and some layers.
 pub(super) struct Model {

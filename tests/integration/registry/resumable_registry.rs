@@ -9,8 +9,8 @@ use axum::http::Method;
 use axum::response::Response;
 use futures_util::StreamExt as _;
 
-use super::model::digest_of;
 use super::stub::answer;
+use crate::support::bytes::digest_of;
 
 /// The registry; it ends with this value.
 pub(super) struct ResumableRegistry {

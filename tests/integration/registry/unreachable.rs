@@ -6,9 +6,10 @@ use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::model::{Model, digest_of};
+use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer};
 use super::{Site, impatient};
+use crate::support::bytes::digest_of;
 use ollamake::registry::{Client, Error, Options};
 use ollamake::store::{Disk, Store};
 

@@ -9,8 +9,9 @@ use hyper::Request;
 use ollamake::gguf::{Header, Metadata, TensorDescription};
 use ollamake::tensor::{ElementType, Shape};
 
-use crate::in_process::{InProcess, digest_of, small_gguf};
+use crate::in_process::{InProcess, small_gguf};
 use crate::socket::Listening;
+use crate::support::bytes::digest_of;
 
 #[tokio::test]
 async fn huge_json_is_refused_by_its_stated_length() {

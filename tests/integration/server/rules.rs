@@ -4,7 +4,8 @@ use axum::body::Body;
 use hyper::Request;
 use serde_json::{Value, json};
 
-use crate::in_process::{Answer, InProcess, digest_of, small_gguf};
+use crate::in_process::{Answer, InProcess, small_gguf};
+use crate::support::bytes::digest_of;
 
 async fn with_headers(
     server: &InProcess,

@@ -7,8 +7,9 @@ use axum::body::{Body, Bytes};
 use futures_util::stream;
 
 use super::limits::wait_until;
-use crate::in_process::{InProcess, digest_of};
+use crate::in_process::InProcess;
 use crate::socket::Listening;
+use crate::support::bytes::digest_of;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_uploads_of_one_digest_all_succeed() {

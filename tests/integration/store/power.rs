@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex};
 
 use ollamake::store::{Disk, LocalDisk, Store};
 
-use super::contract::{digest, leftovers, make_model, name, noise, write_blob};
+use super::contract::{leftovers, make_model, name, write_blob};
 use super::faults::UnsyncedDisk;
+use crate::support::bytes::{digest_of, noise};
 
 /// Something that was done to the disk. Files are known by their inodes.
 #[derive(Debug, Clone)]
@@ -236,7 +237,7 @@ fn lose_power_everywhere(memory: Memory) {
             for (model, prompt) in &system.promises {
                 let found = models.iter().find(|found| found.name == name(model));
                 let got = found.map(|found| found.manifest.layers[0].digest);
-                assert_eq!(got, prompt.map(|prompt| digest(prompt.as_bytes())), "{memory:?}: {model}");
+                assert_eq!(got, prompt.map(|prompt| digest_of(prompt.as_bytes())), "{memory:?}: {model}");
             }
         }
     }

@@ -1,4 +1,5 @@
 //! What several topics need.
 
+pub(crate) mod bytes;
 pub(crate) mod generator;
 pub(crate) mod shared;

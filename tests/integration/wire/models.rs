@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use ollamake::gguf::Metadata;
 use ollamake::tensor::ElementType;
 
-use crate::in_process::{digest_of, gguf};
+use crate::in_process::gguf;
+use crate::support::bytes::digest_of;
 
 /// A file, and the digest under which the recordings know it.
 pub(super) struct File {
