@@ -20,6 +20,17 @@ use crate::store::Store;
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
+    /// The store of a server in this process.
+    embedded: Option<Store>,
+}
+
+impl Drop for Client {
+    /// What was left to be done in the background is done before the process ends.
+    fn drop(&mut self) {
+        if let Some(store) = &self.embedded {
+            store.settle();
+        }
+    }
 }
 
 impl Client {
@@ -31,7 +42,7 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().expect("the default settings are valid");
         let host = config.host.connectable();
-        let remote = Self { http, base: host.to_string() };
+        let remote = Self { http, base: host.to_string(), embedded: None };
         match remote.http.head(&remote.base).send().await {
             Ok(_) => Ok(remote),
             Err(error) if error.is_connect() && host.is_loopback() => remote.embedded(config).await,
@@ -39,12 +50,14 @@ impl Client {
         }
     }
 
-    async fn embedded(self, config: Config) -> Result<Self, Error> {
+    async fn embedded(mut self, config: Config) -> Result<Self, Error> {
         let (listener, address) = listen("127.0.0.1:0").await?;
         let store = Store::open(&config.models)?;
         tracing::debug!(%address, "no server answers at OLLAMA_HOST; serving from this process");
-        tokio::spawn(serve(listener, Server::new(config, store), std::future::pending()));
-        Ok(Self { base: format!("http://{address}"), ..self })
+        tokio::spawn(serve(listener, Server::new(config, store.clone()), std::future::pending()));
+        self.base = format!("http://{address}");
+        self.embedded = Some(store);
+        Ok(self)
     }
 
     fn connection_error(&self, error: &reqwest::Error) -> Error {

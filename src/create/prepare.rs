@@ -79,14 +79,10 @@ impl Workshop {
         self.registries.as_ref().map_err(registry::Error::clone)
     }
 
-    /// Removes the blobs that only a replaced model used. The new model is there already, so what cannot be
-    /// removed is left to the next pruning.
+    /// Removes, soon, the blobs that only a replaced model used.
     pub fn clear_replaced(&self, placed: &Placed) {
         let Some(replaced) = placed.replaced.as_ref().filter(|_| self.prune) else { return };
-        let digests: Vec<_> = replaced.manifest.blobs().map(|layer| layer.digest).collect();
-        if let Err(error) = self.store.remove_unused(&digests) {
-            tracing::warn!(%error, "the blobs of the replaced model stay until the store is pruned");
-        }
+        self.store.retire(replaced.manifest.blobs().map(|layer| layer.digest));
     }
 
     /// The store.

@@ -64,6 +64,11 @@ pub async fn serve(
     if tokio::time::timeout(FAREWELL, all_ended).await.is_err() {
         tracing::warn!("connections were cut off");
     }
+    // What models were replaced have left behind goes before the process does.
+    let settled = tokio::task::spawn_blocking(move || server.store().settle());
+    if tokio::time::timeout(FAREWELL, settled).await.is_err() {
+        tracing::warn!("blobs of replaced models stay until the store is pruned");
+    }
     Ok(())
 }
 

@@ -1,25 +1,30 @@
 //! What is known about all manifests, kept up to date at the price of one `stat` each.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::Disk;
-use super::stored_manifest::{Damage, Stamp, StoredManifest};
+use super::stamp::Stamp;
+use super::stored_manifest::{Damage, StoredManifest};
 use crate::model::Name;
 
 /// Host, namespace, model: the levels of directories between the root and a manifest.
 const DEPTH: usize = 3;
 
 /// The tree of manifests. It is a cache: every answer is checked against the file system, which other
-/// programs may have changed, but nothing is read again that has not changed.
+/// programs may have changed, but nothing is read again that has not changed. The stamps of directories do
+/// not spare the look at the files in them, since Ollama writes manifests in place.
 #[derive(Debug)]
-pub(super) struct Index(Directory);
+pub(super) struct Index {
+    root: PathBuf,
+    tree: Directory,
+}
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Directory {
-    path: PathBuf,
     /// The state in which its entries were listed, unless it may have changed since without a trace.
     stamp: Option<Stamp>,
     children: BTreeMap<String, Node>,
@@ -33,7 +38,6 @@ enum Node {
 
 #[derive(Debug)]
 struct ManifestFile {
-    path: PathBuf,
     name: Name,
     stamp: Option<Stamp>,
     content: Result<Arc<StoredManifest>, Damage>,
@@ -48,47 +52,82 @@ pub(super) struct Census {
     pub(super) damaged: Vec<(Name, Damage)>,
 }
 
+/// A way through the tree.
+struct Walk<'w> {
+    disk: &'w dyn Disk,
+    root: &'w Path,
+    census: Census,
+    /// Where it is, below the root.
+    place: String,
+}
+
 impl Index {
     pub(super) fn new(root: &Path) -> Self {
-        Self(Directory::new(root.to_owned()))
+        Self { root: root.to_owned(), tree: Directory::default() }
     }
 
     /// All manifests as they are now.
     pub(super) fn census(&mut self, disk: &dyn Disk) -> io::Result<Census> {
-        let mut census = Census::default();
-        self.0.refresh(disk, &mut Vec::new(), &mut census)?;
-        Ok(census)
+        let mut walk = Walk { disk, root: &self.root, census: Census::default(), place: String::new() };
+        self.tree.refresh(&mut walk, 0, None)?;
+        Ok(walk.census)
+    }
+}
+
+/// An open directory, and the length of the part of a walk's place that leads to it.
+#[derive(Clone, Copy)]
+struct Base<'b> {
+    directory: &'b File,
+    length: usize,
+}
+
+impl Walk<'_> {
+    fn path(&self) -> PathBuf {
+        self.root.join(&self.place)
+    }
+
+    /// The state of what is at the place.
+    fn stamp(&self, base: Base<'_>) -> io::Result<Option<Stamp>> {
+        let path = self.place[base.length..].trim_start_matches('/');
+        found(self.disk.stamp_at(base.directory, if path.is_empty() { "." } else { path }))
     }
 }
 
 impl Directory {
-    fn new(path: PathBuf) -> Self {
-        Self { path, stamp: None, children: BTreeMap::new() }
-    }
-
-    /// Brings the tree up to date; `false` if there is no such directory.
-    fn refresh(&mut self, disk: &dyn Disk, parts: &mut Vec<String>, census: &mut Census) -> io::Result<bool> {
-        let Some(metadata) = found(disk.metadata(&self.path))? else { return Ok(false) };
-        if !metadata.is_dir() {
-            return Ok(false);
-        }
-        let stamp = Stamp::of(&metadata);
-        if self.stamp != Some(stamp) {
-            let Some(names) = found(disk.list(&self.path))? else { return Ok(false) };
-            self.adopt(names, parts);
-            self.stamp = stamp.is_settled().then_some(stamp);
+    /// Brings the tree up to date; `false` if there is no such directory. Every directory that holds many is
+    /// opened, and the others are looked at from there.
+    fn refresh(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> io::Result<bool> {
+        let opened = match base {
+            Some(_) if depth == DEPTH => None,
+            _ => match found(walk.disk.open_directory(&walk.path()))? {
+                None => return Ok(false),
+                opened => opened,
+            },
+        };
+        let base = opened.as_ref().map(|directory| Base { directory, length: walk.place.len() }).or(base);
+        let Some(base) = base else { return Ok(false) };
+        match walk.stamp(base)? {
+            Some(stamp) if stamp.is_directory() => {
+                if self.stamp != Some(stamp) {
+                    let Some(names) = found(walk.disk.list(&walk.path()))? else { return Ok(false) };
+                    self.adopt(names, &walk.place, depth);
+                    self.stamp = stamp.is_settled().then_some(stamp);
+                }
+            }
+            _ => return Ok(false),
         }
         let mut gone = Vec::new();
         for (part, node) in &mut self.children {
+            let length = walk.place.len();
+            if depth > 0 {
+                walk.place.push('/');
+            }
+            walk.place.push_str(part);
             let is_there = match node {
-                Node::Manifest(file) => file.refresh(disk, census)?,
-                Node::Directory(directory) => {
-                    parts.push(part.clone());
-                    let is_there = directory.refresh(disk, parts, census)?;
-                    parts.pop();
-                    is_there
-                }
+                Node::Manifest(file) => file.refresh(walk, base)?,
+                Node::Directory(directory) => directory.refresh(walk, depth + 1, Some(base))?,
             };
+            walk.place.truncate(length);
             if !is_there {
                 gone.push(part.clone());
             }
@@ -101,40 +140,36 @@ impl Directory {
     }
 
     /// Keeps the children that are still listed and takes in the new ones.
-    fn adopt(&mut self, names: Vec<String>, parts: &[String]) {
+    fn adopt(&mut self, names: Vec<String>, place: &str, depth: usize) {
         let mut before = std::mem::take(&mut self.children);
+        let parts: Vec<_> = place.split('/').collect();
         for part in names {
-            let node = before.remove(&part).or_else(|| {
-                let path = self.path.join(&part);
-                match parts {
-                    [host, namespace, model] => {
-                        let name = Name::from_parts(host, namespace, model, &part).ok()?;
-                        Some(Node::Manifest(ManifestFile::new(path, name)))
-                    }
-                    _ => Some(Node::Directory(Directory::new(path))),
-                }
+            let node = before.remove(&part).or_else(|| match parts[..] {
+                [host, namespace, model] if depth == DEPTH => Some(Node::Manifest(ManifestFile::new(
+                    Name::from_parts(host, namespace, model, &part).ok()?,
+                ))),
+                _ => Some(Node::Directory(Directory::default())),
             });
             if let Some(node) = node {
                 self.children.insert(part, node);
             }
         }
-        debug_assert!(parts.len() <= DEPTH);
     }
 }
 
 impl ManifestFile {
-    fn new(path: PathBuf, name: Name) -> Self {
+    fn new(name: Name) -> Self {
         let content = Err(Damage { problem: "it has not been read".into(), digests: Vec::new() });
-        Self { path, name, stamp: None, content }
+        Self { name, stamp: None, content }
     }
 
-    fn refresh(&mut self, disk: &dyn Disk, census: &mut Census) -> io::Result<bool> {
-        let Some(metadata) = found(disk.metadata(&self.path))? else { return Ok(false) };
-        if metadata.is_dir() {
+    fn refresh(&mut self, walk: &mut Walk<'_>, base: Base<'_>) -> io::Result<bool> {
+        let Some(stamp) = walk.stamp(base)? else { return Ok(false) };
+        if stamp.is_directory() {
             return Ok(false);
         }
-        if self.stamp != Some(Stamp::of(&metadata)) {
-            self.content = match found(StoredManifest::read(disk, &self.path, &self.name)) {
+        if self.stamp != Some(stamp) {
+            self.content = match found(StoredManifest::read(walk.disk, &walk.path(), &self.name)) {
                 Ok(None) => return Ok(false),
                 Ok(Some((stamp, content))) => {
                     self.stamp = stamp.is_settled().then_some(stamp);
@@ -147,8 +182,8 @@ impl ManifestFile {
             };
         }
         match &self.content {
-            Ok(manifest) => census.manifests.push(manifest.clone()),
-            Err(damage) => census.damaged.push((self.name.clone(), damage.clone())),
+            Ok(manifest) => walk.census.manifests.push(manifest.clone()),
+            Err(damage) => walk.census.damaged.push((self.name.clone(), damage.clone())),
         }
         Ok(true)
     }

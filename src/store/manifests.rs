@@ -117,14 +117,11 @@ impl Shared {
         let mut parts = name.parts().map(str::to_owned);
         for part in &mut parts {
             if self.disk.metadata(&path.join(&part)).is_err() {
-                let listed = match self.disk.list(&path) {
-                    Ok(listed) => listed,
+                match self.spellings.find(&*self.disk, &path, part) {
+                    Ok(Some(existing)) => *part = existing,
+                    Ok(None) => break,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                     Err(error) => return Err(error),
-                };
-                match listed.into_iter().filter(|other| other.eq_ignore_ascii_case(part)).min() {
-                    Some(existing) => *part = existing,
-                    None => break,
                 }
             }
             path.push(&part);
@@ -148,21 +145,25 @@ impl Shared {
 
     fn place_manifest(&self, mut manifest: StoredManifest) -> Result<Placed, StoreError> {
         let mut temporary = self.write_temporary(&manifest.bytes)?;
-        manifest.modified = temporary.file().metadata()?.modified()?;
+        let file = temporary.file().clone();
+        manifest.modified = file.metadata()?.modified()?;
         let naming = locked(&self.naming);
         manifest.name = self.resolve(&manifest.name)?;
         let (directories, path) = self.layout.manifest(&manifest.name);
         // What is damaged is replaced like what is not there.
         let replaced = self.read_manifest(&manifest.name).unwrap_or_default().map(Arc::new);
+        let mut place = || {
+            directories.iter().try_for_each(|directory| self.make_directory(directory))?;
+            self.spellings.carry_over(&*self.disk, &path, true, || temporary.replace(&path))
+        };
         loop {
-            for directory in &directories {
-                self.make_directory(directory)?;
-            }
-            match temporary.replace(&path) {
+            match place() {
                 Ok(()) => break,
-                // Another program has removed the directory, which was empty, just now.
+                // Another program has removed a directory, which was empty, just now.
                 Err(error)
-                    if error.kind() == io::ErrorKind::NotFound && lease::is_linked(temporary.file())? => {}
+                    if error.kind() == io::ErrorKind::NotFound
+                        && lease::is_linked(&file)?
+                        && self.disk.metadata(self.layout.manifests()).is_ok() => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -185,14 +186,19 @@ impl Shared {
             }
             Err(error) => return Err(error.into()),
         };
-        match self.disk.remove(&path) {
+        let remove = || self.disk.remove(&path);
+        match self.spellings.carry_over(&*self.disk, &path, false, remove) {
             Ok(()) => {}
             Err(error) if is_absence(&error) => {
                 return Err(StoreError::ModelNotFound { name: Box::new(name) });
             }
             Err(error) => return Err(error.into()),
         }
-        let left = directories.iter().rev().find(|directory| self.disk.remove_directory(directory).is_err());
+        let stays = |directory: &&PathBuf| {
+            let remove = || self.disk.remove_directory(directory);
+            self.spellings.carry_over(&*self.disk, directory, false, remove).is_err()
+        };
+        let left = directories.iter().rev().find(stays);
         let deepest = left.map_or(self.layout.manifests(), PathBuf::as_path);
         drop(naming);
         // The blobs go only after the manifest has gone for good.

@@ -29,6 +29,8 @@ mod prune;
 mod ranges;
 mod retire;
 mod spare;
+mod spellings;
+mod stamp;
 mod stored_manifest;
 mod temporary;
 mod writeback;
@@ -46,6 +48,7 @@ pub use error::StoreError;
 pub use manifests::Placed;
 pub use partial::Partial;
 pub use prune::{PruneOptions, PruneReport};
+pub use stamp::Stamp;
 pub use stored_manifest::StoredManifest;
 pub use writer::{BlobWriter, Committed};
 
@@ -55,6 +58,7 @@ use index::Index;
 use layout::Layout;
 use retire::Retirement;
 use spare::SpareBuffers;
+use spellings::Spellings;
 use temporary::TemporaryFile;
 
 use crate::model::Digest;
@@ -71,6 +75,7 @@ struct Shared {
     placing: Mutex<()>,
     /// Held while names are resolved and entries in the directories of manifests come and go.
     naming: Mutex<()>,
+    spellings: Spellings,
     index: Mutex<Index>,
     retirement: Retirement,
     spare_buffers: Arc<SpareBuffers>,
@@ -97,6 +102,7 @@ impl Store {
             blobs_directory: DirectorySync::default(),
             placing: Mutex::new(()),
             naming: Mutex::new(()),
+            spellings: Spellings::default(),
             index: Mutex::new(Index::new(layout.manifests())),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),
@@ -194,13 +200,24 @@ impl Shared {
 
     /// Creates a directory durably, unless it is there.
     fn make_directory(&self, directory: &Path) -> io::Result<()> {
-        match self.disk.create_directory(directory) {
-            Ok(()) => match directory.parent() {
-                Some(parent) if !parent.as_os_str().is_empty() => self.disk.sync_directory(parent),
-                _ => Ok(()),
-            },
-            Err(_) if self.disk.metadata(directory).is_ok_and(|metadata| metadata.is_dir()) => Ok(()),
-            Err(error) => Err(error),
+        loop {
+            let create = || self.disk.create_directory(directory);
+            let error = match self.spellings.carry_over(&*self.disk, directory, true, create) {
+                Ok(()) => break,
+                Err(error) => error,
+            };
+            match self.disk.metadata(directory) {
+                Ok(metadata) if metadata.is_dir() => return Ok(()),
+                // It was there, and another program has removed it just now.
+                Err(gone)
+                    if error.kind() == io::ErrorKind::AlreadyExists
+                        && gone.kind() == io::ErrorKind::NotFound => {}
+                _ => return Err(error),
+            }
+        }
+        match directory.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => self.disk.sync_directory(parent),
+            _ => Ok(()),
         }
     }
 

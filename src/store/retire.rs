@@ -21,7 +21,8 @@ const DELAY: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 pub(super) struct Retirement {
     state: Mutex<State>,
-    idle: Condvar,
+    /// Told when nothing is left to be looked at, or when somebody waits for that.
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -29,6 +30,8 @@ struct State {
     pending: HashSet<Digest>,
     /// Whether a thread is looking after them.
     attended: bool,
+    /// Whether somebody waits for them.
+    awaited: bool,
 }
 
 impl Store {
@@ -44,21 +47,25 @@ impl Store {
         }
     }
 
-    /// Waits until everything that was retired has been looked at.
+    /// Waits until everything that was retired has been looked at, which is done at once.
     pub fn settle(&self) {
-        let state = locked(&self.0.retirement.state);
-        let wait = self.0.retirement.idle.wait_while(state, |state| state.attended);
+        let Retirement { state, changed } = &self.0.retirement;
+        let mut state = locked(state);
+        state.awaited = state.attended;
+        changed.notify_all();
+        let wait = changed.wait_while(state, |state| state.attended);
         drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
     fn attend_retirement(&self) {
+        let Retirement { state, changed } = &self.0.retirement;
         loop {
-            thread::sleep(DELAY);
             let pending = {
-                let mut state = locked(&self.0.retirement.state);
+                let wait = changed.wait_timeout_while(locked(state), DELAY, |state| !state.awaited);
+                let (mut state, _) = wait.unwrap_or_else(PoisonError::into_inner);
                 if state.pending.is_empty() {
-                    state.attended = false;
-                    self.0.retirement.idle.notify_all();
+                    *state = State::default();
+                    changed.notify_all();
                     return;
                 }
                 mem::take(&mut state.pending)

@@ -1,8 +1,6 @@
 //! A manifest as it lies in the store.
 
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -10,14 +8,11 @@ use std::time::{Duration, SystemTime};
 
 use super::disk::{Disk, read_up_to};
 use super::hashing::digest_of;
+use super::stamp::Stamp;
 use crate::model::{Digest, Manifest, ModelConfig, Name};
 
 /// No manifest is longer: one of ten thousand layers has two million bytes.
 pub(super) const LONGEST_MANIFEST: usize = 4 << 20;
-
-/// A file whose time of change is nearer than this to the moment of reading may have changed again without
-/// a new time. The coarsest file systems count in two seconds.
-const CLOCK_GRAIN: Duration = Duration::from_secs(2);
 
 /// A model of the store: its name as the store spells it, and its manifest.
 #[derive(Debug)]
@@ -70,7 +65,7 @@ impl StoredManifest {
         loop {
             let file = disk.open(path)?;
             let metadata = file.metadata()?;
-            let stamp = Stamp::of(&metadata);
+            let stamp = Stamp::from(&metadata);
             let bytes = read_up_to(disk, &file, LONGEST_MANIFEST)?;
             let manifest = Self::parse(name.clone(), bytes, metadata.modified()?);
             let half_written = manifest.is_err() && !stamp.is_settled();
@@ -90,32 +85,6 @@ pub(super) fn digests_in(text: &[u8]) -> Vec<Digest> {
         .filter(|window| window.starts_with(PREFIX))
         .filter_map(|window| std::str::from_utf8(window).ok()?.parse().ok())
         .collect()
-}
-
-/// What tells one state of a file or directory from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Stamp {
-    inode: u64,
-    length: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    pub(super) fn of(metadata: &Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            length: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    /// Whether a change after this moment is sure to give another stamp.
-    pub(super) fn is_settled(&self) -> bool {
-        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(self.changed.0.max(0).unsigned_abs());
-        changed.elapsed().is_ok_and(|elapsed| elapsed > CLOCK_GRAIN)
-    }
 }
 
 #[cfg(test)]
