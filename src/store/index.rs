@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 
 use super::disk::Disk;
 use super::stamp::Stamp;
@@ -13,6 +16,9 @@ use crate::model::Name;
 
 /// Host, namespace, model: the levels of directories between the root and a manifest.
 const DEPTH: usize = 3;
+
+/// A thread more looks at a directory for every so many entries.
+const SHARE: usize = 1000;
 
 /// The tree of manifests. It is a cache: every answer is checked against the file system, which other
 /// programs may have changed, but nothing is read again that has not changed. The stamps of directories do
@@ -50,6 +56,13 @@ pub(super) struct Census {
     pub(super) manifests: Vec<Arc<StoredManifest>>,
     /// Those that cannot.
     pub(super) damaged: Vec<(Name, Damage)>,
+}
+
+impl Census {
+    fn extend(&mut self, other: Self) {
+        self.manifests.extend(other.manifests);
+        self.damaged.extend(other.damaged);
+    }
 }
 
 /// A way through the tree.
@@ -91,6 +104,38 @@ impl Walk<'_> {
         let path = self.place[base.length..].trim_start_matches('/');
         found(self.disk.stamp_at(base.directory, if path.is_empty() { "." } else { path }))
     }
+
+    /// The same way, to be gone on by another thread.
+    fn branch(&self) -> Self {
+        let Self { disk, root, place, .. } = self;
+        Self { disk: *disk, root, census: Census::default(), place: place.clone() }
+    }
+
+    /// Brings nodes at the place up to date; answers with those that are gone.
+    fn refresh<'n>(
+        &mut self,
+        nodes: impl Iterator<Item = (&'n String, &'n mut Node)>,
+        depth: usize,
+        base: Base<'_>,
+    ) -> io::Result<Vec<String>> {
+        let mut gone = Vec::new();
+        let length = self.place.len();
+        for (part, node) in nodes {
+            if depth > 0 {
+                self.place.push('/');
+            }
+            self.place.push_str(part);
+            let is_there = match node {
+                Node::Manifest(file) => file.refresh(self, base)?,
+                Node::Directory(directory) => directory.refresh(self, depth + 1, Some(base))?,
+            };
+            self.place.truncate(length);
+            if !is_there {
+                gone.push(part.clone());
+            }
+        }
+        Ok(gone)
+    }
 }
 
 impl Directory {
@@ -116,27 +161,47 @@ impl Directory {
             }
             _ => return Ok(false),
         }
-        let mut gone = Vec::new();
-        for (part, node) in &mut self.children {
-            let length = walk.place.len();
-            if depth > 0 {
-                walk.place.push('/');
-            }
-            walk.place.push_str(part);
-            let is_there = match node {
-                Node::Manifest(file) => file.refresh(walk, base)?,
-                Node::Directory(directory) => directory.refresh(walk, depth + 1, Some(base))?,
-            };
-            walk.place.truncate(length);
-            if !is_there {
-                gone.push(part.clone());
-            }
-        }
+        let gone = match self.children.len() / SHARE {
+            0 => walk.refresh(self.children.iter_mut(), depth, base)?,
+            helpers => self.refresh_together(helpers, walk, depth, base)?,
+        };
         for part in gone {
             // It may come back, in which case the directory changes or has not settled.
             self.children.remove(&part);
         }
         Ok(true)
+    }
+
+    /// Brings the children up to date with so many other threads; answers with those that are gone.
+    fn refresh_together(
+        &mut self,
+        helpers: usize,
+        walk: &mut Walk<'_>,
+        depth: usize,
+        base: Base<'_>,
+    ) -> io::Result<Vec<String>> {
+        let threads = thread::available_parallelism().map_or(1, NonZero::get).min(1 + helpers);
+        let mut nodes: Vec<_> = self.children.iter_mut().collect();
+        let share = nodes.len().div_ceil(threads);
+        let mut shares = nodes.chunks_mut(share).map(|share| {
+            let mut walk = walk.branch();
+            let nodes = share.iter_mut().map(|(part, node)| (*part, &mut **node));
+            move || walk.refresh(nodes, depth, base).map(|gone| (walk.census, gone))
+        });
+        let own = shares.next();
+        let answers = thread::scope(|scope| {
+            let others: Vec<_> = shares.map(|share| scope.spawn(share)).collect();
+            let own = own.map(|share| share());
+            let others =
+                others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            own.into_iter().chain(others).collect::<io::Result<Vec<_>>>()
+        })?;
+        let mut gone = Vec::new();
+        for (census, gone_of_share) in answers {
+            walk.census.extend(census);
+            gone.extend(gone_of_share);
+        }
+        Ok(gone)
     }
 
     /// Keeps the children that are still listed and takes in the new ones.
