@@ -32,7 +32,7 @@ impl Blob {
 
     /// Takes a lease on the blob in `file`; nothing if it was removed in between.
     pub(super) fn lease(disk: Arc<dyn Disk>, digest: Digest, file: File) -> io::Result<Option<Self>> {
-        if !lease::hold(&file)? {
+        if !lease::hold(&*disk, &file)? {
             return Ok(None);
         }
         let length = file.metadata()?.len();
@@ -50,6 +50,10 @@ impl Blob {
     }
 
     /// All its bytes, mapped into memory.
+    ///
+    /// Bytes that the disk can no longer read, or that another program cuts off, end the process when they are
+    /// looked at; no program that keeps to the layout changes a blob in place. Where that is not to be relied
+    /// on, [`read_at`](Self::read_at) answers with an error instead.
     ///
     /// # Errors
     /// What the operating system says when it cannot map the file.
@@ -97,6 +101,10 @@ impl Blob {
         let count = self.read_at(&mut contents, 0)?;
         contents.truncate(count);
         Ok(contents)
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.0.file
     }
 
     pub(super) fn touch(&self, time: SystemTime) -> io::Result<()> {

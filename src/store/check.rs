@@ -1,15 +1,9 @@
 //! Looking whether the store is whole.
 
-use std::io::Read;
 use std::sync::Arc;
-
-use sha2::{Digest as _, Sha256};
 
 use super::{Store, StoreError, StoredManifest};
 use crate::model::{Digest, Name};
-
-/// The unit in which blobs are read.
-const UNIT: usize = 256 << 10;
 
 /// What is wrong with a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,7 +12,7 @@ pub struct CheckReport {
     pub blobs: usize,
     /// The number of manifests looked at.
     pub manifests: usize,
-    /// Blobs whose content is not what their name says.
+    /// Blobs whose content is not what their name says, or cannot be read.
     pub damaged_blobs: Vec<Digest>,
     /// Manifests that cannot be read, and why.
     pub damaged_manifests: Vec<(Name, String)>,
@@ -34,27 +28,6 @@ impl CheckReport {
 }
 
 impl Store {
-    /// Reads a blob and makes sure that its content is what its name says.
-    ///
-    /// # Errors
-    /// [`StoreError::DamagedBlob`], [`StoreError::BlobNotFound`], or what the operating system says.
-    pub fn verify(&self, digest: Digest) -> Result<(), StoreError> {
-        let mut reader = self.blob(digest)?.reader();
-        let mut hasher = Sha256::new();
-        let mut buffer = vec![0; UNIT];
-        loop {
-            match reader.read(&mut buffer)? {
-                0 => break,
-                count => hasher.update(&buffer[..count]),
-            }
-        }
-        let got = Digest::from_bytes(hasher.finalize().into());
-        if got != digest {
-            return Err(StoreError::DamagedBlob { digest, problem: format!("its content is {got}") });
-        }
-        Ok(())
-    }
-
     /// Looks whether every manifest can be read and all its blobs are there, and, if `contents` is set,
     /// whether the content of every blob is what its name says. `progress` is called after each blob.
     ///
@@ -90,7 +63,10 @@ impl Store {
                 match self.verify(digest) {
                     // A blob that was removed in between is not missed.
                     Ok(()) | Err(StoreError::BlobNotFound { .. }) => {}
-                    Err(StoreError::DamagedBlob { .. }) => report.damaged_blobs.push(digest),
+                    // What cannot be read is no better than what reads wrongly.
+                    Err(StoreError::DamagedBlob { .. } | StoreError::Io { .. }) => {
+                        report.damaged_blobs.push(digest);
+                    }
                     Err(error) => return Err(error),
                 }
             }

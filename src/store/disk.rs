@@ -1,6 +1,6 @@
 //! What the store asks of a file system.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -11,8 +11,8 @@ use super::stamp::Stamp;
 /// otherwise, so a decorator that fills the disk up, tears a write or loses power overrides only the
 /// methods that it wants to disturb.
 ///
-/// Files are plain [`File`]s, so that they can be locked and mapped; their contents go through the
-/// disk all the same.
+/// Files are plain [`File`]s, so that they can be mapped; their contents and locks go through the disk all
+/// the same.
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file for reading.
     fn open(&self, path: &Path) -> io::Result<File> {
@@ -47,6 +47,16 @@ pub trait Disk: Send + Sync + 'static {
     /// Makes the entries of a directory durable.
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
+    }
+
+    /// Takes a shared lock on an open file, waiting for it.
+    fn lock_shared(&self, file: &File) -> io::Result<()> {
+        file.lock_shared()
+    }
+
+    /// Takes a lock on an open file for oneself, unless somebody else has one.
+    fn try_lock(&self, file: &File) -> Result<(), TryLockError> {
+        file.try_lock()
     }
 
     /// Gives a file another name on the same file system, in place of what had that name.

@@ -91,11 +91,19 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Anything else that the operating system refused.
-    #[error("the model store failed: {}", .source.kind())]
+    #[error("the model store failed: {}", reason(.source))]
     Io {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+/// What the operating system says never names a path; what others say might.
+fn reason(source: &io::Error) -> String {
+    match source.raw_os_error() {
+        Some(_) => source.to_string(),
+        None => source.kind().to_string(),
+    }
 }
 
 impl From<io::Error> for StoreError {

@@ -10,9 +10,11 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
+use super::disk::Disk;
+
 /// Takes a lease on an open file. `false` if the file was removed in between and so cannot be relied on.
-pub(super) fn hold(file: &File) -> io::Result<bool> {
-    match file.lock_shared() {
+pub(super) fn hold(disk: &dyn Disk, file: &File) -> io::Result<bool> {
+    match disk.lock_shared(file) {
         Ok(()) => {}
         // Where the file system has no locks, `claim` never succeeds either, so nothing is removed.
         Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
@@ -28,8 +30,8 @@ pub(super) fn is_linked(file: &File) -> io::Result<bool> {
 
 /// Takes an open file for oneself, to remove it. `false` if somebody holds a lease on it, if it is gone
 /// already, or if the file system cannot tell.
-pub(super) fn claim(file: &File) -> bool {
-    match file.try_lock() {
+pub(super) fn claim(disk: &dyn Disk, file: &File) -> bool {
+    match disk.try_lock(file) {
         Ok(()) => is_linked(file).unwrap_or(false),
         Err(TryLockError::WouldBlock | TryLockError::Error(_)) => false,
     }

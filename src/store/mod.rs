@@ -33,6 +33,7 @@ mod spellings;
 mod stamp;
 mod stored_manifest;
 mod temporary;
+mod verified;
 mod writeback;
 mod writer;
 
@@ -60,6 +61,7 @@ use retire::Retirement;
 use spare::SpareBuffers;
 use spellings::Spellings;
 use temporary::TemporaryFile;
+use verified::Verified;
 
 use crate::model::Digest;
 
@@ -79,6 +81,7 @@ struct Shared {
     index: Mutex<Index>,
     retirement: Retirement,
     spare_buffers: Arc<SpareBuffers>,
+    verified: Verified,
 }
 
 impl Store {
@@ -106,6 +109,7 @@ impl Store {
             index: Mutex::new(Index::new(layout.manifests())),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),
+            verified: Verified::default(),
             layout,
         };
         match store.make_directories() {
@@ -276,6 +280,7 @@ impl Shared {
             }
         }
         self.blobs_directory.changed();
+        self.verified.insert(digest, temporary.file());
         let blob = Blob::leased(self.disk.clone(), digest, temporary.file().clone(), length);
         Ok(Committed { blob, existed: false })
     }
@@ -286,8 +291,11 @@ impl Shared {
         if blob.length() != length {
             return Ok(Existing::Torn);
         }
+        let was_verified = self.verified.contains(digest, blob.file());
         // Its age counts from its last use, for Ollama's pruning too. Who may not set it does not own it.
-        let _ = blob.touch(SystemTime::now());
+        if blob.touch(SystemTime::now()).is_ok() && was_verified {
+            self.verified.insert(digest, blob.file());
+        }
         Ok(Existing::Whole(blob))
     }
 

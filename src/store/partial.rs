@@ -88,14 +88,14 @@ impl Store {
         let store = self.0.clone();
         let (path, journal_path) = store.partial_paths(digest);
         let journal = store.disk.update(&journal_path)?;
-        match journal.try_lock() {
+        match store.disk.try_lock(&journal) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { digest }),
             Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(error)) => return Err(error.into()),
         }
         let file = Arc::new(store.disk.update(&path)?);
-        if !lease::hold(&file)? || !lease::is_linked(&journal)? {
+        if !lease::hold(&*store.disk, &file)? || !lease::is_linked(&journal)? {
             // Pruned, or finished by somebody else, since it was opened.
             return Err(StoreError::Busy { digest });
         }
@@ -298,7 +298,7 @@ impl Shared {
             let lock = self.disk.open(&journal_path).or_else(|_| self.disk.open(&path));
             let metadata = self.disk.metadata(&path).or_else(|_| self.disk.metadata(&journal_path));
             let (Ok(lock), Ok(metadata)) = (lock, metadata) else { continue };
-            if !is_old(&metadata, options.grace) || !lease::claim(&lock) {
+            if !is_old(&metadata, options.grace) || !lease::claim(&*self.disk, &lock) {
                 continue;
             }
             if !options.dry_run {

@@ -122,7 +122,7 @@ impl Shared {
         for name in self.list_or_nothing(directory)? {
             let path = directory.join(name);
             if let Ok(file) = self.disk.open(&path)
-                && lease::claim(&file)
+                && lease::claim(&*self.disk, &file)
             {
                 ignore_absence(self.disk.remove(&path))?;
             }
@@ -159,7 +159,7 @@ impl Shared {
     /// Claims a blob for removal, unless it is leased or not there.
     fn claim(&self, digest: Digest) -> io::Result<Option<Claimed>> {
         match self.disk.open(&self.layout.blob(digest)) {
-            Ok(file) if lease::claim(&file) => {
+            Ok(file) if lease::claim(&*self.disk, &file) => {
                 let length = file.metadata()?.len();
                 Ok(Some(Claimed { digest, file, length }))
             }
@@ -192,6 +192,7 @@ impl Shared {
 
     /// Removes a claimed blob; `false` if another program was faster.
     fn remove_claimed(&self, claimed: &Claimed) -> io::Result<bool> {
+        self.verified.remove(claimed.digest);
         ignore_absence(self.disk.remove(&self.layout.blob(claimed.digest)))
     }
 

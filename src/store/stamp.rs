@@ -28,6 +28,11 @@ impl Stamp {
         changed.elapsed().is_ok_and(|elapsed| elapsed > CLOCK_GRAIN)
     }
 
+    /// The length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Whether it is a directory's.
     pub(super) fn is_directory(&self) -> bool {
         self.is_directory

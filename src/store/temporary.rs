@@ -24,7 +24,7 @@ impl TemporaryFile {
             let file = disk.create(&path)?;
             let temporary = Self { disk: disk.clone(), path, file: Arc::new(file), placed: false };
             // Between creation and lease another process may have taken it for a leftover.
-            if lease::hold(&temporary.file)? {
+            if lease::hold(&*temporary.disk, &temporary.file)? {
                 return Ok(temporary);
             }
         }
