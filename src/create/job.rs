@@ -85,7 +85,12 @@ impl Job {
     /// Whether it computes or moves more than metadata, so that only few such jobs should run at once.
     pub fn is_heavy(&self) -> bool {
         let is_made = |part: &Part| matches!(part.making, Making::Plan(..));
-        matches!(self.source, Source::Elsewhere(_)) || self.source.parts().chain(&self.adapters).any(is_made)
+        matches!(self.source, Source::Elsewhere(_)) || self.parts().any(is_made)
+    }
+
+    /// The parts that are GGUF files, as far as they are known.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.source.parts().chain(&self.adapters)
     }
 
     /// Makes the model. What it made is removed again if it fails or is cancelled.

@@ -1,12 +1,16 @@
 //! Making the file that a plan describes, in the store.
 
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use tokio_util::sync::CancellationToken;
 
-use super::parts::Part;
+use super::parts::{Making, Part};
 use super::{CreateError, Progress, Report, Workshop};
 use crate::model::Digest;
 use crate::plan::{Observer, Plan, PlanError, Source};
-use crate::store::Committed;
+use crate::store::{Committed, Store};
 
 /// Executes the plan of `part`, telling its progress under `status`.
 pub(super) fn make(
@@ -24,13 +28,28 @@ pub(super) fn make(
         report(Progress::line("verifying conversion"));
         return Ok(Committed { blob, existed: true });
     }
-    let size = plan.size().map_err(|error| CreateError::Plan(Box::new(error)))?;
-    workshop.store.ensure_space(size)?;
+    let size = size_of(plan)?;
+    let store = &workshop.store;
+    // Others may have filled the disk since the job was prepared.
+    store.ensure_space(size)?;
     let sources = part.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
     let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
     let watcher = Watcher { status, size, total, report, stop };
     let mut writer = workshop.store.create_blob();
-    match plan.execute(&sources, &mut writer, workshop.resources, &watcher) {
+    // Whether the sources are what their names say is looked at meanwhile.
+    let is_over = AtomicBool::new(false);
+    let goes_on = || !stop.is_cancelled() && !is_over.load(Ordering::Relaxed);
+    let (executed, whole) = thread::scope(|scope| {
+        let whole =
+            scope.spawn(|| part.inputs.iter().try_for_each(|input| store.ensure_whole(&input.blob, goes_on)));
+        let executed = plan.execute(&sources, &mut writer, workshop.resources, &watcher);
+        // Another failure may come from damage.
+        let gives_up = matches!(executed, Err(PlanError::Cancelled | PlanError::Write { .. }));
+        is_over.store(gives_up, Ordering::Relaxed);
+        (executed, whole.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    whole?;
+    match executed {
         Ok(_) => {}
         Err(PlanError::Cancelled) => return Err(CreateError::Cancelled),
         Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
@@ -40,6 +59,27 @@ pub(super) fn make(
     let made = writer.commit(None)?;
     workshop.store.remember_made(recipe, made.blob.digest());
     Ok(made)
+}
+
+/// Makes sure that there is room for all the files that are to be made of `parts`.
+pub(super) fn ensure_space<'p>(
+    store: &Store,
+    parts: impl Iterator<Item = &'p Part>,
+) -> Result<(), CreateError> {
+    let mut needed = 0_u64;
+    for part in parts {
+        // What was made before is not made again.
+        if let Making::Plan(plan, _) = &part.making
+            && store.made(recipe_of(part, plan))?.is_none()
+        {
+            needed = needed.saturating_add(size_of(plan)?);
+        }
+    }
+    Ok(store.ensure_space(needed)?)
+}
+
+fn size_of(plan: &Plan) -> Result<u64, CreateError> {
+    plan.size().map_err(|error| CreateError::Plan(Box::new(error)))
 }
 
 /// A digest of everything that decides what is made: the plan, the content of its sources whatever they are

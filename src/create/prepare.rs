@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::base::Base;
 use super::job::{Job, Source};
+use super::making::ensure_space;
 use super::{CreateError, Descriptions, FileName, Files, Info, license, remote_url};
 use crate::model::{Digest, Message, Name, Parameters, check_parameters};
 use crate::plan::Resources;
@@ -132,7 +133,7 @@ impl Workshop {
         if quantize.is_some() && !source.has_weights() {
             return Err(CreateError::NothingToQuantize);
         }
-        Ok(Job {
+        let job = Job {
             workshop: self.clone(),
             name: name.clone(),
             source,
@@ -147,7 +148,9 @@ impl Workshop {
             parser: request.parser,
             requires: request.requires,
             info,
-        })
+        };
+        ensure_space(&self.store, job.parts())?;
+        Ok(job)
     }
 
     /// A model of the store. Where there is none of this name, the name may be the digest of a GGUF blob,
