@@ -65,6 +65,7 @@ impl Arguments {
 
     /// Does what was asked. Errors are for people; the caller prints them.
     pub async fn run(self) -> Result<(), Error> {
+        outlive_limits();
         match self.command {
             Command::Serve(command) => command.run().await,
             Command::Create(command) => command.run().await,
@@ -78,3 +79,16 @@ impl Arguments {
         }
     }
 }
+
+/// A file that outgrows what the process may write is an error like a full disk, not the end of the process.
+#[cfg(unix)]
+fn outlive_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// `SIGXFSZ`, the same on all but MIPS and PA-RISC.
+    const FILE_SIZE_EXCEEDED: i32 = 25;
+    // The handler stays when this is dropped. Without it such a process just ends.
+    drop(signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED)));
+}
+
+#[cfg(not(unix))]
+fn outlive_limits() {}
