@@ -39,6 +39,11 @@ impl InProcess {
     pub(crate) fn with(configure: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
+        Self::over(store, directory, configure)
+    }
+
+    /// A server on a store in this directory.
+    pub(crate) fn over(store: Store, directory: TempDir, configure: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::for_store(directory.path());
         configure(&mut config);
         let server = Server::new(config, store.clone());

@@ -2,6 +2,9 @@
 
 mod contract;
 mod faults;
+mod jobs;
 mod power;
+mod schedules;
 mod sharing;
+mod size_limit;
 mod storm;

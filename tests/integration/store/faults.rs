@@ -15,7 +15,7 @@ use crate::support::bytes::{digest_of, noise};
 
 /// What happens at the chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Fault {
+pub(super) enum Fault {
     /// It fails for lack of space; a write gets half of its bytes down before.
     Full,
     /// It fails for lack of space, and so does everything after it.
@@ -38,11 +38,11 @@ impl Disk for UnsyncedDisk {
 }
 
 /// A disk on which one operation that changes something fails.
-struct FaultyDisk {
-    fault: Fault,
+pub(super) struct FaultyDisk {
+    pub(super) fault: Fault,
     /// The operation at which it happens, counted from 0.
-    at: usize,
-    operations: Arc<AtomicUsize>,
+    pub(super) at: usize,
+    pub(super) operations: Arc<AtomicUsize>,
 }
 
 impl FaultyDisk {
@@ -210,7 +210,7 @@ fn lack_of_space_is_known_beforehand() {
 }
 
 /// A disk to which nothing can be written.
-struct ReadOnlyDisk;
+pub(super) struct ReadOnlyDisk;
 
 impl Disk for ReadOnlyDisk {
     fn create(&self, _path: &Path) -> io::Result<File> {

@@ -11,9 +11,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use ollamake::store::{Disk, LocalDisk, Store};
+use serde_json::{Value, json};
 
 use super::contract::{leftovers, make_model, name, write_blob};
 use super::faults::UnsyncedDisk;
+use crate::in_process::{InProcess, small_gguf};
 use crate::support::bytes::{digest_of, noise};
 
 /// Something that was done to the disk. Files are known by their inodes.
@@ -214,7 +216,29 @@ fn work(disk: &RecordingDisk, store: &Store) {
     make("first", "prompt one");
 }
 
-fn lose_power_everywhere(memory: Memory) {
+/// Makes models from a file and from each other, by requests to a server.
+fn serve(disk: &RecordingDisk, store: &Store) {
+    let server = InProcess::over(store.clone(), tempfile::tempdir().unwrap(), |_| ());
+    let make = async |model: &'static str, prompt: &'static str, mut request: Value| {
+        request["model"] = model.into();
+        request["system"] = prompt.into();
+        server.create(request).await;
+        disk.record(Event::Promised(model, Some(prompt)));
+    };
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let weights = server.upload(&small_gguf(&[])).await.to_string();
+        let quantized = json!({"files": {"m.gguf": weights}, "quantize": "q4_0"});
+        make("first", "prompt one", quantized).await;
+        make("other/namespace:tag", "prompt two", json!({"from": "first"})).await;
+        make("first", "prompt two", json!({"from": "first", "template": "{{ .Prompt }}"})).await;
+        store.settle();
+        let removed = server.call("DELETE", "/api/delete", r#"{"model": "other/namespace:tag"}"#).await;
+        assert_eq!(removed.status, 200);
+        disk.record(Event::Promised("other/namespace:tag", None));
+    });
+}
+
+fn lose_power_everywhere(memory: Memory, work: fn(&RecordingDisk, &Store)) {
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path().join("store");
     let disk = RecordingDisk::default();
@@ -236,7 +260,7 @@ fn lose_power_everywhere(memory: Memory) {
             let models = store.list().unwrap();
             for (model, prompt) in &system.promises {
                 let found = models.iter().find(|found| found.name == name(model));
-                let got = found.map(|found| found.manifest.layers[0].digest);
+                let got = found.and_then(|found| found.manifest.layers.last()).map(|layer| layer.digest);
                 assert_eq!(got, prompt.map(|prompt| digest_of(prompt.as_bytes())), "{memory:?}: {model}");
             }
         }
@@ -247,15 +271,18 @@ fn lose_power_everywhere(memory: Memory) {
 
 #[test]
 fn what_was_not_synced_may_be_lost() {
-    lose_power_everywhere(Memory::OnlySynced);
+    lose_power_everywhere(Memory::OnlySynced, work);
+    lose_power_everywhere(Memory::OnlySynced, serve);
 }
 
 #[test]
 fn contents_that_were_not_synced_may_be_lost() {
-    lose_power_everywhere(Memory::AllNames);
+    lose_power_everywhere(Memory::AllNames, work);
+    lose_power_everywhere(Memory::AllNames, serve);
 }
 
 #[test]
 fn names_that_were_not_synced_may_be_lost() {
-    lose_power_everywhere(Memory::AllContents);
+    lose_power_everywhere(Memory::AllContents, work);
+    lose_power_everywhere(Memory::AllContents, serve);
 }
