@@ -299,6 +299,20 @@ impl Shared {
         Ok(Existing::Whole(blob))
     }
 
+    /// Makes a blob durable that was placed. One of which that cannot be said is taken back.
+    fn make_durable(self: &Arc<Self>, committed: Committed) -> Result<Committed, StoreError> {
+        if let Err(error) = self.sync_blobs() {
+            let Committed { blob, existed } = committed;
+            let digest = blob.digest();
+            drop(blob);
+            if !existed && let Err(error) = Store(self.clone()).remove_unused(&[digest]) {
+                tracing::warn!(%error, "a blob that is not durable stays until the store is pruned");
+            }
+            return Err(error.into());
+        }
+        Ok(committed)
+    }
+
     fn sync_blobs(&self) -> io::Result<()> {
         self.blobs_directory.sync(&*self.disk, self.layout.blobs())
     }

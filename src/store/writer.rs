@@ -92,8 +92,7 @@ impl BlobWriter {
                 })?
             }
         };
-        self.store.sync_blobs()?;
-        Ok(committed)
+        self.store.make_durable(committed)
     }
 
     /// Hands the buffer to the hashing thread and to the disk.

@@ -114,6 +114,7 @@ async fn what_only_the_replaced_model_used_is_removed() {
     server.create(json!({"model": "m", "from": "base", "system": "first"})).await;
     let with_first = server.files();
     server.create(json!({"model": "m", "from": "base", "system": "second"})).await;
+    server.store.settle();
     assert_eq!(server.files().len(), with_first.len());
     // Its weights are the base's, which stay when the model goes, and go with the last user.
     server.call("DELETE", "/api/delete", json!({"model": "m"}).to_string()).await;
@@ -129,6 +130,7 @@ async fn nothing_is_removed_where_the_operator_says_so() {
     server.create(json!({"model": "m", "files": {"m.gguf": digest}, "system": "first"})).await;
     let before = server.files().len();
     server.create(json!({"model": "m", "files": {"m.gguf": digest}, "system": "second"})).await;
+    server.store.settle();
     assert!(server.files().len() > before);
 }
 

@@ -212,6 +212,17 @@ async fn the_server_stops_when_asked_and_cuts_off_who_lingers() {
 }
 
 #[tokio::test]
+async fn what_replaced_models_left_goes_before_the_server_does() {
+    let mut server = Listening::new().await;
+    let directory = std::mem::replace(&mut server.directory, tempfile::tempdir().unwrap());
+    let left = server.store.put_bytes(b"left behind").unwrap().blob.digest();
+    server.store.retire([left]);
+    assert!(server.store.contains(left).unwrap());
+    server.stop().await;
+    assert_eq!(std::fs::read_dir(directory.path().join("blobs")).unwrap().count(), 0);
+}
+
+#[tokio::test]
 async fn a_small_model_goes_through_a_socket() {
     let server = Listening::new().await;
     let contents = small_gguf(&[]);

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::body::Body;
+use hyper::Request;
 use ollamake::gguf::Metadata;
 use ollamake::model::Digest;
 use ollamake::store::{Disk, LocalDisk, Store};
@@ -219,7 +221,9 @@ async fn a_job_that_has_no_room_is_refused_before_it_begins() {
     assert_eq!(refused.status, 507, "{}", refused.body);
     assert!(refused.error().contains("2000 available"), "{}", refused.body);
     assert_eq!(blobs(root), BTreeSet::from([digest.file_name()]));
-    let upload = server.call("POST", &format!("/api/blobs/{}", digest_of(b"x")), vec![0; 2001]).await;
+    let upload = Request::post(format!("/api/blobs/{}", digest_of(b"x"))).header("Host", "localhost");
+    let upload = upload.header("Content-Length", 2001).body(Body::from(vec![0; 2001])).unwrap();
+    let upload = server.send(upload).await;
     assert_eq!(upload.status, 507, "{}", upload.body);
     // What was made before needs no room.
     server_on(LocalDisk, root).create(creation(digest)).await;
