@@ -16,17 +16,17 @@ async fn main() -> ExitCode {
     log(arguments.is_server());
     // A wrong width is reported before any work begins.
     if let Err(error) = Platform::from_environment() {
-        return fail(&error);
+        return fail(&error, 1);
     }
     match arguments.run().await {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => fail(&error, error.exit_code()),
     }
 }
 
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
     eprintln!("Error: {error}");
-    ExitCode::FAILURE
+    ExitCode::from(code)
 }
 
 /// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely. Commands other than the server

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::format::{count_of, names};
 use crate::model::Name;
 
 /// A failed command.
@@ -64,12 +65,35 @@ pub enum Error {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),
+    /// The store has been checked, and it is not whole.
+    #[error("the store has {}", count_of(*findings, "problem"))]
+    Findings {
+        /// How many things are wrong with it.
+        findings: usize,
+    },
+    /// The store could not be checked.
+    #[error("the store cannot be checked: {0}")]
+    Unchecked(Box<Error>),
+    /// Nothing is pruned.
+    #[error(
+        "no blob is removed as long as the manifests of these models are damaged: {}; remove the models with \"ollamake rm\", or make them again",
+        names(models)
+    )]
+    Unpruned {
+        /// Models whose blobs nobody knows.
+        models: Vec<Name>,
+    },
     /// Quantizing a plain file failed.
     #[error(transparent)]
     Quantize(#[from] super::quantize::QuantizeError),
 }
 
 impl Error {
+    /// The exit code of a command that failed so: 1, or 2 where a check could not be made at all.
+    pub fn exit_code(&self) -> u8 {
+        if matches!(self, Self::Unchecked(_)) { 2 } else { 1 }
+    }
+
     /// For `map_err` on operations on the user's own files.
     pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();

@@ -2,6 +2,8 @@
 
 use time::OffsetDateTime;
 
+use crate::model::Name;
+
 /// A size in bytes with decimal units and at most three digits: `4.7 GB`.
 pub(super) fn bytes(count: u64) -> String {
     const UNITS: [(u64, &str); 4] =
@@ -13,6 +15,17 @@ pub(super) fn bytes(count: u64) -> String {
             if value >= 10.0 { format!("{value:.0} {name}") } else { format!("{value:.1} {name}") }
         }
     }
+}
+
+/// A number of things: `1 blob`, `2 blobs`.
+pub(super) fn count_of(count: usize, thing: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {thing}{plural}")
+}
+
+/// Names of models in a row.
+pub(super) fn names(models: &[Name]) -> String {
+    models.iter().map(Name::short).collect::<Vec<_>>().join(", ")
 }
 
 /// How long ago that was: `3 minutes ago`.

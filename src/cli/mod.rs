@@ -1,7 +1,8 @@
 //! The command line.
 //!
-//! Every command but `serve` and `quantize` is a thin client over HTTP: of the server at
-//! `OLLAMA_HOST`, or, when none answers there, of one in this very process.
+//! The commands that make and move models are thin clients over HTTP: of the server at `OLLAMA_HOST`, or,
+//! when none answers there, of one in this very process. `fsck` and `prune` look after the store's directory
+//! itself, beside a server or without one; `quantize` needs neither.
 
 mod client;
 mod copy;
@@ -9,9 +10,11 @@ mod create;
 mod error;
 mod files;
 mod format;
+mod fsck;
 mod list;
 mod mapped_file;
 mod progress;
+mod prune;
 mod pull;
 mod push;
 pub mod quantize;
@@ -53,6 +56,10 @@ enum Command {
     Pull(pull::Pull),
     /// Push a model to a registry
     Push(push::Push),
+    /// Check that every blob and every model of the store is whole
+    Fsck(fsck::Fsck),
+    /// Remove blobs and downloads that nothing needs
+    Prune(prune::Prune),
     /// Quantize a GGUF file, without a store
     Quantize(quantize::Quantize),
 }
@@ -75,6 +82,8 @@ impl Arguments {
             Command::Remove(command) => command.run().await,
             Command::Pull(command) => command.run().await,
             Command::Push(command) => command.run().await,
+            Command::Fsck(command) => tokio::task::block_in_place(|| command.run()),
+            Command::Prune(command) => tokio::task::block_in_place(|| command.run()),
             Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),
         }
     }

@@ -6,8 +6,9 @@ use clap::Args;
 use tokio::net::TcpListener;
 
 use super::Error;
+use crate::model::Name;
 use crate::server::{Config, Server, serve, shutdown_signal};
-use crate::store::Store;
+use crate::store::{PruneOptions, Store};
 
 /// Where to listen and what to serve come from the environment: OLLAMA_HOST, OLLAMA_MODELS, …
 #[derive(Debug, Args)]
@@ -19,8 +20,26 @@ impl Serve {
         let store = Store::open(&config.models)?;
         let (listener, address) = listen(&config.host.authority()).await?;
         eprintln!("listening on http://{address}");
+        if config.prune {
+            let store = store.clone();
+            tokio::task::spawn_blocking(move || prune(&store));
+        }
         let server = Server::new(config, store);
         serve(listener, server, shutdown_signal()).await.map_err(Error::listen(&address.to_string()))
+    }
+}
+
+/// What a crash or an interrupted client has left goes at every start.
+fn prune(store: &Store) {
+    match store.prune(PruneOptions::default()) {
+        Ok(report) if report.damaged.is_empty() => {
+            tracing::info!(blobs = report.blobs.len(), bytes = report.freed, "pruned the store");
+        }
+        Ok(report) => {
+            let models: Vec<_> = report.damaged.iter().map(Name::short).collect();
+            tracing::warn!(?models, "no blob is pruned as long as the manifests of these models are damaged");
+        }
+        Err(error) => tracing::warn!(%error, "the store could not be pruned"),
     }
 }
 

@@ -161,7 +161,8 @@ fn store_status(error: &StoreError) -> StatusCode {
         | StoreError::InvalidManifest { .. } => StatusCode::BAD_REQUEST,
         StoreError::Busy { .. } => StatusCode::CONFLICT,
         StoreError::NotEnoughSpace { .. } | StoreError::NoSpace { .. } => StatusCode::INSUFFICIENT_STORAGE,
-        StoreError::DamagedManifest { .. }
+        StoreError::NoStore
+        | StoreError::DamagedManifest { .. }
         | StoreError::DamagedBlob { .. }
         | StoreError::ReadOnly { .. }
         | StoreError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,

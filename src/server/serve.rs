@@ -14,7 +14,6 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::{LocalAddress, Server, router};
-use crate::store::PruneOptions;
 
 /// Bytes that a connection receives ahead. Larger ones save little, and a hundred uploads have one each.
 const READ_BUFFER: usize = 128 << 10;
@@ -34,10 +33,6 @@ pub async fn serve(
     let service = router(&server);
     let (ending, is_ending) = watch::channel(false);
     let mut connections = JoinSet::new();
-    if server.config.prune {
-        let server = Arc::clone(&server);
-        tokio::task::spawn_blocking(move || prune(&server));
-    }
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -130,12 +125,5 @@ async fn connection(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
-    }
-}
-
-fn prune(server: &Server) {
-    match server.store().prune(PruneOptions::default()) {
-        Ok(report) => tracing::info!(blobs = report.blobs.len(), bytes = report.freed, "pruned the store"),
-        Err(error) => tracing::warn!(%error, "the store could not be pruned"),
     }
 }

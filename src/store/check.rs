@@ -1,90 +1,231 @@
 //! Looking whether the store is whole.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::{Store, StoreError, StoredManifest};
+use rayon::prelude::*;
+
+use super::verified::UNIT;
+use super::{Shared, Store, StoreError};
 use crate::model::{Digest, Name};
+
+/// How often something that seems to be missing is looked for. It takes a model that is removed and made again
+/// between any two looks to be wrong after the last.
+const LOOKS: usize = 4;
 
 /// What is wrong with a store.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CheckReport {
     /// The number of blobs looked at.
     pub blobs: usize,
+    /// The number of bytes that they have.
+    pub bytes: u64,
     /// The number of manifests looked at.
     pub manifests: usize,
     /// Blobs whose content is not what their name says, or cannot be read.
-    pub damaged_blobs: Vec<Digest>,
+    pub damaged_blobs: Vec<DamagedBlob>,
     /// Manifests that cannot be read, and why.
     pub damaged_manifests: Vec<(Name, String)>,
     /// Blobs that a manifest names and that are not there, or not in the length that it states.
-    pub missing_blobs: Vec<(Name, Digest)>,
+    pub missing_blobs: Vec<MissingBlob>,
+}
+
+/// A blob that is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedBlob {
+    /// What it is called.
+    pub digest: Digest,
+    /// What is wrong with it.
+    pub damage: BlobDamage,
+    /// The models that need it.
+    pub models: Vec<Name>,
+}
+
+/// What is wrong with a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlobDamage {
+    /// It has the content of another.
+    Content {
+        /// The digest of its content.
+        got: Digest,
+    },
+    /// It cannot be read, for a reason that may pass.
+    Unreadable(io::ErrorKind),
+}
+
+/// A blob that a manifest names and that is not there as it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingBlob {
+    /// The model of the manifest.
+    pub model: Name,
+    /// The blob.
+    pub digest: Digest,
+    /// The length that the manifest states, in bytes.
+    pub expected: u64,
+    /// The length that it has, if it is there.
+    pub got: Option<u64>,
+}
+
+/// How far the reading of blobs has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckProgress {
+    /// The number of bytes read.
+    pub read: u64,
+    /// The number of bytes that all blobs had at the beginning.
+    pub total: u64,
 }
 
 impl CheckReport {
     /// Whether nothing is wrong.
     pub fn is_clean(&self) -> bool {
-        self.damaged_blobs.is_empty() && self.damaged_manifests.is_empty() && self.missing_blobs.is_empty()
+        self.findings() == 0
+    }
+
+    /// The number of things that are wrong.
+    pub fn findings(&self) -> usize {
+        self.damaged_blobs.len() + self.damaged_manifests.len() + self.missing_blobs.len()
     }
 }
 
 impl Store {
     /// Looks whether every manifest can be read and all its blobs are there, and, if `contents` is set,
-    /// whether the content of every blob is what its name says. `progress` is called after each blob.
+    /// whether the content of every blob is what its name says. Blobs are read on all cores; `progress` is
+    /// called while they are.
     ///
     /// # Errors
-    /// What the operating system says.
-    pub fn check(&self, contents: bool, mut progress: impl FnMut(Digest)) -> Result<CheckReport, StoreError> {
+    /// What the operating system says about the directories. What it says about a blob is in the report.
+    pub fn check(
+        &self,
+        contents: bool,
+        progress: impl Fn(CheckProgress) + Sync,
+    ) -> Result<CheckReport, StoreError> {
         let mut report = CheckReport::default();
         let census = self.0.census()?;
         report.manifests = census.manifests.len() + census.damaged.len();
-        for model in &census.manifests {
-            for layer in model.manifest.blobs() {
-                if self.size(layer.digest)? != Some(layer.size) {
-                    report.missing_blobs.push((model.name.clone(), layer.digest));
-                }
-            }
-        }
-        if !report.missing_blobs.is_empty() {
-            // A model that was removed or replaced meanwhile has taken its blobs with it.
-            let now = self.0.census()?.manifests;
-            let stays = |name: &Name| {
-                let of_name = |models: &[Arc<StoredManifest>]| {
-                    models.iter().find(|model| model.name == *name).map(|model| model.digest)
-                };
-                of_name(&now) == of_name(&census.manifests)
-            };
-            report.missing_blobs.retain(|(name, _)| stays(name));
-        }
         let damaged = census.damaged.into_iter();
         report.damaged_manifests = damaged.map(|(name, damage)| (name, damage.problem)).collect();
+        report.missing_blobs = self.0.missing_blobs()?;
+
+        let mut blobs: Vec<(Digest, u64)> = Vec::new();
         for digest in self.0.list_blobs()? {
-            report.blobs += 1;
-            if contents {
-                match self.verify(digest) {
-                    // A blob that was removed in between is not missed.
-                    Ok(()) | Err(StoreError::BlobNotFound { .. }) => {}
-                    // What cannot be read is no better than what reads wrongly.
-                    Err(StoreError::DamagedBlob { .. } | StoreError::Io { .. }) => {
-                        report.damaged_blobs.push(digest);
-                    }
-                    Err(error) => return Err(error),
-                }
+            // A blob that was removed in between is not missed.
+            if let Some(length) = self.size(digest)? {
+                blobs.push((digest, length));
             }
-            progress(digest);
+        }
+        report.blobs = blobs.len();
+        report.bytes = blobs.iter().map(|(_, length)| length).sum();
+        if !contents {
+            return Ok(report);
+        }
+        // The longest first, so that none is left over when the others are done.
+        blobs.sort_unstable_by_key(|(digest, length)| (std::cmp::Reverse(*length), *digest));
+        let read = AtomicU64::new(0);
+        let damage = |buffer: &mut Vec<u8>, (digest, _): (Digest, u64)| {
+            let content = self.0.content_of(digest, buffer, |count| {
+                let read = read.fetch_add(count, Ordering::Relaxed) + count;
+                progress(CheckProgress { read, total: report.bytes });
+            });
+            match content {
+                Ok(Some(got)) if got != digest => Some((digest, BlobDamage::Content { got })),
+                Ok(_) => None,
+                Err(error) => Some((digest, BlobDamage::Unreadable(error.kind()))),
+            }
+        };
+        // One at a time, since they are of very different lengths.
+        let blobs = blobs.into_par_iter().with_max_len(1);
+        let found: BTreeMap<_, _> = blobs.map_init(|| vec![0; UNIT], damage).flatten_iter().collect();
+        if !found.is_empty() {
+            // The damage explains that the length is wrong.
+            report
+                .missing_blobs
+                .retain(|missing| missing.got.is_none() || !found.contains_key(&missing.digest));
+            let mut users = self.0.users()?;
+            let finding = |(digest, damage)| {
+                let models = users.remove(&digest).unwrap_or_default();
+                DamagedBlob { digest, damage, models }
+            };
+            report.damaged_blobs = found.into_iter().map(finding).collect();
         }
         Ok(report)
     }
 
-    /// Takes a damaged blob out of the store, into a directory where nothing looks for it, so that it can be
-    /// uploaded or pulled again.
+    /// Takes a blob whose content is not what its name says out of the store, into a directory where nothing
+    /// looks for it, so that it can be uploaded or pulled again. `false` if it is whole, or not there.
     ///
     /// # Errors
-    /// [`StoreError::BlobNotFound`], or what the operating system says.
-    pub fn quarantine(&self, digest: Digest) -> Result<(), StoreError> {
-        let blob = self.blob(digest)?;
-        let target = self.0.layout.quarantine().join(digest.file_name());
-        self.0.disk.rename(&self.0.layout.blob(digest), &target)?;
-        drop(blob);
-        Ok(())
+    /// What the operating system says.
+    pub fn quarantine(&self, digest: Digest) -> Result<bool, StoreError> {
+        let store = &self.0;
+        // It may have been replaced since it was found to be damaged.
+        let content = store.content_of(digest, &mut vec![0; UNIT], |_| ())?;
+        if content.is_none_or(|got| got == digest) {
+            return Ok(false);
+        }
+        let directory = store.layout.quarantine();
+        let (from, to) = (store.layout.blob(digest), directory.join(digest.file_name()));
+        store.make_directory(store.layout.own())?;
+        store.make_directory(directory)?;
+        store.disk.rename(&from, &to)?;
+        store.disk.sync_directory(directory)?;
+        store.disk.sync_directory(store.layout.blobs())?;
+        Ok(true)
+    }
+}
+
+impl Shared {
+    /// The digest of a blob's content, if it is there. `progress` gets the number of bytes of each step.
+    fn content_of(
+        &self,
+        digest: Digest,
+        buffer: &mut [u8],
+        progress: impl Fn(u64),
+    ) -> io::Result<Option<Digest>> {
+        let Some(blob) = self.find_blob(digest)? else { return Ok(None) };
+        self.read_through(&blob, buffer, |count| {
+            progress(count);
+            true
+        })
+    }
+
+    /// What is missing at every look. A model that is removed or replaced between the look at its manifest and
+    /// that at its blobs takes them with it.
+    fn missing_blobs(&self) -> io::Result<Vec<MissingBlob>> {
+        let mut missing: Option<Vec<MissingBlob>> = None;
+        for _ in 0..LOOKS {
+            let mut seen = Vec::new();
+            for model in self.census()?.manifests {
+                for layer in model.manifest.blobs() {
+                    let got = self.length_of(layer.digest)?;
+                    if got != Some(layer.size) {
+                        let (model, digest) = (model.name.clone(), layer.digest);
+                        seen.push(MissingBlob { model, digest, expected: layer.size, got });
+                    }
+                }
+            }
+            if let Some(before) = missing {
+                seen.retain(|now| before.contains(now));
+            }
+            if seen.is_empty() {
+                return Ok(seen);
+            }
+            missing = Some(seen);
+        }
+        Ok(missing.unwrap_or_default())
+    }
+
+    /// The models that name each blob.
+    fn users(&self) -> io::Result<HashMap<Digest, Vec<Name>>> {
+        let mut users: HashMap<_, Vec<_>> = HashMap::new();
+        for model in self.census()?.manifests {
+            for layer in model.manifest.blobs() {
+                let names = users.entry(layer.digest).or_default();
+                if names.last() != Some(&model.name) {
+                    names.push(model.name.clone());
+                }
+            }
+        }
+        Ok(users)
     }
 }

@@ -22,6 +22,11 @@ pub enum StoreError {
         /// The name that was asked for.
         name: Box<Name>,
     },
+    /// There is no store in a directory that should have one.
+    #[error(
+        "there is no model store in this directory; set OLLAMA_MODELS to the directory that holds blobs/ and manifests/"
+    )]
+    NoStore,
     /// The bytes are not those that the digest promised. Nothing of them was kept.
     #[error("digest mismatch, expected \"{expected}\", got \"{got}\"")]
     DigestMismatch {

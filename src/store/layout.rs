@@ -60,6 +60,11 @@ impl Layout {
         ([host, namespace, model], manifest)
     }
 
+    /// The directory of what is only ours.
+    pub(super) fn own(&self) -> &Path {
+        &self.own
+    }
+
     pub(super) fn temporary(&self) -> &Path {
         &self.temporary
     }

@@ -12,6 +12,7 @@
 //!
 //! Everything here blocks; asynchronous callers use threads of their own.
 
+mod account;
 mod blob;
 mod check;
 mod directory_sync;
@@ -42,8 +43,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+pub use account::{Account, Tally};
 pub use blob::{Blob, BlobReader};
-pub use check::CheckReport;
+pub use check::{BlobDamage, CheckProgress, CheckReport, DamagedBlob, MissingBlob};
 pub use disk::{Disk, LocalDisk};
 pub use error::StoreError;
 pub use manifests::Placed;
@@ -99,19 +101,7 @@ impl Store {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_on(disk: impl Disk, root: &Path) -> Result<Self, StoreError> {
-        let layout = Layout::new(root);
-        let store = Shared {
-            disk: Arc::new(disk),
-            blobs_directory: DirectorySync::default(),
-            placing: Mutex::new(()),
-            naming: Mutex::new(()),
-            spellings: Spellings::default(),
-            index: Mutex::new(Index::new(layout.manifests())),
-            retirement: Retirement::default(),
-            spare_buffers: Arc::default(),
-            verified: Verified::default(),
-            layout,
-        };
+        let store = Shared::new(disk, root);
         match store.make_directories() {
             Ok(()) => store.clear_leftovers()?,
             Err(error) => match StoreError::from(error) {
@@ -120,6 +110,20 @@ impl Store {
             },
         }
         Ok(Self(Arc::new(store)))
+    }
+
+    /// Opens a store that is there, and changes nothing in it by that.
+    ///
+    /// # Errors
+    /// [`StoreError::NoStore`], or what the operating system says.
+    pub fn open_existing(root: &Path) -> Result<Self, StoreError> {
+        let store = Shared::new(LocalDisk, root);
+        let blobs = store.disk.metadata(store.layout.blobs());
+        match blobs.or_else(|_| store.disk.metadata(store.layout.manifests())) {
+            Ok(metadata) if metadata.is_dir() => Ok(Self(Arc::new(store))),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Err(StoreError::NoStore),
+        }
     }
 
     /// Whether the store has a blob.
@@ -135,11 +139,7 @@ impl Store {
     /// # Errors
     /// What the operating system says.
     pub fn size(&self, digest: Digest) -> Result<Option<u64>, StoreError> {
-        match self.0.disk.metadata(&self.0.layout.blob(digest)) {
-            Ok(metadata) => Ok(Some(metadata.len())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Ok(self.0.length_of(digest)?)
     }
 
     /// Opens a blob and takes a lease on it.
@@ -192,6 +192,22 @@ impl std::fmt::Debug for Store {
 }
 
 impl Shared {
+    fn new(disk: impl Disk, root: &Path) -> Self {
+        let layout = Layout::new(root);
+        Self {
+            disk: Arc::new(disk),
+            blobs_directory: DirectorySync::default(),
+            placing: Mutex::new(()),
+            naming: Mutex::new(()),
+            spellings: Spellings::default(),
+            index: Mutex::new(Index::new(layout.manifests())),
+            retirement: Retirement::default(),
+            spare_buffers: Arc::default(),
+            verified: Verified::default(),
+            layout,
+        }
+    }
+
     fn make_directories(&self) -> io::Result<()> {
         let root = self.layout.root();
         let above = root.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty());
@@ -222,6 +238,14 @@ impl Shared {
         match directory.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => self.disk.sync_directory(parent),
             _ => Ok(()),
+        }
+    }
+
+    fn length_of(&self, digest: Digest) -> io::Result<Option<u64>> {
+        match self.disk.metadata(&self.layout.blob(digest)) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     }
 

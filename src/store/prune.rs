@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::disk::read_up_to;
 use super::hashing::digest_of;
 use super::stored_manifest::{LONGEST_MANIFEST, digests_in};
-use super::{Shared, Store, StoreError, lease};
+use super::{Shared, Store, StoreError, Tally, lease};
 use crate::model::{Digest, Name};
 
 /// So many blobs are claimed at a time; each claim is an open file.
@@ -44,6 +44,8 @@ impl Default for PruneOptions {
 pub struct PruneReport {
     /// The blobs, each with its length in bytes.
     pub blobs: Vec<(Digest, u64)>,
+    /// Temporary files of processes that are no more.
+    pub leftovers: Tally,
     /// The number of partial downloads.
     pub partial_downloads: usize,
     /// The number of bytes freed.
@@ -67,8 +69,8 @@ impl Store {
     /// What the operating system says.
     pub fn prune(&self, options: PruneOptions) -> Result<PruneReport, StoreError> {
         let store = &self.0;
-        let mut report = PruneReport::default();
-        store.clear_leftovers()?;
+        let leftovers = store.leftovers(options.dry_run)?;
+        let mut report = PruneReport { leftovers, freed: leftovers.bytes, ..PruneReport::default() };
         store.prune_partial(options, &mut report)?;
         let census = store.census()?;
         if !census.damaged.is_empty() {
@@ -118,16 +120,25 @@ impl Store {
 impl Shared {
     /// Removes the temporary files of processes that are no more.
     pub(super) fn clear_leftovers(&self) -> io::Result<()> {
+        self.leftovers(false).map(drop)
+    }
+
+    /// As [`clear_leftovers`](Self::clear_leftovers), or only a count of what it would remove.
+    fn leftovers(&self, dry_run: bool) -> io::Result<Tally> {
         let directory = self.layout.temporary();
+        let mut tally = Tally::default();
         for name in self.list_or_nothing(directory)? {
             let path = directory.join(name);
             if let Ok(file) = self.disk.open(&path)
                 && lease::claim(&*self.disk, &file)
             {
-                ignore_absence(self.disk.remove(&path))?;
+                let length = file.metadata()?.len();
+                if dry_run || ignore_absence(self.disk.remove(&path))? {
+                    tally.add(length);
+                }
             }
         }
-        Ok(())
+        Ok(tally)
     }
 
     fn blobs_older_than(&self, grace: Duration) -> io::Result<Vec<Digest>> {
@@ -198,7 +209,7 @@ impl Shared {
 
     /// Digests named by manifests in a layout that we do not write: some builds of Ollama keep manifests as
     /// blobs, with names for them in a directory `manifests-v2`.
-    fn foreign_references(&self) -> io::Result<HashSet<Digest>> {
+    pub(super) fn foreign_references(&self) -> io::Result<HashSet<Digest>> {
         let mut digests = HashSet::new();
         let mut pending = Vec::new();
         for name in self.list_or_nothing(self.layout.root())? {

@@ -7,16 +7,17 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::io;
 use std::sync::Mutex;
 
 use sha2::{Digest as _, Sha256};
 
 use super::stamp::Stamp;
-use super::{Blob, Store, StoreError, locked};
+use super::{Blob, Shared, Store, StoreError, locked};
 use crate::model::Digest;
 
-/// The unit in which blobs are read.
-const UNIT: usize = 256 << 10;
+/// The unit in which blobs are read; each thread has one such buffer.
+pub(super) const UNIT: usize = 256 << 10;
 
 /// Shorter blobs are hashed again: that costs less than remembering them.
 const SHORT: u64 = UNIT as u64;
@@ -52,7 +53,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::DamagedBlob`], [`StoreError::BlobNotFound`], or what the operating system says.
     pub fn verify(&self, digest: Digest) -> Result<(), StoreError> {
-        self.read_through(&self.blob(digest)?, || true)
+        self.hash(&self.blob(digest)?, |_| true)
     }
 
     /// Makes sure that the content of a blob is what its name says, by reading it unless that is known. Gives up
@@ -63,36 +64,51 @@ impl Store {
     pub fn ensure_whole(&self, blob: &Blob, goes_on: impl Fn() -> bool) -> Result<(), StoreError> {
         match self.0.verified.contains(blob.digest(), blob.file()) {
             true => Ok(()),
-            false => self.read_through(blob, goes_on),
+            false => self.hash(blob, |_| goes_on()),
         }
     }
 
-    fn read_through(&self, blob: &Blob, goes_on: impl Fn() -> bool) -> Result<(), StoreError> {
+    fn hash(&self, blob: &Blob, goes_on: impl Fn(u64) -> bool) -> Result<(), StoreError> {
+        let digest = blob.digest();
+        match self.0.read_through(blob, &mut vec![0; UNIT], goes_on)? {
+            Some(got) if got != digest => {
+                Err(StoreError::DamagedBlob { digest, problem: format!("its content is {got}") })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Shared {
+    /// The digest of a blob's content, and from now on it is known whether that is what its name says. `goes_on`
+    /// gets the number of bytes of each step; `None` when it says no.
+    pub(super) fn read_through(
+        &self,
+        blob: &Blob,
+        buffer: &mut [u8],
+        goes_on: impl Fn(u64) -> bool,
+    ) -> io::Result<Option<Digest>> {
         let (digest, file) = (blob.digest(), blob.file());
-        let before = file.metadata()?;
+        let before = Stamp::from(&file.metadata()?);
         let mut hasher = Sha256::new();
-        let mut buffer = vec![0; UNIT];
         let mut position = 0;
         loop {
-            match blob.read_at(&mut buffer, position)? {
-                0 => break,
-                count => {
-                    hasher.update(&buffer[..count]);
-                    position += count as u64;
-                }
+            let count = blob.read_at(buffer, position)?;
+            if count == 0 {
+                break;
             }
-            if !goes_on() {
-                return Ok(());
+            hasher.update(&buffer[..count]);
+            position += count as u64;
+            if !goes_on(count as u64) {
+                return Ok(None);
             }
         }
         let got = Digest::from_bytes(hasher.finalize().into());
         if got != digest {
-            self.0.verified.remove(digest);
-            return Err(StoreError::DamagedBlob { digest, problem: format!("its content is {got}") });
+            self.verified.remove(digest);
+        } else if Stamp::from(&file.metadata()?) == before {
+            self.verified.insert(digest, file);
         }
-        if Stamp::from(&before) == Stamp::from(&file.metadata()?) {
-            self.0.verified.insert(digest, file);
-        }
-        Ok(())
+        Ok(Some(got))
     }
 }

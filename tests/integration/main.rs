@@ -5,6 +5,7 @@ mod create;
 mod gguf;
 mod in_process;
 mod kernels;
+mod maintenance;
 mod modelfile;
 mod ollama_rs;
 mod plan;

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use ollamake::store::{PruneOptions, Store, StoreError};
+use ollamake::store::{BlobDamage, DamagedBlob, PruneOptions, Store, StoreError};
 
 use super::contract::{leftovers, make_model, name, write_blob};
 use crate::support::bytes::{digest_of, noise};
@@ -167,11 +167,13 @@ fn a_torn_blob_is_replaced_and_a_damaged_one_is_found() {
     damaged[100_000] ^= 1;
     fs::write(&path, &damaged).unwrap();
     let report = store.check(true, |_| {}).unwrap();
-    assert_eq!(report.damaged_blobs, [digest_of(&bytes)]);
-    store.quarantine(digest_of(&bytes)).unwrap();
+    let damage = BlobDamage::Content { got: digest_of(&damaged) };
+    assert_eq!(report.damaged_blobs, [DamagedBlob { digest: digest_of(&bytes), damage, models: vec![] }]);
+    assert!(store.quarantine(digest_of(&bytes)).unwrap());
     assert!(!store.contains(digest_of(&bytes)).unwrap());
     write_blob(&store, &bytes, None).unwrap();
     assert!(store.check(true, |_| {}).unwrap().is_clean());
+    assert!(!store.quarantine(digest_of(&bytes)).unwrap(), "what has come back whole stays");
 }
 
 #[test]

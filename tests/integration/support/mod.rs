@@ -2,4 +2,5 @@
 
 pub(crate) mod bytes;
 pub(crate) mod generator;
+pub(crate) mod process;
 pub(crate) mod shared;

@@ -1,0 +1,117 @@
+//! `ollamake fsck [--repair]`
+
+use clap::Args;
+
+use super::Error;
+use super::format::{bytes, count_of, names};
+use super::progress::Progress;
+use crate::server::Config;
+use crate::store::{Account, BlobDamage, CheckReport, DamagedBlob, MissingBlob, Store, StoreError, Tally};
+
+/// Exits with 0 if the store is whole, 1 if it is not, and 2 if that could not be found out. A server may be
+/// running on the store.
+#[derive(Debug, Args)]
+pub(super) struct Fsck {
+    /// Take damaged blobs out of the store, so that they can be uploaded or pulled again
+    #[arg(long)]
+    repair: bool,
+}
+
+impl Fsck {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let report = self.look().map_err(|error| Error::Unchecked(Box::new(error)))?;
+        match report.findings() {
+            0 => Ok(()),
+            findings => Err(Error::Findings { findings }),
+        }
+    }
+
+    fn look(&self) -> Result<CheckReport, Error> {
+        let models = Config::from_environment()?.models;
+        let store = Store::open_existing(&models)?;
+        let account = store.account()?;
+        let bar = Progress::new().bar(format!("checking {}", models.display()), 0);
+        let report = store.check(true, |progress| {
+            bar.set_length(progress.total);
+            bar.set_position(progress.read);
+        })?;
+        bar.finish_and_clear();
+        println!(
+            "{} ({}) and {} checked",
+            count_of(report.blobs, "blob"),
+            bytes(report.bytes),
+            count_of(report.manifests, "model"),
+        );
+        print_account(&account);
+        for blob in &report.damaged_blobs {
+            self.print_damaged(&store, blob)?;
+        }
+        for (name, problem) in &report.damaged_manifests {
+            let model = name.short();
+            println!("\ndamaged manifest of {model}: {problem}");
+            println!("  to mend: make the model again, or remove it with \"ollamake rm {model}\"");
+        }
+        for missing in &report.missing_blobs {
+            print_missing(missing);
+        }
+        if report.is_clean() {
+            println!("the store is whole");
+        }
+        Ok(report)
+    }
+
+    fn print_damaged(&self, store: &Store, blob: &DamagedBlob) -> Result<(), StoreError> {
+        println!("\ndamaged blob {}", blob.digest);
+        match blob.models.as_slice() {
+            [] => println!("  needed by: no model"),
+            models => println!("  needed by: {}", names(models)),
+        }
+        match blob.damage {
+            BlobDamage::Unreadable(kind) => {
+                println!("  cannot be read: {kind}");
+                println!("  to mend: check the permissions of the store and the disk that it is on");
+            }
+            BlobDamage::Content { got } => {
+                println!("  its content is {got}");
+                if !self.repair {
+                    println!("  to mend: \"ollamake fsck --repair\" takes it out of the store");
+                } else if store.quarantine(blob.digest)? {
+                    println!("  repaired: it now lies in ollamake/quarantine/{}", blob.digest.file_name());
+                } else {
+                    println!("  repaired: it has been removed or replaced meanwhile");
+                }
+                if !blob.models.is_empty() {
+                    println!("  then upload the blob again, or pull or create these models again");
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn print_missing(missing: &MissingBlob) {
+    let MissingBlob { model, digest, expected, got } = missing;
+    let model = model.short();
+    match got {
+        None => println!("\nmissing blob {digest}\n  needed by: {model}"),
+        Some(got) => {
+            println!("\nblob {digest} has {got} bytes, its model states {expected}\n  needed by: {model}")
+        }
+    }
+    println!("  to mend: upload the blob again, or pull or create the model again");
+}
+
+/// What is no problem, but should be known.
+fn print_account(account: &Account) {
+    let tell = |tally: Tally, thing: &str, remark: &str| {
+        if tally.files > 0 {
+            println!("{} ({}) {remark}", count_of(tally.files, thing), bytes(tally.bytes));
+        }
+    };
+    tell(account.leased, "blob", "in use by jobs or transfers");
+    tell(account.unnamed, "blob", "of no model; \"ollamake prune\" removes what is old enough");
+    tell(account.under_way, "temporary file", "being written");
+    tell(account.left_over, "temporary file", "left over; \"ollamake prune\" removes what nobody writes");
+    tell(account.partial_downloads, "partial download", "to be resumed or pruned");
+    tell(account.quarantined, "damaged blob", "in ollamake/quarantine, to be removed by hand");
+}

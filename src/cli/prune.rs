@@ -1,0 +1,48 @@
+//! `ollamake prune [--dry-run]`
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Error;
+use super::format::{bytes, count_of};
+use crate::server::Config;
+use crate::store::{PruneOptions, PruneReport, Store};
+
+/// What a running server, or another command, is using stays.
+#[derive(Debug, Args)]
+pub(super) struct Prune {
+    /// Only tell what would be removed, blob by blob
+    #[arg(long)]
+    dry_run: bool,
+    /// Keep what is younger than this: its model may be on its way
+    #[arg(long, value_name = "SECONDS", default_value_t = PruneOptions::default().grace.as_secs())]
+    grace: u64,
+}
+
+impl Prune {
+    pub(super) fn run(self) -> Result<(), Error> {
+        let store = Store::open_existing(&Config::from_environment()?.models)?;
+        let grace = Duration::from_secs(self.grace);
+        let report = store.prune(PruneOptions { grace, dry_run: self.dry_run })?;
+        self.print(&report);
+        if report.damaged.is_empty() { Ok(()) } else { Err(Error::Unpruned { models: report.damaged }) }
+    }
+
+    fn print(&self, report: &PruneReport) {
+        if self.dry_run {
+            for (digest, length) in &report.blobs {
+                println!("{digest}  {}", bytes(*length));
+            }
+        }
+        println!(
+            "{} {} ({} bytes): {}, {}, {}",
+            if self.dry_run { "would free" } else { "freed" },
+            bytes(report.freed),
+            report.freed,
+            count_of(report.blobs.len(), "blob"),
+            count_of(report.partial_downloads, "partial download"),
+            count_of(report.leftovers.files, "temporary file"),
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! The program itself, as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// A line of the log is kept up to here; what follows is not looked at.
+const LONGEST_LOG: usize = 1 << 20;
+
+/// A command of the program on the store in `models`, with nothing of this process's environment.
+pub(crate) fn command(models: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ollamake"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command.envs([("OLLAMA_MODELS", models), ("HOME", models)]);
+    command.envs([("OLLAMA_HOST", "127.0.0.1:0"), ("RUST_LOG", "warn")]);
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(models: &Path, arguments: &[&str]) -> Output {
+    command(models, arguments).output().unwrap()
+}
+
+/// What a command wrote, both streams.
+pub(crate) fn text(output: &Output) -> String {
+    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+}
+
+/// A server process. It is killed with this value.
+pub(crate) struct Process {
+    child: Child,
+    /// `host:port`.
+    pub(crate) address: String,
+    log: Arc<Mutex<String>>,
+}
+
+impl Process {
+    /// Starts a server on a free port and waits until it listens.
+    pub(crate) fn start(models: &Path, environment: &[(&str, &str)]) -> Self {
+        let mut command = command(models, &["serve"]);
+        command.envs(environment.iter().copied()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(String::new()));
+        let (sender, first) = mpsc::channel();
+        std::thread::spawn({
+            let log = log.clone();
+            move || {
+                let mut line = String::new();
+                while let Ok(1..) = (&mut lines).take(LONGEST_LOG as u64).read_line(&mut line) {
+                    if let Some((_, address)) = line.trim_end().split_once("listening on http://") {
+                        let _ = sender.send(address.to_owned());
+                    } else {
+                        let mut log = log.lock().unwrap();
+                        if log.len() < LONGEST_LOG {
+                            log.push_str(&line);
+                        }
+                    }
+                    line.clear();
+                }
+            }
+        });
+        let address = match first.recv_timeout(Duration::from_secs(30)) {
+            Ok(address) => address,
+            Err(error) => {
+                let _ = child.kill();
+                panic!("the server does not listen ({error}): {}", log.lock().unwrap());
+            }
+        };
+        Self { child, address, log }
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it at once, wherever it is.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// What it logged since the last call: warnings and errors.
+    pub(crate) fn log(&self) -> String {
+        std::mem::take(&mut *self.log.lock().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
