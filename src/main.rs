@@ -7,7 +7,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use ollamake::cli::Arguments;
-use ollamake::server::{Config, LogLevel};
+use ollamake::server::{Config, LogFormat, LogLevel};
 use ollamake::tensor::Platform;
 
 #[tokio::main]
@@ -29,19 +29,25 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely. Commands other than the server
+/// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely, `OLLAMAKE_LOG` the format. Commands other than the server
 /// speak for themselves, so they log only what went wrong.
 fn log(is_server: bool) {
     // A wrong configuration is reported by the command that needs it.
-    let level = match Config::from_environment().map_or(LogLevel::Info, |config| config.log) {
+    let config = Config::from_environment();
+    let (level, format) =
+        config.map_or((LogLevel::Info, LogFormat::Text), |config| (config.log, config.log_format));
+    let level = match level {
         LogLevel::Info if !is_server => "warn",
         level => level.directive(),
     };
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("warn,ollamake={level}")));
-    tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)
-        .with_ansi(stderr().is_terminal())
-        .init();
+        .with_ansi(stderr().is_terminal());
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }

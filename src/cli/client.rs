@@ -13,13 +13,14 @@ use super::Error;
 use super::progress::Progress;
 use super::serve::listen;
 use crate::model::Digest;
-use crate::server::{Config, Server, serve};
+use crate::server::{ApiKey, Config, Server, serve};
 use crate::store::Store;
 
 /// A connection to a server.
 pub(super) struct Client {
     http: reqwest::Client,
     base: String,
+    key: Option<ApiKey>,
     /// The store of a server in this process.
     embedded: Option<Store>,
 }
@@ -42,7 +43,8 @@ impl Client {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().expect("the default settings are valid");
         let host = config.host.connectable();
-        let remote = Self { http, base: host.to_string(), embedded: None };
+        let key = config.api_key.clone();
+        let remote = Self { http, base: host.to_string(), key, embedded: None };
         match remote.http.head(&remote.base).send().await {
             Ok(_) => Ok(remote),
             Err(error) if error.is_connect() && host.is_loopback() => remote.embedded(config).await,
@@ -74,9 +76,9 @@ impl Client {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Error> {
-        let request = match std::env::var("OLLAMAKE_API_KEY") {
-            Ok(key) if !key.is_empty() => request.bearer_auth(key),
-            _ => request,
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key.secret()),
+            None => request,
         };
         let response = request.send().await.map_err(|error| self.connection_error(&error))?;
         if response.status().is_success() {

@@ -1,13 +1,18 @@
 //! `ollamake serve`
 
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use super::Error;
 use crate::model::Name;
-use crate::server::{Config, Server, serve, shutdown_signal};
+use crate::server::{Config, Server, Signals, serve};
 use crate::store::{PruneOptions, Store};
 
 /// Where to listen and what to serve come from the environment: OLLAMA_HOST, OLLAMA_MODELS, …
@@ -25,7 +30,8 @@ impl Serve {
             tokio::task::spawn_blocking(move || prune(&store));
         }
         let server = Server::new(config, store);
-        serve(listener, server, shutdown_signal()).await.map_err(Error::listen(&address.to_string()))
+        let stop = stop_signal(&server).map_err(Error::listen(&address.to_string()))?;
+        serve(listener, server, stop).await.map_err(Error::listen(&address.to_string()))
     }
 }
 
@@ -41,6 +47,26 @@ fn prune(store: &Store) {
         }
         Err(error) => tracing::warn!(%error, "the store could not be pruned"),
     }
+}
+
+/// How long the server has to end itself after the second signal.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Completes at the first signal to end; the second ends the server without waiting for what is under way.
+fn stop_signal(server: &Arc<Server>) -> io::Result<impl Future<Output = ()> + use<>> {
+    let mut signals = Signals::listen()?;
+    let server = Arc::clone(server);
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        signals.next().await;
+        drop(stop);
+        signals.next().await;
+        server.hurry();
+        tokio::time::sleep(LAST_MOMENT).await;
+        // Something does not end. What it leaves in the store is removed at the next start.
+        std::process::exit(1);
+    });
+    Ok(async move { drop(stopped.await) })
 }
 
 /// Listens on `host:port`; port 0 is any that is free.

@@ -1,14 +1,12 @@
 //! A create job, ready to run.
 
-use tokio_util::sync::CancellationToken;
-
 use super::base::Base;
 use super::fetch::fetch;
 use super::layers::Layers;
 use super::making::make;
 use super::parts::{Making, Part};
 use super::prepare::Quantization;
-use super::{CHAT_TEMPLATE_KEY, CreateError, Description, Info, Progress, Report, Workshop};
+use super::{CHAT_TEMPLATE_KEY, CreateError, Description, Info, Monitor, Phase, Progress, Workshop};
 use crate::gguf::{Gguf, Metadata, ValueRef};
 use crate::model::{MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes};
 use crate::registry::Options;
@@ -84,7 +82,7 @@ impl Job {
 
     /// Whether it computes or moves more than metadata, so that only few such jobs should run at once.
     pub fn is_heavy(&self) -> bool {
-        let is_made = |part: &Part| matches!(part.making, Making::Plan(..));
+        let is_made = |part: &Part| matches!(part.making, Making::Plan { .. });
         matches!(self.source, Source::Elsewhere(_)) || self.parts().any(is_made)
     }
 
@@ -97,7 +95,7 @@ impl Job {
     ///
     /// # Errors
     /// Whatever goes wrong, or [`CreateError::Cancelled`].
-    pub fn run(self, report: Report<'_>, stop: &CancellationToken) -> Result<(), CreateError> {
+    pub fn run(self, monitor: Monitor<'_>) -> Result<(), CreateError> {
         let config = ModelConfig {
             renderer: self.renderer.clone(),
             parser: self.parser.clone(),
@@ -108,8 +106,7 @@ impl Job {
             layers: Layers::new(self.workshop.store.clone()),
             config,
             parameters: self.parameters.clone(),
-            report,
-            stop,
+            monitor,
             job: &self,
         };
         let outcome = work.make_model();
@@ -128,8 +125,7 @@ struct Work<'w> {
     layers: Layers,
     config: ModelConfig,
     parameters: Parameters,
-    report: Report<'w>,
-    stop: &'w CancellationToken,
+    monitor: Monitor<'w>,
 }
 
 impl Work<'_> {
@@ -138,8 +134,8 @@ impl Work<'_> {
         for adapter in &self.job.adapters {
             self.attach_part(adapter, String::new())?;
         }
-        self.attach_metadata()?;
-        self.write_manifest()
+        let usage = self.monitor.usage;
+        usage.time(Phase::Finish, || self.attach_metadata().and_then(|()| self.write_manifest()))
     }
 
     fn attach_source(&mut self) -> Result<(), CreateError> {
@@ -171,7 +167,7 @@ impl Work<'_> {
     /// Fetches the base model from its registry.
     fn fetch(&self, name: &Name) -> Result<Base, CreateError> {
         let workshop = &self.job.workshop;
-        let placed = fetch(workshop, name, Options::default(), self.report, self.stop)?;
+        let placed = fetch(workshop, name, Options::default(), self.monitor)?;
         workshop.clear_replaced(&placed);
         let quantize = self.job.quantize.as_ref();
         Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)
@@ -196,21 +192,25 @@ impl Work<'_> {
     /// The headers were read when the job was prepared; clients wait for the lines all the same.
     fn tell_origins(&self, parts: &[Part]) {
         for line in parts.iter().flat_map(|part| part.origin.lines(part.inputs.len())) {
-            (self.report)(Progress::line(line));
+            self.monitor.tell(Progress::line(line));
         }
     }
 
     /// Adds a part as it is, or makes the file that it should be; answers with the layer's blob.
     fn attach_part(&mut self, part: &Part, from: String) -> Result<Blob, CreateError> {
-        self.check_stop()?;
+        self.monitor.check_stop()?;
+        for warning in &part.warnings {
+            tracing::warn!(%warning, "converting a checkpoint");
+            self.monitor.usage.count_warning();
+        }
         let (blob, description) = match &part.making {
             Making::None(description) => {
                 let blob = part.inputs[0].blob.clone();
                 self.layers.add_existing(part.kind.clone(), blob.clone(), from);
                 (blob, description.clone())
             }
-            Making::Plan(plan, status) => {
-                let made = make(&self.job.workshop, part, plan, status, self.report, self.stop)?;
+            Making::Plan { plan, status, phase } => {
+                let made = make(&self.job.workshop, part, plan, status, *phase, self.monitor)?;
                 let blob = made.blob.clone();
                 self.layers.add_made(part.kind.clone(), made);
                 let description = self.job.workshop.descriptions.of(&blob)?;
@@ -282,16 +282,12 @@ impl Work<'_> {
 
     fn write_manifest(&mut self) -> Result<(), CreateError> {
         for status in self.layers.statuses() {
-            (self.report)(status.clone());
+            self.monitor.tell(status.clone());
         }
-        (self.report)(Progress::line("writing manifest"));
-        self.check_stop()?;
+        self.monitor.tell(Progress::line("writing manifest"));
+        self.monitor.check_stop()?;
         let placed = self.layers.place(&self.job.name, &self.config)?;
         self.job.workshop.clear_replaced(&placed);
         Ok(())
-    }
-
-    fn check_stop(&self) -> Result<(), CreateError> {
-        if self.stop.is_cancelled() { Err(CreateError::Cancelled) } else { Ok(()) }
     }
 }

@@ -1,8 +1,8 @@
 //! One create job: gather the sources, plan, execute, attach layers, write the manifest.
 //!
 //! A [`Request`] is what a client asks for. [`Workshop::prepare`] checks everything that can be known
-//! beforehand and makes a [`Job`] of it; [`Job::run`] does the work, tells about it in [`Progress`]
-//! lines, and stops when it is cancelled. Whatever happens, the store holds the old model or the new one,
+//! beforehand and makes a [`Job`] of it; [`Job::run`] does the work, tells a [`Monitor`] about it in
+//! [`Progress`] lines, and stops when it is cancelled. Whatever happens, the store holds the old model or the new one,
 //! and nothing half-made.
 
 mod base;
@@ -17,11 +17,13 @@ mod job;
 mod layers;
 mod license;
 mod making;
+mod monitor;
 mod parts;
 mod prepare;
 mod progress;
 mod remote;
 mod uploads;
+mod usage;
 
 pub use description::{CHAT_TEMPLATE_KEY, ChatTemplateSupport, Description, UNKNOWN_FILE_TYPE};
 pub use descriptions::{DescriptionError, Descriptions};
@@ -31,6 +33,8 @@ pub use file_name::{FileName, InvalidFileName};
 pub use files::Files;
 pub use info::{Info, InvalidInfo};
 pub use job::Job;
+pub use monitor::Monitor;
 pub use prepare::{Request, Workshop};
 pub use progress::{Progress, Report};
 pub use remote::{InvalidRemote, remote_url};
+pub use usage::{Phase, Usage};

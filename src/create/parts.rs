@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::prepare::Quantization;
-use super::{CreateError, Description, Descriptions, FileName, Files, UNKNOWN_FILE_TYPE};
+use super::{CreateError, Description, Descriptions, FileName, Files, Phase, UNKNOWN_FILE_TYPE};
 use crate::gguf::{Gguf, GgufError, Metadata};
 use crate::model::{Digest, MediaType};
 use crate::plan::{Plan, Shard, SourceDescription};
@@ -29,6 +29,8 @@ pub(super) struct Part {
     /// The sources of the plan in its order, or the one file that is the layer.
     pub(super) inputs: Vec<Input>,
     pub(super) making: Making,
+    /// What is doubtful about the files.
+    pub(super) warnings: Vec<String>,
 }
 
 /// Where a part comes from, which is told before anything else.
@@ -51,8 +53,14 @@ pub(super) enum Origin {
 pub(super) enum Making {
     /// The one input is the layer.
     None(Arc<Description>),
-    /// The layer is the file that this describes; what its progress is called.
-    Plan(Box<Plan>, String),
+    /// The layer is the file that this describes.
+    Plan {
+        plan: Box<Plan>,
+        /// What its progress is called.
+        status: String,
+        /// What computing it is.
+        phase: Phase,
+    },
 }
 
 impl Origin {
@@ -138,7 +146,8 @@ impl Part {
         input: Input,
         description: Arc<Description>,
     ) -> Self {
-        Self { kind, origin, inputs: vec![input], making: Making::None(description) }
+        let making = Making::None(description);
+        Self { kind, origin, inputs: vec![input], making, warnings: Vec::new() }
     }
 
     /// A part that has to be made.
@@ -149,7 +158,8 @@ impl Part {
         plan: Plan,
         status: &str,
     ) -> Self {
-        Self { kind, origin, inputs, making: Making::Plan(Box::new(plan), status.to_owned()) }
+        let making = Making::Plan { plan: Box::new(plan), status: status.to_owned(), phase: Phase::Convert };
+        Self { kind, origin, inputs, making, warnings: Vec::new() }
     }
 
     /// A part that was split into shards.
@@ -170,14 +180,14 @@ impl Part {
     pub(super) fn quantized(self, to: &Quantization) -> Result<Self, CreateError> {
         let is_done = match &self.making {
             Making::None(description) => description.file_type == to.file_type.name(),
-            Making::Plan(plan, _) => FileType::of(&plan.metadata) == Some(to.file_type),
+            Making::Plan { plan, .. } => FileType::of(&plan.metadata) == Some(to.file_type),
         };
         if self.kind != MediaType::Model || is_done {
             return Ok(self);
         }
         let file = self.inputs[0].file.clone();
         let (plan, from) = match self.making {
-            Making::Plan(plan, _) => {
+            Making::Plan { plan, .. } => {
                 let from = FileType::of(&plan.metadata).map_or(UNKNOWN_FILE_TYPE, FileType::name);
                 (*plan, from)
             }
@@ -191,13 +201,14 @@ impl Part {
         let plan = quantize(plan, to.file_type)
             .map_err(|source| CreateError::Quantize { file, source: Box::new(source) })?;
         let status = format!("quantizing {from} model to {}", to.wish);
-        Ok(Self { making: Making::Plan(Box::new(plan), status), ..self })
+        let making = Making::Plan { plan: Box::new(plan), status, phase: Phase::Quantize };
+        Ok(Self { making, ..self })
     }
 
     /// The metadata of the file that it is, or will be.
     pub(super) fn metadata(&self) -> Result<Metadata, CreateError> {
         match &self.making {
-            Making::Plan(plan, _) => Ok(plan.metadata.clone()),
+            Making::Plan { plan, .. } => Ok(plan.metadata.clone()),
             Making::None(_) => Ok(self.inputs[0].parse()?.metadata()),
         }
     }

@@ -59,16 +59,15 @@ impl Workshop {
         if to_be_quantized && rounds_floats(&conversion.model) {
             conversion = convert::checkpoint(&sources, OutputType::F32)?;
         }
-        for warning in &conversion.warnings {
-            tracing::warn!(%warning, "converting a checkpoint");
-        }
         drop(sources);
         let status = "converting model";
         let part = |kind, origin, plan| {
             let inputs = inputs_of(&plan, &inputs);
             Part::planned(kind, origin, inputs, plan, status)
         };
-        let mut parts = vec![part(MediaType::Model, Origin::Checkpoint, conversion.model)];
+        let mut model = part(MediaType::Model, Origin::Checkpoint, conversion.model);
+        model.warnings = conversion.warnings.iter().map(ToString::to_string).collect();
+        let mut parts = vec![model];
         if let Some(projector) = conversion.projector {
             parts.push(part(MediaType::Projector, Origin::CheckpointProjector, projector));
         }

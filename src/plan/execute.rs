@@ -37,14 +37,15 @@ impl Default for Resources {
     }
 }
 
-/// Who watches an execution. Both methods are called between chunks, many times a second.
-pub trait Observer {
+/// Who watches an execution. Both methods are called many times a second, from all of its threads.
+pub trait Observer: Sync {
     /// So many bytes of the result have been written.
     fn written(&self, bytes: u64) {
         let _ = bytes;
     }
 
-    /// Whether to stop. The execution ends with [`PlanError::Cancelled`] within a few chunks' time.
+    /// Whether to stop. The execution ends with [`PlanError::Cancelled`] within a few thousand elements' time,
+    /// where a tensor is not transposed.
     fn is_cancelled(&self) -> bool {
         false
     }
@@ -69,7 +70,7 @@ impl Plan {
         self.check_sources(sources)?;
         let header = self.header()?;
         let programs = self.compile()?;
-        let work = Work::new(self, sources, &programs, resources);
+        let work = Work::new(self, sources, &programs, resources, observer);
         let mut output = Output { sink, position: 0, observer };
         output.write(header.bytes())?;
         let limits = Limits { threads: resources.threads.get(), window: work.window };
@@ -137,6 +138,7 @@ struct Work<'w> {
     plan: &'w Plan,
     sources: &'w [&'w dyn Source],
     programs: &'w [Program<'w>],
+    observer: &'w dyn Observer,
     /// Elements of a chunk, a multiple of all block sizes.
     chunk: u64,
     window: usize,
@@ -155,6 +157,7 @@ impl<'w> Work<'w> {
         sources: &'w [&'w dyn Source],
         programs: &'w [Program<'w>],
         resources: Resources,
+        observer: &'w dyn Observer,
     ) -> Self {
         let threads = resources.threads.get();
         let window = 2 * threads + 2;
@@ -169,7 +172,7 @@ impl<'w> Work<'w> {
             total += tensor.shape.elements().div_ceil(chunk) as usize;
             starts.push(total);
         }
-        Self { plan, sources, programs, chunk, window, starts, buffers: Mutex::default() }
+        Self { plan, sources, programs, observer, chunk, window, starts, buffers: Mutex::default() }
     }
 
     fn chunk_count(&self) -> usize {
@@ -204,6 +207,9 @@ impl<'w> Work<'w> {
         let step = if program.scatters() { self.chunk } else { STEP };
         let mut rest = output.as_mut_slice();
         for first in elements.clone().step_by(step as usize) {
+            if self.observer.is_cancelled() {
+                return Err(PlanError::Cancelled);
+            }
             let part = first..(first + step).min(elements.end);
             let count = part.end - part.start;
             scratch.resize(count as usize, 0.0);

@@ -110,6 +110,7 @@ async fn receive(server: &Shared, digest: Digest, mut body: Body) -> Result<Comm
         }
     };
     drop(sender);
+    server.metrics.uploaded(received);
     let written = writing.await.map_err(|_| Failure::internal("the upload failed; see the server's log"))?;
     discard_refused(body, limits.stall);
     ended?;

@@ -3,11 +3,12 @@
 //! The `OLLAMA_*` variables mean what they mean to Ollama (`envconfig/config.go`), so one
 //! environment serves both programs; what only we know is called `OLLAMAKE_*`.
 
-use std::fmt;
-use std::net::IpAddr;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::api_key::ApiKey;
+use super::host::Host;
 use crate::registry;
 
 /// The server's configuration.
@@ -23,23 +24,16 @@ pub struct Config {
     pub hosts: Vec<String>,
     /// Whether blobs that nothing uses any more are removed (`OLLAMA_NOPRUNE` unset or false).
     pub prune: bool,
+    /// What clients have to show (`OLLAMAKE_API_KEY`, or the contents of the file `OLLAMAKE_API_KEY_FILE`).
+    pub api_key: Option<ApiKey>,
     /// How much to log (`OLLAMA_DEBUG`).
     pub log: LogLevel,
+    /// How to write the log (`OLLAMAKE_LOG`).
+    pub log_format: LogFormat,
     /// How to reach registries, and as whom.
     pub registry: registry::Config,
     /// What a client may demand.
     pub limits: Limits,
-}
-
-/// The scheme, host and port of `OLLAMA_HOST`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
-    /// `http` or `https`.
-    pub scheme: String,
-    /// A name or an address, an IPv6 address without brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
 }
 
 /// How much is logged.
@@ -53,6 +47,15 @@ pub enum LogLevel {
     Trace,
 }
 
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line, for programs.
+    Json,
+}
+
 /// Bounds on what a client may demand.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -60,12 +63,22 @@ pub struct Limits {
     pub request: u64,
     /// Bytes of one uploaded blob (`OLLAMAKE_MAX_UPLOAD`).
     pub upload: u64,
-    /// Jobs that run at once; more wait their turn (`OLLAMAKE_MAX_JOBS`).
+    /// Files that one request may name (`OLLAMAKE_MAX_FILES`).
+    pub files: usize,
+    /// Jobs that compute at once; more wait their turn (`OLLAMAKE_MAX_JOBS`).
     pub jobs: usize,
-    /// How long a request's head may take to arrive, and an idle connection is kept.
+    /// Pulls and pushes at once; more wait their turn (`OLLAMAKE_MAX_TRANSFERS`).
+    pub transfers: usize,
+    /// Jobs of a kind that wait; more are refused (`OLLAMAKE_MAX_QUEUE`).
+    pub queue: usize,
+    /// Connections at once; more wait to be accepted (`OLLAMAKE_MAX_CONNECTIONS`).
+    pub connections: usize,
+    /// How long a request's head may take to arrive, and an idle connection is kept (`OLLAMAKE_IDLE_SECONDS`).
     pub head: Duration,
     /// How long a body may make no progress (`OLLAMAKE_STALL_SECONDS`).
     pub stall: Duration,
+    /// How long jobs may go on once the server is to stop (`OLLAMAKE_SHUTDOWN_SECONDS`).
+    pub shutdown: Duration,
 }
 
 impl Default for Limits {
@@ -73,9 +86,15 @@ impl Default for Limits {
         Self {
             request: 32 << 20,
             upload: 4 << 40,
+            files: 1024,
             jobs: 2,
+            transfers: 8,
+            queue: 128,
+            connections: 1024,
             head: Duration::from_secs(30),
             stall: Duration::from_secs(60),
+            // Container runtimes kill ten seconds after they have asked.
+            shutdown: Duration::from_secs(8),
         }
     }
 }
@@ -91,6 +110,31 @@ pub enum ConfigError {
         /// What it holds.
         value: String,
     },
+    /// A format of the log that does not exist.
+    #[error("{name}={value:?} is no format of the log: set it to text or json")]
+    UnknownLogFormat {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// The variable is set, but what it holds cannot be a key. A server without protection would be a surprise.
+    #[error("{name} holds no key: visible ASCII characters without blanks; unset it to serve without a key")]
+    NoApiKey {
+        /// The variable.
+        name: &'static str,
+    },
+    /// The file with the key cannot be read.
+    #[error("the file that {name} names cannot be read: {reason}")]
+    UnreadableApiKey {
+        /// The variable.
+        name: &'static str,
+        /// What the operating system says.
+        reason: io::ErrorKind,
+    },
+    /// The key is given twice.
+    #[error("set either OLLAMAKE_API_KEY or OLLAMAKE_API_KEY_FILE")]
+    TwoApiKeys,
     /// Neither `OLLAMA_MODELS` nor a home directory is set.
     #[error("no place for models: set OLLAMA_MODELS, or HOME")]
     NoModelsDirectory,
@@ -99,7 +143,8 @@ pub enum ConfigError {
 impl Config {
     /// Reads the process's environment.
     pub fn from_environment() -> Result<Self, ConfigError> {
-        Self::from_variables(|name| std::env::var(name).ok())
+        // A variable that is no Unicode must not count as one that is not set.
+        Self::from_variables(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     /// Reads the variables that `lookup` knows.
@@ -116,6 +161,11 @@ impl Config {
                 _ => Err(ConfigError::NotANumber { name, value }),
             },
         };
+        let count = |name: &'static str, default: usize| {
+            Ok(usize::try_from(number(name, default as u64)?).unwrap_or(usize::MAX))
+        };
+        let seconds =
+            |name: &'static str, default: Duration| Ok(Duration::from_secs(number(name, default.as_secs())?));
         let list = |name: &str| -> Vec<String> {
             let items = variable(name).unwrap_or_default();
             items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
@@ -133,15 +183,21 @@ impl Config {
             origins: list("OLLAMA_ORIGINS").into_iter().chain(local_origins()).collect(),
             hosts: list("OLLAMAKE_HOSTS"),
             prune: !variable("OLLAMA_NOPRUNE").is_some_and(|value| truth(&value).unwrap_or(true)),
+            api_key: api_key(&lookup)?,
             log: LogLevel::parse(&variable("OLLAMA_DEBUG").unwrap_or_default()),
+            log_format: LogFormat::parse("OLLAMAKE_LOG", variable("OLLAMAKE_LOG"))?,
             registry: registry::Config::from_environment(variable),
             limits: Limits {
                 request: number("OLLAMAKE_MAX_REQUEST", defaults.request)?,
                 upload: number("OLLAMAKE_MAX_UPLOAD", defaults.upload)?,
-                jobs: usize::try_from(number("OLLAMAKE_MAX_JOBS", defaults.jobs as u64)?)
-                    .unwrap_or(defaults.jobs),
-                stall: Duration::from_secs(number("OLLAMAKE_STALL_SECONDS", defaults.stall.as_secs())?),
-                ..defaults
+                files: count("OLLAMAKE_MAX_FILES", defaults.files)?,
+                jobs: count("OLLAMAKE_MAX_JOBS", defaults.jobs)?,
+                transfers: count("OLLAMAKE_MAX_TRANSFERS", defaults.transfers)?,
+                queue: count("OLLAMAKE_MAX_QUEUE", defaults.queue)?,
+                connections: count("OLLAMAKE_MAX_CONNECTIONS", defaults.connections)?,
+                head: seconds("OLLAMAKE_IDLE_SECONDS", defaults.head)?,
+                stall: seconds("OLLAMAKE_STALL_SECONDS", defaults.stall)?,
+                shutdown: seconds("OLLAMAKE_SHUTDOWN_SECONDS", defaults.shutdown)?,
             },
         })
     }
@@ -154,68 +210,12 @@ impl Config {
             origins: local_origins().collect(),
             hosts: Vec::new(),
             prune: true,
+            api_key: None,
             log: LogLevel::Info,
+            log_format: LogFormat::Text,
             registry: registry::Config::default(),
             limits: Limits::default(),
         }
-    }
-}
-
-impl Host {
-    const DEFAULT_PORT: u16 = 11434;
-
-    /// Parses `[scheme://]host[:port][/path]`; whatever is missing or wrong has its default.
-    pub fn parse(text: &str) -> Self {
-        let text = text.trim();
-        let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
-        let default_port = match text.split_once("://") {
-            Some(("http", _)) => 80,
-            Some(("https", _)) => 443,
-            _ => Self::DEFAULT_PORT,
-        };
-        let authority = rest.split('/').next().unwrap_or_default();
-        let (host, port) = split_port(authority);
-        let host = match host.trim_matches(['[', ']']) {
-            "" if port.is_none() => "127.0.0.1",
-            host => host,
-        };
-        Self {
-            scheme: scheme.to_owned(),
-            host: host.to_owned(),
-            port: port.and_then(|port| port.parse().ok()).unwrap_or(default_port),
-        }
-    }
-
-    /// Where a client on this machine connects: an unspecified address stands for the loopback one.
-    pub fn connectable(&self) -> Self {
-        let host = match self.host.parse::<IpAddr>() {
-            Ok(IpAddr::V4(address)) if address.is_unspecified() => "127.0.0.1",
-            Ok(IpAddr::V6(address)) if address.is_unspecified() => "::1",
-            _ if self.host.is_empty() => "127.0.0.1",
-            _ => &self.host,
-        };
-        Self { host: host.to_owned(), ..self.clone() }
-    }
-
-    /// Whether it is this machine.
-    pub fn is_loopback(&self) -> bool {
-        self.host.eq_ignore_ascii_case("localhost")
-            || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-    }
-
-    /// `host:port`, as a socket wants it.
-    pub fn authority(&self) -> String {
-        match self.host.as_str() {
-            "" => format!("0.0.0.0:{}", self.port),
-            host if host.contains(':') => format!("[{host}]:{}", self.port),
-            host => format!("{host}:{}", self.port),
-        }
-    }
-}
-
-impl fmt::Display for Host {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}://{}", self.scheme, self.authority())
     }
 }
 
@@ -238,15 +238,31 @@ impl LogLevel {
     }
 }
 
-/// Splits `host:port`; an IPv6 address has a port only behind brackets.
-pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
-    if authority.parse::<IpAddr>().is_ok() {
-        return (authority, None);
+impl LogFormat {
+    fn parse(name: &'static str, text: Option<String>) -> Result<Self, ConfigError> {
+        match text.as_deref() {
+            None | Some("text") => Ok(Self::Text),
+            Some("json") => Ok(Self::Json),
+            Some(_) => Err(ConfigError::UnknownLogFormat { name, value: text.unwrap_or_default() }),
+        }
     }
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (authority, None),
-    }
+}
+
+/// The key, from the variable or from the file. One that is set and empty is an error.
+fn api_key(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<ApiKey>, ConfigError> {
+    const VARIABLE: &str = "OLLAMAKE_API_KEY";
+    const FILE: &str = "OLLAMAKE_API_KEY_FILE";
+    let (name, text) = match (lookup(VARIABLE), lookup(FILE)) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err(ConfigError::TwoApiKeys),
+        (Some(text), None) => (VARIABLE, text),
+        (None, Some(path)) => {
+            let unreadable =
+                |error: io::Error| ConfigError::UnreadableApiKey { name: FILE, reason: error.kind() };
+            (FILE, std::fs::read_to_string(path.trim()).map_err(unreadable)?)
+        }
+    };
+    ApiKey::parse(&text).map(Some).map_err(|_| ConfigError::NoApiKey { name })
 }
 
 /// The truth values of Go's `strconv.ParseBool`.
@@ -274,28 +290,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_parsed_as_ollama_does() {
-        let cases = [
-            ("", "http://127.0.0.1:11434"),
-            ("0.0.0.0", "http://0.0.0.0:11434"),
-            ("1.2.3.4:56", "http://1.2.3.4:56"),
-            (":8080", "http://0.0.0.0:8080"),
-            ("example.com", "http://example.com:11434"),
-            ("http://example.com", "http://example.com:80"),
-            ("https://example.com", "https://example.com:443"),
-            ("https://example.com:1234/path", "https://example.com:1234"),
-            ("::1", "http://[::1]:11434"),
-            ("[::1]", "http://[::1]:11434"),
-            ("[::1]:99", "http://[::1]:99"),
-            ("1.2.3.4:99999", "http://1.2.3.4:11434"),
-        ];
-        for (text, url) in cases {
-            assert_eq!(Host::parse(text).to_string(), url, "{text}");
-        }
-        assert_eq!(Host::parse("0.0.0.0:5").connectable().authority(), "127.0.0.1:5");
-    }
-
-    #[test]
     fn variables_are_trimmed_and_checked() {
         let config = |pairs: &[(&str, &str)]| {
             Config::from_variables(|name| {
@@ -313,5 +307,37 @@ mod tests {
         assert_eq!(unset.origins[..2], ["http://a", "http://b"]);
         assert_eq!(config(&[]).unwrap_err(), ConfigError::NoModelsDirectory);
         assert!(config(&[("HOME", "/h"), ("OLLAMAKE_MAX_JOBS", "many")]).is_err());
+        assert!(config(&[("HOME", "/h"), ("OLLAMAKE_LOG", "xml")]).is_err());
+    }
+
+    #[test]
+    fn a_key_that_is_set_is_used_or_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, contents: &[u8]| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, contents).unwrap();
+            path.to_string_lossy().into_owned()
+        };
+        let key = |variable: Option<&str>, file: Option<&str>| {
+            api_key(|name| match name {
+                "OLLAMAKE_API_KEY" => variable.map(str::to_owned),
+                "OLLAMAKE_API_KEY_FILE" => file.map(str::to_owned),
+                _ => None,
+            })
+        };
+        let good = file("good", b"from-file\n");
+        assert_eq!(key(None, None), Ok(None));
+        assert_eq!(key(Some("k"), None).unwrap().unwrap().secret(), "k");
+        assert_eq!(key(None, Some(&good)).unwrap().unwrap().secret(), "from-file");
+        assert_eq!(key(Some("k"), Some(&good)), Err(ConfigError::TwoApiKeys));
+        assert_eq!(key(Some(""), None), Err(ConfigError::NoApiKey { name: "OLLAMAKE_API_KEY" }));
+        let empty = file("empty", b"\n");
+        assert_eq!(key(None, Some(&empty)), Err(ConfigError::NoApiKey { name: "OLLAMAKE_API_KEY_FILE" }));
+        for missing in ["", "/does/not/exist", &file("binary", b"\xFF\xFE")] {
+            assert!(
+                matches!(key(None, Some(missing)), Err(ConfigError::UnreadableApiKey { .. })),
+                "{missing}"
+            );
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! `/api/create`: from the fields of a request to a running job.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -10,9 +11,9 @@ use axum::response::Response;
 use super::Shared;
 use super::body::read_all;
 use super::errors::Failure;
+use super::jobs::{Order, Queue};
 use super::request::Fields;
-use super::stream::RunningJob;
-use crate::create::{CreateError, Files, Job, Request};
+use crate::create::{CreateError, Files, Job, Phase, Request, Usage};
 use crate::model::Name;
 
 /// `POST /api/create`
@@ -22,27 +23,35 @@ pub(super) async fn create(
     body: Body,
 ) -> Result<Response, Failure> {
     let body = read_all(&headers, body, &server.config.limits).await?;
-    let (name, request, streamed) = decode(&body)?;
+    let (name, request, streamed) = decode(&body, server.config.limits.files)?;
     let workshop = server.workshop.clone();
-    let job: Result<Job, CreateError> = server.blocking(move || workshop.prepare(&name, request)).await?;
+    let usage = Arc::<Usage>::default();
+    let prepared = Arc::clone(&usage);
+    let prepare = move || prepared.time(Phase::Prepare, || workshop.prepare(&name, request));
+    let job: Result<Job, CreateError> = server.blocking(prepare).await?;
     let job = job.map_err(|error| Failure::from(error).into_job_answer())?;
-    tracing::info!(model = %job.name(), heavy = job.is_heavy(), "creating a model");
-    let turn = job.is_heavy().then(|| Arc::clone(&server.heavy_jobs));
-    let running = RunningJob::start(turn, move |report, stop| {
-        job.run(report, stop).map_err(|error| Failure::from(error).into_job_answer())
-    });
+    let queue = if job.is_heavy() { Queue::Compute } else { Queue::Quick };
+    let order = Order { kind: "create", model: job.name().to_string(), queue, usage };
+    let running = server.jobs.start(order, move |monitor| job.run(monitor))?;
     Ok(if streamed { running.answer_with_lines().await } else { running.answer_once().await })
 }
 
-/// The name of the model to be, what it is made from, and whether the steps are to be told.
-fn decode(body: &[u8]) -> Result<(Name, Request, bool), Failure> {
+/// The name of the model to be, what it is made from, of so many files at most, and whether the steps are to be
+/// told.
+fn decode(body: &[u8], limit: usize) -> Result<(Name, Request, bool), Failure> {
     let mut fields = Fields::parse(body, "CreateRequest")?;
     let model = fields.model()?;
     let streamed = fields.boolean("stream")?.unwrap_or(true);
     let mut files = |field: &str| -> Result<Option<Files>, Failure> {
-        Ok(fields.strings(field)?.map(Files::parse).transpose()?)
+        let named = fields.strings(field)?;
+        if let Some(count) = named.as_ref().map(BTreeMap::len).filter(|&count| count > limit) {
+            let message = format!("{field} must not name more than {limit} files, got {count}");
+            return Err(Failure::bad_request(message).with_hint("the operator sets OLLAMAKE_MAX_FILES"));
+        }
+        Ok(named.map(Files::parse).transpose()?)
     };
     let (files, adapters) = (files("files")?, files("adapters")?);
+    refuse_draft(&mut fields)?;
     let quantize = fields.string("quantize")?;
     let quantization = fields.string("quantization")?;
     let request = Request {
@@ -63,4 +72,18 @@ fn decode(body: &[u8]) -> Result<(Name, Request, bool), Failure> {
     };
     let name = model.parse()?;
     Ok((name, request, streamed))
+}
+
+/// Ollama attaches a second, smaller model that guesses ahead. A model without the one that was asked for would
+/// not be the one that was meant.
+fn refuse_draft(fields: &mut Fields) -> Result<(), Failure> {
+    let has_files = fields.strings("draft_files")?.is_some_and(|files| !files.is_empty());
+    let has_type = !fields.string("draft_quantize")?.is_empty();
+    for (field, given) in [("draft_files", has_files), ("draft_quantize", has_type)] {
+        if given {
+            let message = format!("{field} is not supported: this server attaches no draft models");
+            return Err(Failure::bad_request(message));
+        }
+    }
+    Ok(())
 }

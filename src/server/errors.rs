@@ -16,6 +16,9 @@ use crate::plan::PlanError;
 use crate::registry;
 use crate::store::StoreError;
 
+/// Seconds after which to try again what the server had no room for.
+const RETRY_AFTER: &str = "10";
+
 /// Ollama names the character set where a handler answers, and not where a job does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ContentType {
@@ -65,6 +68,11 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, error)
     }
 
+    /// Something that another time may bring.
+    pub(super) fn unavailable(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error)
+    }
+
     pub(super) fn internal(error: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, error)
     }
@@ -95,7 +103,11 @@ impl Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let headers = [(header::CONTENT_TYPE, self.content_type.header())];
-        (self.status, headers, go_json::to_string(&self.body)).into_response()
+        let mut response = (self.status, headers, go_json::to_string(&self.body)).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
+        }
+        response
     }
 }
 
@@ -138,13 +150,14 @@ impl From<CreateError> for Failure {
             {
                 StatusCode::BAD_REQUEST
             }
-            CreateError::DamagedBase { .. }
-            | CreateError::Description(_)
-            | CreateError::Plan(_)
-            | CreateError::Cancelled => StatusCode::INTERNAL_SERVER_ERROR,
+            CreateError::DamagedBase { .. } | CreateError::Description(_) | CreateError::Plan(_) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
+            // Who is there to read it did not cancel it: the server is to stop.
+            CreateError::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_REQUEST,
         };
-        if status.is_server_error() {
+        if status.is_server_error() && !matches!(error, CreateError::Cancelled) {
             tracing::error!(error = ?error, "creating a model failed");
         }
         let body =

@@ -5,6 +5,7 @@
 //! replayed by the tests), save where we do better on purpose.
 
 mod access;
+mod api_key;
 mod blobs;
 mod body;
 mod capabilities;
@@ -15,7 +16,14 @@ mod create;
 mod errors;
 mod go_json_errors;
 mod go_text;
+mod health;
+mod host;
 mod inference;
+mod job_thread;
+mod jobs;
+mod memory;
+mod metrics;
+mod observe;
 mod openai;
 mod pull_push;
 mod request;
@@ -23,22 +31,30 @@ mod routes;
 mod serve;
 mod show;
 mod show_modelfile;
+mod signals;
 mod stream;
 mod tags;
+mod turns;
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 pub use access::LocalAddress;
-pub use config::{Config, ConfigError, Host, Limits, LogLevel};
+pub use api_key::{ApiKey, InvalidApiKey};
+pub use config::{Config, ConfigError, Limits, LogFormat, LogLevel};
+pub use host::Host;
 pub use routes::router;
-pub use serve::{serve, shutdown_signal};
+pub use serve::serve;
+pub use signals::Signals;
 
 use crate::create::Workshop;
 use crate::store::Store;
 use catalog::Catalog;
 use errors::Failure;
+use jobs::Jobs;
+use metrics::Metrics;
 
 /// The version of Ollama whose interface this is; clients ask for it to know what they may use.
 pub const OLLAMA_VERSION: &str = "0.33.0";
@@ -52,8 +68,10 @@ pub struct Server {
     config: Config,
     workshop: Workshop,
     catalog: Catalog,
-    heavy_jobs: Arc<Semaphore>,
+    jobs: Jobs,
+    metrics: Arc<Metrics>,
     uploads: Semaphore,
+    hurry: CancellationToken,
 }
 
 /// The state of the routes.
@@ -62,13 +80,21 @@ type Shared = Arc<Server>;
 impl Server {
     /// A server on a store.
     pub fn new(config: Config, store: Store) -> Arc<Self> {
+        let metrics = Arc::<Metrics>::default();
         Arc::new(Self {
             workshop: Workshop::new(store, config.registry.clone(), config.prune),
             catalog: Catalog::default(),
-            heavy_jobs: Arc::new(Semaphore::new(config.limits.jobs)),
+            jobs: Jobs::new(&config.limits, Arc::clone(&metrics)),
+            metrics,
             uploads: Semaphore::new(UPLOADS),
+            hurry: CancellationToken::new(),
             config,
         })
+    }
+
+    /// Ends what is under way at once, where the server was asked to stop already.
+    pub fn hurry(&self) {
+        self.hurry.cancel();
     }
 
     fn store(&self) -> &Store {

@@ -1,5 +1,7 @@
 //! `/api/pull` and `/api/push`: models from and to registries.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -8,9 +10,10 @@ use axum::response::Response;
 use super::Shared;
 use super::body::read_all;
 use super::errors::Failure;
+use super::jobs::{Order, Queue};
 use super::request::Fields;
 use super::stream::RunningJob;
-use crate::create::{fetch, publish};
+use crate::create::{Monitor, fetch, publish};
 use crate::model::Name;
 use crate::registry::Options;
 
@@ -51,12 +54,11 @@ pub(super) async fn pull(
     let request = Transfer::read(&server, &headers, body, "PullRequest").await?;
     let name: Name = request.model.parse()?;
     let (workshop, options) = (server.workshop.clone(), request.options);
-    let job = RunningJob::start(None, move |report, stop| {
-        let placed = fetch(&workshop, &name, options, report, stop);
-        let placed = placed.map_err(|error| Failure::from(error).into_job_answer())?;
+    let job = server.jobs.start(order("pull", &name), move |monitor| {
+        let placed = fetch(&workshop, &name, options, monitor)?;
         workshop.clear_replaced(&placed);
         Ok(())
-    });
+    })?;
     Ok(request.answer(job).await)
 }
 
@@ -72,9 +74,12 @@ pub(super) async fn push(
     }
     let name: Name = request.model.parse()?;
     let (workshop, options) = (server.workshop.clone(), request.options);
-    let job = RunningJob::start(None, move |report, stop| {
-        publish(&workshop, &name, options, report, stop)
-            .map_err(|error| Failure::from(error).into_job_answer())
-    });
+    let order = order("push", &name);
+    let work = move |monitor: Monitor<'_>| publish(&workshop, &name, options, monitor);
+    let job = server.jobs.start(order, work)?;
     Ok(request.answer(job).await)
+}
+
+fn order(kind: &'static str, name: &Name) -> Order {
+    Order { kind, model: name.to_string(), queue: Queue::Transfer, usage: Arc::default() }
 }

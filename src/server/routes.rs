@@ -3,7 +3,6 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::extract::Request;
@@ -13,13 +12,13 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, delete, get, head, post};
 use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
-use tracing::Instrument;
 
 use super::access::{self, AccessRules};
+use super::api_key::{self, Requirement};
 use super::body::json as answer;
 use super::errors::Failure;
 use super::{OLLAMA_VERSION, Server, Shared};
-use super::{blobs, copy_delete, create, inference, openai, pull_push, show, tags};
+use super::{blobs, copy_delete, create, health, inference, metrics, observe, openai, pull_push, show, tags};
 
 /// A path and what it answers to.
 struct Route {
@@ -42,13 +41,18 @@ pub fn router(server: &Arc<Server>) -> Router {
         router = router.route(path, handlers.fallback(refuse));
     }
     let rules = Arc::new(AccessRules::new(&server.config));
-    router
+    let mut router = router
         .fallback(not_found)
         .with_state(Arc::clone(server))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(redirect_to_clean_path))
+        .layer(from_fn(redirect_to_clean_path));
+    if let Some(key) = &server.config.api_key {
+        let required = Requirement { key: Arc::new(key.clone()), stall: server.config.limits.stall };
+        router = router.layer(from_fn_with_state(required, api_key::require));
+    }
+    router
         .layer(from_fn_with_state(rules, access::enforce))
-        .layer(from_fn(log))
+        .layer(from_fn_with_state(Arc::clone(server), observe::observe))
 }
 
 fn routes() -> Vec<Route> {
@@ -68,6 +72,8 @@ fn routes() -> Vec<Route> {
         route("/api/pull", "POST", post(pull_push::pull)),
         route("/api/push", "POST", post(pull_push::push)),
         route("/api/blobs/{digest}", "HEAD, POST", head(blobs::head).post(blobs::upload)),
+        route(health::PATH, "HEAD, GET", get(health::health)),
+        route("/metrics", "GET", get(metrics::metrics)),
         route("/v1/models", "GET", get(openai::models)),
         route("/v1/models/{model}", "GET", get(openai::model)),
     ];
@@ -169,22 +175,6 @@ fn plain(status: StatusCode, content_type: &'static str, text: impl IntoResponse
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a request panicked");
     Failure::internal("the request failed because of a defect in the server; see its log").into_response()
-}
-
-/// Logs a request and its answer under a number of its own.
-async fn log(request: Request, next: Next) -> Response {
-    static REQUESTS: AtomicU64 = AtomicU64::new(1);
-    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
-    let span =
-        tracing::info_span!("request", number, method = %request.method(), path = request.uri().path());
-    async move {
-        let start = std::time::Instant::now();
-        let response = next.run(request).await;
-        tracing::debug!(status = response.status().as_u16(), elapsed = ?start.elapsed(), "answered");
-        response
-    }
-    .instrument(span)
-    .await
 }
 
 #[cfg(test)]

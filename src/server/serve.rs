@@ -8,20 +8,24 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use super::{LocalAddress, Server, router};
+use super::{Limits, LocalAddress, Server, router};
 
 /// Bytes that a connection receives ahead. Larger ones save little, and a hundred uploads have one each.
 const READ_BUFFER: usize = 128 << 10;
-/// How long connections may take to end once the server is to stop.
-const FAREWELL: Duration = Duration::from_secs(10);
+/// How long those whose jobs were cancelled have to hear of it.
+const FAREWELL: Duration = Duration::from_millis(500);
+/// How long cancelled jobs have to clean up.
+const CLEANUP: Duration = Duration::from_secs(1);
 
-/// Serves until `stop` completes; then no connection is accepted any more, those that are idle end at once,
-/// and the others have ten seconds. Jobs whose connections end are cancelled.
+/// Serves until `stop` completes. Then no connection is accepted any more, idle ones end at once, and jobs that
+/// wait for their turn fail. What is under way has the time of [`Limits::shutdown`](super::Limits::shutdown), or
+/// until [`Server::hurry`]; then jobs are cancelled, and connections cut off.
 ///
 /// # Errors
 /// What the operating system says when nothing can be accepted for good.
@@ -31,19 +35,28 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let service = router(&server);
+    let limits = server.config.limits.clone();
     let (ending, is_ending) = watch::channel(false);
     let mut connections = JoinSet::new();
+    let room = Arc::new(Semaphore::new(server.config.limits.connections.min(Semaphore::MAX_PERMITS)));
     tokio::pin!(stop);
     loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+        let next = async {
+            let place = Arc::clone(&room).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            next = next => next,
             () = &mut stop => break,
             Some(_) = connections.join_next() => continue,
         };
         match accepted {
             Ok((stream, _)) => {
-                let head_timeout = server.config.limits.head;
-                connections.spawn(connection(stream, service.clone(), head_timeout, is_ending.clone()));
+                let connection = connection(stream, service.clone(), limits.clone(), is_ending.clone());
+                connections.spawn(async move {
+                    let _place = place;
+                    connection.await;
+                });
             }
             // Out of file descriptors, or the client has gone already: others may have more luck.
             Err(error) => {
@@ -53,11 +66,25 @@ pub async fn serve(
         }
     }
     drop(listener);
+    tracing::info!(connections = connections.len(), "stopping");
+    server.jobs.close();
     // Nobody may be left to hear it.
     let _ = ending.send(true);
-    let all_ended = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(FAREWELL, all_ended).await.is_err() {
-        tracing::warn!("connections were cut off");
+    let mut all_ended = Box::pin(async { while connections.join_next().await.is_some() {} });
+    let has_ended = tokio::select! {
+        () = &mut all_ended => true,
+        () = tokio::time::sleep(limits.shutdown) => false,
+        () = server.hurry.cancelled() => false,
+    };
+    if !has_ended {
+        tracing::warn!("jobs are cancelled and connections cut off");
+        server.jobs.stop();
+        let _ = tokio::time::timeout(FAREWELL, &mut all_ended).await;
+    }
+    drop(all_ended);
+    connections.abort_all();
+    if tokio::time::timeout(CLEANUP, server.jobs.ended()).await.is_err() {
+        tracing::warn!("a job did not end; what it leaves is removed at the next start");
     }
     // What models were replaced have left behind goes before the process does.
     let settled = tokio::task::spawn_blocking(move || server.store().settle());
@@ -67,38 +94,18 @@ pub async fn serve(
     Ok(())
 }
 
-/// Completes when the process is asked to end.
-pub async fn shutdown_signal() {
-    let interrupt = async {
-        // Without a handler the signal ends the process, as it should then.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    #[cfg(unix)]
-    let terminate = async {
-        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(mut signal) => drop(signal.recv().await),
-            Err(_) => std::future::pending().await,
-        }
-    };
-    #[cfg(not(unix))]
-    let terminate = std::future::pending::<()>();
-    tokio::select! {
-        () = interrupt => {}
-        () = terminate => {}
-    }
-}
-
 async fn connection(
     stream: TcpStream,
     service: axum::Router,
-    head_timeout: Duration,
+    limits: Limits,
     mut is_ending: watch::Receiver<bool>,
 ) {
     let local = stream.local_addr().ok().map(LocalAddress);
     // A line of progress should not wait for the next one.
     let _ = stream.set_nodelay(true);
+    if let Err(error) = notice_absence(&stream, limits.stall) {
+        tracing::debug!(%error, "a client whose machine is gone will not be noticed");
+    }
     let service = service.map_request(move |mut request: hyper::Request<_>| {
         if let Some(local) = local {
             request.extensions_mut().insert(local);
@@ -107,7 +114,7 @@ async fn connection(
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(head_timeout)
+        .header_read_timeout(limits.head)
         .max_buf_size(READ_BUFFER)
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
@@ -126,4 +133,14 @@ async fn connection(
     if let Err(error) = ended {
         tracing::debug!(%error, "a connection broke");
     }
+}
+
+/// Has the operating system end a connection whose client does not take what is sent to it, or does not exist
+/// any more without having said so.
+fn notice_absence(stream: &TcpStream, patience: Duration) -> io::Result<()> {
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, patience)?;
+    #[cfg(target_os = "linux")]
+    sockopt::set_tcp_user_timeout(stream, u32::try_from(patience.as_millis()).unwrap_or(u32::MAX))?;
+    Ok(())
 }

@@ -19,6 +19,7 @@ mod directory_sync;
 mod disk;
 mod error;
 mod hashing;
+mod health;
 mod index;
 mod layout;
 mod lease;

@@ -1,5 +1,7 @@
 //! The HTTP surface: every row of that name among the known attacks, and the manners of uploads.
 
 mod limits;
+mod operation;
+mod process;
 mod rules;
 mod uploads;

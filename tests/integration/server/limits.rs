@@ -100,6 +100,46 @@ async fn a_slow_loris_is_cut_off() {
 }
 
 #[tokio::test]
+async fn a_request_whose_body_stalls_is_given_up() {
+    let server = Listening::with(|config| config.limits.stall = Duration::from_millis(200)).await;
+    for path in ["/api/create", "/api/show", "/api/copy", "/api/pull"] {
+        let mut connection = server.connect().await;
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50\r\n\r\n{{");
+        connection.write(head).await;
+        let answer = connection.read_until("}").await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let server = Listening::with(|config| config.limits.head = Duration::from_millis(200)).await;
+    let mut connection = server.connect().await;
+    connection.write("GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
+    let answer = connection.read_until("}").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && !answer.contains("close"), "{answer}");
+    assert_eq!(connection.read_to_end().await, "");
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_to_be_accepted() {
+    let server = Listening::with(|config| config.limits.connections = 2).await;
+    let ask = "GET /api/version HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut connections = [server.connect().await, server.connect().await];
+    for connection in &mut connections {
+        connection.write(ask).await;
+        assert!(connection.read_until("}").await.contains("200 OK"));
+    }
+    let mut third = server.connect().await;
+    third.write(ask).await;
+    let answer = third.read_until("}");
+    tokio::pin!(answer);
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut answer).await.is_err());
+    drop(connections);
+    assert!(answer.await.contains("200 OK"));
+}
+
+#[tokio::test]
 async fn an_endless_chunked_body_ends_at_the_limit() {
     let server = Listening::with(|config| config.limits.upload = 1 << 20).await;
     let mut connection = server.connect().await;
@@ -149,7 +189,7 @@ async fn an_upload_whose_digest_does_not_match_leaves_nothing() {
 }
 
 /// A model that takes seconds to quantize.
-fn large_gguf() -> Vec<u8> {
+pub(super) fn large_gguf() -> Vec<u8> {
     let mut metadata = Metadata::new();
     metadata.set("general.architecture", "llama");
     metadata.set("general.file_type", 1_u32);
@@ -192,8 +232,8 @@ async fn a_client_that_goes_away_during_create_cancels_the_job() {
         drop(connection);
         let start = Instant::now();
         wait_until(|| server.unfinished().is_empty()).await;
-        // A second is promised; this leaves room for a machine that is busy with other tests.
-        assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+        // What is promised. Left alone the job would take many times as long.
+        assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
         assert_eq!(server.blobs(), [uploaded.file_name()], "stream {stream}");
         assert!(server.store.list().unwrap().is_empty());
     }

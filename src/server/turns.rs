@@ -1,0 +1,156 @@
+//! Whose turn it is: so many jobs run at once, and so many more wait, in the order in which they came.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+/// A queue and the jobs that have left it for their work.
+#[derive(Debug)]
+pub(super) struct Turns {
+    running: usize,
+    waiting: usize,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: usize,
+    waiting: VecDeque<u64>,
+    next: u64,
+}
+
+/// As many wait as may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QueueIsFull;
+
+/// A place in the queue, which is given up when this is dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    turns: Arc<Turns>,
+    number: u64,
+}
+
+/// Leave to work, which ends when this is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(Arc<Turns>);
+
+impl Turns {
+    /// A queue of at most `waiting` jobs before `running` that run.
+    pub(super) fn new(running: usize, waiting: usize) -> Arc<Self> {
+        Arc::new(Self { running, waiting, state: Mutex::default(), changed: Notify::new() })
+    }
+
+    /// Takes the last place.
+    pub(super) fn join(self: &Arc<Self>) -> Result<Place, QueueIsFull> {
+        let mut state = self.lock();
+        let free = self.running.saturating_sub(state.running);
+        if state.waiting.len() >= self.waiting.saturating_add(free) {
+            return Err(QueueIsFull);
+        }
+        let number = state.next;
+        state.next += 1;
+        state.waiting.push_back(number);
+        Ok(Place { turns: Arc::clone(self), number })
+    }
+
+    /// How many run, and how many wait.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.running, state.waiting.len())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// Waits for the turn. `tell` is told how many other jobs have to end before, whenever that changes.
+    pub(super) async fn turn(self, tell: impl Fn(usize)) -> Turn {
+        let mut told = 0;
+        loop {
+            let changed = self.turns.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            match self.advance() {
+                Ok(turn) => return turn,
+                Err(before) if before != told => {
+                    told = before;
+                    tell(before);
+                }
+                Err(_) => {}
+            }
+            changed.await;
+        }
+    }
+
+    /// The turn, or how many jobs have to end before.
+    fn advance(&self) -> Result<Turn, usize> {
+        let mut state = self.turns.lock();
+        let ahead = state.waiting.iter().position(|&number| number == self.number).unwrap_or(0);
+        let free = self.turns.running.saturating_sub(state.running);
+        if ahead >= free {
+            return Err(ahead - free + 1);
+        }
+        state.waiting.remove(ahead);
+        state.running += 1;
+        drop(state);
+        self.turns.changed.notify_waiters();
+        Ok(Turn(Arc::clone(&self.turns)))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.turns.lock().waiting.retain(|&number| number != self.number);
+        self.turns.changed.notify_waiters();
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.lock().running -= 1;
+        self.0.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+
+    #[tokio::test]
+    async fn jobs_run_in_order_and_know_their_place() {
+        let turns = Turns::new(2, 3);
+        let silent = |_| ();
+        let first = turns.join().unwrap().turn(silent).await;
+        let second = turns.join().unwrap().turn(silent).await;
+        let told = Mutex::new(Vec::new());
+        let tell = |name: &'static str| {
+            let told = &told;
+            move |before| told.lock().unwrap().push((name, before))
+        };
+        let mut third = Box::pin(turns.join().unwrap().turn(tell("third")));
+        let fourth = Box::pin(turns.join().unwrap().turn(tell("fourth")));
+        let mut fourth = Some(fourth);
+        let mut fifth = Box::pin(turns.join().unwrap().turn(tell("fifth")));
+        for place in [&mut third, fourth.as_mut().unwrap(), &mut fifth] {
+            assert!(place.as_mut().now_or_never().is_none());
+        }
+        assert_eq!(turns.join().unwrap_err(), QueueIsFull);
+        assert_eq!(turns.counts(), (2, 3));
+        // Whoever leaves the queue lets the others move up.
+        drop(fourth.take());
+        assert!(fifth.as_mut().now_or_never().is_none());
+        assert_eq!(*told.lock().unwrap(), [("third", 1), ("fourth", 2), ("fifth", 3), ("fifth", 2)]);
+        drop(first);
+        assert!(fifth.as_mut().now_or_never().is_none());
+        let third = third.await;
+        assert_eq!(turns.counts(), (2, 1));
+        drop((second, third));
+        fifth.await;
+        assert_eq!(turns.counts(), (0, 0));
+    }
+}
