@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
@@ -22,6 +23,7 @@ pub(super) struct Serve {}
 impl Serve {
     pub(super) async fn run(self) -> Result<(), Error> {
         let config = Config::from_environment()?;
+        raise_file_limit();
         let store = Store::open(&config.models)?;
         let (listener, address) = listen(&config.host.authority()).await?;
         eprintln!("listening on http://{address}");
@@ -46,6 +48,15 @@ fn prune(store: &Store) {
             tracing::warn!(?models, "no blob is pruned as long as the manifests of these models are damaged");
         }
         Err(error) => tracing::warn!(%error, "the store could not be pruned"),
+    }
+}
+
+/// Many systems allow a process only 1024 open files unless it asks for more, and every connection and every blob
+/// in use is one.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
     }
 }
 

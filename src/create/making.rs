@@ -64,6 +64,7 @@ pub(super) fn make(
         Err(error) => return Err(CreateError::Plan(Box::new(error))),
     }
     monitor.tell(Progress::line("verifying conversion"));
+    monitor.check_stop()?;
     let made = monitor.usage.time(Phase::Sync, || writer.commit(None))?;
     workshop.store.remember_made(recipe, made.blob.digest());
     Ok(made)

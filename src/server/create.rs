@@ -27,7 +27,12 @@ pub(super) async fn create(
     let workshop = server.workshop.clone();
     let usage = Arc::<Usage>::default();
     let prepared = Arc::clone(&usage);
-    let prepare = move || prepared.time(Phase::Prepare, || workshop.prepare(&name, request));
+    // The checks go on when the client goes away, and so does their turn.
+    let turn = Arc::clone(&server.preparations).acquire_owned().await;
+    let prepare = move || {
+        let _turn = turn;
+        prepared.time(Phase::Prepare, || workshop.prepare(&name, request))
+    };
     let job: Result<Job, CreateError> = server.blocking(prepare).await?;
     let job = job.map_err(|error| Failure::from(error).into_job_answer())?;
     let queue = if job.is_heavy() { Queue::Compute } else { Queue::Quick };

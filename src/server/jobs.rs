@@ -14,7 +14,7 @@ use super::job_thread;
 use super::memory;
 use super::metrics::Metrics;
 use super::stream::{Journal, RunningJob};
-use super::turns::{Place, Turns};
+use super::turns::{Place, Turn, Turns};
 use crate::create::{CreateError, Monitor, Phase, Progress, Usage};
 
 /// Jobs that only write metadata, at once. They wait for the disk more than they compute.
@@ -128,14 +128,13 @@ impl Jobs {
         let (closed, metrics) = (self.closed.clone(), Arc::clone(&self.metrics));
         let task = async move {
             let waited = wait(place, &journal, &order.usage, &stop, &closed);
-            let result = match waited.await {
-                None => Err(Failure::from(CreateError::Cancelled)),
-                Some(_turn) => run(work, &journal, &order.usage, &stop).await,
-            };
-            let outcome = match &result {
-                Ok(()) => Outcome::Succeeded,
-                Err(_) if stop.is_cancelled() || closed.is_cancelled() => Outcome::Cancelled,
-                Err(_) => Outcome::Failed,
+            let (outcome, result) = match waited.await {
+                None => (Outcome::Cancelled, Err(Failure::from(CreateError::Cancelled))),
+                Some(_turn) => match run(work, &journal, &order.usage, &stop).await {
+                    Ok(()) => (Outcome::Succeeded, Ok(())),
+                    Err(failure) if stop.is_cancelled() => (Outcome::Cancelled, Err(failure)),
+                    Err(failure) => (Outcome::Failed, Err(failure)),
+                },
             };
             metrics.job_ended(order.kind, outcome, &order.usage);
             log(&order, outcome);
@@ -169,7 +168,7 @@ async fn wait(
     usage: &Usage,
     stop: &CancellationToken,
     closed: &CancellationToken,
-) -> Option<super::turns::Turn> {
+) -> Option<Turn> {
     let start = Instant::now();
     let tell = |before: usize| {
         let jobs = if before == 1 { "job" } else { "jobs" };

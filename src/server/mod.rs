@@ -62,6 +62,9 @@ pub const OLLAMA_VERSION: &str = "0.33.0";
 /// Uploads that are received at once; each takes a thread and less than half a megabyte.
 const UPLOADS: usize = 256;
 
+/// Create requests that are checked at once; each may have a large tokenizer in memory.
+const PREPARATIONS: usize = 16;
+
 /// What all requests share.
 #[derive(Debug)]
 pub struct Server {
@@ -70,6 +73,7 @@ pub struct Server {
     catalog: Catalog,
     jobs: Jobs,
     metrics: Arc<Metrics>,
+    preparations: Arc<Semaphore>,
     uploads: Semaphore,
     hurry: CancellationToken,
 }
@@ -86,6 +90,7 @@ impl Server {
             catalog: Catalog::default(),
             jobs: Jobs::new(&config.limits, Arc::clone(&metrics)),
             metrics,
+            preparations: Arc::new(Semaphore::new(PREPARATIONS)),
             uploads: Semaphore::new(UPLOADS),
             hurry: CancellationToken::new(),
             config,
