@@ -7,7 +7,8 @@ use hyper::Request;
 use ollamake::server::ApiKey;
 use serde_json::json;
 
-use crate::in_process::{Answer, InProcess, digest_of, small_gguf};
+use crate::in_process::{Answer, InProcess, small_gguf};
+use crate::support::bytes::digest_of;
 
 const ROUTES: [(&str, &str); 13] = [
     ("GET", "/"),

@@ -14,6 +14,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::limits::large_gguf;
+use crate::in_process::small_gguf;
+use crate::support::bytes::digest_of;
 
 /// `ollamake serve` on a store of its own. It is killed if a test fails.
 struct Process {
@@ -139,7 +141,7 @@ fn blobs(directory: &Path) -> usize {
 #[test]
 fn a_job_leaves_one_line_in_the_log() {
     let mut process = Process::start(&[("OLLAMAKE_LOG", "json")]);
-    let gguf = crate::in_process::small_gguf(&[]);
+    let gguf = small_gguf(&[]);
     let digest = process.put(&gguf);
     let body = format!(r#"{{"model": "m", "files": {{"m.gguf": "{digest}"}}, "quantize": "q8_0"}}"#);
     let headers = "X-Request-Id: from-a-test\r\nConnection: close\r\n";
@@ -187,7 +189,7 @@ fn a_job_that_cannot_end_in_time_is_cancelled_and_told_so() {
 fn what_ends_in_time_is_finished() {
     let mut process = Process::start(&[]);
     let contents = b"hello";
-    let digest = crate::in_process::digest_of(contents);
+    let digest = digest_of(contents);
     let mut stream = TcpStream::connect(&process.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
