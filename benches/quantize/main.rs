@@ -7,12 +7,13 @@
 #![allow(missing_docs, reason = "a program")]
 
 mod random_model;
+#[path = "../support/mod.rs"]
+mod support;
 
-use std::io::{Read as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use ollamake::gguf::Gguf;
 use ollamake::model::Digest;
@@ -20,6 +21,8 @@ use ollamake::plan::{Plan, Resources, Source, SourceDescription};
 use ollamake::quantize::{FileType, quantize};
 use ollamake::store::Store;
 use sha2::{Digest as _, Sha256};
+
+use support::process::{Figures, map, observe, print_heading, print_verdict};
 
 /// Tells a process of this program that it is the one measured: threads.
 const MEASURED: &str = "OLLAMAKE_BENCH_THREADS";
@@ -49,21 +52,21 @@ fn main() {
     std::io::copy(&mut std::fs::File::open(&model).expect("open the model"), &mut std::io::sink())
         .expect("read the model");
 
-    println!(
-        "{:8} {:>16} {:>8} {:>9} {:>12} {:>12}",
-        "type", "", "wall s", "CPU s", "anon MiB", "written MiB"
-    );
+    print_heading();
     for file_type in types {
         let name = file_type.name();
-        let one = ours(&model, &directory, name, 1).print(name, "1 thread");
-        let two = ours(&model, &directory, name, 2).print(name, "2 threads");
-        println!("{name:8} {:>16} {:>8.2}", "2 against 1", one.wall / two.wall);
+        let one = ours(&model, &directory, name, 1);
+        one.print(name, "1 thread");
+        let two = ours(&model, &directory, name, 2);
+        two.print(name, "2 threads");
+        let ratio = |one: f64, other: f64| format!("{:.2}", one / other);
+        print_verdict(name, "2 against 1", ratio(one.wall, two.wall));
         if let Some(program) = &reference {
-            let theirs = theirs(program, &model, &directory, name).print(name, "llama-quantize");
-            let same = if theirs.digest == two.digest { "yes" } else { "NO" };
-            println!("{name:8} {:>16} {same:>8}", "same bytes");
-            println!("{name:8} {:>16} {:>8.2}", "ratio, wall", theirs.wall / two.wall);
-            println!("{name:8} {:>16} {:>8.2}", "ratio, CPU", theirs.processor / two.processor);
+            let theirs = theirs(program, &model, &directory, name);
+            theirs.print(name, "llama-quantize");
+            print_verdict(name, "same bytes", if theirs.said == two.said { "yes" } else { "NO" });
+            print_verdict(name, "ratio, wall", ratio(theirs.wall, two.wall));
+            print_verdict(name, "ratio, CPU", ratio(theirs.processor, two.processor));
         }
     }
 }
@@ -71,8 +74,7 @@ fn main() {
 /// What the process under measurement does: everything that a create job does between the blobs.
 fn measured(arguments: &[String], threads: NonZeroUsize) {
     let [model, directory, file_type] = arguments else { panic!("model, directory, type") };
-    let file = std::fs::File::open(model).expect("open the model");
-    let map = map(&file);
+    let map = map(Path::new(model));
     let parsed = Gguf::parse(&map).expect("a valid model");
     let description = SourceDescription { label: model.clone(), length: map.len() as u64 };
     let plan = Plan::copying(&parsed, description).expect("a plan");
@@ -85,16 +87,14 @@ fn measured(arguments: &[String], threads: NonZeroUsize) {
         plan.execute(&[&&map[..] as &dyn Source], &mut writer, resources, &()).expect("execute the plan");
     let committed = writer.commit(None).expect("commit the blob");
     assert_eq!(size, committed.blob.length());
-    println!("{}", committed.blob.digest());
+    print!("{}", committed.blob.digest());
 }
 
 fn ours(model: &Path, directory: &Path, file_type: &str, threads: usize) -> Figures {
     let store = tempfile::tempdir_in(directory).expect("a directory for the store");
     let mut command = Command::new(std::env::current_exe().expect("this program"));
     command.args([model, store.path()]).arg(file_type).env(MEASURED, threads.to_string());
-    let mut figures = observe(command.stdout(Stdio::piped()));
-    figures.digest = figures.digest.trim().to_owned();
-    figures
+    observe(command.stdout(Stdio::piped()))
 }
 
 fn theirs(program: &Path, model: &Path, directory: &Path, file_type: &str) -> Figures {
@@ -102,83 +102,7 @@ fn theirs(program: &Path, model: &Path, directory: &Path, file_type: &str) -> Fi
     let mut command = Command::new(program);
     command.args([model, &output]).args([file_type, "2"]);
     let mut figures = observe(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    let file = std::fs::File::open(&output).expect("open the output");
-    figures.digest = Digest::from_bytes(Sha256::digest(map(&file)).into()).to_string();
+    figures.said = Digest::from_bytes(Sha256::digest(map(&output)).into()).to_string();
     std::fs::remove_file(output).expect("remove the output");
     figures
-}
-
-/// What was seen of a process.
-struct Figures {
-    /// Seconds.
-    wall: f64,
-    /// Seconds of all threads.
-    processor: f64,
-    /// Bytes of anonymous memory at the worst moment seen.
-    anonymous: u64,
-    /// Bytes that it caused to be written to disks.
-    written: u64,
-    /// Of the file that it made.
-    digest: String,
-}
-
-impl Figures {
-    fn print(self, name: &str, label: &str) -> Self {
-        let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        println!(
-            "{name:8} {label:>16} {:>8.2} {:>9.2} {:>12.1} {:>12.1}",
-            self.wall,
-            self.processor,
-            mebibytes(self.anonymous),
-            mebibytes(self.written)
-        );
-        std::io::stdout().flush().expect("standard output");
-        self
-    }
-}
-
-/// Runs a command and looks at it every few milliseconds.
-fn observe(command: &mut Command) -> Figures {
-    let start = Instant::now();
-    let mut child = command.spawn().expect("start the process");
-    let mut figures = Figures { wall: 0.0, processor: 0.0, anonymous: 0, written: 0, digest: String::new() };
-    loop {
-        figures.look(&child);
-        if let Some(status) = child.try_wait().expect("wait for the process") {
-            assert!(status.success(), "the process failed: {status}");
-            figures.wall = start.elapsed().as_secs_f64();
-            if let Some(mut said) = child.stdout.take() {
-                said.read_to_string(&mut figures.digest).expect("what the process said");
-            }
-            return figures;
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-impl Figures {
-    fn look(&mut self, child: &Child) {
-        let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", child.id()));
-        let field = |text: &str, key: &str| -> Option<u64> {
-            text.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
-        };
-        // The process may be gone between two looks; what was seen last counts.
-        if let Some(kibibytes) = read("status").ok().and_then(|text| field(&text, "RssAnon:")) {
-            self.anonymous = self.anonymous.max(kibibytes << 10);
-        }
-        if let Some(bytes) = read("io").ok().and_then(|text| field(&text, "write_bytes:")) {
-            self.written = self.written.max(bytes);
-        }
-        if let Ok(stat) = read("stat") {
-            let ticks = |index| stat.rsplit(") ").next()?.split(' ').nth(index)?.parse::<u64>().ok();
-            let sum = ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0);
-            self.processor = self.processor.max(sum as f64 / 100.0);
-        }
-    }
-}
-
-#[expect(unsafe_code, reason = "a memory map of a file is unsafe in Rust whatever one does")]
-fn map(file: &std::fs::File) -> memmap2::Mmap {
-    // SAFETY: the model was made by this program, which does not write to it again.
-    unsafe { memmap2::Mmap::map(file) }.expect("map the model")
 }

@@ -1,0 +1,4 @@
+//! What several benchmarks need.
+
+pub(crate) mod process;
+pub(crate) mod random;
