@@ -44,6 +44,16 @@ pub fn sorted(value: Value) -> Value {
     }
 }
 
+/// `value` with every number as Go reads one whose type it does not know: a 64-bit float.
+pub fn with_floats(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(with_floats).collect(),
+        Value::Object(members) => members.into_iter().map(|(key, value)| (key, with_floats(value))).collect(),
+        Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),
+        other => other,
+    }
+}
+
 struct GoFormatter;
 
 impl Formatter for GoFormatter {
@@ -123,6 +133,15 @@ mod tests {
         for (number, text) in cases {
             assert_eq!(to_string(&number), text);
         }
+        // Beyond 53 bits only floats remain of whole numbers.
+        let whole = json!([[9_007_199_254_740_993_u64], {"n": -3}, u64::MAX, 1e300]);
+        assert_eq!(to_string(&with_floats(whole)), {
+            r#"[[9007199254740992],{"n":-3},18446744073709552000,1e+300]"#
+        });
+        // A decimal that many parsers miss by one unit in the last place.
+        let exact: Value =
+            serde_json::from_str("[0.30000000000000004, 5e-324, 2.2250738585072011e-308]").unwrap();
+        assert_eq!(to_string(&exact), "[0.30000000000000004,5e-324,2.225073858507201e-308]");
         assert_eq!(to_string(&1e-5f32), "0.00001");
         assert_eq!(to_string(&0.1f32), "0.1");
     }

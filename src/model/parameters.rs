@@ -119,8 +119,9 @@ pub fn check_parameters(parameters: &Parameters) -> Result<(), InvalidParameter>
 
 /// The bytes of a parameters layer.
 pub fn parameters_to_bytes(parameters: &Parameters) -> Vec<u8> {
+    let as_go = |value| go_json::sorted(go_json::with_floats(value));
     let sorted: BTreeMap<_, _> =
-        parameters.iter().map(|(name, value)| (name, go_json::sorted(value.clone()))).collect();
+        parameters.iter().map(|(name, value)| (name, as_go(value.clone()))).collect();
     go_json::to_line(&sorted)
 }
 
