@@ -5,40 +5,54 @@ use serde_json::Value;
 use super::parameters::Parameters;
 use super::{ConvertError, Source};
 
-/// Sets the pooling type if the checkpoint says one (llama.cpp, `llama_pooling_type`).
+// The numbers of llama.cpp's `llama_pooling_type`.
+const MEAN: u32 = 1;
+const FIRST: u32 = 2;
+const LAST: u32 = 3;
+
+/// Sets the pooling type if the checkpoint says one, and that of a classifier if the configuration does.
 pub(super) fn write(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    const MEAN: u32 = 1;
-    const FIRST: u32 = 2;
-    const LAST: u32 = 3;
+    if let Some(number) = of_embedding(source)? {
+        out.set("pooling_type", number);
+    }
+    let configuration = &source.model.configuration;
+    match configuration.text_value("classifier_pooling")? {
+        None => {}
+        Some("mean") => out.set("classifier.pooling_type", MEAN),
+        Some("cls") => out.set("classifier.pooling_type", FIRST),
+        Some(other) => return Err(configuration.bad("classifier_pooling", &other, "mean or cls")),
+    }
+    Ok(())
+}
+
+fn of_embedding(source: &Source<'_>) -> Result<Option<u32>, ConvertError> {
     let modules = source.files.json("modules.json")?;
     let modules = modules.as_ref().and_then(Value::as_array).into_iter().flatten();
     let text = |module: &Value, key: &str| module.get(key).and_then(Value::as_str).map(str::to_owned);
     let path = modules
         .filter(|module| text(module, "type").is_some_and(|kind| kind.ends_with("Pooling")))
         .find_map(|module| text(module, "path"));
-    if let Some(path) = path {
-        let file = format!("{path}/config.json");
-        // The module's folder may not have been uploaded; the pooling is then the runtime's default.
-        let Some(pooling) = source.files.json(&file)? else { return Ok(()) };
-        let flag = |key: &str| pooling.get(key).and_then(Value::as_bool).unwrap_or(false);
-        let number = if flag("pooling_mode_mean_tokens") {
-            MEAN
-        } else if flag("pooling_mode_cls_token") {
-            FIRST
-        } else if flag("pooling_mode_lasttoken") {
-            LAST
-        } else {
-            match pooling.get("pooling_mode").and_then(Value::as_str) {
-                Some("mean") => MEAN,
-                Some("cls") => FIRST,
-                Some("lasttoken") => LAST,
-                _ => {
-                    let expected = "mean, cls or lasttoken";
-                    return Err(ConvertError::bad_value(&file, "pooling_mode", &pooling, expected));
-                }
+    let Some(path) = path else { return Ok(None) };
+    let file = format!("{path}/config.json");
+    // The module's folder may not have been uploaded; the pooling is then the runtime's default.
+    let Some(pooling) = source.files.json(&file)? else { return Ok(None) };
+    let flag = |key: &str| pooling.get(key).and_then(Value::as_bool).unwrap_or(false);
+    let number = if flag("pooling_mode_mean_tokens") {
+        MEAN
+    } else if flag("pooling_mode_cls_token") {
+        FIRST
+    } else if flag("pooling_mode_lasttoken") {
+        LAST
+    } else {
+        match pooling.get("pooling_mode").and_then(Value::as_str) {
+            Some("mean") => MEAN,
+            Some("cls") => FIRST,
+            Some("lasttoken") => LAST,
+            _ => {
+                let expected = "mean, cls or lasttoken";
+                return Err(ConvertError::bad_value(&file, "pooling_mode", &pooling, expected));
             }
-        };
-        out.set("pooling_type", number);
-    }
-    Ok(())
+        }
+    };
+    Ok(Some(number))
 }

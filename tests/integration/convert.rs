@@ -4,22 +4,20 @@ mod bad_input;
 mod cases;
 mod checkpoint;
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use ollamake::safetensors::NamedSource;
 
-/// The directory of cases: the full set where there is one, or else the few that come with the project.
-fn case_directory() -> PathBuf {
-    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let shared =
-        std::env::var_os("OLLAMAKE_SHARED").map_or_else(|| manifest.join("../shared"), PathBuf::from);
-    let full = shared.join("conversion");
-    if full.is_dir() {
-        full
-    } else {
-        println!("the full set of conversion cases is absent; using the fixtures");
-        manifest.join("tests/fixtures/conversion")
-    }
+use crate::support::shared;
+
+/// The directories of all cases by name: those that come with the project, and the full set where there is one.
+fn cases() -> BTreeMap<String, PathBuf> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/conversion");
+    let directories = std::iter::once(own).chain(shared::path("conversion"));
+    let entries = directories.flat_map(|directory| std::fs::read_dir(directory).unwrap());
+    let cases = entries.map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_dir());
+    cases.map(|entry| (entry.file_name().into_string().unwrap(), entry.path())).collect()
 }
 
 /// Files by their names within a checkpoint.

@@ -1,7 +1,8 @@
 //! Every case: all tensors and all metadata as the reference converter writes them.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ollamake::convert::{self, Conversion, ConvertError, OutputType};
 use ollamake::gguf::{Gguf, ValueRef};
@@ -10,7 +11,7 @@ use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
 use super::checkpoint::{execute, read};
-use super::{Files, case_directory};
+use super::{Files, cases};
 
 /// Keys that the reference takes from the name of the checkpoint's directory, which an upload does not have.
 const FROM_DIRECTORY: [&str; 5] =
@@ -21,26 +22,18 @@ const PRE_TOKENIZER: &str = "tokenizer.ggml.pre";
 
 #[test]
 fn all_cases_are_as_the_reference_converts_them() {
-    let directory = case_directory();
-    let only = std::env::var("OLLAMAKE_CASE").ok();
-    let mut names: Vec<String> = fs::read_dir(&directory)
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_type().unwrap().is_dir())
-        .map(|entry| entry.file_name().into_string().unwrap())
-        .filter(|name| only.as_ref().is_none_or(|only| name.starts_with(only.as_str())))
-        .collect();
-    names.sort();
-    assert!(!names.is_empty(), "there are no cases");
+    let only = std::env::var("OLLAMAKE_CASE").unwrap_or_default();
+    let all = cases();
+    let chosen: Vec<_> = all.iter().filter(|(name, _)| name.starts_with(&only)).collect();
+    assert!(!chosen.is_empty(), "there are no cases");
     let mut failed = Vec::new();
     let mut checked = 0;
-    for name in &names {
-        let case = directory.join(name);
-        if !case.join("model.safetensors").exists() && !has_weights(&case) {
+    for (name, case) in chosen {
+        if !has_weights(case) {
             println!("{name}: only a listing, no weights");
             continue;
         }
-        let differences = differences(&directory, &case);
+        let differences = differences(&all, case);
         checked += 1;
         for difference in &differences {
             println!("{name}: {difference}");
@@ -59,13 +52,16 @@ fn has_weights(case: &Path) -> bool {
         .any(|entry| entry.unwrap().path().extension().is_some_and(|extension| extension == "safetensors"))
 }
 
+/// The directories of all cases by name.
+type Cases = BTreeMap<String, PathBuf>;
+
 /// Everything in which a case differs from what is expected, cut after a few lines for each output type.
-fn differences(directory: &Path, case: &Path) -> Vec<String> {
+fn differences(cases: &Cases, case: &Path) -> Vec<String> {
     let expected: Json = serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
     let files = read(case);
     let mut all = Vec::new();
     for (label, listing) in expected["outtypes"].as_object().unwrap() {
-        let plan = match plan(directory, &expected, &files, label) {
+        let plan = match plan(cases, &expected, &files, label) {
             Ok(plan) => plan,
             Err(error) => {
                 all.push(format!("{label}: {error}"));
@@ -86,7 +82,7 @@ fn differences(directory: &Path, case: &Path) -> Vec<String> {
     all
 }
 
-fn plan(directory: &Path, expected: &Json, files: &Files, label: &str) -> Result<Plan, ConvertError> {
+fn plan(cases: &Cases, expected: &Json, files: &Files, label: &str) -> Result<Plan, ConvertError> {
     let output = match label.strip_prefix("mmproj-").unwrap_or(label) {
         "f32" => OutputType::F32,
         "f16" => OutputType::F16,
@@ -96,7 +92,7 @@ fn plan(directory: &Path, expected: &Json, files: &Files, label: &str) -> Result
         other => panic!("unknown output type {other}"),
     };
     if let Some(base) = expected.get("base").and_then(Json::as_str) {
-        let base = convert::checkpoint(&read(&directory.join(base)).sources(), OutputType::F16)?;
+        let base = convert::checkpoint(&read(&cases[base]).sources(), OutputType::F16)?;
         return convert::adapter(&files.sources(), &base.model.metadata, output);
     }
     let Conversion { model, projector, .. } = convert::checkpoint(&files.sources(), output)?;
@@ -176,25 +172,15 @@ fn difference(value: &ValueRef<'_>, expected: &Json) -> Option<String> {
             }
             let same = match expected.get("payload_sha256") {
                 Some(hash) => sha256(array.bytes()) == text(hash),
-                None => same_items(&expected["value"], &items),
+                None => expected["value"] == Json::from(items),
             };
             let first = array.iter().take(400).map(|item| json_of(&item)).collect::<Vec<_>>();
             return (!same).then(|| format!("{}…, expected {}", Json::from(first), brief(expected)));
         }
         other => return Some(format!("{other:?}, expected {}", brief(expected))),
     };
-    let same = got.0 == kind && same_item(&expected["value"], &got.1);
+    let same = got.0 == kind && expected["value"] == got.1;
     (!same).then(|| format!("{} {}, expected {}", got.0, got.1, brief(expected)))
-}
-
-/// Floats are given exactly, but JSON is parsed a little less so.
-fn same_item(one: &Json, other: &Json) -> bool {
-    one == other || one.as_f64().zip(other.as_f64()).is_some_and(|(one, other)| one as f32 == other as f32)
-}
-
-fn same_items(one: &Json, other: &[Json]) -> bool {
-    let one = one.as_array().unwrap();
-    one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same_item(one, other))
 }
 
 fn json_of(value: &ValueRef<'_>) -> Json {
