@@ -21,6 +21,7 @@ mod lfm2;
 mod llama;
 mod llama4;
 mod mistral3;
+mod modern_bert;
 mod nemotron_h;
 mod nomic_bert;
 mod olmo;
@@ -84,6 +85,7 @@ pub(super) const FAMILIES: &[&Family] = &[
     &bert::DISTILBERT,
     &nomic_bert::FAMILY,
     &nomic_bert::MIXTURE,
+    &modern_bert::FAMILY,
     &command_r::FIRST,
     &command_r::SECOND,
     &olmo::FIRST,
