@@ -31,6 +31,8 @@ pub fn quantize(plan: Plan, file_type: FileType) -> Result<Plan, QuantizeError> 
     let tensors = tensors
         .into_iter()
         .map(|tensor| {
+            // ggml knows no number of dimensions, so what it writes ends with the last one that is not one.
+            let tensor = PlannedTensor { shape: tensor.shape.without_trailing_ones(), ..tensor };
             let wanted = mixture.choose(&tensor.name, &tensor.shape)?.unwrap_or(tensor.element_type);
             convert(tensor, wanted, file_type)
         })

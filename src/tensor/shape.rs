@@ -59,6 +59,12 @@ impl Shape {
         usize::from(self.rank)
     }
 
+    /// The same without dimensions of length one at the end; the first always stays.
+    pub fn without_trailing_ones(self) -> Self {
+        let last = self.dimensions.iter().rposition(|&length| length != 1).unwrap_or(0);
+        Self { rank: last as u8 + 1, ..self }
+    }
+
     /// The length of a row: the first dimension.
     pub fn row_len(&self) -> u64 {
         self.dimensions[0]
@@ -97,6 +103,9 @@ mod tests {
         assert_eq!((shape.row_len(), shape.rows(), shape.elements(), shape.rank()), (256, 15, 3840, 3));
         assert_eq!(shape, Shape::from_slowest_first(&[5, 3, 256]).unwrap());
         assert_eq!(shape.to_string(), "[256, 3, 5]");
+        for (given, left) in [(vec![7, 1, 2, 1], vec![7, 1, 2]), (vec![1, 1], vec![1]), (vec![5], vec![5])] {
+            assert_eq!(Shape::new(&given).unwrap().without_trailing_ones(), Shape::new(&left).unwrap());
+        }
     }
 
     #[test]
