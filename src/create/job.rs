@@ -6,6 +6,7 @@ use super::layers::Layers;
 use super::making::make;
 use super::parts::{Making, Part};
 use super::prepare::Quantization;
+use super::uploads::Adapter;
 use super::{CHAT_TEMPLATE_KEY, CreateError, Description, Info, Monitor, Phase, Progress, Workshop};
 use crate::gguf::{Gguf, Metadata, ValueRef};
 use crate::model::{MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes};
@@ -20,7 +21,7 @@ pub struct Job {
     pub(super) workshop: Workshop,
     pub(super) name: Name,
     pub(super) source: Source,
-    pub(super) adapters: Vec<Part>,
+    pub(super) adapter: Adapter,
     pub(super) quantize: Option<Quantization>,
     pub(super) template: Option<Template>,
     pub(super) system: String,
@@ -69,9 +70,14 @@ impl Source {
 
     /// The metadata of the model.
     pub(super) fn metadata(&self) -> Result<Metadata, CreateError> {
-        let model = self.parts().find(|part| part.kind == MediaType::Model);
-        model.ok_or(CreateError::NoBaseOfAdapter)?.metadata()
+        metadata_of_model(self.parts())
     }
+}
+
+/// The metadata of that part which is the model.
+fn metadata_of_model<'p>(mut parts: impl Iterator<Item = &'p Part>) -> Result<Metadata, CreateError> {
+    let model = parts.find(|part| part.kind == MediaType::Model);
+    model.ok_or(CreateError::NoBaseOfAdapter)?.metadata()
 }
 
 impl Job {
@@ -83,12 +89,17 @@ impl Job {
     /// Whether it computes or moves more than metadata, so that only few such jobs should run at once.
     pub fn is_heavy(&self) -> bool {
         let is_made = |part: &Part| matches!(part.making, Making::Plan { .. });
-        matches!(self.source, Source::Elsewhere(_)) || self.parts().any(is_made)
+        let waits = matches!(self.adapter, Adapter::Safetensors(_));
+        waits || matches!(self.source, Source::Elsewhere(_)) || self.parts().any(is_made)
     }
 
     /// The parts that are GGUF files, as far as they are known.
     pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.source.parts().chain(&self.adapters)
+        let adapters = match &self.adapter {
+            Adapter::Parts(parts) => parts.as_slice(),
+            Adapter::Safetensors(_) => &[],
+        };
+        self.source.parts().chain(adapters)
     }
 
     /// Makes the model. What it made is removed again if it fails or is cancelled.
@@ -130,38 +141,58 @@ struct Work<'w> {
 
 impl Work<'_> {
     fn make_model(&mut self) -> Result<(), CreateError> {
-        self.attach_source()?;
-        for adapter in &self.job.adapters {
+        let job = self.job;
+        let (fetched, planned);
+        let base = match &job.source {
+            Source::Base(base) => Some(base),
+            Source::Elsewhere(name) => {
+                fetched = self.fetch(name)?;
+                Some(&fetched)
+            }
+            Source::Files(_) | Source::Remote { .. } => None,
+        };
+        let adapters = match &job.adapter {
+            Adapter::Parts(parts) => parts.as_slice(),
+            waiting => {
+                planned = waiting.planned(&metadata_of_model(base.into_iter().flat_map(Base::parts))?)?;
+                planned.as_slice()
+            }
+        };
+        self.attach_source(base, adapters)?;
+        for adapter in adapters {
             self.attach_part(adapter, String::new())?;
         }
         let usage = self.monitor.usage;
         usage.time(Phase::Finish, || self.attach_metadata().and_then(|()| self.write_manifest()))
     }
 
-    fn attach_source(&mut self) -> Result<(), CreateError> {
-        match &self.job.source {
-            Source::Remote { host, model } => {
-                self.config.remote_host.clone_from(host);
-                self.config.remote_model.clone_from(model);
-                self.job.info.apply(&mut self.config);
-                Ok(())
-            }
-            Source::Base(base) => self.attach_base(base),
-            Source::Elsewhere(name) => {
-                let base = self.fetch(name)?;
-                self.attach_base(&base)
-            }
-            Source::Files(parts) => {
-                self.job.info.apply(&mut self.config);
-                self.tell_origins(parts);
-                self.tell_origins(&self.job.adapters);
-                for part in parts {
-                    let blob = self.attach_part(part, String::new())?;
-                    self.recognise_template(&blob)?;
-                }
-                Ok(())
+    /// Adds the layers of the base model, if there is one, or else of the source.
+    fn attach_source(&mut self, base: Option<&Base>, adapters: &[Part]) -> Result<(), CreateError> {
+        if let Some(base) = base {
+            base.bequeath(&mut self.config);
+        }
+        if let Source::Remote { host, model } = &self.job.source {
+            self.config.remote_host.clone_from(host);
+            self.config.remote_model.clone_from(model);
+        }
+        self.job.info.apply(&mut self.config);
+        let files: &[Part] = if let Source::Files(parts) = &self.job.source { parts } else { &[] };
+        // The headers were read when the job was prepared; clients wait for the lines all the same.
+        for line in files.iter().chain(adapters).flat_map(Part::lines) {
+            self.monitor.tell(Progress::line(line));
+        }
+        for layer in base.into_iter().flat_map(|base| &base.layers) {
+            let from = base.map(|base| base.name.short()).unwrap_or_default();
+            match &layer.part {
+                Some(part) => drop(self.attach_part(part, from)?),
+                None => self.layers.add_existing(layer.layer.media_type.clone(), layer.blob.clone(), from),
             }
         }
+        for part in files {
+            let blob = self.attach_part(part, String::new())?;
+            self.recognise_template(&blob)?;
+        }
+        Ok(())
     }
 
     /// Fetches the base model from its registry.
@@ -171,29 +202,6 @@ impl Work<'_> {
         workshop.clear_replaced(&placed);
         let quantize = self.job.quantize.as_ref();
         Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)
-    }
-
-    fn attach_base(&mut self, base: &Base) -> Result<(), CreateError> {
-        base.bequeath(&mut self.config);
-        self.job.info.apply(&mut self.config);
-        self.tell_origins(&self.job.adapters);
-        for layer in &base.layers {
-            match &layer.part {
-                Some(part) => drop(self.attach_part(part, base.name.short())?),
-                None => {
-                    let kind = layer.layer.media_type.clone();
-                    self.layers.add_existing(kind, layer.blob.clone(), base.name.short());
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The headers were read when the job was prepared; clients wait for the lines all the same.
-    fn tell_origins(&self, parts: &[Part]) {
-        for line in parts.iter().flat_map(|part| part.origin.lines(part.inputs.len())) {
-            self.monitor.tell(Progress::line(line));
-        }
     }
 
     /// Adds a part as it is, or makes the file that it should be; answers with the layer's blob.

@@ -29,7 +29,7 @@ pub(super) struct Part {
     /// The sources of the plan in its order, or the one file that is the layer.
     pub(super) inputs: Vec<Input>,
     pub(super) making: Making,
-    /// What is doubtful about the files.
+    /// What is doubtful about the files; it is told with where they come from.
     pub(super) warnings: Vec<String>,
 }
 
@@ -61,18 +61,6 @@ pub(super) enum Making {
         /// What computing it is.
         phase: Phase,
     },
-}
-
-impl Origin {
-    /// What is told for a part of so many files.
-    pub(super) fn lines(self, files: usize) -> Vec<&'static str> {
-        match self {
-            Self::Base | Self::CheckpointProjector => Vec::new(),
-            Self::Gguf => vec!["parsing GGUF"; files],
-            Self::Checkpoint => vec!["converting model"],
-            Self::Adapter => vec!["converting adapter"],
-        }
-    }
 }
 
 /// Reads the headers of GGUF files and sorts them into parts: first single files, then models in shards, each
@@ -160,6 +148,18 @@ impl Part {
     ) -> Self {
         let making = Making::Plan { plan: Box::new(plan), status: status.to_owned(), phase: Phase::Convert };
         Self { kind, origin, inputs, making, warnings: Vec::new() }
+    }
+
+    /// What is told about it before anything is made.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        let (line, count) = match self.origin {
+            Origin::Base | Origin::CheckpointProjector => ("", 0),
+            Origin::Gguf => ("parsing GGUF", self.inputs.len()),
+            Origin::Checkpoint => ("converting model", 1),
+            Origin::Adapter => ("converting adapter", 1),
+        };
+        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
+        std::iter::repeat_n(line.to_owned(), count).chain(warnings)
     }
 
     /// A part that was split into shards.

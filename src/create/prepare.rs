@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::base::Base;
 use super::job::{Job, Source};
 use super::making::ensure_space;
+use super::uploads::Adapter;
 use super::{CreateError, Descriptions, FileName, Files, Info, license, remote_url};
 use crate::model::{Digest, Message, Name, Parameters, check_parameters};
 use crate::plan::Resources;
@@ -126,10 +127,14 @@ impl Workshop {
             }
             (from, _) => self.source_of_model(from, quantize.as_ref())?,
         };
-        let adapters = match &request.adapters {
-            None => Vec::new(),
-            Some(files) => self.parts_of_adapter(files, || source.metadata())?,
+        let mut adapter = match &request.adapters {
+            None => Adapter::Parts(Vec::new()),
+            Some(files) => self.open_adapter(files)?,
         };
+        // Of a model that has to be fetched nothing is known yet.
+        if !matches!(source, Source::Elsewhere(_)) && matches!(adapter, Adapter::Safetensors(_)) {
+            adapter = Adapter::Parts(adapter.planned(&source.metadata()?)?.into_iter().collect());
+        }
         if quantize.is_some() && !source.has_weights() {
             return Err(CreateError::NothingToQuantize);
         }
@@ -137,7 +142,7 @@ impl Workshop {
             workshop: self.clone(),
             name: name.clone(),
             source,
-            adapters,
+            adapter,
             quantize,
             template,
             system: request.system,

@@ -16,6 +16,25 @@ enum Format {
     Safetensors,
 }
 
+/// The adapter of a job.
+#[derive(Debug)]
+pub(super) enum Adapter {
+    /// Layers, as they are or as they shall be made.
+    Parts(Vec<Part>),
+    /// Files in safetensors, which can be planned when the base model is known.
+    Safetensors(Vec<Input>),
+}
+
+impl Adapter {
+    /// Plans what is not planned yet, for a base model with these metadata.
+    pub(super) fn planned(&self, base: &Metadata) -> Result<Option<Part>, CreateError> {
+        let Self::Safetensors(inputs) = self else { return Ok(None) };
+        let plan = convert::adapter(&sources(inputs)?, base, OutputType::Auto)?;
+        let inputs = inputs_of(&plan, inputs);
+        Ok(Some(Part::planned(MediaType::Adapter, Origin::Adapter, inputs, plan, "converting adapter")))
+    }
+}
+
 impl Workshop {
     /// The parts of the model that uploaded files are.
     pub(super) fn parts_of_model(
@@ -33,22 +52,12 @@ impl Workshop {
         }
     }
 
-    /// The adapter that uploaded files are, for a base model with these metadata.
-    pub(super) fn parts_of_adapter(
-        &self,
-        files: &Files,
-        base: impl FnOnce() -> Result<Metadata, CreateError>,
-    ) -> Result<Vec<Part>, CreateError> {
+    /// Opens the files of an adapter.
+    pub(super) fn open_adapter(&self, files: &Files) -> Result<Adapter, CreateError> {
         match self.format_of(files)? {
             Format::Gguf if files.len() > 1 => Err(CreateError::SeveralAdapters),
-            Format::Gguf => open_gguf_parts(&self.store, &self.descriptions, files),
-            Format::Safetensors => {
-                let inputs = self.inputs(files)?;
-                let plan = convert::adapter(&sources(&inputs)?, &base()?, OutputType::Auto)?;
-                let inputs = inputs_of(&plan, &inputs);
-                let status = "converting adapter";
-                Ok(vec![Part::planned(MediaType::Adapter, Origin::Adapter, inputs, plan, status)])
-            }
+            Format::Gguf => open_gguf_parts(&self.store, &self.descriptions, files).map(Adapter::Parts),
+            Format::Safetensors => self.inputs(files).map(Adapter::Safetensors),
         }
     }
 
