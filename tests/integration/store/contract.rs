@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::support::bytes::{digest_of, noise};
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig, Name};
 use ollamake::store::{LocalDisk, Partial, PruneOptions, Store, StoreError};
+use tempfile::TempDir;
 
 /// A case of the contract and its name.
 type Case = (&'static str, fn(&Store));
@@ -44,6 +45,13 @@ fn a_local_store_fulfils_the_contract() {
         case(&Store::open_on(LocalDisk, directory.path()).unwrap());
         assert_eq!(leftovers(directory.path()), 0, "{name}");
     }
+}
+
+/// A directory where nothing has to survive, in memory where there is a file system for that: tests that make
+/// thousands of stores should not wait for a disk.
+pub(super) fn scratch_directory() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory).unwrap() } else { tempfile::tempdir().unwrap() }
 }
 
 /// The number of files in the store that are neither blobs nor manifests.

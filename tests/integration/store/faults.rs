@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ollamake::store::{Disk, LocalDisk, PruneOptions, Store, StoreError};
 
-use super::contract::{leftovers, make_model, name, write_blob};
+use super::contract::{leftovers, make_model, name, scratch_directory, write_blob};
 use crate::support::bytes::{digest_of, noise};
 
 /// What happens at the chosen operation.
@@ -132,7 +132,7 @@ fn work(store: &Store) -> Result<(), StoreError> {
 
 /// Lets one operation of the work fail; answers whether the work got that far.
 fn fail_at(fault: Fault, at: usize) -> bool {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch_directory();
     let root = directory.path();
     make_model(&Store::open_on(UnsyncedDisk, root).unwrap(), &name("kept"), "old prompt").unwrap();
 
@@ -201,7 +201,7 @@ impl Disk for SmallDisk {
 
 #[test]
 fn lack_of_space_is_known_beforehand() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch_directory();
     let store = Store::open_on(SmallDisk, directory.path()).unwrap();
     store.ensure_space(1000).unwrap();
     let error = store.ensure_space(1001).unwrap_err();
@@ -228,7 +228,7 @@ impl Disk for ReadOnlyDisk {
 
 #[test]
 fn a_store_that_cannot_be_written_to_can_be_read() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch_directory();
     make_model(&Store::open(directory.path()).unwrap(), &name("m"), "prompt").unwrap();
     std::fs::remove_dir_all(directory.path().join("ollamake")).unwrap();
     let store = Store::open_on(ReadOnlyDisk, directory.path()).unwrap();

@@ -17,14 +17,14 @@ use ollamake::tensor::ElementType;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-use super::contract::{leftovers, make_model, name};
+use super::contract::{leftovers, make_model, name, scratch_directory};
 use super::faults::{Fault, FaultyDisk, ReadOnlyDisk, UnsyncedDisk};
 use crate::in_process::{Answer, InProcess, gguf, small_gguf};
 use crate::support::bytes::digest_of;
 
 fn server_on(disk: impl Disk, root: &Path) -> InProcess {
     let store = Store::open_on(disk, root).unwrap();
-    InProcess::over(store, tempfile::tempdir().unwrap(), |_| ())
+    InProcess::over(store, scratch_directory(), |_| ())
 }
 
 fn creation(weights: Digest) -> Value {
@@ -68,7 +68,7 @@ fn fail_at_every_operation(fault: Fault) {
     let runtime = Runtime::new().unwrap();
     let mut points = 0;
     for at in 0.. {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = scratch_directory();
         let root = directory.path();
         make_model(&Store::open_on(UnsyncedDisk, root).unwrap(), &name("kept"), "old prompt").unwrap();
         let mut expected = blobs(root);
@@ -143,7 +143,7 @@ fn a_job_that_cannot_read_says_so_and_leaves_nothing_half_made() {
     let runtime = Runtime::new().unwrap();
     let mut failures = 0;
     for at in 0.. {
-        let directory = tempfile::tempdir().unwrap();
+        let directory = scratch_directory();
         let root = directory.path();
         make_model(&Store::open_on(UnsyncedDisk, root).unwrap(), &name("kept"), "old prompt").unwrap();
         let reads = Arc::new(AtomicUsize::new(0));
@@ -175,7 +175,7 @@ fn a_job_that_cannot_read_says_so_and_leaves_nothing_half_made() {
 
 #[test]
 fn a_read_only_store_is_read_and_refuses_the_rest() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch_directory();
     let root = directory.path();
     make_model(&Store::open_on(UnsyncedDisk, root).unwrap(), &name("kept"), "prompt").unwrap();
     let before = blobs(root);
@@ -212,7 +212,7 @@ impl Disk for SmallDisk {
 
 #[tokio::test]
 async fn a_job_that_has_no_room_is_refused_before_it_begins() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch_directory();
     let root = directory.path();
     let weights = gguf_of(64);
     let digest = server_on(LocalDisk, root).upload(&weights).await;
@@ -260,7 +260,7 @@ async fn a_source_that_was_damaged_is_found_when_it_is_used() {
         server.create(json!({"model": "plain", "files": {"m.gguf": digest.to_string()}})).await;
         damage(&root, digest);
         let before = blobs(&root);
-        let reopened = InProcess::over(Store::open(&root).unwrap(), tempfile::tempdir().unwrap(), |_| ());
+        let reopened = InProcess::over(Store::open(&root).unwrap(), scratch_directory(), |_| ());
         for server in [&server, &reopened] {
             for mut request in [creation(digest), json!({"from": "plain", "quantize": "q8_0"})] {
                 request["model"] = "made".into();

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use ollamake::store::{Disk, LocalDisk, Store};
 use serde_json::{Value, json};
 
-use super::contract::{leftovers, make_model, name, write_blob};
+use super::contract::{leftovers, make_model, name, scratch_directory, write_blob};
 use super::faults::UnsyncedDisk;
 use crate::in_process::{InProcess, small_gguf};
 use crate::support::bytes::{digest_of, noise};
@@ -218,7 +218,7 @@ fn work(disk: &RecordingDisk, store: &Store) {
 
 /// Makes models from a file and from each other, by requests to a server.
 fn serve(disk: &RecordingDisk, store: &Store) {
-    let server = InProcess::over(store.clone(), tempfile::tempdir().unwrap(), |_| ());
+    let server = InProcess::over(store.clone(), scratch_directory(), |_| ());
     let make = async |model: &'static str, prompt: &'static str, mut request: Value| {
         request["model"] = model.into();
         request["system"] = prompt.into();
@@ -239,7 +239,7 @@ fn serve(disk: &RecordingDisk, store: &Store) {
 }
 
 fn lose_power_everywhere(memory: Memory, work: fn(&RecordingDisk, &Store)) {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = scratch_directory();
     let root = directory.path().join("store");
     let disk = RecordingDisk::default();
     let store = Store::open_on(disk.clone(), &root).unwrap();
@@ -249,7 +249,7 @@ fn lose_power_everywhere(memory: Memory, work: fn(&RecordingDisk, &Store)) {
     let mut system = FileSystem::default();
     for (count, event) in events.iter().enumerate() {
         system.apply(event);
-        let remains = tempfile::tempdir().unwrap();
+        let remains = scratch_directory();
         system.rebuild(memory, directory.path(), remains.path());
         let root = remains.path().join("store");
         let store = Store::open_on(UnsyncedDisk, &root).unwrap();

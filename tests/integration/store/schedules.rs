@@ -16,18 +16,27 @@ use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{Config, Runner, thread};
 
-use super::contract::{leftovers, make_model, name};
+use super::contract::{leftovers, make_model, name, scratch_directory};
 use super::faults::UnsyncedDisk;
 use crate::support::bytes::digest_of;
 
 const EVERYTHING: PruneOptions = PruneOptions { grace: Duration::ZERO, dry_run: false };
-/// How many orders are tried of each case and kind.
+/// How many orders are tried of each case and kind, unless `OLLAMAKE_ORDERS` says otherwise.
 const ORDERS: usize = 300;
 const STACK: usize = 1 << 20;
 
 /// A disk each of whose operations is a step.
 struct SteppingDisk {
     steps: AtomicUsize,
+    locks: Locks,
+}
+
+/// Whether the disk keeps locks.
+#[derive(Clone, Copy, PartialEq)]
+enum Locks {
+    Kept,
+    /// Everybody gets every lock.
+    Ignored,
 }
 
 impl SteppingDisk {
@@ -75,7 +84,7 @@ impl Disk for SteppingDisk {
 
     fn try_lock(&self, file: &File) -> Result<(), TryLockError> {
         self.step();
-        LocalDisk.try_lock(file)
+        if self.locks == Locks::Kept { LocalDisk.try_lock(file) } else { Ok(()) }
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -124,11 +133,10 @@ type Task = fn(&Store);
 
 /// Tries many orders of the steps of the tasks, each time on a store that `prepare` has filled; `verify` looks
 /// at what has come out.
-fn explore(prepare: Task, tasks: &'static [Task], verify: Task) {
-    let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+fn explore(locks: Locks, prepare: Task, tasks: &'static [Task], verify: Task) {
+    let orders = std::env::var("OLLAMAKE_ORDERS").map_or(ORDERS, |count| count.parse().unwrap());
     let run = move || {
-        let directory = tempfile::tempdir_in(&place).unwrap();
+        let directory = scratch_directory();
         let root = Arc::new(directory.path().to_owned());
         prepare(&Store::open_on(UnsyncedDisk, &root).unwrap());
         let running: Vec<_> = tasks
@@ -136,7 +144,7 @@ fn explore(prepare: Task, tasks: &'static [Task], verify: Task) {
             .map(|task| {
                 let root = Arc::clone(&root);
                 thread::spawn(move || {
-                    let disk = SteppingDisk { steps: AtomicUsize::new(0) };
+                    let disk = SteppingDisk { steps: AtomicUsize::new(0), locks };
                     task(&Store::open_on(disk, &root).unwrap());
                 })
             })
@@ -149,12 +157,12 @@ fn explore(prepare: Task, tasks: &'static [Task], verify: Task) {
         verify(&store);
     };
     let schedulers: [Box<dyn Scheduler + Send>; 2] =
-        [Box::new(RandomScheduler::new(ORDERS)), Box::new(PctScheduler::new(3, ORDERS))];
+        [Box::new(RandomScheduler::new(orders)), Box::new(PctScheduler::new(3, orders))];
     for scheduler in schedulers {
         let mut config = Config::new();
         config.stack_size = STACK;
-        let tried = Runner::new(scheduler, config).run(run.clone());
-        assert_eq!(tried, ORDERS);
+        let tried = Runner::new(scheduler, config).run(run);
+        assert_eq!(tried, orders);
     }
 }
 
@@ -199,15 +207,24 @@ fn digests(prompt: &str) -> [Digest; 2] {
 #[test]
 fn a_model_being_made_is_not_pruned() {
     explore(
+        Locks::Kept,
         |store| drop(store.put_bytes(b"shared").unwrap()),
         &[|store| make(store, "m", "shared"), prune, |store| make(store, "n", "shared")],
         |store| ["m", "n"].iter().for_each(|model| assert_prompt(store, model, "shared")),
     );
 }
 
+/// The orders that are tried are among those that matter.
+#[test]
+#[should_panic]
+fn without_locks_a_model_being_made_loses_its_blobs() {
+    explore(Locks::Ignored, |_| (), &[|store| make(store, "m", "prompt"), prune], |_| ());
+}
+
 #[test]
 fn what_one_model_gives_up_another_keeps() {
     explore(
+        Locks::Kept,
         |store| drop(make_model(store, &name("m"), "one").unwrap()),
         &[
             |store| {
@@ -226,6 +243,7 @@ fn what_one_model_gives_up_another_keeps() {
 #[test]
 fn a_copy_is_whole_or_is_none() {
     explore(
+        Locks::Kept,
         |store| drop(make_model(store, &name("m"), "prompt").unwrap()),
         &[
             |store| {
@@ -247,5 +265,5 @@ fn a_blob_that_several_place_is_there_for_each() {
         assert_eq!(blob.bytes().unwrap(), b"the same");
         assert!(store.contains(blob.digest()).unwrap());
     }
-    explore(|_| (), &[place, place, prune], |_| ());
+    explore(Locks::Kept, |_| (), &[place, place, prune], |_| ());
 }
