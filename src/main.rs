@@ -48,6 +48,6 @@ fn log(is_server: bool) {
         .with_ansi(stderr().is_terminal());
     match format {
         LogFormat::Text => log.init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Json => log.json().flatten_event(true).with_span_list(false).init(),
     }
 }

@@ -45,7 +45,7 @@ impl Client {
         let host = config.host.connectable();
         let key = config.api_key.clone();
         let remote = Self { http, base: host.to_string(), key, embedded: None };
-        match remote.http.head(&remote.base).send().await {
+        match remote.with_key(remote.http.head(&remote.base)).send().await {
             Ok(_) => Ok(remote),
             Err(error) if error.is_connect() && host.is_loopback() => remote.embedded(config).await,
             Err(error) => Err(remote.connection_error(&error)),
@@ -75,12 +75,15 @@ impl Client {
         format!("{}{path}", self.base)
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Error> {
-        let request = match &self.key {
+    fn with_key(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.key {
             Some(key) => request.bearer_auth(key.secret()),
             None => request,
-        };
-        let response = request.send().await.map_err(|error| self.connection_error(&error))?;
+        }
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+        let response = self.with_key(request).send().await.map_err(|error| self.connection_error(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }

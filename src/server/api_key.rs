@@ -74,8 +74,8 @@ pub(super) async fn require(State(required): State<Requirement>, request: Reques
     }
     tracing::warn!("refused: the request does not show the server's key");
     discard_refused(request.into_body(), required.stall);
-    let failure = Failure::new(StatusCode::UNAUTHORIZED, "unauthorized")
-        .with_hint("send the server's key in the header \"Authorization: Bearer KEY\"");
+    let message = "unauthorized: send the server's key in the header \"Authorization: Bearer KEY\"";
+    let failure = Failure::new(StatusCode::UNAUTHORIZED, message);
     let mut response = failure.into_response();
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
