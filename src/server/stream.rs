@@ -50,15 +50,19 @@ impl RunningJob {
             Event::Failed(failure) => return failure.into_response(),
             event => event,
         };
-        let lines = stream::unfold(Some((first, self)), |state| async move {
-            let (event, mut job) = state?;
-            let (line, more) = match event {
-                Event::Line(line) => (go_json::to_line(&line), true),
-                Event::Failed(failure) => (failure.line(), false),
-                Event::Done => (go_json::to_line(&Progress::line("success")), false),
+        // A line is sent when it is there, not when the next one is.
+        let lines = stream::unfold((Some(first), Some(self)), |(event, job)| async move {
+            let mut job = job?;
+            let event = match event {
+                Some(event) => event,
+                None => job.next().await,
             };
-            let rest = if more { Some((job.next().await, job)) } else { None };
-            Some((Ok::<_, Infallible>(Bytes::from(line)), rest))
+            let (line, rest) = match event {
+                Event::Line(line) => (go_json::to_line(&line), Some(job)),
+                Event::Failed(failure) => (failure.line(), None),
+                Event::Done => (go_json::to_line(&Progress::line("success")), None),
+            };
+            Some((Ok::<_, Infallible>(Bytes::from(line)), (None, rest)))
         });
         let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))];
         (headers, Body::from_stream(lines)).into_response()
