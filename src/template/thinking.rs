@@ -23,10 +23,10 @@ struct List<'t> {
     last: Option<&'t str>,
 }
 
-/// An open body: the list that its nodes join, and for a range whether it is over the messages.
+/// An open body: the list that its nodes join, and whether the innermost range is over the messages.
 struct Level {
     list: usize,
-    over_messages: Option<bool>,
+    in_messages: bool,
 }
 
 /// The search for the tags, fed with all nodes in order.
@@ -48,6 +48,10 @@ impl<'t> Search<'t> {
         self.levels.last().map_or(0, |level| level.list)
     }
 
+    fn in_messages(&self) -> bool {
+        self.levels.last().is_some_and(|level| level.in_messages)
+    }
+
     fn append(&mut self, text: Option<&'t str>) {
         let index = self.list();
         let list = &mut self.lists[index];
@@ -64,8 +68,7 @@ impl<'t> Search<'t> {
     }
 
     fn note_uses(&mut self, pipe: &[Reference<'_>]) {
-        let in_messages = self.levels.iter().rev().find_map(|level| level.over_messages) == Some(true);
-        if in_messages && pipe.iter().any(|reference| reference.is_field("Thinking")) {
+        if self.in_messages() && pipe.iter().any(|reference| reference.is_field("Thinking")) {
             self.uses.push(self.list());
         }
     }
@@ -87,10 +90,12 @@ impl<'t> Search<'t> {
             }
             Node::Open(body, pipe) => {
                 self.append(None);
-                let over_messages = matches!(body, Body::Range)
-                    .then(|| pipe.iter().any(|reference| reference.is_field("Messages")));
+                let in_messages = match body {
+                    Body::Range => pipe.iter().any(|reference| reference.is_field("Messages")),
+                    _ => self.in_messages(),
+                };
                 // A range's own pipeline is read within the range but stands in the list around it.
-                self.levels.push(Level { list: self.list(), over_messages });
+                self.levels.push(Level { list: self.list(), in_messages });
                 self.note_uses(pipe);
                 let list = self.new_list();
                 self.levels.last_mut().expect("just pushed").list = list;

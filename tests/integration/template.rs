@@ -73,7 +73,9 @@ fn time_is_linear_in_hostile_text() {
     let many_variables: String = (0..100_000).map(|i| format!("{{{{$v{i} := 1}}}}{{{{$v{i}}}}}")).collect();
     let spaces = format!("{{{{ .A{}", " ".repeat(2_000_000));
     let fields = format!("{{{{ .A{} }}}}", ".B".repeat(1_000_000));
-    for text in [many_variables, spaces, fields, "{{".repeat(1_000_000), "{{/**/}}".repeat(500_000)] {
+    let (left, comments, ifs) =
+        ("{{".repeat(1_000_000), "{{/**/}}".repeat(500_000), "{{if .A}}".repeat(300_000));
+    for text in [many_variables, spaces, fields, left, comments, ifs] {
         let begun = std::time::Instant::now();
         let _verdict = Template::parse(&text);
         assert!(begun.elapsed().as_secs() < 20, "{} bytes took {:?}", text.len(), begun.elapsed());
