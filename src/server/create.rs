@@ -66,7 +66,7 @@ fn decode(body: &[u8], limit: usize) -> Result<(Name, Request, bool), Failure> {
         quantize: if quantize.is_empty() { quantization } else { quantize },
         template: fields.string("template")?,
         system: fields.string("system")?,
-        license: fields.value("license"),
+        license: fields.value("license")?,
         parameters: fields.object("parameters")?.unwrap_or_default().into_iter().collect(),
         messages: fields.list("messages", "[]api.Message")?,
         renderer: fields.string("renderer")?,

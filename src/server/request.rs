@@ -3,11 +3,17 @@
 //! value of the wrong type is an error with Go's message. The content type is not looked at.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::go_json_errors::{self, SyntaxError};
+
+/// The most values that a field may hold: a value takes about a hundred times the memory of its shortest text.
+const MOST_VALUES: usize = 100_000;
 
 /// Why a body is not the request that it should be.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,16 @@ pub(super) enum DecodeError {
         /// Go's name of the type wanted.
         expected: &'static str,
     },
+    /// A field holds more than anybody needs.
+    #[error("{field} must not hold more than {limit} values, got {got}")]
+    TooMany {
+        /// The field's name.
+        field: String,
+        /// About how many values there are.
+        got: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// The field has the right type, but what is in it has not.
     #[error("{field}: {reason}")]
     Malformed {
@@ -48,10 +64,11 @@ pub(super) enum DecodeError {
     },
 }
 
-/// The fields of a request that have not been taken yet.
+/// The fields of a request that have not been taken yet, as the text of their values: nobody decodes what nobody
+/// asks for.
 pub(super) struct Fields {
     structure: &'static str,
-    members: Map<String, Value>,
+    members: Vec<(String, Box<RawValue>)>,
 }
 
 impl Fields {
@@ -60,67 +77,79 @@ impl Fields {
         let text = go_json_errors::first_value(body)?;
         // Go replaces what is not UTF-8; it does not refuse it.
         let text = String::from_utf8_lossy(text);
-        match serde_json::from_str(&text).map_err(DecodeError::Unrepresentable)? {
-            Value::Object(members) => Ok(Self { structure, members }),
-            Value::Null => Ok(Self { structure, members: Map::new() }),
-            other => Err(DecodeError::NotAnObject { got: go_kind(&other), structure }),
+        match go_kind(&text) {
+            "object" => {
+                let Members(members) = serde_json::from_str(&text).map_err(DecodeError::Unrepresentable)?;
+                Ok(Self { structure, members })
+            }
+            "null" => Ok(Self { structure, members: Vec::new() }),
+            got => Err(DecodeError::NotAnObject { got, structure }),
         }
     }
 
-    /// The value of `field`, or nothing if it is absent or `null`.
-    pub(super) fn value(&mut self, field: &str) -> Option<Value> {
+    /// The text of `field`'s value, or nothing if it is absent or `null`.
+    fn text(&mut self, field: &str) -> Option<Box<RawValue>> {
         let mut found = None;
         // The last of several wins, as in Go.
-        self.members.retain(|key, value| {
-            let matches = key.eq_ignore_ascii_case(field);
-            if matches && !value.is_null() {
-                found = Some(value.take());
+        for (_, value) in self.members.extract_if(.., |(key, _)| key.eq_ignore_ascii_case(field)) {
+            if value.get() != "null" {
+                found = Some(value);
             }
-            !matches
-        });
+        }
         found
+    }
+
+    /// The value of `field`, or nothing if it is absent or `null`.
+    pub(super) fn value(&mut self, field: &str) -> Result<Option<Value>, DecodeError> {
+        self.text(field).map(|text| decoded(field, &text)).transpose()
+    }
+
+    /// The value of `field`, which Go calls an `expected` and its text a `kind`, if it is there.
+    fn value_of_kind(
+        &mut self,
+        field: &str,
+        kind: &str,
+        expected: &'static str,
+    ) -> Result<Option<Value>, DecodeError> {
+        match self.text(field) {
+            None => Ok(None),
+            Some(text) if go_kind(text.get()) == kind => decoded(field, &text).map(Some),
+            Some(text) => Err(self.wrong(field, go_kind(text.get()), expected)),
+        }
     }
 
     /// A string; empty if it is absent.
     pub(super) fn string(&mut self, field: &str) -> Result<String, DecodeError> {
-        match self.value(field) {
-            None => Ok(String::new()),
+        match self.value_of_kind(field, "string", "string")? {
             Some(Value::String(text)) => Ok(text),
-            Some(other) => Err(self.wrong(field, &other, "string")),
+            _ => Ok(String::new()),
         }
     }
 
     /// A truth value, if it is there.
     pub(super) fn boolean(&mut self, field: &str) -> Result<Option<bool>, DecodeError> {
-        match self.value(field) {
-            None => Ok(None),
-            Some(Value::Bool(value)) => Ok(Some(value)),
-            Some(other) => Err(self.wrong(field, &other, "bool")),
-        }
+        Ok(self.value_of_kind(field, "bool", "bool")?.and_then(|value| value.as_bool()))
     }
 
     /// An object, if it is there.
     pub(super) fn object(&mut self, field: &str) -> Result<Option<Map<String, Value>>, DecodeError> {
-        match self.value(field) {
-            None => Ok(None),
+        match self.value_of_kind(field, "object", "map[string]interface {}")? {
             Some(Value::Object(members)) => Ok(Some(members)),
-            Some(other) => Err(self.wrong(field, &other, "map[string]interface {}")),
+            _ => Ok(None),
         }
     }
 
     /// An object whose values are strings, if it is there.
     pub(super) fn strings(&mut self, field: &str) -> Result<Option<BTreeMap<String, String>>, DecodeError> {
-        let members = match self.value(field) {
-            None => return Ok(None),
-            Some(Value::Object(members)) => members,
-            Some(other) => return Err(self.wrong(field, &other, "map[string]string")),
+        let Some(Value::Object(members)) = self.value_of_kind(field, "object", "map[string]string")? else {
+            return Ok(None);
         };
         let mut strings = BTreeMap::new();
         for (key, value) in members {
             let text = match value {
                 Value::Null => String::new(),
                 Value::String(text) => text,
-                other => return Err(self.wrong(field, &other, "string")),
+                other => return Err(self.wrong(field, go_kind(&other.to_string()), "string")),
             };
             strings.insert(key, text);
         }
@@ -133,12 +162,11 @@ impl Fields {
         field: &'static str,
         go_type: &'static str,
     ) -> Result<Vec<T>, DecodeError> {
-        match self.value(field) {
+        match self.value_of_kind(field, "array", go_type)? {
             None => Ok(Vec::new()),
-            Some(list @ Value::Array(_)) => {
+            Some(list) => {
                 serde_json::from_value(list).map_err(|reason| DecodeError::Malformed { field, reason })
             }
-            Some(other) => Err(self.wrong(field, &other, go_type)),
         }
     }
 
@@ -149,25 +177,72 @@ impl Fields {
         Ok(if model.is_empty() { name } else { model })
     }
 
-    fn wrong(&self, field: &str, got: &Value, expected: &'static str) -> DecodeError {
-        DecodeError::WrongType {
-            got: go_kind(got),
-            structure: self.structure,
-            field: field.to_owned(),
-            expected,
-        }
+    fn wrong(&self, field: &str, got: &'static str, expected: &'static str) -> DecodeError {
+        DecodeError::WrongType { got, structure: self.structure, field: field.to_owned(), expected }
     }
 }
 
-/// What Go calls a JSON value in its messages.
-fn go_kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
+/// Decodes the value of a field, unless it consists of too many.
+fn decoded(field: &str, text: &RawValue) -> Result<Value, DecodeError> {
+    let text = text.get();
+    let got = values(text);
+    if got > MOST_VALUES {
+        return Err(DecodeError::TooMany { field: field.to_owned(), got, limit: MOST_VALUES });
+    }
+    serde_json::from_str(text).map_err(DecodeError::Unrepresentable)
+}
+
+/// About how many values a JSON text holds: one, and one more for each comma and bracket outside of its strings.
+fn values(text: &str) -> usize {
+    let (mut count, mut in_string, mut escaped) = (1, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
+/// The members of an object in their order, those of the same name included.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Members;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+/// What Go calls the value of a JSON text in its messages.
+fn go_kind(text: &str) -> &'static str {
+    match text.trim_start().bytes().next() {
+        Some(b'n') => "null",
+        Some(b't' | b'f') => "bool",
+        Some(b'"') => "string",
+        Some(b'[') => "array",
+        Some(b'{') => "object",
+        _ => "number",
     }
 }
 
@@ -199,5 +274,15 @@ mod tests {
         let mut fields = fields(r#"{"Model": "a", "MODEL": "b", "name": null, "other": {}}"#).unwrap();
         assert_eq!(fields.model().unwrap(), "b");
         assert_eq!(fields.string("name").unwrap(), "");
+    }
+
+    #[test]
+    fn what_is_not_asked_for_is_not_decoded_and_what_is_has_a_limit() {
+        let zeros = format!("[{}0]", "0,".repeat(MOST_VALUES));
+        let mut fields =
+            fields(&format!(r#"{{"other": {zeros}, "number": 1e999, "license": {zeros}}}"#)).unwrap();
+        assert!(matches!(fields.value("license"), Err(DecodeError::TooMany { .. })));
+        assert!(matches!(fields.string("other"), Err(DecodeError::WrongType { got: "array", .. })));
+        assert_eq!(values(r#"[1, "a,[\"{", {"b": [2]}]"#), 6);
     }
 }
