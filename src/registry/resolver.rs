@@ -57,6 +57,7 @@ mod tests {
         found.map(Iterator::count).map_err(|error| error.to_string())
     }
 
+    /// Hostile input: `registry-inside`.
     #[tokio::test]
     async fn names_of_private_addresses_have_no_address_for_outsiders() {
         assert!(lookup(Reach::Machine, &[], "localhost").await.unwrap() > 0);

@@ -282,6 +282,7 @@ mod tests {
         assert!(lines.len() < 12, "{} lines", lines.len());
     }
 
+    /// Hostile input: `panicking-job`.
     #[tokio::test]
     async fn a_job_that_panics_fails_alone() {
         let jobs = jobs(Limits { jobs: 1, ..Limits::default() });

@@ -9,6 +9,8 @@ use ollamake::plan::{Plan, Resources, Shard, ShardError, Source, SourceDescripti
 use ollamake::tensor::{ElementType, Shape, TensorError};
 use proptest::prelude::*;
 
+use crate::hostile::cases::raw_gguf::{Raw, one_entry, one_tensor};
+
 fn fixture(name: &str) -> Vec<u8> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     std::fs::read(path).unwrap()
@@ -144,61 +146,10 @@ fn every_flipped_byte_of_a_header_is_an_error_or_a_valid_model() {
     assert!(valid > 0);
 }
 
-/// Bytes of a header, put together without a check.
-#[derive(Clone)]
-struct Raw(Vec<u8>);
-
 impl Raw {
-    fn header(version: u32, tensors: u64, entries: u64) -> Self {
-        Raw(b"GGUF".to_vec()).u32(version).u64(tensors).u64(entries)
-    }
-
-    fn bytes(mut self, bytes: &[u8]) -> Self {
-        self.0.extend_from_slice(bytes);
-        self
-    }
-
-    fn u32(self, value: u32) -> Self {
-        self.bytes(&value.to_le_bytes())
-    }
-
-    fn u64(self, value: u64) -> Self {
-        self.bytes(&value.to_le_bytes())
-    }
-
-    fn string(self, text: &[u8]) -> Self {
-        self.u64(text.len() as u64).bytes(text)
-    }
-
-    fn entry(self, key: &str, value_type: u32) -> Self {
-        self.string(key.as_bytes()).u32(value_type)
-    }
-
-    fn tensor(self, name: &str, dimensions: &[u64], element_type: u32, offset: u64) -> Self {
-        let rank = dimensions.len() as u32;
-        let shaped = dimensions.iter().fold(self.string(name.as_bytes()).u32(rank), |raw, &d| raw.u64(d));
-        shaped.u32(element_type).u64(offset)
-    }
-
-    /// Enough bytes after the header for small tensors.
-    fn data(mut self) -> Self {
-        self.0.resize(self.0.len() + 4096, 0);
-        self
-    }
-
     fn refused(&self) -> GgufError {
         Gguf::parse(&self.0).unwrap_err()
     }
-}
-
-/// A file of one tensor.
-fn one_tensor(name: &str, dimensions: &[u64], element_type: u32, offset: u64) -> Raw {
-    Raw::header(3, 1, 0).tensor(name, dimensions, element_type, offset).data()
-}
-
-/// A file of one pair; `value` follows its type.
-fn one_entry(key: &str, value_type: u32, value: impl FnOnce(Raw) -> Raw) -> Raw {
-    value(Raw::header(3, 0, 1).entry(key, value_type)).data()
 }
 
 macro_rules! refuses {

@@ -2,7 +2,9 @@
 
 mod convert;
 mod create;
+mod fuzz;
 mod gguf;
+mod hostile;
 mod in_process;
 mod kernels;
 mod maintenance;

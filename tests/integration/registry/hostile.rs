@@ -147,6 +147,7 @@ fn challenge(realm: &str) -> Response {
     answer(401, &[("www-authenticate", &header)], "{}")
 }
 
+/// Hostile input: `stolen-credentials`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_realm_elsewhere_gets_no_credentials() {
     let thief = Stub::start(|_: &Asked| answer(200, &[], r#"{"token":"t"}"#)).await;
@@ -212,6 +213,7 @@ async fn redirects_in_a_circle_and_to_nowhere() {
     assert!(matches!(pull_from(&registry, &Site::new()).await, Error::Protocol { .. }));
 }
 
+/// Hostile input: `registry-downgrade`.
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_secure_connection_to_a_plain_one() {
     let plain = Stub::start(|_: &Asked| answer(200, &[], "")).await;
@@ -308,6 +310,7 @@ async fn blobs_that_are_shorter_longer_or_other() {
     }
 }
 
+/// Hostile input: `registry-shared-digest`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_shares_its_digest_with_a_layer_is_verified() {
     let wrong = noise(70, 5000);

@@ -51,6 +51,7 @@ fn upload_head(address: &str, digest: impl std::fmt::Display, rest: &str) -> Str
     format!("POST /api/blobs/{digest} HTTP/1.1\r\nHost: {address}\r\n{rest}\r\n\r\n")
 }
 
+/// Hostile input: `cut-off-upload`.
 #[tokio::test]
 async fn a_body_cut_off_mid_upload_leaves_nothing() {
     let server = Listening::new().await;
@@ -89,6 +90,7 @@ async fn a_stalled_upload_is_given_up() {
     wait_until(|| server.unfinished().is_empty()).await;
 }
 
+/// Hostile input: `slow-loris`.
 #[tokio::test]
 async fn a_slow_loris_is_cut_off() {
     let server = Listening::with(|config| config.limits.head = Duration::from_millis(200)).await;
@@ -99,6 +101,7 @@ async fn a_slow_loris_is_cut_off() {
     assert!(start.elapsed() < Duration::from_secs(10));
 }
 
+/// Hostile input: `endless-upload`.
 #[tokio::test]
 async fn a_request_whose_body_stalls_is_given_up() {
     let server = Listening::with(|config| config.limits.stall = Duration::from_millis(200)).await;
@@ -157,6 +160,7 @@ async fn an_endless_chunked_body_ends_at_the_limit() {
     assert_eq!(server.blobs(), Vec::<String>::new());
 }
 
+/// Hostile input: `lying-length`.
 #[tokio::test]
 async fn a_stated_length_beyond_the_limit_or_the_disk_is_refused_at_once() {
     let server = InProcess::with(|config| config.limits.upload = 1 << 60);
@@ -210,6 +214,7 @@ pub(super) fn large_gguf() -> Vec<u8> {
     file
 }
 
+/// Hostile input: `vanished-client`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_during_create_cancels_the_job() {
     let server = Listening::new().await;

@@ -1,0 +1,74 @@
+//! The program itself as a process of its own, and how much memory it takes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+use tempfile::TempDir;
+
+/// A server with an empty store; it ends with this value.
+pub(crate) struct Server {
+    pub(crate) address: String,
+    process: Child,
+    _store: TempDir,
+}
+
+impl Server {
+    /// Starts a server and waits until it answers.
+    pub(crate) fn start() -> Self {
+        let store = tempfile::tempdir().expect("a directory");
+        let mut process = Command::new(env!("CARGO_BIN_EXE_ollamake"))
+            .arg("serve")
+            .env_clear()
+            .env("OLLAMA_HOST", "127.0.0.1:0")
+            .env("OLLAMA_MODELS", store.path())
+            .env("RUST_LOG", "off")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let mut lines = BufReader::new(process.stderr.take().expect("its messages"));
+        let mut line = String::new();
+        lines.read_line(&mut line).expect("its first message");
+        let address = line.trim().rsplit('/').next().expect("an address").to_owned();
+        // Nothing of what it says may hold it up.
+        thread::spawn(move || lines.read_to_end(&mut Vec::new()));
+        let server = Self { address, process, _store: store };
+        for _ in 0..3 {
+            let mut connection = TcpStream::connect(&server.address).expect("the server listens");
+            connection
+                .write_all(b"GET /api/tags HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                .expect("a request");
+            connection.read_to_end(&mut Vec::new()).expect("an answer");
+        }
+        server
+    }
+
+    /// Bytes that are resident now; the peak is counted from here.
+    pub(crate) fn forget_peak(&self) -> u64 {
+        // Linux, `Documentation/filesystems/proc.rst`: 5 resets the peak.
+        fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("Linux");
+        self.resident("VmRSS:")
+    }
+
+    /// The most bytes that were resident at once.
+    pub(crate) fn peak(&self) -> u64 {
+        self.resident("VmHWM:")
+    }
+
+    fn resident(&self, key: &str) -> u64 {
+        let status =
+            fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a running server");
+        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a count");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
+        kibibytes << 10
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,166 @@
+//! Hostile input: each kind of attack that programs like this one have met has exactly one test that names it.
+//!
+//! A kind is a row of [`ROWS`]. Most rows are data ([`cases`]): a server answers each case with the error that it
+//! deserves, and nothing is left. The others need a scene of their own; the test that sets it says
+//! "Hostile input: `row`." in its comment.
+
+pub(crate) mod cases;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::socket::Listening;
+
+/// Where a row is tested.
+#[derive(Debug, PartialEq, Eq)]
+enum Tested {
+    /// By cases.
+    Here,
+    /// By a test that says so.
+    Elsewhere,
+}
+use Tested::{Elsewhere, Here};
+
+/// Every kind of attack.
+const ROWS: [(&str, Tested); 44] = [
+    // HTTP
+    ("dns-rebinding", Here),
+    ("drive-by", Here),
+    ("digest-as-path", Here),
+    ("file-name-as-path", Here),
+    ("missing-file", Here),
+    ("mixed-formats", Here),
+    ("nested-json", Here),
+    ("huge-json", Here),
+    ("cut-off-upload", Elsewhere),
+    ("slow-loris", Elsewhere),
+    ("lying-length", Elsewhere),
+    ("endless-upload", Elsewhere),
+    ("wrong-digest", Here),
+    ("vanished-client", Elsewhere),
+    ("panicking-job", Elsewhere),
+    // GGUF
+    ("gguf-truncation", Here),
+    ("gguf-lengths", Here),
+    ("gguf-counts", Here),
+    ("gguf-arrays", Here),
+    ("gguf-alignment", Here),
+    ("gguf-keys", Here),
+    ("gguf-shapes", Here),
+    ("gguf-data", Here),
+    ("gguf-names", Here),
+    ("gguf-versions", Here),
+    ("gguf-numbers", Here),
+    ("gguf-shards", Here),
+    // Checkpoints
+    ("safetensors-header", Here),
+    ("safetensors-entries", Here),
+    ("safetensors-types", Here),
+    ("configuration", Here),
+    ("tokenizer-json", Here),
+    ("tokenizer-model", Here),
+    ("shard-index", Here),
+    ("foreign-quantization", Here),
+    // Templates
+    ("templates", Here),
+    // Registries
+    ("registry-digests", Here),
+    ("registry-bombs", Here),
+    ("registry-detours", Here),
+    ("stolen-credentials", Elsewhere),
+    ("registry-downgrade", Elsewhere),
+    ("registry-inside", Elsewhere),
+    ("registry-blobs", Here),
+    ("registry-shared-digest", Elsewhere),
+];
+
+/// Sends the cases of a row to a server of their own.
+async fn refuse(row: &'static str) {
+    let cases: Vec<_> = cases::all().iter().filter(|case| case.row == row).collect();
+    assert!(!cases.is_empty(), "{row} has no case");
+    let server = Listening::new().await;
+    for case in cases {
+        let name = format!("{row}, {}", case.name);
+        let address = server.address.clone();
+        let sent = tokio::task::spawn_blocking(move || cases::send(&address, case));
+        let outcome = sent.await.unwrap();
+        let answer = format!("{name}: {} {:.400}", outcome.status, outcome.body);
+        assert_eq!(case.fault(&outcome), None, "{answer}");
+        assert!(!outcome.body.contains(server.directory.path().to_str().unwrap()), "{answer}");
+        assert!(outcome.body.len() < 4096 + case.input.length(), "{answer}");
+        assert_eq!(server.unfinished(), Vec::<String>::new(), "{name}");
+        assert!(server.store.list().unwrap().is_empty(), "{name}");
+    }
+}
+
+macro_rules! tested_here {
+    ($($test:ident)*) => {
+        $(#[tokio::test]
+        async fn $test() {
+            refuse(ROWS.iter().find(|(row, _)| row.replace('-', "_") == stringify!($test)).unwrap().0).await;
+        })*
+
+        const HERE: &[&str] = &[$(stringify!($test)),*];
+    };
+}
+
+mod refused {
+    use super::{ROWS, refuse};
+
+    tested_here! {
+        dns_rebinding drive_by digest_as_path file_name_as_path missing_file mixed_formats nested_json huge_json
+        wrong_digest gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
+        gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
+        safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization templates
+        registry_digests registry_bombs registry_detours registry_blobs
+    }
+
+    pub(super) const TESTS: &[&str] = HERE;
+}
+
+/// The files with tests.
+fn sources() -> Vec<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut directories = vec![root.join("tests/integration"), root.join("src")];
+    let mut files = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => directories.push(path),
+                false => files.push(path),
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn every_row_has_exactly_one_test_that_names_it() {
+    let mut tests: BTreeMap<String, usize> = BTreeMap::new();
+    for test in refused::TESTS {
+        *tests.entry(test.replace('_', "-")).or_default() += 1;
+    }
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        // In pieces, or this would be one.
+        let mark = ["/// Hostile input", ": `"].concat();
+        for named in text.split(&mark).skip(1) {
+            let (row, rest) = named.split_once("`.\n").expect("the end of a row's name");
+            let next = rest.lines().find(|line| !line.trim_start().starts_with("///")).unwrap_or_default();
+            assert!(next.contains("test"), "{row} is named by what is no test in {}", file.display());
+            *tests.entry(row.to_owned()).or_default() += 1;
+        }
+    }
+    for (row, tested) in &ROWS {
+        assert_eq!(tests.remove(*row), Some(1), "{row}");
+        assert_eq!(refused::TESTS.contains(&&*row.replace('-', "_")), *tested == Here, "{row}");
+    }
+    assert!(tests.is_empty(), "unknown rows: {tests:?}");
+    for case in cases::all() {
+        assert!(ROWS.iter().any(|(row, _)| *row == case.row), "{}", case.row);
+        // So that a bound on memory means something.
+        assert!(case.input.length() < 1 << 20, "{}, {}: {} bytes", case.row, case.name, case.input.length());
+    }
+}
