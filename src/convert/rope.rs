@@ -52,7 +52,7 @@ impl Rope {
     ///
     /// Frequencies whose wavelength exceeds the original context are slowed by the full factor, those well inside it
     /// not at all, with a ramp between (llama.cpp, `conversion/llama.py`). All arithmetic is in single precision
-    /// where PyTorch's is.
+    /// where PyTorch's is, which divides a number by a tensor as the product with the reciprocal.
     pub(super) fn llama3_factors(&self, head_size: u64) -> Result<Option<Vec<f32>>, ConvertError> {
         if self.kind()?.as_deref() != Some("llama3") {
             return Ok(None);
@@ -66,13 +66,13 @@ impl Rope {
         let high = number("high_freq_factor", 4.0)?;
         let context = number("original_max_position_embeddings", 8192.0)?;
         let ramp = |wavelength: f32| {
-            let smooth = (context as f32 / wavelength - low as f32) / (high - low) as f32;
+            let smooth = (wavelength.recip() * context as f32 - low as f32) / (high - low) as f32;
             1.0 / ((1.0 - smooth) / factor as f32 + smooth)
         };
         let factors = (0..head_size).step_by(2).map(|index| {
             let exponent = index as f32 / head_size as f32;
-            let frequency = 1.0 / (base as f32).powf(exponent);
-            let wavelength = (2.0 * std::f64::consts::PI) as f32 / frequency;
+            let frequency = (base as f32).powf(exponent).recip();
+            let wavelength = frequency.recip() * (2.0 * std::f64::consts::PI) as f32;
             if wavelength < (context / high) as f32 {
                 1.0
             } else if wavelength > (context / low) as f32 {
@@ -101,8 +101,9 @@ fn gather(configuration: &Configuration, values: &mut Map<String, Value>) {
         sliding.insert("rope_theta".to_owned(), base.clone());
         values.insert(SLIDING.to_owned(), Value::Object(sliding));
     }
+    // Where both names are there, the classes of the library go by the old one.
     if let Some(kind) = values.get("type").filter(|kind| !kind.is_null()).cloned() {
-        values.entry("rope_type").or_insert(kind);
+        values.insert("rope_type".to_owned(), kind);
     }
     let elsewhere: [(&str, &[&str]); 3] = [
         ("rope_theta", &GLOBAL_BASE),
