@@ -265,6 +265,8 @@ fn complete_as(
             (_, Absent::Whole) => without_type(complete.clone()),
         };
         let named = given.get("model_type").and_then(Value::as_str).and_then(|name| class_of(classes, name));
+        // Some files call a part by the type of the whole.
+        let named = named.filter(|class| class.parts.is_empty());
         let filled = match named.or_else(|| class_of(classes, part.class)) {
             Some(class) => complete_as(class, given, classes),
             None => given,
