@@ -97,9 +97,9 @@ fn rope_factors(model: &Model, out: &mut Parameters) -> Result<Generated, Conver
     let scale = context as f64 / original as f64;
     let kind = model.rope.kind()?.unwrap_or_default();
     let attention = match kind.as_str() {
-        "su" | "longrope" if scale > 1.0 => (1.0 + scale.ln() / (original as f64).ln()).sqrt(),
-        "yarn" if scale > 1.0 => 0.1 * scale.ln() + 1.0,
-        "su" | "longrope" | "yarn" => 1.0,
+        // The class takes the two older names for the one of today.
+        "su" | "yarn" | "longrope" if scale > 1.0 => (1.0 + scale.ln() / (original as f64).ln()).sqrt(),
+        "su" | "yarn" | "longrope" => 1.0,
         other => return Err(rope.bad("rope_type", &other, "su, longrope or yarn")),
     };
     out.float("rope.scaling.attn_factor", attention);
