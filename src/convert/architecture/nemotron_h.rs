@@ -21,6 +21,10 @@ pub(super) const FAMILY: Family = Family {
         let size = configuration.integer_of(&["head_dim", "attention_head_dim"])?;
         configuration.set("attention_head_dim", size);
         configuration.remove("head_dim");
+        // Newer files list the layers without saying how many there are.
+        if let Some(kinds) = configuration.strings("layers_block_type")?.map(|kinds| kinds.len() as u64) {
+            configuration.set("num_hidden_layers", kinds);
+        }
         Ok(())
     },
     tokenizer: Flavour::NEMOTRON_H,
@@ -40,8 +44,13 @@ pub(super) const FAMILY: Family = Family {
 pub(super) const MIXTURE: Family = Family {
     architecture: "nemotron_h_moe",
     applies: has_experts,
+    predicted_layers: |configuration, _| predicted_layers(configuration),
     hyperparameters: mixture_hyperparameters,
-    tensors: &[TRUNK, MAMBA, ATTENTION, FEED_FORWARD, EXPERTS],
+    rename: |model, name| match predicting_name(model, name) {
+        Some(name) => Some(name.into()),
+        None => (FAMILY.rename)(model, name),
+    },
+    tensors: &[TRUNK, MAMBA, ATTENTION, FEED_FORWARD, EXPERTS, PREDICTION],
     ..FAMILY
 };
 
@@ -88,8 +97,19 @@ const EXPERTS: &[Rule] = &[
     Rule::keep("backbone.layers.{}.mixer.gate.e_score_correction.bias", "blk.{}.exp_probs_b.bias"),
     Rule::keep("backbone.layers.{}.mixer.shared_experts.up_proj.*", "blk.{}.ffn_up_shexp.*"),
     Rule::keep("backbone.layers.{}.mixer.shared_experts.down_proj.*", "blk.{}.ffn_down_shexp.*"),
+    Rule::keep("backbone.layers.{}.mixer.fc1_latent_proj.*", "blk.{}.ffn_latent_down.*"),
+    Rule::keep("backbone.layers.{}.mixer.fc2_latent_proj.*", "blk.{}.ffn_latent_up.*"),
     Rule::expert("backbone.layers.{}.mixer.experts.{}.down_proj.weight", "blk.{}.ffn_down_exps.weight"),
     Rule::expert("backbone.layers.{}.mixer.experts.{}.up_proj.weight", "blk.{}.ffn_up_exps.weight"),
+];
+
+/// The layer that predicts a further token has both attention and experts, with a norm before each.
+const PREDICTION: &[Rule] = &[
+    Rule::keep("backbone.layers.{}.enorm.*", "blk.{}.nextn.enorm.*"),
+    Rule::keep("backbone.layers.{}.hnorm.*", "blk.{}.nextn.hnorm.*"),
+    Rule::keep("backbone.layers.{}.eh_proj.*", "blk.{}.nextn.eh_proj.*"),
+    Rule::keep("backbone.layers.{}.expert_norm.*", "blk.{}.post_attention_norm.*"),
+    Rule::keep("backbone.layers.{}.final_layernorm.*", "blk.{}.nextn.shared_head_norm.*"),
 ];
 
 const GROUPS: [&str; 3] = ["n_groups", "num_groups", "mamba_n_groups"];
@@ -97,6 +117,24 @@ const MAMBA_HEADS: [&str; 3] = ["mamba_num_heads", "mamba_n_heads", "num_heads"]
 
 fn has_experts(configuration: &Configuration) -> bool {
     configuration.has("num_experts_per_tok")
+}
+
+fn predicted_layers(configuration: &Configuration) -> Result<u64, ConvertError> {
+    match configuration.optional_integer(&["num_nextn_predict_layers"])?.unwrap_or(0) {
+        layers @ (0 | 1) => Ok(layers),
+        layers => Err(configuration.bad("num_nextn_predict_layers", &layers, "at most 1")),
+    }
+}
+
+/// The checkpoint has the two halves of the layer that predicts as two layers of their own.
+fn predicting_name(model: &Model, name: &str) -> Option<String> {
+    if model.layers == model.main_layers {
+        return None;
+    }
+    let inner = name.strip_prefix("mtp.layers.0.").or_else(|| name.strip_prefix("mtp.layers.1."))?;
+    let inner = if name == "mtp.layers.1.norm.weight" { "expert_norm.weight" } else { inner };
+    let inner = inner.replace("e_score_correction_bias", "e_score_correction.bias");
+    Some(format!("backbone.layers.{}.{inner}", model.main_layers))
 }
 
 /// A vector as a matrix of one column, as the runtime multiplies it.
@@ -133,7 +171,8 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
     shared_hyperparameters(source, out)?;
     let configuration = &source.model.configuration;
     let width = configuration.integer("moe_intermediate_size")?;
-    let layers = layers_of(configuration, 'E', &["moe"])?;
+    let mut layers = layers_of(configuration, 'E', &["moe"])?;
+    layers.resize(source.model.layers as usize, true);
     out.counts("feed_forward_length", &where_present(&layers, width))?;
     for (key, name) in [
         ("expert_used_count", "num_experts_per_tok"),
@@ -147,9 +186,12 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
     out.set("expert_weights_norm", configuration.flag("norm_topk_prob")?);
     out.float("expert_weights_scale", configuration.number("routed_scaling_factor")?);
     out.count("expert_group_count", configuration.integer("n_group")?)?;
-    match configuration.optional_integer(&["moe_latent_size"])? {
-        Some(size) => out.count("moe_latent_size", size),
-        None => Ok(()),
+    if let Some(size) = configuration.optional_integer(&["moe_latent_size"])? {
+        out.count("moe_latent_size", size)?;
+    }
+    match source.model.layers - source.model.main_layers {
+        0 => Ok(()),
+        predicted => out.count("nextn_predict_layers", predicted),
     }
 }
 
@@ -168,11 +210,12 @@ fn shared_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(
     let size = configuration.integer_of(&["mamba_head_dim", "mamba_d_head"])?;
     out.count("ssm.inner_size", heads.saturating_mul(size))?;
     out.count("ssm.time_step_rank", heads)?;
-    let attention = layers_of(configuration, '*', &["attention", "full_attention"])?;
-    if attention.len() as u64 != model.layers {
-        let expected = format!("one letter for each of {} layers", model.layers);
+    let mut attention = layers_of(configuration, '*', &["attention", "full_attention"])?;
+    if attention.len() as u64 != model.main_layers {
+        let expected = format!("one letter for each of {} layers", model.main_layers);
         return Err(configuration.bad("hybrid_override_pattern", &attention.len(), &expected));
     }
+    attention.resize(model.layers as usize, true);
     let key_heads = model.key_value_heads()?;
     out.counts("attention.head_count_kv", &where_present(&attention, key_heads))?;
     out.set("rope.scaling.finetuned", false);
