@@ -186,14 +186,21 @@ fn scaled_weight(name: &str) -> Option<Option<String>> {
     name.strip_suffix(".weight_scale").map(|stem| Some(format!("{stem}.weight")))
 }
 
-/// Rows and columns that share a scale, where the configuration says so.
+/// Rows and columns that share a scale, where the configuration says so: for all weights, or (compressed-tensors) for
+/// those of the first group.
 fn block_size(quantization: &Configuration) -> Result<Option<(u64, u64)>, ConvertError> {
-    match quantization.integers("weight_block_size")?.as_deref() {
-        None => Ok(None),
+    let groups = quantization.value("config_groups").and_then(Value::as_object);
+    let group = groups.and_then(|groups| groups.values().next()).and_then(|group| group.get("weights"));
+    let grouped = group.and_then(|weights| weights.get("block_structure")).filter(|block| !block.is_null());
+    let stated = quantization.value("weight_block_size").map(|block| ("weight_block_size", block));
+    let Some((key, block)) = stated.or_else(|| grouped.map(|block| ("block_structure", block))) else {
+        return Ok(None);
+    };
+    let sides: Option<Vec<u64>> =
+        block.as_array().and_then(|sides| sides.iter().map(Value::as_u64).collect());
+    match sides.as_deref() {
         Some([rows, columns]) if *rows > 0 && *columns > 0 => Ok(Some((*rows, *columns))),
-        Some(other) => {
-            Err(quantization.bad("weight_block_size", &Value::from(other), "two positive numbers"))
-        }
+        _ => Err(quantization.bad(key, block, "two positive numbers")),
     }
 }
 
