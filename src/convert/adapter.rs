@@ -11,7 +11,7 @@ use super::parameters::Parameters;
 use super::size_label::ParameterCount;
 use super::weights::{self, StoredWeight};
 use super::{Configuration, ConvertError, Model, OutputType, Weight, architecture};
-use crate::gguf::Metadata;
+use crate::gguf::{self, Array, Metadata};
 use crate::plan::Plan;
 use crate::safetensors::{Checkpoint, NamedSource};
 
@@ -34,7 +34,8 @@ pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -
     let named = base.get("general.architecture").and_then(|value| value.as_str()).unwrap_or_default();
     let family = architecture::find_by_architecture(named)
         .ok_or_else(|| ConvertError::UnknownBase { architecture: named.to_owned() })?;
-    let model = Model::new(configuration_of(base, family.architecture), 0)?;
+    let predicted = number_of(base, family.architecture, "nextn_predict_layers").unwrap_or(0);
+    let model = Model::new(configuration_of(base, family.architecture, predicted), predicted)?;
 
     let weights_file = files.sources().iter().find(|source| source.name == WEIGHTS);
     let weights_file = weights_file
@@ -87,6 +88,10 @@ fn settings(files: Files<'_>) -> Result<Configuration, ConvertError> {
     let patterns = settings.value("alpha_pattern").and_then(Value::as_object);
     if patterns.is_some_and(|patterns| !patterns.is_empty()) {
         return Err(refuse("it has an alpha of its own for some modules (alpha_pattern)".to_owned()));
+    }
+    let patterns = settings.value("rank_pattern").and_then(Value::as_object);
+    if settings.flag("use_rslora")? && patterns.is_some_and(|patterns| !patterns.is_empty()) {
+        return Err(refuse("it is rank-stabilised and has several ranks (rank_pattern)".to_owned()));
     }
     Ok(settings)
 }
@@ -163,8 +168,20 @@ fn refuse(reason: String) -> ConvertError {
     ConvertError::Adapter { reason }
 }
 
+/// A number of the base model. Where there is one a layer, it is zero in the layers that it does not concern, and the
+/// same in all others.
+fn number_of(base: &Metadata, architecture: &str, key: &str) -> Option<u64> {
+    match base.get(&format!("{architecture}.{key}"))? {
+        gguf::Value::Array(Array::I32(numbers)) => {
+            numbers.iter().max().and_then(|number| (*number).try_into().ok())
+        }
+        gguf::Value::Array(Array::U32(numbers)) => numbers.iter().max().copied().map(u64::from),
+        value => value.as_u64(),
+    }
+}
+
 /// The configuration that a model file was made from, as far as rearranging weights needs it.
-fn configuration_of(base: &Metadata, architecture: &str) -> Configuration {
+fn configuration_of(base: &Metadata, architecture: &str, predicted_layers: u64) -> Configuration {
     const KEYS: [(&str, &str); 15] = [
         ("num_hidden_layers", "block_count"),
         ("hidden_size", "embedding_length"),
@@ -182,7 +199,14 @@ fn configuration_of(base: &Metadata, architecture: &str) -> Configuration {
         ("linear_num_value_heads", "ssm.time_step_rank"),
         ("ssm_inner_size", "ssm.inner_size"),
     ];
-    let number = |key: &str| base.get(&format!("{architecture}.{key}")).and_then(|value| value.as_u64());
+    let number = |key: &str| {
+        let number = number_of(base, architecture, key);
+        if key == "block_count" {
+            number.map(|layers| layers.saturating_sub(predicted_layers))
+        } else {
+            number
+        }
+    };
     let mut values: Map<String, Value> =
         KEYS.iter().filter_map(|(key, name)| Some(((*key).to_owned(), number(name)?.into()))).collect();
     if let (Some(inner), Some(heads)) = (number("ssm.inner_size"), number("ssm.time_step_rank")) {
