@@ -32,6 +32,7 @@ pub(super) fn write(
         None => from_files(files)?,
     };
     match template {
+        Value::String(template) if template.is_empty() => {}
         Value::String(template) => metadata.set(KEY, template),
         Value::Array(templates) => write_named(&templates, metadata),
         _ => {}
@@ -126,6 +127,7 @@ mod tests {
         let written = keys(&[settings, ("chat_template.json", r#"{"chat_template": "c"}"#)]);
         assert_eq!(written, [(KEY.to_owned(), "String(\"c\")".to_owned())]);
         assert_eq!(keys(&[("chat_template.jinja", "b")]), []);
+        assert_eq!(keys(&[("tokenizer_config.json", r#"{"chat_template": ""}"#)]), []);
     }
 
     #[test]
