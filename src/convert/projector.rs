@@ -123,16 +123,21 @@ fn standard(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertErr
     Ok(())
 }
 
+/// The file that says how images are prepared.
+const PREPROCESSOR: &str = "preprocessor_config.json";
+
 /// How images are prepared: `processor_config.json` over `preprocessor_config.json`.
 fn preprocessor(files: Files<'_>) -> Result<Configuration, ConvertError> {
     let mut values = Map::new();
-    for (file, inner) in
-        [("preprocessor_config.json", "media_proc_cfg"), ("processor_config.json", "image_processor")]
-    {
+    for (file, inner) in [(PREPROCESSOR, "media_proc_cfg"), ("processor_config.json", "image_processor")] {
         let Some(Value::Object(given)) = files.json(file)? else { continue };
         let nested = given.get(inner).and_then(Value::as_object).cloned().unwrap_or_default();
         values.extend(given);
         values.extend(nested);
     }
-    Ok(Configuration::new("preprocessor_config.json", values))
+    if values.is_empty() {
+        let purpose = "it says how images are prepared for the model's vision encoder";
+        return Err(ConvertError::MissingFile { file: PREPROCESSOR, purpose });
+    }
+    Ok(Configuration::new(PREPROCESSOR, values))
 }
