@@ -1,7 +1,7 @@
 //! IBM's Granite 3, dense and with experts.
 
 use super::Family;
-use super::common::{DENSE_LAYERS, EMBEDDINGS, GATE_AND_UP_EXPERTS, GATED_FEED_FORWARD, NORMS, halves};
+use super::common::{EMBEDDINGS, GATE_AND_UP_EXPERTS, GATED_FEED_FORWARD, NORMS, halves};
 use super::llama::{self, PAIRED_ATTENTION};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
@@ -44,7 +44,7 @@ pub(super) const MIXTURE: Family = Family {
             None => Ok(()),
         }
     },
-    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, EXPERTS],
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, EXPERTS],
     ..FAMILY
 };
 

@@ -1,7 +1,7 @@
 //! Qwen 1.5 and 2 with experts.
 
 use super::Family;
-use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, SHARED_EXPERT, STACKED_EXPERTS};
+use super::common::{ATTENTION, EMBEDDINGS, EXPERTS, NORMS, SHARED_EXPERT, STACKED_EXPERTS};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::{count, standard};
 use crate::convert::parameters::Parameters;
@@ -24,8 +24,9 @@ pub(super) const FAMILY: Family = Family {
     ..Family::STANDARD
 };
 
+/// Every layer has experts: the runtime knows no others.
 pub(super) const TENSORS: &[&[Rule]] =
-    &[EMBEDDINGS, NORMS, ATTENTION, DENSE_LAYERS, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT];
+    &[EMBEDDINGS, NORMS, ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT];
 
 pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     standard(source, out)?;

@@ -23,7 +23,7 @@ pub(super) const FAMILY: Family = Family {
 pub(super) const MIXTURE: Family = Family {
     names: &["Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM"],
     architecture: "qwen35moe",
-    tensors: &[TRUNK, LINEAR_ATTENTION, DENSE_LAYERS, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
+    tensors: &[TRUNK, LINEAR_ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
     ..FAMILY
 };
 

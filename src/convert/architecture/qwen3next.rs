@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::Family;
-use super::common::{DENSE_LAYERS, EXPERTS, SHARED_EXPERT, STACKED_EXPERTS, add_one, text_name};
+use super::common::{EXPERTS, SHARED_EXPERT, STACKED_EXPERTS, add_one, text_name};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -28,7 +28,7 @@ pub(super) const FAMILY: Family = Family {
     predicted_layers,
     hyperparameters,
     rename: |model, name| text_name(name).map(|name| predicting_name(model, name)),
-    tensors: &[TRUNK, LINEAR_ATTENTION, DENSE_LAYERS, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
+    tensors: &[TRUNK, LINEAR_ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
     ..Family::STANDARD
 };
 

@@ -1,6 +1,6 @@
 //! Qwen 3-VL with experts.
 
-use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, GATE_AND_UP_EXPERTS, NORMS, halves};
+use super::common::{ATTENTION, EMBEDDINGS, EXPERTS, GATE_AND_UP_EXPERTS, NORMS, halves};
 use super::{Family, qwen2moe, qwen3vl};
 use crate::convert::Model;
 use crate::convert::configuration::{Absent, Class, Derived, Part};
@@ -33,7 +33,7 @@ pub(super) const FAMILY: Family = Family {
         qwen2moe::hyperparameters(source, out)?;
         qwen3vl::deepstack_layers(source, out)
     },
-    tensors: &[EMBEDDINGS, NORMS, ATTENTION, DENSE_LAYERS, EXPERTS, TRANSPOSED_EXPERTS],
+    tensors: &[EMBEDDINGS, NORMS, ATTENTION, EXPERTS, TRANSPOSED_EXPERTS],
     projector: Some(&qwen3vl::PROJECTOR),
     ..Family::STANDARD
 };
