@@ -1,7 +1,8 @@
 //! Cohere's Command R, Aya and Command R7B.
 
 use super::Family;
-use super::common::{ATTENTION, EMBEDDINGS, GATED_FEED_FORWARD};
+use super::common::{ATTENTION, GATED_FEED_FORWARD, text_name};
+use super::deepseek2::is_tied_output;
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::rule::Rule;
@@ -14,7 +15,7 @@ pub(super) const FIRST: Family = Family {
         &[Derived::KeyValueHeads],
         r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 8192, "intermediate_size": 22528,
         "num_hidden_layers": 40, "num_attention_heads": 64, "layer_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "logit_scale": 0.0625}"#,
+        "logit_scale": 0.0625, "tie_word_embeddings": true}"#,
     )],
     adjust: |configuration, _| {
         // The context that the models were trained with.
@@ -29,6 +30,7 @@ pub(super) const FIRST: Family = Family {
         out.set("rope.scaling.type", "none");
         Ok(())
     },
+    rename: |model, name| if is_tied_output(model, name) { None } else { text_name(name) },
     tensors: &[EMBEDDINGS, ONE_NORM, ATTENTION, GATED_FEED_FORWARD],
     ..Family::STANDARD
 };
@@ -41,7 +43,7 @@ pub(super) const SECOND: Family = Family {
         &[Derived::KeyValueHeads, Derived::HeadSize],
         r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 8192, "intermediate_size": 22528,
         "num_hidden_layers": 40, "num_attention_heads": 64, "layer_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "logit_scale": 0.0625, "sliding_window": 4096}"#,
+        "logit_scale": 0.0625, "sliding_window": 4096, "tie_word_embeddings": true}"#,
     )],
     hyperparameters: |source, out| {
         standard(source, out)?;
@@ -56,12 +58,18 @@ pub(super) const SECOND: Family = Family {
         out.set("rope.scaling.type", "none");
         Ok(())
     },
-    rename: |_, name| {
+    rename: |model, name| {
         // The models have biases in name only: all are zero.
-        if name.ends_with(".bias") { None } else { super::common::text_name(name) }
+        if name.ends_with(".bias") { None } else { (FIRST.rename)(model, name) }
     },
     ..FIRST
 };
+
+/// The output is the embeddings; the runtime knows no other.
+const EMBEDDINGS: &[Rule] = &[
+    Rule::keep("model.embed_tokens.*", "token_embd.*").required(),
+    Rule::keep("model.norm.*", "output_norm.*").required(),
+];
 
 /// One norm for attention and feed-forward network, which stand side by side.
 const ONE_NORM: &[Rule] = &[Rule::keep("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*").required()];
