@@ -44,7 +44,7 @@ pub(super) const MIXTURE: Family = Family {
             None => Ok(()),
         }
     },
-    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, EXPERTS],
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, ROUTER, EXPERTS],
     ..FAMILY
 };
 
@@ -59,8 +59,11 @@ const fn mixture(model_type: &'static str) -> Class {
     )
 }
 
-const EXPERTS: &[Rule] = &[
-    Rule::keep("model.layers.{}.block_sparse_moe.router.layer.*", "blk.{}.ffn_gate_inp.*").required(),
+const ROUTER: &[Rule] =
+    &[Rule::keep("model.layers.{}.block_sparse_moe.router.layer.*", "blk.{}.ffn_gate_inp.*").required()];
+
+/// Experts, and a feed-forward network beside them.
+pub(super) const EXPERTS: &[Rule] = &[
     Rule::split("model.layers.{}.block_sparse_moe.input_linear.weight", GATE_AND_UP_EXPERTS, halves),
     Rule::keep("model.layers.{}.block_sparse_moe.output_linear.*", "blk.{}.ffn_down_exps.*"),
     Rule::split(

@@ -17,6 +17,7 @@ mod gpt2;
 mod gpt_oss;
 mod gptneox;
 mod granite;
+mod granite_hybrid;
 mod lfm2;
 mod llama;
 mod llama4;
@@ -98,6 +99,9 @@ pub(super) const FAMILIES: &[&Family] = &[
     &gpt_oss::FAMILY,
     &granite::FAMILY,
     &granite::MIXTURE,
+    &granite_hybrid::FAMILY,
+    &granite_hybrid::ATTENTION_ONLY,
+    &granite_hybrid::ATTENTION_MIXTURE,
     &stablelm::FAMILY,
     &gpt2::FAMILY,
     &gptneox::FAMILY,

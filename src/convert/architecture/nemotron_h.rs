@@ -61,7 +61,8 @@ const TRUNK: &[Rule] = &[
     Rule::keep("backbone.layers.{}.norm.*", "blk.{}.attn_norm.*").required(),
 ];
 
-const MAMBA: &[Rule] = &[
+/// Mamba 2.
+pub(super) const MAMBA: &[Rule] = &[
     Rule::step("backbone.layers.{}.mixer.A_log", "blk.{}.ssm_a", |model, weight| {
         column(model, weight)?.map(Operation::NegatedExponential)
     }),
@@ -155,7 +156,7 @@ fn layers_of(configuration: &Configuration, letter: char, names: &[&str]) -> Res
 }
 
 /// A number in the layers that have something, zero in the others.
-fn where_present(present: &[bool], number: u64) -> Vec<u64> {
+pub(super) fn where_present(present: &[bool], number: u64) -> Vec<u64> {
     present.iter().map(|present| if *present { number } else { 0 }).collect()
 }
 

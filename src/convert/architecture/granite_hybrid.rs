@@ -1,0 +1,103 @@
+//! IBM's Granite 4: Mamba 2 in most layers and attention in some, or attention in all; experts beside a shared
+//! feed-forward network, or that alone.
+
+use std::borrow::Cow;
+
+use super::common::{EMBEDDINGS, NORMS, text_name};
+use super::nemotron_h::{MAMBA, where_present};
+use super::{Family, granite};
+use crate::convert::parameters::Parameters;
+use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{Configuration, ConvertError, Model, Source};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["GraniteMoeHybridForCausalLM"],
+    architecture: "granitehybrid",
+    classes: &[],
+    applies: has_mamba,
+    tokenizer: Flavour::NEMOTRON_H,
+    hyperparameters,
+    rename,
+    tensors: &[EMBEDDINGS, NORMS, MAMBA, ATTENTION, granite::EXPERTS, FEED_FORWARD],
+    ..granite::MIXTURE
+};
+
+/// With attention in every layer the models are those of Granite 3.
+pub(super) const ATTENTION_ONLY: Family = Family {
+    architecture: "granite",
+    applies: |configuration| !has_mamba(configuration) && !has(configuration, "num_experts_per_tok"),
+    tokenizer: Flavour::BYTE_PAIR,
+    ..FAMILY
+};
+
+/// The same with experts.
+pub(super) const ATTENTION_MIXTURE: Family = Family {
+    architecture: "granitemoe",
+    applies: |configuration| !has_mamba(configuration),
+    ..ATTENTION_ONLY
+};
+
+const ATTENTION: &[Rule] = &[
+    Rule::step("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*", super::llama::pair_queries),
+    Rule::step("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*", super::llama::pair_keys),
+    Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*"),
+    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*"),
+];
+
+/// What only models with experts have, and what only those without have: the shared feed-forward network alone.
+const FEED_FORWARD: &[Rule] = &[
+    Rule::keep("model.layers.{}.block_sparse_moe.router.layer.*", "blk.{}.ffn_gate_inp.*"),
+    Rule::split(
+        "model.layers.{}.dense_mlp.input_linear.weight",
+        &["blk.{}.ffn_gate.weight", "blk.{}.ffn_up.weight"],
+        super::common::halves,
+    ),
+    Rule::keep("model.layers.{}.dense_mlp.output_linear.*", "blk.{}.ffn_down.*"),
+];
+
+fn has(configuration: &Configuration, key: &str) -> bool {
+    configuration.optional_integer(&[key]).is_ok_and(|number| number.unwrap_or(0) > 0)
+}
+
+fn has_mamba(configuration: &Configuration) -> bool {
+    configuration.strings("layer_types").is_ok_and(|kinds| kinds.unwrap_or_default().contains(&"mamba"))
+}
+
+/// Mamba layers are called as Nemotron-H calls them.
+fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
+    let name = text_name(name)?;
+    if name.contains(".mamba.") {
+        let name = name.replacen("model.layers.", "backbone.layers.", 1);
+        return Some(name.replacen(".mamba.", ".mixer.", 1).into());
+    }
+    let dense = name.contains(".shared_mlp.") && !has(&model.configuration, "num_local_experts");
+    Some(if dense { name.replacen(".shared_mlp.", ".dense_mlp.", 1).into() } else { name })
+}
+
+fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    (granite::MIXTURE.hyperparameters)(source, out)?;
+    let model = source.model;
+    let configuration = &model.configuration;
+    for (key, name) in [
+        ("ssm.conv_kernel", "mamba_d_conv"),
+        ("ssm.state_size", "mamba_d_state"),
+        ("ssm.group_count", "mamba_n_groups"),
+    ] {
+        out.count(key, configuration.integer(name)?)?;
+    }
+    let expansion = configuration.integer("mamba_expand")?;
+    out.count("ssm.inner_size", expansion.saturating_mul(model.hidden_size()?))?;
+    out.count("ssm.time_step_rank", configuration.integer("mamba_n_heads")?)?;
+    let attention = model.layers_of_kind("attention")?;
+    let attention = attention.ok_or_else(|| configuration.missing(&["layer_types"]))?;
+    if attention.len() as u64 != model.layers {
+        let expected = format!("{} layers", model.layers);
+        return Err(configuration.bad("layer_types", &attention.len(), &expected));
+    }
+    out.counts("attention.head_count_kv", &where_present(&attention, model.key_value_heads()?))?;
+    let hybrid = has_mamba(configuration);
+    out.set("rope.scaling.finetuned", !hybrid);
+    // Nothing is rotated where Mamba layers keep the order.
+    if hybrid { out.count("context_length", 1 << 20) } else { Ok(()) }
+}
