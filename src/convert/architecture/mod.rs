@@ -21,6 +21,7 @@ mod granite_hybrid;
 mod lfm2;
 mod llama;
 mod llama4;
+mod llava;
 mod mistral3;
 mod modern_bert;
 mod nemotron_h;
@@ -59,6 +60,7 @@ use crate::plan::Recipe;
 pub(super) const FAMILIES: &[&Family] = &[
     &llama::FAMILY,
     &mistral3::FAMILY,
+    &llava::FAMILY,
     &llama4::FAMILY,
     &smollm3::FAMILY,
     &qwen2::FAMILY,

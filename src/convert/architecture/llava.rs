@@ -1,0 +1,24 @@
+//! Pixtral 12B as the library keeps it: a Llama or Mistral model behind Pixtral's encoder, under LLaVA's name.
+
+use super::llama::{self, MISTRAL};
+use super::{Family, pixtral};
+use crate::convert::configuration::{Absent, Class, Part};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["LlavaForConditionalGeneration"],
+    classes: &[Class {
+        model_type: "llava",
+        defaults: "{}",
+        derived: &[],
+        parts: &[
+            Part { key: "text_config", class: MISTRAL.model_type, absent: Absent::Values("{}") },
+            Part { key: "vision_config", class: pixtral::CLASS.model_type, absent: Absent::Values("{}") },
+        ],
+    }],
+    applies: |configuration| {
+        let vision = configuration.part("vision_config");
+        vision.is_some_and(|vision| vision.text_value("model_type") == Ok(Some(pixtral::CLASS.model_type)))
+    },
+    projector: Some(&pixtral::PROJECTOR),
+    ..llama::FAMILY
+};
