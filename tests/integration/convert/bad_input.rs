@@ -298,6 +298,11 @@ fn tensors_that_do_not_belong_are_named() {
             &["model.layers.0.extra.weight"],
         ),
         (weighted(|list| list.retain(|(name, ..)| *name != NORM)), &[NORM, "missing", "llama"]),
+        // The runtime knows this mixture with experts in every layer alone.
+        (
+            configured(|config| config["architectures"] = json!(["Qwen2MoeForCausalLM"])),
+            &["model.layers.0.mlp.", "qwen2moe"],
+        ),
         (weighted(|list| list[4].1 = "I32"), &["q_proj", "I32"]),
         (weighted(|list| list[4].2 = &[8, 8, 1, 1, 1]), &["attn_q"]),
         (weighted(|list| list[4].2 = &[0, 8]), &["q_proj"]),
@@ -382,12 +387,15 @@ fn adapters_that_cannot_be_applied_are_refused() {
         settings[key] = value;
         adapter(settings, &good)
     };
+    let several_ranks = json!({"lora_alpha": 4, "r": 2, "use_rslora": true, "rank_pattern": {"q_proj": 3}});
+    let several_ranks = adapter(several_ranks, &good);
     for (files, words) in [
         (adapter(settings(), &good[..1]), "factors"),
         (adapter(settings(), &[(a.as_str(), "F32", &[2, 8]), ("x.weight", "F32", &[1])]), "x.weight"),
         (set("peft_type", json!("IA3")), "IA3"),
         (set("use_dora", json!(true)), "DoRA"),
         (set("alpha_pattern", json!({"q_proj": 3})), "alpha_pattern"),
+        (several_ranks, "rank_pattern"),
         (set("lora_alpha", json!("much")), "lora_alpha"),
         (Files(adapter(settings(), &good).0[1..].to_vec()), "adapter_config.json is missing"),
         (Files(adapter(settings(), &good).0[..1].to_vec()), "adapter_model.safetensors is missing"),
