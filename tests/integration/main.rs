@@ -3,6 +3,8 @@
 mod convert;
 mod create;
 mod fuzz;
+#[cfg(target_os = "linux")]
+mod endurance;
 mod gguf;
 mod hostile;
 mod in_process;

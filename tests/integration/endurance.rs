@@ -1,0 +1,33 @@
+//! The real program under load for a long time: killed at any instant, beside another of its kind, and with many
+//! clients that come and go.
+//!
+//! `cargo test` runs a short form of each. The long ones are
+//!
+//! ```sh
+//! OLLAMAKE_KILLS=500 cargo test --test integration endurance::kills -- --nocapture
+//! OLLAMAKE_SOAK_SECONDS=600 cargo test --test integration endurance::soak -- --nocapture
+//! ```
+//!
+//! Each prints the seed of what the clients do and when the kills come; `OLLAMAKE_SEED` repeats it.
+
+mod api;
+mod client;
+mod kills;
+mod material;
+mod moment;
+mod registry;
+mod snapshot;
+mod soak;
+mod two_servers;
+
+/// A number from the environment, or its default.
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().map_or(default, |text| text.parse().expect(name))
+}
+
+/// The seed of this run, printed so that it can be repeated.
+fn seed() -> u64 {
+    let seed = setting("OLLAMAKE_SEED", u64::from(rand::random::<u32>()));
+    println!("OLLAMAKE_SEED={seed}");
+    seed
+}

@@ -1,0 +1,125 @@
+//! A client of a server that may end at any instant.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use reqwest::{Method, RequestBuilder};
+use serde_json::{Value, json};
+
+use super::material::File;
+
+/// Uploads are sent in such pieces.
+const PIECE: usize = 64 << 10;
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The server said that it is done.
+    Done,
+    /// The server said that it cannot, why, and whether before or after it had begun.
+    Refused(String),
+    /// The server said nothing any more.
+    Broken(String),
+}
+
+/// A server.
+#[derive(Clone)]
+pub(super) struct Api {
+    http: reqwest::Client,
+    base: String,
+}
+
+impl Api {
+    pub(super) fn new(address: &str) -> Self {
+        // An error says that a provider is installed already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { http, base: format!("http://{address}/api") }
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}/{path}", self.base))
+    }
+
+    /// Uploads a file under a digest, unless the server has it, with pauses between its pieces.
+    pub(super) async fn upload(&self, digest: &str, bytes: &Bytes, pause: Duration) -> Outcome {
+        let path = format!("blobs/{digest}");
+        match self.request(Method::HEAD, &path).send().await {
+            Ok(answer) if answer.status().is_success() => return Outcome::Done,
+            Ok(_) => {}
+            Err(error) => return Outcome::Broken(error.to_string()),
+        }
+        let pieces: Vec<_> =
+            (0..bytes.len()).step_by(PIECE).map(|at| bytes.slice(at..bytes.len().min(at + PIECE))).collect();
+        let body = stream::iter(pieces).then(move |piece| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, std::io::Error>(piece)
+        });
+        let request = self.request(Method::POST, &path).header("content-length", bytes.len());
+        ended(request.body(reqwest::Body::wrap_stream(body))).await
+    }
+
+    /// A request that is answered once.
+    pub(super) async fn call(&self, method: Method, path: &str, body: &Value) -> Outcome {
+        ended(self.request(method, path).json(body)).await
+    }
+
+    /// A job, until its last line.
+    pub(super) async fn job(&self, path: &str, body: &Value) -> Outcome {
+        let broken = |error: reqwest::Error| Outcome::Broken(error.to_string());
+        let mut answer = match self.request(Method::POST, path).json(body).send().await {
+            Ok(answer) => answer,
+            Err(error) => return broken(error),
+        };
+        let status = answer.status();
+        let mut text = Vec::new();
+        loop {
+            match answer.chunk().await {
+                Ok(Some(bytes)) => text.extend_from_slice(&bytes),
+                Ok(None) => break,
+                Err(error) => return broken(error),
+            }
+        }
+        let text = String::from_utf8(text).unwrap();
+        if !status.is_success() {
+            return Outcome::Refused(format!("{status} {text}"));
+        }
+        let last: Value =
+            serde_json::from_str(text.lines().last().unwrap_or_default()).unwrap_or(Value::Null);
+        match (last["status"].as_str(), last["error"].as_str()) {
+            (Some("success"), _) => Outcome::Done,
+            (_, Some(error)) => Outcome::Refused(error.to_owned()),
+            _ => Outcome::Broken("the stream ended early".to_owned()),
+        }
+    }
+
+    /// Makes a model of files and waits until it is there.
+    pub(super) async fn create(&self, name: &str, files: &[File], more: &Value) -> Outcome {
+        let files: serde_json::Map<_, _> =
+            files.iter().map(|file| (file.name.clone(), json!(file.digest.to_string()))).collect();
+        let mut body = json!({"model": name, "files": files});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        self.job("create", &body).await
+    }
+
+    /// The names of all models.
+    pub(super) async fn tags(&self) -> Result<Vec<String>, reqwest::Error> {
+        let answer: Value = self.request(Method::GET, "tags").send().await?.json().await?;
+        let models = answer["models"].as_array().cloned().unwrap_or_default();
+        Ok(models.iter().map(|model| model["name"].as_str().unwrap().to_owned()).collect())
+    }
+}
+
+async fn ended(request: RequestBuilder) -> Outcome {
+    let answer = match request.send().await {
+        Ok(answer) => answer,
+        Err(error) => return Outcome::Broken(error.to_string()),
+    };
+    let status = answer.status();
+    match answer.text().await {
+        Ok(_) if status.is_success() => Outcome::Done,
+        Ok(text) => Outcome::Refused(format!("{status} {text}")),
+        Err(error) => Outcome::Broken(error.to_string()),
+    }
+}
