@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
-use axum::http::header::RANGE;
+use axum::http::header::{CONNECTION, RANGE};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 
@@ -69,7 +69,8 @@ impl Drop for Registry {
 async fn serve(State(models): State<Arc<Vec<Model>>>, request: Request) -> Response {
     let path = request.uri().path();
     let last = path.rsplit('/').next().unwrap();
-    let answer = Response::builder();
+    // Otherwise its client keeps connections for later, which look like descriptors left behind.
+    let answer = Response::builder().header(CONNECTION, "close");
     let found = if path.contains("/manifests/") {
         let number =
             path.split("/pulled-").nth(1).and_then(|rest| rest.split('/').next()?.parse::<usize>().ok());
