@@ -454,7 +454,9 @@ impl Client {
 
 /// Why a refusal is in order, if it is.
 fn in_order(kind: Kind, manner: Manner, text: &str) -> Option<&'static str> {
-    let absent = ["not found", "does not exist", "Not Found", "is not in the store"].iter().any(|words| text.contains(words));
+    let absent = ["not found", "does not exist", "Not Found", "is not in the store"]
+        .iter()
+        .any(|words| text.contains(words));
     match kind {
         Kind::WrongUpload if text.contains("digest mismatch") => Some("digest mismatch"),
         // The model that had the blob went between upload and use, and the blob with it.
