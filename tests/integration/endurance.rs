@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Of the first, 500 kills found nothing lost: 125 under each of the seeds 7001 to 7004, in three minutes with
-//! four runs at a time on two cores; 60 of the kills were at a starting server, 214 at events of the file system, and 4,385 operations were
-//! under way.
+//! four runs at a time on two cores. 60 of the kills were at a starting server, 214 at events of the file system;
+//! 4,385 operations were under way.
 //!
 //! Each prints the seed of what the clients do and when the kills come; `OLLAMAKE_SEED` repeats it.
 

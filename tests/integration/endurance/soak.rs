@@ -91,7 +91,7 @@ async fn nothing_grows_under_load() {
     println!("refused: {:?}", world.refusals.lock().unwrap());
 
     if time > WARM * 3 {
-        let window = WARM.as_secs() as usize / 2;
+        let window = WARM.as_secs() as usize;
         let early = &samples[window..2 * window];
         let late = &samples[samples.len() - window..];
         for (what, value) in [
