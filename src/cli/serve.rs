@@ -61,7 +61,7 @@ fn raise_file_limit() {
 }
 
 /// How long the server has to end itself after the second signal.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
+const LAST_MOMENT: Duration = Duration::from_secs(3);
 
 /// Completes at the first signal to end; the second ends the server without waiting for what is under way.
 fn stop_signal(server: &Arc<Server>) -> io::Result<impl Future<Output = ()> + use<>> {

@@ -163,7 +163,18 @@ impl Workshop {
     fn source_of_model(&self, from: &str, quantize: Option<&Quantization>) -> Result<Source, CreateError> {
         let name: Name = from.parse()?;
         match self.store.manifest(&name) {
-            Ok(model) => Base::open(&self.store, &self.descriptions, &model, quantize).map(Source::Base),
+            Ok(mut model) => loop {
+                let opened = Base::open(&self.store, &self.descriptions, &model, quantize);
+                if opened.is_ok() {
+                    return opened.map(Source::Base);
+                }
+                // Whoever replaced or removed the model meanwhile may have taken its blobs with it.
+                match self.store.manifest(&name) {
+                    Ok(now) if now.digest != model.digest => model = now,
+                    Err(StoreError::ModelNotFound { .. }) => return Ok(Source::Elsewhere(name)),
+                    _ => return opened.map(Source::Base),
+                }
+            },
             Err(StoreError::ModelNotFound { .. }) => {
                 match (from.parse::<Digest>(), "model.gguf".parse::<FileName>()) {
                     (Ok(digest), Ok(file)) => {

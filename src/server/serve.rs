@@ -21,7 +21,7 @@ const READ_BUFFER: usize = 128 << 10;
 /// How long those whose jobs were cancelled have to hear of it.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long cancelled jobs have to clean up.
-const CLEANUP: Duration = Duration::from_secs(1);
+const CLEANUP: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` completes. Then no connection is accepted any more, idle ones end at once, and jobs that
 /// wait for their turn fail. What is under way has the time of [`Limits::shutdown`](super::Limits::shutdown), or
@@ -79,13 +79,15 @@ pub async fn serve(
     if !has_ended {
         tracing::warn!("jobs are cancelled and connections cut off");
         server.jobs.stop();
+    }
+    if tokio::time::timeout(CLEANUP, server.jobs.ended()).await.is_err() {
+        tracing::warn!("a job did not end; what it leaves is removed at the next start");
+    }
+    if !has_ended {
         let _ = tokio::time::timeout(FAREWELL, &mut all_ended).await;
     }
     drop(all_ended);
     connections.abort_all();
-    if tokio::time::timeout(CLEANUP, server.jobs.ended()).await.is_err() {
-        tracing::warn!("a job did not end; what it leaves is removed at the next start");
-    }
     // What models were replaced have left behind goes before the process does.
     let settled = tokio::task::spawn_blocking(move || server.store().settle());
     if tokio::time::timeout(FAREWELL, settled).await.is_err() {
