@@ -2,9 +2,9 @@
 
 mod convert;
 mod create;
-mod fuzz;
 #[cfg(target_os = "linux")]
 mod endurance;
+mod fuzz;
 mod gguf;
 mod hostile;
 mod in_process;

@@ -454,13 +454,12 @@ impl Client {
 
 /// Why a refusal is in order, if it is.
 fn in_order(kind: Kind, manner: Manner, text: &str) -> Option<&'static str> {
-    let absent = ["not found", "does not exist", "Not Found", "is not in the store"]
-        .iter()
-        .any(|words| text.contains(words));
+    let absent = ["not found", "does not exist", "Not Found"].iter().any(|words| text.contains(words));
+    let absent_blob = absent || text.contains("is not in the store");
     match kind {
         Kind::WrongUpload if text.contains("digest mismatch") => Some("digest mismatch"),
         // The model that had the blob went between upload and use, and the blob with it.
-        Kind::Import | Kind::Quantize | Kind::Convert if absent => Some("blob not found"),
+        Kind::Import | Kind::Quantize | Kind::Convert if absent_blob => Some("blob not found"),
         // Another has removed the model.
         Kind::Derive | Kind::Copy | Kind::Delete if manner == Manner::Careless && absent => {
             Some("model not found")

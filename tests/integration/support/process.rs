@@ -2,10 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A line of the log is kept up to here; what follows is not looked at.
 const LONGEST_LOG: usize = 1 << 20;
@@ -35,6 +38,7 @@ pub(crate) struct Process {
     /// `host:port`.
     pub(crate) address: String,
     log: Arc<Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Process {
@@ -46,7 +50,7 @@ impl Process {
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(String::new()));
         let (sender, first) = mpsc::channel();
-        std::thread::spawn({
+        let reader = std::thread::spawn({
             let log = log.clone();
             move || {
                 let mut line = String::new();
@@ -70,7 +74,7 @@ impl Process {
                 panic!("the server does not listen ({error}): {}", log.lock().unwrap());
             }
         };
-        Self { child, address, log }
+        Self { child, address, log, reader: Some(reader) }
     }
 
     /// The number of the process.
@@ -84,7 +88,25 @@ impl Process {
         self.child.wait().unwrap();
     }
 
-    /// What it logged since the last call: warnings and errors.
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits until it has ended, for at most half a minute.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.reader.take().into_iter().for_each(|reader| reader.join().unwrap());
+                return status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(30), "the server does not end");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What it logged since the last call: warnings and errors, unless `RUST_LOG` says otherwise.
     pub(crate) fn log(&self) -> String {
         std::mem::take(&mut *self.log.lock().unwrap())
     }
