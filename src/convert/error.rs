@@ -18,6 +18,16 @@ pub enum ConvertError {
         /// What it is needed for.
         purpose: &'static str,
     },
+    /// A file that is longer than any real one.
+    #[error("{file} has {length} bytes, more than the {limit} that are read; make it shorter")]
+    TooLarge {
+        /// The file's name.
+        file: String,
+        /// Its length in bytes.
+        length: usize,
+        /// The longest that is read, in bytes.
+        limit: usize,
+    },
     /// A file that is not the JSON it should be.
     #[error("{file} is not valid JSON: {reason}")]
     Json {

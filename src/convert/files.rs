@@ -7,6 +7,13 @@ use serde_json::Value;
 use super::ConvertError;
 use crate::safetensors::NamedSource;
 
+/// The longest text or vocabulary that is read, in bytes. The largest released one has a bit more than half.
+const LARGEST: usize = 64 << 20;
+
+/// The longest JSON file that is read as a tree of values, in bytes; a tree takes up to forty times as much memory.
+/// Released configurations have at most about 1 MiB.
+const LARGEST_TREE: usize = 16 << 20;
+
 /// The files that were given.
 #[derive(Clone, Copy)]
 pub(super) struct Files<'a> {
@@ -27,22 +34,33 @@ impl<'a> Files<'a> {
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
-        self.bytes(name).is_some()
+        self.names().any(|other| other == name)
     }
 
-    pub(super) fn bytes(&self, name: &str) -> Option<&'a [u8]> {
-        self.sources.iter().find(|source| source.name == name).map(|source| source.bytes)
+    /// A file that is read as a whole.
+    pub(super) fn bytes(&self, name: &str) -> Result<Option<&'a [u8]>, ConvertError> {
+        self.at_most(LARGEST, name)
+    }
+
+    fn at_most(&self, limit: usize, name: &str) -> Result<Option<&'a [u8]>, ConvertError> {
+        match self.sources.iter().find(|source| source.name == name).map(|source| source.bytes) {
+            Some(bytes) if bytes.len() > limit => {
+                Err(ConvertError::TooLarge { file: name.to_owned(), length: bytes.len(), limit })
+            }
+            found => Ok(found),
+        }
     }
 
     /// A text file without its byte order mark.
     pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, ConvertError> {
-        let Some(bytes) = self.bytes(name) else { return Ok(None) };
+        let Some(bytes) = self.bytes(name)? else { return Ok(None) };
         let text = std::str::from_utf8(bytes).map_err(|_| ConvertError::Text { file: name.to_owned() })?;
         Ok(Some(text.strip_prefix('\u{feff}').unwrap_or(text)))
     }
 
     /// A JSON file; `NaN` and infinities, which Python writes, become null.
     pub(super) fn json(&self, name: &str) -> Result<Option<Value>, ConvertError> {
+        self.at_most(LARGEST_TREE, name)?;
         let Some(text) = self.text(name)? else { return Ok(None) };
         serde_json::from_str(&without_special_numbers(text))
             .map(Some)
@@ -80,6 +98,19 @@ fn without_special_numbers(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_longer_than_any_real_file_is_not_read() {
+        let bytes = vec![b' '; LARGEST_TREE + 1];
+        let sources = [NamedSource { name: "config.json", bytes: &bytes }];
+        let files = Files::new(&sources);
+        assert!(files.text("config.json").unwrap().is_some());
+        let error = files.json("config.json").unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "config.json has 16777217 bytes, more than the 16777216 that are read; make it shorter"
+        );
+    }
 
     #[test]
     fn python_numbers_become_null_outside_of_strings() {

@@ -8,6 +8,9 @@ use super::{NamedSource, SafetensorsError};
 /// What the file of an index is called.
 pub(super) const INDEX_FILE: &str = "model.safetensors.index.json";
 
+/// The longest index that is read, in bytes. Released ones have at most about 15 MiB.
+const LARGEST: usize = 64 << 20;
+
 /// Shard by tensor.
 #[derive(Deserialize)]
 pub(super) struct Index {
@@ -17,6 +20,12 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn read(file: NamedSource<'_>) -> Result<Self, SafetensorsError> {
         let fails = |reason: String| SafetensorsError::Index { file: file.name.to_owned(), reason };
+        if file.bytes.len() > LARGEST {
+            return Err(fails(format!(
+                "it has {} bytes, more than the {LARGEST} that are read",
+                file.bytes.len()
+            )));
+        }
         let index: Self = serde_json::from_slice(file.bytes).map_err(|error| fails(error.to_string()))?;
         if index.weight_map.is_empty() { Err(fails("the weight_map is empty".to_owned())) } else { Ok(index) }
     }

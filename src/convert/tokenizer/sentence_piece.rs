@@ -58,13 +58,13 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// The file is missing, cut off or damaged, or has no tokens.
-    pub(super) fn read(files: Files<'_>, file: &'static str) -> Result<Self, TokenizerError> {
-        let bytes = files.bytes(file).ok_or_else(|| TokenizerError::Missing { files: vec![file] })?;
+    /// The file is missing, far too long, cut off or damaged, or has no tokens.
+    pub(super) fn read(files: Files<'_>, file: &'static str) -> Result<Self, ConvertError> {
+        let bytes = files.bytes(file)?.ok_or_else(|| TokenizerError::Missing { files: vec![file] })?;
         let model = Self::decode(bytes)
             .map_err(|error| TokenizerError::Damaged { file, reason: error.to_string() })?;
         if model.pieces.is_empty() {
-            return Err(TokenizerError::Empty { file });
+            return Err(TokenizerError::Empty { file }.into());
         }
         Ok(model)
     }
@@ -128,7 +128,7 @@ pub(super) fn replaced(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError
 }
 
 /// The tokens of the model, cut or padded to the size that the configuration says.
-fn tokens_of_model(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, TokenizerError> {
+fn tokens_of_model(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> {
     let model = Model::read(inputs.files, TOKENIZER_MODEL)?;
     let pieces = model.pieces.len() as u64;
     let size = token::checked_size(inputs.sizes.tokens.filter(|size| *size > 0).unwrap_or(pieces))?;

@@ -46,12 +46,12 @@ struct Preparation {
 
 /// The model's tokens, with the numbers that the `transformers` library gives them: its own four special tokens come
 /// first.
-fn of_model(inputs: &Inputs<'_>) -> Result<(Vec<Token>, Preparation), TokenizerError> {
+fn of_model(inputs: &Inputs<'_>) -> Result<(Vec<Token>, Preparation), ConvertError> {
     let model = Model::read(inputs.files, SENTENCE_PIECE_BPE_MODEL)?;
     let kind = model.trainer.and_then(|trainer| trainer.model_type).unwrap_or(UNIGRAM);
     if kind != UNIGRAM {
         let (file, field) = (SENTENCE_PIECE_BPE_MODEL, "trainer_spec.model_type");
-        return Err(TokenizerError::bad_field(file, field, &kind, "1 (unigram)"));
+        return Err(TokenizerError::bad_field(file, field, &kind, "1 (unigram)").into());
     }
     let own = model.pieces.len() as u64;
     let size = checked_size(inputs.sizes.tokens.unwrap_or(0).max(own))?;
