@@ -66,8 +66,8 @@ impl Workshop {
     pub fn new(store: Store, registries: registry::Config, prune: bool) -> Self {
         Self {
             registries: registry::Client::new(registries, store.clone()),
+            descriptions: Arc::new(Descriptions::new(store.clone())),
             store,
-            descriptions: Arc::default(),
             resources: Resources::default(),
             prune,
         }
