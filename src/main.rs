@@ -1,5 +1,8 @@
 //! Start: arguments, logging, exit code.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod arenas;
+
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
 
@@ -10,8 +13,16 @@ use ollamake::cli::Arguments;
 use ollamake::server::{Config, LogFormat, LogLevel};
 use ollamake::tensor::Platform;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    arenas::share();
+    match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime.block_on(run()),
+        Err(error) => fail(&format!("the threads of the program cannot be started: {error}"), 1),
+    }
+}
+
+async fn run() -> ExitCode {
     let arguments = Arguments::parse();
     log(arguments.is_server());
     // A wrong width is reported before any work begins.
