@@ -296,6 +296,7 @@ impl Work<'_> {
         self.monitor.check_stop()?;
         let placed = self.layers.place(&self.job.name, &self.config)?;
         self.job.workshop.clear_replaced(&placed);
+        self.job.workshop.clear(self.layers.superseded(&placed));
         Ok(())
     }
 }

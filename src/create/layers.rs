@@ -3,6 +3,8 @@
 //! How layers replace and join those of the base model, and the order that results: Ollama,
 //! `server/create.go` (`createModel` and the functions it calls).
 
+use std::collections::HashSet;
+
 use super::{CreateError, Progress};
 use crate::model::{
     Digest, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters, parameters_to_bytes,
@@ -118,6 +120,12 @@ impl Layers {
         let config = Layer::new(MediaType::Config, blob.digest(), blob.length());
         let layers = self.entries.iter().map(|entry| entry.layer.clone()).collect();
         Ok(self.store.put_manifest(name, &Manifest::new(config, layers).to_bytes())?)
+    }
+
+    /// What was made and then replaced, so that the model does not have it.
+    pub(super) fn superseded(&self, placed: &Placed) -> impl Iterator<Item = Digest> {
+        let named: HashSet<_> = placed.model.manifest.blobs().map(|layer| layer.digest).collect();
+        self.made.iter().copied().filter(move |digest| !named.contains(digest))
     }
 
     /// Removes from the store what was made for these layers, as far as nobody else uses it.

@@ -83,8 +83,16 @@ impl Workshop {
 
     /// Removes, soon, the blobs that only a replaced model used.
     pub fn clear_replaced(&self, placed: &Placed) {
-        let Some(replaced) = placed.replaced.as_ref().filter(|_| self.prune) else { return };
-        self.store.retire(replaced.manifest.blobs().map(|layer| layer.digest));
+        self.clear(
+            placed.replaced.iter().flat_map(|replaced| replaced.manifest.blobs().map(|layer| layer.digest)),
+        );
+    }
+
+    /// Removes, soon, those of the blobs that no model uses.
+    pub(super) fn clear(&self, digests: impl IntoIterator<Item = Digest>) {
+        if self.prune {
+            self.store.retire(digests);
+        }
     }
 
     /// The store.

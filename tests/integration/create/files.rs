@@ -133,8 +133,6 @@ async fn a_chat_format_is_recognised_and_can_be_overruled() {
     let server = InProcess::new();
     let jinja = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}";
     let digest = server.upload(&small_gguf(&[("tokenizer.chat_template", jinja)])).await.to_string();
-    let lines = server.create(json!({"model": "m", "files": {"m.gguf": digest}})).await;
-    assert!(lines.contains(&"using autodetected template chatml".to_owned()), "{lines:?}");
     let request = json!({
         "model": "n", "files": {"m.gguf": digest}, "template": "{{ .Prompt }}!", "parameters": {"stop": ["x"]},
     });
@@ -142,4 +140,9 @@ async fn a_chat_format_is_recognised_and_can_be_overruled() {
     let shown = server.post("/api/show", json!({"model": "n"})).await.json();
     assert_eq!(shown["template"], "{{ .Prompt }}!");
     assert_eq!(shown["parameters"], format!("{:30} \"x\"", "stop"));
+    // What was overruled does not stay.
+    server.store.settle();
+    assert_eq!(server.store.account().unwrap().unnamed.files, 0);
+    let lines = server.create(json!({"model": "m", "files": {"m.gguf": digest}})).await;
+    assert!(lines.contains(&"using autodetected template chatml".to_owned()), "{lines:?}");
 }
