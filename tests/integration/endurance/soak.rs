@@ -90,20 +90,6 @@ async fn nothing_grows_under_load() {
     println!("operations: {:?}", world.counts.lock().unwrap());
     println!("refused: {:?}", world.refusals.lock().unwrap());
 
-    if time > WARM * 3 {
-        let window = WARM.as_secs() as usize;
-        let early = &samples[window..2 * window];
-        let late = &samples[samples.len() - window..];
-        for (what, value) in [
-            ("resident", (|sample: &Sample| sample.resident) as fn(&Sample) -> u64),
-            ("anonymous", |sample| sample.anonymous),
-        ] {
-            let (early, late) = (median(early.iter().map(value)), median(late.iter().map(value)));
-            println!("{what} memory after a minute {early} KiB, at the end {late} KiB");
-            assert!(late * 100 <= early * (100 + TOLERANCE), "{what} memory has grown");
-        }
-    }
-
     drop(api);
     let mut after = Sample::take(server.id());
     let calm = Instant::now() + CALM;
@@ -124,4 +110,19 @@ async fn nothing_grows_under_load() {
     }
     let log = server.log();
     assert!(!log.contains("panicked"), "{log}");
+
+    // Last, so that everything else has been looked at.
+    if time > WARM * 3 {
+        let window = WARM.as_secs() as usize;
+        let early = &samples[window..2 * window];
+        let late = &samples[samples.len() - window..];
+        for (what, value) in [
+            ("resident", (|sample: &Sample| sample.resident) as fn(&Sample) -> u64),
+            ("anonymous", |sample| sample.anonymous),
+        ] {
+            let (early, late) = (median(early.iter().map(value)), median(late.iter().map(value)));
+            println!("{what} memory after a minute {early} KiB, at the end {late} KiB");
+            assert!(late * 100 <= early * (100 + TOLERANCE), "{what} memory has grown");
+        }
+    }
 }
