@@ -181,11 +181,15 @@ impl Work<'_> {
         for line in files.iter().chain(adapters).flat_map(Part::lines) {
             self.monitor.tell(Progress::line(line));
         }
-        for layer in base.into_iter().flat_map(|base| &base.layers) {
-            let from = base.map(|base| base.name.short()).unwrap_or_default();
-            match &layer.part {
-                Some(part) => drop(self.attach_part(part, from)?),
-                None => self.layers.add_existing(layer.layer.media_type.clone(), layer.blob.clone(), from),
+        if let Some(base) = base {
+            for layer in &base.layers {
+                let from = base.name.short();
+                match &layer.part {
+                    Some(part) => drop(self.attach_part(part, from)?),
+                    None => {
+                        self.layers.add_existing(layer.layer.media_type.clone(), layer.blob.clone(), from)
+                    }
+                }
             }
         }
         for part in files {

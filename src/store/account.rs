@@ -53,7 +53,7 @@ impl Store {
             let Ok(file) = store.disk.open(&store.layout.blob(digest)) else { continue };
             let length = file.metadata()?.len();
             // Given back at once, when the file is closed.
-            if !lease::claim(&*self.0.disk, &file) && lease::is_linked(&file)? {
+            if !lease::claim(&*store.disk, &file) && lease::is_linked(&file)? {
                 account.leased.add(length);
             }
             if !named.contains(&digest) {
@@ -63,7 +63,7 @@ impl Store {
         for name in store.list_or_nothing(store.layout.temporary())? {
             let Ok(file) = store.disk.open(&store.layout.temporary().join(name)) else { continue };
             let length = file.metadata()?.len();
-            match lease::claim(&*self.0.disk, &file) {
+            match lease::claim(&*store.disk, &file) {
                 true => account.left_over.add(length),
                 false => account.under_way.add(length),
             }

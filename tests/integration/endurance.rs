@@ -28,6 +28,18 @@ mod snapshot;
 mod soak;
 mod two_servers;
 
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::task::JoinHandle;
+
+use api::Api;
+use client::{Client, Manner, World};
+use snapshot::Snapshot;
+
+use crate::support::process::{run, text};
+
 /// A number from the environment, or its default.
 fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().map_or(default, |text| text.parse().expect(name))
@@ -38,4 +50,35 @@ fn seed() -> u64 {
     let seed = setting("OLLAMAKE_SEED", u64::from(rand::random::<u32>()));
     println!("OLLAMAKE_SEED={seed}");
     seed
+}
+
+/// Sets a client of each manner to work until `end`.
+fn employ(
+    world: &Arc<World>,
+    apis: &[Api],
+    manners: impl Iterator<Item = Manner>,
+    end: Instant,
+    seed: u64,
+) -> Vec<JoinHandle<Client>> {
+    let start = |(number, manner)| {
+        let mut client = Client::new(world, number, manner, seed);
+        let apis = apis.to_vec();
+        tokio::spawn(async move {
+            client.work(&apis, end).await.unwrap();
+            client
+        })
+    };
+    manners.enumerate().map(start).collect()
+}
+
+/// Finds the store whole, without anything left over, and with what the clients were promised.
+fn find_whole(root: &Path, clients: &mut [Client]) -> Snapshot {
+    let output = run(root, &["fsck"]);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!text(&output).contains("temporary file"), "{}", text(&output));
+    let snapshot = Snapshot::read(root);
+    for client in clients {
+        client.check(&snapshot);
+    }
+    snapshot
 }

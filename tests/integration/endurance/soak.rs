@@ -4,10 +4,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::api::Api;
-use super::client::{Client, Manner, World};
-use super::snapshot::Snapshot;
-use super::{seed, setting};
-use crate::support::process::{Process, run, text};
+use super::client::{Manner, World};
+use super::{employ, find_whole, seed, setting};
+use crate::support::process::Process;
 
 const CLIENTS: usize = 64;
 /// Memory is compared with that after so long, if the run is several times as long.
@@ -64,17 +63,8 @@ async fn nothing_grows_under_load() {
     println!("before: {idle:?}");
 
     let begin = Instant::now();
-    let tasks: Vec<_> = (0..CLIENTS)
-        .map(|number| {
-            let manner = if number % 2 == 0 { Manner::Careful } else { Manner::Careless };
-            let mut client = Client::new(&world, number, manner, seed);
-            let api = api.clone();
-            tokio::spawn(async move {
-                client.work(&[api], begin + time).await.unwrap();
-                client
-            })
-        })
-        .collect();
+    let manner = |number| if number % 2 == 0 { Manner::Careful } else { Manner::Careless };
+    let tasks = employ(&world, std::slice::from_ref(&api), (0..CLIENTS).map(manner), begin + time, seed);
     let mut samples = Vec::new();
     while begin.elapsed() < time {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -101,13 +91,7 @@ async fn nothing_grows_under_load() {
     assert!(after.descriptors <= idle.descriptors, "descriptors stay open: {idle:?}, {after:?}");
     let busiest = samples.iter().map(|sample| sample.threads).max().unwrap();
     assert!(after.threads <= busiest, "threads are left: {after:?}, {busiest} under load");
-    let output = run(root, &["fsck"]);
-    assert!(output.status.success(), "{}", text(&output));
-    assert!(!text(&output).contains("temporary file"), "{}", text(&output));
-    let snapshot = Snapshot::read(root);
-    for client in &mut clients {
-        client.check(&snapshot);
-    }
+    find_whole(root, &mut clients);
     let log = server.log();
     assert!(!log.contains("panicked"), "{log}");
 

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::api::Api;
-use super::client::{Client, Manner, World};
-use super::snapshot::Snapshot;
-use super::{seed, setting};
-use crate::support::process::{Process, run, text};
+use super::client::{Manner, World};
+use super::{employ, find_whole, seed, setting};
+use crate::support::process::Process;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_servers_do_not_harm_each_other() {
@@ -19,30 +18,15 @@ async fn two_servers_do_not_harm_each_other() {
     let apis: Vec<_> = servers.iter().map(|server| Api::new(&server.address)).collect();
     world.make_constant(&apis[0]).await;
     let end = Instant::now() + time;
-    let tasks: Vec<_> = (0..12)
-        .map(|number| {
-            let manner = if number < 8 { Manner::Careful } else { Manner::Careless };
-            let mut client = Client::new(&world, number, manner, seed);
-            let apis = apis.clone();
-            tokio::spawn(async move {
-                client.work(&apis, end).await.unwrap();
-                client
-            })
-        })
-        .collect();
+    let manner = |number| if number < 8 { Manner::Careful } else { Manner::Careless };
+    let tasks = employ(&world, &apis, (0..12).map(manner), end, seed);
     let mut clients = Vec::new();
     for task in tasks {
         clients.push(task.await.unwrap());
     }
     // What careless clients have left behind ends, and what they replaced is retired.
     tokio::time::sleep(Duration::from_millis(1500)).await;
-    let output = run(root, &["fsck"]);
-    assert!(output.status.success(), "{}", text(&output));
-    assert!(!text(&output).contains("temporary file"), "{}", text(&output));
-    let snapshot = Snapshot::read(root);
-    for client in &mut clients {
-        client.check(&snapshot);
-    }
+    let snapshot = find_whole(root, &mut clients);
     for (api, server) in apis.iter().zip(&servers) {
         let mut listed = api.tags().await.unwrap();
         listed.sort_unstable();
