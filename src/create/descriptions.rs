@@ -1,29 +1,17 @@
 //! The descriptions of the GGUF blobs that have been asked for: a header is read once.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::Description;
 use crate::gguf::{Gguf, GgufError};
 use crate::model::Digest;
-use crate::store::{Blob, Store, StoreError};
+use crate::store::{Blob, PerBlob, Store, StoreError};
 
-/// So many are kept without asking whether their blobs are still there.
-const FEW: usize = 1024;
-
-/// A cache of descriptions by digest. A blob never changes, so an entry never goes stale; those of blobs that are
-/// no more are forgotten when they may be about half.
+/// A cache of descriptions by digest. A blob never changes, so an entry never goes stale.
 #[derive(Debug)]
 pub struct Descriptions {
     store: Store,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    by_digest: HashMap<Digest, Arc<Description>>,
-    /// With how many it is time to look which blobs are still there.
-    full: usize,
+    known: PerBlob<Arc<Description>>,
 }
 
 /// Why a blob cannot be described.
@@ -40,12 +28,12 @@ pub enum DescriptionError {
 impl Descriptions {
     /// Nothing is known yet of the blobs of `store`.
     pub(super) fn new(store: Store) -> Self {
-        Self { store, known: Mutex::new(Known { by_digest: HashMap::new(), full: FEW }) }
+        Self { store, known: PerBlob::default() }
     }
 
     /// The description of a blob that is known already.
     pub fn known(&self, digest: Digest) -> Option<Arc<Description>> {
-        self.lock().by_digest.get(&digest).cloned()
+        self.known.get(digest)
     }
 
     /// The description of a blob.
@@ -62,42 +50,8 @@ impl Descriptions {
     /// Describes a file that was read anyway.
     pub(super) fn keep(&self, digest: Digest, gguf: &Gguf<'_>) -> Arc<Description> {
         let description = Arc::new(Description::of(gguf));
-        let mut known = self.lock();
-        known.by_digest.insert(digest, Arc::clone(&description));
-        if known.by_digest.len() >= known.full {
-            known.by_digest.retain(|digest, _| self.store.contains(*digest).unwrap_or(true));
-            known.full = FEW.max(2 * known.by_digest.len());
-        }
+        let is_there = |other| self.store.contains(other).unwrap_or(true);
+        self.known.insert(digest, Arc::clone(&description), is_there);
         description
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::gguf::{Header, Metadata};
-
-    #[test]
-    fn descriptions_of_blobs_that_are_no_more_are_forgotten() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path()).unwrap();
-        let descriptions = Descriptions::new(store.clone());
-        let mut metadata = Metadata::new();
-        metadata.set("general.architecture", "llama");
-        let header = Header::new(&metadata, &[]).unwrap();
-        let gguf = Gguf::parse(header.bytes()).unwrap();
-        let stays = store.put_bytes(header.bytes()).unwrap().blob;
-        descriptions.of(&stays).unwrap();
-        for number in 0..2 * FEW {
-            let mut digest = [0; 32];
-            digest[..8].copy_from_slice(&number.to_le_bytes());
-            descriptions.keep(Digest::from_bytes(digest), &gguf);
-            assert!(descriptions.lock().by_digest.len() < FEW);
-        }
-        assert!(descriptions.known(stays.digest()).is_some());
     }
 }

@@ -27,6 +27,7 @@ mod made;
 mod manifests;
 mod map;
 mod partial;
+mod per_blob;
 mod prune;
 mod ranges;
 mod retire;
@@ -51,6 +52,7 @@ pub use disk::{Disk, LocalDisk};
 pub use error::StoreError;
 pub use manifests::Placed;
 pub use partial::Partial;
+pub use per_blob::PerBlob;
 pub use prune::{PruneOptions, PruneReport};
 pub use stamp::Stamp;
 pub use stored_manifest::StoredManifest;
@@ -64,7 +66,6 @@ use retire::Retirement;
 use spare::SpareBuffers;
 use spellings::Spellings;
 use temporary::TemporaryFile;
-use verified::Verified;
 
 use crate::model::Digest;
 
@@ -84,7 +85,8 @@ struct Shared {
     index: Mutex<Index>,
     retirement: Retirement,
     spare_buffers: Arc<SpareBuffers>,
-    verified: Verified,
+    /// The state of the file of each blob in which its content is known.
+    verified: PerBlob<Stamp>,
 }
 
 impl Store {
@@ -204,7 +206,7 @@ impl Shared {
             index: Mutex::new(Index::new(layout.manifests())),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),
-            verified: Verified::default(),
+            verified: PerBlob::default(),
             layout,
         }
     }
@@ -305,7 +307,7 @@ impl Shared {
             }
         }
         self.blobs_directory.changed();
-        self.verified.insert(digest, temporary.file());
+        self.note_whole(digest, temporary.file());
         let blob = Blob::leased(self.disk.clone(), digest, temporary.file().clone(), length);
         Ok(Committed { blob, existed: false })
     }
@@ -316,10 +318,10 @@ impl Shared {
         if blob.length() != length {
             return Ok(Existing::Torn);
         }
-        let was_verified = self.verified.contains(digest, blob.file());
+        let was_verified = self.is_known_whole(digest, blob.file());
         // Its age counts from its last use, for Ollama's pruning too. Who may not set it does not own it.
         if blob.touch(SystemTime::now()).is_ok() && was_verified {
-            self.verified.insert(digest, blob.file());
+            self.note_whole(digest, blob.file());
         }
         Ok(Existing::Whole(blob))
     }

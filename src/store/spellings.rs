@@ -87,7 +87,8 @@ impl Spellings {
         } else {
             listing.names.remove(&entry(name));
         }
-        match stamp().filter(|now| was_known && now.counts(listing.names.len())) {
+        let is_large = listing.names.len() >= LARGE;
+        match stamp().filter(|now| was_known && is_large && now.counts(listing.names.len())) {
             Some(now) => listing.stamp = now,
             None => drop(listings.remove(directory)),
         }

@@ -5,15 +5,13 @@
 //! meets: what was written or hashed by us is known until the file gets another stamp. Damage that leaves no
 //! trace in the stamp is found by the next process, or by a check of the whole store.
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io;
-use std::sync::Mutex;
 
 use sha2::{Digest as _, Sha256};
 
 use super::stamp::Stamp;
-use super::{Blob, Shared, Store, StoreError, locked};
+use super::{Blob, Shared, Store, StoreError};
 use crate::model::Digest;
 
 /// The unit in which blobs are read; each thread has one such buffer.
@@ -21,31 +19,6 @@ pub(super) const UNIT: usize = 256 << 10;
 
 /// Shorter blobs are hashed again: that costs less than remembering them.
 const SHORT: u64 = UNIT as u64;
-
-/// The state of the file of each blob in which its content is known.
-#[derive(Debug, Default)]
-pub(super) struct Verified(Mutex<HashMap<Digest, Stamp>>);
-
-impl Verified {
-    /// Notes that the file holds what the digest says.
-    pub(super) fn insert(&self, digest: Digest, file: &File) {
-        // What cannot be asked is not known.
-        if let Ok(stamp) = file.metadata().map(|metadata| Stamp::from(&metadata))
-            && stamp.length() >= SHORT
-        {
-            locked(&self.0).insert(digest, stamp);
-        }
-    }
-
-    pub(super) fn contains(&self, digest: Digest, file: &File) -> bool {
-        let known = locked(&self.0).get(&digest).copied();
-        known.is_some() && known == file.metadata().map(|metadata| Stamp::from(&metadata)).ok()
-    }
-
-    pub(super) fn remove(&self, digest: Digest) {
-        locked(&self.0).remove(&digest);
-    }
-}
 
 impl Store {
     /// Reads a blob and makes sure that its content is what its name says.
@@ -62,7 +35,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::DamagedBlob`], or what the operating system says.
     pub fn ensure_whole(&self, blob: &Blob, goes_on: impl Fn() -> bool) -> Result<(), StoreError> {
-        match self.0.verified.contains(blob.digest(), blob.file()) {
+        match self.0.is_known_whole(blob.digest(), blob.file()) {
             true => Ok(()),
             false => self.hash(blob, |_| goes_on()),
         }
@@ -80,6 +53,23 @@ impl Store {
 }
 
 impl Shared {
+    /// Notes that the file holds what the digest says.
+    pub(super) fn note_whole(&self, digest: Digest, file: &File) {
+        // What cannot be asked is not known.
+        if let Ok(stamp) = file.metadata().map(|metadata| Stamp::from(&metadata))
+            && stamp.length() >= SHORT
+        {
+            let is_there = |other| !matches!(self.length_of(other), Ok(None));
+            self.verified.insert(digest, stamp, is_there);
+        }
+    }
+
+    /// Whether the file holds what the digest says, as far as that is known.
+    pub(super) fn is_known_whole(&self, digest: Digest, file: &File) -> bool {
+        let known = self.verified.get(digest);
+        known.is_some() && known == file.metadata().map(|metadata| Stamp::from(&metadata)).ok()
+    }
+
     /// The digest of a blob's content, and from now on it is known whether that is what its name says. `goes_on`
     /// gets the number of bytes of each step; `None` when it says no.
     pub(super) fn read_through(
@@ -107,7 +97,7 @@ impl Shared {
         if got != digest {
             self.verified.remove(digest);
         } else if Stamp::from(&file.metadata()?) == before {
-            self.verified.insert(digest, file);
+            self.note_whole(digest, file);
         }
         Ok(Some(got))
     }
