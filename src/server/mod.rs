@@ -75,6 +75,8 @@ pub struct Server {
     metrics: Arc<Metrics>,
     preparations: Arc<Semaphore>,
     uploads: Semaphore,
+    /// Held while it is tried whether the store can be written to.
+    probe: Arc<tokio::sync::Mutex<()>>,
     hurry: CancellationToken,
 }
 
@@ -92,6 +94,7 @@ impl Server {
             metrics,
             preparations: Arc::new(Semaphore::new(PREPARATIONS)),
             uploads: Semaphore::new(UPLOADS),
+            probe: Arc::default(),
             hurry: CancellationToken::new(),
             config,
         })

@@ -11,10 +11,9 @@
 //! Of the first, 500 kills found nothing lost: 150 with the seed 8001 and 350 with 8002, in four and a half minutes on
 //! two cores.
 //!
-//! Ten minutes of the second with its 64 clients on two busy cores: 95,000 operations, none refused but as it should be.
-//! Resident memory was 51.9 MB after the first minute and 56.9 MB at the end (+9.6 %). What of it is not of files still
-//! grew from 32.4 to 36.8 MB (+13.5 %), which the test does not accept; a profile of the heap found 3.3 MB in use and no
-//! leak, so it is what the allocator keeps.
+//! Ten minutes of the second with its 64 clients, on two cores that had other work too, were 97,000 operations, none
+//! refused but as it should be. Resident memory was 52.9 MB after the first minute and 55.3 MB at the end (+4.5 %);
+//! what of it is not of files 33.0 and 35.8 MB (+8.4 %).
 //!
 //! Each prints the seed of what the clients do and when the kills come; `OLLAMAKE_SEED` repeats it.
 

@@ -1,10 +1,17 @@
 //! What an operator needs: a key, health, metrics, identifiers of requests.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
+use futures_util::future::join_all;
 use hyper::Request;
 use ollamake::server::ApiKey;
+use ollamake::store::{Disk, LocalDisk, Store};
 use serde_json::json;
 
 use crate::in_process::{Answer, InProcess, small_gguf};
@@ -86,6 +93,42 @@ async fn health_tells_whether_the_store_can_be_written_and_leaves_nothing() {
     assert_eq!((answer.status.as_u16(), &answer.json()["status"]), (200, &json!("ok")));
     assert_ne!(answer.json()["store"], "writable");
     assert!(!answer.body.contains(&*server.directory.path().to_string_lossy()), "{}", answer.body);
+}
+
+/// A disk that hangs as long as it is told to, and how many writes have waited for it.
+#[derive(Default)]
+struct HangingDisk {
+    hangs: Arc<AtomicBool>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Disk for HangingDisk {
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        if self.hangs.load(Ordering::Relaxed) {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+        }
+        while self.hangs.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        LocalDisk.write_at(file, bytes, offset)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn health_is_told_while_the_disk_hangs() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = HangingDisk::default();
+    let (hangs, waiting) = (Arc::clone(&disk.hangs), Arc::clone(&disk.waiting));
+    let store = Store::open_on(disk, directory.path()).unwrap();
+    let server = InProcess::over(store, directory, |_| ());
+    hangs.store(true, Ordering::Relaxed);
+    for answer in join_all([(); 3].map(|()| server.get("/healthz"))).await {
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.json()["store"], "the disk does not answer within 2 s");
+    }
+    assert_eq!(waiting.load(Ordering::Relaxed), 1, "each question holds a thread");
+    hangs.store(false, Ordering::Relaxed);
+    assert_eq!(server.get("/healthz").await.json()["store"], "writable");
 }
 
 /// The value of a metric, named with its labels.
