@@ -5,6 +5,7 @@ mod arenas;
 
 use std::io::{IsTerminal, stderr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
@@ -13,11 +14,19 @@ use ollamake::cli::Arguments;
 use ollamake::server::{Config, LogFormat, LogLevel};
 use ollamake::tensor::Platform;
 
+/// How long the process waits at its end for what cannot be cancelled.
+const LAST_MOMENT: Duration = Duration::from_secs(3);
+
 fn main() -> ExitCode {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     arenas::share();
     match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime.block_on(run()),
+        Ok(runtime) => {
+            let code = runtime.block_on(run());
+            // What hangs in the disk is left behind, as by a crash.
+            runtime.shutdown_timeout(LAST_MOMENT);
+            code
+        }
         Err(error) => fail(&format!("the threads of the program cannot be started: {error}"), 1),
     }
 }

@@ -149,7 +149,7 @@ fn what_is_missing(store: &Store, layers: Vec<Layer>) -> Result<Vec<(Layer, Opti
             Err(error) => return Err(error),
         };
         if blob.is_none() {
-            missing = missing.saturating_add(layer.size);
+            missing = missing.saturating_add(layer.size.saturating_sub(store.begun(layer.digest)));
         }
         plan.push((layer, blob));
     }

@@ -27,7 +27,7 @@ pub(super) async fn head(
 ) -> Result<Response, Failure> {
     let digest: Digest = text.parse()?;
     let store = server.store().clone();
-    if server.blocking(move || store.contains(digest)).await?? {
+    if server.blocking(move || store.renew(digest, None)).await?? {
         Ok(StatusCode::OK.into_response())
     } else {
         Err(Failure::not_found(format!("blob {text:?} not found")))
@@ -57,7 +57,8 @@ pub(super) async fn upload(
     let store = server.store().clone();
     let existing = server
         .blocking(move || {
-            let exists = store.contains(digest)?;
+            // One of another length is what a crash has left; it is replaced.
+            let exists = store.renew(digest, length)?;
             if !exists {
                 store.ensure_space(length.unwrap_or(0))?;
             }

@@ -30,13 +30,11 @@ impl Blob {
         Self(Arc::new(OpenBlob { disk, digest, file, length, map: OnceLock::new() }))
     }
 
-    /// Takes a lease on the blob in `file`; nothing if it was removed in between.
-    pub(super) fn lease(disk: Arc<dyn Disk>, digest: Digest, file: File) -> io::Result<Option<Self>> {
-        if !lease::hold(&*disk, &file)? {
-            return Ok(None);
-        }
+    /// Takes a lease on the blob in `file`, which may have been removed in between.
+    pub(super) fn lease(disk: Arc<dyn Disk>, digest: Digest, file: File) -> io::Result<Self> {
+        lease::lock(&*disk, &file)?;
         let length = file.metadata()?.len();
-        Ok(Some(Self::leased(disk, digest, Arc::new(file), length)))
+        Ok(Self::leased(disk, digest, Arc::new(file), length))
     }
 
     /// The digest of its bytes.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::verified::UNIT;
-use super::{Shared, Store, StoreError};
+use super::{Shared, Store, StoreError, lease};
 use crate::model::{Digest, Name};
 
 /// How often something that seems to be missing is looked for. It takes a model that is removed and made again
@@ -159,8 +159,8 @@ impl Store {
     pub fn quarantine(&self, digest: Digest) -> Result<bool, StoreError> {
         let store = &self.0;
         // It may have been replaced since it was found to be damaged.
-        let content = store.content_of(digest, &mut vec![0; UNIT], |_| ())?;
-        if content.is_none_or(|got| got == digest) {
+        let Some(blob) = store.find_blob(digest)? else { return Ok(false) };
+        if store.read_through(&blob, &mut vec![0; UNIT], |_| true)? == Some(digest) {
             return Ok(false);
         }
         let directory = store.layout.quarantine();
@@ -168,6 +168,13 @@ impl Store {
         store.make_directory(store.layout.own())?;
         store.make_directory(directory)?;
         store.disk.rename(&from, &to)?;
+        if !lease::leads_to(&*store.disk, &to, blob.file())? {
+            // It was replaced while it was read, and what replaced it has been moved.
+            return match store.disk.rename_new(&to, &from) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error.into()),
+                _ => Ok(false),
+            };
+        }
         store.disk.sync_directory(directory)?;
         store.disk.sync_directory(store.layout.blobs())?;
         Ok(true)

@@ -1,4 +1,4 @@
-//! Where things are. Nothing outside this file makes a path.
+//! Where things are. No other room makes a path in the store.
 //!
 //! `blobs/` and `manifests/` are Ollama's (`manifest/paths.go`); `ollamake/` is ours alone. Whatever is
 //! foreign to Ollama in `blobs/` it removes, so nothing of ours ever lies there.

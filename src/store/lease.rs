@@ -9,18 +9,35 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use super::disk::Disk;
 
-/// Takes a lease on an open file. `false` if the file was removed in between and so cannot be relied on.
+/// Takes a lease on an open file of ours. `false` if it was removed in between and so cannot be relied on.
 pub(super) fn hold(disk: &dyn Disk, file: &File) -> io::Result<bool> {
-    match disk.lock_shared(file) {
-        Ok(()) => {}
-        // Where the file system has no locks, `claim` never succeeds either, so nothing is removed.
-        Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
-        Err(error) => return Err(error),
-    }
+    lock(disk, file)?;
     is_linked(file)
+}
+
+/// Takes a lease on an open file, which may have been removed in between.
+pub(super) fn lock(disk: &dyn Disk, file: &File) -> io::Result<()> {
+    match disk.lock_shared(file) {
+        // Where the file system has no locks, `claim` never succeeds either, so nothing is removed.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => Ok(()),
+        answer => answer,
+    }
+}
+
+/// Whether a path leads to an open file. Blobs may be links, or have links elsewhere, so that they outlive their
+/// removal from the store.
+pub(super) fn leads_to(disk: &dyn Disk, path: &Path, file: &File) -> io::Result<bool> {
+    let there = match disk.metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    let open = file.metadata()?;
+    Ok((there.dev(), there.ino()) == (open.dev(), open.ino()))
 }
 
 /// Whether an open file still has a name.

@@ -44,6 +44,7 @@ impl Shared {
     fn write_made(&self, recipe: Digest, blob: Digest) -> io::Result<()> {
         let mut temporary = TemporaryFile::create(self.disk.clone(), self.layout.temporary())?;
         disk::write_all_at(&*self.disk, temporary.file(), blob.to_string().as_bytes(), 0)?;
+        // Not synced: of what a loss of power tears nothing can be parsed, and then it is made again.
         temporary.replace(&self.layout.made_by(recipe))
     }
 

@@ -76,9 +76,9 @@ impl Store {
         }
         let parsed = StoredManifest::parse(name.clone(), bytes.to_vec(), SystemTime::now())
             .map_err(|damage| invalid(damage.problem))?;
-        let _leases: Vec<Blob> =
+        let leases: Vec<Blob> =
             parsed.manifest.blobs().map(|layer| self.blob(layer.digest)).collect::<Result<_, _>>()?;
-        self.0.sync_blobs()?;
+        self.0.ensure_durable(&leases)?;
         self.0.place_manifest(parsed)
     }
 

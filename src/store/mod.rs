@@ -17,6 +17,7 @@ mod blob;
 mod check;
 mod directory_sync;
 mod disk;
+mod durable;
 mod error;
 mod hashing;
 mod health;
@@ -87,6 +88,8 @@ struct Shared {
     spare_buffers: Arc<SpareBuffers>,
     /// The state of the file of each blob in which its content is known.
     verified: PerBlob<Stamp>,
+    /// The number of the file of each blob that is synced.
+    durable: PerBlob<u64>,
 }
 
 impl Store {
@@ -137,6 +140,17 @@ impl Store {
         Ok(self.size(digest)?.is_some())
     }
 
+    /// Whether the store has a blob, of this length if one is given. Its age counts from now on, so that pruning
+    /// spares it while the model that it is for is being made.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn renew(&self, digest: Digest, length: Option<u64>) -> Result<bool, StoreError> {
+        let Some(blob) = self.0.find_blob(digest)? else { return Ok(false) };
+        self.0.renew(&blob);
+        Ok(length.is_none_or(|length| length == blob.length()))
+    }
+
     /// The length of a blob in bytes, if the store has it.
     ///
     /// # Errors
@@ -183,8 +197,9 @@ impl Store {
 /// What lies where a blob is to be put.
 enum Existing {
     Nothing,
-    /// What a crash has left of a program that does not sync. It is replaced.
-    Torn,
+    /// What a crash has left of a program that does not sync. It is replaced, and until then leased, lest somebody
+    /// take away what replaces it.
+    Torn(Blob),
     Whole(Blob),
 }
 
@@ -207,6 +222,7 @@ impl Shared {
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),
             verified: PerBlob::default(),
+            durable: PerBlob::default(),
             layout,
         }
     }
@@ -253,14 +269,16 @@ impl Shared {
     }
 
     fn find_blob(&self, digest: Digest) -> io::Result<Option<Blob>> {
+        let path = self.layout.blob(digest);
         loop {
-            let file = match self.disk.open(&self.layout.blob(digest)) {
+            let file = match self.disk.open(&path) {
                 Ok(file) => file,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             };
+            let blob = Blob::lease(self.disk.clone(), digest, file)?;
             // A blob that was removed between opening and leasing may have come back since.
-            if let Some(blob) = Blob::lease(self.disk.clone(), digest, file)? {
+            if lease::leads_to(&*self.disk, &path, blob.file())? {
                 return Ok(Some(blob));
             }
         }
@@ -296,7 +314,7 @@ impl Shared {
         loop {
             let placed = match self.existing(&placing, digest, length)? {
                 Existing::Whole(blob) => return Ok(Committed { blob, existed: true }),
-                Existing::Torn => temporary.replace(&path),
+                Existing::Torn(_lease) => temporary.replace(&path),
                 Existing::Nothing => temporary.place(&path),
             };
             match placed {
@@ -307,6 +325,7 @@ impl Shared {
             }
         }
         self.blobs_directory.changed();
+        self.note_durable(digest, temporary.file());
         self.note_whole(digest, temporary.file());
         let blob = Blob::leased(self.disk.clone(), digest, temporary.file().clone(), length);
         Ok(Committed { blob, existed: false })
@@ -316,14 +335,19 @@ impl Shared {
     fn existing(&self, _placing: &MutexGuard<'_, ()>, digest: Digest, length: u64) -> io::Result<Existing> {
         let Some(blob) = self.find_blob(digest)? else { return Ok(Existing::Nothing) };
         if blob.length() != length {
-            return Ok(Existing::Torn);
+            return Ok(Existing::Torn(blob));
         }
-        let was_verified = self.is_known_whole(digest, blob.file());
-        // Its age counts from its last use, for Ollama's pruning too. Who may not set it does not own it.
-        if blob.touch(SystemTime::now()).is_ok() && was_verified {
-            self.note_whole(digest, blob.file());
-        }
+        self.renew(&blob);
         Ok(Existing::Whole(blob))
+    }
+
+    /// Has a blob's age count from now on, for Ollama's pruning too.
+    fn renew(&self, blob: &Blob) {
+        let was_verified = self.is_known_whole(blob.digest(), blob.file());
+        // Who may not set it does not own it.
+        if blob.touch(SystemTime::now()).is_ok() && was_verified {
+            self.note_whole(blob.digest(), blob.file());
+        }
     }
 
     /// Makes a blob durable that was placed. One of which that cannot be said is taken back.

@@ -2,7 +2,8 @@
 //!
 //! A partial download is two files: the bytes, each at its place, and a journal of the ranges that are
 //! known to be durable. A range gets into the journal only after the bytes have been synced, so whatever a
-//! crash leaves, the journal promises no byte that is not there. The digest of the whole is computed along the way, in order,
+//! crash leaves, the journal promises no byte that is not there; one that is left without its file, or beside a file of
+//! another length, is not believed. The digest of the whole is computed along the way, in order,
 //! from the file itself; bytes that were damaged while nobody looked are found before the blob is visible.
 
 use std::collections::HashSet;
@@ -10,6 +11,7 @@ use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Range;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -80,6 +82,14 @@ struct Journal {
 }
 
 impl Store {
+    /// How many bytes an unfinished download takes on the disk.
+    pub fn begun(&self, digest: Digest) -> u64 {
+        /// The unit in which the system counts, whatever the file system's own is (stat(2)).
+        const BLOCK: u64 = 512;
+        let (path, _) = self.0.partial_paths(digest);
+        self.0.disk.metadata(&path).map_or(0, |metadata| metadata.blocks() * BLOCK)
+    }
+
     /// Begins the download of a blob, or goes on with one that was begun before.
     ///
     /// # Errors
@@ -100,12 +110,17 @@ impl Store {
             return Err(StoreError::Busy { digest });
         }
         let text = read_up_to(&*store.disk, &journal, LONGEST_JOURNAL)?;
-        let (received, end) = match parse_journal(&text, length) {
+        let there = file.metadata()?.len();
+        let fits = |(received, _): &(Ranges, u64)| (received.reach()..=length).contains(&there);
+        let (received, end) = match parse_journal(&text, length).filter(fits) {
             Some(known) => known,
             None => {
                 let header = format!("length {length}\n");
                 journal.set_len(0)?;
                 write_all_at(&*store.disk, &journal, header.as_bytes(), 0)?;
+                // Before there are bytes that the old one would promise.
+                store.disk.sync(&journal)?;
+                file.set_len(0)?;
                 (Ranges::default(), header.len() as u64)
             }
         };
@@ -184,7 +199,7 @@ impl Partial {
     ///
     /// # Errors
     /// [`StoreError::LengthMismatch`] if bytes are missing, which keeps the others;
-    /// [`StoreError::DigestMismatch`], which keeps nothing; what the operating system says.
+    /// [`StoreError::DigestMismatch`], which keeps nothing; what the operating system says, which keeps all.
     pub fn commit(mut self) -> Result<Committed, StoreError> {
         let received = self.received();
         if received < self.length {
@@ -204,10 +219,15 @@ impl Partial {
         locked(&self.writeback).finish()?;
         let (path, journal_path) = self.store.partial_paths(self.digest);
         let store = self.store.clone();
-        let committed = store.place(self.digest, self.length, || {
+        let placed = store.place(self.digest, self.length, || {
             store.disk.sync(&self.file)?;
             Ok(TemporaryFile::adopt(store.disk.clone(), path.clone(), self.file.clone()))
-        })?;
+        });
+        if placed.is_err() {
+            // What cannot be kept is downloaded again.
+            let _ = self.checkpoint()();
+        }
+        let committed = placed?;
         store.sync_blobs()?;
         if committed.existed {
             ignore_absence(store.disk.remove(&path))?;

@@ -169,8 +169,9 @@ impl Shared {
 
     /// Claims a blob for removal, unless it is leased or not there.
     fn claim(&self, digest: Digest) -> io::Result<Option<Claimed>> {
-        match self.disk.open(&self.layout.blob(digest)) {
-            Ok(file) if lease::claim(&*self.disk, &file) => {
+        let path = self.layout.blob(digest);
+        match self.disk.open(&path) {
+            Ok(file) if lease::claim(&*self.disk, &file) && lease::leads_to(&*self.disk, &path, &file)? => {
                 let length = file.metadata()?.len();
                 Ok(Some(Claimed { digest, file, length }))
             }
@@ -180,7 +181,8 @@ impl Shared {
         }
     }
 
-    /// Those of the claimed blobs that no manifest names. A damaged manifest names what can still be read in it.
+    /// Those of the claimed blobs that no manifest names: none as long as there is a manifest of which nobody knows
+    /// what it names.
     fn unnamed(&self, claimed: Vec<Claimed>) -> io::Result<Vec<Claimed>> {
         let mut unnamed: HashMap<_, _> =
             claimed.into_iter().map(|claimed| (claimed.digest, claimed)).collect();
@@ -188,14 +190,18 @@ impl Shared {
             return Ok(Vec::new());
         }
         let census = self.census()?;
+        if let Some((name, damage)) = census.damaged.first() {
+            let problem = &damage.problem;
+            tracing::warn!(model = %name, %problem, "no blob is removed as long as this manifest cannot be read");
+            return Ok(Vec::new());
+        }
         for manifest in &census.manifests {
             unnamed.remove(&manifest.digest);
             for layer in manifest.manifest.blobs() {
                 unnamed.remove(&layer.digest);
             }
         }
-        let damaged = census.damaged.iter().flat_map(|(_, damage)| &damage.digests).copied();
-        for digest in damaged.chain(self.foreign_references()?) {
+        for digest in self.foreign_references()? {
             unnamed.remove(&digest);
         }
         Ok(unnamed.into_values().collect())
@@ -204,6 +210,7 @@ impl Shared {
     /// Removes a claimed blob; `false` if another program was faster.
     fn remove_claimed(&self, claimed: &Claimed) -> io::Result<bool> {
         self.verified.remove(claimed.digest);
+        self.durable.remove(claimed.digest);
         ignore_absence(self.disk.remove(&self.layout.blob(claimed.digest)))
     }
 
@@ -219,7 +226,10 @@ impl Shared {
             }
         }
         while let Some((path, depth)) = pending.pop() {
-            let Ok(metadata) = self.disk.metadata(&path) else { continue };
+            let metadata = match self.disk.metadata(&path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                answer => answer?,
+            };
             if !metadata.is_dir() {
                 let file = match self.disk.open(&path) {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,

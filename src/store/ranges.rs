@@ -47,6 +47,11 @@ impl Ranges {
         self.0.get(&0).copied().unwrap_or(0)
     }
 
+    /// The end of the last range.
+    pub(super) fn reach(&self) -> u64 {
+        self.0.last_key_value().map_or(0, |(_, end)| *end)
+    }
+
     /// How many positions are in the set.
     pub(super) fn total(&self) -> u64 {
         self.0.iter().map(|(start, end)| end - start).sum()

@@ -14,7 +14,8 @@ pub(super) struct TemporaryFile {
     disk: Arc<dyn Disk>,
     path: PathBuf,
     file: Arc<File>,
-    placed: bool,
+    /// Whether it stays when this is dropped.
+    stays: bool,
 }
 
 impl TemporaryFile {
@@ -22,7 +23,7 @@ impl TemporaryFile {
         loop {
             let path = directory.join(format!("{:032x}", rand::random::<u128>()));
             let file = disk.create(&path)?;
-            let temporary = Self { disk: disk.clone(), path, file: Arc::new(file), placed: false };
+            let temporary = Self { disk: disk.clone(), path, file: Arc::new(file), stays: false };
             // Between creation and lease another process may have taken it for a leftover.
             if lease::hold(&*temporary.disk, &temporary.file)? {
                 return Ok(temporary);
@@ -30,33 +31,34 @@ impl TemporaryFile {
         }
     }
 
-    /// A file that was made otherwise and is leased, to be renamed into place.
+    /// A file that was made otherwise and is leased, to be renamed into place. It stays where it is otherwise.
     pub(super) fn adopt(disk: Arc<dyn Disk>, path: PathBuf, file: Arc<File>) -> Self {
-        Self { disk, path, file, placed: false }
+        Self { disk, path, file, stays: true }
     }
 
     pub(super) fn file(&self) -> &Arc<File> {
         &self.file
     }
 
-    /// Gives the file its final name, in place of what has that name. It must have been synced before.
+    /// Gives the file its final name, in place of what has that name. What must outlive a loss of power has to have been
+    /// synced before.
     pub(super) fn replace(&mut self, target: &Path) -> io::Result<()> {
         self.disk.rename(&self.path, target)?;
-        self.placed = true;
+        self.stays = true;
         Ok(())
     }
 
     /// Gives the file its final name, which must be free. It must have been synced before.
     pub(super) fn place(&mut self, target: &Path) -> io::Result<()> {
         self.disk.rename_new(&self.path, target)?;
-        self.placed = true;
+        self.stays = true;
         Ok(())
     }
 }
 
 impl Drop for TemporaryFile {
     fn drop(&mut self) {
-        if !self.placed {
+        if !self.stays {
             // What cannot be removed now is removed at the next start.
             let _ = self.disk.remove(&self.path);
         }

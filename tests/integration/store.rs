@@ -3,6 +3,7 @@
 mod contract;
 mod faults;
 mod jobs;
+mod meanwhile;
 mod power;
 mod schedules;
 mod sharing;

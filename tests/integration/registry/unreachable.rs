@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -79,7 +81,7 @@ impl Disk for SmallDisk {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fills() {
-    let model = std::sync::Arc::new(Model::new(40, &[4_000_000]));
+    let model = Arc::new(Model::new(40, &[4_000_000]));
     let served = model.clone();
     let stub = Stub::start(move |asked: &Asked| {
         if asked.uri.path().contains("/manifests/") {
@@ -99,4 +101,38 @@ async fn a_disk_that_fills() {
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(store.list().unwrap().is_empty());
     assert!(!store.contains(digest_of(&model.blobs[0])).unwrap());
+}
+
+/// A disk with little room left.
+struct NarrowDisk;
+
+impl Disk for NarrowDisk {
+    fn available_space(&self, _path: &Path) -> io::Result<u64> {
+        Ok(600_000)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_been_fetched_needs_no_more_room() {
+    let model = Arc::new(Model::new(41, &[1_000_000]));
+    let served = model.clone();
+    let stub = Stub::start(move |asked: &Asked| {
+        if asked.uri.path().contains("/manifests/") {
+            return answer(200, &[], served.manifest.clone());
+        }
+        blob_answer(asked, served.blob(asked.uri.path().rsplit('/').next().unwrap()).unwrap())
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open_on(NarrowDisk, directory.path()).unwrap();
+    let client = Client::new(impatient(), store.clone()).unwrap();
+    let name = format!("{}/team/large", stub.host());
+    let model_name = name.parse().unwrap();
+    let pull = || client.pull(&model_name, Options::default(), |_| {});
+    let error = pull().await.unwrap_err();
+    assert!(error.to_string().contains("not enough space"), "{error}");
+    let layer = &model.blobs[0];
+    store.partial(digest_of(layer), 1_000_000).unwrap().write_at(0, &layer[..500_000]).unwrap();
+    pull().await.unwrap();
+    model.assert_in(&store, &name);
 }

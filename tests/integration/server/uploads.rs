@@ -1,10 +1,14 @@
 //! Uploads as clients make them: sized and chunked, with and without leave, several at once.
 
 use std::convert::Infallible;
+use std::fs;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, Bytes};
 use futures_util::stream;
+use hyper::Request;
+use ollamake::store::PruneOptions;
 
 use super::limits::wait_until;
 use crate::in_process::InProcess;
@@ -95,4 +99,35 @@ async fn chunked_uploads_are_accepted() {
     connection.write(head + "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n").await;
     assert!(connection.read_until("\r\n\r\n").await.starts_with("HTTP/1.1 201 Created\r\n"));
     wait_until(|| server.unfinished().is_empty()).await;
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_a_blob_is_replaced_by_its_upload() {
+    let server = InProcess::new();
+    let contents = vec![7; 500_000];
+    let digest = server.upload(&contents).await;
+    let path = server.directory.path().join("blobs").join(digest.file_name());
+    fs::write(&path, &contents[..1000]).unwrap();
+    let upload = Request::builder()
+        .method("POST")
+        .uri(format!("/api/blobs/{digest}"))
+        .header("Host", "localhost")
+        .header("Content-Length", contents.len());
+    let answer = server.send(upload.body(Body::from(contents.clone())).unwrap()).await;
+    assert_eq!(answer.status, 201, "{}", answer.body);
+    assert_eq!(fs::read(&path).unwrap(), contents);
+}
+
+#[tokio::test]
+async fn a_blob_that_a_client_was_told_of_is_young_again() {
+    let server = InProcess::new();
+    for method in ["HEAD", "POST"] {
+        let digest = server.upload(b"old").await;
+        let path = server.directory.path().join("blobs").join(digest.file_name());
+        let file = fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(7200)).unwrap();
+        let answer = server.call(method, &format!("/api/blobs/{digest}"), "").await;
+        assert_eq!(answer.status, 200, "{method}");
+        assert!(server.store.prune(PruneOptions::default()).unwrap().blobs.is_empty(), "{method}");
+    }
 }
