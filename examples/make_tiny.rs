@@ -1,6 +1,5 @@
-//! Writes the tiny checkpoint that the other examples and the tests use: a Llama of one layer with
-//! random weights and a byte-level tokenizer. It speaks gibberish, but every program that reads
-//! Hugging Face checkpoints can read it.
+//! Writes the tiny checkpoint of the README: a Llama of one layer with random weights and a byte-level
+//! tokenizer. It speaks gibberish, but every program that reads Hugging Face checkpoints can read it.
 //!
 //! ```sh
 //! cargo run --example make_tiny -- examples/tiny-checkpoint

@@ -6,8 +6,8 @@
 ///
 /// glibc gives threads up to eight arenas for each core, and each arena keeps much of what was once needed in it. It
 /// also takes pieces of up to 32 MiB from them, once such a piece has been freed. A server lives long and its jobs
-/// have threads and buffers of their own, so its memory would grow for hours while little of it is in use. Where time
-/// counts nothing is allocated. (mallopt(3); the limit of arenas is read when the first thread gets one.)
+/// have threads and buffers of their own, so its memory would grow for hours while little of it is in use. Code in
+/// which time matters allocates nothing. (mallopt(3); the limit of arenas is read when the first thread gets one.)
 pub(crate) fn share() {
     const ARENAS: i32 = 2;
     /// In bytes. It is the default, which would change with use.

@@ -12,11 +12,11 @@
 //! | [`store`] | blobs, manifests, leases, pruning |
 //! | [`template`] | Go `text/template`: parse and check; chat formats |
 //! | [`registry`] | client of OCI registries |
-//! | [`quantize`] | GGUF → plan: which tensor gets which type |
+//! | [`quantize`] | plan → plan: which tensor gets which type |
 //! | [`convert`] | Hugging Face checkpoint or adapter → plan |
 //! | [`create`] | one create job from request to manifest |
 //! | [`modelfile`] | the Modelfile language |
-//! | [`server`] | HTTP, and the only room that knows it |
+//! | [`server`] | HTTP: routes, access, streams, and which status an error is |
 //! | [`cli`] | the command line |
 
 pub mod cli;

@@ -79,6 +79,9 @@ struct Parts {
 impl Parts {
     /// A FROM that names no file here is the name of a model.
     fn of(modelfile: &Modelfile, directory: &Path) -> Result<Self, Error> {
+        if modelfile.drafts().next().is_some() {
+            return Err(Error::Draft);
+        }
         let mut parts = Parts { from: None, files: Vec::new(), adapters: Vec::new() };
         for from in modelfile.from() {
             let path = resolve(from, directory);

@@ -37,6 +37,11 @@ pub enum Error {
         /// What is wrong, with its line.
         source: crate::modelfile::ParseError,
     },
+    /// A Modelfile asks for a draft model.
+    #[error(
+        "DRAFT is not supported: a model is made without the draft models that Ollama attaches; remove the line"
+    )]
+    Draft,
     /// Not a model name.
     #[error("invalid model name: {0:?}; expected [host/][namespace/]model[:tag]")]
     Name(String),

@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! The commands that make and move models are thin clients over HTTP: of the server at `OLLAMA_HOST`, or,
-//! when none answers there, of one in this very process. `fsck` and `prune` look after the store's directory
+//! when that is this machine and none answers there, of one in this very process. `fsck` and `prune` look after the store's directory
 //! itself, beside a server or without one; `quantize` needs neither.
 
 mod client;
@@ -90,7 +90,6 @@ impl Arguments {
 }
 
 /// A file that outgrows what the process may write is an error like a full disk, not the end of the process.
-#[cfg(unix)]
 fn outlive_limits() {
     use tokio::signal::unix::{SignalKind, signal};
     /// `SIGXFSZ`, the same on all but MIPS and PA-RISC.
@@ -98,6 +97,3 @@ fn outlive_limits() {
     // The handler stays when this is dropped. Without it such a process just ends.
     drop(signal(SignalKind::from_raw(FILE_SIZE_EXCEEDED)));
 }
-
-#[cfg(not(unix))]
-fn outlive_limits() {}

@@ -1,8 +1,9 @@
 //! `ollamake quantize IN.gguf OUT.gguf TYPE`: plain files, no store, no server.
 
-use std::fs;
+use std::fs::{self, File, Permissions};
 use std::io;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -111,19 +112,20 @@ fn write(
 ) -> Result<(), QuantizeError> {
     let failed = |reason| QuantizeError::File { path: output.to_owned(), reason };
     let directory = output.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut builder = tempfile::Builder::new();
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut temporary = builder
+    let directory = directory.unwrap_or(Path::new("."));
+    let mut temporary = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
         .prefix(".ollamake-")
         .suffix(".partial")
-        .tempfile_in(directory.unwrap_or(Path::new(".")))
+        .tempfile_in(directory)
         .map_err(failed)?;
     let watch = Watch::new(plan.size()?);
     plan.execute(sources, temporary.as_file_mut(), resources, &watch)?;
     watch.bar.finish_and_clear();
+    // In this order, so that a loss of power leaves no file of this name that is not complete.
+    temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(output).map_err(|error| failed(error.error))?;
-    Ok(())
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
 }
 
 fn map(path: &Path) -> Result<Mmap, QuantizeError> {

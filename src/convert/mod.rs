@@ -9,9 +9,11 @@
 //! | `files`, `configuration` | the files by name; configuration values with their class's defaults |
 //! | `weights` | stored tensors with their scales; formats of other programs are refused by name |
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
-//! | `parameters`, `hyperparameters`, `rope` | metadata of the architecture |
+//! | `model` | a checkpoint's configuration and weights together |
+//! | `parameters`, `hyperparameters`, `rope`, `pooling` | metadata of the architecture |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
 //! | [`tokenizer`] | metadata of the vocabulary |
+//! | `output_type` | the element type of each tensor |
 //! | `projector`, `adapter` | the two other kinds of file |
 
 mod adapter;

@@ -15,10 +15,10 @@ pub struct Progress {
     #[serde(skip_serializing_if = "String::is_empty")]
     pub digest: String,
     /// How many bytes there are to do; 0 for a line that is no bar.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::model::is_zero")]
     pub total: u64,
     /// How many of them are done.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::model::is_zero")]
     pub completed: u64,
 }
 
@@ -48,8 +48,4 @@ impl Progress {
     pub fn is_bar(&self) -> bool {
         self.total > 0
     }
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }

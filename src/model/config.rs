@@ -92,7 +92,8 @@ impl ModelConfig {
     }
 }
 
-fn is_zero(number: &u64) -> bool {
+/// What Go's `omitempty` leaves out.
+pub(crate) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 

@@ -8,6 +8,7 @@ mod message;
 mod name;
 mod parameters;
 
+pub(crate) use config::is_zero;
 pub use config::{ModelConfig, human_count};
 pub use digest::{Digest, InvalidDigest};
 pub use manifest::{Layer, Manifest, MediaType};

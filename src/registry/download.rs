@@ -18,7 +18,7 @@ use crate::model::Digest;
 /// So many ranges of a blob are on their way at the same time.
 const PARALLEL_RANGES: usize = 4;
 
-/// An attempt that got so far was none in vain.
+/// An attempt that fetched so many bytes counts as progress.
 const WORTHWHILE: u64 = 64 * 1024;
 
 /// The fetching of one blob.

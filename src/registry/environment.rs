@@ -13,12 +13,12 @@ impl Config {
     /// | `OLLAMAKE_REGISTRY_USER`, `OLLAMAKE_REGISTRY_PASSWORD` | its user and password |
     /// | `DOCKER_CONFIG` | the directory of Docker's `config.json`, otherwise `~/.docker` |
     /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | proxies |
-    /// | `HOME` (or `USERPROFILE`) | where `.ollama/id_ed25519` lies, or will |
+    /// | `HOME` | where `.ollama/id_ed25519` lies, or will |
     ///
     /// Root certificates are the system's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     pub fn from_environment(variable: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|value| !value.is_empty());
-        let home = set("HOME").or_else(|| set("USERPROFILE")).map(PathBuf::from);
+        let home = set("HOME").map(PathBuf::from);
         let mut credentials = Credentials::none();
         match (set("OLLAMAKE_REGISTRY"), set("OLLAMAKE_REGISTRY_USER"), set("OLLAMAKE_REGISTRY_PASSWORD")) {
             (Some(registry), Some(user), Some(password)) => credentials.insert(&registry, user, password),

@@ -100,6 +100,8 @@ fn make(path: &Path) -> Result<PrivateKey, Box<dyn std::error::Error>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -115,11 +117,7 @@ mod tests {
         assert_eq!(first, public(Identity::new(Some(path.clone()))));
         let line = std::fs::read_to_string(path.with_extension("pub")).unwrap();
         assert_eq!(line.split_whitespace().nth(1), Some(first.as_str()));
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        }
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -39,7 +39,6 @@ pub(super) struct AccessRules {
 impl AccessRules {
     pub(super) fn new(config: &Config) -> Self {
         let machine = std::fs::read_to_string("/proc/sys/kernel/hostname")
-            .or_else(|_| std::env::var("COMPUTERNAME"))
             .or_else(|_| std::env::var("HOSTNAME"))
             .unwrap_or_default();
         let named = config.hosts.iter().map(String::as_str);

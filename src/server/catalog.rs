@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::capabilities::{Evidence, Projector, capabilities};
 use super::tags::{Listed, entry};
-use crate::create::{Description, Descriptions, UNKNOWN_FILE_TYPE};
+use crate::create::{Description, DescriptionError, Descriptions, UNKNOWN_FILE_TYPE};
 use crate::model::{MediaType, ModelConfig};
 use crate::store::{Store, StoreError, StoredManifest};
 use crate::template::Template;
@@ -29,9 +29,9 @@ pub(super) struct Details {
     pub(super) families: Option<Vec<String>>,
     pub(super) parameter_size: String,
     pub(super) quantization_level: String,
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::model::is_zero")]
     pub(super) context_length: u64,
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::model::is_zero")]
     pub(super) embedding_length: u64,
 }
 
@@ -59,6 +59,8 @@ pub(super) struct Parts {
     pub(super) parent: String,
     pub(super) projector: Option<Projector>,
     pub(super) template: Option<Template>,
+    /// Whether a layer could not be read for a reason that may pass.
+    pub(super) lack_something: bool,
 }
 
 impl Catalog {
@@ -73,9 +75,11 @@ impl Catalog {
         if let Some((_, known)) = self.lock().get(&address) {
             return Ok(Arc::clone(known));
         }
-        let facts = Facts::of(&Parts::read(store, descriptions, model)?);
-        let summary = Arc::new(Summary { entry: entry(model, &facts) });
-        self.lock().insert(address, (Arc::clone(model), Arc::clone(&summary)));
+        let parts = Parts::read(store, descriptions, model)?;
+        let summary = Arc::new(Summary { entry: entry(model, &Facts::of(&parts)) });
+        if !parts.lack_something {
+            self.lock().insert(address, (Arc::clone(model), Arc::clone(&summary)));
+        }
         Ok(summary)
     }
 
@@ -95,29 +99,33 @@ impl Catalog {
 
 impl Facts {
     fn of(parts: &Parts) -> Self {
+        Self {
+            config: Arc::clone(&parts.config),
+            details: Details::of(parts),
+            capabilities: capabilities(parts.evidence()),
+        }
+    }
+}
+
+impl Details {
+    /// What the configuration says, and the weights where it says nothing.
+    pub(super) fn of(parts: &Parts) -> Self {
         let config = &parts.config;
         let weights = parts.weights.as_deref();
         let quantization_level = match (config.file_type.as_str(), weights) {
-            ("" | UNKNOWN_FILE_TYPE, Some(weights)) => weights.file_type.to_owned(),
-            (stated, _) => stated.to_owned(),
+            ("" | UNKNOWN_FILE_TYPE, Some(weights)) => weights.file_type,
+            (stated, _) => stated,
         };
         let or = |stated: u64, derived: Option<u64>| if stated > 0 { stated } else { derived.unwrap_or(0) };
         Self {
-            details: Details {
-                parent_model: parts.parent.clone(),
-                format: config.model_format.clone(),
-                family: config.model_family.clone(),
-                families: config.model_families.clone(),
-                parameter_size: config.model_type.clone(),
-                quantization_level,
-                context_length: or(config.context_length, weights.map(|weights| weights.context_length)),
-                embedding_length: or(
-                    config.embedding_length,
-                    weights.map(|weights| weights.embedding_length),
-                ),
-            },
-            capabilities: capabilities(parts.evidence()),
-            config: Arc::clone(config),
+            parent_model: parts.parent.clone(),
+            format: config.model_format.clone(),
+            family: config.model_family.clone(),
+            families: config.model_families.clone(),
+            parameter_size: config.model_type.clone(),
+            quantization_level: quantization_level.to_owned(),
+            context_length: or(config.context_length, weights.map(|weights| weights.context_length)),
+            embedding_length: or(config.embedding_length, weights.map(|weights| weights.embedding_length)),
         }
     }
 }
@@ -130,13 +138,19 @@ impl Parts {
         model: &StoredManifest,
     ) -> Result<Self, StoreError> {
         let config = store.config(model)?;
-        let mut parts =
-            Self { config, weights: None, parent: String::new(), projector: None, template: None };
+        let mut parts = Self {
+            config,
+            weights: None,
+            parent: String::new(),
+            projector: None,
+            template: None,
+            lack_something: false,
+        };
         for layer in &model.manifest.layers {
             if layer.media_type == MediaType::Model {
                 parts.parent.clone_from(&layer.from);
             }
-            let describe = || match descriptions.known(layer.digest) {
+            let mut describe = || match descriptions.known(layer.digest) {
                 Some(known) => Some(known),
                 None => {
                     let described =
@@ -144,13 +158,15 @@ impl Parts {
                     described
                         .inspect_err(|error| {
                             tracing::warn!(model = %model.name, digest = %layer.digest, %error, "unreadable layer");
+                            parts.lack_something |= matches!(error, DescriptionError::Store(_));
                         })
                         .ok()
                 }
             };
             match layer.media_type {
                 MediaType::Model if parts.config.model_format != "safetensors" => {
-                    parts.weights = describe().or(parts.weights);
+                    let described = describe();
+                    parts.weights = described.or(parts.weights);
                 }
                 MediaType::Projector => {
                     let hears = describe().is_some_and(|description| description.hears);
@@ -180,8 +196,4 @@ impl Parts {
             template: self.template.as_ref(),
         }
     }
-}
-
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }

@@ -170,7 +170,7 @@ impl Config {
             let items = variable(name).unwrap_or_default();
             items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
-        let home = variable("HOME").or_else(|| variable("USERPROFILE")).map(PathBuf::from);
+        let home = variable("HOME").map(PathBuf::from);
         let models = match (variable("OLLAMA_MODELS"), &home) {
             (Some(path), _) => PathBuf::from(path),
             (None, Some(home)) => home.join(".ollama").join("models"),

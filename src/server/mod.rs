@@ -1,4 +1,4 @@
-//! HTTP, and the only room that knows it: Ollama's interface for making and keeping models.
+//! HTTP, and the only room that serves it: Ollama's interface for making and keeping models.
 //!
 //! [`router`] is the whole interface as a service that can be driven in process; [`serve`] puts it behind a
 //! socket. What a route answers, to the header and the letter, is Ollama's (recorded conversations are

@@ -19,7 +19,7 @@ use super::errors::Failure;
 use super::go_text::{self, quoted};
 use super::request::Fields;
 use super::show_modelfile::{items, modelfile};
-use crate::create::{CHAT_TEMPLATE_KEY, Description, UNKNOWN_FILE_TYPE};
+use crate::create::{CHAT_TEMPLATE_KEY, Description};
 use crate::gguf::{ArrayRef, Gguf, ValueRef};
 use crate::model::{Digest, Layer, MediaType, Message, ModelConfig, Name, Parameters};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
@@ -115,10 +115,7 @@ pub(super) async fn show(
     if model.is_empty() {
         return Err(Failure::bad_request("model is required"));
     }
-    let name: Name = model
-        .trim()
-        .parse()
-        .map_err(|error: crate::model::InvalidName| Failure::bad_request(error.to_string()))?;
+    let name: Name = model.trim().parse()?;
     let shared = Arc::clone(&server);
     server
         .blocking(move || {
@@ -205,10 +202,6 @@ fn answer(
         Some(text) if !text.is_empty() && !is_rendered_by_ollama(parts.evidence()) => text,
         _ => &contents.template,
     };
-    let quantization_level = match (config.file_type.as_str(), &parts.weights) {
-        ("" | UNKNOWN_FILE_TYPE, Some(weights)) => weights.file_type,
-        (stated, _) => stated,
-    };
     let mut model_info = match (&weights, &parts.weights) {
         (Some(gguf), Some(description)) => info(gguf, description, verbose),
         _ => BTreeMap::new(),
@@ -226,16 +219,8 @@ fn answer(
         system: &contents.system,
         renderer: &config.renderer,
         parser: &config.parser,
-        details: Details {
-            parent_model: parts.parent.clone(),
-            format: config.model_format.clone(),
-            family: config.model_family.clone(),
-            families: config.model_families.clone(),
-            parameter_size: config.model_type.clone(),
-            quantization_level: quantization_level.to_owned(),
-            context_length: 0,
-            embedding_length: 0,
-        },
+        // Both stand in `model_info`.
+        details: Details { context_length: 0, embedding_length: 0, ..Details::of(parts) },
         messages: contents
             .messages
             .iter()

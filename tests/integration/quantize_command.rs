@@ -17,7 +17,7 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
-/// Runs the command with a directory for its output; returns what it says and the files left there.
+/// Runs the command with a directory for its output; returns what it says.
 fn run(input: &Path, output: &Path, file_type: &str, options: &[&str]) -> Result<(), QuantizeError> {
     let paths = [input, output].map(|path| path.to_str().unwrap());
     let arguments = [&["quantize"], &paths[..], &[file_type], options].concat();

@@ -53,14 +53,6 @@ fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tokenizer")
 }
 
-/// The full set of cases, where there is one.
-fn shared_cases() -> Option<PathBuf> {
-    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let shared =
-        std::env::var_os("OLLAMAKE_SHARED").map_or_else(|| manifest.join("../shared"), PathBuf::from);
-    Some(shared.join("conversion")).filter(|directory| directory.is_dir())
-}
-
 /// A directory of tokenizers of released models, where there is one.
 fn released_tokenizers() -> Option<PathBuf> {
     std::env::var_os("OLLAMAKE_TOKENIZERS").map(PathBuf::from).filter(|directory| directory.is_dir())

@@ -121,11 +121,9 @@ pub(super) fn text_name(name: &str) -> Option<Cow<'_, str>> {
         "patch_merge_mlp.",
         "model.connector.",
     ];
-    // Buffers that some checkpoints hold beside the weights.
-    const BUFFERS: [&str; 3] = [".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"];
     let other = STARTS.iter().any(|start| name.starts_with(start))
         || PARTS.iter().any(|part| name.contains(part))
-        || BUFFERS.iter().any(|buffer| name.ends_with(buffer));
+        || is_buffer(name);
     if other {
         return None;
     }
@@ -134,6 +132,13 @@ pub(super) fn text_name(name: &str) -> Option<Cow<'_, str>> {
     // Models without a head are saved without the name of their trunk.
     let bare = ["embed_tokens.", "layers.", "norm."].iter().any(|start| name.starts_with(start));
     Some(if bare { format!("model.{name}").into() } else { name })
+}
+
+/// Whether a tensor is a buffer, which some checkpoints hold beside the weights.
+pub(super) fn is_buffer(name: &str) -> bool {
+    [".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"]
+        .iter()
+        .any(|end| name.ends_with(end))
 }
 
 /// A name with a part replaced wherever it occurs.

@@ -1,6 +1,7 @@
 //! GPT-NeoX and Pythia.
 
 use super::Family;
+use super::common::is_buffer;
 use crate::convert::Model;
 use crate::convert::configuration::Class;
 use crate::convert::rule::Rule;
@@ -31,10 +32,7 @@ pub(super) const FAMILY: Family = Family {
         Ok(())
     },
     tensors: &[TENSORS],
-    rename: |_, name| {
-        let buffers = [".attention.masked_bias", ".attention.bias", ".rotary_emb.inv_freq"];
-        (!buffers.iter().any(|buffer| name.ends_with(buffer))).then(|| name.into())
-    },
+    rename: |_, name| (!is_buffer(name)).then(|| name.into()),
     ..Family::STANDARD
 };
 

@@ -156,9 +156,6 @@ impl Flavour {
         ..Self::BYTE_PAIR
     };
 
-    /// Nemotron: SentencePiece with a padding and an unknown token of its own.
-    pub const NEMOTRON: Self = Self { fixed_roles: &[("pad", 0), ("unk", 1)], ..Self::SENTENCE_PIECE };
-
     /// Nemotron-H: the token list, but not the weights, is padded.
     pub const NEMOTRON_H: Self = Self { pad_to_multiple_of: 8, ..Self::BYTE_PAIR };
 }

@@ -8,10 +8,11 @@
 //! |---|---|
 //! | `flavour` | what a family says of its vocabulary |
 //! | `json`, `settings`, `older_files` | the files of the `tokenizers` and `transformers` libraries |
-//! | `known` | their tokens by number |
+//! | `inputs` | which of these files there are |
+//! | `known`, `token` | their tokens by number |
 //! | `byte_pair`, `sentence_piece`, `rewritten`, `unigram`, `tekken` | the kinds of vocabulary |
 //! | `special_tokens`, `surrounding`, `chat_template` | what is said about texts and conversations |
-//! | `pre_tokenizer` | how text is split before it is merged |
+//! | `pre_tokenizer`, `decoder` | how text is split before it is merged, and put together again |
 //! | `modest` | what is never run because it could take for ever |
 
 mod byte_pair;

@@ -1,7 +1,7 @@
 //! Whether the steps of a tokenizer can be run on a short text in little time and memory.
 //!
 //! A `tokenizer.json` holds small programs: chains of replacements that can grow a text without bound, and regular
-//! expressions that can take for ever. Real ones are small. What is not is never run.
+//! expressions that can take for ever. Real ones are small; larger ones are never run.
 
 use serde_json::Value;
 

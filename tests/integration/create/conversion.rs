@@ -34,8 +34,7 @@ async fn upload(server: &InProcess, directory: &Path) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_becomes_the_model_that_the_converter_makes() {
-    let Some(cases) = shared::path("conversion") else { return };
-    let directory = cases.join("llama-plain");
+    let directory = fixture("mistral");
     let server = InProcess::new();
     let files = upload(&server, &directory).await;
     let lines = server.create(json!({"model": "m", "files": files})).await;
@@ -46,7 +45,7 @@ async fn a_checkpoint_becomes_the_model_that_the_converter_makes() {
     let made = Gguf::parse(bytes).unwrap();
     let expected: Value =
         serde_json::from_slice(&std::fs::read(directory.join("expected.json")).unwrap()).unwrap();
-    let tensors = expected["outtypes"]["auto"]["tensors"].as_array().unwrap();
+    let tensors = expected["outtypes"]["bf16"]["tensors"].as_array().unwrap();
     assert_eq!(made.tensors().len(), tensors.len());
     for (made, expected) in made.tensors().iter().zip(tensors) {
         assert_eq!(made.name, expected["name"].as_str().unwrap());
@@ -201,10 +200,9 @@ async fn an_adapter_waits_for_a_base_that_has_to_be_fetched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adapter_is_converted_for_its_base() {
-    let Some(cases) = shared::path("conversion") else { return };
     let server = InProcess::new();
-    let adapter = upload(&server, &cases.join("lora-llama")).await;
-    let files = upload(&server, &cases.join("llama-plain")).await;
+    let adapter = upload(&server, &fixture("lora-mistral")).await;
+    let files = upload(&server, &fixture("mistral")).await;
     server.create(json!({"model": "base", "files": files})).await;
     let lines = server.create(json!({"model": "tuned", "from": "base", "adapters": adapter})).await;
     assert_eq!(lines[0], "converting adapter");
@@ -219,9 +217,8 @@ async fn an_adapter_is_converted_for_its_base() {
 
 #[tokio::test]
 async fn what_a_checkpoint_lacks_is_told_before_the_stream_begins() {
-    let Some(cases) = shared::path("conversion") else { return };
     let server = InProcess::new();
-    let files = upload(&server, &cases.join("llama-plain")).await;
+    let files = upload(&server, &fixture("starcoder2")).await;
     let without = |name: &str| {
         let mut files = files.clone();
         files.as_object_mut().unwrap().remove(name);

@@ -14,7 +14,7 @@ const WARM: Duration = Duration::from_secs(60);
 /// How much more memory is no growth, in percent.
 const TOLERANCE: u64 = 10;
 /// Threads that wait for work, and idle connections, end in this time.
-const CALM: Duration = Duration::from_secs(15);
+const CALM: Duration = Duration::from_secs(20);
 
 /// What a process holds.
 #[derive(Debug, Clone, Copy)]
@@ -83,20 +83,21 @@ async fn nothing_grows_under_load() {
     drop(api);
     let mut after = Sample::take(server.id());
     let calm = Instant::now() + CALM;
-    while after.descriptors > idle.descriptors && Instant::now() < calm {
+    let is_calm = |now: &Sample| now.descriptors <= idle.descriptors && now.threads <= idle.threads;
+    while !is_calm(&after) && Instant::now() < calm {
         tokio::time::sleep(Duration::from_millis(100)).await;
         after = Sample::take(server.id());
     }
     println!("after:  {after:?}");
-    assert!(after.descriptors <= idle.descriptors, "descriptors stay open: {idle:?}, {after:?}");
-    let busiest = samples.iter().map(|sample| sample.threads).max().unwrap();
-    assert!(after.threads <= busiest, "threads are left: {after:?}, {busiest} under load");
+    assert!(is_calm(&after), "descriptors or threads are left: {idle:?}, {after:?}");
     find_whole(root, &mut clients);
     let log = server.log();
     assert!(!log.contains("panicked"), "{log}");
 
     // Last, so that everything else has been looked at.
-    if time > WARM * 3 {
+    if time <= WARM * 3 {
+        println!("memory is compared in runs of more than {} s", 3 * WARM.as_secs());
+    } else {
         let window = WARM.as_secs() as usize;
         let early = &samples[window..2 * window];
         let late = &samples[samples.len() - window..];

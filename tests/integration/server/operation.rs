@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -129,6 +130,37 @@ async fn health_is_told_while_the_disk_hangs() {
     assert_eq!(waiting.load(Ordering::Relaxed), 1, "each question holds a thread");
     hangs.store(false, Ordering::Relaxed);
     assert_eq!(server.get("/healthz").await.json()["store"], "writable");
+}
+
+/// A disk that cannot open a file, for a while.
+#[derive(Default)]
+struct BlockedDisk(Arc<Mutex<Option<PathBuf>>>);
+
+impl Disk for BlockedDisk {
+    fn open(&self, path: &Path) -> io::Result<File> {
+        match &*self.0.lock().unwrap() {
+            Some(blocked) if blocked == path => Err(io::ErrorKind::Other.into()),
+            _ => LocalDisk.open(path),
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_read_for_a_moment_is_listed_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = InProcess::over(Store::open(directory.path()).unwrap(), directory, |_| ());
+    let digest = first.upload(&small_gguf(&[])).await;
+    first.create(json!({"model": "m", "files": {"m.gguf": digest.to_string()}})).await;
+    let expected = first.get("/api/tags").await.json();
+
+    let disk = BlockedDisk::default();
+    let blocked = Arc::clone(&disk.0);
+    let store = Store::open_on(disk, first.directory.path()).unwrap();
+    let second = InProcess::over(store, tempfile::tempdir().unwrap(), |_| ());
+    *blocked.lock().unwrap() = Some(first.directory.path().join("blobs").join(digest.file_name()));
+    assert_ne!(second.get("/api/tags").await.json(), expected, "it is read from somewhere else");
+    *blocked.lock().unwrap() = None;
+    assert_eq!(second.get("/api/tags").await.json(), expected);
 }
 
 /// The value of a metric, named with its labels.

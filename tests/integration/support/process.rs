@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A line of the log is kept up to here; what follows is not looked at.
+/// So much of the log is kept, and of a line; what follows is not looked at.
 const LONGEST_LOG: usize = 1 << 20;
 
 /// A command of the program on the store in `models`, with nothing of this process's environment.

@@ -2,15 +2,13 @@
 
 use std::path::PathBuf;
 
-/// The path of `name` in the directory that `OLLAMAKE_SHARED` names, by default `shared` beside the project. `None`,
-/// with a line in the test's output, where there is none: the fixtures of the repository then have to do.
+/// The path of `name` in the directory that `OLLAMAKE_SHARED` names. `None`, with a line in the test's output, where there
+/// is none: the fixtures of the repository then have to do.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("OLLAMAKE_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let path = root.join(name);
-    if path.exists() {
-        return Some(path);
+    let path = std::env::var_os("OLLAMAKE_SHARED").map(|root| PathBuf::from(root).join(name));
+    let path = path.filter(|path| path.exists());
+    if path.is_none() {
+        println!("{name}: not in OLLAMAKE_SHARED, only the fixtures are used");
     }
-    println!("{name}: not in OLLAMAKE_SHARED, only the fixtures are used");
-    None
+    path
 }

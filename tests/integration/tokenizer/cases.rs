@@ -8,7 +8,8 @@ use ollamake::gguf::{Array, Value};
 use serde_json::Value as Json;
 use sha2::{Digest, Sha256};
 
-use super::{Files, fixtures, released_tokenizers, shared_cases};
+use super::{Files, fixtures, released_tokenizers};
+use crate::support::shared;
 
 const PRE_TOKENIZER: &str = "tokenizer.ggml.pre";
 
@@ -140,7 +141,7 @@ fn cases(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn all_cases_have_the_expected_vocabulary() {
-    let directories = [Some(fixtures()), shared_cases(), released_tokenizers()];
+    let directories = [Some(fixtures()), shared::path("conversion"), released_tokenizers()];
     if directories[1].is_none() {
         println!("the full set of conversion cases is absent; using the fixtures alone");
     }

@@ -166,7 +166,7 @@ fn tokenizer_json(bytes: &[u8]) {
 }
 
 fn tokenizer_model(bytes: &[u8]) {
-    let flavours = [Flavour::LLAMA, Flavour::GEMMA, Flavour::PHI3, Flavour::NEMOTRON, Flavour::UNIGRAM];
+    let flavours = [Flavour::LLAMA, Flavour::GEMMA, Flavour::PHI3, Flavour::UNIGRAM];
     vocabularies("tokenizer.model", bytes, &flavours);
 }
 
