@@ -3,7 +3,7 @@
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod arenas;
 
-use std::io::{IsTerminal, stderr};
+use std::io::{self, IsTerminal, Write, stderr};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -44,8 +44,23 @@ async fn run() -> ExitCode {
     }
 }
 
+/// Where the log goes: to standard error as long as that takes it. A reader of the log that has gone is no reason to
+/// leave work undone.
+struct Log;
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(stderr().write(bytes).unwrap_or(bytes.len()))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    eprintln!("Error: {error}");
+    // Nobody may be left who reads it.
+    let _ = writeln!(stderr(), "Error: {error}");
     ExitCode::from(code)
 }
 
@@ -64,7 +79,8 @@ fn log(is_server: bool) {
         .unwrap_or_else(|_| EnvFilter::new(format!("warn,ollamake={level}")));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(stderr)
+        .with_writer(|| Log)
+        .log_internal_errors(false)
         .with_ansi(stderr().is_terminal());
     match format {
         LogFormat::Text => log.init(),

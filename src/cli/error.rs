@@ -67,6 +67,14 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// The directory of the store cannot be used.
+    #[error("the store in {} (OLLAMA_MODELS) cannot be opened: {source}", path.display())]
+    OpenStore {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: crate::store::StoreError,
+    },
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] crate::store::StoreError),

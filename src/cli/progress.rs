@@ -1,7 +1,7 @@
 //! What a running command shows: bars on a terminal, plain lines elsewhere.
 
 use std::collections::HashMap;
-use std::io::{IsTerminal, stderr};
+use std::io::{IsTerminal, Write as _, stderr};
 use std::sync::Mutex;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -34,7 +34,7 @@ impl Progress {
         const TEMPLATE: &str =
             "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
         if !self.terminal {
-            eprintln!("{message}");
+            let _ = writeln!(stderr(), "{message}");
         }
         let style = ProgressStyle::with_template(TEMPLATE).expect("the template is valid");
         self.bars.add(ProgressBar::new(length).with_style(style).with_message(message))
@@ -60,7 +60,7 @@ impl Progress {
             // A failing terminal must not fail the command.
             self.bars.println(text).unwrap_or_default();
         } else {
-            eprintln!("{text}");
+            let _ = writeln!(stderr(), "{text}");
         }
     }
 }

@@ -1,19 +1,20 @@
 //! `ollamake serve`
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::Error;
 use crate::model::Name;
-use crate::server::{Config, Server, Signals, serve};
+use crate::server::{Config, LogFormat, Server, Signals, serve};
 use crate::store::{PruneOptions, Store};
 
 /// Where to listen and what to serve come from the environment: OLLAMA_HOST, OLLAMA_MODELS, …
@@ -24,17 +25,29 @@ impl Serve {
     pub(super) async fn run(self) -> Result<(), Error> {
         let config = Config::from_environment()?;
         raise_file_limit();
-        let store = Store::open(&config.models)?;
+        let store = Store::open(&config.models)
+            .map_err(|source| Error::OpenStore { path: config.models.clone(), source })?;
         let (listener, address) = listen(&config.host.authority()).await?;
-        eprintln!("listening on http://{address}");
-        if config.prune {
-            let store = store.clone();
-            tokio::task::spawn_blocking(move || prune(&store));
-        }
         let server = Server::new(config, store);
         let stop = stop_signal(&server).map_err(Error::listen(&address.to_string()))?;
+        announce(address, server.config().log_format);
+        if server.config().prune {
+            let store = server.store().clone();
+            tokio::task::spawn_blocking(move || prune(&store));
+        }
         serve(listener, server, stop).await.map_err(Error::listen(&address.to_string()))
     }
+}
+
+/// Tells where the server listens, whatever is logged.
+fn announce(address: SocketAddr, format: LogFormat) {
+    let text = format!("listening on http://{address}");
+    let line = match format {
+        LogFormat::Text => text,
+        LogFormat::Json => json!({"level": "INFO", "message": text}).to_string(),
+    };
+    // Nobody may be left who reads it.
+    let _ = writeln!(io::stderr(), "{line}");
 }
 
 /// What a crash or an interrupted client has left goes at every start.

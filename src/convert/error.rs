@@ -28,6 +28,12 @@ pub enum ConvertError {
         /// The longest that is read, in bytes.
         limit: usize,
     },
+    /// A file that holds more than any real one.
+    #[error("{file} has too many values for its length; remove the key that holds them")]
+    TooManyValues {
+        /// The file's name.
+        file: String,
+    },
     /// A file that is not the JSON it should be.
     #[error("{file} is not valid JSON: {reason}")]
     Json {

@@ -5,14 +5,20 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::ConvertError;
+use crate::model::tree_size;
 use crate::safetensors::NamedSource;
 
 /// The longest text or vocabulary that is read, in bytes. The largest released one has a bit more than half.
 const LARGEST: usize = 64 << 20;
 
-/// The longest JSON file that is read as a tree of values, in bytes; a tree takes up to forty times as much memory.
-/// Released configurations have at most about 1 MiB.
+/// The longest JSON file that is read as a tree of values, in bytes. Released configurations have about 1 MiB, and 5 with
+/// ten thousands of added tokens.
 const LARGEST_TREE: usize = 16 << 20;
+
+/// How much memory a tree of values may take for each byte of its file, and beyond that, in bytes. A list of added tokens,
+/// the densest there is, takes eleven for each.
+const TREE_FOR_A_BYTE: usize = 12;
+const TREE_AT_LEAST: usize = 4 << 20;
 
 /// The files that were given.
 #[derive(Clone, Copy)]
@@ -62,6 +68,9 @@ impl<'a> Files<'a> {
     pub(super) fn json(&self, name: &str) -> Result<Option<Value>, ConvertError> {
         self.at_most(LARGEST_TREE, name)?;
         let Some(text) = self.text(name)? else { return Ok(None) };
+        if tree_size(text) > TREE_AT_LEAST + TREE_FOR_A_BYTE * text.len() {
+            return Err(ConvertError::TooManyValues { file: name.to_owned() });
+        }
         serde_json::from_str(&without_special_numbers(text))
             .map(Some)
             .map_err(|error| ConvertError::Json { file: name.to_owned(), reason: error.to_string() })
@@ -98,6 +107,24 @@ fn without_special_numbers(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_of_brackets_is_not_read() {
+        let nested = format!("{{\"x\": [{}0]}}", "[[[[[[[[]]]]]]]],".repeat(10_000));
+        let files = [NamedSource { name: "config.json", bytes: nested.as_bytes() }];
+        let error = Files::new(&files).json("config.json").unwrap_err();
+        assert!(matches!(error, ConvertError::TooManyValues { .. }), "{error}");
+        // The smallest spelling of many added tokens.
+        let token = |id: usize| {
+            let flags =
+                r#""lstrip":false,"normalized":false,"rstrip":false,"single_word":false,"special":true"#;
+            format!(r#""{id}":{{"content":"{id}",{flags}}}"#)
+        };
+        let tokens: Vec<_> = (100_000..140_000).map(token).collect();
+        let tokens = format!(r#"{{"added_tokens_decoder":{{{}}}}}"#, tokens.join(","));
+        let files = [NamedSource { name: "tokenizer_config.json", bytes: tokens.as_bytes() }];
+        assert!(Files::new(&files).json("tokenizer_config.json").unwrap().is_some());
+    }
 
     #[test]
     fn what_is_longer_than_any_real_file_is_not_read() {

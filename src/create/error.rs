@@ -100,6 +100,24 @@ pub enum CreateError {
     /// The template does not parse.
     #[error("template error: {0}")]
     Template(#[from] ParseError),
+    /// A part of the request, or of what is made from it, is too long.
+    #[error("{part} must not be longer than {limit} bytes, got {got}")]
+    TooLong {
+        /// What it is.
+        part: String,
+        /// Its length in bytes.
+        got: usize,
+        /// The longest, in bytes.
+        limit: usize,
+    },
+    /// There are more licenses than any model has.
+    #[error("license must not be a list of more than {limit} texts, got {got}; join them")]
+    TooManyLicenses {
+        /// How many there are.
+        got: usize,
+        /// How many there may be.
+        limit: usize,
+    },
     /// The license is neither a text nor a list of texts.
     #[error("license must be a string or a list of strings, got {got}")]
     License {

@@ -7,12 +7,10 @@ use std::collections::HashSet;
 
 use super::{CreateError, Progress};
 use crate::model::{
-    Digest, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters, parameters_to_bytes,
+    Digest, LONGEST_CONFIG, LONGEST_TEXT, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters,
+    parameters_to_bytes,
 };
 use crate::store::{Blob, Committed, Placed, Store};
-
-/// No parameters or messages layer that anybody wrote is longer.
-const LONGEST_METADATA: usize = 64 << 20;
 
 /// Layers under construction. Each holds a lease on its blob, so nobody removes what the manifest will
 /// name.
@@ -65,6 +63,10 @@ impl Layers {
 
     /// Adds a layer of these bytes.
     pub(super) fn add_bytes(&mut self, media_type: MediaType, bytes: &[u8]) -> Result<(), CreateError> {
+        if bytes.len() > LONGEST_TEXT {
+            let (part, got, limit) = (media_type.to_string(), bytes.len(), LONGEST_TEXT);
+            return Err(CreateError::TooLong { part, got, limit });
+        }
         let made = self.store.put_bytes(bytes)?;
         self.add_made(media_type, made);
         Ok(())
@@ -79,7 +81,7 @@ impl Layers {
     /// Joins parameters to those that are there; a new value wins.
     pub(super) fn merge_parameters(&mut self, mut parameters: Parameters) -> Result<(), CreateError> {
         for entry in self.entries.iter().filter(|entry| entry.layer.media_type == MediaType::Parameters) {
-            let bytes = entry.blob.read(LONGEST_METADATA)?;
+            let bytes = entry.blob.read(LONGEST_TEXT)?;
             let earlier: Parameters = serde_json::from_slice(&bytes).map_err(|problem| {
                 CreateError::from(crate::store::StoreError::DamagedBlob {
                     digest: entry.layer.digest,
@@ -113,7 +115,12 @@ impl Layers {
 
     /// Puts the manifest of these layers and a configuration in its place.
     pub(super) fn place(&mut self, name: &Name, config: &ModelConfig) -> Result<Placed, CreateError> {
-        let Committed { blob, existed } = self.store.put_bytes(&config.to_bytes())?;
+        let config = config.to_bytes();
+        if config.len() > LONGEST_CONFIG {
+            let part = "the configuration, with the names of its parts".to_owned();
+            return Err(CreateError::TooLong { part, got: config.len(), limit: LONGEST_CONFIG });
+        }
+        let Committed { blob, existed } = self.store.put_bytes(&config)?;
         if !existed {
             self.made.push(blob.digest());
         }

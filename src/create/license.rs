@@ -4,15 +4,21 @@ use serde_json::Value;
 
 use super::CreateError;
 
+/// Each is a layer, and a file that is open while the model is made.
+const MOST: usize = 256;
+
 /// The texts, each a layer of its own. An empty text alone is no license.
 ///
 /// # Errors
-/// [`CreateError::License`] for a value of another type.
+/// [`CreateError::License`] for a value of another type, [`CreateError::TooManyLicenses`].
 pub(super) fn texts(license: Option<Value>) -> Result<Vec<String>, CreateError> {
     match license {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text]),
+        Some(Value::Array(items)) if items.len() > MOST => {
+            Err(CreateError::TooManyLicenses { got: items.len(), limit: MOST })
+        }
         Some(Value::Array(items)) => items
             .into_iter()
             .map(|item| match item {

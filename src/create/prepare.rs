@@ -10,12 +10,15 @@ use super::job::{Job, Source};
 use super::making::ensure_space;
 use super::uploads::Adapter;
 use super::{CreateError, Descriptions, FileName, Files, Info, license, remote_url};
-use crate::model::{Digest, Message, Name, Parameters, check_parameters};
+use crate::model::{Digest, LONGEST_TEXT, Message, Name, Parameters, check_parameters};
 use crate::plan::Resources;
 use crate::quantize::FileType;
 use crate::registry;
 use crate::store::{Placed, Store, StoreError};
 use crate::template::Template;
+
+/// Names, versions and addresses are shorter, in bytes.
+const LONGEST_SETTING: usize = 4096;
 
 /// What a client asks for; an empty text is one that was not given.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +51,27 @@ pub struct Request {
     pub info: Option<Map<String, Value>>,
     /// The server that runs `from`, if it does not run here.
     pub remote_host: String,
+}
+
+impl Request {
+    /// What is longer could not be read again.
+    fn check_lengths(&self) -> Result<(), CreateError> {
+        let texts = [("template", &self.template), ("system", &self.system)];
+        let settings = [
+            ("renderer", &self.renderer),
+            ("parser", &self.parser),
+            ("requires", &self.requires),
+            ("remote_host", &self.remote_host),
+        ];
+        let texts = texts.into_iter().map(|(field, text)| (field, text, LONGEST_TEXT));
+        let settings = settings.into_iter().map(|(field, text)| (field, text, LONGEST_SETTING));
+        for (field, text, limit) in texts.chain(settings) {
+            if text.len() > limit {
+                return Err(CreateError::TooLong { part: field.to_owned(), got: text.len(), limit });
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What jobs work with: the store, and how much of the machine they may use. Clones are the same workshop.
@@ -110,6 +134,7 @@ impl Workshop {
     /// # Errors
     /// Whatever is wrong with the request, as far as it can be known without doing the work.
     pub fn prepare(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
+        request.check_lengths()?;
         let quantize = Quantization::parse(&request.quantize)?;
         let template = match request.template.as_str() {
             "" => None,

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::go_json;
 
+/// No configuration is longer, in bytes. Ollama's own have a few hundred.
+pub const LONGEST_CONFIG: usize = 1 << 20;
+
 /// What a model's configuration blob says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

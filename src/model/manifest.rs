@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Digest, go_json};
 
+/// No layer that is a text is longer, in bytes.
+pub const LONGEST_TEXT: usize = 16 << 20;
+
 /// What a model consists of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {

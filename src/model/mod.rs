@@ -3,15 +3,17 @@
 mod config;
 mod digest;
 pub mod go_json;
+mod json_size;
 mod manifest;
 mod message;
 mod name;
 mod parameters;
 
 pub(crate) use config::is_zero;
-pub use config::{ModelConfig, human_count};
+pub use config::{LONGEST_CONFIG, ModelConfig, human_count};
 pub use digest::{Digest, InvalidDigest};
-pub use manifest::{Layer, Manifest, MediaType};
+pub(crate) use json_size::tree_size;
+pub use manifest::{LONGEST_TEXT, Layer, Manifest, MediaType};
 pub use message::{Message, ToolCall, ToolCallFunction};
 pub use name::{InvalidName, Name, Scheme};
 pub use parameters::{

@@ -182,10 +182,10 @@ enum Part {
 }
 
 impl Part {
-    /// One to 80 characters (a host 350) of `A-Za-z0-9_-`, not beginning with `-`; dots except in
-    /// a namespace and at the beginning, colons in a host only.
+    /// One to 80 characters of `A-Za-z0-9_-`, not beginning with `-`; dots except in a namespace and at the
+    /// beginning, colons in a host only. A host may have 255, as file systems allow; Ollama takes 350 and then fails.
     fn accepts(self, text: &str) -> bool {
-        let longest = if self == Part::Host { 350 } else { 80 };
+        let longest = if self == Part::Host { 255 } else { 80 };
         (1..=longest).contains(&text.len())
             && text.bytes().enumerate().all(|(index, byte)| match byte {
                 b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'_' => true,

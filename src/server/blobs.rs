@@ -69,7 +69,7 @@ pub(super) async fn upload(
         // A client that waits for leave to send its body learns at once that it need not.
         Ok(true) if headers.contains_key(header::EXPECT) => return Ok(StatusCode::OK),
         Ok(true) => {
-            discard(body, u64::MAX, limits.stall);
+            discard(body, limits.upload, limits.stall);
             return Ok(StatusCode::OK);
         }
         Ok(false) => {}

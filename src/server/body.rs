@@ -1,5 +1,6 @@
 //! Bodies of requests and answers: JSON in, JSON out, and what becomes of bodies that nobody reads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
@@ -7,11 +8,15 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use http_body_util::BodyExt;
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
-use super::config::Limits;
+use super::Shared;
 use super::errors::{ContentType, Failure};
 use crate::model::go_json;
+
+/// A body of JSON that is longer than this, in bytes, takes a turn.
+const LONG: usize = 64 << 10;
 
 /// As much of a refused body is read so that the client gets to see the answer.
 const REFUSED: u64 = 256 << 10;
@@ -54,12 +59,13 @@ pub(super) async fn next_bytes(body: &mut Body, stall: Duration) -> Result<Optio
     }
 }
 
-/// Reads a whole body of limited length.
+/// Reads a whole body of limited length. Only a few long ones are read at once: whoever has one has a turn.
 pub(super) async fn read_all(
+    server: &Shared,
     headers: &HeaderMap,
     mut body: Body,
-    limits: &Limits,
-) -> Result<Vec<u8>, Failure> {
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Failure> {
+    let limits = &server.config.limits;
     let too_large = || {
         let message = format!("the request must not be larger than {} bytes", limits.request);
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
@@ -69,14 +75,18 @@ pub(super) async fn read_all(
         return Err(too_large());
     }
     let mut whole = Vec::new();
+    let mut turn = None;
     while let Some(bytes) = next_bytes(&mut body, limits.stall).await? {
         if (whole.len() + bytes.len()) as u64 > limits.request {
             discard(body, REFUSED, limits.stall);
             return Err(too_large());
         }
         whole.extend_from_slice(&bytes);
+        if whole.len() > LONG && turn.is_none() {
+            turn = Arc::clone(&server.long_bodies).acquire_owned().await.ok();
+        }
     }
-    Ok(whole)
+    Ok((whole, turn))
 }
 
 /// The length that the client promises.

@@ -8,12 +8,9 @@ use serde::Serialize;
 use super::capabilities::{Evidence, Projector, capabilities};
 use super::tags::{Listed, entry};
 use crate::create::{Description, DescriptionError, Descriptions, UNKNOWN_FILE_TYPE};
-use crate::model::{MediaType, ModelConfig};
+use crate::model::{LONGEST_TEXT, MediaType, ModelConfig};
 use crate::store::{Store, StoreError, StoredManifest};
 use crate::template::Template;
-
-/// No template, system prompt or license that is shown is longer.
-pub(super) const LONGEST_TEXT: usize = 16 << 20;
 
 /// The summaries by manifest. The store keeps one that has not changed, so a summary never goes stale; and the
 /// address of one that is kept here is not given to another.

@@ -99,6 +99,9 @@ impl Default for Limits {
     }
 }
 
+/// A century in seconds: clocks can be set forward by this.
+const LONGEST: u64 = 100 * 365 * 24 * 3600;
+
 /// A variable whose value cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
@@ -164,8 +167,9 @@ impl Config {
         let count = |name: &'static str, default: usize| {
             Ok(usize::try_from(number(name, default as u64)?).unwrap_or(usize::MAX))
         };
-        let seconds =
-            |name: &'static str, default: Duration| Ok(Duration::from_secs(number(name, default.as_secs())?));
+        let seconds = |name: &'static str, default: Duration| {
+            Ok(Duration::from_secs(number(name, default.as_secs())?.min(LONGEST)))
+        };
         let list = |name: &str| -> Vec<String> {
             let items = variable(name).unwrap_or_default();
             items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
@@ -307,6 +311,8 @@ mod tests {
         assert_eq!(unset.origins[..2], ["http://a", "http://b"]);
         assert_eq!(config(&[]).unwrap_err(), ConfigError::NoModelsDirectory);
         assert!(config(&[("HOME", "/h"), ("OLLAMAKE_MAX_JOBS", "many")]).is_err());
+        let patient = config(&[("HOME", "/h"), ("OLLAMAKE_IDLE_SECONDS", "18446744073709551615")]).unwrap();
+        assert!(std::time::Instant::now().checked_add(patient.limits.head).is_some());
         assert!(config(&[("HOME", "/h"), ("OLLAMAKE_LOG", "xml")]).is_err());
     }
 

@@ -5,7 +5,6 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 
 use super::Shared;
-use super::body::read_all;
 use super::errors::Failure;
 use super::go_text::quoted;
 use super::request::Fields;
@@ -18,8 +17,7 @@ pub(super) async fn copy(
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Failure> {
-    let body = read_all(&headers, body, &server.config.limits).await?;
-    let mut fields = Fields::parse(&body, "CopyRequest")?;
+    let mut fields = Fields::read(&server, &headers, body, "CopyRequest").await?;
     let mut name = |field: &str| {
         let text = fields.string(field)?;
         text.parse::<Name>()
@@ -54,8 +52,7 @@ pub(super) async fn delete(
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Failure> {
-    let body = read_all(&headers, body, &server.config.limits).await?;
-    let text = Fields::parse(&body, "DeleteRequest")?.model()?;
+    let text = Fields::read(&server, &headers, body, "DeleteRequest").await?.model()?;
     if text.trim().is_empty() {
         return Err(Failure::bad_request("model is required"));
     }

@@ -9,7 +9,6 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::Shared;
-use super::body::read_all;
 use super::errors::Failure;
 use super::jobs::{Order, Queue};
 use super::request::Fields;
@@ -22,8 +21,9 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let body = read_all(&headers, body, &server.config.limits).await?;
-    let (name, request, streamed) = decode(&body, server.config.limits.files)?;
+    let fields = Fields::read(&server, &headers, body, "CreateRequest").await?;
+    let limit = server.config.limits.files;
+    let (name, request, streamed) = server.blocking(move || decode(fields, limit)).await??;
     let workshop = server.workshop.clone();
     let usage = Arc::<Usage>::default();
     let prepared = Arc::clone(&usage);
@@ -43,8 +43,7 @@ pub(super) async fn create(
 
 /// The name of the model to be, what it is made from, of so many files at most, and whether the steps are to be
 /// told.
-fn decode(body: &[u8], limit: usize) -> Result<(Name, Request, bool), Failure> {
-    let mut fields = Fields::parse(body, "CreateRequest")?;
+fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, bool), Failure> {
     let model = fields.model()?;
     let streamed = fields.boolean("stream")?.unwrap_or(true);
     let mut files = |field: &str| -> Result<Option<Files>, Failure> {

@@ -175,6 +175,7 @@ fn store_status(error: &StoreError) -> StatusCode {
         StoreError::Busy { .. } => StatusCode::CONFLICT,
         StoreError::NotEnoughSpace { .. } | StoreError::NoSpace { .. } => StatusCode::INSUFFICIENT_STORAGE,
         StoreError::NoStore
+        | StoreError::LostManifests { .. }
         | StoreError::DamagedManifest { .. }
         | StoreError::DamagedBlob { .. }
         | StoreError::ReadOnly { .. }

@@ -137,8 +137,8 @@ impl Jobs {
                 },
             };
             metrics.job_ended(order.kind, outcome, &order.usage);
-            log(&order, outcome);
             journal.finish(result.map_err(Failure::into_job_answer));
+            log(&order, outcome);
         };
         self.tasks.spawn(task.in_current_span());
         Ok(running)

@@ -33,6 +33,7 @@ mod show;
 mod show_modelfile;
 mod signals;
 mod stream;
+mod surrogates;
 mod tags;
 mod turns;
 
@@ -62,6 +63,9 @@ pub const OLLAMA_VERSION: &str = "0.33.0";
 /// Uploads that are received at once; each takes a thread and less than half a megabyte.
 const UPLOADS: usize = 256;
 
+/// Long JSON bodies that are read and decoded at once; each may take twice its length and 32 MiB of memory.
+const LONG_BODIES: usize = 4;
+
 /// Create requests that are checked at once; each may have a large tokenizer in memory.
 const PREPARATIONS: usize = 16;
 
@@ -75,6 +79,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     preparations: Arc<Semaphore>,
     uploads: Semaphore,
+    long_bodies: Arc<Semaphore>,
     /// Held while it is tried whether the store can be written to.
     probe: Arc<tokio::sync::Mutex<()>>,
     hurry: CancellationToken,
@@ -94,6 +99,7 @@ impl Server {
             metrics,
             preparations: Arc::new(Semaphore::new(PREPARATIONS)),
             uploads: Semaphore::new(UPLOADS),
+            long_bodies: Arc::new(Semaphore::new(LONG_BODIES)),
             probe: Arc::default(),
             hurry: CancellationToken::new(),
             config,
@@ -105,8 +111,14 @@ impl Server {
         self.hurry.cancel();
     }
 
-    fn store(&self) -> &Store {
+    /// What it serves.
+    pub fn store(&self) -> &Store {
         self.workshop.store()
+    }
+
+    /// How it was set.
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// Runs what blocks on a thread that may.

@@ -8,7 +8,6 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::Shared;
-use super::body::read_all;
 use super::errors::Failure;
 use super::jobs::{Order, Queue};
 use super::request::Fields;
@@ -31,8 +30,7 @@ impl Transfer {
         body: Body,
         structure: &'static str,
     ) -> Result<Self, Failure> {
-        let body = read_all(headers, body, &server.config.limits).await?;
-        let mut fields = Fields::parse(&body, structure)?;
+        let mut fields = Fields::read(server, headers, body, structure).await?;
         Ok(Self {
             model: fields.model()?.trim().to_owned(),
             options: Options { insecure: fields.boolean("insecure")?.unwrap_or(false) },

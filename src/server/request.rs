@@ -5,15 +5,23 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use axum::body::Body;
+use axum::http::HeaderMap;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use tokio::sync::OwnedSemaphorePermit;
 
+use super::Shared;
+use super::body::read_all;
+use super::errors::Failure;
 use super::go_json_errors::{self, SyntaxError};
+use super::surrogates::without_halves;
+use crate::model::tree_size;
 
-/// The most values that a field may hold: a value takes about a hundred times the memory of its shortest text.
-const MOST_VALUES: usize = 100_000;
+/// The most memory that a request may take, decoded, beside its own text.
+const LARGEST_TREE: usize = 32 << 20;
 
 /// Why a body is not the request that it should be.
 #[derive(Debug, thiserror::Error)]
@@ -44,21 +52,19 @@ pub(super) enum DecodeError {
         /// Go's name of the type wanted.
         expected: &'static str,
     },
-    /// A field holds more than anybody needs.
-    #[error("{field} must not hold more than {limit} values, got {got}")]
+    /// It consists of more values than anybody needs.
+    #[error(
+        "the request has too many values: they take about {got} bytes of memory, {LARGEST_TREE} are allowed"
+    )]
     TooMany {
-        /// The field's name.
-        field: String,
-        /// About how many values there are.
+        /// About how many bytes they take.
         got: usize,
-        /// How many there may be.
-        limit: usize,
     },
-    /// The field has the right type, but what is in it has not.
+    /// The field has the right type, but what is in it cannot be represented, or has another type.
     #[error("{field}: {reason}")]
     Malformed {
         /// The field's name.
-        field: &'static str,
+        field: String,
         /// What is wrong.
         reason: serde_json::Error,
     },
@@ -69,22 +75,45 @@ pub(super) enum DecodeError {
 pub(super) struct Fields {
     structure: &'static str,
     members: Vec<(String, Box<RawValue>)>,
+    /// That of a long body, which takes its memory until nobody needs the fields any more.
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Fields {
-    /// Decodes a body into the request that Go calls `structure`.
-    pub(super) fn parse(body: &[u8], structure: &'static str) -> Result<Self, DecodeError> {
+    /// Reads a body and decodes it into the request that Go calls `structure`.
+    pub(super) async fn read(
+        server: &Shared,
+        headers: &HeaderMap,
+        body: Body,
+        structure: &'static str,
+    ) -> Result<Self, Failure> {
+        let (body, turn) = read_all(server, headers, body).await?;
+        let fields = match turn {
+            None => Self::parse(&body, structure)?,
+            // It takes a time in which others would have to wait.
+            Some(_) => server.blocking(move || Self::parse(&body, structure)).await??,
+        };
+        Ok(Self { _turn: turn, ..fields })
+    }
+
+    fn parse(body: &[u8], structure: &'static str) -> Result<Self, DecodeError> {
         let text = go_json_errors::first_value(body)?;
         // Go replaces what is not UTF-8; it does not refuse it.
         let text = String::from_utf8_lossy(text);
-        match go_kind(&text) {
-            "object" => {
-                let Members(members) = serde_json::from_str(&text).map_err(DecodeError::Unrepresentable)?;
-                Ok(Self { structure, members })
-            }
-            "null" => Ok(Self { structure, members: Vec::new() }),
-            got => Err(DecodeError::NotAnObject { got, structure }),
+        let got = tree_size(&text);
+        if got > LARGEST_TREE {
+            return Err(DecodeError::TooMany { got });
         }
+        let members = match go_kind(&text) {
+            "object" => {
+                let Members(members) =
+                    serde_json::from_str(&without_halves(&text)).map_err(DecodeError::Unrepresentable)?;
+                members
+            }
+            "null" => Vec::new(),
+            got => return Err(DecodeError::NotAnObject { got, structure }),
+        };
+        Ok(Self { structure, members, _turn: None })
     }
 
     /// The text of `field`'s value, or nothing if it is absent or `null`.
@@ -165,7 +194,8 @@ impl Fields {
         match self.value_of_kind(field, "array", go_type)? {
             None => Ok(Vec::new()),
             Some(list) => {
-                serde_json::from_value(list).map_err(|reason| DecodeError::Malformed { field, reason })
+                let malformed = |reason| DecodeError::Malformed { field: field.to_owned(), reason };
+                serde_json::from_value(list).map_err(malformed)
             }
         }
     }
@@ -182,29 +212,10 @@ impl Fields {
     }
 }
 
-/// Decodes the value of a field, unless it consists of too many.
+/// Decodes the value of a field.
 fn decoded(field: &str, text: &RawValue) -> Result<Value, DecodeError> {
-    let text = text.get();
-    let got = values(text);
-    if got > MOST_VALUES {
-        return Err(DecodeError::TooMany { field: field.to_owned(), got, limit: MOST_VALUES });
-    }
-    serde_json::from_str(text).map_err(DecodeError::Unrepresentable)
-}
-
-/// About how many values a JSON text holds: one, and one more for each comma and bracket outside of its strings.
-fn values(text: &str) -> usize {
-    let (mut count, mut in_string, mut escaped) = (1, false, false);
-    for byte in text.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => in_string = !in_string,
-            b',' | b'[' | b'{' if !in_string => count += 1,
-            _ => {}
-        }
-    }
-    count
+    let malformed = |reason| DecodeError::Malformed { field: field.to_owned(), reason };
+    serde_json::from_str(text.get()).map_err(malformed)
 }
 
 /// The members of an object in their order, those of the same name included.
@@ -277,12 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_asked_for_is_not_decoded_and_what_is_has_a_limit() {
-        let zeros = format!("[{}0]", "0,".repeat(MOST_VALUES));
-        let mut fields =
-            fields(&format!(r#"{{"other": {zeros}, "number": 1e999, "license": {zeros}}}"#)).unwrap();
-        assert!(matches!(fields.value("license"), Err(DecodeError::TooMany { .. })));
-        assert!(matches!(fields.string("other"), Err(DecodeError::WrongType { got: "array", .. })));
-        assert_eq!(values(r#"[1, "a,[\"{", {"b": [2]}]"#), 6);
+    fn what_is_not_asked_for_is_not_decoded_and_all_of_it_has_a_limit() {
+        let mut some = fields(r#"{"number": 1e999, "other": [1], "system": "\ud83d"}"#).unwrap();
+        assert!(matches!(some.string("other"), Err(DecodeError::WrongType { got: "array", .. })));
+        assert_eq!(some.string("system").unwrap(), "\u{fffd}");
+        assert!(some.value("number").unwrap_err().to_string().starts_with("number: "));
+        for values in ["0,".repeat(LARGEST_TREE / 100), "[],".repeat(LARGEST_TREE / 500)] {
+            let error = fields(&format!(r#"{{"other": [{values}0]}}"#)).err();
+            assert!(matches!(error, Some(DecodeError::TooMany { .. })), "{error:?}");
+        }
     }
 }

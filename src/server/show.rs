@@ -12,16 +12,16 @@ use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
 use super::Shared;
-use super::body::{json, read_all};
+use super::body::json;
 use super::capabilities::{capabilities, is_rendered_by_ollama};
-use super::catalog::{Details, LONGEST_TEXT, Parts};
+use super::catalog::{Details, Parts};
 use super::errors::Failure;
 use super::go_text::{self, quoted};
 use super::request::Fields;
 use super::show_modelfile::{items, modelfile};
 use crate::create::{CHAT_TEMPLATE_KEY, Description};
 use crate::gguf::{ArrayRef, Gguf, ValueRef};
-use crate::model::{Digest, Layer, MediaType, Message, ModelConfig, Name, Parameters};
+use crate::model::{Digest, LONGEST_TEXT, Layer, MediaType, Message, ModelConfig, Name, Parameters};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 
 /// What a model without a template is shown with.
@@ -107,8 +107,7 @@ pub(super) async fn show(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let body = read_all(&headers, body, &server.config.limits).await?;
-    let mut fields = Fields::parse(&body, "ShowRequest")?;
+    let mut fields = Fields::read(&server, &headers, body, "ShowRequest").await?;
     let model = fields.model()?;
     let verbose = fields.boolean("verbose")?.unwrap_or(false);
     let system = fields.string("system")?;

@@ -14,9 +14,11 @@ use super::stamp::Stamp;
 /// Files are plain [`File`]s, so that they can be mapped; their contents and locks go through the disk all
 /// the same.
 pub trait Disk: Send + Sync + 'static {
-    /// Opens a file for reading.
+    /// Opens a file for reading. What is no file, such as a pipe that nobody writes to, is refused without waiting.
     fn open(&self, path: &Path) -> io::Result<File> {
-        File::open(path)
+        use rustix::fs::{Mode, OFlags};
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        regular(File::from(rustix::fs::open(path, flags, Mode::empty())?))
     }
 
     /// Creates a file that does not exist yet, for reading and writing.
@@ -26,7 +28,7 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Opens a file for reading and writing, creating it if need be.
     fn update(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+        regular(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?)
     }
 
     /// Reads some bytes from `offset` on; 0 at the end.
@@ -110,6 +112,11 @@ pub trait Disk: Send + Sync + 'static {
         fs::metadata(path)
     }
 
+    /// Whether there is an entry of this path, be it a link that leads nowhere.
+    fn is_listed(&self, path: &Path) -> bool {
+        fs::symlink_metadata(path).is_ok()
+    }
+
     /// Opens a directory, to look at what is in it.
     fn open_directory(&self, path: &Path) -> io::Result<File> {
         use rustix::fs::{Mode, OFlags};
@@ -128,6 +135,16 @@ pub trait Disk: Send + Sync + 'static {
     fn available_space(&self, path: &Path) -> io::Result<u64> {
         let statistics = rustix::fs::statvfs(path)?;
         Ok(statistics.f_bavail.saturating_mul(statistics.f_frsize))
+    }
+}
+
+/// An open file, if it is one and not a directory, a pipe or a device.
+fn regular(file: File) -> io::Result<File> {
+    let kind = file.metadata()?.file_type();
+    match (kind.is_file(), kind.is_dir()) {
+        (true, _) => Ok(file),
+        (_, true) => Err(io::ErrorKind::IsADirectory.into()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
     }
 }
 

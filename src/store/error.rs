@@ -27,6 +27,14 @@ pub enum StoreError {
         "there is no model store in this directory; set OLLAMA_MODELS to the directory that holds blobs/ and manifests/"
     )]
     NoStore,
+    /// A directory of manifests cannot be looked into. Nobody knows what blobs the models in it need.
+    #[error(
+        "the manifests in \"manifests/{place}\" of the store cannot be looked into: it leads nowhere, or cannot be read; mend or remove it"
+    )]
+    LostManifests {
+        /// Where it is, below `manifests`.
+        place: String,
+    },
     /// The bytes are not those that the digest promised. Nothing of them was kept.
     #[error("digest mismatch, expected \"{expected}\", got \"{got}\"")]
     DigestMismatch {

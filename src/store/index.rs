@@ -56,12 +56,15 @@ pub(super) struct Census {
     pub(super) manifests: Vec<Arc<StoredManifest>>,
     /// Those that cannot.
     pub(super) damaged: Vec<(Name, Damage)>,
+    /// Directories that cannot be looked into, by their places below the root, such as links to a disk that is not there.
+    pub(super) lost: Vec<String>,
 }
 
 impl Census {
     fn extend(&mut self, other: Self) {
         self.manifests.extend(other.manifests);
         self.damaged.extend(other.damaged);
+        self.lost.extend(other.lost);
     }
 }
 
@@ -80,10 +83,10 @@ impl Index {
     }
 
     /// All manifests as they are now.
-    pub(super) fn census(&mut self, disk: &dyn Disk) -> io::Result<Census> {
+    pub(super) fn census(&mut self, disk: &dyn Disk) -> Census {
         let mut walk = Walk { disk, root: &self.root, census: Census::default(), place: String::new() };
-        self.tree.refresh(&mut walk, 0, None)?;
-        Ok(walk.census)
+        self.tree.refresh(&mut walk, 0, None);
+        walk.census
     }
 }
 
@@ -96,13 +99,29 @@ struct Base<'b> {
 
 impl Walk<'_> {
     fn path(&self) -> PathBuf {
-        self.root.join(&self.place)
+        match self.place.as_str() {
+            // A slash at the end would lead through a link.
+            "" => self.root.to_owned(),
+            place => self.root.join(place),
+        }
     }
 
     /// The state of what is at the place.
     fn stamp(&self, base: Base<'_>) -> io::Result<Option<Stamp>> {
         let path = self.place[base.length..].trim_start_matches('/');
-        found(self.disk.stamp_at(base.directory, if path.is_empty() { "." } else { path }))
+        self.found(self.disk.stamp_at(base.directory, if path.is_empty() { "." } else { path }))
+    }
+
+    /// Nothing where nothing is: other programs remove files at any time. A link that leads nowhere is something.
+    fn found<T>(&self, answer: io::Result<T>) -> io::Result<Option<T>> {
+        match answer {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !self.disk.is_listed(&self.path()) => {
+                Ok(None)
+            }
+            // A file is in the way of what was a directory; it is none of ours. The root has to be one.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory && !self.place.is_empty() => Ok(None),
+            answer => answer.map(Some),
+        }
     }
 
     /// The same way, to be gone on by another thread.
@@ -117,7 +136,7 @@ impl Walk<'_> {
         nodes: impl Iterator<Item = (&'n String, &'n mut Node)>,
         depth: usize,
         base: Base<'_>,
-    ) -> io::Result<Vec<String>> {
+    ) -> Vec<String> {
         let mut gone = Vec::new();
         let length = self.place.len();
         for (part, node) in nodes {
@@ -126,25 +145,35 @@ impl Walk<'_> {
             }
             self.place.push_str(part);
             let is_there = match node {
-                Node::Manifest(file) => file.refresh(self, base)?,
-                Node::Directory(directory) => directory.refresh(self, depth + 1, Some(base))?,
+                Node::Manifest(file) => file.refresh(self, base),
+                Node::Directory(directory) => directory.refresh(self, depth + 1, Some(base)),
             };
             self.place.truncate(length);
             if !is_there {
                 gone.push(part.clone());
             }
         }
-        Ok(gone)
+        gone
     }
 }
 
 impl Directory {
-    /// Brings the tree up to date; `false` if there is no such directory. Every directory that holds many is
-    /// opened, and the others are looked at from there.
-    fn refresh(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> io::Result<bool> {
+    /// Brings the tree up to date; `false` if there is no such directory. One that cannot be looked into is lost.
+    fn refresh(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> bool {
+        let length = walk.place.len();
+        persistently(|| self.look(walk, depth, base)).unwrap_or_else(|error| {
+            walk.place.truncate(length);
+            tracing::warn!(place = walk.place, %error, "a directory of manifests cannot be looked into");
+            walk.census.lost.push(walk.place.clone());
+            true
+        })
+    }
+
+    /// Every directory that holds many is opened, and the others are looked at from there.
+    fn look(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> io::Result<bool> {
         let opened = match base {
             Some(_) if depth == DEPTH => None,
-            _ => match found(walk.disk.open_directory(&walk.path()))? {
+            _ => match walk.found(walk.disk.open_directory(&walk.path()))? {
                 None => return Ok(false),
                 opened => opened,
             },
@@ -154,7 +183,7 @@ impl Directory {
         match walk.stamp(base)? {
             Some(stamp) if stamp.is_directory() => {
                 if self.stamp != Some(stamp) {
-                    let Some(names) = found(walk.disk.list(&walk.path()))? else { return Ok(false) };
+                    let Some(names) = walk.found(walk.disk.list(&walk.path()))? else { return Ok(false) };
                     self.adopt(names, &walk.place, depth);
                     self.stamp = stamp.is_settled().then_some(stamp);
                 }
@@ -162,8 +191,8 @@ impl Directory {
             _ => return Ok(false),
         }
         let gone = match self.children.len() / SHARE {
-            0 => walk.refresh(self.children.iter_mut(), depth, base)?,
-            helpers => self.refresh_together(helpers, walk, depth, base)?,
+            0 => walk.refresh(self.children.iter_mut(), depth, base),
+            helpers => self.refresh_together(helpers, walk, depth, base),
         };
         for part in gone {
             // It may come back, in which case the directory changes or has not settled.
@@ -179,29 +208,32 @@ impl Directory {
         walk: &mut Walk<'_>,
         depth: usize,
         base: Base<'_>,
-    ) -> io::Result<Vec<String>> {
+    ) -> Vec<String> {
         let threads = thread::available_parallelism().map_or(1, NonZero::get).min(1 + helpers);
         let mut nodes: Vec<_> = self.children.iter_mut().collect();
         let share = nodes.len().div_ceil(threads);
         let mut shares = nodes.chunks_mut(share).map(|share| {
             let mut walk = walk.branch();
             let nodes = share.iter_mut().map(|(part, node)| (*part, &mut **node));
-            move || walk.refresh(nodes, depth, base).map(|gone| (walk.census, gone))
+            move || {
+                let gone = walk.refresh(nodes, depth, base);
+                (walk.census, gone)
+            }
         });
         let own = shares.next();
-        let answers = thread::scope(|scope| {
+        let answers: Vec<_> = thread::scope(|scope| {
             let others: Vec<_> = shares.map(|share| scope.spawn(share)).collect();
             let own = own.map(|share| share());
             let others =
                 others.into_iter().map(|other| other.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            own.into_iter().chain(others).collect::<io::Result<Vec<_>>>()
-        })?;
+            own.into_iter().chain(others).collect()
+        });
         let mut gone = Vec::new();
         for (census, gone_of_share) in answers {
             walk.census.extend(census);
             gone.extend(gone_of_share);
         }
-        Ok(gone)
+        gone
     }
 
     /// Keeps the children that are still listed and takes in the new ones.
@@ -228,27 +260,28 @@ impl ManifestFile {
         Self { name, stamp: None, content }
     }
 
-    fn refresh(&mut self, walk: &mut Walk<'_>, base: Base<'_>) -> io::Result<bool> {
-        let Some(stamp) = walk.stamp(base)? else { return Ok(false) };
-        if stamp.is_directory() {
-            return Ok(false);
-        }
-        if self.stamp != Some(stamp) {
-            self.content = match found(StoredManifest::read(walk.disk, &walk.path(), &self.name)) {
-                Ok(None) => return Ok(false),
-                Ok(Some((stamp, content))) => {
-                    self.stamp = stamp.is_settled().then_some(stamp);
-                    content.map(|manifest| self.keep_known(manifest))
-                }
-                Err(error) => {
-                    self.stamp = None;
-                    Err(Damage { problem: error.kind().to_string(), digests: Vec::new() })
-                }
-            };
-        }
+    /// Brings it up to date; `false` if there is no such file.
+    fn refresh(&mut self, walk: &mut Walk<'_>, base: Base<'_>) -> bool {
+        let is_there = persistently(|| self.look(walk, base)).unwrap_or_else(|error| {
+            self.stamp = None;
+            self.content = Err(Damage { problem: error.kind().to_string(), digests: Vec::new() });
+            true
+        });
         match &self.content {
+            _ if !is_there => {}
             Ok(manifest) => walk.census.manifests.push(manifest.clone()),
             Err(damage) => walk.census.damaged.push((self.name.clone(), damage.clone())),
+        }
+        is_there
+    }
+
+    fn look(&mut self, walk: &Walk<'_>, base: Base<'_>) -> io::Result<bool> {
+        let Some(stamp) = walk.stamp(base)?.filter(|stamp| !stamp.is_directory()) else { return Ok(false) };
+        if self.stamp != Some(stamp) {
+            let read = StoredManifest::read(walk.disk, &walk.path(), &self.name);
+            let Some((stamp, content)) = walk.found(read)? else { return Ok(false) };
+            self.stamp = stamp.is_settled().then_some(stamp);
+            self.content = content.map(|manifest| self.keep_known(manifest));
         }
         Ok(true)
     }
@@ -262,13 +295,15 @@ impl ManifestFile {
     }
 }
 
-/// Nothing where there is nothing: other programs remove files at any time.
-fn found<T>(answer: io::Result<T>) -> io::Result<Option<T>> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            Ok(None)
+/// Looks again where something is listed and is not there: it may have come back in between. A link that leads nowhere
+/// does so at every look.
+fn persistently<T>(mut look: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const LOOKS: usize = 4;
+    for _ in 1..LOOKS {
+        match look() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            answer => return answer,
         }
-        Err(error) => Err(error),
     }
+    look()
 }

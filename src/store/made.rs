@@ -51,9 +51,13 @@ impl Shared {
     /// Forgets what led to blobs that are gone.
     pub(super) fn forget_lost(&self) -> io::Result<()> {
         for name in self.list_or_nothing(self.layout.made())? {
+            let path = self.layout.made().join(&name);
+            if !self.disk.metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+                continue;
+            }
             let kept = name.parse().ok().and_then(|recipe| self.read_made(recipe));
             if kept.is_none_or(|blob| self.disk.metadata(&self.layout.blob(blob)).is_err()) {
-                ignore_absence(self.disk.remove(&self.layout.made().join(name)))?;
+                ignore_absence(self.disk.remove(&path))?;
             }
         }
         Ok(())

@@ -8,10 +8,7 @@ use std::time::SystemTime;
 use super::index::Census;
 use super::stored_manifest::{LONGEST_MANIFEST, StoredManifest};
 use super::{Blob, Shared, Store, StoreError, lease, locked};
-use crate::model::{Digest, ModelConfig, Name};
-
-/// No configuration is longer. Ollama's own have a few hundred bytes.
-const LONGEST_CONFIG: usize = 1 << 20;
+use crate::model::{Digest, LONGEST_CONFIG, ModelConfig, Name};
 
 /// A manifest that was put in its place.
 #[derive(Debug, Clone)]
@@ -45,7 +42,7 @@ impl Store {
     /// # Errors
     /// What the operating system says.
     pub fn list(&self) -> Result<Vec<Arc<StoredManifest>>, StoreError> {
-        Ok(self.0.census()?.manifests)
+        Ok(self.0.census().manifests)
     }
 
     /// The configuration of a model. It is read once.
@@ -106,8 +103,17 @@ impl Store {
 }
 
 impl Shared {
-    pub(super) fn census(&self) -> io::Result<Census> {
+    pub(super) fn census(&self) -> Census {
         locked(&self.index).census(&*self.disk)
+    }
+
+    /// All manifests, of which none is out of sight.
+    pub(super) fn whole_census(&self) -> Result<Census, StoreError> {
+        let census = self.census();
+        match census.lost.first() {
+            None => Ok(census),
+            Some(place) => Err(StoreError::LostManifests { place: place.clone() }),
+        }
     }
 
     /// Only the directories that the name goes through are looked into, and those only where the name as it

@@ -250,7 +250,8 @@ impl Shared {
                 // It was there, and another program has removed it just now.
                 Err(gone)
                     if error.kind() == io::ErrorKind::AlreadyExists
-                        && gone.kind() == io::ErrorKind::NotFound => {}
+                        && gone.kind() == io::ErrorKind::NotFound
+                        && !self.disk.is_listed(directory) => {}
                 _ => return Err(error),
             }
         }

@@ -318,7 +318,7 @@ impl Shared {
             let lock = self.disk.open(&journal_path).or_else(|_| self.disk.open(&path));
             let metadata = self.disk.metadata(&path).or_else(|_| self.disk.metadata(&journal_path));
             let (Ok(lock), Ok(metadata)) = (lock, metadata) else { continue };
-            if !is_old(&metadata, options.grace) || !lease::claim(&*self.disk, &lock) {
+            if !metadata.is_file() || !is_old(&metadata, options.grace) || !lease::claim(&*self.disk, &lock) {
                 continue;
             }
             if !options.dry_run {

@@ -72,7 +72,7 @@ impl Store {
         let leftovers = store.leftovers(options.dry_run)?;
         let mut report = PruneReport { leftovers, freed: leftovers.bytes, ..PruneReport::default() };
         store.prune_partial(options, &mut report)?;
-        let census = store.census()?;
+        let census = store.whole_census()?;
         if !census.damaged.is_empty() {
             report.damaged = census.damaged.into_iter().map(|(name, _)| name).collect();
             return Ok(report);
@@ -181,7 +181,7 @@ impl Shared {
         }
     }
 
-    /// Those of the claimed blobs that no manifest names: none as long as there is a manifest of which nobody knows
+    /// Those of the claimed blobs that no manifest names: none as long as there may be a manifest of which nobody knows
     /// what it names.
     fn unnamed(&self, claimed: Vec<Claimed>) -> io::Result<Vec<Claimed>> {
         let mut unnamed: HashMap<_, _> =
@@ -189,7 +189,10 @@ impl Shared {
         if unnamed.is_empty() {
             return Ok(Vec::new());
         }
-        let census = self.census()?;
+        let census = self.census();
+        if !census.lost.is_empty() {
+            return Ok(Vec::new());
+        }
         if let Some((name, damage)) = census.damaged.first() {
             let problem = &damage.problem;
             tracing::warn!(model = %name, %problem, "no blob is removed as long as this manifest cannot be read");

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use serde::Deserialize;
 use serde::de::{Error, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::super::ConvertError;
 use super::super::files::Files;
+use crate::model::tree_size;
 
 /// What the file is called.
 pub(super) const TOKENIZER_JSON: &str = "tokenizer.json";
@@ -17,15 +19,27 @@ pub(super) const TOKENIZER_JSON: &str = "tokenizer.json";
 pub(super) struct TokenizerJson {
     #[serde(default)]
     pub(super) added_tokens: Vec<AddedToken>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "step")]
     pub(super) normalizer: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "step")]
     pub(super) pre_tokenizer: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "step")]
     pub(super) post_processor: Value,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "step")]
     pub(super) decoder: Value,
     pub(super) model: Model,
+}
+
+/// A step of the tokenizer, unless it consists of more values than any real one by far.
+fn step<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    /// In bytes of memory.
+    const LARGEST: usize = 4 << 20;
+    let raw = Box::<RawValue>::deserialize(deserializer)?;
+    let text = raw.get();
+    if tree_size(text) > LARGEST {
+        return Err(D::Error::custom("a step of the tokenizer has too many values"));
+    }
+    serde_json::from_str(text).map_err(D::Error::custom)
 }
 
 /// A token beside the model's own.

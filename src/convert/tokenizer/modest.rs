@@ -3,6 +3,8 @@
 //! A `tokenizer.json` holds small programs: chains of replacements that can grow a text without bound, and regular
 //! expressions that can take for ever. Real ones are small; larger ones are never run.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::Value;
 
 /// The most objects and lists; DeepSeek's pre-tokenizer, the largest known, has 24.
@@ -14,16 +16,19 @@ const MOST_GROWTH: f64 = 4096.0;
 
 /// Whether the steps, each a JSON object of a `tokenizer.json`, are modest.
 pub(super) fn are_modest(steps: &[&Value]) -> bool {
-    let mut size = Size { nodes: 0, expressions: 0, growth: 1.0 };
+    let mut size = Size::default();
     for step in steps {
         size.add(step);
     }
-    size.nodes <= MOST_NODES && size.expressions <= MOST_EXPRESSIONS && size.growth <= MOST_GROWTH
+    size.nodes <= MOST_NODES
+        && size.expressions <= MOST_EXPRESSIONS
+        && size.growth <= MOST_GROWTH
+        && !size.has_broken_map
 }
 
 /// Whether there is no regular expression in a step.
 pub(super) fn has_no_expression(step: &Value) -> bool {
-    let mut size = Size { nodes: 0, expressions: 0, growth: 1.0 };
+    let mut size = Size::default();
     size.add(step);
     size.expressions == 0
 }
@@ -32,6 +37,15 @@ struct Size {
     nodes: usize,
     expressions: usize,
     growth: f64,
+    /// Whether there is a map of characters that does not have the length which it states: the library allocates that
+    /// before it looks.
+    has_broken_map: bool,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { nodes: 0, expressions: 0, growth: 1.0, has_broken_map: false }
+    }
 }
 
 impl Size {
@@ -42,6 +56,7 @@ impl Size {
                 self.nodes += 1;
                 self.expressions += usize::from(fields.contains_key("Regex"));
                 self.growth *= growth(value);
+                self.has_broken_map |= value.get("precompiled_charsmap").is_some_and(|map| !is_whole(map));
                 fields.values().for_each(|field| self.add(field));
             }
             Value::Array(items) => {
@@ -51,6 +66,13 @@ impl Size {
             _ => {}
         }
     }
+}
+
+/// Whether a precompiled map of characters is at least as long as the trie in it: Base64 of the trie's length in bytes as
+/// a 32-bit integer, the trie, and the texts (SentencePiece, `normalizer.cc`).
+fn is_whole(map: &Value) -> bool {
+    let map = map.as_str().and_then(|text| BASE64.decode(text).ok()).unwrap_or_default();
+    map.split_first_chunk().is_some_and(|(length, rest)| u32::from_le_bytes(*length) as usize <= rest.len())
 }
 
 /// By what factor a step can make a text longer.
@@ -100,5 +122,15 @@ mod tests {
         assert!(!are_modest(&[&many(9)]));
         assert!(!has_no_expression(&split));
         assert!(has_no_expression(&json!({"type": "ByteLevel"})));
+    }
+
+    #[test]
+    fn a_map_of_characters_is_as_long_as_it_says() {
+        let step = |map: &[u8]| json!({"type": "Precompiled", "precompiled_charsmap": BASE64.encode(map)});
+        assert!(are_modest(&[&step(&[4, 0, 0, 0, 1, 2, 3, 4])]));
+        for broken in [&[][..], &[0, 0, 0], &[5, 0, 0, 0, 1, 2, 3, 4], &[255, 255, 255, 255]] {
+            assert!(!are_modest(&[&step(broken)]), "{broken:?}");
+        }
+        assert!(!are_modest(&[&json!({"type": "Precompiled", "precompiled_charsmap": 5})]));
     }
 }

@@ -142,6 +142,12 @@ async fn a_request_that_is_refused_leaves_nothing() {
         ("template", json!("{{ .Prompt"), "template error: template: :1: unclosed action"),
         ("license", json!({"a": 1}), "license must be a string or a list of strings, got an object"),
         (
+            "license",
+            json!(vec!["x"; 257]),
+            "license must not be a list of more than 256 texts, got 257; join them",
+        ),
+        ("renderer", json!("x".repeat(5000)), "renderer must not be longer than 4096 bytes, got 5000"),
+        (
             "parameters",
             json!({"num_ctx": "many"}),
             "parameters: \"num_ctx\" must be an integer, not \"many\"",

@@ -1,13 +1,14 @@
 //! The real program: its log, and how it ends.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use ollamake::model::Digest;
 use ollamake::store::Store;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -184,5 +185,50 @@ fn a_key_that_is_empty_keeps_the_server_from_starting() {
         assert!(!output.status.success());
         let text = text(&output);
         assert!(text.starts_with(&format!("Error: {variable} holds no key")), "{text}");
+    }
+}
+
+#[test]
+fn work_is_done_and_the_end_is_orderly_when_nobody_reads_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = command(directory.path(), &["serve"]);
+    let mut child = command.env("RUST_LOG", "debug").stderr(Stdio::piped()).spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("listening on http://") {
+        line.clear();
+        assert!(log.read_line(&mut line).unwrap() > 0, "the server does not listen");
+    }
+    drop(log);
+    let address = line.trim_end().rsplit_once("http://").unwrap().1;
+    let ask = |head: String, body: &[u8]| {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        write!(
+            stream,
+            "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        )
+        .unwrap();
+        stream.write_all(body).unwrap();
+        rest_of(stream)
+    };
+    let contents = small_gguf(&[]);
+    let digest = digest_of(&contents);
+    let answer = ask(format!("POST /api/blobs/{digest}"), &contents);
+    assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
+    let body = format!(r#"{{"model": "m", "files": {{"m.gguf": "{digest}"}}}}"#);
+    let answer = ask("POST /api/create".into(), body.as_bytes());
+    assert!(answer.contains(r#"{"status":"success"}"#), "{answer}");
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn who_is_asked_to_end_as_soon_as_it_listens_ends_in_order() {
+    for _ in 0..5 {
+        let mut served = Served::start(&[]);
+        served.process.signal(Signal::TERM);
+        assert!(served.process.wait().success());
     }
 }

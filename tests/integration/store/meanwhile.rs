@@ -238,3 +238,68 @@ fn blobs_of_other_programs_are_synced_before_they_are_named() {
     store.put_manifest(&name("n"), &manifest.to_bytes()).unwrap();
     assert!(!files.iter().any(|file| synced.lock().unwrap().contains(file)));
 }
+
+#[test]
+fn nothing_is_pruned_while_manifests_are_out_of_sight() {
+    for lost in ["manifests", "manifests/registry.ollama.ai", "manifests/registry.ollama.ai/library"] {
+        let directory = scratch_directory();
+        let root = directory.path();
+        make_model(&Store::open(root).unwrap(), &name("m"), "prompt").unwrap();
+        let (there, away) = (root.join(lost), root.join("away"));
+        let hide: [fn(&Path); 2] = [
+            |path| std::os::unix::fs::symlink("/mnt/not/there", path).unwrap(),
+            |path| fs::write(path, b"a file").unwrap(),
+        ];
+        // Below the root a file is somebody else's, as in Ollama's own store.
+        for hide in &hide[..if lost == "manifests" { 2 } else { 1 }] {
+            fs::rename(&there, &away).unwrap();
+            hide(&there);
+            let store = Store::open_existing(root).unwrap();
+            assert!(matches!(store.prune(EVERYTHING), Err(StoreError::LostManifests { .. })), "{lost}");
+            assert!(matches!(store.check(false, |_| {}), Err(StoreError::LostManifests { .. })), "{lost}");
+            assert!(store.remove_unused(&[digest_of(b"prompt")]).unwrap().is_empty());
+            assert!(Store::open(root).is_ok() || lost == "manifests", "{lost}");
+            fs::remove_file(&there).unwrap();
+            fs::rename(&away, &there).unwrap();
+            assert!(store.prune(EVERYTHING).unwrap().blobs.is_empty());
+            assert_eq!(store.list().unwrap().len(), 1);
+        }
+    }
+}
+
+#[test]
+fn what_is_no_file_is_not_waited_for_and_does_not_stop_anybody() {
+    let directory = scratch_directory();
+    let root = directory.path();
+    let store = Store::open(root).unwrap();
+    make_model(&store, &name("m"), "prompt").unwrap();
+    let digest = digest_of(b"a pipe");
+    let file_name = digest.file_name();
+    let own = root.join("ollamake");
+    let places =
+        [root.join("blobs"), own.join("temporary"), own.join("partial"), own.join("made")].map(|directory| {
+            fs::create_dir_all(&directory).unwrap();
+            directory.join(&file_name)
+        });
+    let make: [fn(&Path); 3] = [
+        |path| rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap(),
+        |path| fs::create_dir(path).unwrap(),
+        |path| std::os::unix::fs::symlink("/dev/zero", path).unwrap(),
+    ];
+    for make in make {
+        places.iter().for_each(|path| make(path));
+        let store = Store::open(root).unwrap();
+        store.blob(digest).unwrap_err();
+        store.partial(digest, 5).unwrap_err();
+        store.prune(EVERYTHING).unwrap();
+        store.account().unwrap();
+        let report = store.check(true, |_| {}).unwrap();
+        let damaged: Vec<_> = report.damaged_blobs.iter().map(|blob| blob.digest).collect();
+        assert_eq!(damaged, [digest]);
+        for path in &places {
+            let _ = fs::remove_file(path);
+            let _ = fs::remove_dir(path);
+        }
+    }
+    assert!(store.check(true, |_| {}).unwrap().is_clean());
+}

@@ -56,7 +56,8 @@ impl Process {
                 let mut line = String::new();
                 while let Ok(1..) = (&mut lines).take(LONGEST_LOG as u64).read_line(&mut line) {
                     if let Some((_, address)) = line.trim_end().split_once("listening on http://") {
-                        let _ = sender.send(address.to_owned());
+                        // In JSON, the line ends the text and the object.
+                        let _ = sender.send(address.trim_end_matches(['"', '}']).to_owned());
                     } else {
                         let mut log = log.lock().unwrap();
                         if log.len() < LONGEST_LOG {

@@ -207,7 +207,7 @@ fn tokens_without_embeddings_are_left_out_with_a_warning() {
 #[test]
 fn many_bad_tokens_are_refused_in_little_time() {
     let listed: serde_json::Map<String, Json> = (0..100_000)
-        .map(|id| ((1_000_000 + id).to_string(), json!({"content": format!("t{id}"), "special": true})))
+        .map(|id| ((1_000_000 + id).to_string(), json!({"content": format!("t{id}"), "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true})))
         .collect();
     let settings = json!({"added_tokens_decoder": listed}).to_string();
     let files = fixture("llama-plain").with("tokenizer_config.json", settings);

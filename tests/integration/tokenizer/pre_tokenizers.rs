@@ -118,7 +118,7 @@ fn steps_that_grow_the_text_without_bound_are_not_taken() {
     assert_eq!(name(&vocabulary), "llama-bpe");
     let mut json = files.json("tokenizer.json");
     let text = json!({"Sequence": {"id": "A", "type_id": 0}});
-    json["post_processor"] = json!({"type": "TemplateProcessing", "single": vec![text.clone(); 100_000], "pair": [text.clone(), text], "special_tokens": {}});
+    json["post_processor"] = json!({"type": "TemplateProcessing", "single": vec![text.clone(); 2_000], "pair": [text.clone(), text], "special_tokens": {}});
     assert_eq!(name(&read(&files.with("tokenizer.json", json.to_string()))), "llama-bpe");
 }
 

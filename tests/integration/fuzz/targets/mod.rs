@@ -224,7 +224,7 @@ fn name(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Ok(name) = text.parse::<Name>() {
         for part in name.parts() {
-            assert!(!part.is_empty() && part.len() <= 350 && part.is_ascii(), "{part:?}");
+            assert!(!part.is_empty() && part.len() <= 255 && part.is_ascii(), "{part:?}");
             assert!(!part.starts_with(['.', '-']) && !part.contains(['/', '\\', '\0', '%']), "{part:?}");
         }
         for text in [name.to_string(), name.short()] {

@@ -197,6 +197,18 @@ fn configurations() -> Vec<Case> {
     raw("300,000 empty objects", format!(r#"{{"a": [{}{{}}]}}"#, "{},".repeat(300_000)));
     raw("NaN 200,000 times", format!(r#"{{"a": [{}NaN]}}"#, "NaN,".repeat(200_000)));
     raw("900,000 brackets", "[".repeat(900_000));
+    let nested = vec![format!("{}{}", "[".repeat(90), "]".repeat(90)); 5000].join(",");
+    let part = format!(r#"{{"text_config": {{"x": [{nested}]}}}}"#);
+    raw("450,000 lists in each other", part);
+    let decoder = tokenizer().to_string().replacen('{', &format!(r#"{{"decoder": [{nested}],"#), 1);
+    for (file, text) in [
+        ("tokenizer.json", decoder),
+        ("tokenizer_config.json", format!(r#"{{"x": [{nested}]}}"#)),
+        ("special_tokens_map.json", format!(r#"{{"x": [{nested}]}}"#)),
+    ] {
+        let name = format!("450,000 lists in {file}");
+        cases.push(case("configuration", &name, with(&[(file, text.as_bytes())]), &[file]));
+    }
     cases
 }
 

@@ -131,6 +131,17 @@ fn bodies() -> Vec<Case> {
             "",
         );
     }
+    let nested =
+        |start: &str, end: &str| vec![format!("{}0{}", start.repeat(90), end.repeat(90)); 1000].join(",");
+    for (name, values) in [
+        ("90,000 lists in each other, twice", nested("[", "]")),
+        ("90,000 objects in each other, twice", nested(r#"{"":"#, "}")),
+    ] {
+        let body = format!(
+            r#"{{"model": "a", "from": "x", "parameters": {{"a": [{values}]}}, "info": {{"a": [{values}]}}}}"#
+        );
+        add(name, body, 400, "too many values");
+    }
     let members: String = (0..80_000).map(|index| format!(r#""{index}":{{}},"#)).collect();
     add(
         "80,000 members in parameters",
