@@ -200,6 +200,12 @@ fn configurations() -> Vec<Case> {
     let nested = vec![format!("{}{}", "[".repeat(90), "]".repeat(90)); 5000].join(",");
     let part = format!(r#"{{"text_config": {{"x": [{nested}]}}}}"#);
     raw("450,000 lists in each other", part);
+    let few = vec![format!("{}{}", "[".repeat(90), "]".repeat(90)); 300].join(",");
+    let mut allowed = configuration();
+    allowed["architectures"] = json!([]);
+    allowed["text_config"] = serde_json::from_str(&format!(r#"{{"x": [{few}]}}"#)).expect("it is JSON");
+    allowed["long"] = "x".repeat(900_000).into();
+    raw("as many lists as may be", allowed.to_string());
     let decoder = tokenizer().to_string().replacen('{', &format!(r#"{{"decoder": [{nested}],"#), 1);
     for (file, text) in [
         ("tokenizer.json", decoder),

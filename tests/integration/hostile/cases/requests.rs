@@ -131,17 +131,23 @@ fn bodies() -> Vec<Case> {
             "",
         );
     }
-    let nested =
-        |start: &str, end: &str| vec![format!("{}0{}", start.repeat(90), end.repeat(90)); 1000].join(",");
+    let nested = |start: &str, end: &str, times| {
+        vec![format!("{}0{}", start.repeat(90), end.repeat(90)); times].join(",")
+    };
     for (name, values) in [
-        ("90,000 lists in each other, twice", nested("[", "]")),
-        ("90,000 objects in each other, twice", nested(r#"{"":"#, "}")),
+        ("90,000 lists in each other, twice", nested("[", "]", 1000)),
+        ("90,000 objects in each other, twice", nested(r#"{"":"#, "}", 1000)),
     ] {
         let body = format!(
             r#"{{"model": "a", "from": "x", "parameters": {{"a": [{values}]}}, "info": {{"a": [{values}]}}}}"#
         );
         add(name, body, 400, "too many values");
     }
+    let values = nested(r#"{"":"#, "}", 340);
+    let body = format!(
+        r#"{{"model": "a b", "from": "x", "parameters": {{"a": [{values}]}}, "info": {{"a": [{values}]}}}}"#
+    );
+    add("as many objects as may be", body, 400, "invalid model name");
     let members: String = (0..80_000).map(|index| format!(r#""{index}":{{}},"#)).collect();
     add(
         "80,000 members in parameters",
