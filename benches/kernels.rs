@@ -4,8 +4,7 @@
 //! in `ggml_quantize_chunk`, on the same input. The library is that of the Python package `libggml-python`
 //! (`libggml-base.so`); its path is taken from `OLLAMAKE_GGML` or asked of `python3`. Arguments name the types to
 //! measure. The bytes of both sides are compared as well.
-#![allow(unsafe_code, reason = "a C library is loaded and called")]
-#![allow(missing_docs, reason = "a program")]
+#![expect(unsafe_code, reason = "a C library is loaded and called")]
 
 use std::ffi::c_void;
 use std::path::PathBuf;

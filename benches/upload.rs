@@ -5,7 +5,7 @@
 //! - wall time with the larger of hashing and writing alone (at most 1.2 times),
 //! - memory under a hundred uploads at once (less than 64 MiB more).
 //!
-//! `UPLOAD_MIB` sets the size of a blob, 512 by default.
+//! `OLLAMAKE_BENCH_MIB` sets the size of a blob, 512 by default.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -25,7 +25,8 @@ const PARALLEL: usize = 100;
 const PIECE: usize = 1 << 20;
 
 fn main() {
-    let mib: usize = std::env::var("UPLOAD_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(512);
+    let mib: usize =
+        std::env::var("OLLAMAKE_BENCH_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(512);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(directory.path()).expect("a store");

@@ -7,7 +7,6 @@
 //! Python that `OLLAMAKE_PYTHON` names (it needs torch, transformers, sentencepiece and numpy). Each run is a process of
 //! its own, measured from outside: wall and processor time, the peak of anonymous memory, and the bytes written. Of ours
 //! and of the copy, the median of three runs counts. The tensors of both sides are compared.
-#![allow(missing_docs, reason = "a program")]
 
 mod checkpoint;
 mod copy;

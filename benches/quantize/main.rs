@@ -4,7 +4,6 @@
 //! store (hashing included) with one thread and with two, and, where `OLLAMAKE_LLAMA_QUANTIZE` names the program, has
 //! llama-quantize do the same with two. Each run is a process of its own, measured from outside: wall and processor
 //! time, the peak of anonymous memory, and the bytes that went to the disk.
-#![allow(missing_docs, reason = "a program")]
 
 mod random_model;
 #[path = "../support/mod.rs"]

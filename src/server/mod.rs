@@ -23,6 +23,7 @@ mod job_thread;
 mod jobs;
 mod memory;
 mod metrics;
+mod model_info;
 mod observe;
 mod openai;
 mod pull_push;

@@ -66,14 +66,20 @@ pub async fn serve(
         }
     }
     drop(listener);
-    tracing::info!(connections = connections.len(), "stopping");
-    server.jobs.close();
     // Nobody may be left to hear it.
     let _ = ending.send(true);
+    shut_down(server, connections).await;
+    Ok(())
+}
+
+/// Ends what is under way.
+async fn shut_down(server: Arc<Server>, mut connections: JoinSet<()>) {
+    tracing::info!(connections = connections.len(), "stopping");
+    server.jobs.close();
     let mut all_ended = Box::pin(async { while connections.join_next().await.is_some() {} });
     let has_ended = tokio::select! {
         () = &mut all_ended => true,
-        () = tokio::time::sleep(limits.shutdown) => false,
+        () = tokio::time::sleep(server.config.limits.shutdown) => false,
         () = server.hurry.cancelled() => false,
     };
     if !has_ended {
@@ -93,7 +99,6 @@ pub async fn serve(
     if tokio::time::timeout(FAREWELL, settled).await.is_err() {
         tracing::warn!("blobs of replaced models stay until the store is pruned");
     }
-    Ok(())
 }
 
 async fn connection(

@@ -8,8 +8,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use serde::ser::SerializeSeq;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::Shared;
 use super::body::json;
@@ -17,10 +16,11 @@ use super::capabilities::{capabilities, is_rendered_by_ollama};
 use super::catalog::{Details, Parts};
 use super::errors::Failure;
 use super::go_text::{self, quoted};
+use super::model_info::{Info, info, remote_info};
 use super::request::Fields;
 use super::show_modelfile::{items, modelfile};
 use crate::create::{CHAT_TEMPLATE_KEY, Description};
-use crate::gguf::{ArrayRef, Gguf, ValueRef};
+use crate::gguf::{Gguf, ValueRef};
 use crate::model::{Digest, LONGEST_TEXT, Layer, MediaType, Message, ModelConfig, Name, Parameters};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 
@@ -91,14 +91,6 @@ struct Tensor<'a> {
     #[serde(rename = "type")]
     element_type: &'static str,
     shape: &'a [u64],
-}
-
-/// A value of `model_info`.
-enum Info<'a> {
-    /// As it lies in the file; arrays are `null` unless they were asked for.
-    Stored(ValueRef<'a>, bool),
-    Number(u64),
-    Text(&'a str),
 }
 
 /// `POST /api/show`
@@ -247,77 +239,8 @@ fn parse_gguf(blob: Option<&Blob>) -> Result<Option<Gguf<'_>>, StoreError> {
     Gguf::parse(blob.bytes()?).map(Some).map_err(|error| damaged(error.to_string()))
 }
 
-/// The metadata of a file, with the number of parameters, which no file states.
-fn info<'a>(gguf: &Gguf<'a>, description: &Description, verbose: bool) -> BTreeMap<String, Info<'a>> {
-    let mut values: BTreeMap<_, _> = gguf
-        .entries()
-        .iter()
-        .map(|(key, value)| ((*key).to_owned(), Info::Stored(*value, verbose)))
-        .collect();
-    values.insert("general.parameter_count".to_owned(), Info::Number(description.parameter_count));
-    values
-}
-
-/// What the configuration tells about a model that lives elsewhere.
-fn remote_info<'a>(config: &'a ModelConfig, values: &mut BTreeMap<String, Info<'a>>) {
-    let family = &config.model_family;
-    if family.is_empty() {
-        return;
-    }
-    values.insert("general.architecture".to_owned(), Info::Text(family));
-    if !config.base_name.is_empty() {
-        values.insert("general.basename".to_owned(), Info::Text(&config.base_name));
-    }
-    for (key, number) in
-        [("context_length", config.context_length), ("embedding_length", config.embedding_length)]
-    {
-        if number > 0 {
-            values.insert(format!("{family}.{key}"), Info::Number(number));
-        }
-    }
-}
-
 impl<'a> From<&'a crate::gguf::TensorInfo<'_>> for Tensor<'a> {
     fn from(tensor: &'a crate::gguf::TensorInfo<'_>) -> Self {
         Self { name: tensor.name, element_type: tensor.element_type.name(), shape: tensor.shape.dimensions() }
-    }
-}
-
-impl Serialize for Info<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Number(number) => serializer.serialize_u64(*number),
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Stored(ValueRef::Array(_), false) => serializer.serialize_none(),
-            Self::Stored(ValueRef::Array(array), true) => serialize_array(array, serializer),
-            Self::Stored(scalar, _) => serialize_scalar(scalar, serializer),
-        }
-    }
-}
-
-fn serialize_array<S: Serializer>(array: &ArrayRef<'_>, serializer: S) -> Result<S::Ok, S::Error> {
-    let mut sequence = serializer.serialize_seq(Some(array.len()))?;
-    for element in array.iter() {
-        sequence.serialize_element(&Info::Stored(element, true))?;
-    }
-    sequence.end()
-}
-
-/// Numbers that JSON does not have (NaN, infinities) become `null`.
-fn serialize_scalar<S: Serializer>(value: &ValueRef<'_>, serializer: S) -> Result<S::Ok, S::Error> {
-    match *value {
-        ValueRef::U8(value) => serializer.serialize_u8(value),
-        ValueRef::I8(value) => serializer.serialize_i8(value),
-        ValueRef::U16(value) => serializer.serialize_u16(value),
-        ValueRef::I16(value) => serializer.serialize_i16(value),
-        ValueRef::U32(value) => serializer.serialize_u32(value),
-        ValueRef::I32(value) => serializer.serialize_i32(value),
-        ValueRef::U64(value) => serializer.serialize_u64(value),
-        ValueRef::I64(value) => serializer.serialize_i64(value),
-        ValueRef::F32(value) => serializer.serialize_f32(value),
-        ValueRef::F64(value) => serializer.serialize_f64(value),
-        ValueRef::Bool(value) => serializer.serialize_bool(value),
-        ValueRef::String(value) => serializer.serialize_str(value),
-        ValueRef::Array(_) => serializer.serialize_none(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::stamp::Stamp;
@@ -16,9 +16,8 @@ use super::stamp::Stamp;
 pub trait Disk: Send + Sync + 'static {
     /// Opens a file for reading. What is no file, such as a pipe that nobody writes to, is refused without waiting.
     fn open(&self, path: &Path) -> io::Result<File> {
-        use rustix::fs::{Mode, OFlags};
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        regular(File::from(rustix::fs::open(path, flags, Mode::empty())?))
+        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+        regular(OpenOptions::new().read(true).custom_flags(flags).open(path)?)
     }
 
     /// Creates a file that does not exist yet, for reading and writing.
