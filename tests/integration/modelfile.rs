@@ -4,6 +4,8 @@ use ollamake::modelfile::{Command, Modelfile, ParseError};
 use proptest::prelude::*;
 use serde_json::json;
 
+use crate::support::process::{run, text};
+
 fn parse(text: &str) -> Modelfile {
     Modelfile::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
@@ -229,4 +231,17 @@ proptest! {
             Err(error) => prop_assert!(error.to_string().starts_with("(line ")),
         }
     }
+}
+
+#[test]
+fn a_modelfile_with_a_draft_model_is_refused_and_not_made_without_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("Modelfile");
+    std::fs::write(&file, "FROM base\nDRAFT ./small.gguf\n").unwrap();
+    let output = run(directory.path(), &["create", "m", "-f", file.to_str().unwrap()]);
+    assert!(
+        !output.status.success() && text(&output).contains("DRAFT is not supported"),
+        "{}",
+        text(&output)
+    );
 }
