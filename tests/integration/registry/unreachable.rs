@@ -79,17 +79,21 @@ impl Disk for SmallDisk {
     }
 }
 
+/// A registry that has one model.
+async fn registry_of(model: Arc<Model>) -> Stub {
+    Stub::start(move |asked: &Asked| {
+        if asked.uri.path().contains("/manifests/") {
+            return answer(200, &[], model.manifest.clone());
+        }
+        blob_answer(asked, model.blob(asked.uri.path().rsplit('/').next().unwrap()).unwrap())
+    })
+    .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fills() {
     let model = Arc::new(Model::new(40, &[4_000_000]));
-    let served = model.clone();
-    let stub = Stub::start(move |asked: &Asked| {
-        if asked.uri.path().contains("/manifests/") {
-            return answer(200, &[], served.manifest.clone());
-        }
-        blob_answer(asked, served.blob(asked.uri.path().rsplit('/').next().unwrap()).unwrap())
-    })
-    .await;
+    let stub = registry_of(model.clone()).await;
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open_on(SmallDisk(AtomicU64::new(2_000_000)), directory.path()).unwrap();
     let client = Client::new(impatient(), store.clone()).unwrap();
@@ -115,14 +119,7 @@ impl Disk for NarrowDisk {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_been_fetched_needs_no_more_room() {
     let model = Arc::new(Model::new(41, &[1_000_000]));
-    let served = model.clone();
-    let stub = Stub::start(move |asked: &Asked| {
-        if asked.uri.path().contains("/manifests/") {
-            return answer(200, &[], served.manifest.clone());
-        }
-        blob_answer(asked, served.blob(asked.uri.path().rsplit('/').next().unwrap()).unwrap())
-    })
-    .await;
+    let stub = registry_of(model.clone()).await;
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open_on(NarrowDisk, directory.path()).unwrap();
     let client = Client::new(impatient(), store.clone()).unwrap();
