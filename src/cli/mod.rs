@@ -1,8 +1,8 @@
 //! The command line.
 //!
 //! The commands that make and move models are thin clients over HTTP: of the server at `OLLAMA_HOST`, or,
-//! when that is this machine and none answers there, of one in this very process. `fsck` and `prune` look after the store's directory
-//! itself, beside a server or without one; `quantize` needs neither.
+//! when that is this machine and none answers there, of one in this very process. `fsck` and `prune` look
+//! after the store's directory itself, beside a server or without one; `quantize` needs neither.
 
 mod client;
 mod copy;

@@ -4,10 +4,8 @@
 
 use serde_json::{Map, Value};
 
+use super::prepare::LONGEST_SETTING;
 use crate::model::ModelConfig;
-
-/// No name in it is longer, in bytes.
-const LONGEST: usize = 4096;
 
 /// What `info` sets; an empty text or 0 sets nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,7 +35,7 @@ impl Info {
     pub fn parse(values: &Map<String, Value>) -> Result<Self, InvalidInfo> {
         let text = |field: &'static str| match values.get(field) {
             None => Ok(String::new()),
-            Some(Value::String(text)) if text.len() <= LONGEST => Ok(text.clone()),
+            Some(Value::String(text)) if text.len() <= LONGEST_SETTING => Ok(text.clone()),
             Some(Value::String(_)) => Err(InvalidInfo { field, expected: "a string of at most 4096 bytes" }),
             Some(_) => Err(InvalidInfo { field, expected: "a string" }),
         };

@@ -18,7 +18,7 @@ use crate::store::{Placed, Store, StoreError};
 use crate::template::Template;
 
 /// Names, versions and addresses are shorter, in bytes.
-const LONGEST_SETTING: usize = 4096;
+pub(super) const LONGEST_SETTING: usize = 4096;
 
 /// What a client asks for; an empty text is one that was not given.
 #[derive(Debug, Clone, Default)]

@@ -66,16 +66,16 @@ pub async fn serve(
         }
     }
     drop(listener);
-    // Nobody may be left to hear it.
-    let _ = ending.send(true);
-    shut_down(server, connections).await;
+    shut_down(server, connections, ending).await;
     Ok(())
 }
 
 /// Ends what is under way.
-async fn shut_down(server: Arc<Server>, mut connections: JoinSet<()>) {
+async fn shut_down(server: Arc<Server>, mut connections: JoinSet<()>, ending: watch::Sender<bool>) {
     tracing::info!(connections = connections.len(), "stopping");
     server.jobs.close();
+    // Nobody may be left to hear it.
+    let _ = ending.send(true);
     let mut all_ended = Box::pin(async { while connections.join_next().await.is_some() {} });
     let has_ended = tokio::select! {
         () = &mut all_ended => true,

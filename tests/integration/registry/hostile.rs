@@ -8,7 +8,7 @@ use axum::response::Response;
 
 use super::docker_registry::fixture;
 use super::model::Model;
-use super::stub::{Asked, Stub, answer, blob_answer, endless};
+use super::stub::{Asked, Stub, answer, blob_answer, endless, registry_of};
 use super::tls_stub::TlsStub;
 use super::{Site, impatient};
 use crate::support::bytes::{digest_of, noise};
@@ -236,20 +236,6 @@ async fn from_a_secure_connection_to_a_plain_one() {
 
 /// How a registry answers a request for a blob.
 type BlobAnswer = fn(&Asked, &[u8]) -> Response;
-
-/// A registry that is honest about its manifest and answers for blobs as told.
-async fn registry_of(
-    model: Arc<Model>,
-    blobs: impl Fn(&Asked, &[u8]) -> Response + Clone + Send + Sync + 'static,
-) -> Stub {
-    Stub::start(move |asked: &Asked| {
-        if asked.uri.path().contains("/manifests/") {
-            return answer(200, &[], model.manifest.clone());
-        }
-        blobs(asked, model.blob(asked.uri.path().rsplit('/').next().unwrap()).unwrap())
-    })
-    .await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn blobs_that_are_shorter_longer_or_other() {

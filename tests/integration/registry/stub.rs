@@ -8,6 +8,8 @@ use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 
+use super::model::Model;
+
 /// What was asked.
 #[derive(Debug, Clone)]
 pub(super) struct Asked {
@@ -79,6 +81,20 @@ impl Drop for Stub {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A registry that is honest about its manifest and answers for blobs as told.
+pub(super) async fn registry_of(
+    model: Arc<Model>,
+    blobs: impl Fn(&Asked, &[u8]) -> Response + Clone + Send + Sync + 'static,
+) -> Stub {
+    Stub::start(move |asked: &Asked| {
+        if asked.uri.path().contains("/manifests/") {
+            return answer(200, &[], model.manifest.clone());
+        }
+        blobs(asked, model.blob(asked.uri.path().rsplit('/').next().unwrap()).unwrap())
+    })
+    .await
 }
 
 /// An answer with a status, headers and a body.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::model::Model;
-use super::stub::{Asked, Stub, answer, blob_answer};
+use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use super::{Site, impatient};
 use crate::support::bytes::digest_of;
 use ollamake::registry::{Client, Error, Options};
@@ -79,21 +79,10 @@ impl Disk for SmallDisk {
     }
 }
 
-/// A registry that has one model.
-async fn registry_of(model: Arc<Model>) -> Stub {
-    Stub::start(move |asked: &Asked| {
-        if asked.uri.path().contains("/manifests/") {
-            return answer(200, &[], model.manifest.clone());
-        }
-        blob_answer(asked, model.blob(asked.uri.path().rsplit('/').next().unwrap()).unwrap())
-    })
-    .await
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fills() {
     let model = Arc::new(Model::new(40, &[4_000_000]));
-    let stub = registry_of(model.clone()).await;
+    let stub = registry_of(model.clone(), blob_answer).await;
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open_on(SmallDisk(AtomicU64::new(2_000_000)), directory.path()).unwrap();
     let client = Client::new(impatient(), store.clone()).unwrap();
@@ -119,7 +108,7 @@ impl Disk for NarrowDisk {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_has_been_fetched_needs_no_more_room() {
     let model = Arc::new(Model::new(41, &[1_000_000]));
-    let stub = registry_of(model.clone()).await;
+    let stub = registry_of(model.clone(), blob_answer).await;
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open_on(NarrowDisk, directory.path()).unwrap();
     let client = Client::new(impatient(), store.clone()).unwrap();

@@ -29,8 +29,8 @@ enum Step {
 
 type Hook = dyn Fn(Step, &Path) -> io::Result<()> + Send + Sync;
 
-/// A disk on which something happens just before a step. Where a step has only an open file, its path is that
-/// of the process's own table of them.
+/// A disk on which something happens just before a step. A sync is told the number of its file instead of a path, a
+/// lock nothing.
 struct DisturbedDisk(Box<Hook>);
 
 impl DisturbedDisk {
