@@ -12,7 +12,7 @@ use super::Shared;
 use super::errors::Failure;
 use super::jobs::{Order, Queue};
 use super::request::Fields;
-use crate::create::{CreateError, Files, Job, Phase, Request, Usage};
+use crate::create::{Files, Phase, Request, Usage};
 use crate::model::Name;
 
 /// `POST /api/create`
@@ -23,7 +23,6 @@ pub(super) async fn create(
 ) -> Result<Response, Failure> {
     let fields = Fields::read(&server, &headers, body, "CreateRequest").await?;
     let limit = server.config.limits.files;
-    let (name, request, streamed) = server.blocking(move || decode(fields, limit)).await??;
     let workshop = server.workshop.clone();
     let usage = Arc::<Usage>::default();
     let prepared = Arc::clone(&usage);
@@ -31,10 +30,12 @@ pub(super) async fn create(
     let turn = Arc::clone(&server.preparations).acquire_owned().await;
     let prepare = move || {
         let _turn = turn;
-        prepared.time(Phase::Prepare, || workshop.prepare(&name, request))
+        let (name, request, streamed) = decode(fields, limit)?;
+        let job = prepared.time(Phase::Prepare, || workshop.prepare(&name, request));
+        let job = job.map_err(|error| Failure::from(error).into_job_answer())?;
+        Ok::<_, Failure>((job, streamed))
     };
-    let job: Result<Job, CreateError> = server.blocking(prepare).await?;
-    let job = job.map_err(|error| Failure::from(error).into_job_answer())?;
+    let (job, streamed) = server.blocking(prepare).await??;
     let queue = if job.is_heavy() { Queue::Compute } else { Queue::Quick };
     let order = Order { kind: "create", model: job.name().to_string(), queue, usage };
     let running = server.jobs.start(order, move |monitor| job.run(monitor))?;

@@ -7,9 +7,10 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::json;
 
-use super::Shared;
+use super::{Server, Shared};
 use super::body::json as answer;
 use super::errors::Failure;
+use crate::store::Store;
 
 /// Open to those without a key.
 pub(super) const PATH: &str = "/healthz";
@@ -20,15 +21,24 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// `GET /healthz`. A server whose store cannot be written to lives and answers all the same; what is wrong with
 /// the store stands beside that.
 pub(super) async fn health(State(server): State<Shared>) -> Result<Response, Failure> {
-    let look = async {
-        // A disk that hangs holds one thread, however often it is asked.
-        let alone = Arc::clone(&server.probe).lock_owned().await;
-        let store = server.store().clone();
-        server.blocking(move || (store.check_writable(), alone).0).await
-    };
-    let store = match tokio::time::timeout(PATIENCE, look).await {
-        Ok(looked) => looked?.map_or_else(|error| error.to_string(), |()| "writable".to_owned()),
-        Err(_) => format!("the disk does not answer within {} s", PATIENCE.as_secs()),
+    let store = match ask_disk(&server, Store::check_writable).await? {
+        Some(Ok(())) => "writable".to_owned(),
+        Some(Err(error)) => error.to_string(),
+        None => format!("the disk does not answer within {} s", PATIENCE.as_secs()),
     };
     Ok(answer(&json!({"status": "ok", "store": store})))
+}
+
+/// What the store says when asked a question, or nothing if its disk hangs.
+pub(super) async fn ask_disk<T: Send + 'static>(
+    server: &Server,
+    question: impl FnOnce(&Store) -> T + Send + 'static,
+) -> Result<Option<T>, Failure> {
+    let ask = async {
+        // A disk that hangs holds one thread, however often it is asked.
+        let alone = Arc::clone(&server.disk_watch).lock_owned().await;
+        let store = server.store().clone();
+        server.blocking(move || (question(&store), alone).0).await
+    };
+    tokio::time::timeout(PATIENCE, ask).await.ok().transpose()
 }

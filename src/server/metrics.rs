@@ -15,9 +15,11 @@ use prometheus::{
 
 use super::Shared;
 use super::errors::Failure;
+use super::health::ask_disk;
 use super::jobs::{Outcome, Queue};
 use super::memory;
 use crate::create::{Phase, Usage};
+use crate::store::Store;
 
 /// Upper bounds in seconds: from an answer out of memory to a create that waits for a slow disk.
 const DURATIONS: [f64; 12] = [0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -158,15 +160,12 @@ pub(super) async fn metrics(State(server): State<Shared>) -> Result<Response, Fa
         metrics.jobs.with_label_values(&[queue.name(), "running"]).set(gauge(running as u64));
         metrics.jobs.with_label_values(&[queue.name(), "waiting"]).set(gauge(waiting as u64));
     }
-    let store = server.store().clone();
-    let (memory, space) =
-        server.blocking(move || (memory::of_this_process(), store.available_space())).await?;
-    if let Some(memory) = memory {
+    if let Some(memory) = memory::of_this_process() {
         metrics.resident.set(gauge(memory.resident));
         metrics.peak.set(gauge(memory.peak));
         metrics.anonymous.set(gauge(memory.anonymous));
     }
-    if let Ok(space) = space {
+    if let Some(Ok(space)) = ask_disk(&server, Store::available_space).await? {
         metrics.available.set(gauge(space));
     }
     let mut text = Vec::new();

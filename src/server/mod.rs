@@ -81,8 +81,8 @@ pub struct Server {
     preparations: Arc<Semaphore>,
     uploads: Semaphore,
     long_bodies: Arc<Semaphore>,
-    /// Held while it is tried whether the store can be written to.
-    probe: Arc<tokio::sync::Mutex<()>>,
+    /// Held by the one who asks the disk how it is.
+    disk_watch: Arc<tokio::sync::Mutex<()>>,
     hurry: CancellationToken,
 }
 
@@ -101,7 +101,7 @@ impl Server {
             preparations: Arc::new(Semaphore::new(PREPARATIONS)),
             uploads: Semaphore::new(UPLOADS),
             long_bodies: Arc::new(Semaphore::new(LONG_BODIES)),
-            probe: Arc::default(),
+            disk_watch: Arc::default(),
             hurry: CancellationToken::new(),
             config,
         })

@@ -96,36 +96,49 @@ async fn health_tells_whether_the_store_can_be_written_and_leaves_nothing() {
     assert!(!answer.body.contains(&*server.directory.path().to_string_lossy()), "{}", answer.body);
 }
 
-/// A disk that hangs as long as it is told to, and how many writes have waited for it.
+/// A disk that hangs as long as it is told to, and how many questions have waited for it.
 #[derive(Default)]
 struct HangingDisk {
     hangs: Arc<AtomicBool>,
     waiting: Arc<AtomicUsize>,
 }
 
-impl Disk for HangingDisk {
-    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+impl HangingDisk {
+    fn hang(&self) {
         if self.hangs.load(Ordering::Relaxed) {
             self.waiting.fetch_add(1, Ordering::Relaxed);
         }
         while self.hangs.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+impl Disk for HangingDisk {
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.hang();
         LocalDisk.write_at(file, bytes, offset)
+    }
+
+    fn available_space(&self, path: &Path) -> io::Result<u64> {
+        self.hang();
+        LocalDisk.available_space(path)
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn health_is_told_while_the_disk_hangs() {
+async fn health_and_metrics_are_told_while_the_disk_hangs() {
     let directory = tempfile::tempdir().unwrap();
     let disk = HangingDisk::default();
     let (hangs, waiting) = (Arc::clone(&disk.hangs), Arc::clone(&disk.waiting));
     let store = Store::open_on(disk, directory.path()).unwrap();
     let server = InProcess::over(store, directory, |_| ());
     hangs.store(true, Ordering::Relaxed);
-    for answer in join_all([(); 3].map(|()| server.get("/healthz"))).await {
+    for answer in join_all(["/healthz", "/metrics", "/healthz"].map(|path| server.get(path))).await {
         assert_eq!(answer.status, 200);
-        assert_eq!(answer.json()["store"], "the disk does not answer within 2 s");
+        if answer.body.starts_with('{') {
+            assert_eq!(answer.json()["store"], "the disk does not answer within 2 s");
+        }
     }
     assert_eq!(waiting.load(Ordering::Relaxed), 1, "each question holds a thread");
     hangs.store(false, Ordering::Relaxed);
