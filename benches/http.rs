@@ -3,12 +3,16 @@
 //! `cargo bench --bench http`: a create that only changes metadata (the same with 5,000 models as with 10), and
 //! `tags` with 5,000 models, warm (at most 20 ms).
 
+#[path = "support/median.rs"]
+mod median;
+
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt;
 use hyper::Request;
+use median::median;
 use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
 use ollamake::server::{Config, Server, router};
 use ollamake::store::Store;
@@ -95,9 +99,4 @@ fn main() {
         println!("the store's own listing: {:.2?}", median(listing.collect()));
         println!("tags with {MANY} models ({length} bytes), warm: {time:.2?} (at most 20 ms)");
     });
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
 }

@@ -2,15 +2,22 @@
 //!
 //! `cargo bench --bench registry`; `OLLAMAKE_BENCH_BYTES` sets another size, `TMPDIR` the place of the store.
 
+#[path = "support/memory.rs"]
+mod memory;
+#[path = "support/processor_time.rs"]
+mod processor_time;
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use memory::memory;
 use ollamake::model::{Digest, Name};
 use ollamake::registry::{Client, Config, Options};
 use ollamake::store::Store;
+use processor_time::processor_time;
 use sha2::{Digest as _, Sha256};
 
 const UNIT: usize = 1 << 20;
@@ -39,7 +46,10 @@ fn main() {
     let speed = |time: Duration| size as f64 / time.as_secs_f64() / 1e6;
     println!("curl | sha256sum: {:.0} MB/s", speed(theirs));
     println!("pull:             {:.0} MB/s, {:.2} times as fast", speed(ours), speed(ours) / speed(theirs));
-    println!("most memory used: {}", most_memory());
+    // The server and the client together.
+    if let Some(peak) = memory(std::process::id(), "VmHWM") {
+        println!("most memory used: {} MiB", peak >> 20);
+    }
 }
 
 /// Bytes that repeat after a megabyte.
@@ -154,15 +164,5 @@ fn pull(name: &Name, blob: &Blob) -> Duration {
 
 /// What this process and its children have used, which says more than the clock on a busy machine.
 fn processor_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace();
-    // User and system time, its own and its children's, in hundredths of a second.
-    fields.skip(11).take(4).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
-}
-
-/// As the kernel counts it, the server and the client together.
-fn most_memory() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.map_or("unknown".to_owned(), |value| value.trim().to_owned())
+    processor_time(std::process::id()).map_or(0.0, |time| time.as_secs_f64())
 }

@@ -3,6 +3,11 @@
 //! `cargo bench --bench store [-- MEBIBYTES] [blobs | models]`. Blobs are measured on the disk of `TMPDIR` and, where there
 //! is one, on a file system in memory, where writing is quickest and hashing weighs most.
 
+#[path = "support/median.rs"]
+mod median;
+#[path = "support/processor_time.rs"]
+mod processor_time;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -10,8 +15,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use median::median;
 use ollamake::model::{Layer, Manifest, MediaType, ModelConfig, Name};
 use ollamake::store::{Disk, LocalDisk, Store};
+use processor_time::processor_time;
 use sha2::{Digest as _, Sha256};
 
 const CHUNK: usize = 64 << 10;
@@ -32,24 +39,15 @@ fn main() {
     }
 }
 
-/// Processor time of the whole process so far, in hundredths of a second.
-fn processor_time() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
-}
-
 /// Wall and processor time of one run.
 fn measure(run: impl FnOnce()) -> [Duration; 2] {
-    let (wall, processor) = (Instant::now(), processor_time());
+    let (wall, processor) = (Instant::now(), own_time());
     run();
-    [wall.elapsed(), processor_time() - processor]
+    [wall.elapsed(), own_time() - processor]
 }
 
-fn median(mut values: Vec<Duration>) -> Duration {
-    values.sort();
-    values[values.len() / 2]
+fn own_time() -> Duration {
+    processor_time(std::process::id()).expect("Linux")
 }
 
 fn blobs(label: &str, directory: &Path, mebibytes: usize) {

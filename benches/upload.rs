@@ -7,6 +7,13 @@
 //!
 //! `OLLAMAKE_BENCH_MIB` sets the size of a blob, 512 by default.
 
+#[path = "support/median.rs"]
+mod median;
+#[path = "support/memory.rs"]
+mod memory;
+#[path = "support/processor_time.rs"]
+mod processor_time;
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -14,9 +21,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use median::median;
+use memory::memory;
 use ollamake::model::Digest;
 use ollamake::server::{Config, Server, serve};
 use ollamake::store::Store;
+use processor_time::processor_time;
 use sha2::{Digest as _, Sha256};
 
 const ROUNDS: usize = 3;
@@ -51,9 +61,9 @@ fn main() {
         cpu.push(ours.as_secs_f64() / bare.as_secs_f64());
         wall.push(elapsed.as_secs_f64() / slower.as_secs_f64());
     }
-    println!("CPU, server to bare: {:.2} (at most 1.3)", median(&mut cpu));
-    println!("wall, upload to the slower of hashing and writing: {:.2} (at most 1.2)", median(&mut wall));
-    println!("memory for {PARALLEL} uploads at once: {:.1} MiB (less than 64)", memory(&address));
+    println!("CPU, server to bare: {:.2} (at most 1.3)", median(cpu));
+    println!("wall, upload to the slower of hashing and writing: {:.2} (at most 1.2)", median(wall));
+    println!("memory for {PARALLEL} uploads at once: {:.1} MiB (less than 64)", memory_of_uploads(&address));
 }
 
 /// A blob that is one piece many times over, told apart by its seed.
@@ -162,10 +172,10 @@ impl Client {
 /// CPU time of the process without the client's, and wall time.
 fn measured(work: impl FnOnce(&Client)) -> (Duration, Duration) {
     let client = Client::default();
-    let (cpu, start) = (process_cpu(), Instant::now());
+    let (cpu, start) = (own_time(), Instant::now());
     work(&client);
     let elapsed = start.elapsed();
-    (process_cpu().saturating_sub(cpu).saturating_sub(Duration::from_nanos(client.0.into_inner())), elapsed)
+    (own_time().saturating_sub(cpu).saturating_sub(Duration::from_nanos(client.0.into_inner())), elapsed)
 }
 
 /// Nanoseconds that the calling thread has run (Linux, `/proc/thread-self/schedstat`).
@@ -174,16 +184,8 @@ fn thread_cpu() -> u64 {
     text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
 }
 
-/// CPU time of all threads that ever ran (Linux, `/proc/self/stat`, in ticks of ten milliseconds).
-fn process_cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = text[text.rfind(')').expect("a name") + 2..].split(' ').collect();
-    let ticks: u64 = [11, 12].iter().map(|&index: &usize| fields[index].parse::<u64>().expect("ticks")).sum();
-    Duration::from_millis(10 * ticks)
-}
-
 /// Mebibytes of anonymous memory that uploads at once add at their peak.
-fn memory(address: &str) -> f64 {
+fn memory_of_uploads(address: &str) -> f64 {
     let before = anonymous();
     let peak = AtomicU64::new(0);
     let done = AtomicBool::new(false);
@@ -208,14 +210,10 @@ fn memory(address: &str) -> f64 {
     peak.into_inner().saturating_sub(before).saturating_sub(clients) as f64 / f64::from(1 << 20)
 }
 
-fn anonymous() -> u64 {
-    let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = text.lines().find(|line| line.starts_with("RssAnon:")).expect("a kernel of this decade");
-    let kibibytes = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
-    kibibytes.expect("a number") << 10
+fn own_time() -> Duration {
+    processor_time(std::process::id()).expect("Linux")
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+fn anonymous() -> u64 {
+    memory(std::process::id(), "RssAnon").expect("Linux")
 }

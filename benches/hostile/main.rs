@@ -6,6 +6,8 @@
 
 #[path = "../../tests/integration/hostile/cases/mod.rs"]
 mod cases;
+#[path = "../support/memory.rs"]
+mod memory;
 mod server;
 
 use std::time::{Duration, Instant};

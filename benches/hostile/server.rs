@@ -8,6 +8,8 @@ use std::thread;
 
 use tempfile::TempDir;
 
+use crate::memory::memory;
+
 /// A server with an empty store; it ends with this value.
 pub(crate) struct Server {
     pub(crate) address: String,
@@ -49,20 +51,16 @@ impl Server {
     pub(crate) fn forget_peak(&self) -> u64 {
         // Linux, `Documentation/filesystems/proc.rst`: 5 resets the peak.
         fs::write(format!("/proc/{}/clear_refs", self.process.id()), "5").expect("Linux");
-        self.resident("VmRSS:")
+        self.memory("VmRSS")
     }
 
     /// The most bytes that were resident at once.
     pub(crate) fn peak(&self) -> u64 {
-        self.resident("VmHWM:")
+        self.memory("VmHWM")
     }
 
-    fn resident(&self, key: &str) -> u64 {
-        let status =
-            fs::read_to_string(format!("/proc/{}/status", self.process.id())).expect("a running server");
-        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("a count");
-        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-        kibibytes << 10
+    fn memory(&self, line: &str) -> u64 {
+        memory(self.process.id(), line).expect("a running server")
     }
 }
 

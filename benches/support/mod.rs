@@ -1,4 +1,6 @@
 //! What several benchmarks need.
 
+mod memory;
 pub(crate) mod process;
+mod processor_time;
 pub(crate) mod random;

@@ -4,6 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use super::memory::memory;
+use super::processor_time::processor_time;
+
 /// What was seen of a process.
 pub(crate) struct Figures {
     /// Seconds.
@@ -67,23 +70,23 @@ pub(crate) fn observe(command: &mut Command) -> Figures {
 
 impl Figures {
     fn look(&mut self, child: &Child) {
-        let read = |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", child.id()));
-        let field = |text: &str, key: &str| -> Option<u64> {
-            text.lines().find_map(|line| line.strip_prefix(key))?.split_whitespace().next()?.parse().ok()
-        };
         // The process may be gone between two looks; what was seen last counts.
-        if let Some(kibibytes) = read("status").ok().and_then(|text| field(&text, "RssAnon:")) {
-            self.anonymous = self.anonymous.max(kibibytes << 10);
+        if let Some(bytes) = memory(child.id(), "RssAnon") {
+            self.anonymous = self.anonymous.max(bytes);
         }
-        if let Some(bytes) = read("io").ok().and_then(|text| field(&text, "write_bytes:")) {
+        if let Some(bytes) = written(child.id()) {
             self.written = self.written.max(bytes);
         }
-        if let Ok(stat) = read("stat") {
-            let ticks = |index| stat.rsplit(") ").next()?.split(' ').nth(index)?.parse::<u64>().ok();
-            let sum = ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0);
-            self.processor = self.processor.max(sum as f64 / 100.0);
+        if let Some(time) = processor_time(child.id()) {
+            self.processor = self.processor.max(time.as_secs_f64());
         }
     }
+}
+
+/// Bytes that a process caused to be written to disks so far (Linux, `proc_pid_io(5)`).
+fn written(process: u32) -> Option<u64> {
+    let counts = std::fs::read_to_string(format!("/proc/{process}/io")).ok()?;
+    counts.lines().find_map(|line| line.strip_prefix("write_bytes: "))?.parse().ok()
 }
 
 /// Maps a file that nobody writes to while this program runs.

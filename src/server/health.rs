@@ -7,9 +7,9 @@ use axum::extract::State;
 use axum::response::Response;
 use serde_json::json;
 
-use super::{Server, Shared};
 use super::body::json as answer;
 use super::errors::Failure;
+use super::{Server, Shared};
 use crate::store::Store;
 
 /// Open to those without a key.
