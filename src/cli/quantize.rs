@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use memmap2::Mmap;
 
 use super::mapped_file::map_file;
-use crate::gguf::{Gguf, GgufError};
+use crate::gguf::{Gguf, GgufError, ShardName};
 use crate::plan::{Observer, Plan, PlanError, Resources, Shard, ShardError, Source, SourceDescription};
 use crate::quantize::{self, FileType};
 
@@ -153,18 +153,9 @@ fn all_shards(input: &Path) -> Result<Vec<PathBuf>, QuantizeError> {
     if !Plan::is_shard(&file) {
         return Ok(vec![input.to_owned()]);
     }
-    let siblings = || {
-        let stem = input.file_name()?.to_str()?.strip_suffix(".gguf")?;
-        let (rest, count) = stem.rsplit_once("-of-")?;
-        let (prefix, number) = rest.rsplit_once('-')?;
-        let is_number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_number(number) || !is_number(count) {
-            return None;
-        }
-        let name = |number: u32| input.with_file_name(format!("{prefix}-{number:05}-of-{count}.gguf"));
-        Some((1..=count.parse().ok()?).map(name).collect())
-    };
-    siblings().ok_or_else(|| QuantizeError::ShardName { path: input.to_owned() })
+    let names = || ShardName::parse(input.file_name()?.to_str()?)?.all();
+    let names = names().ok_or_else(|| QuantizeError::ShardName { path: input.to_owned() })?;
+    Ok(names.map(|name| input.with_file_name(name)).collect())
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {

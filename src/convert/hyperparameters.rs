@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::model::Model;
 use super::parameters::Parameters;
 use super::{ConvertError, Rope, Source};
+use crate::quantize::FILE_TYPE_KEY;
 
 const CONTEXT: [&str; 6] = [
     "max_position_embeddings",
@@ -76,11 +77,8 @@ pub(super) fn standard(source: &Source<'_>, out: &mut Parameters) -> Result<(), 
 
 /// Keeps the place of the file type, which is known when the weights are.
 pub(super) fn file_type_here(out: &mut Parameters) {
-    out.set_plain(FILE_TYPE, 0_u32);
+    out.set_plain(FILE_TYPE_KEY, 0_u32);
 }
-
-/// The key of the file type.
-pub(super) const FILE_TYPE: &str = "general.file_type";
 
 /// Sets the size of keys and of values.
 pub(super) fn key_and_value_length(out: &mut Parameters, size: u64) -> Result<(), ConvertError> {

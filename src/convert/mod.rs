@@ -48,7 +48,6 @@ use self::architecture::Family;
 use self::configuration::Configuration;
 use self::files::Files;
 use self::general::FileKind;
-use self::hyperparameters::FILE_TYPE;
 use self::mapping::Mapping;
 use self::model::{Model, Source};
 use self::output_type::{FILE_TYPE_MXFP4, Precision};
@@ -59,6 +58,7 @@ use self::tokenizer::{Sizes, TokenizerWarning};
 use self::weight::Weight;
 use self::weights::StoredWeight;
 use crate::plan::{Plan, PlannedTensor, Recipe, SourceDescription};
+use crate::quantize::FILE_TYPE_KEY;
 use crate::safetensors::{Checkpoint, NamedSource};
 use crate::tensor::ElementType;
 
@@ -177,8 +177,8 @@ fn set_file_type(out: &mut Parameters, precision: Precision, tensors: &[PlannedT
     let packed = tensors.iter().any(|tensor| tensor.element_type == ElementType::Mxfp4);
     let number =
         if packed && precision.0 != ElementType::Q8_0 { FILE_TYPE_MXFP4 } else { precision.file_type() };
-    if out.has_plain(FILE_TYPE) {
-        out.set_plain(FILE_TYPE, number);
+    if out.has_plain(FILE_TYPE_KEY) {
+        out.set_plain(FILE_TYPE_KEY, number);
     }
 }
 

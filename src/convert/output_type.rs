@@ -1,6 +1,7 @@
 //! Which element type each tensor of the model gets (llama.cpp, `conversion/base.py`, `prepare_tensors`).
 
 use super::weights::StoredWeight;
+use crate::quantize::FileType;
 use crate::safetensors::Dtype;
 use crate::tensor::ElementType;
 
@@ -72,11 +73,12 @@ impl Precision {
     /// The number of this type in `general.file_type`.
     pub(super) fn file_type(self) -> u32 {
         match self.0 {
-            ElementType::F32 => 0,
-            ElementType::Q8_0 => 7,
-            ElementType::Bf16 => 32,
-            _ => 1,
+            ElementType::F32 => FileType::F32,
+            ElementType::Q8_0 => FileType::Q8_0,
+            ElementType::Bf16 => FileType::Bf16,
+            _ => FileType::F16,
         }
+        .id()
     }
 
     /// The type of one tensor with these dimensions, slowest first. `forced` is what its family wants.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::parts::{Input, Origin, Part};
+use super::parts::{Input, Origin, Part, has_weights};
 use super::prepare::Quantization;
 use super::{CreateError, DescriptionError, Descriptions};
 use crate::model::{Layer, MediaType, ModelConfig, Name};
@@ -43,7 +43,7 @@ impl Base {
         for layer in &model.manifest.layers {
             let blob = store.blob(layer.digest).map_err(|error| match error {
                 StoreError::BlobNotFound { digest } => {
-                    damaged(part_name(&layer.media_type), format!("blob {digest} is not in the store"))
+                    damaged(layer.media_type.noun(), format!("blob {digest} is not in the store"))
                 }
                 other => other.into(),
             })?;
@@ -53,11 +53,9 @@ impl Base {
                 {
                     let description = descriptions.of(&blob).map_err(|error| match error {
                         DescriptionError::Store(error) => error.into(),
-                        DescriptionError::Gguf(error) => {
-                            damaged(part_name(&layer.media_type), error.to_string())
-                        }
+                        DescriptionError::Gguf(error) => damaged(layer.media_type.noun(), error.to_string()),
                     })?;
-                    let file = format!("{} of {}", part_name(&layer.media_type), model.name.short());
+                    let file = format!("{} of {}", layer.media_type.noun(), model.name.short());
                     let input = Input { file, blob: blob.clone() };
                     Some(Part::as_it_is(layer.media_type.clone(), Origin::Base, input, description))
                 }
@@ -69,7 +67,11 @@ impl Base {
             };
             layers.push(BaseLayer { layer: layer.clone(), blob, part });
         }
-        Ok(Self { name: model.name.clone(), config, layers })
+        let base = Self { name: model.name.clone(), config, layers };
+        if quantize.is_some() && !has_weights(base.parts()) {
+            return Err(CreateError::NothingToQuantize);
+        }
+        Ok(base)
     }
 
     /// Its parts that are GGUF files.
@@ -93,21 +95,5 @@ impl Base {
         if config.capabilities.is_empty() {
             config.capabilities.clone_from(&self.config.capabilities);
         }
-    }
-}
-
-fn part_name(media_type: &MediaType) -> &'static str {
-    match media_type {
-        MediaType::Model => "weights",
-        MediaType::Projector => "projector",
-        MediaType::Adapter => "adapter",
-        MediaType::Draft => "draft model",
-        MediaType::Template | MediaType::Prompt => "template",
-        MediaType::System => "system prompt",
-        MediaType::Parameters => "parameters",
-        MediaType::Messages => "messages",
-        MediaType::License => "license",
-        MediaType::Config => "configuration",
-        MediaType::Other(_) => "layer",
     }
 }

@@ -6,6 +6,7 @@
 use crate::gguf::{Gguf, ValueRef};
 use crate::model::MediaType;
 use crate::plan::Plan;
+use crate::quantize::{FILE_TYPE_KEY, FileType};
 
 /// The facts of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +55,7 @@ impl Description {
         let keys = Keys::of(gguf);
         let parameter_count =
             gguf.tensors().iter().fold(0_u64, |sum, tensor| sum.saturating_add(tensor.shape.elements()));
-        let file_type = gguf.get("general.file_type").and_then(ValueRef::as_u64);
+        let file_type = gguf.get(FILE_TYPE_KEY).and_then(ValueRef::as_u64);
         Self {
             architecture: keys.architecture.to_owned(),
             kind: keys.kind(),
@@ -150,52 +151,32 @@ impl ChatTemplateSupport {
 /// What a file type that the file does not state is called.
 pub const UNKNOWN_FILE_TYPE: &str = "unknown";
 
-/// The name of a number of `general.file_type` (llama.cpp, `llama.h`, `enum llama_ftype`).
+/// The name of a number of `general.file_type`.
 fn file_type_name(number: u64) -> Option<&'static str> {
-    const NAMES: [&str; 41] = [
-        "F32",
-        "F16",
-        "Q4_0",
-        "Q4_1",
-        "",
-        "",
-        "",
-        "Q8_0",
-        "Q5_0",
-        "Q5_1",
-        "Q2_K",
-        "Q3_K_S",
-        "Q3_K_M",
-        "Q3_K_L",
-        "Q4_K_S",
-        "Q4_K_M",
-        "Q5_K_S",
-        "Q5_K_M",
-        "Q6_K",
-        "IQ2_XXS",
-        "IQ2_XS",
-        "Q2_K_S",
-        "IQ3_XS",
-        "IQ3_XXS",
-        "IQ1_S",
-        "IQ4_NL",
-        "IQ3_S",
-        "IQ3_M",
-        "IQ2_S",
-        "IQ2_M",
-        "IQ4_XS",
-        "IQ1_M",
-        "BF16",
-        "",
-        "",
-        "",
-        "TQ1_0",
-        "TQ2_0",
-        "MXFP4_MOE",
-        "NVFP4",
-        "Q1_0",
+    /// Those that are not made here (llama.cpp, `llama.h`, `enum llama_ftype`).
+    const OTHERS: [(u32, &str); 18] = [
+        (19, "IQ2_XXS"),
+        (20, "IQ2_XS"),
+        (21, "Q2_K_S"),
+        (22, "IQ3_XS"),
+        (23, "IQ3_XXS"),
+        (24, "IQ1_S"),
+        (25, "IQ4_NL"),
+        (26, "IQ3_S"),
+        (27, "IQ3_M"),
+        (28, "IQ2_S"),
+        (29, "IQ2_M"),
+        (30, "IQ4_XS"),
+        (31, "IQ1_M"),
+        (36, "TQ1_0"),
+        (37, "TQ2_0"),
+        (38, "MXFP4_MOE"),
+        (39, "NVFP4"),
+        (40, "Q1_0"),
     ];
-    NAMES.get(usize::try_from(number).ok()?).copied().filter(|name| !name.is_empty())
+    let number = u32::try_from(number).ok()?;
+    let other = || OTHERS.iter().find(|(id, _)| *id == number).map(|(_, name)| *name);
+    FileType::from_id(number).map(FileType::name).or_else(other)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::template::ParseError;
 use super::descriptions::DescriptionError;
 use super::file_name::InvalidFileName;
 use super::info::InvalidInfo;
+use super::parts::Part;
 use super::remote::InvalidRemote;
 
 /// Why a model cannot be created.
@@ -181,8 +182,13 @@ pub enum CreateError {
         problem: String,
     },
     /// The file that was planned cannot be made.
-    #[error(transparent)]
-    Plan(Box<PlanError>),
+    #[error("{source}")]
+    Plan {
+        /// The file, or one of them.
+        file: String,
+        /// Why not.
+        source: Box<PlanError>,
+    },
     /// A file that was made cannot be read again. This is a defect.
     #[error("the finished model cannot be read: {0}")]
     Description(#[from] DescriptionError),
@@ -195,6 +201,12 @@ pub enum CreateError {
 }
 
 impl CreateError {
+    /// The plan of a part cannot be carried out.
+    pub(super) fn plan(part: &Part, error: PlanError) -> Self {
+        let file = part.inputs.first().map(|input| input.file.clone()).unwrap_or_default();
+        Self::Plan { file, source: Box::new(error) }
+    }
+
     /// The file that it is about, as the client called it.
     pub fn file(&self) -> Option<&str> {
         match self {
@@ -205,7 +217,8 @@ impl CreateError {
             | Self::NotGguf { file }
             | Self::Gguf { file, .. }
             | Self::Shards { file, .. }
-            | Self::Quantize { file, .. } => Some(file),
+            | Self::Quantize { file, .. }
+            | Self::Plan { file, .. } => Some(file),
             Self::UnknownType { file } => file.as_deref(),
             _ => None,
         }
@@ -220,6 +233,13 @@ impl CreateError {
             Self::Quantize { source, .. } if matches!(**source, QuantizeError::AlreadyQuantized { .. }) => {
                 Some(source.to_string())
             }
+            Self::Plan { source, .. } => match **source {
+                PlanError::NotFinite { .. } => {
+                    Some("the weights are damaged; export or download them again".to_owned())
+                }
+                PlanError::Overflow { .. } => Some("quantize to BF16 or F32".to_owned()),
+                _ => None,
+            },
             Self::SeveralAdapters => Some("merge the adapters into one file first".to_owned()),
             _ => None,
         }

@@ -17,6 +17,9 @@ pub enum InvalidFileName {
     /// It is absolute or could lead out of its directory.
     #[error("file path must be relative")]
     NotRelative,
+    /// It is written as on Windows.
+    #[error("file path must have \"/\" between its parts, not \"\\\"")]
+    Backslash,
     /// It is too long.
     #[error("file path must not be longer than {LONGEST} bytes, got {0}")]
     TooLong(usize),
@@ -49,8 +52,11 @@ impl FromStr for FileName {
         if text.len() > LONGEST {
             return Err(InvalidFileName::TooLong(text.len()));
         }
-        if text.split('/').any(|part| matches!(part, "" | "." | "..")) || text.contains('\\') {
+        if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
             return Err(InvalidFileName::NotRelative);
+        }
+        if text.contains('\\') {
+            return Err(InvalidFileName::Backslash);
         }
         if text.chars().any(char::is_control) {
             return Err(InvalidFileName::ControlCharacter);

@@ -53,7 +53,13 @@ impl Info {
         };
         let capabilities = match values.get("capabilities") {
             Some(Value::Array(items)) => {
-                items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+                let texts: Vec<_> =
+                    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect();
+                if texts.iter().map(|text| text.len() + 1).sum::<usize>() > LONGEST_SETTING {
+                    let expected = "a list of strings of at most 4096 bytes in all";
+                    return Err(InvalidInfo { field: "capabilities", expected });
+                }
+                texts
             }
             Some(Value::Null) | None => Vec::new(),
             Some(_) => return Err(InvalidInfo { field: "capabilities", expected: "a list of strings" }),

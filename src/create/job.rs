@@ -1,6 +1,8 @@
 //! A create job, ready to run.
 
-use super::base::Base;
+use serde_json::json;
+
+use super::base::{Base, BaseLayer};
 use super::fetch::fetch;
 use super::layers::Layers;
 use super::making::make;
@@ -9,7 +11,9 @@ use super::prepare::Quantization;
 use super::uploads::Adapter;
 use super::{CHAT_TEMPLATE_KEY, CreateError, Description, Info, Monitor, Phase, Progress, Workshop};
 use crate::gguf::{Gguf, Metadata, ValueRef};
-use crate::model::{MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes};
+use crate::model::{
+    Layer, MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes,
+};
 use crate::registry::Options;
 use crate::store::Blob;
 use crate::template::Template;
@@ -61,11 +65,6 @@ impl Source {
             Self::Elsewhere(_) | Self::Remote { .. } => (None, &[]),
         };
         base.into_iter().flat_map(Base::parts).chain(parts)
-    }
-
-    /// Whether one of the parts is a model; nobody knows of one that has to be fetched.
-    pub(super) fn has_weights(&self) -> bool {
-        matches!(self, Self::Elsewhere(_)) || self.parts().any(|part| part.kind == MediaType::Model)
     }
 
     /// The metadata of the model.
@@ -160,7 +159,7 @@ impl Work<'_> {
         };
         self.attach_source(base, adapters)?;
         for adapter in adapters {
-            self.attach_part(adapter, String::new())?;
+            self.attach_part(adapter, None)?;
         }
         let usage = self.monitor.usage;
         usage.time(Phase::Finish, || self.attach_metadata().and_then(|()| self.write_manifest()))
@@ -182,21 +181,17 @@ impl Work<'_> {
             self.monitor.tell(Progress::line(line));
         }
         if let Some(base) = base {
-            for layer in &base.layers {
-                let from = base.name.short();
-                match &layer.part {
-                    Some(part) => drop(self.attach_part(part, from)?),
-                    None => {
-                        self.layers.add_existing(layer.layer.media_type.clone(), layer.blob.clone(), from)
-                    }
+            for BaseLayer { layer, blob, part } in &base.layers {
+                let layer = Layer { from: base.name.short(), size: blob.length(), ..layer.clone() };
+                match part {
+                    Some(part) => drop(self.attach_part(part, Some(layer))?),
+                    None => self.layers.add_existing(layer, blob.clone()),
                 }
             }
         }
-        for part in files {
-            let blob = self.attach_part(part, String::new())?;
-            self.recognise_template(&blob)?;
-        }
-        Ok(())
+        let blobs: Vec<_> =
+            files.iter().map(|part| self.attach_part(part, None)).collect::<Result<_, _>>()?;
+        blobs.iter().try_for_each(|blob| self.recognise_template(blob))
     }
 
     /// Fetches the base model from its registry.
@@ -208,8 +203,9 @@ impl Work<'_> {
         Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)
     }
 
-    /// Adds a part as it is, or makes the file that it should be; answers with the layer's blob.
-    fn attach_part(&mut self, part: &Part, from: String) -> Result<Blob, CreateError> {
+    /// Adds a part as it is, or makes the file that it should be; answers with the layer's blob. A part of the base
+    /// model has been a layer before.
+    fn attach_part(&mut self, part: &Part, before: Option<Layer>) -> Result<Blob, CreateError> {
         self.monitor.check_stop()?;
         for warning in &part.warnings {
             tracing::warn!(%warning, "converting a checkpoint");
@@ -218,7 +214,8 @@ impl Work<'_> {
         let (blob, description) = match &part.making {
             Making::None(description) => {
                 let blob = part.inputs[0].blob.clone();
-                self.layers.add_existing(part.kind.clone(), blob.clone(), from);
+                let layer = || Layer::new(part.kind.clone(), blob.digest(), blob.length());
+                self.layers.add_existing(before.unwrap_or_else(layer), blob.clone());
                 (blob, description.clone())
             }
             Making::Plan { plan, status, phase } => {
@@ -229,8 +226,14 @@ impl Work<'_> {
                 (blob, description)
             }
         };
-        if part.kind == MediaType::Model {
-            self.describe(&description);
+        match part.kind {
+            MediaType::Model => self.describe(&description),
+            // Field order: Ollama, `types/model/config.go` (`Draft`).
+            MediaType::Draft => {
+                let architecture = &description.architecture;
+                self.config.draft = Some(json!({"model_format": "gguf", "architecture": architecture}));
+            }
+            _ => {}
         }
         Ok(blob)
     }
@@ -273,7 +276,7 @@ impl Work<'_> {
         let text = gguf.get(CHAT_TEMPLATE_KEY).and_then(ValueRef::as_str).unwrap_or_default();
         let Some(format) = recognize(text) else { return Ok(()) };
         self.layers.add_recognised_template(format.name, format.template())?;
-        let parameters = Parameters::from([("stop".to_owned(), serde_json::json!(format.stop))]);
+        let parameters = Parameters::from([("stop".to_owned(), json!(format.stop))]);
         self.layers.add_bytes(MediaType::Parameters, &parameters_to_bytes(&parameters))
     }
 

@@ -34,9 +34,8 @@ impl Layers {
         Self { store, entries: Vec::new(), made: Vec::new() }
     }
 
-    /// Adds a blob that the store has. `from` is the model that the layer comes from.
-    pub(super) fn add_existing(&mut self, media_type: MediaType, blob: Blob, from: String) {
-        let layer = Layer { from, ..Layer::new(media_type, blob.digest(), blob.length()) };
+    /// Adds a layer whose blob the store has.
+    pub(super) fn add_existing(&mut self, layer: Layer, blob: Blob) {
         self.entries.push(Entry { status: Progress::layer(blob.digest(), true), layer, blob });
     }
 
@@ -64,7 +63,7 @@ impl Layers {
     /// Adds a layer of these bytes.
     pub(super) fn add_bytes(&mut self, media_type: MediaType, bytes: &[u8]) -> Result<(), CreateError> {
         if bytes.len() > LONGEST_TEXT {
-            let (part, got, limit) = (media_type.to_string(), bytes.len(), LONGEST_TEXT);
+            let (part, got, limit) = (media_type.noun().to_owned(), bytes.len(), LONGEST_TEXT);
             return Err(CreateError::TooLong { part, got, limit });
         }
         let made = self.store.put_bytes(bytes)?;

@@ -28,7 +28,8 @@ pub(super) fn make(
         monitor.tell(Progress::line("verifying conversion"));
         return Ok(Committed { blob, existed: true });
     }
-    let size = size_of(plan)?;
+    let failed = |error| CreateError::plan(part, error);
+    let size = plan.size().map_err(failed)?;
     let store = &workshop.store;
     // Others may have filled the disk since the job was prepared.
     store.ensure_space(size)?;
@@ -42,14 +43,15 @@ pub(super) fn make(
     let is_over = AtomicBool::new(false);
     let goes_on = || !monitor.stop.is_cancelled() && !is_over.load(Ordering::Relaxed);
     let (executed, whole) = thread::scope(|scope| {
-        let whole =
-            scope.spawn(|| part.inputs.iter().try_for_each(|input| store.ensure_whole(&input.blob, goes_on)));
+        let look = || part.inputs.iter().try_for_each(|input| store.ensure_whole(&input.blob, goes_on));
+        let whole = thread::Builder::new().spawn_scoped(scope, look);
+        let whole = whole.map_err(|reason| failed(PlanError::NoThread { reason }))?;
         let executed = plan.execute(&sources, &mut timed, workshop.resources, &watcher);
         // Another failure may come from damage.
         let gives_up = matches!(executed, Err(PlanError::Cancelled | PlanError::Write { .. }));
         is_over.store(gives_up, Ordering::Relaxed);
-        (executed, whole.join().unwrap_or_else(|panic| resume_unwind(panic)))
-    });
+        Ok::<_, CreateError>((executed, whole.join().unwrap_or_else(|panic| resume_unwind(panic))))
+    })?;
     let writing = timed.spent;
     monitor.usage.charge(Phase::Write, writing);
     monitor.usage.charge(phase, start.elapsed().saturating_sub(writing));
@@ -61,7 +63,7 @@ pub(super) fn make(
         Ok(_) => {}
         Err(PlanError::Cancelled) => return Err(CreateError::Cancelled),
         Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
-        Err(error) => return Err(CreateError::Plan(Box::new(error))),
+        Err(error) => return Err(failed(error)),
     }
     monitor.tell(Progress::line("verifying conversion"));
     monitor.check_stop()?;
@@ -81,24 +83,19 @@ pub(super) fn ensure_space<'p>(
         if let Making::Plan { plan, .. } = &part.making
             && store.made(recipe_of(part, plan))?.is_none()
         {
-            needed = needed.saturating_add(size_of(plan)?);
+            let size = plan.check().map_err(|error| CreateError::plan(part, error))?;
+            needed = needed.saturating_add(size);
         }
     }
     Ok(store.ensure_space(needed)?)
 }
 
-fn size_of(plan: &Plan) -> Result<u64, CreateError> {
-    plan.size().map_err(|error| CreateError::Plan(Box::new(error)))
-}
-
 /// A digest of everything that decides what is made: the plan, the content of its sources whatever they are
 /// called, and the version of the program.
 fn recipe_of(part: &Part, plan: &Plan) -> Digest {
-    let mut plan = plan.clone();
-    for (source, input) in std::iter::zip(&mut plan.sources, &part.inputs) {
-        source.label = format!("{} {}", env!("CARGO_PKG_VERSION"), input.blob.digest());
-    }
-    plan.digest()
+    let labels =
+        part.inputs.iter().map(|input| format!("{} {}", env!("CARGO_PKG_VERSION"), input.blob.digest()));
+    plan.digest(labels)
 }
 
 /// Tells progress in bytes of the sources, which is what clients know the size of.

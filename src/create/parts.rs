@@ -1,13 +1,13 @@
 //! The parts of a model: layers that are GGUF files, as they are or as they shall be made.
 //!
-//! How files become layers: Ollama, `server/create.go`; how shards are named: llama.cpp, `gguf-split`.
+//! How files become layers: Ollama, `server/create.go`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::prepare::Quantization;
 use super::{CreateError, Description, Descriptions, FileName, Files, Phase, UNKNOWN_FILE_TYPE};
-use crate::gguf::{Gguf, GgufError, Metadata};
+use crate::gguf::{Gguf, GgufError, Metadata, ShardName};
 use crate::model::{Digest, MediaType};
 use crate::plan::{Plan, Shard, SourceDescription};
 use crate::quantize::{FileType, quantize};
@@ -48,6 +48,18 @@ pub(super) enum Origin {
     Adapter,
 }
 
+impl Origin {
+    /// What making a part of it is called.
+    fn status(self) -> &'static str {
+        match self {
+            Self::Base => "",
+            Self::Gguf => "merging GGUF shards",
+            Self::Checkpoint | Self::CheckpointProjector => "converting model",
+            Self::Adapter => "converting adapter",
+        }
+    }
+}
+
 /// Whether there is anything to make.
 #[derive(Debug)]
 pub(super) enum Making {
@@ -76,7 +88,9 @@ pub(super) fn open_gguf_parts(
         let input = Input::open(store, name, digest)?;
         let description = descriptions.keep(digest, &input.parse()?);
         if description.is_shard {
-            sharded.entry(model_of_shard(name)).or_default().push(input);
+            // Shards whose names say nothing count as those of one model.
+            let model = ShardName::parse(name.as_str()).map_or("", |name| name.model);
+            sharded.entry(model).or_default().push(input);
         } else {
             parts.push(Part::as_it_is(description.kind.clone(), Origin::Gguf, input, description));
         }
@@ -87,17 +101,9 @@ pub(super) fn open_gguf_parts(
     Ok(parts)
 }
 
-/// What the names of all shards of one model begin with: `NAME` of `NAME-00001-of-00002.gguf`. Shards whose
-/// names say nothing count as those of one model.
-fn model_of_shard(name: &FileName) -> &str {
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    name.as_str()
-        .strip_suffix(".gguf")
-        .and_then(|stem| stem.rsplit_once("-of-"))
-        .filter(|(_, count)| is_number(count))
-        .and_then(|(rest, _)| rest.rsplit_once('-'))
-        .filter(|(_, number)| is_number(number))
-        .map_or("", |(model, _)| model)
+/// Whether one of the parts is a model.
+pub(super) fn has_weights<'p>(parts: impl IntoIterator<Item = &'p Part>) -> bool {
+    parts.into_iter().any(|part| part.kind == MediaType::Model)
 }
 
 impl Input {
@@ -139,14 +145,9 @@ impl Part {
     }
 
     /// A part that has to be made.
-    pub(super) fn planned(
-        kind: MediaType,
-        origin: Origin,
-        inputs: Vec<Input>,
-        plan: Plan,
-        status: &str,
-    ) -> Self {
-        let making = Making::Plan { plan: Box::new(plan), status: status.to_owned(), phase: Phase::Convert };
+    pub(super) fn planned(kind: MediaType, origin: Origin, inputs: Vec<Input>, plan: Plan) -> Self {
+        let status = origin.status().to_owned();
+        let making = Making::Plan { plan: Box::new(plan), status, phase: Phase::Convert };
         Self { kind, origin, inputs, making, warnings: Vec::new() }
     }
 
@@ -155,8 +156,7 @@ impl Part {
         let (line, count) = match self.origin {
             Origin::Base | Origin::CheckpointProjector => ("", 0),
             Origin::Gguf => ("parsing GGUF", self.inputs.len()),
-            Origin::Checkpoint => ("converting model", 1),
-            Origin::Adapter => ("converting adapter", 1),
+            Origin::Checkpoint | Origin::Adapter => (self.origin.status(), 1),
         };
         let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
         std::iter::repeat_n(line.to_owned(), count).chain(warnings)
@@ -170,9 +170,10 @@ impl Part {
             .collect::<Result<_, CreateError>>()?;
         let failed = |source| CreateError::Shards { file: inputs[0].file.clone(), source: Box::new(source) };
         let plan = Plan::joining(&shards).map_err(failed)?;
-        let kind = Description::of(&shards[0].file).kind;
+        let first = shards.iter().find(|shard| shard.is_first()).unwrap_or(&shards[0]);
+        let kind = Description::of(&first.file).kind;
         drop(shards);
-        Ok(Self::planned(kind, Origin::Gguf, inputs, plan, "merging GGUF shards"))
+        Ok(Self::planned(kind, Origin::Gguf, inputs, plan))
     }
 
     /// The part with its weights quantized. Weights that are of that type already stay as they are, and so
@@ -210,24 +211,6 @@ impl Part {
         match &self.making {
             Making::Plan { plan, .. } => Ok(plan.metadata.clone()),
             Making::None(_) => Ok(self.inputs[0].parse()?.metadata()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_of_one_model_share_a_name() {
-        let cases = [
-            ("m-q4-00002-of-00010.gguf", "m-q4"),
-            ("dir/m-00001-of-00002.gguf", "dir/m"),
-            ("m.gguf", ""),
-            ("m-x-of-00010.gguf", ""),
-        ];
-        for (name, model) in cases {
-            assert_eq!(model_of_shard(&name.parse().unwrap()), model, "{name}");
         }
     }
 }

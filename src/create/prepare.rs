@@ -10,7 +10,7 @@ use super::job::{Job, Source};
 use super::making::ensure_space;
 use super::uploads::Adapter;
 use super::{CreateError, Descriptions, FileName, Files, Info, license, remote_url};
-use crate::model::{Digest, LONGEST_TEXT, Message, Name, Parameters, check_parameters};
+use crate::model::{Digest, LONGEST_TEXT, Message, Name, Parameters, check_parameters, parameters_to_bytes};
 use crate::plan::Resources;
 use crate::quantize::FileType;
 use crate::registry;
@@ -65,13 +65,12 @@ impl Request {
         ];
         let texts = texts.into_iter().map(|(field, text)| (field, text, LONGEST_TEXT));
         let settings = settings.into_iter().map(|(field, text)| (field, text, LONGEST_SETTING));
-        for (field, text, limit) in texts.chain(settings) {
-            if text.len() > limit {
-                return Err(CreateError::TooLong { part: field.to_owned(), got: text.len(), limit });
-            }
-        }
-        Ok(())
+        texts.chain(settings).try_for_each(|(field, text, limit)| check_length(field, text.len(), limit))
     }
+}
+
+fn check_length(field: &str, got: usize, limit: usize) -> Result<(), CreateError> {
+    if got > limit { Err(CreateError::TooLong { part: field.to_owned(), got, limit }) } else { Ok(()) }
 }
 
 /// What jobs work with: the store, and how much of the machine they may use. Clones are the same workshop.
@@ -143,6 +142,13 @@ impl Workshop {
         let info = Info::parse(&request.info.unwrap_or_default())?;
         check_parameters(&request.parameters)?;
         let licenses = license::texts(request.license)?;
+        for (field, got) in [
+            ("license", licenses.iter().map(String::len).max().unwrap_or(0)),
+            ("parameters", parameters_to_bytes(&request.parameters).len()),
+            ("messages", Message::list_to_bytes(&request.messages).len()),
+        ] {
+            check_length(field, got, LONGEST_TEXT)?;
+        }
         let source = match (request.from.as_str(), request.files) {
             ("", None) => return Err(CreateError::NoSource),
             ("", Some(files)) => Source::Files(self.parts_of_model(&files, quantize.as_ref())?),
@@ -167,9 +173,6 @@ impl Workshop {
         // Of a model that has to be fetched nothing is known yet.
         if !matches!(source, Source::Elsewhere(_)) && matches!(adapter, Adapter::Safetensors(_)) {
             adapter = Adapter::Parts(adapter.planned(&source.metadata()?)?.into_iter().collect());
-        }
-        if quantize.is_some() && !source.has_weights() {
-            return Err(CreateError::NothingToQuantize);
         }
         let job = Job {
             workshop: self.clone(),

@@ -1,6 +1,6 @@
 //! From uploaded files to parts: what the files are, and the conversion of those that are no GGUF yet.
 
-use super::parts::{Input, Origin, Part, open_gguf_parts};
+use super::parts::{Input, Origin, Part, has_weights, open_gguf_parts};
 use super::prepare::Quantization;
 use super::{CreateError, FileName, Files, Workshop};
 use crate::convert::{self, ConvertError, OutputType};
@@ -31,7 +31,7 @@ impl Adapter {
         let Self::Safetensors(inputs) = self else { return Ok(None) };
         let plan = convert::adapter(&sources(inputs)?, base, OutputType::Auto)?;
         let inputs = inputs_of(&plan, inputs);
-        Ok(Some(Part::planned(MediaType::Adapter, Origin::Adapter, inputs, plan, "converting adapter")))
+        Ok(Some(Part::planned(MediaType::Adapter, Origin::Adapter, inputs, plan)))
     }
 }
 
@@ -47,6 +47,7 @@ impl Workshop {
             Format::Safetensors => self.converted(files, quantize.is_some())?,
         };
         match quantize {
+            Some(_) if !has_weights(&parts) => Err(CreateError::NothingToQuantize),
             Some(to) => parts.into_iter().map(|part| part.quantized(to)).collect(),
             None => Ok(parts),
         }
@@ -69,10 +70,9 @@ impl Workshop {
             conversion = convert::checkpoint(&sources, OutputType::F32)?;
         }
         drop(sources);
-        let status = "converting model";
         let part = |kind, origin, plan| {
             let inputs = inputs_of(&plan, &inputs);
-            Part::planned(kind, origin, inputs, plan, status)
+            Part::planned(kind, origin, inputs, plan)
         };
         let mut model = part(MediaType::Model, Origin::Checkpoint, conversion.model);
         model.warnings = conversion.warnings.iter().map(ToString::to_string).collect();

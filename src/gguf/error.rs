@@ -36,6 +36,14 @@ pub enum GgufError {
         /// The bytes that it needs.
         needed: u64,
     },
+    /// The header does not end where that of any model has ended.
+    #[error("the header goes on beyond byte {limit}, within {what}; no model has a header of that length")]
+    HeaderLength {
+        /// What was being read.
+        what: String,
+        /// The longest header that is read, in bytes.
+        limit: usize,
+    },
     /// More key-value pairs or tensors than the file has room for or any model has.
     #[error("the file states {got} {what}, at most {limit} are possible")]
     Count {

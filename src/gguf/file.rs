@@ -34,6 +34,8 @@ pub struct TensorInfo<'a> {
 
 /// More pairs than any model has; keeps what a hostile file can make us hold small.
 const MAX_ENTRIES: u64 = 1 << 16;
+/// A longer header in bytes than any model has: the largest vocabularies take a tenth of it.
+const MAX_HEADER: usize = 256 << 20;
 /// More tensors than any model has.
 const MAX_TENSORS: u64 = 1 << 18;
 /// The least bytes that a pair takes: key length, one byte of key, type, one byte of value.
@@ -50,6 +52,17 @@ impl<'a> Gguf<'a> {
     /// # Errors
     /// Whatever [`GgufError`] names. Padding after the last tensor may be missing; bytes after it are ignored.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GgufError> {
+        let header = &bytes[..bytes.len().min(MAX_HEADER)];
+        Self::read(header, bytes.len() as u64).map_err(|error| match error {
+            GgufError::Truncated { what, .. } if header.len() < bytes.len() => {
+                GgufError::HeaderLength { what, limit: MAX_HEADER }
+            }
+            error => error,
+        })
+    }
+
+    /// Reads the header that `bytes` begin with, of a file of so many bytes.
+    fn read(bytes: &'a [u8], file_length: u64) -> Result<Self, GgufError> {
         let mut cursor = Cursor::new(bytes);
         let version = read_version(&mut cursor, bytes)?;
         let tensor_count = cursor.u64(|| "the number of tensors".into())?;
@@ -66,7 +79,7 @@ impl<'a> Gguf<'a> {
                 return Err(GgufError::KeyType { key, got: value.value_type(), expected: "u32" });
             }
         };
-        let tensors = read_tensors(&mut cursor, tensor_count, alignment, bytes.len() as u64)?;
+        let tensors = read_tensors(&mut cursor, tensor_count, alignment, file_length)?;
         Ok(Self { version, alignment, entries, tensors, header_length: cursor.offset() })
     }
 

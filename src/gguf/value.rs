@@ -2,6 +2,8 @@
 //!
 //! Value types and their numbers: GGUF specification (ggml, `docs/gguf.md`).
 
+use super::Strings;
+
 /// The type of a value or of the elements of an array, by its number in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u32)]
@@ -145,7 +147,7 @@ pub enum Array {
     /// Elements of type 7.
     Bool(Vec<bool>),
     /// Elements of type 8.
-    String(Vec<String>),
+    String(Strings),
     /// Elements of type 10.
     U64(Vec<u64>),
     /// Elements of type 11.
@@ -266,8 +268,20 @@ macro_rules! into_value {
 
 into_value!(
     u8 => U8, i8 => I8, u16 => U16, i16 => I16, u32 => U32, i32 => I32, f32 => F32, bool => Bool,
-    String => String, u64 => U64, i64 => I64, f64 => F64,
+    u64 => U64, i64 => I64, f64 => F64,
 );
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Value::String(value)
+    }
+}
+
+impl From<Vec<String>> for Value {
+    fn from(values: Vec<String>) -> Self {
+        Value::Array(Array::String(values.iter().collect()))
+    }
+}
 
 impl From<&str> for Value {
     fn from(value: &str) -> Self {

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::value::{Array, Value, ValueType};
-use super::{GgufError, MAX_KEY_BYTES};
+use super::{GgufError, MAX_KEY_BYTES, Strings, strings};
 
 /// One metadata value of a file.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -203,7 +203,7 @@ impl<'a> ArrayRef<'a> {
                 ValueRef::decode(element_type, element)
             }
             None => {
-                let (text, after) = split_string(rest);
+                let (text, after) = strings::split(rest);
                 rest = after;
                 ValueRef::String(text)
             }
@@ -233,18 +233,10 @@ impl<'a> ArrayRef<'a> {
             ValueType::U64 => Array::U64(all(bytes, u64::from_le_bytes)),
             ValueType::I64 => Array::I64(all(bytes, i64::from_le_bytes)),
             ValueType::F64 => Array::F64(all(bytes, f64::from_le_bytes)),
-            ValueType::String => Array::String(self.strings().map(str::to_owned).collect()),
+            ValueType::String => Array::String(Strings::from_checked(self.count, bytes)),
             ValueType::Array => unreachable!("arrays of arrays are refused when read"),
         }
     }
-}
-
-/// The string that checked bytes begin with, and what follows it.
-fn split_string(bytes: &[u8]) -> (&str, &[u8]) {
-    let (length, rest) = bytes.split_at(8);
-    // The length was checked against the bytes in memory.
-    let (text, rest) = rest.split_at(u64::from_le_bytes(fixed(length)) as usize);
-    (std::str::from_utf8(text).unwrap_or_default(), rest)
 }
 
 fn read_type(cursor: &mut Cursor<'_>, key: &str) -> Result<ValueType, GgufError> {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
+use super::strings::put as put_string;
 use super::value::for_any_array;
 use super::{Array, GgufError, MAGIC, MAX_KEY_BYTES, MAX_NAME_BYTES, Metadata, Value};
 use crate::tensor::{ElementType, Shape};
@@ -107,11 +108,6 @@ impl Header {
     }
 }
 
-fn put_string(bytes: &mut Vec<u8>, text: &str) {
-    bytes.extend_from_slice(&(text.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(text.as_bytes());
-}
-
 /// What follows the type of a value or stands as an element of an array.
 trait Put {
     fn put(&self, bytes: &mut Vec<u8>);
@@ -134,7 +130,7 @@ impl Put for bool {
     }
 }
 
-impl Put for String {
+impl Put for str {
     fn put(&self, bytes: &mut Vec<u8>) {
         put_string(bytes, self);
     }

@@ -140,6 +140,23 @@ impl MediaType {
             known => Self::NAMES.iter().find(|(kind, _)| kind == known).map_or("", |(_, name)| name),
         }
     }
+
+    /// What messages call it.
+    pub fn noun(&self) -> &'static str {
+        match self {
+            MediaType::Config => "configuration",
+            MediaType::Model => "weights",
+            MediaType::Projector => "projector",
+            MediaType::Adapter => "adapter",
+            MediaType::Draft => "draft model",
+            MediaType::Template | MediaType::Prompt => "template",
+            MediaType::System => "system prompt",
+            MediaType::Parameters => "parameters",
+            MediaType::Messages => "messages",
+            MediaType::License => "license",
+            MediaType::Other(_) => "layer",
+        }
+    }
 }
 
 impl fmt::Display for MediaType {

@@ -117,6 +117,12 @@ pub enum PlanError {
         /// What happened.
         reason: io::Error,
     },
+    /// The operating system has no thread to compute on.
+    #[error("there is no thread to compute on: {reason}; try again later")]
+    NoThread {
+        /// What it says.
+        reason: io::Error,
+    },
     /// Whoever asked for the file no longer wants it.
     #[error("cancelled")]
     Cancelled,

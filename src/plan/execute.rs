@@ -13,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Plan;
 use super::error::PlanError;
 use super::evaluate::Reader;
-use super::ordered::{Limits, ordered};
+use super::ordered::{Limits, NoThread, ordered};
 use super::program::Program;
 use super::source::Source;
 use super::stored::bytes_of;
@@ -37,14 +37,14 @@ impl Default for Resources {
     }
 }
 
-/// Who watches an execution. Both methods are called many times a second, from all of its threads.
+/// Who watches an execution, many times a second.
 pub trait Observer: Sync {
-    /// So many bytes of the result have been written.
+    /// So many bytes of the result have been written. Told by the thread that executes.
     fn written(&self, bytes: u64) {
         let _ = bytes;
     }
 
-    /// Whether to stop. The execution ends with [`PlanError::Cancelled`] within a few thousand elements' time,
+    /// Whether to stop. All threads ask. The execution ends with [`PlanError::Cancelled`] within a few thousand elements' time,
     /// where a tensor is not transposed.
     fn is_cancelled(&self) -> bool {
         false
@@ -93,13 +93,14 @@ impl Plan {
         Ok(header.file_length())
     }
 
-    /// Checks everything that can be known without reading a source.
+    /// Checks everything that can be known without reading a source; answers with the length of the file to come.
     ///
     /// # Errors
     /// Whatever [`PlanError`] names for headers, shapes, byte ranges and conversions.
-    pub fn check(&self) -> Result<(), PlanError> {
-        self.header()?;
-        self.compile().map(drop)
+    pub fn check(&self) -> Result<u64, PlanError> {
+        let length = self.size()?;
+        self.compile()?;
+        Ok(length)
     }
 
     /// The length of the file to come in bytes.
@@ -251,6 +252,12 @@ fn refused(program: &Program<'_>, reason: TensorError, first: u64) -> PlanError 
     };
     let first = first + block * length;
     PlanError::Overflow { tensor, element_type, first, last: first + length - 1 }
+}
+
+impl From<NoThread> for PlanError {
+    fn from(NoThread(reason): NoThread) -> Self {
+        Self::NoThread { reason }
+    }
 }
 
 /// The sink and how much it has received.

@@ -99,6 +99,20 @@ pub enum ShardError {
     },
 }
 
+impl Shard<'_> {
+    /// Whether it is the shard that has the metadata of the whole model.
+    pub fn is_first(&self) -> bool {
+        self.file.get(NUMBER_KEY).and_then(ValueRef::as_u64) == Some(0)
+    }
+}
+
+/// Removes what says that a file is one of several.
+pub fn forget_split(metadata: &mut Metadata) {
+    for key in [NUMBER_KEY, COUNT_KEY, TENSORS_KEY] {
+        metadata.remove(key);
+    }
+}
+
 const COUNT_KEY: &str = "split.count";
 const NUMBER_KEY: &str = "split.no";
 const TENSORS_KEY: &str = "split.tensors.count";
@@ -128,9 +142,7 @@ impl Plan {
         let ordered = in_order(shards)?;
         let mut metadata: Metadata = shards[ordered[0]].file.metadata();
         let stated = metadata.get(TENSORS_KEY).and_then(Value::as_u64);
-        for key in [NUMBER_KEY, COUNT_KEY, TENSORS_KEY] {
-            metadata.remove(key);
-        }
+        forget_split(&mut metadata);
         let mut tensors: Vec<PlannedTensor> = Vec::new();
         let mut seen = std::collections::HashSet::new();
         for source in ordered {

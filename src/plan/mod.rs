@@ -22,7 +22,7 @@ mod walk;
 
 pub use error::PlanError;
 pub use execute::{Observer, Resources};
-pub use gguf::{Shard, ShardError};
+pub use gguf::{Shard, ShardError, forget_split};
 pub use operation::Operation;
 pub use recipe::Recipe;
 pub use recipe_error::RecipeError;

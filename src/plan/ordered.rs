@@ -1,7 +1,10 @@
 //! Work on several threads whose results are consumed in order.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::panic::resume_unwind;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 /// How much may be under way at once.
 #[derive(Debug, Clone, Copy)]
@@ -25,8 +28,12 @@ struct State<T, E> {
 /// them back and a fast one never waits for more than the next piece.
 ///
 /// # Errors
-/// The first error in the order of the pieces, from `produce` or `consume`; nothing after it is consumed.
-pub(super) fn ordered<S, T: Send, E: Send>(
+/// The first error in the order of the pieces, from `produce` or `consume`; nothing after it is consumed. What the
+/// operating system says if it has no thread at all.
+///
+/// # Panics
+/// As `produce` did.
+pub(super) fn ordered<S, T: Send, E: Send + From<NoThread>>(
     limits: Limits,
     count: usize,
     scratch: impl Fn() -> S + Sync,
@@ -43,7 +50,7 @@ pub(super) fn ordered<S, T: Send, E: Send>(
     };
 
     let worker = || {
-        // A producer that panics must not leave the consumer waiting; the panic itself comes out of the scope.
+        // A producer that panics must not leave the consumer waiting.
         let _stop_on_panic = OnPanic(&stop);
         let mut scratch = scratch();
         loop {
@@ -63,25 +70,42 @@ pub(super) fn ordered<S, T: Send, E: Send>(
         }
     };
 
-    std::thread::scope(|scope| {
-        for _ in 0..limits.threads.clamp(1, count.max(1)) {
-            scope.spawn(worker);
-        }
+    thread::scope(|scope| {
         let _stop_on_panic = OnPanic(&stop);
-        let result = (0..count).try_for_each(|index| {
+        let mut producers = Vec::new();
+        for _ in 0..limits.threads.clamp(1, count.max(1)) {
+            match thread::Builder::new().spawn_scoped(scope, worker) {
+                Ok(producer) => producers.push(producer),
+                Err(error) if producers.is_empty() => return Err(NoThread(error).into()),
+                // Fewer do as well, only later.
+                Err(_) => break,
+            }
+        }
+        let mut outcome = Ok(());
+        for index in 0..count {
             let mut state =
                 wait(&ready, lock(), |state| state.stopped || state.finished.contains_key(&index));
-            let Some(result) = state.finished.remove(&index) else { return Ok(()) };
+            // Whoever was to produce it has panicked.
+            let Some(result) = state.finished.remove(&index) else { break };
             drop(state);
-            consume(index, result?)?;
+            outcome = result.and_then(|piece| consume(index, piece));
+            if outcome.is_err() {
+                break;
+            }
             lock().consumed += 1;
             room.notify_one();
-            Ok(())
-        });
+        }
         stop();
-        result
+        for producer in producers {
+            producer.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+        outcome
     })
 }
+
+/// The operating system has no thread to produce on.
+#[derive(Debug)]
+pub(super) struct NoThread(pub(super) io::Error);
 
 fn wait<'m, S>(
     condition: &Condvar,
@@ -108,6 +132,16 @@ mod tests {
 
     const LIMITS: Limits = Limits { threads: 3, window: 4 };
 
+    /// What a producer or the consumer says.
+    #[derive(Debug, PartialEq)]
+    struct Refused(usize);
+
+    impl From<NoThread> for Refused {
+        fn from(NoThread(error): NoThread) -> Self {
+            panic!("{error}")
+        }
+    }
+
     #[test]
     fn results_arrive_in_order() {
         let mut seen = Vec::new();
@@ -117,7 +151,7 @@ mod tests {
             } else {
                 0
             }));
-            Ok::<_, ()>(index * 10)
+            Ok::<_, Refused>(index * 10)
         };
         let consume = |index, value| {
             seen.push((index, value));
@@ -129,7 +163,7 @@ mod tests {
 
     #[test]
     fn the_first_error_in_order_ends_the_work() {
-        let produce = |_: &mut (), index| if index >= 7 { Err(index) } else { Ok(()) };
+        let produce = |_: &mut (), index| if index >= 7 { Err(Refused(index)) } else { Ok(()) };
         let mut consumed = 0;
         let result = ordered(
             LIMITS,
@@ -141,17 +175,25 @@ mod tests {
                 Ok(())
             },
         );
-        assert_eq!((result, consumed), (Err(7), 7));
-        assert_eq!(ordered(LIMITS, 1000, || (), |_, _| Ok(()), |index, ()| Err(index)), Err(0));
+        assert_eq!((result, consumed), (Err(Refused(7)), 7));
+        let refuse = |index, ()| Err(Refused(index));
+        assert_eq!(ordered(LIMITS, 1000, || (), |_, _| Ok(()), refuse), Err(Refused(0)));
     }
 
     #[test]
-    fn a_panic_is_passed_on_and_nobody_waits_for_ever() {
+    fn a_panic_is_passed_on_and_nothing_after_it_is_consumed() {
+        let mut consumed = Vec::new();
         let run = || {
-            let produce = |_: &mut (), index| if index == 5 { panic!("five") } else { Ok::<_, ()>(()) };
-            ordered(LIMITS, 1000, || (), produce, |_, ()| Ok(()))
+            let produce = |_: &mut (), index| if index == 5 { panic!("five") } else { Ok::<_, Refused>(()) };
+            let consume = |index, ()| {
+                consumed.push(index);
+                Ok(())
+            };
+            ordered(LIMITS, 1000, || (), produce, consume)
         };
-        assert!(std::panic::catch_unwind(run).is_err());
+        let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).unwrap_err();
+        assert_eq!(panic.downcast_ref(), Some(&"five"));
+        assert!(consumed.len() <= 5 && consumed.iter().copied().eq(0..consumed.len()), "{consumed:?}");
     }
 
     #[test]
@@ -161,7 +203,7 @@ mod tests {
         let produce = |_: &mut (), _| {
             let ahead = begun.fetch_add(1, Ordering::SeqCst) + 1 - consumed.load(Ordering::SeqCst);
             // One more may be consumed between the two loads than the producers know of.
-            if ahead <= LIMITS.window + 1 { Ok(()) } else { Err(ahead) }
+            if ahead <= LIMITS.window + 1 { Ok(()) } else { Err(Refused(ahead)) }
         };
         let consume = |_, ()| {
             consumed.fetch_add(1, Ordering::SeqCst);

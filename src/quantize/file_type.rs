@@ -68,7 +68,7 @@ const TABLE: [(FileType, &str, &[&str], ElementType); 17] = [
 ];
 
 /// The metadata key that holds the number.
-pub(super) const FILE_TYPE_KEY: &str = "general.file_type";
+pub const FILE_TYPE_KEY: &str = "general.file_type";
 
 impl FileType {
     /// All types, in the order in which they are listed for people.

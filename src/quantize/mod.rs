@@ -17,5 +17,5 @@ mod planner;
 mod role;
 
 pub use error::QuantizeError;
-pub use file_type::{FileType, UnknownFileType};
+pub use file_type::{FILE_TYPE_KEY, FileType, UnknownFileType};
 pub use planner::quantize;

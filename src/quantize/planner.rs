@@ -6,7 +6,7 @@ use super::mixture::Mixture;
 use super::model::Model;
 use super::role::layer_of;
 use crate::gguf::Metadata;
-use crate::plan::{Operation, Plan, PlannedTensor};
+use crate::plan::{Operation, Plan, PlannedTensor, forget_split};
 use crate::tensor::ElementType;
 
 /// The version of the block formats, which quantized files state (llama.cpp, `GGML_QNT_VERSION`).
@@ -81,9 +81,9 @@ fn convert(
 /// is none itself.
 fn stating(mut metadata: Metadata, file_type: FileType) -> Metadata {
     const VERSION_KEY: &str = "general.quantization_version";
-    for key in [VERSION_KEY, FILE_TYPE_KEY, "split.no", "split.count", "split.tensors.count"] {
-        metadata.remove(key);
-    }
+    forget_split(&mut metadata);
+    metadata.remove(VERSION_KEY);
+    metadata.remove(FILE_TYPE_KEY);
     metadata.set(VERSION_KEY, QUANTIZATION_VERSION);
     metadata.set(FILE_TYPE_KEY, file_type.id());
     metadata

@@ -144,13 +144,8 @@ impl From<CreateError> for Failure {
         let status = match &error {
             CreateError::Store(error) => store_status(error),
             CreateError::Pull(error) | CreateError::Push(error) => registry_status(error),
-            // The weights hold what cannot be quantized.
-            CreateError::Plan(error)
-                if matches!(**error, PlanError::NotFinite { .. } | PlanError::Overflow { .. }) =>
-            {
-                StatusCode::BAD_REQUEST
-            }
-            CreateError::DamagedBase { .. } | CreateError::Description(_) | CreateError::Plan(_) => {
+            CreateError::Plan { source, .. } => plan_status(source),
+            CreateError::DamagedBase { .. } | CreateError::Description(_) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }
             // Who is there to read it did not cancel it: the server is to stop.
@@ -163,6 +158,25 @@ impl From<CreateError> for Failure {
         let body =
             Body { error: error.to_string(), file: error.file().map(str::to_owned), hint: error.hint() };
         Self { status, content_type: ContentType::JsonUtf8, body }
+    }
+}
+
+fn plan_status(error: &PlanError) -> StatusCode {
+    match error {
+        // The files hold what cannot be made a model of.
+        PlanError::NotFinite { .. }
+        | PlanError::Overflow { .. }
+        | PlanError::Header(_)
+        | PlanError::PastEnd { .. }
+        | PlanError::Convert { .. } => StatusCode::BAD_REQUEST,
+        PlanError::NoThread { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        PlanError::ElementCount { .. }
+        | PlanError::NoSuchSource { .. }
+        | PlanError::SourceLength { .. }
+        | PlanError::SourceCount { .. }
+        | PlanError::Read { .. }
+        | PlanError::Write { .. }
+        | PlanError::Cancelled => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

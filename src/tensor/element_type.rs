@@ -170,7 +170,7 @@ impl ElementType {
     /// # Errors
     ///
     /// [`TensorError::PartialBlock`] if blocks do not divide the row, [`TensorError::TooLarge`] if the
-    /// Number of bytes does not fit in 64 bits.
+    /// number of bytes does not fit in 64 bits.
     pub fn row_bytes(self, columns: u64) -> Result<u64, TensorError> {
         let block_len = self.block_len() as u64;
         if !columns.is_multiple_of(block_len) {

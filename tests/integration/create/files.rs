@@ -89,6 +89,18 @@ async fn projectors_and_adapters_are_recognised() {
 }
 
 #[tokio::test]
+async fn a_recognised_template_follows_all_weights() {
+    let server = InProcess::new();
+    let chat = "{{ '<|im_start|>user<|im_sep|>' + m['content'] + '<|im_end|>' }}";
+    let model = server.upload(&small_gguf(&[("tokenizer.chat_template", chat)])).await.to_string();
+    let projector = server.upload(&small_gguf(&[("general.type", "projector")])).await.to_string();
+    server.create(json!({"model": "m", "files": {"a.gguf": model, "b.gguf": projector}})).await;
+    let kinds: Vec<_> = manifest(&server, "m").layers.into_iter().map(|layer| layer.media_type).collect();
+    let template = [MediaType::Template, MediaType::Parameters];
+    assert_eq!(kinds, [&[MediaType::Model, MediaType::Projector], &template[..]].concat());
+}
+
+#[tokio::test]
 async fn a_model_that_pools_makes_embeddings() {
     let server = InProcess::new();
     let contents = file(&[

@@ -1,5 +1,6 @@
 //! Models from other models: what they inherit, what they replace, and what becomes of the rest.
 
+use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
 use serde_json::{Value, json};
 
 use crate::in_process::{InProcess, small_gguf};
@@ -108,6 +109,60 @@ async fn a_remote_model_has_no_weights_here() {
     assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, "bad remote"));
 }
 
+/// A model of these layers, whose configuration says `format`.
+fn put_model(server: &InProcess, name: &str, format: &str, layers: Vec<Layer>) {
+    let config = ModelConfig { model_format: format.to_owned(), ..ModelConfig::default() };
+    let blob = server.store.put_bytes(&config.to_bytes()).unwrap().blob;
+    let config = Layer::new(MediaType::Config, blob.digest(), blob.length());
+    server.store.put_manifest(&name.parse().unwrap(), &Manifest::new(config, layers).to_bytes()).unwrap();
+}
+
+fn put_layer(server: &InProcess, media_type: MediaType, bytes: &[u8]) -> Layer {
+    let blob = server.store.put_bytes(bytes).unwrap().blob;
+    Layer::new(media_type, blob.digest(), blob.length())
+}
+
+#[tokio::test]
+async fn tensors_that_are_layers_keep_their_names() {
+    let server = InProcess::new();
+    let kind = MediaType::Other("application/vnd.ollama.image.tensor".to_owned());
+    let tensor = put_layer(&server, kind, b"weights");
+    put_model(&server, "base", "safetensors", vec![Layer { name: "a.weight".to_owned(), ..tensor.clone() }]);
+    server.create(json!({"model": "m", "from": "base", "system": "new"})).await;
+    let made = server.store.manifest(&"m".parse().unwrap()).unwrap();
+    let expected = Layer { name: "a.weight".to_owned(), from: "base:latest".to_owned(), ..tensor };
+    assert_eq!(made.manifest.layers[0], expected);
+    assert_eq!(server.store.config(&made).unwrap().model_format, "safetensors");
+}
+
+#[tokio::test]
+async fn a_draft_model_is_described_in_the_configuration() {
+    let server = InProcess::new();
+    let layers = [MediaType::Model, MediaType::Draft].map(|kind| put_layer(&server, kind, &small_gguf(&[])));
+    put_model(&server, "base", "gguf", layers.to_vec());
+    server.create(json!({"model": "m", "from": "base", "system": "new"})).await;
+    let made = server.store.manifest(&"m".parse().unwrap()).unwrap();
+    let draft = json!({"model_format": "gguf", "architecture": "llama"});
+    assert_eq!(server.store.config(&made).unwrap().draft, Some(draft));
+}
+
+#[tokio::test]
+async fn what_has_no_weights_cannot_be_quantized() {
+    let server = InProcess::new();
+    let system = put_layer(&server, MediaType::System, b"system");
+    put_model(&server, "base", "gguf", vec![system]);
+    let projector = server.upload(&small_gguf(&[("general.type", "projector")])).await.to_string();
+    for source in [json!({"from": "base"}), json!({"files": {"mmproj.gguf": projector}})] {
+        let mut request = json!({"model": "m", "quantize": "q8_0"});
+        request.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
+        let answer = server.post("/api/create", request).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.error().as_str()),
+            (400, "quantize needs a model with weights")
+        );
+    }
+}
+
 #[tokio::test]
 async fn what_only_the_replaced_model_used_is_removed() {
     let server = server_with_a_base().await;
@@ -146,6 +201,16 @@ async fn a_request_that_is_refused_leaves_nothing() {
             json!(vec!["x"; 257]),
             "license must not be a list of more than 256 texts, got 257; join them",
         ),
+        (
+            "license",
+            json!(["x", "x".repeat((16 << 20) + 1)]),
+            "license must not be longer than 16777216 bytes, got 16777217",
+        ),
+        (
+            "messages",
+            json!([{"role": "user", "content": "x".repeat(16 << 20)}]),
+            "messages must not be longer than 16777216 bytes, got 167772",
+        ),
         ("renderer", json!("x".repeat(5000)), "renderer must not be longer than 4096 bytes, got 5000"),
         (
             "parameters",
@@ -157,6 +222,11 @@ async fn a_request_that_is_refused_leaves_nothing() {
             "info",
             json!({"context_length": -1}),
             "info field \"context_length\" must be a non-negative integer",
+        ),
+        (
+            "info",
+            json!({"capabilities": vec![""; 5000]}),
+            "info field \"capabilities\" must be a list of strings of at most 4096 bytes in all",
         ),
         ("messages", json!([{"role": 5}]), "messages: "),
         (

@@ -1,6 +1,7 @@
 //! Models whose file has to be made: shards, quantized weights.
 
 use ollamake::gguf::{Gguf, Metadata};
+use ollamake::model::MediaType;
 use ollamake::tensor::ElementType;
 use serde_json::json;
 
@@ -53,6 +54,22 @@ async fn shards_become_one_file() {
     }
     let shown = server.post("/api/show", json!({"model": "m"})).await.json();
     assert_eq!(shown["model_info"]["general.parameter_count"], 2 * 256 * 64);
+}
+
+#[tokio::test]
+async fn the_first_shard_says_what_the_file_is() {
+    let server = InProcess::new();
+    let mut projector = metadata(1);
+    projector.set("general.type", "projector");
+    for (key, value) in [("split.no", 0_u16), ("split.count", 2)] {
+        projector.set(key, value);
+    }
+    let first = gguf(&projector, &[(FIRST, SHAPE, ElementType::F16)]);
+    let first = server.upload(&first).await.to_string();
+    let second = server.upload(&shard(1, 2, 2, SECOND)).await.to_string();
+    server.create(json!({"model": "m", "files": {"a.gguf": second, "b.gguf": first}})).await;
+    let model = server.store.manifest(&"m".parse().unwrap()).unwrap();
+    assert_eq!(model.manifest.layers[0].media_type, MediaType::Projector);
 }
 
 #[tokio::test]
@@ -128,6 +145,8 @@ async fn weights_that_are_no_numbers_are_named_and_leave_nothing() {
     let answer = server.post("/api/create", request).await;
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.error().contains(SECOND), "{}", answer.body);
+    assert_eq!(answer.json()["file"], "m.gguf");
+    assert!(answer.json()["hint"].is_string(), "{}", answer.body);
     assert_eq!(server.files(), [digest.file_name()]);
 }
 

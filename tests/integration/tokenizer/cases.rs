@@ -105,7 +105,7 @@ fn difference(value: &Value, expected: &Json) -> Option<String> {
             let same = match expected.get("payload_sha256") {
                 Some(hash) => *hash == hex::encode(Sha256::digest(&payload)),
                 None => match array {
-                    Array::String(texts) => expected["value"] == Json::from(texts.clone()),
+                    Array::String(texts) => expected["value"] == texts.iter().collect::<Json>(),
                     _ => false,
                 },
             };
@@ -121,7 +121,7 @@ fn difference(value: &Value, expected: &Json) -> Option<String> {
 fn payload(array: &Array) -> (&'static str, Vec<u8>) {
     match array {
         Array::String(texts) => {
-            let bytes = |text: &String| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+            let bytes = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
             ("string", texts.iter().flat_map(bytes).collect())
         }
         Array::F32(numbers) => ("float32", numbers.iter().flat_map(|number| number.to_le_bytes()).collect()),
