@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::body::discard_refused;
+use super::body::Incoming;
 use super::errors::Failure;
 use super::health;
 
@@ -73,7 +73,7 @@ pub(super) async fn require(State(required): State<Requirement>, request: Reques
         return next.run(request).await;
     }
     tracing::warn!("refused: the request does not show the server's key");
-    discard_refused(request.into_body(), required.stall);
+    Incoming::new(request.into_body(), required.stall).discard_refused();
     let message = "unauthorized: send the server's key in the header \"Authorization: Bearer KEY\"";
     let failure = Failure::new(StatusCode::UNAUTHORIZED, message);
     let mut response = failure.into_response();

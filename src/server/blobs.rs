@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
 
 use super::Shared;
-use super::body::{BodyError, discard, discard_refused, next_bytes, stated_length};
+use super::body::{BodyError, Incoming, stated_length};
 use super::errors::Failure;
 use crate::model::Digest;
 use crate::store::{BlobWriter, Committed, StoreError};
@@ -42,16 +42,17 @@ pub(super) async fn upload(
     body: Body,
 ) -> Result<StatusCode, Failure> {
     let limits = &server.config.limits;
+    let body = Incoming::new(body, limits.stall);
     let digest = match text.parse::<Digest>() {
         Ok(digest) => digest,
         Err(error) => {
-            discard_refused(body, limits.stall);
+            body.discard_refused();
             return Err(error.into());
         }
     };
     let length = stated_length(&headers);
     if length.is_some_and(|length| length > limits.upload) {
-        discard_refused(body, limits.stall);
+        body.discard_refused();
         return Err(too_large(limits.upload));
     }
     let store = server.store().clone();
@@ -69,12 +70,12 @@ pub(super) async fn upload(
         // A client that waits for leave to send its body learns at once that it need not.
         Ok(true) if headers.contains_key(header::EXPECT) => return Ok(StatusCode::OK),
         Ok(true) => {
-            discard(body, limits.upload, limits.stall);
+            body.discard(limits.upload);
             return Ok(StatusCode::OK);
         }
         Ok(false) => {}
         Err(error) => {
-            discard_refused(body, limits.stall);
+            body.discard_refused();
             return Err(error.into());
         }
     }
@@ -85,14 +86,14 @@ pub(super) async fn upload(
 }
 
 /// Receives a body into the store.
-async fn receive(server: &Shared, digest: Digest, mut body: Body) -> Result<Committed, Failure> {
+async fn receive(server: &Shared, digest: Digest, mut body: Incoming) -> Result<Committed, Failure> {
     let limits = &server.config.limits;
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let store = server.store().clone();
     let writing = tokio::task::spawn_blocking(move || write(store.create_blob(), digest, receiver));
     let mut received = 0_u64;
     let ended = loop {
-        match next_bytes(&mut body, limits.stall).await {
+        match body.next().await {
             Ok(Some(bytes)) => {
                 received += bytes.len() as u64;
                 if received > limits.upload {
@@ -113,7 +114,7 @@ async fn receive(server: &Shared, digest: Digest, mut body: Body) -> Result<Comm
     drop(sender);
     server.metrics.uploaded(received);
     let written = writing.await.map_err(|_| Failure::internal("the upload failed; see the server's log"))?;
-    discard_refused(body, limits.stall);
+    body.discard_refused();
     ended?;
     match written {
         Ok(Some(committed)) => Ok(committed),

@@ -75,7 +75,8 @@ pub struct Limits {
     pub connections: usize,
     /// How long a request's head may take to arrive, and an idle connection is kept (`OLLAMAKE_IDLE_SECONDS`).
     pub head: Duration,
-    /// How long a body may make no progress (`OLLAMAKE_STALL_SECONDS`).
+    /// How long a body may bring hardly anything, and how long a client may not take what is sent
+    /// (`OLLAMAKE_STALL_SECONDS`).
     pub stall: Duration,
     /// How long jobs may go on once the server is to stop (`OLLAMAKE_SHUTDOWN_SECONDS`).
     pub shutdown: Duration,

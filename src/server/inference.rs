@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 
 use super::Shared;
-use super::body::discard_refused;
+use super::body::Incoming;
 use super::errors::Failure;
 use super::openai::OpenAiFailure;
 
@@ -15,12 +15,12 @@ const MESSAGE: &str =
 
 /// `/api/generate` and its kin.
 pub(super) async fn refuse(State(server): State<Shared>, body: Body) -> impl IntoResponse {
-    discard_refused(body, server.config.limits.stall);
+    Incoming::new(body, server.config.limits.stall).discard_refused();
     Failure::new(StatusCode::NOT_IMPLEMENTED, MESSAGE)
 }
 
 /// `/v1/chat/completions` and its kin.
 pub(super) async fn refuse_openai(State(server): State<Shared>, body: Body) -> impl IntoResponse {
-    discard_refused(body, server.config.limits.stall);
+    Incoming::new(body, server.config.limits.stall).discard_refused();
     OpenAiFailure(Failure::new(StatusCode::NOT_IMPLEMENTED, MESSAGE))
 }

@@ -8,9 +8,10 @@ use futures_util::stream;
 use hyper::Request;
 use ollamake::gguf::{Header, Metadata, TensorDescription};
 use ollamake::tensor::{ElementType, Shape};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::in_process::{InProcess, small_gguf};
-use crate::socket::Listening;
+use crate::socket::{Connection, Listening};
 use crate::support::bytes::digest_of;
 
 #[tokio::test]
@@ -114,6 +115,88 @@ async fn a_request_whose_body_stalls_is_given_up() {
     }
 }
 
+/// Sends `piece` every few milliseconds until the server answers, and tells the answer.
+async fn drip(mut connection: Connection, piece: Vec<u8>) -> String {
+    let (mut reader, mut writer) = connection.0.split();
+    let dripping = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            // The server may have closed the connection in between.
+            if writer.write_all(&piece).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    };
+    let mut answer = [0; 4096];
+    tokio::select! {
+        () = dripping => unreachable!(),
+        count = reader.read(&mut answer) => String::from_utf8_lossy(&answer[..count.unwrap_or(0)]).into_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_drips_is_given_up() {
+    let server = Listening::with(|config| config.limits.stall = Duration::from_millis(200)).await;
+    let blob = format!("/api/blobs/{}", digest_of(b"x"));
+    for path in [&blob, "/api/create", "/api/show"] {
+        let mut connection = server.connect().await;
+        // It would take a minute.
+        let head = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000\r\n\r\n");
+        connection.write(head).await;
+        let answer = drip(connection, b" ".to_vec()).await;
+        assert!(answer.starts_with("HTTP/1.1 408 "), "{path}: {answer}");
+        assert!(answer.contains("hardly anything came for 0.2 s"), "{path}: {answer}");
+    }
+    wait_until(|| server.unfinished().is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_slow_but_moves_is_received() {
+    let server = Listening::with(|config| config.limits.stall = Duration::from_secs(1)).await;
+    let piece = vec![5; 64 << 10];
+    let contents = piece.repeat(6);
+    let mut connection = server.connect().await;
+    let length = format!("Content-Length: {}", contents.len());
+    connection.write(upload_head(&server.address, digest_of(&contents), &length)).await;
+    for _ in 0..6 {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        connection.write(&piece).await;
+    }
+    let answer = connection.read_until("\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn long_requests_that_take_for_ever_keep_no_other_from_its_turn() {
+    let server = Listening::with(|config| config.limits.stall = Duration::from_millis(500)).await;
+    let mut slow = Vec::new();
+    // As many as there are turns.
+    for _ in 0..4 {
+        let mut connection = server.connect().await;
+        connection
+            .write("POST /api/show HTTP/1.1\r\nHost: localhost\r\nContent-Length: 33000000\r\n\r\n")
+            .await;
+        connection.write([b' '; 100_000]).await;
+        // Enough for progress, and for more than half a minute.
+        slow.push(tokio::spawn(drip(connection, vec![b' '; 16 << 10])));
+    }
+    // They have their turns.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let body = format!(r#"{{"model": "nope"{}}}"#, " ".repeat(100_000));
+    let mut other = server.connect().await;
+    other
+        .write(format!(
+            "POST /api/show HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+        .await;
+    assert!(other.read_until("}").await.starts_with("HTTP/1.1 404 "));
+    for slow in slow {
+        let answer = slow.await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("took longer than 2 s"), "{answer}");
+    }
+}
+
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
     let server = Listening::with(|config| config.limits.head = Duration::from_millis(200)).await;
@@ -150,7 +233,7 @@ async fn an_endless_chunked_body_ends_at_the_limit() {
     let chunk = [b"10000\r\n".as_slice(), &[7; 65536], b"\r\n"].concat();
     for _ in 0..20 {
         // The server may have closed the connection in between.
-        if tokio::io::AsyncWriteExt::write_all(&mut connection.0, &chunk).await.is_err() {
+        if connection.0.write_all(&chunk).await.is_err() {
             break;
         }
     }
