@@ -191,6 +191,12 @@ fn every_number_of_blocks_gives_the_same_bytes_at_every_level() {
 }
 
 #[test]
+fn the_level_that_is_asked_for_is_in_use() {
+    // Otherwise a run at a level that is not there would be one at another, and nobody would know.
+    assert_eq!(Platform::from_environment(), Ok(Platform::current()));
+}
+
+#[test]
 fn buffers_of_wrong_lengths_are_refused() {
     let mut output = [0; 144];
     let refused = |result| matches!(result, Err(TensorError::BufferLength { .. }));
