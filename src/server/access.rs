@@ -62,6 +62,11 @@ impl AccessRules {
             || LOCAL_DOMAINS.iter().any(|domain| host.ends_with(domain))
     }
 
+    /// Whether every origin is allowed, so that none has to be told apart from the others.
+    fn allows_any_origin(&self) -> bool {
+        self.origins.iter().any(|pattern| pattern == "*")
+    }
+
     fn allows_origin(&self, origin: &str) -> bool {
         let origin = origin.to_ascii_lowercase();
         self.origins.iter().any(|pattern| match pattern.split_once('*') {
@@ -100,16 +105,21 @@ pub(super) async fn enforce(State(rules): State<Arc<AccessRules>>, request: Requ
     }
     let method = request.method().clone();
     let mut response = next.run(request).await;
-    if let Some(origin) = origin {
-        if method == Method::OPTIONS {
-            response = preflight(response.headers());
-        }
-        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        // Of several `Vary` headers the first is the origin's.
-        let later: Vec<_> = response.headers().get_all(header::VARY).iter().cloned().collect();
-        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Origin"));
-        for value in later {
-            response.headers_mut().append(header::VARY, value);
+    let Some(origin) = origin else { return response };
+    let is_preflight = method == Method::OPTIONS;
+    if is_preflight {
+        response = preflight(response.headers());
+    }
+    let headers = response.headers_mut();
+    if rules.allows_any_origin() {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        return response;
+    }
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    if is_preflight {
+        for value in ["Access-Control-Request-Method", "Access-Control-Request-Headers"] {
+            headers.append(header::VARY, HeaderValue::from_static(value));
         }
     }
     response
@@ -128,9 +138,6 @@ fn preflight(route: &HeaderMap) -> Response {
     }
     if let Some(allow) = route.get(header::ALLOW) {
         headers.insert(header::ALLOW, allow.clone());
-    }
-    for value in ["Access-Control-Request-Method", "Access-Control-Request-Headers"] {
-        headers.append(header::VARY, HeaderValue::from_static(value));
     }
     response
 }

@@ -197,11 +197,10 @@ fn store_status(error: &StoreError) -> StatusCode {
     }
 }
 
-/// Ollama answers 500 to everything that a registry or the way to it refuses.
+/// Ollama answers 500 to everything that a registry or the way to it refuses, to a model that it does not have too.
 fn registry_status(error: &registry::Error) -> StatusCode {
     match error {
         registry::Error::InvalidAddress { .. } => StatusCode::BAD_REQUEST,
-        registry::Error::NotFound { .. } => StatusCode::NOT_FOUND,
         registry::Error::Store(error) => store_status(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }

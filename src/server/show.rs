@@ -103,6 +103,7 @@ pub(super) async fn show(
     let model = fields.model()?;
     let verbose = fields.boolean("verbose")?.unwrap_or(false);
     let system = fields.string("system")?;
+    let options = fields.object("options")?.unwrap_or_default();
     if model.is_empty() {
         return Err(Failure::bad_request("model is required"));
     }
@@ -116,7 +117,10 @@ pub(super) async fn show(
             if !system.is_empty() {
                 contents.system = system;
             }
-            answer(shared.store(), &model, &parts, &contents, verbose)
+            let parameters = contents.parameters_text();
+            // The Modelfile alone has them.
+            contents.parameters.extend(options);
+            answer(shared.store(), &model, &parts, &contents, parameters, verbose)
         })
         .await?
 }
@@ -178,6 +182,7 @@ fn answer(
     model: &StoredManifest,
     parts: &Parts,
     contents: &Contents,
+    parameters: String,
     verbose: bool,
 ) -> Result<Response, Failure> {
     let config = &*contents.config;
@@ -205,7 +210,7 @@ fn answer(
     let answer = Answer {
         license: contents.licenses.join("\n"),
         modelfile: modelfile(&model.name.short(), contents),
-        parameters: contents.parameters_text(),
+        parameters,
         template,
         system: &contents.system,
         renderer: &config.renderer,

@@ -62,7 +62,24 @@ impl InProcess {
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, body: impl Into<Body>) -> Answer {
-        let request = Request::builder().method(method).uri(path).header("Host", "127.0.0.1:11434");
+        self.call_with(method, path, &[], body).await
+    }
+
+    /// Sends a request with headers, `Host` among them or not.
+    pub(crate) async fn call_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        if !headers.iter().any(|(name, _)| *name == "Host") {
+            request = request.header("Host", "127.0.0.1:11434");
+        }
         self.send(request.body(body.into()).unwrap()).await
     }
 

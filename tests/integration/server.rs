@@ -4,4 +4,5 @@ mod limits;
 mod operation;
 mod process;
 mod rules;
+mod unrecorded;
 mod uploads;

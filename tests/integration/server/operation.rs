@@ -8,14 +8,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::body::Body;
 use futures_util::future::join_all;
-use hyper::Request;
 use ollamake::server::ApiKey;
 use ollamake::store::{Disk, LocalDisk, Store};
 use serde_json::json;
 
-use crate::in_process::{Answer, InProcess, small_gguf};
+use crate::in_process::{InProcess, small_gguf};
 use crate::support::bytes::digest_of;
 
 const ROUTES: [(&str, &str); 13] = [
@@ -34,14 +32,6 @@ const ROUTES: [(&str, &str); 13] = [
     ("GET", "//healthz"),
 ];
 
-async fn send(server: &InProcess, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
-    let mut request = Request::builder().method(method).uri(path).header("Host", "localhost");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    server.send(request.body(Body::from("{}")).unwrap()).await
-}
-
 fn locked() -> InProcess {
     InProcess::with(|config| config.api_key = Some(ApiKey::parse("sesame").unwrap()))
 }
@@ -52,34 +42,34 @@ async fn without_the_key_nothing_is_answered_but_health() {
     let blob = format!("/api/blobs/{}", digest_of(b"hello"));
     for (method, path) in ROUTES.into_iter().chain([("HEAD", &*blob), ("POST", &*blob)]) {
         for wrong in ["", "Bearer", "Bearer ", "Bearer sesam", "Bearer sesame2", "Basic sesame", "sesame"] {
-            let answer = send(&server, method, path, &[("Authorization", wrong)]).await;
+            let answer = server.call_with(method, path, &[("Authorization", wrong)], "{}").await;
             assert_eq!(answer.status, 401, "{method} {path} {wrong:?}");
             assert_eq!(answer.headers["www-authenticate"], "Bearer");
             if method != "HEAD" {
                 assert!(answer.error().starts_with("unauthorized: "), "{}", answer.body);
             }
         }
-        let answer = send(&server, method, path, &[("Authorization", "bearer sesame")]).await;
+        let answer = server.call_with(method, path, &[("Authorization", "bearer sesame")], "{}").await;
         assert_ne!(answer.status, 401, "{method} {path}");
     }
-    assert_eq!(send(&server, "GET", "/healthz", &[]).await.status, 200);
+    assert_eq!(server.get("/healthz").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_browser_may_ask_whether_it_may_show_the_key() {
     let server = locked();
     let asking = [("Origin", "http://localhost:3000"), ("Access-Control-Request-Headers", "authorization")];
-    let answer = send(&server, "OPTIONS", "/api/create", &asking).await;
+    let answer = server.call_with("OPTIONS", "/api/create", &asking, "{}").await;
     assert_eq!(answer.status, 204);
     assert_eq!(answer.headers["access-control-allow-origin"], "http://localhost:3000");
     assert!(answer.headers["access-control-allow-headers"].to_str().unwrap().contains("Authorization"));
     // So that the page can read why it was refused.
-    let answer = send(&server, "POST", "/api/create", &asking).await;
+    let answer = server.call_with("POST", "/api/create", &asking, "{}").await;
     assert_eq!(answer.status, 401);
     assert_eq!(answer.headers["access-control-allow-origin"], "http://localhost:3000");
     // The key does not open the door to foreign pages.
     let foreign = [("Origin", "http://evil.example"), ("Authorization", "Bearer sesame")];
-    assert_eq!(send(&server, "GET", "/api/tags", &foreign).await.status, 403);
+    assert_eq!(server.call_with("GET", "/api/tags", &foreign, "").await.status, 403);
 }
 
 #[tokio::test]
@@ -243,7 +233,7 @@ async fn no_client_can_make_the_metrics_grow() {
 async fn a_request_keeps_its_identifier_if_it_is_plain() {
     let server = InProcess::new();
     let id = async |headers: &[(&str, &str)]| {
-        let answer = send(&server, "GET", "/api/version", headers).await;
+        let answer = server.call_with("GET", "/api/version", headers, "{}").await;
         answer.headers["x-request-id"].to_str().unwrap().to_owned()
     };
     assert_eq!(id(&[("X-Request-Id", "trace-1.2:3")]).await, "trace-1.2:3");

@@ -1,28 +1,9 @@
 //! Who is let in, and what names may be.
 
-use axum::body::Body;
-use hyper::Request;
 use serde_json::{Value, json};
 
-use crate::in_process::{Answer, InProcess, small_gguf};
+use crate::in_process::{InProcess, small_gguf};
 use crate::support::bytes::digest_of;
-
-async fn with_headers(
-    server: &InProcess,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Answer {
-    let mut request = Request::builder().method(method).uri(path);
-    if !headers.iter().any(|(name, _)| *name == "Host") {
-        request = request.header("Host", "127.0.0.1:11434");
-    }
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    server.send(request.body(Body::from(body.to_owned())).unwrap()).await
-}
 
 const MUTATIONS: [(&str, &str, &str); 6] = [
     ("POST", "/api/create", r#"{"model": "x", "from": "m"}"#),
@@ -51,7 +32,7 @@ async fn dns_rebinding_a_foreign_host_is_refused() {
             &[("Host", "evil.example:11434"), ("Origin", "http://evil.example:11434")],
             &[("Host", "127.0.0.1.evil.example")],
         ] {
-            let answer = with_headers(&server, method, path, headers, body).await;
+            let answer = server.call_with(method, path, headers, body).await;
             assert_eq!(
                 (answer.status.as_u16(), answer.body.as_str()),
                 (403, ""),
@@ -65,7 +46,7 @@ async fn dns_rebinding_a_foreign_host_is_refused() {
 #[tokio::test]
 async fn a_host_that_the_operator_names_is_let_in() {
     let server = InProcess::with(|config| config.hosts = vec!["models.example".into()]);
-    let answer = with_headers(&server, "GET", "/api/tags", &[("Host", "models.example:443")], "").await;
+    let answer = server.call_with("GET", "/api/tags", &[("Host", "models.example:443")], "").await;
     assert_eq!(answer.status, 200);
 }
 
@@ -76,7 +57,7 @@ async fn drive_by_a_foreign_origin_is_refused_on_every_method_that_changes_state
     for (method, path, body) in MUTATIONS {
         for origin in ["http://evil.example", "null", "https://localhost.evil.example"] {
             let headers = [("Origin", origin), ("Content-Type", "text/plain")];
-            let answer = with_headers(&server, method, path, &headers, body).await;
+            let answer = server.call_with(method, path, &headers, body).await;
             assert_eq!((answer.status.as_u16(), answer.body.as_str()), (403, ""), "{method} {path} {origin}");
         }
     }
@@ -87,7 +68,7 @@ async fn drive_by_a_foreign_origin_is_refused_on_every_method_that_changes_state
 async fn json_is_accepted_whatever_its_content_type() {
     let server = server_with_a_model().await;
     let headers = [("Content-Type", "application/x-www-form-urlencoded")];
-    let answer = with_headers(&server, "POST", "/api/show", &headers, r#"{"model": "m"}"#).await;
+    let answer = server.call_with("POST", "/api/show", &headers, r#"{"model": "m"}"#).await;
     assert_eq!(answer.status, 200);
 }
 
