@@ -5,6 +5,8 @@
 
 #[path = "support/median.rs"]
 mod median;
+#[path = "support/models.rs"]
+mod models;
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +15,7 @@ use axum::body::Body;
 use http_body_util::BodyExt;
 use hyper::Request;
 use median::median;
-use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
+use models::add_models;
 use ollamake::server::{Config, Server, router};
 use ollamake::store::Store;
 use tempfile::TempDir;
@@ -31,20 +33,11 @@ struct Bench {
 }
 
 impl Bench {
-    /// A store with so many models, each with a system prompt of its own.
+    /// A store with so many models.
     fn new(models: usize) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path()).expect("a store");
-        let config = ModelConfig { model_format: "gguf".into(), ..ModelConfig::default() };
-        let config = store.put_bytes(&config.to_bytes()).expect("a blob").blob;
-        let config = Layer::new(MediaType::Config, config.digest(), config.length());
-        for index in 0..models {
-            let system = store.put_bytes(format!("system {index}").as_bytes()).expect("a blob").blob;
-            let layers = vec![Layer::new(MediaType::System, system.digest(), system.length())];
-            let name = format!("model{index}").parse().expect("a name");
-            let manifest = Manifest::new(config.clone(), layers);
-            store.put_manifest(&name, &manifest.to_bytes()).expect("a manifest");
-        }
+        add_models(&store, models);
         let server = Server::new(Config::for_store(directory.path()), store.clone());
         Self { router: router(&server), store, _directory: directory }
     }

@@ -4,16 +4,21 @@
 //! time on all cores, and one client that asks `HEAD` of a blob and `tags` in turn. 99 of 100 answers have to be
 //! there within 20 ms.
 
+#[path = "../tests/integration/support/large_gguf.rs"]
+mod large_gguf;
+#[path = "support/models.rs"]
+mod models;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ollamake::gguf::{Header, Metadata, TensorDescription};
-use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
+use large_gguf::large_gguf;
+use models::add_models;
+use ollamake::model::Digest;
 use ollamake::server::{Config, Server, serve};
 use ollamake::store::Store;
-use ollamake::tensor::{ElementType, Shape};
 
 const MODELS: usize = 100;
 /// Of each kind, in each condition.
@@ -28,7 +33,7 @@ const TYPES: [[&str; 2]; 2] = [["q4_K_M", "q8_0"], ["q2_K", "q6_K"]];
 fn main() {
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(directory.path()).expect("a store");
-    add_models(&store);
+    add_models(&store, MODELS);
     let weights = add_weights(&store);
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
@@ -63,38 +68,9 @@ fn main() {
     });
 }
 
-/// Models that share a configuration, each with a system prompt of its own.
-fn add_models(store: &Store) {
-    let config = ModelConfig { model_format: "gguf".into(), ..ModelConfig::default() };
-    let config = store.put_bytes(&config.to_bytes()).expect("a blob").blob;
-    let config = Layer::new(MediaType::Config, config.digest(), config.length());
-    for index in 0..MODELS {
-        let system = store.put_bytes(format!("system {index}").as_bytes()).expect("a blob").blob;
-        let layers = vec![Layer::new(MediaType::System, system.digest(), system.length())];
-        let name = format!("model{index}").parse().expect("a name");
-        store.put_manifest(&name, &Manifest::new(config.clone(), layers).to_bytes()).expect("a manifest");
-    }
-}
-
-/// A model of one tensor with weights around zero.
 fn add_weights(store: &Store) -> Digest {
-    let mut metadata = Metadata::new();
-    metadata.set("general.architecture", "llama");
-    metadata.set("general.file_type", 1_u32);
-    metadata.set("llama.block_count", 1_u32);
-    let shape = Shape::new(&[COLUMNS, ROWS]).expect("a shape");
-    let tensor = TensorDescription { name: "blk.0.ffn_down.weight", shape, element_type: ElementType::F16 };
-    let header = Header::new(&metadata, &[tensor]).expect("a header");
-    let mut file = header.bytes().to_vec();
-    file.resize(header.file_length() as usize, 0);
-    let mut state = 1_u32;
-    for pair in file[header.data()[0].start as usize..].chunks_exact_mut(2) {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        let bits = (0x2000 + (state >> 18) as u16 % 0x0400) | ((state >> 16) as u16 & 0x8000);
-        pair.copy_from_slice(&bits.to_le_bytes());
-    }
     let mut writer = store.create_blob();
-    writer.write_all(&file).expect("room for the weights");
+    writer.write_all(&large_gguf(COLUMNS, ROWS)).expect("room for the weights");
     writer.commit(None).expect("room for the weights").blob.digest()
 }
 

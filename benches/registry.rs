@@ -4,6 +4,8 @@
 
 #[path = "support/memory.rs"]
 mod memory;
+#[path = "../tests/integration/support/noise.rs"]
+mod noise;
 #[path = "support/processor_time.rs"]
 mod processor_time;
 
@@ -14,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use memory::memory;
+use noise::noise;
 use ollamake::model::{Digest, Name};
 use ollamake::registry::{Client, Config, Options};
 use ollamake::store::Store;
@@ -61,13 +64,7 @@ struct Blob {
 
 impl Blob {
     fn new(size: u64) -> Self {
-        let mut state = 1_u64;
-        let mut unit = vec![0; UNIT];
-        for byte in &mut unit {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            *byte = (state >> 56) as u8;
-        }
-        let mut blob = Self { unit, size, digest: Digest::from_bytes([0; 32]) };
+        let mut blob = Self { unit: noise(1, UNIT), size, digest: Digest::from_bytes([0; 32]) };
         let mut hasher = Sha256::new();
         blob.send(0, size, |bytes| {
             hasher.update(bytes);

@@ -5,6 +5,8 @@
 
 #[path = "support/median.rs"]
 mod median;
+#[path = "../tests/integration/support/noise.rs"]
+mod noise;
 #[path = "support/processor_time.rs"]
 mod processor_time;
 
@@ -16,6 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use median::median;
+use noise::noise;
 use ollamake::model::{Layer, Manifest, MediaType, ModelConfig, Name};
 use ollamake::store::{Disk, LocalDisk, Store};
 use processor_time::processor_time;
@@ -51,12 +54,7 @@ fn own_time() -> Duration {
 }
 
 fn blobs(label: &str, directory: &Path, mebibytes: usize) {
-    let mut pattern = vec![0_u8; 16 << 20];
-    let mut state = 1_u64;
-    for bytes in pattern.chunks_exact_mut(8) {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        bytes.copy_from_slice(&state.to_le_bytes());
-    }
+    let pattern = noise(1, 16 << 20);
     let mut received = vec![0_u8; CHUNK];
     let chunks = mebibytes * (1 << 20) / CHUNK;
     let mut feed = |take: &mut dyn FnMut(&[u8])| {

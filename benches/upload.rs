@@ -11,6 +11,8 @@
 mod median;
 #[path = "support/memory.rs"]
 mod memory;
+#[path = "../tests/integration/support/noise.rs"]
+mod noise;
 #[path = "support/processor_time.rs"]
 mod processor_time;
 
@@ -23,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use median::median;
 use memory::memory;
+use noise::noise;
 use ollamake::model::Digest;
 use ollamake::server::{Config, Server, serve};
 use ollamake::store::Store;
@@ -75,12 +78,7 @@ struct Blob {
 
 impl Blob {
     fn new(seed: u8, mib: usize) -> Self {
-        let mut state = 1 + u64::from(seed);
-        let piece = (0..PIECE).map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            (state >> 56) as u8
-        });
-        let piece = Arc::new(piece.collect::<Vec<u8>>());
+        let piece = Arc::new(noise(seed.into(), PIECE));
         let count = (mib << 20) / PIECE;
         let mut hasher = Sha256::new();
         (0..count).for_each(|_| hasher.update(&*piece));

@@ -5,16 +5,16 @@ mod cases;
 mod checkpoint;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use ollamake::safetensors::NamedSource;
 
+use crate::support::files::fixture;
 use crate::support::shared;
 
 /// The directories of all cases by name: those that come with the project, and the full set where there is one.
 fn cases() -> BTreeMap<String, PathBuf> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/conversion");
-    let directories = std::iter::once(own).chain(shared::path("conversion"));
+    let directories = std::iter::once(fixture("conversion")).chain(shared::path("conversion"));
     let entries = directories.flat_map(|directory| std::fs::read_dir(directory).unwrap());
     let cases = entries.map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_dir());
     cases.map(|entry| (entry.file_name().into_string().unwrap(), entry.path())).collect()

@@ -3,16 +3,14 @@
 mod targets;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-fn corpora() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fuzz")
-}
+use crate::support::files::fixture;
 
 /// Runs every file of a target's corpus; says which one it was when one fails.
 fn replay(target: &str) {
     let mut files: Vec<_> =
-        fs::read_dir(corpora().join(target)).unwrap().map(|entry| entry.unwrap().path()).collect();
+        fs::read_dir(fixture("fuzz").join(target)).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(files.len() >= 5, "the corpus of {target} has only {} files", files.len());
     for file in files {
@@ -36,7 +34,7 @@ macro_rules! replays {
             let programs = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/fuzz_targets");
             for target in tested {
                 assert!(programs.join(format!("{target}.rs")).is_file(), "{target}");
-                assert!(corpora().join(target).is_dir(), "{target}");
+                assert!(fixture("fuzz").join(target).is_dir(), "{target}");
             }
         }
     };

@@ -1,17 +1,15 @@
 //! The GGUF reader and writer: files of other programs, round trips, and hostile input.
 
-use std::path::Path;
-
 use ollamake::gguf::{Gguf, GgufError, Header, Metadata, TensorDescription, Value, ValueRef, ValueType};
 use ollamake::plan::{Plan, Resources, Shard, ShardError, Source, SourceDescription};
 use ollamake::tensor::{ElementType, Shape, TensorError};
 use proptest::prelude::*;
 
 use crate::hostile::cases::raw_gguf::{Raw, one_entry, one_tensor};
+use crate::support::files;
 
 fn fixture(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    std::fs::read(path).unwrap()
+    std::fs::read(files::fixture(name)).unwrap()
 }
 
 const FIXTURES: [&str; 5] = [

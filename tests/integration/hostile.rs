@@ -8,9 +8,10 @@ pub(crate) mod cases;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::socket::Listening;
+use crate::support::files::files;
 
 /// Where a row is tested.
 #[derive(Debug, PartialEq, Eq)]
@@ -119,30 +120,14 @@ mod refused {
     pub(super) const TESTS: &[&str] = HERE;
 }
 
-/// The files with tests.
-fn sources() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut directories = vec![root.join("tests/integration"), root.join("src")];
-    let mut files = Vec::new();
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => directories.push(path),
-                false => files.push(path),
-            }
-        }
-    }
-    files
-}
-
 #[test]
 fn every_row_has_exactly_one_test_that_names_it() {
     let mut tests: BTreeMap<String, usize> = BTreeMap::new();
     for test in refused::TESTS {
         *tests.entry(test.replace('_', "-")).or_default() += 1;
     }
-    for file in sources() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for file in files(&root.join("tests/integration")).into_iter().chain(files(&root.join("src"))) {
         let text = fs::read_to_string(&file).unwrap();
         // In pieces, or this would be one.
         let mark = ["/// Hostile input", ": `"].concat();

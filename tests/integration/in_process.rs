@@ -14,6 +14,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::support::bytes::digest_of;
+use crate::support::files::file_names;
 use crate::support::generator;
 
 /// A server and the directory of its store.
@@ -110,19 +111,7 @@ impl InProcess {
 
     /// The names of all files under the store's directory that hold bytes of clients.
     pub(crate) fn files(&self) -> Vec<String> {
-        let mut files = Vec::new();
-        let mut directories = vec![self.directory.path().to_owned()];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(directory).unwrap() {
-                let entry = entry.unwrap();
-                match entry.file_type().unwrap().is_dir() {
-                    true => directories.push(entry.path()),
-                    false => files.push(entry.file_name().to_string_lossy().into_owned()),
-                }
-            }
-        }
-        files.sort();
-        files
+        file_names(self.directory.path())
     }
 }
 

@@ -9,8 +9,9 @@ use ollamake::tensor::{
 };
 use proptest::prelude::*;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
+use crate::support::bytes::digest_of;
+use crate::support::files::fixture;
 use crate::support::{generator, shared};
 
 /// The types whose blocks hold more than one number.
@@ -84,16 +85,11 @@ impl Rows {
 
 /// The fixtures, and the full data where it is there.
 fn sources() -> Vec<PathBuf> {
-    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/rows/rows.json");
-    [Some(fixture), shared::path("quantization/rows.json")].into_iter().flatten().collect()
-}
-
-fn sum(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
+    [Some(fixture("rows/rows.json")), shared::path("quantization/rows.json")].into_iter().flatten().collect()
 }
 
 fn sum_of_numbers(values: &[f32]) -> String {
-    sum(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+    digest_of(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()).hex()
 }
 
 fn quantized(platform: Platform, element_type: ElementType, values: &[f32], columns: usize) -> Vec<u8> {
@@ -122,7 +118,7 @@ fn compare(rows: &Rows, cases: &[Case]) -> usize {
         for platform in Platform::available() {
             let context = format!("{element_type} of {} on {}", case.matrix, platform.name());
             let data = quantized(platform, element_type, values, *columns);
-            assert_eq!(sum(&data), case.sha256, "{context}");
+            assert_eq!(digest_of(&data).hex(), case.sha256, "{context}");
             assert_eq!(sum_of_numbers(&dequantized(element_type, &data)), case.dequant_sha256, "{context}");
             let valid = validate(element_type, &data);
             if element_type.is_quantized() {

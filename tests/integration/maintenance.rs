@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 use ollamake::store::Store;
 
+use super::support::files::files;
 use super::support::process::{run, text};
 
 /// A store with a model of two layers, and the digests of these.
@@ -29,20 +30,6 @@ fn store_with_model() -> (tempfile::TempDir, Store, [Digest; 2]) {
 
 fn blob(root: &Path, digest: Digest) -> PathBuf {
     root.join("blobs").join(digest.file_name())
-}
-
-/// Every file of a store.
-fn files(root: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut directories = vec![root.to_owned()];
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() { directories.push(path) } else { found.push(path) }
-        }
-    }
-    found.sort();
-    found
 }
 
 #[test]

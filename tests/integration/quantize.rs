@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
 
 use ollamake::gguf::{Array, Gguf, Header, Metadata, TensorDescription, Value};
 use ollamake::plan::{
@@ -14,18 +13,15 @@ use ollamake::plan::{
 use ollamake::quantize::{FileType, QuantizeError, quantize};
 use ollamake::tensor::{self, ElementType, Shape};
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
+use crate::support::bytes::digest_of;
+use crate::support::files::fixture;
 use crate::support::{generator, shared};
 
 fn expected(file: &str) -> Json {
-    let fixture = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quantize").join(file);
-    let path = shared::path(&format!("quantization/{file}")).unwrap_or_else(fixture);
+    let path =
+        shared::path(&format!("quantization/{file}")).unwrap_or_else(|| fixture("quantize").join(file));
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
 }
 
 fn text(json: &Json) -> &str {
@@ -153,7 +149,7 @@ fn mixtures_are_those_of_llama_quantize() {
             let mut names: Vec<_> = quantize(plan.clone(), FileType::F32)
                 .map(|plan| plan.tensors.into_iter().map(|tensor| tensor.name).collect())
                 .unwrap();
-            assert_eq!(sha256(names.join("\n").as_bytes()), model["output_order_sha256"], "{label}");
+            assert_eq!(digest_of(names.join("\n").as_bytes()).hex(), model["output_order_sha256"], "{label}");
             names.truncate(8);
             assert_eq!(serde_json::json!(names), model["output_order_first"], "{label}");
         }
@@ -213,7 +209,7 @@ fn source_file(model: &Json, source: &str) -> Vec<u8> {
     file.resize(header.file_length() as usize, 0);
     let expected = &model["files"][source];
     assert_eq!(file.len() as u64, expected["size"].as_u64().unwrap());
-    assert_eq!(sha256(&file), expected["sha256"], "{} {source}", model["name"]);
+    assert_eq!(digest_of(&file).hex(), expected["sha256"], "{} {source}", model["name"]);
     file
 }
 
@@ -260,7 +256,7 @@ fn files_are_those_of_llama_quantize() {
                 compare_tensors(&file, list(&run["tensors"]), &label);
             } else {
                 assert_eq!(file.len() as u64, run["size"].as_u64().unwrap(), "{label}");
-                assert_eq!(sha256(&file), run["sha256"], "{label}");
+                assert_eq!(digest_of(&file).hex(), run["sha256"], "{label}");
             }
             compared += 1;
             continue;
@@ -293,7 +289,7 @@ fn compare_tensors(file: &[u8], expected: &[Json], label: &str) {
         let data = &file[tensor.data.start as usize..tensor.data.end as usize];
         assert_eq!(tensor.name, expected[0], "{label}");
         assert_eq!(tensor.element_type, element_type(text(&expected[1])), "{label} {}", tensor.name);
-        assert_eq!(sha256(data)[..16], *text(&expected[2]), "{label} {}", tensor.name);
+        assert_eq!(digest_of(data).hex()[..16], *text(&expected[2]), "{label} {}", tensor.name);
     }
 }
 

@@ -1,20 +1,18 @@
 //! `ollamake quantize` on plain files.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Parser;
 use ollamake::cli::quantize::{Quantize, QuantizeError};
 use ollamake::gguf::Gguf;
 
+use crate::support::files::fixture;
+
 #[derive(Debug, Parser)]
 struct Command {
     #[command(flatten)]
     quantize: Quantize,
-}
-
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
 }
 
 /// Runs the command with a directory for its output; returns what it says.
@@ -33,8 +31,8 @@ fn files_in(directory: &Path) -> Vec<String> {
 fn shards_and_the_whole_file_give_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let output = |name: &str| directory.path().join(name);
-    let whole = fixtures().join("quantize/tiny-align32-odd-f16.gguf");
-    let shard = fixtures().join("gguf/tiny-00002-of-00003.gguf");
+    let whole = fixture("quantize/tiny-align32-odd-f16.gguf");
+    let shard = fixture("gguf/tiny-00002-of-00003.gguf");
     run(&whole, &output("whole.gguf"), "bf16", &[]).unwrap();
     run(&shard, &output("joined.gguf"), "BF16", &["--threads", "1"]).unwrap();
     let bytes = fs::read(output("whole.gguf")).unwrap();
@@ -49,7 +47,7 @@ fn shards_and_the_whole_file_give_the_same() {
 #[test]
 fn a_dry_run_writes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    let whole = fixtures().join("quantize/tiny-align32-odd-f16.gguf");
+    let whole = fixture("quantize/tiny-align32-odd-f16.gguf");
     run(&whole, &directory.path().join("out.gguf"), "F32", &["--dry-run"]).unwrap();
     assert!(files_in(directory.path()).is_empty());
 }
@@ -58,7 +56,7 @@ fn a_dry_run_writes_nothing() {
 fn a_failure_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let inputs = tempfile::tempdir().unwrap();
-    let whole = fixtures().join("quantize/tiny-align32-odd-f16.gguf");
+    let whole = fixture("quantize/tiny-align32-odd-f16.gguf");
     let input = inputs.path().join("in.gguf");
     let output = directory.path().join("out.gguf");
     let mut bytes = fs::read(&whole).unwrap();
@@ -78,7 +76,7 @@ fn a_failure_leaves_nothing_behind() {
     fs::write(&input, "").unwrap();
     assert!(run(&input, &output, "F16", &[]).is_err());
     let renamed = inputs.path().join("renamed.gguf");
-    fs::copy(fixtures().join("gguf/tiny-00002-of-00003.gguf"), &renamed).unwrap();
+    fs::copy(fixture("gguf/tiny-00002-of-00003.gguf"), &renamed).unwrap();
     assert!(matches!(run(&renamed, &output, "F16", &[]), Err(QuantizeError::ShardName { .. })));
     assert!(files_in(directory.path()).is_empty());
 }

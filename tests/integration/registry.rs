@@ -22,6 +22,8 @@ use std::time::Duration;
 use ollamake::registry::{Client, Config, Error, Options, RetryPolicy, Status};
 use ollamake::store::{Placed, Store};
 
+use crate::support::files::files;
+
 /// A store in a directory of its own, and a client over it.
 struct Site {
     directory: tempfile::TempDir,
@@ -62,19 +64,8 @@ impl Site {
 
     /// The files of the store, but for empty directories and locks.
     fn files(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut directories = vec![self.directory.path().to_owned()];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(directory).unwrap() {
-                let entry = entry.unwrap();
-                if entry.file_type().unwrap().is_dir() {
-                    directories.push(entry.path());
-                } else {
-                    found.push(entry.path().display().to_string());
-                }
-            }
-        }
-        found
+        let files = files(self.directory.path()).into_iter();
+        files.map(|path| path.display().to_string()).collect()
     }
 }
 

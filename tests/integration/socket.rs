@@ -11,6 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
+use crate::support::files::unfinished;
+
 /// A server on a free port of this machine.
 pub(crate) struct Listening {
     pub(crate) address: String,
@@ -52,17 +54,7 @@ impl Listening {
 
     /// What lies in the directories where uploads and results grow.
     pub(crate) fn unfinished(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut directories = vec![self.directory.path().join("ollamake")];
-        while let Some(directory) = directories.pop() {
-            for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-                match entry.path().is_dir() {
-                    true => directories.push(entry.path()),
-                    false => found.push(entry.file_name().to_string_lossy().into_owned()),
-                }
-            }
-        }
-        found
+        unfinished(self.directory.path())
     }
 
     /// The files of finished blobs.

@@ -48,11 +48,6 @@ impl Files {
     }
 }
 
-/// The cases that come with the project.
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tokenizer")
-}
-
 /// A directory of tokenizers of released models, where there is one.
 fn released_tokenizers() -> Option<PathBuf> {
     std::env::var_os("OLLAMAKE_TOKENIZERS").map(PathBuf::from).filter(|directory| directory.is_dir())

@@ -8,10 +8,10 @@ use ollamake::convert::{self, Conversion, ConvertError, OutputType};
 use ollamake::gguf::{Gguf, ValueRef};
 use ollamake::plan::Plan;
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
 use super::checkpoint::{execute, read};
 use super::{Files, cases};
+use crate::support::bytes::digest_of;
 
 /// Keys that the reference takes from the name of the checkpoint's directory, which an upload does not have.
 const FROM_DIRECTORY: [&str; 5] =
@@ -136,7 +136,7 @@ fn tensor_differences(gguf: &Gguf<'_>, bytes: &[u8], expected: &[Json]) -> Vec<S
         let (got, got_type) = (tensor.shape.dimensions(), tensor.element_type.name());
         if got != shape || got_type != text(&entry["type"]) {
             found.push(format!("tensor {name} is {got_type} {got:?}, expected {} {shape:?}", entry["type"]));
-        } else if sha256(&bytes[tensor.data.start as usize..tensor.data.end as usize])
+        } else if digest_of(&bytes[tensor.data.start as usize..tensor.data.end as usize]).hex()
             != text(&entry["sha256"])
         {
             found.push(format!("tensor {name} ({got_type} {got:?}) has other bytes"));
@@ -171,7 +171,7 @@ fn difference(value: &ValueRef<'_>, expected: &Json) -> Option<String> {
                 return Some(format!("{} of {element}, expected {}", array.len(), brief(expected)));
             }
             let same = match expected.get("payload_sha256") {
-                Some(hash) => sha256(array.bytes()) == text(hash),
+                Some(hash) => digest_of(array.bytes()).hex() == text(hash),
                 None => expected["value"] == Json::from(items),
             };
             let first = array.iter().take(400).map(|item| json_of(&item)).collect::<Vec<_>>();
@@ -201,8 +201,4 @@ fn brief(json: &Json) -> String {
 
 fn text(json: &Json) -> &str {
     json.as_str().unwrap()
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    hex::encode(Sha256::digest(bytes))
 }

@@ -10,12 +10,8 @@ use serde_json::{Value, json};
 
 use crate::in_process::InProcess;
 use crate::support::bytes::digest_of;
+use crate::support::files::fixture;
 use crate::support::shared;
-
-/// The directory of a case that comes with the project.
-fn fixture(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/conversion").join(case)
-}
 
 /// Uploads the files of a checkpoint's directory and names them as a request does.
 async fn upload(server: &InProcess, directory: &Path) -> Value {
@@ -34,7 +30,7 @@ async fn upload(server: &InProcess, directory: &Path) -> Value {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_becomes_the_model_that_the_converter_makes() {
-    let directory = fixture("mistral");
+    let directory = fixture("conversion/mistral");
     let server = InProcess::new();
     let files = upload(&server, &directory).await;
     let lines = server.create(json!({"model": "m", "files": files})).await;
@@ -75,7 +71,7 @@ fn contents(server: &InProcess, model: &str) -> Vec<(String, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_is_quantized_as_its_conversion_would_be() {
     let own = ["mistral", "bert-plain", "modern-bert", "qwen3-fp8", "starcoder2"];
-    let mut cases: Vec<(PathBuf, &str)> = own.map(|case| (fixture(case), "bf16")).into();
+    let mut cases: Vec<(PathBuf, &str)> = own.map(|case| (fixture("conversion").join(case), "bf16")).into();
     if let Some(shared) = shared::path("conversion") {
         // F32, F16, wide enough for blocks of 256, with experts one by one, and with norms that are changed.
         let more = [
@@ -114,7 +110,7 @@ async fn a_checkpoint_is_quantized_as_its_conversion_would_be() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_checkpoint_that_is_quantized_already_is_not_quantized_again() {
     let server = InProcess::new();
-    let files = upload(&server, &fixture("gpt-oss-mxfp4")).await;
+    let files = upload(&server, &fixture("conversion/gpt-oss-mxfp4")).await;
     let request = json!({"model": "m", "files": files, "quantize": "q4_K_M"});
     let answer = server.post("/api/create", request).await;
     assert_eq!(answer.status, 400, "{}", answer.body);
@@ -124,7 +120,7 @@ async fn a_checkpoint_that_is_quantized_already_is_not_quantized_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_be_wrong_with_a_model_is_told_in_the_stream() {
     let server = InProcess::new();
-    let directory = fixture("starcoder2");
+    let directory = fixture("conversion/starcoder2");
     let mut files = upload(&server, &directory).await;
     let mut tokenizer: Value =
         serde_json::from_slice(&std::fs::read(directory.join("tokenizer.json")).unwrap()).unwrap();
@@ -167,14 +163,14 @@ async fn serve_model(far: &InProcess, model: &str) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adapter_waits_for_a_base_that_has_to_be_fetched() {
     let far = InProcess::new();
-    let files = upload(&far, &fixture("mistral")).await;
+    let files = upload(&far, &fixture("conversion/mistral")).await;
     far.create(json!({"model": "base", "files": files})).await;
     let base = serve_model(&far, "base").await;
-    let adapter = upload(&far, &fixture("lora-mistral")).await;
+    let adapter = upload(&far, &fixture("conversion/lora-mistral")).await;
     far.create(json!({"model": "tuned", "from": "base", "adapters": adapter})).await;
 
     let server = InProcess::new();
-    let adapter = upload(&server, &fixture("lora-mistral")).await;
+    let adapter = upload(&server, &fixture("conversion/lora-mistral")).await;
     let lines = server.create(json!({"model": "tuned", "from": base, "adapters": adapter})).await;
     let place = |line: &str| lines.iter().position(|known| known == line);
     assert!(place("pulling manifest") < place("converting adapter"), "{lines:?}");
@@ -201,8 +197,8 @@ async fn an_adapter_waits_for_a_base_that_has_to_be_fetched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_adapter_is_converted_for_its_base() {
     let server = InProcess::new();
-    let adapter = upload(&server, &fixture("lora-mistral")).await;
-    let files = upload(&server, &fixture("mistral")).await;
+    let adapter = upload(&server, &fixture("conversion/lora-mistral")).await;
+    let files = upload(&server, &fixture("conversion/mistral")).await;
     server.create(json!({"model": "base", "files": files})).await;
     let lines = server.create(json!({"model": "tuned", "from": "base", "adapters": adapter})).await;
     assert_eq!(lines[0], "converting adapter");
@@ -218,7 +214,7 @@ async fn an_adapter_is_converted_for_its_base() {
 #[tokio::test]
 async fn what_a_checkpoint_lacks_is_told_before_the_stream_begins() {
     let server = InProcess::new();
-    let files = upload(&server, &fixture("starcoder2")).await;
+    let files = upload(&server, &fixture("conversion/starcoder2")).await;
     let without = |name: &str| {
         let mut files = files.clone();
         files.as_object_mut().unwrap().remove(name);

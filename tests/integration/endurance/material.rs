@@ -1,7 +1,6 @@
 //! Files to make models from: different for each seed, and large enough that work on them takes its time.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use bytes::Bytes;
 use ollamake::gguf::Metadata;
@@ -12,6 +11,7 @@ use safetensors::tensor::serialize;
 
 use crate::in_process;
 use crate::support::bytes::digest_of;
+use crate::support::files::fixture;
 
 /// Layers of the checkpoint; the fixture that it is made from has two.
 const LAYERS: usize = 8;
@@ -39,7 +39,7 @@ pub(super) struct Material {
 
 impl Material {
     pub(super) fn new() -> Self {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/conversion/mistral");
+        let directory = fixture("conversion/mistral");
         let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
         let config = String::from_utf8(read("config.json")).unwrap();
         let config = config.replace("\"num_hidden_layers\": 2", &format!("\"num_hidden_layers\": {LAYERS}"));

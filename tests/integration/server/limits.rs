@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use hyper::Request;
-use ollamake::gguf::{Header, Metadata, TensorDescription};
-use ollamake::tensor::{ElementType, Shape};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::hostile::cases::client::request;
 use crate::in_process::{InProcess, small_gguf};
 use crate::socket::{Connection, Listening};
 use crate::support::bytes::digest_of;
+use crate::support::large_gguf::large_gguf;
 
 #[tokio::test]
 async fn huge_json_is_refused_by_its_stated_length() {
@@ -184,12 +184,7 @@ async fn long_requests_that_take_for_ever_keep_no_other_from_its_turn() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let body = format!(r#"{{"model": "nope"{}}}"#, " ".repeat(100_000));
     let mut other = server.connect().await;
-    other
-        .write(format!(
-            "POST /api/show HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
-            body.len()
-        ))
-        .await;
+    other.write(request("/api/show", body.as_bytes())).await;
     assert!(other.read_until("}").await.starts_with("HTTP/1.1 404 "));
     for slow in slow {
         let answer = slow.await.unwrap();
@@ -275,34 +270,12 @@ async fn an_upload_whose_digest_does_not_match_leaves_nothing() {
     }
 }
 
-/// A model that takes seconds to quantize.
-pub(super) fn large_gguf() -> Vec<u8> {
-    let mut metadata = Metadata::new();
-    metadata.set("general.architecture", "llama");
-    metadata.set("general.file_type", 1_u32);
-    metadata.set("llama.block_count", 1_u32);
-    let shape = Shape::new(&[4096, 12_000]).unwrap();
-    let tensor = TensorDescription { name: "blk.0.ffn_down.weight", shape, element_type: ElementType::F16 };
-    let header = Header::new(&metadata, &[tensor]).unwrap();
-    let mut file = header.bytes().to_vec();
-    file.resize(header.file_length() as usize, 0);
-    let data = header.data()[0].start as usize;
-    let mut state = 1_u32;
-    for pair in file[data..].chunks_exact_mut(2) {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        // Floats of either sign around a hundredth.
-        let bits = (0x2000 + (state >> 18) as u16 % 0x0400) | ((state >> 16) as u16 & 0x8000);
-        pair.copy_from_slice(&bits.to_le_bytes());
-    }
-    file
-}
-
 /// Hostile input: `vanished-client`.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_goes_away_during_create_cancels_the_job() {
     let server = Listening::new().await;
     let mut writer = server.store.create_blob();
-    std::io::Write::write_all(&mut writer, &large_gguf()).unwrap();
+    std::io::Write::write_all(&mut writer, &large_gguf(4096, 12_000)).unwrap();
     let uploaded = writer.commit(None).unwrap().blob.digest();
     let body = format!(
         r#"{{"model": "q", "files": {{"m.gguf": "{uploaded}"}}, "quantize": "q2_K", "stream": STREAM}}"#
@@ -310,12 +283,7 @@ async fn a_client_that_goes_away_during_create_cancels_the_job() {
     for stream in ["true", "false"] {
         let body = body.replace("STREAM", stream);
         let mut connection = server.connect().await;
-        let head = format!(
-            "POST /api/create HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n\r\n",
-            server.address,
-            body.len()
-        );
-        connection.write(head + &body).await;
+        connection.write(request("/api/create", body.as_bytes())).await;
         wait_until(|| !server.unfinished().is_empty()).await;
         drop(connection);
         let start = Instant::now();
@@ -361,9 +329,7 @@ async fn a_small_model_goes_through_a_socket() {
     connection.write(&contents).await;
     assert!(connection.read_until("\r\n\r\n").await.starts_with("HTTP/1.1 201 Created\r\n"));
     let body = format!(r#"{{"model": "m", "files": {{"m.gguf": "{digest}"}}}}"#);
-    let head =
-        format!("POST /api/create HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
-    connection.write(head + &body).await;
+    connection.write(request("/api/create", body.as_bytes())).await;
     let answer = connection.read_until("\r\n0\r\n\r\n").await;
     // One chunk a line, as recorded.
     assert!(answer.contains("\r\n1A\r\n{\"status\":\"parsing GGUF\"}\n\r\n"), "{answer}");

@@ -12,9 +12,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::limits::large_gguf;
+use crate::hostile::cases::client::request;
 use crate::in_process::small_gguf;
 use crate::support::bytes::digest_of;
+use crate::support::files::unfinished;
+use crate::support::large_gguf::large_gguf;
 use crate::support::process::{Process, command, text};
 
 /// Makes every machine take seconds for a model that wide kernels quantize at once.
@@ -54,22 +56,15 @@ impl Served {
 
     /// Begins to quantize a model that takes long, at least where the kernels are `SLOW`.
     fn begin_long_job(&self) -> TcpStream {
-        let digest = self.put(&large_gguf());
+        let digest = self.put(&large_gguf(4096, 12_000));
         let body = format!(r#"{{"model": "q", "files": {{"m.gguf": "{digest}"}}, "quantize": "q2_K"}}"#);
         let stream = self.send("/api/create", "", &body);
-        wait_until(|| !self.temporary().is_empty());
+        wait_until(|| !self.unfinished().is_empty());
         stream
     }
 
-    /// Files under way.
-    fn temporary(&self) -> Vec<String> {
-        let directory = self.directory.path().join("ollamake");
-        let mut found = Vec::new();
-        for entry in std::fs::read_dir(directory).unwrap().flatten().filter(|entry| entry.path().is_dir()) {
-            let names = std::fs::read_dir(entry.path()).unwrap().flatten();
-            found.extend(names.map(|file| file.file_name().to_string_lossy().into_owned()));
-        }
-        found
+    fn unfinished(&self) -> Vec<String> {
+        unfinished(self.directory.path())
     }
 }
 
@@ -136,7 +131,7 @@ fn a_job_that_cannot_end_in_time_is_cancelled_and_told_so() {
         assert!(answer.contains(r#"{"error":"the job was cancelled"#), "{answer}");
     }
     assert!(server.process.wait().success());
-    assert_eq!(server.temporary(), Vec::<String>::new());
+    assert_eq!(server.unfinished(), Vec::<String>::new());
     assert_eq!(blobs(server.directory.path()), 1);
 }
 
@@ -174,7 +169,7 @@ fn the_second_signal_ends_the_server_without_waiting() {
     server.process.signal(Signal::TERM);
     server.process.wait();
     assert!(!rest_of(stream).contains("success"));
-    assert_eq!(server.temporary(), Vec::<String>::new());
+    assert_eq!(server.unfinished(), Vec::<String>::new());
 }
 
 #[test]
@@ -201,24 +196,18 @@ fn work_is_done_and_the_end_is_orderly_when_nobody_reads_the_log() {
     }
     drop(log);
     let address = line.trim_end().rsplit_once("http://").unwrap().1;
-    let ask = |head: String, body: &[u8]| {
+    let ask = |path: &str, body: &[u8]| {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        write!(
-            stream,
-            "{head} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        )
-        .unwrap();
-        stream.write_all(body).unwrap();
+        stream.write_all(&request(path, body)).unwrap();
         rest_of(stream)
     };
     let contents = small_gguf(&[]);
     let digest = digest_of(&contents);
-    let answer = ask(format!("POST /api/blobs/{digest}"), &contents);
+    let answer = ask(&format!("/api/blobs/{digest}"), &contents);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     let body = format!(r#"{{"model": "m", "files": {{"m.gguf": "{digest}"}}}}"#);
-    let answer = ask("POST /api/create".into(), body.as_bytes());
+    let answer = ask("/api/create", body.as_bytes());
     assert!(answer.contains(r#"{"status":"success"}"#), "{answer}");
     kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
     assert!(child.wait().unwrap().success());

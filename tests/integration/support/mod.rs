@@ -1,6 +1,9 @@
 //! What several topics need.
 
 pub(crate) mod bytes;
+pub(crate) mod files;
 pub(crate) mod generator;
+pub(crate) mod large_gguf;
+mod noise;
 pub(crate) mod process;
 pub(crate) mod shared;

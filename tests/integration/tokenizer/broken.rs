@@ -7,10 +7,11 @@ use ollamake::convert::tokenizer::{self, Flavour, Sizes, TokenizerError, Tokeniz
 use ollamake::gguf::{Array, Value};
 use serde_json::{Value as Json, json};
 
-use super::{Files, fixtures};
+use super::Files;
+use crate::support::files::fixture;
 
-fn fixture(name: &str) -> Files {
-    Files::read(&fixtures().join(name))
+fn files(name: &str) -> Files {
+    Files::read(&fixture("tokenizer").join(name))
 }
 
 fn read(files: &Files, flavour: Flavour, size: Option<u64>) -> Result<Vocabulary, ConvertError> {
@@ -23,7 +24,7 @@ fn error(size: Option<u64>, change: impl FnOnce(&mut Json)) -> ConvertError {
 }
 
 fn changed(change: impl FnOnce(&mut Json)) -> Files {
-    let files = fixture("llama-plain");
+    let files = files("llama-plain");
     let mut json = files.json("tokenizer.json");
     change(&mut json);
     files.with("tokenizer.json", json.to_string())
@@ -64,7 +65,7 @@ fn a_size_that_disagrees_is_named() {
         ("phi3", Flavour::PHI3),
         ("bert", Flavour::WORD_PIECE),
     ] {
-        let error = read(&fixture(name), flavour, Some(u64::MAX)).unwrap_err();
+        let error = read(&files(name), flavour, Some(u64::MAX)).unwrap_err();
         assert!(matches!(error, ConvertError::Tokenizer(TokenizerError::Size { .. })), "{name}: {error}");
     }
 }
@@ -109,7 +110,7 @@ fn merges_have_to_be_merges() {
         assert!(matches!(error, ConvertError::Json { .. }), "{bad}: {error}");
     }
     // The two notations give the same.
-    let files = fixture("llama-plain");
+    let files = files("llama-plain");
     let (strings, pairs) = (
         Files::clone(&files),
         changed(|json| {
@@ -131,7 +132,7 @@ fn merges_have_to_be_merges() {
 
 #[test]
 fn files_that_are_something_else_are_refused() {
-    let files = fixture("llama-plain");
+    let files = files("llama-plain");
     let cases: [(&str, &[u8]); 9] = [
         ("tokenizer.json", b"{"),
         ("tokenizer.json", b"[]"),
@@ -163,7 +164,7 @@ fn files_that_are_something_else_are_refused() {
 
 #[test]
 fn a_damaged_sentence_piece_model_is_refused() {
-    let files = fixture("mistral");
+    let files = files("mistral");
     let model = files.0["tokenizer.model"].clone();
     for length in 0..model.len().min(3000) {
         let cut = files.clone().with("tokenizer.model", &model[..length]);
@@ -190,9 +191,9 @@ fn a_damaged_sentence_piece_model_is_refused() {
 
 #[test]
 fn tokens_without_embeddings_are_left_out_with_a_warning() {
-    let mut settings = fixture("llama-plain").json("tokenizer_config.json");
+    let mut settings = files("llama-plain").json("tokenizer_config.json");
     settings["pad_token"] = "[PAD]".into();
-    let files = fixture("llama-plain").with("tokenizer_config.json", settings.to_string());
+    let files = files("llama-plain").with("tokenizer_config.json", settings.to_string());
     let exact = read(&files, Flavour::BYTE_PAIR, None).unwrap().tokens - 1;
     let vocabulary = read(&files, Flavour::BYTE_PAIR, Some(exact)).unwrap();
     assert_eq!(vocabulary.tokens, exact);
@@ -210,7 +211,7 @@ fn many_bad_tokens_are_refused_in_little_time() {
         .map(|id| ((1_000_000 + id).to_string(), json!({"content": format!("t{id}"), "lstrip": false, "normalized": false, "rstrip": false, "single_word": false, "special": true})))
         .collect();
     let settings = json!({"added_tokens_decoder": listed}).to_string();
-    let files = fixture("llama-plain").with("tokenizer_config.json", settings);
+    let files = files("llama-plain").with("tokenizer_config.json", settings);
     let started = Instant::now();
     let vocabulary = read(&files, Flavour::BYTE_PAIR, Some(320)).unwrap();
     assert_eq!((vocabulary.tokens, vocabulary.warnings.len()), (320, 16));
@@ -219,7 +220,7 @@ fn many_bad_tokens_are_refused_in_little_time() {
 
 #[test]
 fn a_role_that_has_no_token_is_named() {
-    let files = fixture("glm4");
+    let files = files("glm4");
     let mut json = files.json("tokenizer.json");
     json["added_tokens"].as_array_mut().unwrap().retain(|token| token["content"] != "<|user|>");
     let error = read(&files.with("tokenizer.json", json.to_string()), Flavour::GLM4, None).unwrap_err();

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use ollamake::convert::tokenizer::{self, Flavour, Format, Sizes};
 use ollamake::gguf::{Array, Value};
 use serde_json::Value as Json;
-use sha2::{Digest, Sha256};
 
-use super::{Files, fixtures, released_tokenizers};
+use super::{Files, released_tokenizers};
+use crate::support::bytes::digest_of;
+use crate::support::files::fixture;
 use crate::support::shared;
 
 const PRE_TOKENIZER: &str = "tokenizer.ggml.pre";
@@ -103,7 +104,7 @@ fn difference(value: &Value, expected: &Json) -> Option<String> {
             let (element, payload) = payload(array);
             let length = expected["len"] == array.len();
             let same = match expected.get("payload_sha256") {
-                Some(hash) => *hash == hex::encode(Sha256::digest(&payload)),
+                Some(hash) => *hash == digest_of(&payload).hex(),
                 None => match array {
                     Array::String(texts) => expected["value"] == texts.iter().collect::<Json>(),
                     _ => false,
@@ -141,7 +142,7 @@ fn cases(directory: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn all_cases_have_the_expected_vocabulary() {
-    let directories = [Some(fixtures()), shared::path("conversion"), released_tokenizers()];
+    let directories = [Some(fixture("tokenizer")), shared::path("conversion"), released_tokenizers()];
     if directories[1].is_none() {
         println!("the full set of conversion cases is absent; using the fixtures alone");
     }

@@ -10,7 +10,8 @@ use ollamake::convert::tokenizer::{self, Flavour, Sizes, TokenizerWarning, Vocab
 use ollamake::gguf::Value;
 use serde_json::{Value as Json, json};
 
-use super::{Files, fixtures, released_tokenizers};
+use super::{Files, released_tokenizers};
+use crate::support::files::fixture;
 
 /// Package, the name by what the tokenizer makes of the probe text, the name by its structure.
 const RELEASED: [(&str, &str, Option<&str>); 13] = [
@@ -71,7 +72,7 @@ fn released_tokenizers_are_recognised() {
 
 /// A byte-level tokenizer of a fixture with another way of splitting.
 fn splitting(pre_tokenizer: Json) -> Files {
-    let files = Files::read(&fixtures().join("llama-plain"));
+    let files = Files::read(&fixture("tokenizer/llama-plain"));
     let mut json = files.json("tokenizer.json");
     json["pre_tokenizer"] = pre_tokenizer;
     files.with("tokenizer.json", json.to_string())
@@ -110,7 +111,7 @@ fn a_regular_expression_that_takes_for_ever_is_not_waited_for() {
 
 #[test]
 fn steps_that_grow_the_text_without_bound_are_not_taken() {
-    let files = Files::read(&fixtures().join("llama-plain"));
+    let files = Files::read(&fixture("tokenizer/llama-plain"));
     let mut json = files.json("tokenizer.json");
     let grow = json!({"type": "Replace", "pattern": {"Regex": ""}, "content": "aaaaaaaaaaaaaaaa"});
     json["normalizer"] = json!({"type": "Sequence", "normalizers": vec![grow; 10]});
@@ -124,7 +125,7 @@ fn steps_that_grow_the_text_without_bound_are_not_taken() {
 
 #[test]
 fn older_files_make_the_same_vocabulary() {
-    let files = Files::read(&fixtures().join("qwen2"));
+    let files = Files::read(&fixture("tokenizer/qwen2"));
     let json = files.json("tokenizer.json");
     let mut merges = String::from("#version: 0.2\n");
     for merge in json["model"]["merges"].as_array().unwrap() {
@@ -149,7 +150,7 @@ fn older_files_make_the_same_vocabulary() {
 
 #[test]
 fn a_list_of_words_makes_the_same_vocabulary() {
-    let directory: &Path = &fixtures().join("bert");
+    let directory: &Path = &fixture("tokenizer/bert");
     let files = Files::read(directory);
     assert!(files.0.contains_key("vocab.txt"));
     let read =

@@ -2,7 +2,7 @@
 //! test's process, the benchmark to the program itself, whose memory it measures.
 
 mod checkpoints;
-mod client;
+pub(crate) mod client;
 mod gguf_files;
 pub(crate) mod raw_gguf;
 mod registries;

@@ -1,0 +1,38 @@
+//! What lies in directories.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// All files under a directory, in order.
+pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
+    assert!(root.is_dir(), "{}", root.display());
+    let mut directories = vec![root.to_owned()];
+    let mut files = Vec::new();
+    while let Some(directory) = directories.pop() {
+        // A server may be removing it.
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() { directories.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// The names of all files under a directory, in order.
+pub(crate) fn file_names(root: &Path) -> Vec<String> {
+    let name = |path: PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
+    let mut names: Vec<_> = files(root).into_iter().map(name).collect();
+    names.sort();
+    names
+}
+
+/// The names of the files that are under way in a store.
+pub(crate) fn unfinished(store: &Path) -> Vec<String> {
+    file_names(&store.join("ollamake"))
+}
+
+/// A file or directory of the fixtures.
+pub(crate) fn fixture(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path)
+}
