@@ -3,8 +3,8 @@
 use std::fmt;
 
 use ::safetensors::Dtype;
-use serde::Deserialize;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::{NamedSource, SafetensorsError};
@@ -54,14 +54,7 @@ impl Header {
     pub fn read(file: NamedSource<'_>) -> Result<Self, SafetensorsError> {
         let (json, data_start) = header_text(file)?;
         let available = (file.bytes.len() - data_start) as u64;
-        let RawHeader(raw) = serde_json::from_slice(json).map_err(|error| SafetensorsError::HeaderJson {
-            file: file.name.to_owned(),
-            reason: error.to_string(),
-        })?;
-        let mut tensors = Vec::with_capacity(raw.len());
-        for (name, entry) in raw {
-            tensors.push(entry_of(file.name, name, entry, available)?);
-        }
+        let mut tensors = entries(file.name, json, available)?;
         check_unique(file.name, &tensors)?;
         check_cover(file.name, &tensors, available)?;
         for tensor in &mut tensors {
@@ -84,6 +77,55 @@ fn header_text(file: NamedSource<'_>) -> Result<(&[u8], usize), SafetensorsError
     match usize::try_from(got).ok().and_then(|length| rest.get(..length)) {
         Some(json) if json.len() >= 2 => Ok((json, PREFIX + json.len())),
         _ => Err(SafetensorsError::HeaderLength { file: name(), got, available: rest.len() }),
+    }
+}
+
+/// The entries of the header's object in its order, duplicates kept, without the free-text metadata. Each is checked when
+/// it is read, so a header of nonsense costs no more than its first entry.
+fn entries(file: &str, json: &[u8], available: u64) -> Result<Vec<TensorEntry>, SafetensorsError> {
+    let mut entries = Entries { file, available, tensors: Vec::new(), wrong: None };
+    let mut deserializer = serde_json::Deserializer::from_slice(json);
+    let read = deserializer.deserialize_map(&mut entries).and_then(|()| deserializer.end());
+    match (entries.wrong, read) {
+        (Some(error), _) => Err(error),
+        (None, Ok(())) => Ok(entries.tensors),
+        (None, Err(error)) => {
+            Err(SafetensorsError::HeaderJson { file: file.to_owned(), reason: error.to_string() })
+        }
+    }
+}
+
+struct Entries<'f> {
+    file: &'f str,
+    /// Bytes of data.
+    available: u64,
+    tensors: Vec<TensorEntry>,
+    /// Why reading stopped, where it is not the JSON.
+    wrong: Option<SafetensorsError>,
+}
+
+impl<'de> Visitor<'de> for &mut Entries<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of tensors")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(name) = map.next_key::<String>()? {
+            if name == "__metadata__" {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            match entry_of(self.file, name, map.next_value()?, self.available) {
+                Ok(tensor) => self.tensors.push(tensor),
+                Err(error) => {
+                    self.wrong = Some(error);
+                    return Err(A::Error::custom("an entry is wrong"));
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -171,37 +213,6 @@ fn check_cover(file: &str, tensors: &[TensorEntry], available: u64) -> Result<()
     if covered < available { Err(gap(covered, available - covered)) } else { Ok(()) }
 }
 
-/// The header's object with its keys in order and duplicates kept, without the free-text metadata.
-struct RawHeader<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for RawHeader<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Entries;
-
-        impl<'de> Visitor<'de> for Entries {
-            type Value = RawHeader<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of tensors")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut entries = Vec::new();
-                while let Some(key) = map.next_key::<String>()? {
-                    if key == "__metadata__" {
-                        map.next_value::<IgnoredAny>()?;
-                    } else {
-                        entries.push((key, map.next_value()?));
-                    }
-                }
-                Ok(RawHeader(entries))
-            }
-        }
-
-        deserializer.deserialize_map(Entries)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,6 +235,12 @@ mod tests {
         let tensors = read(&file(header, 24)).unwrap().tensors;
         assert_eq!(tensors.len(), 1);
         assert_eq!((tensors[0].offset, tensors[0].length), (8 + header.len() as u64, 24));
+    }
+
+    #[test]
+    fn reading_stops_at_the_first_entry_that_is_none() {
+        let error = read(&file(r#"{"a":0,"b":"#, 0)).unwrap_err();
+        assert!(matches!(error, SafetensorsError::Entry { ref tensor, .. } if tensor == "a"), "{error}");
     }
 
     #[test]
