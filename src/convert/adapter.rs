@@ -1,6 +1,7 @@
 //! PEFT LoRA adapters (llama.cpp, `convert_lora_to_gguf.py`).
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
@@ -58,9 +59,8 @@ pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -
     general::write(FileKind::Adapter, files, ParameterCount::of_adapter(&tensors), &mut out)?;
     out.set_plain("adapter.lora.alpha", alpha(&settings)?);
     if let Some(tokens) = settings.integers("alora_invocation_tokens")?.filter(|tokens| !tokens.is_empty()) {
-        let tokens =
-            tokens.into_iter().map(|token| super::parameters::checked_u32("alora_invocation_tokens", token));
-        out.set_plain("adapter.alora.invocation_tokens", tokens.collect::<Result<Vec<u32>, _>>()?);
+        let tokens: Vec<u32> = tokens.into_iter().map(|token| token as u32).collect();
+        out.set_plain("adapter.alora.invocation_tokens", tokens);
     }
     out.set_plain("general.quantization_version", super::QUANTIZATION_VERSION);
     Ok(Plan { sources: super::sources(&checkpoint), metadata: out.into_metadata(), tensors })
@@ -116,19 +116,16 @@ fn factors(weights: &[StoredWeight]) -> Result<Vec<(String, Weight)>, ConvertErr
     ];
     let mut changed: Vec<(String, Weight)> = Vec::new();
     let mut pairs: Vec<(String, [Option<&StoredWeight>; 2])> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for weight in weights {
         let name = base_name(&weight.name);
         let factor = ENDINGS.iter().find_map(|(ending, first)| Some((name.strip_suffix(ending)?, *first)));
         if let Some((stem, first)) = factor {
-            let target = format!("{stem}.weight");
-            let index = match pairs.iter().rposition(|(known, _)| *known == target) {
-                Some(index) => index,
-                None => {
-                    pairs.push((target, [None, None]));
-                    pairs.len() - 1
-                }
-            };
-            pairs[index].1[usize::from(!first)] = Some(weight);
+            let place = *places.entry(stem.to_owned()).or_insert_with(|| {
+                pairs.push((format!("{stem}.weight"), [None, None]));
+                pairs.len() - 1
+            });
+            pairs[place].1[usize::from(!first)] = Some(weight);
         } else if name.contains("_layernorm") || name.contains(".norm") {
             changed.push((name.into_owned(), Weight::Whole(weight.recipe()?)));
         } else if !name.contains(".base_layer.weight") {

@@ -172,7 +172,10 @@ fn license(card: &Map<String, Value>, out: &mut Parameters) {
     }
 }
 
-/// Models or data sets that a model was made from, given as ids, addresses or objects.
+/// The most models or data sets that are listed: each is several keys of the file.
+const MOST_PARENTS: usize = 1000;
+
+/// Models or data sets that a model was made from, given as ids, addresses or objects; nothing where there are too many.
 fn parents(
     card: &Map<String, Value>,
     names: &[&str],
@@ -181,12 +184,15 @@ fn parents(
     out: &mut Parameters,
 ) {
     let Some(value) = names.iter().find_map(|name| card.get(*name)) else { return };
-    let entries: Vec<&Value> = match value {
-        Value::Array(entries) => entries.iter().collect(),
-        other => vec![other],
+    let entries = match value {
+        Value::Array(entries) => entries.as_slice(),
+        other => std::slice::from_ref(other),
     };
+    if entries.len() > MOST_PARENTS {
+        return;
+    }
     out.set_plain(&format!("general.{key}.count"), entries.len() as u32);
-    for (index, entry) in entries.into_iter().enumerate() {
+    for (index, entry) in entries.iter().enumerate() {
         let fields = match entry {
             Value::String(id) => parent_of_id(id, parameters.total()),
             Value::Object(fields) => {
@@ -240,5 +246,20 @@ fn texts(card: &Map<String, Value>, name: &str) -> Vec<String> {
         Some(Value::String(text)) => vec![text.clone()],
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_parents_are_none() {
+        for (count, listed) in [(MOST_PARENTS, true), (MOST_PARENTS + 1, false)] {
+            let card = Map::from_iter([("base_model".to_owned(), vec!["org/Base-7B"; count].into())]);
+            let mut out = Parameters::new("llama");
+            parents(&card, &["base_model"], "base_model", ParameterCount::default(), &mut out);
+            assert_eq!(out.has_plain("general.base_model.count"), listed);
+        }
     }
 }

@@ -5,14 +5,17 @@
 
 use serde_json::{Map, Value};
 
+/// The most of a model card that is read, in bytes.
+const LONGEST: usize = 1 << 20;
+
 /// The fields between the `---` lines at the start of a model card; none if there is no such part.
 pub(super) fn front_matter(card: &str) -> Map<String, Value> {
-    let mut lines = card.lines();
+    let text = card[..card.floor_char_boundary(LONGEST)].replace('\t', "  ");
+    let mut lines = text.lines();
     if lines.next() != Some("---") {
         return Map::new();
     }
-    let lines: Vec<String> =
-        lines.take_while(|line| *line != "---").map(|line| line.replace('\t', "  ")).collect();
+    let lines: Vec<&str> = lines.take_while(|line| *line != "---").collect();
     let mut fields = Map::new();
     let mut index = 0;
     while let Some(line) = lines.get(index) {
@@ -48,7 +51,7 @@ fn field(line: &str) -> Option<(&str, &str)> {
 }
 
 /// The items of a block list; `None` if the block is something else.
-fn list(block: &[String]) -> Option<Value> {
+fn list(block: &[&str]) -> Option<Value> {
     let mut items: Vec<Value> = Vec::new();
     for line in block.iter().map(|line| line.trim()).filter(|line| !line.is_empty() && !line.starts_with('#'))
     {
@@ -106,5 +109,7 @@ mod tests {
         assert_eq!(fields.get("text"), None);
         assert_eq!(fields.get("name"), None);
         assert!(front_matter("# no front matter").is_empty());
+        let long = format!("---\nname: x\n{}license: y\n---\n", "# é\n".repeat(LONGEST / 4));
+        assert_eq!(Value::Object(front_matter(&long)), json!({"name": "x"}));
     }
 }

@@ -42,10 +42,13 @@ pattern!(SIZE, r"(?:(?:[A]|\d+[x])?\d+(?:[._]\d+)?[KMBT][\d]?|small|mini|medium|
 pattern!(FINETUNE, r"chat|instruct|vision|lora");
 pattern!(PLAIN_WORD, r"v\d+(?:\.\d+)*|\d.*");
 
+/// The longest id that is taken apart, in bytes; the hub's have at most 96 on either side of the slash.
+const LONGEST: usize = 256;
+
 impl ModelId {
     /// Takes an id apart; `parameters` is the number of weights, negative for an adapter.
     pub(super) fn parse(id: &str, parameters: i64) -> Self {
-        if id.contains(' ') {
+        if id.contains(' ') || id.len() > LONGEST {
             return Self { name: id.to_owned(), ..Self::default() };
         }
         let (organization, name) = match id.split_once('/') {
@@ -231,6 +234,8 @@ mod tests {
         let id = ModelId::parse("Phi-3-mini-4k-instruct", 3_800_000_000);
         assert_eq!(id.basename.as_deref(), Some("Phi-3"));
         assert_eq!(id.finetune.as_deref(), Some("4k-instruct"));
+        let long = format!("Base-7B{}", "-x".repeat(LONGEST));
+        assert_eq!(ModelId::parse(&long, 0), ModelId { name: long.clone(), ..ModelId::default() });
         assert_eq!(ModelId::parse("name", 0), ModelId { name: "name".to_owned(), ..ModelId::default() });
     }
 

@@ -45,7 +45,7 @@ impl ParameterCount {
             if tensor.name.ends_with(".lora_a") {
                 columns = Some(tensor.shape.row_len());
             } else if tensor.name.ends_with(".lora_b") {
-                total += columns.unwrap_or(0) * tensor.shape.rows();
+                total += columns.unwrap_or(0).saturating_mul(tensor.shape.rows());
             } else {
                 total += tensor.shape.elements();
             }
