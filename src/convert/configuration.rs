@@ -160,7 +160,13 @@ impl Configuration {
 
     /// A whole number under the first of these keys.
     pub(super) fn integer_of(&self, keys: &[&str]) -> Result<u64, ConvertError> {
-        self.optional_integer(keys)?.ok_or_else(|| self.missing(keys))
+        self.keyed_integer(keys).map(|(_, number)| number)
+    }
+
+    /// A whole number under the first of these keys, and which one that is.
+    pub(super) fn keyed_integer<'k>(&self, keys: &[&'k str]) -> Result<(&'k str, u64), ConvertError> {
+        let (key, value) = self.first(keys).ok_or_else(|| self.missing(keys))?;
+        Ok((key, self.as_integer(key, value)?))
     }
 
     /// A number, if there is one.
@@ -214,8 +220,8 @@ impl Configuration {
     /// A list of whole numbers, if there is one.
     pub(super) fn integers(&self, key: &str) -> Result<Option<Vec<u64>>, ConvertError> {
         let Some(value) = self.value(key) else { return Ok(None) };
-        let numbers = value.as_array().and_then(|items| items.iter().map(Value::as_u64).collect());
-        numbers.map(Some).ok_or_else(|| self.bad(key, value, "a list of whole numbers"))
+        let items = value.as_array().ok_or_else(|| self.bad(key, value, "a list of whole numbers"))?;
+        items.iter().map(|item| self.as_integer(key, item)).collect::<Result<_, _>>().map(Some)
     }
 
     /// The error for a value that this family cannot work with.
@@ -228,11 +234,12 @@ impl Configuration {
         ConvertError::MissingKey { file: self.label.clone(), key: keys.join(" or ") }
     }
 
+    /// The whole number that a value is. None has more than 32 bits: model files hold no larger ones.
     pub(super) fn as_integer(&self, key: &str, value: &Value) -> Result<u64, ConvertError> {
-        let whole =
-            |number: f64| (number >= 0.0 && number.fract() == 0.0 && number < 9e15).then_some(number as u64);
+        let whole = |number: f64| (number >= 0.0 && number.fract() == 0.0).then_some(number as u64);
         let number = value.as_u64().or_else(|| value.as_f64().and_then(whole));
-        number.ok_or_else(|| self.bad(key, value, "a whole number"))
+        let number = number.filter(|number| *number <= u32::MAX.into());
+        number.ok_or_else(|| self.bad(key, value, "a whole number below 2^32"))
     }
 }
 

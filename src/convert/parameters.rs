@@ -64,7 +64,7 @@ impl Parameters {
     }
 }
 
-pub(super) fn checked_u32(key: &str, number: u64) -> Result<u32, ConvertError> {
+fn checked_u32(key: &str, number: u64) -> Result<u32, ConvertError> {
     u32::try_from(number).map_err(|_| ConvertError::bad_value("config.json", key, &number, "a 32-bit number"))
 }
 

@@ -38,19 +38,9 @@ pub(super) struct Vision<'a> {
     pub(super) preprocessor: &'a Configuration,
     /// The text model.
     pub(super) text: &'a Model,
+    /// Layers of the encoder.
+    pub(super) layers: u64,
 }
-
-/// The keys under which configurations state the number of layers of an encoder.
-const LAYERS: [&str; 8] = [
-    "n_layers",
-    "num_hidden_layers",
-    "n_layer",
-    "num_layers",
-    "depth",
-    "layers",
-    "encoder_layers",
-    "vt_num_hidden_layers",
-];
 
 /// Plans the file of a projector; `None` if the checkpoint has none of its tensors.
 pub(super) fn plan(
@@ -83,7 +73,8 @@ pub(super) fn plan(
     let mut out = Parameters::new("clip");
     let count = super::ParameterCount::of_model(&tensors);
     general::write(general::FileKind::Projector, source.files, count, &mut out)?;
-    let subject = Vision { vision: &vision, whole, preprocessor: &preprocessor, text: source.model };
+    let layers = model.main_layers;
+    let subject = Vision { vision: &vision, whole, preprocessor: &preprocessor, text: source.model, layers };
     standard(&subject, &mut out)?;
     (projector.hyperparameters)(&subject, &mut out)?;
     super::set_file_type(&mut out, precision, &tensors);
@@ -104,15 +95,16 @@ fn standard(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertErr
     hyperparameters::file_type_here(out);
     out.set("has_vision_encoder", true);
     out.count("vision.projection_dim", subject.text.hidden_size()?)?;
-    for (key, names) in [
-        ("image_size", &["image_size"][..]),
-        ("patch_size", &["patch_size"]),
-        ("embedding_length", &["hidden_size", "width", "vt_hidden_size"]),
-        ("feed_forward_length", &["intermediate_size", "vt_intermediate_size"]),
-        ("block_count", &LAYERS),
-        ("attention.head_count", &["num_attention_heads", "num_heads", "heads", "vt_num_attention_heads"]),
+    let heads = ["num_attention_heads", "num_heads", "heads", "vt_num_attention_heads"];
+    for (key, number) in [
+        ("image_size", vision.integer("image_size")?),
+        ("patch_size", vision.integer("patch_size")?),
+        ("embedding_length", vision.integer_of(&["hidden_size", "width", "vt_hidden_size"])?),
+        ("feed_forward_length", vision.integer_of(&["intermediate_size", "vt_intermediate_size"])?),
+        ("block_count", subject.layers),
+        ("attention.head_count", vision.integer_of(&heads)?),
     ] {
-        out.count(&format!("vision.{key}"), vision.integer_of(names)?)?;
+        out.count(&format!("vision.{key}"), number)?;
     }
     for key in ["image_mean", "image_std"] {
         let numbers = subject.preprocessor.numbers(key)?;

@@ -120,13 +120,19 @@ fn transposed(recipe: Recipe) -> Result<Recipe, RecipeError> {
     }
 }
 
+/// The first `axes` axes as others; all further ones stay.
+pub(super) fn rows_as(recipe: Recipe, axes: usize, rows: &[u64]) -> Result<Recipe, RecipeError> {
+    let dimensions = recipe.dimensions();
+    let rest = dimensions.get(axes..).unwrap_or_default();
+    recipe.reshape(&[rows, rest].concat())
+}
+
 /// Regroups the first axis: it becomes `groups`, whose axes are put in the order `order`, and is joined again.
 pub(super) fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> Result<Recipe, RecipeError> {
     let dimensions = recipe.dimensions();
-    let rest = dimensions.get(1..).unwrap_or_default();
-    let split: Vec<u64> = groups.iter().chain(rest).copied().collect();
-    let axes: Vec<usize> = order.iter().copied().chain(groups.len()..split.len()).collect();
-    recipe.reshape(&split)?.permute(&axes)?.reshape(&dimensions)
+    let grouped = rows_as(recipe, 1, groups)?;
+    let axes: Vec<usize> = order.iter().copied().chain(groups.len()..grouped.dimensions().len()).collect();
+    grouped.permute(&axes)?.reshape(&dimensions)
 }
 
 /// Heads of rotary dimensions from halves to neighbouring pairs, the order in which llama.cpp rotates them

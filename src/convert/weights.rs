@@ -115,8 +115,10 @@ fn block_scale(
         None if Some(count) == matrices.checked_mul(rows) => (1, columns),
         None => return Err(fails()),
     };
-    let expected = (block.0 > 0 && block.1 > 0).then(|| rows.div_ceil(block.0) * columns.div_ceil(block.1));
-    if expected.and_then(|expected| expected.checked_mul(matrices)) != Some(count) {
+    let blocks = |length: u64, side: u64| (side > 0).then(|| length.div_ceil(side));
+    let expected = blocks(rows, block.0).zip(blocks(columns, block.1));
+    let expected = expected.and_then(|(down, across)| down.checked_mul(across)?.checked_mul(matrices));
+    if expected != Some(count) {
         return Err(fails());
     }
     let element_type = plain_type(&scales.name, scales.dtype)?;

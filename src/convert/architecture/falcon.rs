@@ -4,9 +4,9 @@ use super::Family;
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
+use crate::convert::weight::{Weight, WeightError, rows_as};
 use crate::convert::{ConvertError, Model};
-use crate::plan::{Recipe, RecipeError};
+use crate::plan::Recipe;
 
 pub(super) const FAMILY: Family = Family {
     names: &["FalconForCausalLM", "RWForCausalLM"],
@@ -67,11 +67,9 @@ fn by_kind(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let (heads, groups, size) = (model.heads()?, key_value_heads(model)?.max(1), model.head_size()?);
     let queries = heads / groups;
     weight.rows(|recipe| {
-        let rest = recipe.dimensions()[1..].to_vec();
-        let shape = |rows: &[u64]| rows.iter().chain(&rest).copied().collect::<Vec<u64>>();
-        let grouped = recipe.reshape(&shape(&[groups, queries + 2, size]))?;
-        let part = |from: u64, count: u64| -> Result<Recipe, RecipeError> {
-            grouped.clone().slice(1, from..from + count)?.reshape(&shape(&[groups * count * size]))
+        let grouped = rows_as(recipe, 1, &[groups, queries.saturating_add(2), size])?;
+        let part = |from: u64, count: u64| {
+            rows_as(grouped.clone().slice(1, from..from + count)?, 3, &[groups * count * size])
         };
         Recipe::concatenate(0, vec![part(0, queries)?, part(queries, 1)?, part(queries + 1, 1)?])
     })

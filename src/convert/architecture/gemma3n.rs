@@ -3,6 +3,7 @@
 use super::common::{GATED_FEED_FORWARD, text_name};
 use super::{Family, gemma3};
 use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
@@ -84,17 +85,16 @@ fn padded(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
         return Ok(weight);
     }
     let recipe = weight.whole()?;
-    let columns = recipe.dimensions()[1..].to_vec();
-    let zeros = Recipe::filled(0.0, &[&[missing], columns.as_slice()].concat())?;
+    let dimensions = recipe.dimensions();
+    let columns = dimensions.get(1..).unwrap_or_default();
+    let zeros = Recipe::filled(0.0, &[&[missing], columns].concat())?;
     Ok(Weight::Whole(Recipe::concatenate(0, vec![recipe, zeros])?))
 }
 
 /// The class gives every layer a width, a sparsity and a kind of attention of its own.
 fn one_value_a_layer(configuration: &mut Configuration) -> Result<(), ConvertError> {
-    let layers = configuration.integer("num_hidden_layers")? as usize;
-    if layers > 4096 {
-        return Err(configuration.bad("num_hidden_layers", &layers, "a smaller number"));
-    }
+    // More are refused later.
+    let layers = configuration.integer("num_hidden_layers")?.min(MAX_LAYERS) as usize;
     if let Ok(Some(width)) = configuration.optional_integer(&["intermediate_size"]) {
         configuration.set("intermediate_size", vec![width; layers]);
     }

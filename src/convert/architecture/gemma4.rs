@@ -82,7 +82,8 @@ fn full_attention(configuration: &Configuration, key: &str, own: &str) -> Result
 
 fn full_head_size(model: &Model) -> Result<u64, ConvertError> {
     let size = full_attention(&model.configuration, "global_head_dim", "head_dim")?;
-    size.ok_or_else(|| model.configuration.missing(&["global_head_dim"]))
+    let size = size.ok_or_else(|| model.configuration.missing(&["global_head_dim"]))?;
+    model.checked_head_size("global_head_dim", size)
 }
 
 /// Dimensions that full attention does not rotate: their frequencies are divided by a number so large that nothing

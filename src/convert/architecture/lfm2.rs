@@ -3,6 +3,7 @@
 use super::Family;
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
+use crate::convert::model::MAX_LAYERS;
 use crate::convert::rule::Rule;
 use crate::convert::weight::Weight;
 use crate::convert::{Configuration, ConvertError};
@@ -95,7 +96,7 @@ const EXPERTS: &[Rule] = &[
 /// Older files list the layers with attention.
 fn layer_kinds(configuration: &mut Configuration) -> Result<(), ConvertError> {
     if configuration.value("layer_types").is_none() {
-        let layers = configuration.integer("num_hidden_layers")?.min(4096);
+        let layers = configuration.integer("num_hidden_layers")?.min(MAX_LAYERS);
         let attention = configuration.integers("full_attn_idxs")?;
         let has_attention = |layer: u64| attention.as_ref().is_none_or(|list| list.contains(&layer));
         let kind = |layer: u64| if has_attention(layer) { "full_attention" } else { "conv" };

@@ -8,7 +8,7 @@ use super::common::{EXPERTS, SHARED_EXPERT, STACKED_EXPERTS, add_one, text_name}
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
+use crate::convert::weight::{Weight, WeightError, rows_as};
 use crate::convert::{Configuration, ConvertError, Model, Source};
 use crate::plan::{Operation, Recipe};
 
@@ -82,19 +82,19 @@ fn queries_keys_values_and_gate(model: &Model, weight: Weight) -> Result<Vec<Wei
     let heads = configuration.integer("linear_num_key_heads")?;
     let key = configuration.integer("linear_key_head_dim")?;
     let values = configuration.integer("linear_num_value_heads")?;
-    let value = values.checked_div(heads).unwrap_or(0) * configuration.integer("linear_value_head_dim")?;
-    let part = |recipe: Recipe, from: u64, length: u64| {
-        let rest = recipe.dimensions()[1..].to_vec();
-        let dimensions = |rows: &[u64]| rows.iter().chain(&rest).copied().collect::<Vec<u64>>();
-        let grouped = recipe.reshape(&dimensions(&[heads, 2 * key + 2 * value]))?;
-        grouped.slice(1, from..from + length)?.reshape(&dimensions(&[heads * length]))
+    let size = configuration.integer("linear_value_head_dim")?;
+    let value = values.checked_div(heads).unwrap_or(0).saturating_mul(size);
+    let all = key.saturating_add(value).saturating_mul(2);
+    let part = |grouped: Recipe, from: u64, length: u64| {
+        rows_as(grouped.slice(1, from..from + length)?, 2, &[heads * length])
     };
     let attention = weight.clone().rows(|recipe| {
+        let recipe = rows_as(recipe, 1, &[heads, all])?;
         let queries = part(recipe.clone(), 0, key)?;
         let keys = part(recipe.clone(), key, key)?;
         Recipe::concatenate(0, vec![queries, keys, part(recipe, 2 * key, value)?])
     })?;
-    let gate = weight.rows(|recipe| part(recipe, 2 * key + value, value))?;
+    let gate = weight.rows(|recipe| part(rows_as(recipe, 1, &[heads, all])?, 2 * key + value, value))?;
     Ok(vec![attention, gate])
 }
 

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::qwen2vl::{frames, name_usually};
 use super::{Family, qwen2};
 use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part};
+use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Projector, Vision};
 use crate::convert::rule::Rule;
@@ -58,6 +59,11 @@ pub(super) fn deepstack_layers(source: &Source<'_>, out: &mut Parameters) -> Res
 
 pub(super) const PROJECTOR: Projector = Projector {
     adjust: |vision, _| {
+        let deepstack = vision.integers("deepstack_visual_indexes")?.unwrap_or_default().len() as u64;
+        if deepstack > MAX_LAYERS {
+            let got = format!("{deepstack} layers");
+            return Err(vision.bad("deepstack_visual_indexes", &got, &format!("at most {MAX_LAYERS}")));
+        }
         let positions = vision.optional_integer(&["num_position_embeddings"])?.unwrap_or(2304);
         let patch = vision.optional_integer(&["patch_size"])?.unwrap_or(16);
         name_usually(vision, ((positions as f64).sqrt() * patch as f64) as u64)
@@ -109,7 +115,7 @@ fn hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), Con
     let epsilon = text.map_or(Ok(None), |text| text.optional_number(&["rms_norm_eps"]))?.unwrap_or(1e-6);
     out.float("vision.attention.layer_norm_epsilon", epsilon);
     let deepstack = vision.integers("deepstack_visual_indexes")?.unwrap_or_default();
-    let layers = vision.integer("num_hidden_layers")?;
+    let layers = subject.layers;
     if let Some(layer) = deepstack.iter().find(|layer| **layer >= layers) {
         return Err(vision.bad("deepstack_visual_indexes", layer, &format!("layers below {layers}")));
     }

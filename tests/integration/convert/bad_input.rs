@@ -263,6 +263,20 @@ fn configurations_that_make_no_sense_are_refused() {
             configured(|config| config["num_hidden_layers"] = json!(1_000_000_000)),
             &["num_hidden_layers", "512"],
         ),
+        (configured(|config| config["n_layers"] = json!(0)), &["n_layers is 0"]),
+        (
+            configured(|config| config["intermediate_size"] = json!(1_u64 << 40)),
+            &["intermediate_size is 1099511627776"],
+        ),
+        (configured(|config| config["head_dim"] = json!(65_537)), &["head_dim is 65537", "65536"]),
+        (
+            configured(|config| {
+                config["hidden_size"] = json!(1 << 20);
+                config["num_attention_heads"] = json!(1);
+                config["rope_scaling"] = json!({"rope_type": "llama3"});
+            }),
+            &["hidden_size", "65536"],
+        ),
         (configured(|config| config["num_hidden_layers"] = json!("two")), &["num_hidden_layers", "two"]),
         (configured(|config| config["num_hidden_layers"] = json!(2)), &["model.layers.1.", "missing"]),
         (configured(|config| config["num_attention_heads"] = json!(0)), &["num_attention_heads"]),
@@ -327,6 +341,14 @@ fn tensors_that_do_not_belong_are_named() {
             weighted(|list| {
                 list[4].1 = "F8_E4M3";
                 list.push(("model.layers.0.self_attn.q_proj.weight_scale_inv", "F32", &[3, 5]));
+            }),
+            &["q_proj.weight_scale_inv", "do not fit"],
+        ),
+        // No bytes, and more elements than can be counted.
+        (
+            weighted(|list| {
+                list[4] = (list[4].0, "F8_E4M3", &[0, 1 << 40, 1 << 40]);
+                list.push(("model.layers.0.self_attn.q_proj.weight_scale_inv", "F32", &[1 << 4]));
             }),
             &["q_proj.weight_scale_inv", "do not fit"],
         ),

@@ -163,6 +163,26 @@ fn headers() -> Vec<Case> {
         let says: &[&str] = if word.is_empty() { &[] } else { &[word] };
         cases.push(case(row, name, with(&[(WEIGHTS, &bytes)]), says));
     }
+    for (class, tensor) in [
+        ("FalconForCausalLM", "transformer.h.0.self_attention.query_key_value.weight"),
+        ("Qwen3NextForCausalLM", "model.layers.0.linear_attn.in_proj_qkvz.weight"),
+        ("Gemma3nForCausalLM", "model.embed_tokens.weight"),
+    ] {
+        let mut other = configuration();
+        for (key, value) in [
+            ("architectures", json!([class])),
+            ("linear_num_key_heads", json!(2)),
+            ("linear_num_value_heads", json!(2)),
+            ("linear_key_head_dim", json!(2)),
+            ("linear_value_head_dim", json!(2)),
+        ] {
+            other[key] = value;
+        }
+        let name = format!("a number where {class} has rows");
+        let files =
+            with(&[("config.json", other.to_string().as_bytes()), (WEIGHTS, &weights(&[(tensor, &[])]))]);
+        cases.push(case("safetensors-types", &name, files, &[tensor]));
+    }
     cases
 }
 
@@ -186,6 +206,7 @@ fn configurations() -> Vec<Case> {
         );
         add("foreign-quantization", method, "quantization_config", json!({"quant_method": method}), &[&says]);
     }
+    cases.extend(generated());
     let mut raw = |name: &str, text: String| {
         cases.push(case("configuration", name, with(&[("config.json", text.as_bytes())]), &["config.json"]));
     };
@@ -216,6 +237,60 @@ fn configurations() -> Vec<Case> {
         cases.push(case("configuration", &name, with(&[(file, text.as_bytes())]), &[file]));
     }
     cases
+}
+
+/// Numbers by which tensors or metadata are made, and texts that are taken apart.
+fn generated() -> Vec<Case> {
+    let huge = json!(4_000_000_000_u32);
+    let mut slowed = configuration();
+    slowed["head_dim"] = huge.clone();
+    slowed["rope_scaling"] = json!({"rope_type": "llama3"});
+    let mut full = configuration();
+    full["architectures"] = json!(["Gemma4ForCausalLM"]);
+    full["global_head_dim"] = huge.clone();
+    let configured = |config: &Value, others: &[(&str, &[u8])]| {
+        let config = config.to_string();
+        with(&[&[("config.json", config.as_bytes())], others].concat())
+    };
+    let seen = [&TENSORS[..], &[("model.visual.blocks.0.norm1.weight", &[8])]].concat();
+    let seeing = |vision: Value| {
+        let mut config = configuration();
+        config["architectures"] = json!(["Qwen3VLForConditionalGeneration"]);
+        config["rms_norm_eps"] = json!(1e-6);
+        config["vision_config"] = vision;
+        let preprocessor = json!({"image_mean": [0.5], "image_std": [0.5]}).to_string();
+        let others = [("preprocessor_config.json", preprocessor.as_bytes()), (WEIGHTS, &weights(&seen))];
+        configured(&config, &others)
+    };
+    let vision = |depth: Value, deepstack: Value| {
+        json!({"n_layers": 1, "depth": depth, "deepstack_visual_indexes": deepstack, "hidden_size": 8,
+            "intermediate_size": 8, "num_heads": 1, "patch_size": 2})
+    };
+    // What a model card and an id say is used before the vocabulary is found to be wrong.
+    let mut wrong = tokenizer();
+    wrong["model"]["vocab"]["b"] = json!(0);
+    let wrong = wrong.to_string();
+    let tokenizer = ("tokenizer.json", wrong.as_bytes());
+    let card = format!("---\nbase_model: [{}]\n---\n", "a/b,".repeat(200_000));
+    let mut named = configuration();
+    let parts: Vec<String> = (0..120_000).map(|size| format!("{size}b")).collect();
+    named["_name_or_path"] = parts.join("-").into();
+    let deepstack = "deepstack_visual_indexes";
+    [
+        ("a head of 4 * 10^9", configured(&slowed, &[]), "head_dim"),
+        ("a head of full attention of 4 * 10^9", configured(&full, &[]), "global_head_dim"),
+        ("4 * 10^9 layers of an encoder that has one", seeing(vision(huge, json!([1]))), deepstack),
+        (
+            "200,000 layers that reach into the text model",
+            seeing(vision(json!(1), json!(vec![0; 200_000]))),
+            deepstack,
+        ),
+        ("a model card of 200,000 base models", with(&[tokenizer, ("README.md", card.as_bytes())]), "id 0"),
+        ("an id of 120,000 sizes", configured(&named, &[tokenizer]), "id 0"),
+    ]
+    .into_iter()
+    .map(|(name, files, word)| case("configuration", name, files, &[word]))
+    .collect()
 }
 
 fn tokenizers() -> Vec<Case> {
