@@ -140,7 +140,7 @@ fn unindexed_shards<'a>(
         return Err(SafetensorsError::NoWeights);
     }
     for name in &names {
-        if let Some(shard) = sibling_shards(name).find(|shard| !by_name.contains_key(shard.as_str())) {
+        if let Some(shard) = neighbours(name).find(|shard| !by_name.contains_key(shard.as_str())) {
             return Err(SafetensorsError::MissingShard {
                 shard,
                 asked_by: format!("{name} says how many there are"),
@@ -150,16 +150,19 @@ fn unindexed_shards<'a>(
     Ok(names)
 }
 
-/// The names of all shards that a name of the form `model-00001-of-00003.safetensors` implies.
-fn sibling_shards(name: &str) -> impl Iterator<Item = String> {
+/// The shards before and after one whose name has the form `model-00002-of-00003.safetensors`. Where each shard has
+/// its own, none is missing.
+fn neighbours(name: &str) -> impl Iterator<Item = String> {
     let parts = || {
         let (stem, total) = name.strip_suffix(".safetensors")?.rsplit_once("-of-")?;
         let (prefix, number) = stem.rsplit_once('-')?;
         let numeric = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
-        (numeric(total) && numeric(number)).then_some((prefix, total))
+        let parsed = |text: &str| numeric(text).then(|| text.parse::<u32>().ok()).flatten();
+        Some((prefix, parsed(number)?, parsed(total)?))
     };
-    parts().into_iter().flat_map(|(prefix, total)| {
-        let count: u32 = total.parse().unwrap_or(0);
-        (1..=count).map(move |number| format!("{prefix}-{number:05}-of-{total}.safetensors"))
+    parts().into_iter().flat_map(|(prefix, number, total)| {
+        let both = [number.saturating_sub(1).min(total), number + 1];
+        let both = both.into_iter().filter(move |other| (1..=total).contains(other));
+        both.map(move |other| format!("{prefix}-{other:05}-of-{total:05}.safetensors"))
     })
 }
