@@ -85,6 +85,12 @@ fn settings(files: Files<'_>) -> Result<Configuration, ConvertError> {
     if settings.flag("use_dora")? {
         return Err(refuse("DoRA magnitudes are not supported".to_owned()));
     }
+    let tokens = settings.value("alora_invocation_tokens").and_then(Value::as_array);
+    let invoked = settings.text_value("invocation_string")?.is_some_and(|text| !text.is_empty());
+    if invoked && tokens.is_none_or(Vec::is_empty) {
+        let reason = "an invocation_string alone does not say when it begins; add alora_invocation_tokens";
+        return Err(refuse(reason.to_owned()));
+    }
     let patterns = settings.value("alpha_pattern").and_then(Value::as_object);
     if patterns.is_some_and(|patterns| !patterns.is_empty()) {
         return Err(refuse("it has an alpha of its own for some modules (alpha_pattern)".to_owned()));
@@ -136,6 +142,12 @@ fn factors(weights: &[StoredWeight]) -> Result<Vec<(String, Weight)>, ConvertErr
         let [Some(a), Some(b)] = pair else {
             return Err(refuse(format!("one of the two factors of {name} is missing")));
         };
+        match (a.dimensions(), b.dimensions()) {
+            ([rank, _], [_, other]) if rank == other => {}
+            (a, b) => {
+                return Err(refuse(format!("the factors {a:?} and {b:?} of {name} do not fit each other")));
+            }
+        }
         changed.push((name, Weight::LowRank { a: a.recipe()?, b: b.recipe()? }));
     }
     Ok(changed)

@@ -61,6 +61,14 @@ pub enum ConvertError {
         /// The supported names most like it.
         nearest: Vec<&'static str>,
     },
+    /// A model class of which only other kinds are supported.
+    #[error("models of architecture {name} are supported, but not of this kind (model_type {model_type})")]
+    UnsupportedVariant {
+        /// The class named in the configuration.
+        name: String,
+        /// The type of the model, and that of its encoder.
+        model_type: String,
+    },
     /// A base model for adapters whose tensor names are not known.
     #[error("adapters for models of architecture {architecture} are not supported")]
     UnknownBase {

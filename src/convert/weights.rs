@@ -53,8 +53,12 @@ impl StoredWeight {
             (Some(Companion::Scales(scales, block)), Dtype::F8_E4M3) => {
                 Encoding::F8E4M3(Some(block_scale(&self.tensor, scales, *block)?))
             }
+            (Some(Companion::Scales(scales, _)), dtype) => {
+                let reason = format!("it scales a weight of {dtype}; only F8_E4M3 has scales");
+                return Err(ConvertError::Scale { tensor: scales.name.clone(), reason });
+            }
             (None, Dtype::F8_E4M3) => Encoding::F8E4M3(None),
-            (_, dtype) => Encoding::Plain(plain_type(&self.name, dtype)?),
+            (None, dtype) => Encoding::Plain(plain_type(&self.name, dtype)?),
         })
     }
 }

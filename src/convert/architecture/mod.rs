@@ -168,13 +168,21 @@ impl Family {
 ///
 /// # Errors
 ///
-/// None answers to the name; the error names the nearest that do.
+/// None answers to the name (the error names the nearest that do), or none of those applies.
 pub(super) fn find(name: &str, configuration: &Configuration) -> Result<&'static Family, ConvertError> {
-    let answers = |family: &&&Family| family.names.contains(&name) && (family.applies)(configuration);
-    match FAMILIES.iter().find(answers) {
-        Some(family) => Ok(family),
-        None => Err(ConvertError::UnknownArchitecture { name: name.to_owned(), nearest: nearest(name) }),
+    let mut named = FAMILIES.iter().copied().filter(|family| family.names.contains(&name)).peekable();
+    if named.peek().is_none() {
+        return Err(ConvertError::UnknownArchitecture { name: name.to_owned(), nearest: nearest(name) });
     }
+    named.find(|family| (family.applies)(configuration)).ok_or_else(|| {
+        let vision = configuration.part("vision_config");
+        let types = [Some(configuration), vision.as_ref()].into_iter().flatten();
+        let types = types.filter_map(|part| part.text_value("model_type").ok().flatten());
+        ConvertError::UnsupportedVariant {
+            name: name.to_owned(),
+            model_type: types.collect::<Vec<_>>().join(" with "),
+        }
+    })
 }
 
 /// The family that makes model files of an architecture.

@@ -226,6 +226,8 @@ fn shards_that_do_not_fit_their_index_are_refused() {
     };
     let mut unindexed = without(WEIGHTS);
     put(&mut unindexed, one, tensors(&TINY));
+    let mut last = without(WEIGHTS);
+    put(&mut last, "model-00009-of-00002.safetensors", tensors(&TINY));
     let mut twice = without(WEIGHTS);
     put(&mut twice, one, tensors(&TINY));
     put(&mut twice, two, tensors(&TINY[..1]));
@@ -240,6 +242,7 @@ fn shards_that_do_not_fit_their_index_are_refused() {
         (sharded(&json!({"map": 1}), &[]), &[INDEX, "weight_map"]),
         (sharded(&json!([]), &[]), &[INDEX]),
         (unindexed, &[two, "missing", one]),
+        (last, &[two, "missing", "model-00009-of-00002"]),
         (twice, &[TINY[0].0, one, two]),
         (without(WEIGHTS), &["no .safetensors"]),
     ]);
@@ -258,6 +261,20 @@ fn configurations_that_make_no_sense_are_refused() {
             configured(|config| config["architectures"] = json!(["LlamaForCasualLM"])),
             &["LlamaForCasualLM", "nearest", "LlamaForCausalLM"],
         ),
+        (
+            configured(|config| {
+                config["architectures"] = json!(["Mistral3ForConditionalGeneration"]);
+                config["model_type"] = json!("mistral4");
+            }),
+            &["Mistral3ForConditionalGeneration are supported", "model_type mistral4"],
+        ),
+        (
+            configured(|config| {
+                config["architectures"] = json!(["LlavaForConditionalGeneration"]);
+                config["vision_config"] = json!({"model_type": "clip_vision_model"});
+            }),
+            &["LlavaForConditionalGeneration are supported", "llama with clip_vision_model"],
+        ),
         (configured(|config| config["num_hidden_layers"] = json!(0)), &["num_hidden_layers", "0"]),
         (
             configured(|config| config["num_hidden_layers"] = json!(1_000_000_000)),
@@ -271,11 +288,12 @@ fn configurations_that_make_no_sense_are_refused() {
         (configured(|config| config["head_dim"] = json!(65_537)), &["head_dim is 65537", "65536"]),
         (
             configured(|config| {
+                config["architectures"] = json!(["GraniteForCausalLM"]);
                 config["hidden_size"] = json!(1 << 20);
                 config["num_attention_heads"] = json!(1);
                 config["rope_scaling"] = json!({"rope_type": "llama3"});
             }),
-            &["hidden_size", "65536"],
+            &["hidden_size for each head is 1048576", "65536"],
         ),
         (configured(|config| config["num_hidden_layers"] = json!("two")), &["num_hidden_layers", "two"]),
         (configured(|config| config["num_hidden_layers"] = json!(2)), &["model.layers.1.", "missing"]),
@@ -343,6 +361,10 @@ fn tensors_that_do_not_belong_are_named() {
                 list.push(("model.layers.0.self_attn.q_proj.weight_scale_inv", "F32", &[3, 5]));
             }),
             &["q_proj.weight_scale_inv", "do not fit"],
+        ),
+        (
+            weighted(|list| list.push(("model.layers.0.self_attn.q_proj.weight_scale_inv", "F32", &[1]))),
+            &["q_proj.weight_scale_inv", "BF16", "only F8_E4M3"],
         ),
         // No bytes, and more elements than can be counted.
         (
@@ -414,6 +436,9 @@ fn adapters_that_cannot_be_applied_are_refused() {
     for (files, words) in [
         (adapter(settings(), &good[..1]), "factors"),
         (adapter(settings(), &[(a.as_str(), "F32", &[2, 8]), ("x.weight", "F32", &[1])]), "x.weight"),
+        (adapter(settings(), &[(&a, "F32", &[2, 8]), (&b, "F32", &[8, 4])]), "[2, 8] and [8, 4]"),
+        (adapter(settings(), &[(&a, "F32", &[2]), (&b, "F32", &[8, 2])]), "[2] and [8, 2]"),
+        (set("invocation_string", json!("<|start|>")), "alora_invocation_tokens"),
         (set("peft_type", json!("IA3")), "IA3"),
         (set("use_dora", json!(true)), "DoRA"),
         (set("alpha_pattern", json!({"q_proj": 3})), "alpha_pattern"),
