@@ -105,13 +105,23 @@ impl Configuration {
 
     /// The text model: the values of `text_config` over those around it.
     pub(super) fn text(&self) -> Self {
-        // The names under which some families keep the text model's configuration.
-        const KEYS: [&str; 2] = ["text_config", "llm_config"];
         let mut values = self.values.clone();
-        if let Some(Value::Object(text)) = KEYS.iter().find_map(|key| self.values.get(*key)) {
-            values.extend(text.clone());
-        }
+        values.extend(self.text_part().cloned().unwrap_or_default());
         Self::new(&self.label, values)
+    }
+
+    /// The model's class: that of the text model where it names its own.
+    pub(super) fn class_name(&self) -> Option<&str> {
+        fn first(values: &Map<String, Value>) -> Option<&str> {
+            values.get("architectures")?.get(0)?.as_str()
+        }
+        self.text_part().and_then(first).or_else(|| first(&self.values))
+    }
+
+    /// What is said of the text model, by the names under which families keep it.
+    fn text_part(&self) -> Option<&Map<String, Value>> {
+        const KEYS: [&str; 2] = ["llm_config", "text_config"];
+        KEYS.iter().find_map(|key| self.values.get(*key)?.as_object())
     }
 
     /// A part that is an object of its own.

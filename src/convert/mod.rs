@@ -9,7 +9,7 @@
 //! | `files`, `configuration` | the files by name; configuration values with their class's defaults |
 //! | `weights` | stored tensors with their scales; formats of other programs are refused by name |
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
-//! | `model` | a checkpoint's configuration and weights together |
+//! | `model` | what is known of a model before its weights are looked at |
 //! | `parameters`, `hyperparameters`, `rope`, `pooling` | metadata of the architecture |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
 //! | [`tokenizer`] | metadata of the vocabulary |
@@ -96,10 +96,10 @@ pub enum Warning {
 pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conversion, ConvertError> {
     let files = Files::new(files);
     let values = configuration_values(files)?;
-    let name = architecture_name(&values)?;
     let whole = Configuration::with_defaults("config.json", values, &architecture::classes());
+    let name = whole.class_name().ok_or(ConvertError::NoArchitecture)?;
     let mut text = whole.text();
-    let family = architecture::find(&name, &text)?;
+    let family = architecture::find(name, &text)?;
     let checkpoint = Checkpoint::read(files.sources())?;
     let weights = weights::read(&checkpoint, &text)?;
     (family.adjust)(&mut text, files)?;
@@ -219,7 +219,7 @@ fn planned_tensor(
         .map_err(|reason| ConvertError::Shape { tensor: name, reason })
 }
 
-/// Checks that the configuration's vocabulary is that of the embeddings, which also bounds it by the file's size.
+/// Checks that the configuration's vocabulary is that of the embeddings.
 fn check_vocabulary(model: &Model, tensors: &[PlannedTensor]) -> Result<(), ConvertError> {
     let stated = model.configuration.optional_integer(&["vocab_size"])?;
     let embeddings = tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
@@ -253,12 +253,4 @@ fn configuration_values(files: Files<'_>) -> Result<Map<String, Value>, ConvertE
             purpose: "it says what kind of model the weights are",
         }),
     }
-}
-
-/// The model's class: that of the text model where it names its own.
-fn architecture_name(values: &Map<String, Value>) -> Result<String, ConvertError> {
-    let first = |values: &Value| values.get("architectures")?.get(0)?.as_str().map(str::to_owned);
-    let text = values.get("text_config").and_then(first);
-    let whole = values.get("architectures").and_then(|names| names.get(0)).and_then(Value::as_str);
-    text.or_else(|| whole.map(str::to_owned)).ok_or(ConvertError::NoArchitecture)
 }

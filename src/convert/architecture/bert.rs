@@ -23,9 +23,9 @@ pub(super) const FAMILY: Family = Family {
             "num_hidden_layers": 12, "num_attention_heads": 12, "layer_norm_eps": 1e-12, "type_vocab_size": 2,
             "pad_token_id": 0}"#,
         ),
-        roberta_class("roberta", "50265"),
-        roberta_class("xlm-roberta", "30522"),
-        roberta_class("camembert", "30522"),
+        Class::new("roberta", &[], ROBERTA_DEFAULTS),
+        Class::new("xlm-roberta", &[], XLM_ROBERTA_DEFAULTS),
+        Class::new("camembert", &[], XLM_ROBERTA_DEFAULTS),
         Class::new(
             "distilbert",
             &[],
@@ -35,27 +35,18 @@ pub(super) const FAMILY: Family = Family {
     ],
     tokenizer: Flavour::WORD_PIECE,
     hyperparameters,
-    rename: |_, name| trunk_name(name, "bert."),
+    rename,
     tensors: &[EMBEDDINGS, LAYERS, HEADS],
     ..Family::STANDARD
 };
 
-const fn roberta_class(model_type: &'static str, vocabulary: &'static str) -> Class {
-    // The two vocabularies are all that the classes differ in.
-    let defaults = match vocabulary.as_bytes() {
-        b"50265" => {
-            r#"{"vocab_size": 50265, "max_position_embeddings": 512, "hidden_size": 768, "intermediate_size": 3072,
-            "num_hidden_layers": 12, "num_attention_heads": 12, "layer_norm_eps": 1e-12, "type_vocab_size": 2,
-            "pad_token_id": 1}"#
-        }
-        _ => {
-            r#"{"vocab_size": 30522, "max_position_embeddings": 512, "hidden_size": 768, "intermediate_size": 3072,
-            "num_hidden_layers": 12, "num_attention_heads": 12, "layer_norm_eps": 1e-12, "type_vocab_size": 2,
-            "pad_token_id": 1}"#
-        }
-    };
-    Class::new(model_type, &[], defaults)
-}
+const ROBERTA_DEFAULTS: &str = r#"{"vocab_size": 50265, "max_position_embeddings": 512, "hidden_size": 768,
+"intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "layer_norm_eps": 1e-12,
+"type_vocab_size": 2, "pad_token_id": 1}"#;
+
+const XLM_ROBERTA_DEFAULTS: &str = r#"{"vocab_size": 30522, "max_position_embeddings": 512, "hidden_size": 768,
+"intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "layer_norm_eps": 1e-12,
+"type_vocab_size": 2, "pad_token_id": 1}"#;
 
 /// Byte pairs, and positions that begin after the padding token's.
 pub(super) const ROBERTA: Family = Family {
@@ -127,8 +118,19 @@ const HEADS: &[Rule] = &[
     Rule::keep("pre_classifier.*", "cls.*"),
     Rule::keep("classifier.dense.*", "cls.*"),
     Rule::keep("classifier.out_proj.*", "cls.output.*"),
-    Rule::step("classifier.*", "cls.output.*", |_, weight| Ok(weight)),
+    Rule::keep("classifier.*", "cls.output.*"),
 ];
+
+/// Where no label says what it puts out, the reference takes the head for the layer before one.
+fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
+    let name = trunk_name(name, "bert.")?;
+    let unlabelled = || labels(&model.configuration).is_ok_and(|labels| labels.is_empty());
+    Some(match &*name {
+        "classifier.weight" if unlabelled() => "pre_classifier.weight".into(),
+        "classifier.bias" if unlabelled() => "pre_classifier.bias".into(),
+        _ => name,
+    })
+}
 
 /// The name within the trunk; `None` for what only training needs.
 pub(super) fn trunk_name<'n>(name: &'n str, trunk: &str) -> Option<Cow<'n, str>> {
