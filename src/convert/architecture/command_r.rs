@@ -59,7 +59,7 @@ pub(super) const SECOND: Family = Family {
         Ok(())
     },
     rename: |model, name| {
-        // The models have biases in name only: all are zero.
+        // The models have biases in name only: all are said to be zero, and are passed over unread.
         if name.ends_with(".bias") { None } else { (FIRST.rename)(model, name) }
     },
     ..FIRST

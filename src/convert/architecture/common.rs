@@ -83,6 +83,21 @@ pub(super) fn halves(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightErr
     Ok(vec![Weight::Whole(first), Weight::Whole(second)])
 }
 
+/// Matrices that lie inputs first.
+pub(super) fn transposed(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    weight.transposed()
+}
+
+/// The two halves of the outputs of matrices that lie inputs first.
+pub(super) fn transposed_halves(model: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
+    halves(model, weight.transposed()?)
+}
+
+/// A convolution over one channel at a time without the axis of that channel.
+pub(super) fn flat_kernel(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    Ok(Weight::Whole(weight.whole()?.squeeze(1)?))
+}
+
 /// Norm weights that are stored around zero.
 pub(super) fn add_one(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     weight.map(Operation::AddOne)

@@ -1,6 +1,7 @@
 //! Falcon 1: 7B, 40B, 180B.
 
 use super::Family;
+use super::common::is_buffer;
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::rule::Rule;
@@ -32,7 +33,7 @@ pub(super) const FAMILY: Family = Family {
         file_type_here(out);
         Ok(())
     },
-    rename: |_, name| Some(name.into()),
+    rename: |_, name| (!is_buffer(name)).then(|| name.into()),
     tensors: &[TENSORS],
     ..Family::STANDARD
 };

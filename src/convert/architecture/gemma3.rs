@@ -56,10 +56,6 @@ pub(super) const EMBEDDING: Family = Family {
     names: &["Gemma3TextModel"],
     architecture: "gemma-embedding",
     classes: &[],
-    adjust: |configuration, files| {
-        // The class halves the window of models that look both ways; the runtime wants the file's.
-        count_real_tokens(configuration, files)
-    },
     hyperparameters: |source, out| {
         hyperparameters(source, out)?;
         pooling::write(source, out)

@@ -1,8 +1,8 @@
 //! Gemma 4: heads of two sizes, layers that share keys and values, experts in some sizes.
 
-use super::common::{GATED_FEED_FORWARD, text_name};
+use super::common::GATED_FEED_FORWARD;
 use super::gemma3::{self, count_real_tokens, real_tokens};
-use super::{Family, Generated};
+use super::{Family, Generated, gemma3n};
 use crate::convert::hyperparameters::key_and_value_length;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -17,11 +17,7 @@ pub(super) const FAMILY: Family = Family {
     tokenizer: Flavour::GEMMA4,
     hyperparameters,
     generated: rope_factors,
-    rename: |_, name| {
-        let own = ["model.embed_audio.", "model.embed_vision.", "model.audio_tower.", "model.vision_tower."];
-        let other = own.iter().any(|start| name.starts_with(start));
-        if other { None } else { text_name(name) }
-    },
+    rename: gemma3n::FAMILY.rename,
     tensors: &[TRUNK, LAYERS, EXPERTS, GATED_FEED_FORWARD],
     ..Family::STANDARD
 };

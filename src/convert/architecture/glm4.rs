@@ -63,16 +63,12 @@ pub(super) const MIXTURE: Family = Family {
         DENSE_LAYERS,
         EXPERTS,
         STACKED_EXPERTS,
+        ROUTING,
         PREDICTION,
         &[
             Rule::keep("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*").required(),
             Rule::keep("model.layers.{}.post_attention_layernorm.*", "blk.{}.post_attention_norm.*")
                 .required(),
-            Rule::keep("model.layers.{}.mlp.gate.weight", "blk.{}.ffn_gate_inp.weight"),
-            Rule::keep("model.layers.{}.mlp.gate.e_score_correction.bias", "blk.{}.exp_probs_b.bias"),
-            Rule::keep("model.layers.{}.mlp.shared_experts.gate_proj.*", "blk.{}.ffn_gate_shexp.*"),
-            Rule::keep("model.layers.{}.mlp.shared_experts.up_proj.*", "blk.{}.ffn_up_shexp.*"),
-            Rule::keep("model.layers.{}.mlp.shared_experts.down_proj.*", "blk.{}.ffn_down_shexp.*"),
         ],
     ],
     ..Family::STANDARD

@@ -1,7 +1,7 @@
 //! gpt-oss: experts in 4-bit floats or BF16, attention with sinks.
 
 use super::Family;
-use super::common::{EMBEDDINGS, GATE_AND_UP_EXPERTS};
+use super::common::{EMBEDDINGS, GATE_AND_UP_EXPERTS, transposed};
 use crate::convert::Model;
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
@@ -45,9 +45,7 @@ const LAYERS: &[Rule] = &[
 /// Packed matrices, joined with their exponents, lie outputs before inputs (`.weight`); others inputs first.
 const EXPERTS: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.experts.down_proj.weight", "blk.{}.ffn_down_exps.weight"),
-    Rule::step("model.layers.{}.mlp.experts.down_proj", "blk.{}.ffn_down_exps.weight", |_, weight| {
-        weight.transposed()
-    }),
+    Rule::step("model.layers.{}.mlp.experts.down_proj", "blk.{}.ffn_down_exps.weight", transposed),
     Rule::keep("model.layers.{}.mlp.experts.down_proj_bias", "blk.{}.ffn_down_exps.bias"),
     Rule::split("model.layers.{}.mlp.experts.gate_up_proj.weight", GATE_AND_UP_EXPERTS, every_other_output),
     Rule::split("model.layers.{}.mlp.experts.gate_up_proj", GATE_AND_UP_EXPERTS, |model, weight| {

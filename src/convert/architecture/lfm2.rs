@@ -1,11 +1,11 @@
 //! Liquid's LFM2: short convolutions in most layers, attention in some; dense and with experts.
 
 use super::Family;
+use super::common::flat_kernel;
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::model::MAX_LAYERS;
 use crate::convert::rule::Rule;
-use crate::convert::weight::Weight;
 use crate::convert::{Configuration, ConvertError};
 
 pub(super) const FAMILY: Family = Family {
@@ -65,9 +65,7 @@ const TRUNK: &[Rule] = &[
 const LAYERS: &[Rule] = &[
     Rule::keep("model.layers.{}.operator_norm.*", "blk.{}.attn_norm.*").required(),
     Rule::keep("model.layers.{}.ffn_norm.*", "blk.{}.ffn_norm.*").required(),
-    Rule::step("model.layers.{}.conv.conv.weight", "blk.{}.shortconv.conv.weight", |_, weight| {
-        Ok(Weight::Whole(weight.whole()?.squeeze(1)?))
-    }),
+    Rule::step("model.layers.{}.conv.conv.weight", "blk.{}.shortconv.conv.weight", flat_kernel),
     Rule::keep("model.layers.{}.conv.conv.bias", "blk.{}.shortconv.conv.bias"),
     Rule::keep("model.layers.{}.conv.in_proj.*", "blk.{}.shortconv.in_proj.*"),
     Rule::keep("model.layers.{}.conv.out_proj.*", "blk.{}.shortconv.out_proj.*"),

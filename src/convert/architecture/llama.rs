@@ -40,7 +40,7 @@ pub(super) const FAMILY: Family = Family {
     tokenizer: Flavour::LLAMA,
     hyperparameters,
     generated: rope_factors,
-    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, MIXTRAL_EXPERTS],
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, MIXTRAL_ROUTER, MIXTRAL_EXPERTS],
     ..Family::STANDARD
 };
 
@@ -60,8 +60,11 @@ pub(super) const PAIRED_ATTENTION: &[Rule] = &[
     Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*").required(),
 ];
 
-const MIXTRAL_EXPERTS: &[Rule] = &[
-    Rule::keep("model.layers.{}.block_sparse_moe.gate.weight", "blk.{}.ffn_gate_inp.weight"),
+const MIXTRAL_ROUTER: &[Rule] =
+    &[Rule::keep("model.layers.{}.block_sparse_moe.gate.weight", "blk.{}.ffn_gate_inp.weight")];
+
+/// Experts one by one, as Mixtral calls them.
+pub(super) const MIXTRAL_EXPERTS: &[Rule] = &[
     Rule::expert("model.layers.{}.block_sparse_moe.experts.{}.w1.weight", "blk.{}.ffn_gate_exps.weight"),
     Rule::expert("model.layers.{}.block_sparse_moe.experts.{}.w2.weight", "blk.{}.ffn_down_exps.weight"),
     Rule::expert("model.layers.{}.block_sparse_moe.experts.{}.w3.weight", "blk.{}.ffn_up_exps.weight"),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::common::{ATTENTION, EMBEDDINGS, GATE_AND_UP_EXPERTS, NORMS, halves};
+use super::common::{ATTENTION, EMBEDDINGS, GATE_AND_UP_EXPERTS, NORMS, transposed, transposed_halves};
 use super::{Family, llama};
 use crate::convert::configuration::{Absent, Class, Derived, Part};
 use crate::convert::parameters::Parameters;
@@ -63,14 +63,8 @@ const FEED_FORWARD: &[Rule] = &[
     Rule::keep("model.layers.{}.feed_forward.shared_expert.gate_proj.*", "blk.{}.ffn_gate_shexp.*"),
     Rule::keep("model.layers.{}.feed_forward.shared_expert.up_proj.*", "blk.{}.ffn_up_shexp.*"),
     Rule::keep("model.layers.{}.feed_forward.shared_expert.down_proj.*", "blk.{}.ffn_down_shexp.*"),
-    Rule::step(
-        "model.layers.{}.feed_forward.experts.down_proj",
-        "blk.{}.ffn_down_exps.weight",
-        |_, weight| weight.transposed(),
-    ),
-    Rule::split("model.layers.{}.feed_forward.experts.gate_up_proj", GATE_AND_UP_EXPERTS, |model, weight| {
-        halves(model, weight.transposed()?)
-    }),
+    Rule::step("model.layers.{}.feed_forward.experts.down_proj", "blk.{}.ffn_down_exps.weight", transposed),
+    Rule::split("model.layers.{}.feed_forward.experts.gate_up_proj", GATE_AND_UP_EXPERTS, transposed_halves),
 ];
 
 fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

@@ -2,6 +2,7 @@
 //! experts in some.
 
 use super::Family;
+use super::common::flat_kernel;
 use super::llama::{pair_keys, pair_queries};
 use crate::convert::configuration::Configuration;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
@@ -67,9 +68,7 @@ pub(super) const MAMBA: &[Rule] = &[
         column(model, weight)?.map(Operation::NegatedExponential)
     }),
     Rule::step("backbone.layers.{}.mixer.D", "blk.{}.ssm_d", column),
-    Rule::step("backbone.layers.{}.mixer.conv1d.weight", "blk.{}.ssm_conv1d.weight", |_, weight| {
-        Ok(Weight::Whole(weight.whole()?.squeeze(1)?))
-    }),
+    Rule::step("backbone.layers.{}.mixer.conv1d.weight", "blk.{}.ssm_conv1d.weight", flat_kernel),
     Rule::keep("backbone.layers.{}.mixer.conv1d.bias", "blk.{}.ssm_conv1d.bias"),
     Rule::keep("backbone.layers.{}.mixer.dt_bias", "blk.{}.ssm_dt.bias"),
     Rule::keep("backbone.layers.{}.mixer.in_proj.*", "blk.{}.ssm_in.*"),

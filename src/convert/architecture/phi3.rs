@@ -57,21 +57,8 @@ pub(super) const MIXTURE: Family = Family {
         EMBEDDINGS,
         NORMS,
         super::common::ATTENTION,
-        &[
-            Rule::keep("model.layers.{}.block_sparse_moe.gate.*", "blk.{}.ffn_gate_inp.*").required(),
-            Rule::expert(
-                "model.layers.{}.block_sparse_moe.experts.{}.w1.weight",
-                "blk.{}.ffn_gate_exps.weight",
-            ),
-            Rule::expert(
-                "model.layers.{}.block_sparse_moe.experts.{}.w2.weight",
-                "blk.{}.ffn_down_exps.weight",
-            ),
-            Rule::expert(
-                "model.layers.{}.block_sparse_moe.experts.{}.w3.weight",
-                "blk.{}.ffn_up_exps.weight",
-            ),
-        ],
+        &[Rule::keep("model.layers.{}.block_sparse_moe.gate.*", "blk.{}.ffn_gate_inp.*").required()],
+        super::llama::MIXTRAL_EXPERTS,
     ],
     ..FAMILY
 };

@@ -1,7 +1,7 @@
 //! Qwen 3.5: linear attention as in Qwen 3-Next, with value heads in another order.
 
-use super::common::{DENSE_LAYERS, EXPERTS, SHARED_EXPERT, STACKED_EXPERTS, text_name};
-use super::qwen3next::{self, TRUNK, decay, flat_kernel};
+use super::common::{DENSE_LAYERS, EXPERTS, SHARED_EXPERT, STACKED_EXPERTS, flat_kernel, text_name};
+use super::qwen3next::{self, TRUNK, decay};
 use super::{Family, qwen3vl};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;

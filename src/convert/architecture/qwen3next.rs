@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::Family;
-use super::common::{EXPERTS, SHARED_EXPERT, STACKED_EXPERTS, add_one, text_name};
+use super::common::{EXPERTS, SHARED_EXPERT, STACKED_EXPERTS, add_one, flat_kernel, text_name};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -69,11 +69,6 @@ const LINEAR_ATTENTION: &[Rule] = &[
 /// The state's decay, stored as its logarithm.
 pub(super) fn decay(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     weight.map(Operation::NegatedExponential)
-}
-
-/// A convolution over one channel at a time without the axis of that channel.
-pub(super) fn flat_kernel(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    Ok(Weight::Whole(weight.whole()?.squeeze(1)?))
 }
 
 /// Rows that lie head by head as queries, keys, values and gates, sorted by kind.

@@ -1,11 +1,11 @@
 //! Qwen 3-VL with experts.
 
-use super::common::{ATTENTION, EMBEDDINGS, EXPERTS, GATE_AND_UP_EXPERTS, NORMS, halves};
+use super::common::{
+    ATTENTION, EMBEDDINGS, EXPERTS, GATE_AND_UP_EXPERTS, NORMS, transposed, transposed_halves,
+};
 use super::{Family, qwen2moe, qwen3vl};
-use crate::convert::Model;
 use crate::convert::configuration::{Absent, Class, Derived, Part};
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen3VLMoeForConditionalGeneration"],
@@ -44,11 +44,3 @@ const TRANSPOSED_EXPERTS: &[Rule] = &[
     Rule::step("model.layers.{}.mlp.experts.down_proj", "blk.{}.ffn_down_exps.weight", transposed),
     Rule::split("model.layers.{}.mlp.experts.gate_up_proj", GATE_AND_UP_EXPERTS, transposed_halves),
 ];
-
-fn transposed(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    weight.transposed()
-}
-
-fn transposed_halves(model: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
-    halves(model, weight.transposed()?)
-}
