@@ -281,8 +281,8 @@ fn generated() -> Vec<Case> {
         ("a head of full attention of 4 * 10^9", configured(&full, &[]), "global_head_dim"),
         ("4 * 10^9 layers of an encoder that has one", seeing(vision(huge, json!([1]))), deepstack),
         (
-            "200,000 layers that reach into the text model",
-            seeing(vision(json!(1), json!(vec![0; 200_000]))),
+            "100,000 layers that reach into the text model",
+            seeing(vision(json!(1), json!(vec![1_000_000; 100_000]))),
             deepstack,
         ),
         ("a model card of 200,000 base models", with(&[tokenizer, ("README.md", card.as_bytes())]), "id 0"),
