@@ -42,7 +42,7 @@ pattern!(SIZE, r"(?:(?:[A]|\d+[x])?\d+(?:[._]\d+)?[KMBT][\d]?|small|mini|medium|
 pattern!(FINETUNE, r"chat|instruct|vision|lora");
 pattern!(PLAIN_WORD, r"v\d+(?:\.\d+)*|\d.*");
 
-/// The longest id that is taken apart, in bytes; the hub's have at most 96 on either side of the slash.
+/// The longest id that is taken apart, in bytes; names on the hub have at most 96.
 const LONGEST: usize = 256;
 
 impl ModelId {
