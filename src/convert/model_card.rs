@@ -10,7 +10,8 @@ const LONGEST: usize = 1 << 20;
 
 /// The fields between the `---` lines at the start of a model card; none if there is no such part.
 pub(super) fn front_matter(card: &str) -> Map<String, Value> {
-    let text = card[..card.floor_char_boundary(LONGEST)].replace('\t', "  ");
+    let end = (0..=card.len().min(LONGEST)).rev().find(|end| card.is_char_boundary(*end)).unwrap_or(0);
+    let text = card[..end].replace('\t', "  ");
     let mut lines = text.lines();
     if lines.next() != Some("---") {
         return Map::new();
