@@ -3,10 +3,12 @@
 mod config;
 mod digest;
 pub mod go_json;
+pub(crate) mod go_text;
 mod json_size;
 mod manifest;
 mod message;
 mod name;
+mod nearest;
 mod parameters;
 
 pub(crate) use config::is_zero;
@@ -16,6 +18,7 @@ pub(crate) use json_size::tree_size;
 pub use manifest::{LONGEST_TEXT, Layer, Manifest, MediaType};
 pub use message::{Message, ToolCall, ToolCallFunction};
 pub use name::{InvalidName, Name, Scheme};
+pub use nearest::nearest;
 pub use parameters::{
     InvalidParameter, ParameterKind, Parameters, check_parameters, known_parameters, parameter_kind,
     parameters_to_bytes,

@@ -7,29 +7,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// A text as Go's `%q` prints it.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\u{7}' => quoted.push_str("\\a"),
-            '\u{8}' => quoted.push_str("\\b"),
-            '\u{b}' => quoted.push_str("\\v"),
-            '\u{c}' => quoted.push_str("\\f"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            control if control.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", control as u32)),
-            control if control.is_control() => quoted.push_str(&format!("\\u{:04x}", control as u32)),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
+pub(super) use crate::model::go_text::quoted;
 
 /// A parameter's value as a Modelfile has it. Whole numbers are written as such, whatever their size; Go
 /// would write large ones with an exponent, which its own parser of Modelfiles then refuses.
@@ -68,11 +46,6 @@ mod tests {
     use super::*;
     use serde_json::json;
     use std::time::Duration;
-
-    #[test]
-    fn texts_are_quoted_as_go_does() {
-        assert_eq!(quoted("bad \"name\"\\\n\u{1}<é>"), r#""bad \"name\"\\\n\x01<é>""#);
-    }
 
     #[test]
     fn numbers_are_plain() {

@@ -1,7 +1,7 @@
 //! From text to tokens (the rules: Go 1.27, `text/template/parse`, `lex.go`).
 
 use super::error::LexicalError;
-use super::unicode::{code_point, is_word, quoted};
+use crate::model::go_text::{code_point, is_word, quoted};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {

@@ -1,7 +1,7 @@
 //! Whether the text of a constant is one (the rules: Go's `strconv` and, for complex numbers, `fmt.Sscan`).
 
 use super::error::LiteralError;
-use super::unicode::quoted;
+use crate::model::go_text::quoted;
 
 /// The bytes that a quoted or raw string stands for.
 pub(super) fn string(text: &str) -> Result<Vec<u8>, LiteralError> {

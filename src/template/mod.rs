@@ -20,7 +20,6 @@ mod node;
 mod parse;
 mod pipeline;
 mod thinking;
-mod unicode;
 
 use std::collections::BTreeSet;
 

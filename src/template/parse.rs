@@ -9,7 +9,7 @@ use super::error::{ParseError, SyntaxError};
 use super::lex::{Kind, Lexer, Token};
 use super::literal;
 use super::node::{Body, Node};
-use super::unicode::quoted_bytes;
+use crate::model::go_text::quoted_bytes;
 
 /// Reads a template and shows its nodes, with those of its definitions in place, to `visit`. What was shown
 /// counts only if Go accepts the template, that is, if there is no error in the end.

@@ -8,7 +8,7 @@ use super::lex::{Kind, Token};
 use super::literal;
 use super::node::{Pipe, Reference};
 use super::parse::Parser;
-use super::unicode::quoted;
+use crate::model::go_text::quoted;
 
 /// How deep parentheses may nest (Go: `maxStackDepth`).
 const MAX_DEPTH: usize = 10_000;

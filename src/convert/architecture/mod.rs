@@ -54,6 +54,7 @@ use super::projector::Projector;
 use super::rule::Rule;
 use super::tokenizer::Flavour;
 use super::{Configuration, ConvertError, Model, Source};
+use crate::model;
 use crate::plan::Recipe;
 
 /// All families. The first that answers to a name and applies to the configuration is taken.
@@ -197,27 +198,7 @@ pub(super) fn classes() -> Vec<&'static [Class]> {
 
 /// The three supported names that differ least from `name`.
 fn nearest(name: &str) -> Vec<&'static str> {
-    let mut names: Vec<&str> = FAMILIES.iter().flat_map(|family| family.names).copied().collect();
-    names.sort_by_cached_key(|candidate| (distance(name, candidate), *candidate));
-    names.dedup();
-    names.truncate(3);
-    names
-}
-
-/// How many letters have to be inserted, removed or replaced (Levenshtein). Long names are cut.
-fn distance(one: &str, other: &str) -> usize {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().take(100).collect(), other.chars().collect());
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.iter().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, candidate) in other.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != candidate);
-            diagonal = row[column + 1];
-            row[column + 1] = replaced.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
+    model::nearest(name, FAMILIES.iter().flat_map(|family| family.names).copied(), 3)
 }
 
 #[cfg(test)]
@@ -243,8 +224,6 @@ mod tests {
 
     #[test]
     fn unknown_names_lead_to_their_neighbours() {
-        assert_eq!(distance("LlamaForCausalLM", "LlamaForCausalLM"), 0);
-        assert_eq!(distance("kitten", "sitting"), 3);
         assert!(nearest("LlamaForCausalLN").contains(&"LlamaForCausalLM"));
     }
 }

@@ -14,12 +14,12 @@ static PRINTABLE: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"^[\p{L}\p{M}\p{N}\p{P}\p{S}]$").expect("a valid pattern"));
 
 /// Whether a name may contain `c`.
-pub(super) fn is_word(c: char) -> bool {
+pub(crate) fn is_word(c: char) -> bool {
     if c.is_ascii() { c.is_ascii_alphanumeric() || c == '_' } else { matches(&WORD, c) }
 }
 
 /// Whether `c` is shown as itself.
-pub(super) fn is_printable(c: char) -> bool {
+pub(crate) fn is_printable(c: char) -> bool {
     if c.is_ascii() { (' '..='~').contains(&c) } else { matches(&PRINTABLE, c) }
 }
 
@@ -28,12 +28,12 @@ fn matches(class: &Regex, c: char) -> bool {
 }
 
 /// `%q`: the text as a Go string literal.
-pub(super) fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     quoted_bytes(text.as_bytes())
 }
 
 /// `%q` of bytes that need not be UTF-8.
-pub(super) fn quoted_bytes(bytes: &[u8]) -> String {
+pub(crate) fn quoted_bytes(bytes: &[u8]) -> String {
     let mut out = String::from('"');
     for chunk in bytes.utf8_chunks() {
         chunk.valid().chars().for_each(|c| push_escaped(&mut out, c));
@@ -68,7 +68,7 @@ fn push_hex(out: &mut String, value: u32, letter: char, width: usize) {
 }
 
 /// `%#U`: the code point and, if it can be shown, the character.
-pub(super) fn code_point(c: char) -> String {
+pub(crate) fn code_point(c: char) -> String {
     let number = format!("U+{:04X}", u32::from(c));
     if is_printable(c) { format!("{number} '{c}'") } else { number }
 }
