@@ -13,6 +13,9 @@ use super::model_id::{ModelId, title};
 use super::parameters::Parameters;
 use super::size_label::ParameterCount;
 
+/// The model card.
+pub(super) const MODEL_CARD: &str = "README.md";
+
 /// Whose metadata are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
@@ -55,7 +58,7 @@ pub(super) fn write(
     if kind == FileKind::Adapter {
         out.set_plain("adapter.type", "lora");
     }
-    let card = model_card::front_matter(files.text("README.md")?.unwrap_or_default());
+    let card = model_card::front_matter(files.text(MODEL_CARD)?.unwrap_or_default());
     sampling(files, out);
     let identity = identity(&card, files, parameters)?;
     let label = identity.size_label.clone().or_else(|| parameters.label());

@@ -47,7 +47,7 @@ pub use self::output_type::OutputType;
 use self::architecture::Family;
 use self::configuration::Configuration;
 use self::files::Files;
-use self::general::FileKind;
+use self::general::{FileKind, MODEL_CARD};
 use self::mapping::Mapping;
 use self::model::{Model, Source};
 use self::output_type::{FILE_TYPE_MXFP4, Precision};
@@ -118,6 +118,11 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         _ => None,
     };
     Ok(Conversion { model: plan, projector, warnings })
+}
+
+/// Whether a file of a checkpoint's directory, by its name in it, may say something about the model beside its weights.
+pub fn is_description(name: &str) -> bool {
+    name.ends_with(".json") || name == MODEL_CARD || tokenizer::is_file(name)
 }
 
 /// Writes the vocabulary as the family declares it.

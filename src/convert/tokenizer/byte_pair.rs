@@ -9,12 +9,11 @@ use super::token::{self, Token, TokenKind};
 use super::{TokenizerError, older_files};
 use crate::gguf::Metadata;
 
-const MERGES: &str = "merges.txt";
-
 /// A vocabulary of byte pairs.
 pub(super) fn byte_pair(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
     if !inputs.has_original() {
-        inputs.substitute(older_files::byte_pair(inputs.files, &inputs.settings)?)?;
+        let file = older_files::byte_pair(inputs.files, &inputs.settings)?;
+        inputs.substitute(older_files::BYTE_PAIR, file)?;
     }
     let tokens = tokens(inputs)?;
     Ok(Contents {
@@ -31,7 +30,8 @@ pub(super) fn byte_pair(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertErro
 /// A WordPiece vocabulary: where words begin is marked instead of where they go on.
 pub(super) fn word_piece(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
     if !inputs.has_original() {
-        inputs.substitute(older_files::word_piece(inputs.files, &inputs.settings)?)?;
+        let file = older_files::word_piece(inputs.files, &inputs.settings)?;
+        inputs.substitute(older_files::WORD_PIECE, file)?;
     }
     let mut tokens = tokens(inputs)?;
     for token in tokens.iter_mut().filter(|token| token.kind != TokenKind::Control) {
@@ -82,7 +82,7 @@ pub(super) fn merges(inputs: &mut Inputs<'_>) -> Result<Vec<String>, ConvertErro
         return Ok(merges.iter().map(Merge::text).collect());
     }
     let missing = TokenizerError::MissingField { file: TOKENIZER_JSON, field: "model.merges" };
-    match inputs.files.text(MERGES)? {
+    match inputs.files.text(older_files::MERGES)? {
         Some(text) => Ok(merges_of_text(text)),
         // A vocabulary of single bytes has none to list.
         None => Ok(listed.map(|_| Vec::new()).ok_or(missing)?),

@@ -12,6 +12,17 @@ const JSON: &str = "chat_template.json";
 const FURTHER: &str = "additional_chat_templates/";
 const KEY: &str = "tokenizer.chat_template";
 
+/// Whether a file is a template, or one of several.
+pub(super) fn is_file(name: &str) -> bool {
+    name == JINJA || name_of(name).is_some()
+}
+
+/// The name of a template in a file of its own.
+fn name_of(file: &str) -> Option<&str> {
+    let name = file.strip_prefix(FURTHER)?.strip_suffix(".jinja")?;
+    (!name.is_empty() && !name.contains('/')).then_some(name)
+}
+
 /// Writes the templates: those of `tokenizer_config.json`, or of `chat_template.jinja` and the files beside it, or of
 /// `chat_template.json`.
 ///
@@ -46,10 +57,7 @@ fn from_files(files: Files<'_>) -> Result<Value, ConvertError> {
             .and_then(|mut values| values.remove("chat_template"))
             .unwrap_or_default());
     };
-    let further = files.names().filter_map(|file| {
-        let name = file.strip_prefix(FURTHER)?.strip_suffix(".jinja")?;
-        (!name.is_empty() && !name.contains('/')).then_some((name, file))
-    });
+    let further = files.names().filter_map(|file| Some((name_of(file)?, file)));
     let mut further: Vec<(&str, &str)> = further.collect();
     if further.is_empty() {
         return Ok(Value::String(template));

@@ -56,7 +56,7 @@ pub enum TokenizerError {
         second: String,
     },
     /// A merge of something that is not a token.
-    #[error("{file}: model.merges merges {part:?}, which is not in model.vocab")]
+    #[error("{file}: the merges name {part:?}, which is not in the vocabulary")]
     UnknownMerge {
         /// The file.
         file: &'static str,

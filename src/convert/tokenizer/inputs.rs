@@ -25,9 +25,16 @@ pub(super) struct Inputs<'a> {
     pub(super) file: Cow<'a, str>,
     /// The same, parsed.
     json: Option<TokenizerJson>,
-    /// Whether there really is a `tokenizer.json`.
-    is_original: bool,
+    /// The files that it was read from.
+    origin: Origin,
     pub(super) warnings: Vec<TokenizerWarning>,
+}
+
+/// The files that something in the notation of `tokenizer.json` was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Origin {
+    pub(super) vocabulary: &'static str,
+    pub(super) merges: &'static str,
 }
 
 /// A vocabulary before it is written.
@@ -81,7 +88,7 @@ impl<'a> Inputs<'a> {
             sizes,
             settings: Settings::read(files)?,
             file: Cow::Borrowed(files.text(TOKENIZER_JSON)?.unwrap_or_default()),
-            is_original: json.is_some(),
+            origin: Origin { vocabulary: TOKENIZER_JSON, merges: TOKENIZER_JSON },
             json,
             warnings: Vec::new(),
         })
@@ -91,9 +98,13 @@ impl<'a> Inputs<'a> {
     pub(super) fn format(&self) -> Result<Format, ConvertError> {
         let formats = self.flavour.formats;
         let missing = || {
-            let mut files: Vec<_> = formats.iter().map(|format| main_file(*format)).collect();
-            // Several formats are kept in the same file.
-            files.dedup();
+            let mut files: Vec<&str> = Vec::new();
+            for file in formats.iter().flat_map(|format| files_of(*format)) {
+                // Several formats are kept in the same file.
+                if !files.contains(file) {
+                    files.push(file);
+                }
+            }
             TokenizerError::Missing { files }
         };
         Ok(formats.iter().copied().find(|format| self.has(*format)).ok_or_else(missing)?)
@@ -101,7 +112,7 @@ impl<'a> Inputs<'a> {
 
     fn has(&self, format: Format) -> bool {
         match format {
-            Format::BytePair => self.is_original || self.files.has(older_files::VOCAB_JSON),
+            Format::BytePair => self.has_original() || self.files.has(older_files::VOCAB_JSON),
             Format::SentencePiece => self.files.has(sentence_piece::TOKENIZER_MODEL),
             // Phi-4 has byte pairs, which the class tells.
             Format::SentencePieceReplaced => {
@@ -110,31 +121,32 @@ impl<'a> Inputs<'a> {
             Format::RewrittenSentencePiece => {
                 self.json.as_ref().is_some_and(TokenizerJson::is_rewritten_sentence_piece)
             }
-            Format::MergedSentencePiece => self.is_original,
-            Format::WordPiece => self.is_original || self.files.has(older_files::VOCAB_TXT),
+            Format::MergedSentencePiece => self.has_original(),
+            Format::WordPiece => self.has_original() || self.files.has(older_files::VOCAB_TXT),
             Format::Unigram => {
                 self.files.has(unigram::SENTENCE_PIECE_BPE_MODEL)
                     || self.json.as_ref().is_some_and(TokenizerJson::is_unigram)
             }
-            Format::Tekken => !self.is_original && self.files.has(tekken::TEKKEN_JSON),
+            Format::Tekken => !self.has_original() && self.files.has(tekken::TEKKEN_JSON),
         }
     }
 
     /// Puts `file`, older files in the notation of `tokenizer.json`, in its place.
-    pub(super) fn substitute(&mut self, file: String) -> Result<(), ConvertError> {
-        self.json = Some(TokenizerJson::parse(&file)?);
+    pub(super) fn substitute(&mut self, origin: Origin, file: String) -> Result<(), ConvertError> {
+        self.json = Some(TokenizerJson::parse(origin.vocabulary, &file)?);
         self.file = Cow::Owned(file);
+        self.origin = origin;
         Ok(())
     }
 
     /// Whether `tokenizer.json` was given.
     pub(super) fn has_original(&self) -> bool {
-        self.is_original
+        self.original().is_some()
     }
 
     /// `tokenizer.json`, if it was given.
     pub(super) fn original(&self) -> Option<&TokenizerJson> {
-        self.json.as_ref().filter(|_| self.is_original)
+        self.json.as_ref().filter(|_| self.origin.vocabulary == TOKENIZER_JSON)
     }
 
     /// `tokenizer.json` or what stands in its place.
@@ -152,16 +164,18 @@ impl<'a> Inputs<'a> {
     pub(super) fn known_tokens(&mut self) -> Result<KnownTokens, TokenizerError> {
         let json =
             self.json.as_mut().ok_or_else(|| TokenizerError::Missing { files: vec![TOKENIZER_JSON] })?;
-        KnownTokens::collect(json, &self.settings, self.sizes.tokens, &mut self.warnings)
+        KnownTokens::collect(json, self.origin, &self.settings, self.sizes.tokens, &mut self.warnings)
     }
 }
 
-/// The file that a format is known by.
-fn main_file(format: Format) -> &'static str {
+/// The files that a format comes in, any one of which would do.
+fn files_of(format: Format) -> &'static [&'static str] {
     match format {
-        Format::SentencePiece | Format::SentencePieceReplaced => sentence_piece::TOKENIZER_MODEL,
-        Format::Tekken => tekken::TEKKEN_JSON,
-        Format::Unigram => unigram::SENTENCE_PIECE_BPE_MODEL,
-        _ => TOKENIZER_JSON,
+        Format::BytePair => &[TOKENIZER_JSON, "vocab.json with merges.txt"],
+        Format::WordPiece => &[TOKENIZER_JSON, older_files::VOCAB_TXT],
+        Format::SentencePiece | Format::SentencePieceReplaced => &[sentence_piece::TOKENIZER_MODEL],
+        Format::RewrittenSentencePiece | Format::MergedSentencePiece => &[TOKENIZER_JSON],
+        Format::Unigram => &[unigram::SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON],
+        Format::Tekken => &[tekken::TEKKEN_JSON],
     }
 }

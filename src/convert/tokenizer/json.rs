@@ -93,15 +93,13 @@ impl Merge {
 impl TokenizerJson {
     /// The file, if it was given.
     pub(super) fn read(files: Files<'_>) -> Result<Option<Self>, ConvertError> {
-        files.text(TOKENIZER_JSON)?.map(Self::parse).transpose()
+        files.text(TOKENIZER_JSON)?.map(|text| Self::parse(TOKENIZER_JSON, text)).transpose()
     }
 
-    /// A text in the notation of the file.
-    pub(super) fn parse(text: &str) -> Result<Self, ConvertError> {
-        serde_json::from_str(text).map_err(|error| ConvertError::Json {
-            file: TOKENIZER_JSON.to_owned(),
-            reason: error.to_string(),
-        })
+    /// A text in the notation of `tokenizer.json` that `file` is or stands for.
+    pub(super) fn parse(file: &str, text: &str) -> Result<Self, ConvertError> {
+        serde_json::from_str(text)
+            .map_err(|error| ConvertError::Json { file: file.to_owned(), reason: error.to_string() })
     }
 
     /// Whether the model chooses tokens by their scores.

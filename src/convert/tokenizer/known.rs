@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::shortened;
-use super::json::{AddedToken, Merge, TOKENIZER_JSON, TokenizerJson, Vocabulary};
+use super::inputs::Origin;
+use super::json::{AddedToken, Merge, TokenizerJson, Vocabulary};
 use super::settings::{Settings, TOKENIZER_CONFIG};
 use super::{TokenizerError, TokenizerWarning, token};
 
@@ -44,11 +45,12 @@ impl KnownTokens {
     /// There are no tokens, two have one number, or one of the file has a number that the vocabulary does not reach.
     pub(super) fn collect(
         json: &mut TokenizerJson,
+        origin: Origin,
         settings: &Settings,
         size: Option<u64>,
         warnings: &mut Vec<TokenizerWarning>,
     ) -> Result<Self, TokenizerError> {
-        let mut collection = Collection { tokens: HashMap::new(), end: 0, size, warnings };
+        let mut collection = Collection { tokens: HashMap::new(), end: 0, origin, size, warnings };
         collection.own_tokens(std::mem::take(&mut json.model.vocab));
         let own = collection.tokens.len() as u64;
         collection.check_merges(json.model.merges.as_deref().unwrap_or_default())?;
@@ -75,6 +77,7 @@ struct Collection<'a> {
     tokens: HashMap<String, (u32, Option<Added>)>,
     /// One more than the largest number.
     end: u64,
+    origin: Origin,
     size: Option<u64>,
     warnings: &'a mut Vec<TokenizerWarning>,
 }
@@ -97,7 +100,9 @@ impl Collection<'_> {
     fn check_merges(&self, merges: &[Merge]) -> Result<(), TokenizerError> {
         let unknown = |part: &&String| !self.tokens.contains_key(part.as_str());
         match merges.iter().flat_map(|merge| [&merge.left, &merge.right]).find(unknown) {
-            Some(part) => Err(TokenizerError::UnknownMerge { file: TOKENIZER_JSON, part: shortened(part) }),
+            Some(part) => {
+                Err(TokenizerError::UnknownMerge { file: self.origin.merges, part: shortened(part) })
+            }
             None => Ok(()),
         }
     }
@@ -162,7 +167,7 @@ impl Collection<'_> {
         let token = |(text, (id, added))| KnownToken { id, text, added };
         let mut tokens: Vec<KnownToken> = self.tokens.into_iter().map(token).collect();
         tokens.sort_unstable_by(|one, other| (one.id, &one.text).cmp(&(other.id, &other.text)));
-        let file = TOKENIZER_JSON;
+        let file = self.origin.vocabulary;
         for pair in tokens.windows(2) {
             if let [one, other] = pair
                 && one.id == other.id

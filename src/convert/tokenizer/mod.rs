@@ -111,6 +111,18 @@ pub fn read(
     Ok(Vocabulary { metadata, tokens, warnings })
 }
 
+/// Whether a file that is not JSON is one of a tokenizer, by its name in the checkpoint's directory.
+pub(super) fn is_file(name: &str) -> bool {
+    [
+        sentence_piece::TOKENIZER_MODEL,
+        unigram::SENTENCE_PIECE_BPE_MODEL,
+        older_files::VOCAB_TXT,
+        older_files::MERGES,
+    ]
+    .contains(&name)
+        || chat_template::is_file(name)
+}
+
 /// Whether there is a SentencePiece model.
 pub(super) fn has_sentence_piece(files: Files<'_>) -> bool {
     files.has(sentence_piece::TOKENIZER_MODEL)

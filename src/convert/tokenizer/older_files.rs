@@ -6,16 +6,20 @@ use super::super::ConvertError;
 use super::super::files::Files;
 use super::TokenizerError;
 use super::byte_pair::merges_of_text;
-use super::settings::{Settings, added_tokens_file, object};
+use super::inputs::Origin;
+use super::pre_tokenizer::QWEN2;
+use super::settings::{Settings, added_tokens_file, object, token_id};
 
 /// Byte pairs: texts and numbers.
 pub(super) const VOCAB_JSON: &str = "vocab.json";
 /// WordPiece: a token a line.
 pub(super) const VOCAB_TXT: &str = "vocab.txt";
-const MERGES: &str = "merges.txt";
-
-/// How Qwen2's class splits text; others split as GPT-2.
-const QWEN2_SPLITTING: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// Byte pairs: a merge a line.
+pub(super) const MERGES: &str = "merges.txt";
+/// The files of byte pairs.
+pub(super) const BYTE_PAIR: Origin = Origin { vocabulary: VOCAB_JSON, merges: MERGES };
+/// The file of WordPiece, which has no merges.
+pub(super) const WORD_PIECE: Origin = Origin { vocabulary: VOCAB_TXT, merges: VOCAB_TXT };
 
 /// A byte-level byte-pair tokenizer as the class in the settings makes it from older files.
 ///
@@ -25,11 +29,13 @@ const QWEN2_SPLITTING: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\
 pub(super) fn byte_pair(files: Files<'_>, settings: &Settings) -> Result<String, ConvertError> {
     let missing = |file| TokenizerError::Missing { files: vec![file] };
     let vocabulary = object(files, VOCAB_JSON)?.ok_or_else(|| missing(VOCAB_JSON))?;
+    vocabulary.iter().try_for_each(|(text, id)| token_id(VOCAB_JSON, text, id).map(drop))?;
     let merges = merges_of_text(files.text(MERGES)?.ok_or_else(|| missing(MERGES))?);
+    // Other classes split as GPT-2.
     let is_qwen2 = settings.class().starts_with("Qwen2Tokenizer");
     let pre_tokenizer = match is_qwen2 {
         true => json!({"type": "Sequence", "pretokenizers": [
-            {"type": "Split", "pattern": {"Regex": QWEN2_SPLITTING}, "behavior": "Isolated", "invert": false},
+            {"type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated", "invert": false},
             {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
         ]}),
         false => {

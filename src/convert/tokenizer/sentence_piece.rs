@@ -5,7 +5,7 @@ use prost::Message;
 use super::super::ConvertError;
 use super::super::files::Files;
 use super::inputs::{Contents, Inputs};
-use super::settings::{TOKENIZER_CONFIG, added_tokens_file};
+use super::settings::{ADDED_TOKENS, TOKENIZER_CONFIG, added_tokens_file};
 use super::token::{self, ADDED_SCORE, Token, TokenKind};
 use super::{TokenizerError, TokenizerWarning, json};
 
@@ -89,7 +89,7 @@ pub(super) fn sentence_piece(inputs: &mut Inputs<'_>) -> Result<Contents, Conver
     let mut tokens = tokens_of_model(inputs)?;
     for (text, id) in added_tokens_file(inputs.files)? {
         let token = Token { text, score: ADDED_SCORE, kind: TokenKind::UserDefined };
-        replace(&mut tokens, id, token, &mut inputs.warnings);
+        replace(&mut tokens, id, token, ADDED_TOKENS, &mut inputs.warnings);
     }
     for added in inputs.settings.added_tokens()? {
         let token = if added.special || token::looks_special(&added.content) {
@@ -97,7 +97,7 @@ pub(super) fn sentence_piece(inputs: &mut Inputs<'_>) -> Result<Contents, Conver
         } else {
             token::user_defined(&added.content)
         };
-        replace(&mut tokens, added.id, token, &mut inputs.warnings);
+        replace(&mut tokens, added.id, token, TOKENIZER_CONFIG, &mut inputs.warnings);
     }
     Ok(Contents::with_scores("llama", tokens))
 }
@@ -107,7 +107,7 @@ pub(super) fn replaced(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError
     let mut tokens = tokens_of_model(inputs)?;
     for (text, id) in added_tokens_file(inputs.files)? {
         let token = Token { text, score: ADDED_SCORE, kind: TokenKind::UserDefined };
-        replace(&mut tokens, id, token, &mut inputs.warnings);
+        replace(&mut tokens, id, token, ADDED_TOKENS, &mut inputs.warnings);
     }
     let of_json = inputs.original().map_or_else(Vec::new, |json| json.added_tokens.clone());
     let of_settings = inputs.settings.added_tokens()?.into_iter().map(|added| (TOKENIZER_CONFIG, added));
@@ -142,13 +142,17 @@ fn tokens_of_model(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> 
     Ok(tokens)
 }
 
-/// Puts a token in its place; one beyond the vocabulary is left out, since there are no embeddings for it.
-fn replace(tokens: &mut [Token], id: u32, token: Token, warnings: &mut Vec<TokenizerWarning>) {
+/// Puts a token of `file` in its place; one beyond the vocabulary is left out, since there are no embeddings for it.
+fn replace(
+    tokens: &mut [Token],
+    id: u32,
+    token: Token,
+    file: &'static str,
+    warnings: &mut Vec<TokenizerWarning>,
+) {
     let size = tokens.len() as u64;
     match usize::try_from(id).ok().and_then(|id| tokens.get_mut(id)) {
         Some(place) => *place = token,
-        None => {
-            warnings.push(TokenizerWarning::TokenLeftOut { file: TOKENIZER_CONFIG, token: token.text, size })
-        }
+        None => warnings.push(TokenizerWarning::TokenLeftOut { file, token: token.text, size }),
     }
 }

@@ -20,7 +20,8 @@ const OF_CLASS: [(&str, &[(&str, &str)]); 3] = [
 ];
 
 const SPECIAL_TOKENS_MAP: &str = "special_tokens_map.json";
-const ADDED_TOKENS: &str = "added_tokens.json";
+/// Tokens beside the vocabulary, from before they stood in the settings.
+pub(super) const ADDED_TOKENS: &str = "added_tokens.json";
 
 /// The keys of tokens with a role, in the order of the `transformers` library.
 const ROLES: [&str; 7] =
@@ -113,11 +114,17 @@ impl Settings {
 /// `added_tokens.json`: texts and numbers.
 pub(super) fn added_tokens_file(files: Files<'_>) -> Result<Vec<(String, u32)>, ConvertError> {
     let tokens = object(files, ADDED_TOKENS)?.unwrap_or_default();
-    let id = |(text, value): (String, Value)| match value.as_u64().and_then(|id| u32::try_from(id).ok()) {
-        Some(id) => Ok((text, id)),
-        None => Err(TokenizerError::bad_field(ADDED_TOKENS, text, &value, "a token id").into()),
+    let id = |(text, value): (String, Value)| {
+        let id = token_id(ADDED_TOKENS, &text, &value)?;
+        Ok((text, id))
     };
     tokens.into_iter().map(id).collect()
+}
+
+/// The number of a token of a file that maps texts to numbers.
+pub(super) fn token_id(file: &'static str, text: &str, value: &Value) -> Result<u32, TokenizerError> {
+    let id = value.as_u64().and_then(|id| u32::try_from(id).ok());
+    id.ok_or_else(|| TokenizerError::bad_field(file, text, value, "a token id"))
 }
 
 /// The text of a token that is given as such or as an object.

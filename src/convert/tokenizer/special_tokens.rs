@@ -57,7 +57,6 @@ impl SpecialTokens {
             strip_accents: None,
         };
         let mut values = settings.values.clone();
-        values.remove("chat_template");
         if let Some(json) = json {
             found.read_normalizer(&json.normalizer);
             found.surrounding.read(&json.post_processor, &mut values);

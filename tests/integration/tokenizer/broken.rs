@@ -41,11 +41,14 @@ fn tokens(vocabulary: &Vocabulary) -> Vec<&str> {
 fn a_missing_tokenizer_is_named() {
     let none = Files::default();
     let message = |flavour| read(&none, flavour, None).unwrap_err().to_string();
-    assert_eq!(message(Flavour::BYTE_PAIR), "the tokenizer is missing; expected tokenizer.json");
+    assert_eq!(
+        message(Flavour::BYTE_PAIR),
+        "the tokenizer is missing; expected tokenizer.json or vocab.json with merges.txt"
+    );
     assert_eq!(message(Flavour::GEMMA), "the tokenizer is missing; expected tokenizer.model");
     assert_eq!(
         message(Flavour::GEMMA3),
-        "the tokenizer is missing; expected tokenizer.model or tokenizer.json"
+        "the tokenizer is missing; expected tokenizer.model or tokenizer.json or vocab.json with merges.txt"
     );
     assert!(
         message(Flavour::LLAMA)
@@ -99,6 +102,40 @@ fn holes_are_padded_and_doubles_are_refused() {
         matches!(without_size, ConvertError::Tokenizer(TokenizerError::BeyondVocabulary { .. })),
         "{without_size}"
     );
+}
+
+#[test]
+fn messages_name_the_older_file_that_is_wrong() {
+    let older = |vocabulary: Json, merges: &str| {
+        let files = Files::default().with("vocab.json", vocabulary.to_string()).with("merges.txt", merges);
+        read(&files, Flavour::BYTE_PAIR, None).unwrap_err().to_string()
+    };
+    assert_eq!(older(json!({}), ""), "vocab.json has no tokens");
+    assert_eq!(older(json!({"a": "b"}), ""), "vocab.json: a is \"b\", expected a token id");
+    let double = older(json!({"a": 0, "b": 0}), "");
+    assert_eq!(double, "vocab.json: tokens \"a\" and \"b\" both have id 0");
+    let merge = older(json!({"a": 0}), "a qq\n");
+    assert_eq!(merge, "merges.txt: the merges name \"qq\", which is not in the vocabulary");
+    let merge = error(None, |json| json["model"]["merges"] = json!(["a 🦙"])).to_string();
+    assert_eq!(merge, "tokenizer.json: the merges name \"🦙\", which is not in the vocabulary");
+
+    let far = fixture("mistral").with("added_tokens.json", r#"{"far": 2000000000}"#);
+    let warnings = read(&far, Flavour::LLAMA, None).unwrap().warnings;
+    let left_out = |warning: &TokenizerWarning| matches!(warning, TokenizerWarning::TokenLeftOut { file: "added_tokens.json", token, .. } if token == "far");
+    assert!(warnings.iter().any(left_out), "{warnings:?}");
+}
+
+#[test]
+fn settings_of_a_chat_template_alone_are_settings() {
+    let metadata = |settings: &str| {
+        let files = fixture("llama-plain").without("special_tokens_map.json");
+        let files = files.with("config.json", "{}").with("tokenizer_config.json", settings);
+        read(&files, Flavour::BYTE_PAIR, None).unwrap().metadata
+    };
+    let with_template = metadata(r#"{"chat_template": "x"}"#);
+    let key = "tokenizer.ggml.bos_token_id";
+    assert!(with_template.get(key).is_some());
+    assert_eq!(with_template.get(key), metadata(r#"{"other": "x"}"#).get(key));
 }
 
 #[test]

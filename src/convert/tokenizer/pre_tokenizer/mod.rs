@@ -8,6 +8,8 @@ mod names;
 mod probe;
 mod structure;
 
+pub(super) use structure::QWEN2;
+
 use super::TokenizerWarning;
 use super::json::TokenizerJson;
 use super::settings::Settings;

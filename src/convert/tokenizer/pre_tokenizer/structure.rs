@@ -10,9 +10,9 @@ use super::super::json::TokenizerJson;
 /// A step of splitting.
 #[derive(Debug, Clone, PartialEq)]
 enum Step {
-    /// At the matches of a regular expression.
+    /// Into the matches of a regular expression and what is between them.
     Expression(String),
-    /// At a string.
+    /// After each occurrence of a string.
     Text(String),
     /// At the words that GPT-2's expression finds.
     Gpt2,
@@ -82,10 +82,17 @@ fn collect(pre_tokenizer: &Value, steps: &mut Vec<Step>) {
         Some("Split") => {
             let pattern =
                 |kind: &str| pre_tokenizer.get("pattern").and_then(|pattern| pattern.get(kind)?.as_str());
-            match (pattern("Regex"), pattern("String")) {
-                (Some(expression), _) => Step::Expression(in_one_spelling(expression)),
-                (None, Some(text)) => Step::Text(text.to_owned()),
-                (None, None) => Step::Other,
+            let behavior = pre_tokenizer.get("behavior").and_then(Value::as_str);
+            match (pattern("Regex"), pattern("String"), behavior) {
+                // The known expressions leave nothing between their matches that could be removed.
+                (Some(expression), _, Some("Isolated")) => Step::Expression(in_one_spelling(expression)),
+                (Some(expression), _, Some("Removed")) if flag("invert", false) => {
+                    Step::Expression(in_one_spelling(expression))
+                }
+                (None, Some(text), Some("MergedWithPrevious")) if !flag("invert", false) => {
+                    Step::Text(text.to_owned())
+                }
+                _ => Step::Other,
             }
         }
         Some("Digits") => match flag("individual_digits", false) {
@@ -111,7 +118,8 @@ fn in_one_spelling(expression: &str) -> String {
 const THREE_DIGITS: &str = r"\p{N}{1,3}";
 const CHINESE_AND_JAPANESE: &str = "[一-龥぀-ゟ゠-ヿ]+";
 const LLAMA3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
-const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+/// How Qwen2 splits text.
+pub(in super::super) const QWEN2: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const GPT4O: &str = r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 const DEEPSEEK_V3: &str = r##"[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"##;
 const BLOOM: &str = " ?[^(\\s|[.,!?…。，、।۔،])]+";
@@ -239,6 +247,16 @@ mod tests {
         assert_eq!(name(split(LLAMA3), false), Some("dbrx"));
         assert_eq!(name(split(QWEN2), false), Some("qwen2"));
         assert_eq!(name(split("a"), false), None);
+        let one = |behavior: &str, invert: bool| {
+            let pattern = serde_json::json!({"Regex": QWEN2});
+            serde_json::json!({"type": "Split", "pattern": pattern, "behavior": behavior, "invert": invert})
+        };
+        assert_eq!(name(one("Removed", true), false), Some("qwen2"));
+        assert_eq!(name(one("Removed", false), false), None);
+        assert_eq!(name(one("MergedWithPrevious", false), false), None);
+        let spaces = |behavior: &str| serde_json::json!({"type": "Split", "pattern": {"String": " "}, "behavior": behavior, "invert": false});
+        assert_eq!(name(spaces("MergedWithPrevious"), false), Some("gemma4"));
+        assert_eq!(name(spaces("Isolated"), false), None);
         assert_eq!(name(bytes.clone(), false), None);
     }
 
