@@ -65,18 +65,17 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
 }
 
 /// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely, `OLLAMAKE_LOG` the format. Commands other than the server
-/// speak for themselves, so they log only what went wrong.
+/// speak for themselves, so they log only what went wrong, without the errors that they end with.
 fn log(is_server: bool) {
     // A wrong configuration is reported by the command that needs it.
     let config = Config::from_environment();
     let (level, format) =
         config.map_or((LogLevel::Info, LogFormat::Text), |config| (config.log, config.log_format));
-    let level = match level {
-        LogLevel::Info if !is_server => "warn",
-        level => level.directive(),
+    let directives = match level {
+        LogLevel::Info if !is_server => "warn,ollamake::server::errors=off".to_owned(),
+        level => format!("warn,ollamake={}", level.directive()),
     };
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new(format!("warn,ollamake={level}")));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Log)

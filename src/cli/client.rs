@@ -54,7 +54,7 @@ impl Client {
 
     async fn embedded(mut self, config: Config) -> Result<Self, Error> {
         let (listener, address) = listen("127.0.0.1:0").await?;
-        let store = Store::open(&config.models)?;
+        let store = Store::open(&config.models).map_err(Error::open_store(&config.models))?;
         tracing::debug!(%address, "no server answers at OLLAMA_HOST; serving from this process");
         tokio::spawn(serve(listener, Server::new(config, store.clone()), std::future::pending()));
         self.base = format!("http://{address}");

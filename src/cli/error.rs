@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::{count_of, names};
 use crate::model::Name;
+use crate::store::StoreError;
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +37,43 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong, with its line.
         source: crate::modelfile::ParseError,
+    },
+    /// A command of a Modelfile that cannot be carried out.
+    #[error("{}: (line {line}): {source}", path.display())]
+    Line {
+        /// The Modelfile as the user named it.
+        path: PathBuf,
+        /// Where the command begins.
+        line: usize,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// Not a Go template.
+    #[error(transparent)]
+    Template(#[from] crate::template::ParseError),
+    /// A model from two models.
+    #[error("FROM names a second model, {second:?} beside {first:?}; remove one")]
+    TwoModels {
+        /// The one named first.
+        first: String,
+        /// The other one.
+        second: String,
+    },
+    /// A model from a model and files.
+    #[error("FROM names the model {model:?} as well as files; remove the one or the others")]
+    ModelAndFiles {
+        /// The model.
+        model: String,
+    },
+    /// Two files that the server would take for one.
+    #[error("two files would be called {name:?}: {} and {}; rename one", first.display(), second.display())]
+    SameName {
+        /// What they would be called.
+        name: String,
+        /// One of them.
+        first: PathBuf,
+        /// The other one.
+        second: PathBuf,
     },
     /// A Modelfile asks for a draft model.
     #[error(
@@ -73,11 +111,11 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
         /// Why not.
-        source: crate::store::StoreError,
+        source: StoreError,
     },
-    /// The store cannot be opened.
+    /// Something is wrong with the store.
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
     /// The store has been checked, and it is not whole.
     #[error("the store has {}", count_of(*findings, "problem"))]
     Findings {
@@ -111,6 +149,12 @@ impl Error {
     pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Error::File { path, source }
+    }
+
+    /// For `map_err` on opening the store of the configuration.
+    pub(super) fn open_store(path: &Path) -> impl FnOnce(StoreError) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Error::OpenStore { path, source }
     }
 
     /// For `map_err` on what the operating system says about an address.

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use super::progress::Progress;
+use crate::convert::is_description;
 use crate::model::Digest;
 
 /// A file that a model is made from.
@@ -30,9 +31,9 @@ pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, Error> {
     for directory in
         entries.iter().filter(|entry| entry.path.is_dir()).map(|entry| entry.name.clone()).collect::<Vec<_>>()
     {
-        // Checkpoints of sentence transformers keep the pooling's configuration one level down.
+        // The pooling's configuration and further chat templates lie one level down.
         let below = self::entries(&path.join(&directory), &format!("{directory}/"))?;
-        entries.extend(below.into_iter().filter(|entry| entry.name.ends_with(".json")));
+        entries.extend(below.into_iter().filter(|entry| is_description(&entry.name)));
     }
     entries.retain(|entry| entry.path.is_file());
     let checkpoint = entries.iter().any(|entry| entry.name.ends_with(".safetensors"));
@@ -75,13 +76,6 @@ fn entries(directory: &Path, prefix: &str) -> Result<Vec<LocalFile>, Error> {
 
 fn is_weights(name: &str) -> bool {
     name.ends_with(".safetensors")
-}
-
-/// Configuration, tokenizer, chat template and model card.
-fn is_description(name: &str) -> bool {
-    name.ends_with(".json")
-        || name.ends_with(".jinja")
-        || ["tokenizer.model", "vocab.txt", "merges.txt", "README.md"].contains(&name)
 }
 
 fn is_pickle(name: &str) -> bool {
@@ -138,9 +132,20 @@ mod tests {
 
     #[test]
     fn a_checkpoint_is_its_weights_and_descriptions() {
-        let files =
-            ["model.safetensors", "config.json", "1_Pooling/config.json", ".cache/x.json", "a.png", "m.gguf"];
-        assert_eq!(names(&files).unwrap(), ["1_Pooling/config.json", "config.json", "model.safetensors"]);
+        let files = [
+            "1_Pooling/config.json",
+            "README.md",
+            "additional_chat_templates/tool_use.jinja",
+            "chat_template.jinja",
+            "config.json",
+            "merges.txt",
+            "model.safetensors",
+            "sentencepiece.bpe.model",
+            "tokenizer.model",
+            "vocab.txt",
+        ];
+        let others = [".cache/x.json", "a.png", "m.gguf", "2_Dense/model.safetensors", "onnx/vocab.txt"];
+        assert_eq!(names(&[&files[..], &others].concat()).unwrap(), files);
     }
 
     #[test]

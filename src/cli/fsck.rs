@@ -28,7 +28,7 @@ impl Fsck {
 
     fn look(&self) -> Result<CheckReport, Error> {
         let models = Config::from_environment()?.models;
-        let store = Store::open_existing(&models)?;
+        let store = Store::open_existing(&models).map_err(Error::open_store(&models))?;
         let account = store.account()?;
         let bar = Progress::new().bar(format!("checking {}", models.display()), 0);
         let report = store.check(true, |progress| {

@@ -13,6 +13,7 @@ mod format;
 mod fsck;
 mod list;
 mod mapped_file;
+mod parts;
 mod progress;
 mod prune;
 mod pull;
@@ -22,14 +23,17 @@ mod remove;
 mod serve;
 mod show;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgAction, Parser, Subcommand};
 
 pub use error::Error;
 
 /// Make models for Ollama and llama.cpp.
 #[derive(Debug, Parser)]
-#[command(name = "ollamake", version, about, arg_required_else_help = true)]
+#[command(name = "ollamake", version, about, arg_required_else_help = true, disable_version_flag = true)]
 pub struct Arguments {
+    /// Print the version
+    #[arg(short, long, action = ArgAction::Version)]
+    version: (),
     #[command(subcommand)]
     command: Command,
 }

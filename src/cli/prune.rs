@@ -22,7 +22,8 @@ pub(super) struct Prune {
 
 impl Prune {
     pub(super) fn run(self) -> Result<(), Error> {
-        let store = Store::open_existing(&Config::from_environment()?.models)?;
+        let models = Config::from_environment()?.models;
+        let store = Store::open_existing(&models).map_err(Error::open_store(&models))?;
         let grace = Duration::from_secs(self.grace);
         let report = store.prune(PruneOptions { grace, dry_run: self.dry_run })?;
         self.print(&report);

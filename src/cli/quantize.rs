@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use memmap2::Mmap;
 
 use super::mapped_file::map_file;
+use super::progress::Progress;
 use crate::gguf::{Gguf, GgufError, ShardName};
 use crate::plan::{Observer, Plan, PlanError, Resources, Shard, ShardError, Source, SourceDescription};
 use crate::quantize::{self, FileType};
@@ -119,7 +120,7 @@ fn write(
         .suffix(".partial")
         .tempfile_in(directory)
         .map_err(failed)?;
-    let watch = Watch::new(plan.size()?);
+    let watch = Watch::new(format!("writing {}", output.display()), plan.size()?);
     plan.execute(sources, temporary.as_file_mut(), resources, &watch)?;
     watch.bar.finish_and_clear();
     // In this order, so that a loss of power leaves no file of this name that is not complete.
@@ -158,7 +159,8 @@ fn all_shards(input: &Path) -> Result<Vec<PathBuf>, QuantizeError> {
     Ok(names.map(|name| input.with_file_name(name)).collect())
 }
 
-fn same_file(one: &Path, other: &Path) -> bool {
+/// Whether two paths lead to one file that exists.
+pub(super) fn same_file(one: &Path, other: &Path) -> bool {
     match (fs::canonicalize(one), fs::canonicalize(other)) {
         (Ok(one), Ok(other)) => one == other,
         _ => false,
@@ -182,9 +184,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(length: u64) -> Self {
-        const TEMPLATE: &str = "{wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}";
-        let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());
+    fn new(message: String, length: u64) -> Self {
         let interrupted = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&interrupted);
         // The thread ends with the process.
@@ -196,7 +196,7 @@ impl Watch {
                 flag.store(true, Ordering::Relaxed);
             }
         });
-        Self { bar: ProgressBar::new(length).with_style(style), interrupted }
+        Self { bar: Progress::new().bar(message, length), interrupted }
     }
 }
 

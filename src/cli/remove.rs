@@ -16,9 +16,9 @@ pub(super) struct Remove {
 
 impl Remove {
     pub(super) async fn run(self) -> Result<(), Error> {
+        self.models.iter().try_for_each(|model| parse_name(model).map(drop))?;
         let client = Client::connect().await?;
         for model in &self.models {
-            parse_name(model)?;
             client.call(Method::DELETE, "/api/delete", &json!({"model": model})).await?;
             println!("deleted '{model}'");
         }

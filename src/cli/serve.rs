@@ -25,8 +25,7 @@ impl Serve {
     pub(super) async fn run(self) -> Result<(), Error> {
         let config = Config::from_environment()?;
         raise_file_limit();
-        let store = Store::open(&config.models)
-            .map_err(|source| Error::OpenStore { path: config.models.clone(), source })?;
+        let store = Store::open(&config.models).map_err(Error::open_store(&config.models))?;
         let (listener, address) = listen(&config.host.authority()).await?;
         let server = Server::new(config, store);
         let stop = stop_signal(&server).map_err(Error::listen(&address.to_string()))?;

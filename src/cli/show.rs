@@ -54,7 +54,10 @@ impl Show {
         let body = json!({"model": self.model, "verbose": self.verbose});
         let answer = Client::connect().await?.post("/api/show", &body).await?;
         match self.part.field() {
-            Some(field) => println!("{}", answer[field].as_str().unwrap_or_default()),
+            Some(field) => {
+                let end = if ["system", "template"].contains(&field) { "" } else { "\n" };
+                print!("{}{end}", answer[field].as_str().unwrap_or_default());
+            }
             None => print!("{}", describe(&answer, self.verbose)),
         }
         Ok(())

@@ -23,7 +23,8 @@ use crate::model::{Message, ParameterKind, Parameters, parameter_kind};
 
 pub use error::ParseError;
 
-/// One command.
+/// One command. Its `Display` writes it as a line of a Modelfile, with the quotes that Ollama's `show` uses; reading
+/// that gives the same command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// `FROM`: a model, a file or a directory.
@@ -61,21 +62,13 @@ pub enum Command {
 }
 
 /// A list of commands.
-///
-/// Its `Display` writes a Modelfile, with the quotes that Ollama's `show` uses; reading that text gives the same
-/// commands.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Modelfile {
-    commands: Vec<Command>,
+    /// With their lines.
+    commands: Vec<(usize, Command)>,
 }
 
 impl Modelfile {
-    /// A Modelfile of these commands.
-    #[must_use]
-    pub fn new(commands: Vec<Command>) -> Self {
-        Self { commands }
-    }
-
     /// Reads a Modelfile: UTF-8, or UTF-16 or UTF-8 behind a byte order mark. Bytes that are no text become
     /// U+FFFD.
     ///
@@ -83,35 +76,24 @@ impl Modelfile {
     ///
     /// The first mistake, with its line. The values of known parameters and of `REQUIRES` are checked too.
     pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
-        parse::parse(&parse::decode(bytes)).map(Self::new)
+        parse::parse(&parse::decode(bytes)).map(|commands| Self { commands })
     }
 
     /// The commands in order.
-    #[must_use]
-    pub fn commands(&self) -> &[Command] {
-        &self.commands
+    pub fn commands(&self) -> impl ExactSizeIterator<Item = &Command> {
+        self.commands.iter().map(|(_, command)| command)
+    }
+
+    /// The commands in order, each with the line that it begins in, from 1.
+    pub fn lines(&self) -> impl ExactSizeIterator<Item = (usize, &Command)> {
+        self.commands.iter().map(|(line, command)| (*line, command))
     }
 
     fn values<'m>(
         &'m self,
         pick: impl Fn(&'m Command) -> Option<&'m String>,
     ) -> impl Iterator<Item = &'m str> {
-        self.commands.iter().filter_map(pick).map(String::as_str)
-    }
-
-    /// The sources, in order: a model with its projector and shards may take several.
-    pub fn from(&self) -> impl Iterator<Item = &str> {
-        self.values(|command| if let Command::From(value) = command { Some(value) } else { None })
-    }
-
-    /// The adapters, in order.
-    pub fn adapters(&self) -> impl Iterator<Item = &str> {
-        self.values(|command| if let Command::Adapter(value) = command { Some(value) } else { None })
-    }
-
-    /// The draft models, in order.
-    pub fn drafts(&self) -> impl Iterator<Item = &str> {
-        self.values(|command| if let Command::Draft(value) = command { Some(value) } else { None })
+        self.commands().filter_map(pick).map(String::as_str)
     }
 
     /// The texts of all licenses, in order.
@@ -167,7 +149,7 @@ impl Modelfile {
             }),
             _ => None,
         };
-        self.commands.iter().filter_map(message).collect()
+        self.commands().filter_map(message).collect()
     }
 
     /// The parameters in the types that their names want. A repeated list grows; of any other the last one
@@ -175,7 +157,7 @@ impl Modelfile {
     #[must_use]
     pub fn parameters(&self) -> Parameters {
         let mut parameters = Parameters::new();
-        for command in &self.commands {
+        for command in self.commands() {
             let Command::Parameter { name, value } = command else { continue };
             if parameter_kind(name) == Some(ParameterKind::Strings) {
                 let list = parameters.entry(name.clone()).or_insert_with(|| Vec::<String>::new().into());
@@ -188,12 +170,6 @@ impl Modelfile {
             }
         }
         parameters
-    }
-}
-
-impl fmt::Display for Modelfile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.commands.iter().try_for_each(|command| writeln!(f, "{command}"))
     }
 }
 

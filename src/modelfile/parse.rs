@@ -20,13 +20,14 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
-pub(super) fn parse(text: &str) -> Result<Vec<Command>, ParseError> {
+/// The commands with their lines.
+pub(super) fn parse(text: &str) -> Result<Vec<(usize, Command)>, ParseError> {
     let mut reader = Reader { rest: text, line: 1 };
     let mut commands = Vec::new();
     while let Some(command) = reader.command()? {
         commands.push(command);
     }
-    if !commands.iter().any(|command| matches!(command, Command::From(_))) {
+    if !commands.iter().any(|(_, command)| matches!(command, Command::From(_))) {
         return Err(ParseError::NoFrom);
     }
     Ok(commands)
@@ -88,7 +89,7 @@ impl<'t> Reader<'t> {
         word
     }
 
-    fn command(&mut self) -> Result<Option<Command>, ParseError> {
+    fn command(&mut self) -> Result<Option<(usize, Command)>, ParseError> {
         let line = loop {
             self.rest = self.rest.trim_start_matches(is_space);
             match self.rest.chars().next() {
@@ -111,7 +112,7 @@ impl<'t> Reader<'t> {
             Command::Requires(value) if !is_version(value) => {
                 Err(ParseError::Version { line, got: excerpt(value) })
             }
-            _ => Ok(Some(command)),
+            _ => Ok(Some((line, command))),
         }
     }
 

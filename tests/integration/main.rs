@@ -2,6 +2,7 @@
 
 mod convert;
 mod create;
+mod create_command;
 #[cfg(target_os = "linux")]
 mod endurance;
 mod fuzz;

@@ -197,9 +197,9 @@ fn template(bytes: &[u8]) {
 /// What is written of commands reads as the same commands.
 fn modelfile(bytes: &[u8]) {
     let Ok(file) = Modelfile::parse(bytes) else { return };
-    let written = file.to_string();
-    let again = Modelfile::parse(written.as_bytes());
-    assert_eq!(again.as_ref(), Ok(&file), "{written:?}");
+    let written: String = file.commands().map(|command| format!("{command}\n")).collect();
+    let again = Modelfile::parse(written.as_bytes()).expect("what was written can be read");
+    assert!(again.commands().eq(file.commands()), "{written:?}");
     drop((file.parameters(), file.messages(), file.template().map(str::len)));
 }
 

@@ -1,0 +1,120 @@
+//! What the commands of a Modelfile that name files or models mean here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::error::parse_name;
+use super::files::{LocalFile, gather};
+use super::quantize::same_file;
+use crate::model::Digest;
+use crate::modelfile::{Command, Modelfile};
+use crate::template::Template;
+
+/// What a model is made from: another model or files, and perhaps an adapter.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) from: Option<String>,
+    pub(super) files: Files,
+    pub(super) adapters: Files,
+}
+
+/// The files of a model or of an adapter.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    /// To be uploaded.
+    pub(super) local: Vec<LocalFile>,
+    /// In the server's store already, as the Modelfile of `show` names them.
+    pub(super) stored: BTreeMap<String, Digest>,
+}
+
+impl Parts {
+    /// Reads a Modelfile, which lies at `path` if it is a file, and checks what can be checked here.
+    pub(super) fn of(modelfile: &Modelfile, path: Option<&Path>) -> Result<Self, Error> {
+        let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
+        let mut parts = Self::default();
+        for (line, command) in modelfile.lines() {
+            parts.add(command, directory).map_err(|source| match path {
+                Some(path) => Error::Line { path: path.to_owned(), line, source: Box::new(source) },
+                None => source,
+            })?;
+        }
+        Ok(parts)
+    }
+
+    fn add(&mut self, command: &Command, directory: &Path) -> Result<(), Error> {
+        match command {
+            Command::From(value) => self.add_from(value, resolve(value, directory)),
+            Command::Adapter(value) => self.adapters.add(value, &resolve(value, directory)),
+            Command::Draft(_) => Err(Error::Draft),
+            Command::Template(text) => Ok(Template::parse(text).map(drop)?),
+            _ => Ok(()),
+        }
+    }
+
+    /// A FROM that names no file here is the name of a model.
+    fn add_from(&mut self, value: &str, path: PathBuf) -> Result<(), Error> {
+        match fs::metadata(&path) {
+            Err(error) if value.parse::<Digest>().is_err() => {
+                if !is_model(value) {
+                    return Err(Error::file(&path)(error));
+                }
+                if let Some(first) = self.from.replace(value.to_owned()) {
+                    return Err(Error::TwoModels { first, second: value.to_owned() });
+                }
+            }
+            _ => self.files.add(value, &path)?,
+        }
+        match &self.from {
+            Some(model) if !self.files.is_empty() => Err(Error::ModelAndFiles { model: model.clone() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Files {
+    fn is_empty(&self) -> bool {
+        self.local.is_empty() && self.stored.is_empty()
+    }
+
+    /// Adds the file or the directory at `path`, or, where nothing is there and `value` is a digest, that blob.
+    fn add(&mut self, value: &str, path: &Path) -> Result<(), Error> {
+        if let Ok(digest) = value.parse::<Digest>()
+            && !path.exists()
+        {
+            // The server takes files in the order of their names.
+            let name = format!("{}-{}.gguf", self.stored.len(), digest.file_name());
+            self.stored.insert(name, digest);
+            return Ok(());
+        }
+        for file in gather(path)? {
+            match self.local.iter().find(|other| other.name == file.name) {
+                None => self.local.push(file),
+                Some(other) if same_file(&other.path, &file.path) => {}
+                Some(other) => {
+                    let (name, first, second) = (file.name, other.path.clone(), file.path);
+                    return Err(Error::SameName { name, first, second });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a FROM that names nothing here can be meant as a model.
+fn is_model(value: &str) -> bool {
+    const OF_FILES: [&str; 3] = [".gguf", ".safetensors", ".bin"];
+    parse_name(value).is_ok()
+        && !value.starts_with(['.', '/', '~'])
+        && !OF_FILES.iter().any(|extension| value.ends_with(extension))
+}
+
+/// A path of a Modelfile: relative to the Modelfile, `~` being the home directory.
+fn resolve(path: &str, directory: &Path) -> PathBuf {
+    match (path.strip_prefix('~'), std::env::home_dir()) {
+        (Some(""), Some(home)) => home,
+        (Some(rest), Some(home)) if rest.starts_with('/') => home.join(&rest[1..]),
+        _ => directory.join(path),
+    }
+}
