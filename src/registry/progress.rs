@@ -12,22 +12,23 @@ pub(crate) async fn watch<T, E>(
     report: impl Fn(u64),
 ) -> Result<T, E> {
     let mut work = std::pin::pin!(work);
-    let mut reported = None;
+    let mut reported = completed();
+    report(reported);
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             biased;
             result = &mut work => {
-                if result.is_ok() && reported != Some(completed()) {
+                if result.is_ok() && reported != completed() {
                     report(completed());
                 }
                 return result;
             }
             _ = ticks.tick() => {
                 let now = completed();
-                if reported != Some(now) {
-                    reported = Some(now);
+                if reported != now {
+                    reported = now;
                     report(now);
                 }
             }

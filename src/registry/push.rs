@@ -2,14 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 
-use super::progress::watch;
 use super::session::Session;
 use super::transport::Payload;
 use super::upload::Upload;
@@ -36,11 +34,9 @@ pub(super) async fn push(
     let opened = opened.await?.inspect_err(|_| progress(Status::NoManifest))?;
     let uploads = opened.blobs.iter().map(|blob| async {
         let (digest, total) = (blob.digest(), blob.length());
-        let completed = Arc::new(AtomicU64::new(0));
         let mount_from = opened.elsewhere.get(&digest).cloned();
-        let upload = Upload { session, blob: blob.clone(), mount_from, piece, completed: completed.clone() };
-        let report = |completed| progress(Status::Pushing(Transfer { digest, total, completed }));
-        watch(upload.run(), || completed.load(Ordering::Relaxed), report).await
+        let upload = Upload::new(session, blob.clone(), mount_from, piece);
+        upload.run(|completed| progress(Status::Pushing(Transfer { digest, total, completed }))).await
     });
     let uploads: Vec<_> = uploads.collect();
     stream::iter(uploads).buffer_unordered(PARALLEL_BLOBS).try_collect::<()>().await?;

@@ -20,14 +20,21 @@ pub(crate) struct Downloads {
 
 #[derive(Debug, Clone)]
 enum State {
-    Running { received: u64 },
-    Done(Blob),
+    /// It is not known yet how much was there before.
+    Beginning,
+    Running {
+        received: u64,
+    },
+    Done {
+        blob: Blob,
+        found: u64,
+    },
     Failed(Error),
 }
 
 impl Downloads {
     /// The blob of a download, fetched by it or by one of the same blob that is under way; `report` is told
-    /// how many bytes have arrived. When nobody waits any more the download ends, and what has arrived stays.
+    /// how many bytes are there: first those that were there before. When nobody waits any more the download ends, and what has arrived stays.
     pub(crate) async fn fetch(
         self: &Arc<Self>,
         store: &Store,
@@ -39,11 +46,21 @@ impl Downloads {
         let mut download = Some(download);
         loop {
             let (mut receiver, leading) = self.join_or_lead(store, digest, &mut download);
+            let mut told = false;
             let failure = loop {
                 let state = receiver.borrow_and_update().clone();
                 match state {
-                    State::Running { received } => report(received),
-                    State::Done(blob) => return Ok(blob),
+                    State::Beginning => {}
+                    State::Running { received } => {
+                        report(received);
+                        told = true;
+                    }
+                    State::Done { blob, found } => {
+                        if !told {
+                            report(found);
+                        }
+                        return Ok(blob);
+                    }
                     State::Failed(error) => break error,
                 }
                 if receiver.changed().await.is_err() {
@@ -71,7 +88,7 @@ impl Downloads {
         if let Some(sender) = running.get(&digest) {
             return (sender.subscribe(), false);
         }
-        let (sender, receiver) = watch::channel(State::Running { received: 0 });
+        let (sender, receiver) = watch::channel(State::Beginning);
         if let Some(download) = download.take() {
             running.insert(digest, sender.clone());
             let entry = Entry { downloads: self.clone(), digest };
@@ -99,7 +116,7 @@ impl Drop for Entry {
 
 async fn lead(entry: Entry, sender: watch::Sender<State>, store: Store, download: Download) {
     let state = match fetch(&sender, store, &download).await {
-        Ok(blob) => State::Done(blob),
+        Ok((blob, found)) => State::Done { blob, found },
         Err(error) => State::Failed(error),
     };
     // The file is free for the next attempt before anybody can begin one.
@@ -107,10 +124,20 @@ async fn lead(entry: Entry, sender: watch::Sender<State>, store: Store, download
     sender.send_replace(state);
 }
 
-async fn fetch(sender: &watch::Sender<State>, store: Store, download: &Download) -> Result<Blob, Error> {
+/// The blob, and how many bytes of it were there before.
+async fn fetch(
+    sender: &watch::Sender<State>,
+    store: Store,
+    download: &Download,
+) -> Result<(Blob, u64), Error> {
     let incoming = Incoming::open(store, download.digest, download.size).await?;
+    let found = incoming.received();
+    sender.send_replace(State::Running { received: found });
     match while_wanted(sender, download, &incoming).await {
-        Ok(()) => incoming.commit().await.map_err(|error| name_registry(error, download)),
+        Ok(()) => {
+            let blob = incoming.commit().await.map_err(|error| name_registry(error, download))?;
+            Ok((blob, found))
+        }
         Err(error) => {
             // Of a blob of another length nothing is worth keeping.
             let keep = incoming.received() > 0 && !matches!(error, Error::WrongSize { .. });

@@ -1,24 +1,36 @@
 //! One blob to a registry (distribution specification, "Pushing blobs").
 //!
 //! A blob that fits into one piece goes with one `PUT`, a longer one in pieces with `PATCH`, so that after a
-//! broken connection only a part of it is sent again: the registry is asked how much it has.
+//! broken connection only a part of it is sent again: the registry is asked how much it has. Ollama's own
+//! registry takes every blob in parts, which it may want to be sent to a storage service.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use futures_util::stream;
+use md5::{Digest as _, Md5};
 use reqwest::Method;
-use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderName, RANGE};
+use reqwest::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HOST, HeaderName, RANGE, TRANSFER_ENCODING,
+};
 
-use super::Error;
 use super::place::Place;
+use super::progress::watch;
 use super::session::Session;
 use super::transport::{Answer, Payload, Request, Stream};
-use crate::store::Blob;
+use super::{Error, blocking};
+use crate::store::{Blob, StoreError};
 
 /// The unit in which a blob is read while it is sent.
 const READ_SIZE: usize = 256 * 1024;
+
+/// A registry that has kept so many bytes more than ever before has got on.
+const WORTHWHILE: u64 = 64 * 1024;
+
+/// What is wanted of Ollama's registry: `1`, that it answers a piece with the place of a storage service that
+/// takes it; `2`, that it names one for the whole blob (`server/upload.go`, `x/transfer/upload.go`).
+const REDIRECT_UPLOADS: HeaderName = HeaderName::from_static("x-redirect-uploads");
 
 /// Ollama's registry names here the session that goes on where `Location` leads to a storage service
 /// (`server/upload.go`).
@@ -28,6 +40,8 @@ const SESSION_LOCATION: &str = "docker-upload-location";
 const DIRECT_LOCATION: &str = "x-direct-upload-url";
 /// Headers that this service wants to see begin so in the answer.
 const SIGNED_HEADER: &str = "x-signed-header-";
+/// Headers that belong to the connection, whatever was signed.
+const OF_CONNECTION: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING];
 
 /// The sending of one blob.
 #[derive(Debug)]
@@ -39,7 +53,7 @@ pub(crate) struct Upload<'a> {
     /// The length of the pieces in which it is sent, in bytes.
     pub(crate) piece: u64,
     /// The bytes that have been sent.
-    pub(crate) completed: Arc<AtomicU64>,
+    completed: Arc<AtomicU64>,
 }
 
 /// A session of the registry that takes the bytes of a blob.
@@ -48,18 +62,28 @@ struct Begun {
     direct: Option<Request>,
 }
 
-impl Upload<'_> {
-    /// Sends the blob unless the registry has it.
-    pub(crate) async fn run(&self) -> Result<(), Error> {
+impl<'a> Upload<'a> {
+    pub(crate) fn new(session: &'a Session, blob: Blob, mount_from: Option<String>, piece: u64) -> Self {
+        Self { session, blob, mount_from, piece, completed: Arc::default() }
+    }
+
+    /// Sends the blob unless the registry has it. `report` is told how many bytes the registry has: first what
+    /// was there before.
+    pub(crate) async fn run(&self, report: impl Fn(u64)) -> Result<(), Error> {
         let mut backoff = self.session.backoff();
         // An answer may be lost after the registry has taken the blob.
         while !self.is_there().await? {
-            match self.send().await {
-                Ok(()) => break,
+            let sent = match self.begin().await {
+                Ok(None) => break,
+                Ok(Some(begun)) => self.send(begun, &report).await,
+                Err(error) => Err(error),
+            };
+            match sent {
+                Ok(()) => return Ok(()),
                 Err(error) => backoff.after(error).await?,
             }
         }
-        self.completed.store(self.blob.length(), Ordering::Relaxed);
+        report(self.blob.length());
         Ok(())
     }
 
@@ -70,29 +94,38 @@ impl Upload<'_> {
         Ok(answer.response.status().is_success())
     }
 
-    async fn send(&self) -> Result<(), Error> {
+    /// Sends the blob to a session, and ends it.
+    async fn send(&self, begun: Begun, report: impl Fn(u64)) -> Result<(), Error> {
         self.completed.store(0, Ordering::Relaxed);
-        let Some(begun) = self.begin().await? else { return Ok(()) };
-        if let Some(direct) = begun.direct {
-            self.session.ask_once(&direct, &self.what(), &[200, 201, 204]).await?;
-            return self.finish(&begun.place, Payload::Empty).await;
-        }
-        if self.blob.length() <= self.piece {
-            return self.finish(&begun.place, self.bytes(0, self.blob.length())).await;
-        }
-        match self.send_pieces(begun.place).await? {
-            Some(place) => self.finish(&place, Payload::Empty).await,
-            None => {
-                let Some(begun) = self.begin().await? else { return Ok(()) };
+        let sending = async {
+            if let Some(direct) = begun.direct {
+                self.session.ask_once(&direct, &self.what(), &[200, 201, 204]).await?;
+                self.finish(&begun.place, Payload::Empty).await
+            } else if self.session.repository().is_ollama() {
+                self.send_parts(begun.place).await
+            } else if self.blob.length() <= self.piece {
                 self.finish(&begun.place, self.bytes(0, self.blob.length())).await
-            }
-        }
+            } else if let Some(place) = self.send_pieces(begun.place).await? {
+                self.finish(&place, Payload::Empty).await
+            } else if let Some(begun) = self.begin().await? {
+                self.finish(&begun.place, self.bytes(0, self.blob.length())).await
+            } else {
+                Ok(())
+            }?;
+            self.completed.store(self.blob.length(), Ordering::Relaxed);
+            Ok(())
+        };
+        watch(sending, || self.completed.load(Ordering::Relaxed), report).await
     }
 
     /// Begins a session; nothing if the registry has found the blob in another repository.
     async fn begin(&self) -> Result<Option<Begun>, Error> {
         let digest = self.blob.digest().to_string();
-        let uploads = self.session.request(Method::POST, self.session.repository().uploads());
+        let uploads = self
+            .session
+            .request(Method::POST, self.session.repository().uploads())
+            .header(REDIRECT_UPLOADS, "2")
+            .header(HeaderName::from_static("x-content-length"), &self.blob.length().to_string());
         if let Some(from) = &self.mount_from {
             let mut request = uploads.clone();
             request.place = uploads.place.with_query(&[("mount", &digest), ("from", from)]);
@@ -103,9 +136,7 @@ impl Upload<'_> {
                 Err(error) => tracing::debug!(%error, from, "no mount"),
             }
         }
-        let mut request = uploads
-            .header(HeaderName::from_static("x-redirect-uploads"), "2")
-            .header(HeaderName::from_static("x-content-length"), &self.blob.length().to_string());
+        let mut request = uploads;
         if self.session.repository().is_ollama() {
             request.place = request.place.with_query(&[("digest", &digest)]);
         }
@@ -127,7 +158,8 @@ impl Upload<'_> {
             .payload(self.bytes(0, self.blob.length()));
         for (name, value) in headers {
             let name = name.as_str().strip_prefix(SIGNED_HEADER);
-            if let Some(name) = name.and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok()) {
+            let name = name.and_then(|name| HeaderName::from_bytes(name.as_bytes()).ok());
+            if let Some(name) = name.filter(|name| !OF_CONNECTION.contains(name)) {
                 request.headers.insert(name, value.clone());
             }
         }
@@ -137,37 +169,75 @@ impl Upload<'_> {
     /// Sends all bytes in pieces; nothing if the registry does not take pieces.
     async fn send_pieces(&self, mut place: Place) -> Result<Option<Place>, Error> {
         let mut backoff = self.session.backoff();
-        let mut offset = 0;
+        let (mut offset, mut most) = (0, 0);
         while offset < self.blob.length() {
             let end = (offset + self.piece).min(self.blob.length());
-            match self.send_piece(&place, offset, end).await {
+            let failure = match self.send_piece(&place, offset, end).await {
                 Ok((next, reached)) => {
-                    backoff.forgive();
                     (place, offset) = (next, reached);
+                    (reached < end).then(|| self.interrupted("it does not keep the bytes that it is sent"))
                 }
                 Err(
                     Error::Refused { status: 400 | 405 | 411 | 413 | 415 | 501, .. } | Error::NotFound { .. },
                 ) if offset == 0 => {
                     return Ok(None);
                 }
-                Err(error) => {
-                    backoff.after(session_lost(error)).await?;
-                    let (next, reached) = self.ask_progress(&place).await?;
-                    if reached > offset {
-                        backoff.forgive();
-                    }
-                    (place, offset) = (next, reached);
-                }
+                Err(error) => Some(session_lost(error)),
+            };
+            // A registry that loses what it had would otherwise be sent the same for ever.
+            if offset >= most + WORTHWHILE {
+                most = offset;
+                backoff.forgive();
+            }
+            if let Some(failure) = failure {
+                backoff.after(failure).await?;
+                (place, offset) = self.ask_progress(&place).await?;
             }
             self.completed.store(offset, Ordering::Relaxed);
         }
         Ok(Some(place))
     }
 
+    /// Sends the blob to Ollama's own registry, which at the end compares what its storage service makes of the
+    /// parts: the MD5 of their MD5s, and their number (`server/upload.go`).
+    async fn send_parts(&self, mut place: Place) -> Result<(), Error> {
+        let (mut offset, mut parts, mut etag) = (0, 0, Md5::new());
+        while offset < self.blob.length() {
+            let end = (offset + self.piece).min(self.blob.length());
+            let mut backoff = self.session.backoff();
+            place = loop {
+                match self.send_piece(&place, offset, end).await {
+                    Ok((next, _)) => break next,
+                    Err(error) => backoff.after(error).await.map_err(session_lost)?,
+                }
+            };
+            etag.update(self.md5(offset, end).await?);
+            (offset, parts) = (end, parts + 1);
+            self.completed.store(offset, Ordering::Relaxed);
+        }
+        let etag = format!("{}-{parts}", hex::encode(etag.finalize()));
+        self.finish(&place.with_query(&[("etag", &etag)]), Payload::Empty).await
+    }
+
+    async fn md5(&self, start: u64, end: u64) -> Result<[u8; 16], Error> {
+        let blob = self.blob.clone();
+        let hashed = blocking(move || {
+            let (mut hash, mut offset) = (Md5::new(), start);
+            while offset < end {
+                let bytes = read(&blob, offset, end)?;
+                offset += bytes.len() as u64;
+                hash.update(bytes);
+            }
+            Ok::<_, std::io::Error>(hash.finalize().into())
+        });
+        Ok(hashed.await?.map_err(StoreError::from)?)
+    }
+
     /// Sends one piece; answers with the session's next place and the number of bytes it has.
     async fn send_piece(&self, place: &Place, start: u64, end: u64) -> Result<(Place, u64), Error> {
         let request = Request::new(Method::PATCH, place.clone())
             .header(CONTENT_TYPE, "application/octet-stream")
+            .header(REDIRECT_UPLOADS, "1")
             .header(CONTENT_RANGE, &format!("{start}-{}", end - 1))
             .payload(self.bytes(start, end));
         let answer = self.session.ask_once(&request, &self.what(), &[201, 202, 204, 307]).await?;
@@ -218,6 +288,10 @@ impl Upload<'_> {
     fn bytes(&self, start: u64, end: u64) -> Payload {
         let (blob, completed) = (self.blob.clone(), self.completed.clone());
         Payload::Stream(Arc::new(BlobRange { blob, start, end, completed }))
+    }
+
+    fn interrupted(&self, reason: &str) -> Error {
+        Error::Interrupted { registry: self.session.registry(), reason: reason.to_owned() }
     }
 
     fn what(&self) -> String {
@@ -275,21 +349,20 @@ impl Stream for BlobRange {
                 if offset == end {
                     return Ok::<_, std::io::Error>(None);
                 }
-                let length = READ_SIZE.min(usize::try_from(end - offset).unwrap_or(READ_SIZE));
                 let reading = blob.clone();
-                let read = tokio::task::spawn_blocking(move || {
-                    let mut buffer = vec![0; length];
-                    let count = reading.read_at(&mut buffer, offset)?;
-                    buffer.truncate(count);
-                    Ok::<_, std::io::Error>(buffer)
-                });
+                let read = tokio::task::spawn_blocking(move || read(&reading, offset, end));
                 let buffer = read.await.map_err(std::io::Error::other)??;
-                if buffer.is_empty() {
-                    return Err(std::io::ErrorKind::UnexpectedEof.into());
-                }
                 let next = offset + buffer.len() as u64;
                 Ok(Some((Bytes::from(buffer), (blob, completed, sent, next))))
             },
         ))
     }
+}
+
+/// The next bytes of a blob, some of those from `offset` to `end`.
+fn read(blob: &Blob, offset: u64, end: u64) -> std::io::Result<Vec<u8>> {
+    let mut buffer = vec![0; READ_SIZE.min(usize::try_from(end - offset).unwrap_or(READ_SIZE))];
+    let count = blob.read_at(&mut buffer, offset)?;
+    buffer.truncate(count);
+    if buffer.is_empty() { Err(std::io::ErrorKind::UnexpectedEof.into()) } else { Ok(buffer) }
 }

@@ -1,6 +1,7 @@
 //! The client of registries, against Debian's `docker-registry` where it is installed, and against
 //! servers of our own that behave well or badly on purpose.
 
+mod accounting;
 mod authentication;
 mod conventions;
 mod cutting_proxy;
@@ -15,6 +16,7 @@ mod stub;
 mod tls_stub;
 mod token_server;
 mod unreachable;
+mod uploads;
 
 use std::sync::Mutex;
 use std::time::Duration;

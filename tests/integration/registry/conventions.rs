@@ -74,6 +74,8 @@ async fn signed_registry() -> SignedRegistry {
                     ("docker-upload-location", "/v2/team/m/blobs/uploads/session?state=1"),
                     ("x-direct-upload-url", &location("direct")),
                     ("x-signed-header-x-amz-tag", "blob"),
+                    ("x-signed-header-content-length", "1"),
+                    ("x-signed-header-host", "elsewhere.example"),
                 ],
                 "",
             ),
@@ -114,6 +116,11 @@ async fn the_challenge_is_signed_and_the_storage_service_sees_no_credentials() {
     assert_eq!(sent.len(), model.blobs.len());
     assert!(sent.iter().all(|asked| !asked.headers.contains_key("authorization")));
     assert!(sent.iter().all(|asked| asked.header("x-amz-tag") == "blob"));
+    for asked in &sent {
+        let lengths: Vec<_> = asked.headers.get_all("content-length").iter().collect();
+        assert_eq!(lengths, [&asked.body.len().to_string()]);
+        assert_eq!(asked.header("host"), storage.host());
+    }
     let sizes: usize = sent.iter().map(|asked| asked.body.len()).sum();
     assert_eq!(sizes as u64, model.size());
     let manifest = registry
