@@ -169,11 +169,24 @@ pub enum Error {
         got: Digest,
     },
     /// The registry wants a signature and there is no key.
-    #[error("the key for signing in to registries (id_ed25519) cannot be used: {reason}")]
+    #[error(
+        "the key for signing in to registries (id_ed25519) cannot be used: {reason}; let the server write to the directory .ollama of its home, or put a key without a passphrase there (ssh-keygen -t ed25519)"
+    )]
     SigningKey {
         /// What is wrong with it.
         reason: String,
     },
+    /// The registry wants a password, and it would be readable on the way there.
+    #[error(
+        "registry {registry} is spoken to over http:// and asks for a password, which others could read: use https://, or agree to it with OLLAMAKE_REGISTRY=http://{registry}, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+    )]
+    PlainPassword {
+        /// The registry.
+        registry: String,
+    },
+    /// A thread of ours failed.
+    #[error("the transfer failed because of a defect in the server; see its log")]
+    Defect,
     /// The client cannot be set up.
     #[error("the client for registries cannot be set up: {reason}")]
     Setup {

@@ -1,7 +1,7 @@
 //! The key with which a registry's challenge is signed, as Ollama does it (`auth/auth.go`,
 //! `server/auth.go`): ed25519, in OpenSSH's format, one key for all registries.
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -17,7 +17,7 @@ use super::Error;
 #[derive(Debug)]
 pub(crate) struct Identity {
     path: Option<PathBuf>,
-    key: OnceLock<Result<PrivateKey, String>>,
+    key: OnceLock<PrivateKey>,
 }
 
 /// A URL of a token server, and the header that proves that we ask.
@@ -37,8 +37,7 @@ impl Identity {
     /// What is signed: the method, the URL and the base64 of the hexadecimal digest of the empty
     /// body, with commas between.
     pub(crate) fn sign(&self, mut url: Url) -> Result<SignedQuestion, Error> {
-        let key = self.key.get_or_init(|| load_or_make(self.path.as_deref()));
-        let key = key.as_ref().map_err(|reason| Error::SigningKey { reason: reason.clone() })?;
+        let key = self.key().map_err(|reason| Error::SigningKey { reason })?;
         let nonce = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
         let seconds = time::OffsetDateTime::now_utc().unix_timestamp();
         url.query_pairs_mut().append_pair("ts", &seconds.to_string()).append_pair("nonce", &nonce);
@@ -50,6 +49,15 @@ impl Identity {
         let public = public.map_err(|error| Error::SigningKey { reason: error.to_string() })?;
         let authorization = format!("{}:{}", BASE64.encode(public), BASE64.encode(signature));
         Ok(SignedQuestion { url, authorization })
+    }
+
+    /// A failure is not remembered: it may be mended while the server runs.
+    fn key(&self) -> Result<&PrivateKey, String> {
+        if let Some(key) = self.key.get() {
+            return Ok(key);
+        }
+        let key = load_or_make(self.path.as_deref())?;
+        Ok(self.key.get_or_init(|| key))
     }
 }
 
@@ -64,38 +72,47 @@ fn ed25519_signature(key: &impl ssh_key::SigningKey, text: &[u8]) -> Result<Vec<
 
 /// Messages name no path: they are shown to clients.
 fn load_or_make(path: Option<&Path>) -> Result<PrivateKey, String> {
-    let path = path.ok_or("no home directory to keep it in")?;
+    let path = path.ok_or("the server has no home directory to keep it in")?;
     match std::fs::read(path) {
         Ok(text) => {
             PrivateKey::from_openssh(&text).map_err(|error| format!("the file is not a key: {error}"))
         }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            make(path).map_err(|error| format!("it cannot be made: {error}"))
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make(path).map_err(|reason| format!("it cannot be made: {reason}"))
         }
-        Err(error) => Err(format!("the file cannot be read: {error}")),
+        Err(error) => Err(format!("the file cannot be read: {}", error.kind())),
     }
 }
 
 /// Makes a key and puts it at `path`, readable by the owner only, with the public half beside it.
 /// If another process was faster, its key is taken.
-fn make(path: &Path) -> Result<PrivateKey, Box<dyn std::error::Error>> {
+fn make(path: &Path) -> Result<PrivateKey, String> {
     let directory = path.parent().ok_or("it has no directory")?;
-    std::fs::create_dir_all(directory)?;
-    let key = PrivateKey::random(&mut ssh_key::rand_core::OsRng, Algorithm::Ed25519)?;
+    // The error of a temporary file names its path.
+    let failed = |error: io::Error| error.kind().to_string();
+    std::fs::create_dir_all(directory).map_err(failed)?;
+    let key = PrivateKey::random(&mut ssh_key::rand_core::OsRng, Algorithm::Ed25519).map_err(text)?;
     // A temporary file is readable by its owner only from the beginning.
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    file.write_all(key.to_openssh(LineEnding::LF)?.as_bytes())?;
-    file.as_file().sync_all()?;
+    let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
+    file.write_all(key.to_openssh(LineEnding::LF).map_err(text)?.as_bytes()).map_err(failed)?;
+    file.as_file().sync_all().map_err(failed)?;
     match file.persist_noclobber(path) {
         Ok(_) => {
-            std::fs::write(path.with_extension("pub"), key.public_key().to_openssh()? + "\n")?;
+            let public = key.public_key().to_openssh().map_err(text)? + "\n";
+            if let Err(error) = std::fs::write(path.with_extension("pub"), public) {
+                tracing::warn!(%error, "the public half of the signing key cannot be written");
+            }
             Ok(key)
         }
-        Err(error) if error.error.kind() == std::io::ErrorKind::AlreadyExists => {
-            Ok(PrivateKey::from_openssh(std::fs::read(path)?)?)
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+            PrivateKey::from_openssh(std::fs::read(path).map_err(failed)?).map_err(text)
         }
-        Err(error) => Err(error.error.into()),
+        Err(error) => Err(failed(error.error)),
     }
+}
+
+fn text(error: ssh_key::Error) -> String {
+    error.to_string()
 }
 
 #[cfg(test)]
@@ -118,6 +135,35 @@ mod tests {
         let line = std::fs::read_to_string(path.with_extension("pub")).unwrap();
         assert_eq!(line.split_whitespace().nth(1), Some(first.as_str()));
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn what_stands_in_the_way_can_be_removed() {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().join(".ollama");
+        std::fs::write(&directory, "not a directory").unwrap();
+        let identity = Identity::new(Some(directory.join("id_ed25519")));
+        let sign = || identity.sign("http://127.0.0.1/".parse().unwrap());
+        let message = sign().err().unwrap().to_string();
+        assert!(message.contains("ssh-keygen") && !message.contains('/'), "{message}");
+        std::fs::remove_file(&directory).unwrap();
+        // The public half cannot be written; the key serves all the same.
+        std::fs::create_dir_all(directory.join("id_ed25519.pub")).unwrap();
+        let signed = sign().unwrap();
+        let again = Identity::new(Some(directory.join("id_ed25519")));
+        let again = again.sign("http://127.0.0.1/".parse().unwrap()).unwrap();
+        let public = |question: &SignedQuestion| question.authorization.split(':').next().unwrap().to_owned();
+        assert_eq!(public(&signed), public(&again));
+    }
+
+    /// Nobody makes files there.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_key_that_cannot_be_made_tells_no_path() {
+        let result =
+            Identity::new(Some("/proc/id_ed25519".into())).sign("http://127.0.0.1/".parse().unwrap());
+        let message = result.err().unwrap().to_string();
+        assert!(message.contains("cannot be made") && !message.contains('/'), "{message}");
     }
 
     #[test]

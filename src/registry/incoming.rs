@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use super::{Error, blocking};
+use super::{Error, blocking, defect};
 use crate::model::Digest;
 use crate::store::{Blob, Partial, Store, StoreError};
 
@@ -127,7 +127,7 @@ impl Writer<'_> {
 
     async fn settle(&mut self) -> Result<(), Error> {
         if let Some(pending) = self.pending.take() {
-            pending.await.map_err(|error| Error::Setup { reason: error.to_string() })??;
+            pending.await.map_err(defect)??;
         }
         Ok(())
     }

@@ -49,8 +49,13 @@ pub use proxy::Proxies;
 pub use retry::RetryPolicy;
 pub use status::{Status, Transfer};
 
+fn defect(error: tokio::task::JoinError) -> Error {
+    tracing::error!(%error, "a thread of a transfer failed");
+    Error::Defect
+}
+
 /// Runs what blocks on a thread that may.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| Error::Setup { reason: error.to_string() })
+    done.map_err(defect)
 }
