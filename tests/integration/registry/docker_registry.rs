@@ -28,7 +28,8 @@ pub(super) fn fixture(name: &str) -> PathBuf {
 }
 
 impl DockerRegistry {
-    /// Starts a registry; nothing, and a line that says so, where the program is not installed.
+    /// Starts a registry; nothing, and a line that says so, where the program is not installed and
+    /// `OLLAMAKE_REQUIRE_DOCKER_REGISTRY` does not ask for it.
     pub(super) fn start(setup: &Setup) -> Option<Self> {
         for _ in 0..5 {
             let directory = tempfile::tempdir().unwrap();
@@ -40,6 +41,8 @@ impl DockerRegistry {
             let process = match command.spawn() {
                 Ok(process) => process,
                 Err(error) => {
+                    let is_required = std::env::var_os("OLLAMAKE_REQUIRE_DOCKER_REGISTRY").is_some();
+                    assert!(!is_required, "docker-registry cannot be started: {error}");
                     println!("skipped: docker-registry cannot be started here ({error})");
                     return None;
                 }

@@ -63,9 +63,18 @@ async fn the_download_goes_on_for_the_other_when_one_is_cancelled() {
     let site = Site::with(impatient());
     let one = format!("{}/team/one", stub.host());
     let two = format!("{}/team/two", stub.host());
-    let cancelled = tokio::time::timeout(Duration::from_millis(200), site.pull(&one));
-    let (cancelled, second) = tokio::join!(cancelled, site.pull(&two));
-    assert!(cancelled.is_err());
+    let both_have_begun = async {
+        while stub.asked().iter().filter(|asked| asked.uri.path().contains("/manifests/")).count() < 2 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let cancelled = async {
+        tokio::select! {
+            result = site.pull(&one) => panic!("the pull has to be cancelled while it runs: {result:?}"),
+            () = both_have_begun => {}
+        }
+    };
+    let ((), second) = tokio::join!(cancelled, site.pull(&two));
     second.unwrap();
     model.assert_in(&site.store, &two);
     assert!(site.store.manifest(&one.parse().unwrap()).is_err());

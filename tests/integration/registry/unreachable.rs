@@ -17,14 +17,12 @@ use ollamake::store::{Disk, Store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_does_not_exist() {
-    let begun = Instant::now();
     let error = Site::new().pull("registry.invalid/team/model").await.unwrap_err();
     assert!(matches!(error, Error::UnknownHost { .. }), "{error}");
     assert!(
         error.to_string().contains("registry.invalid") && error.to_string().contains("spelling"),
         "{error}"
     );
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(flavor = "multi_thread")]
