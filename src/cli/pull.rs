@@ -11,7 +11,7 @@ use super::progress::Progress;
 #[derive(Debug, Args)]
 pub(super) struct Pull {
     model: String,
-    /// Speak HTTP, or accept certificates that do not verify
+    /// Speak HTTP where the name states no scheme, and allow http://; certificates are verified all the same
     #[arg(long)]
     insecure: bool,
 }
