@@ -2,7 +2,7 @@
 //!
 //! What proves it belongs to one origin (scheme, host and port) and is shown to no other:
 //! - a password goes to its registry, and to the token server that this registry names if that is
-//!   related to it;
+//!   related to it, over plain HTTP only as [`Credentials::insert`] says;
 //! - a signature, which is the same person's for all registries, goes to the registry's own origin
 //!   only, or a registry could have us sign in for it elsewhere;
 //! - the token that is issued goes to the registry's own origin.
@@ -102,7 +102,12 @@ impl Authentication {
             return "check the name of the model, and that your account there knows the public key of id_ed25519"
                 .to_owned();
         }
-        "give a user and password for this registry, for instance with docker login".to_owned()
+        if self.credentials.is_unreadable(repository.registry()) {
+            return "docker keeps this login where it cannot be read, in an external program or as an identity token; set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+                .to_owned();
+        }
+        "give a user and password for this registry, with docker login or in OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+            .to_owned()
     }
 
     /// Answers the challenge of a refusal, `answer`, to a request sent with `ticket`.
@@ -118,6 +123,9 @@ impl Authentication {
             return Ok(());
         }
         let login = self.credentials.for_registry(repository.registry());
+        if login.is_some_and(|login| !login.may_go_to(&repository.manifest("latest"))) {
+            return Err(Error::PlainPassword { registry: repository.registry().to_owned() });
+        }
         let mut next = match (Challenge::of(answer.response.headers()), login) {
             (Some(Challenge::Basic), Some(login)) if state.authorization.is_none() || state.worked => State {
                 authorization: Authorization::new(
@@ -127,7 +135,7 @@ impl Authentication {
                 ..State::default()
             },
             (Some(Challenge::Bearer { realm, service, scope }), login) => {
-                let place = answer.leads_to(repository, &realm)?;
+                let place = answer.leads_to(repository, &realm).await?;
                 let ways = self.ways(repository, &place, login)?;
                 let first = state.exhausted_ways + usize::from(state.generation > 0 && !state.worked);
                 let Some(ways) = ways.get(first..).filter(|ways| !ways.is_empty()) else {
@@ -204,7 +212,8 @@ impl Authentication {
         let registry = repository.manifest("latest");
         let port = realm.port().map_or(String::new(), |port| format!(":{port}"));
         let realm_name = format!("{}{port}", realm.host_str().unwrap_or_default());
-        are_related(&registry, realm) || self.credentials.for_registry(&realm_name) == Some(login)
+        let own = self.credentials.for_registry(&realm_name);
+        are_related(&registry, realm) || own.is_some_and(|own| own.is_same_as(login) && own.may_go_to(realm))
     }
 
     async fn ask(

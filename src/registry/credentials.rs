@@ -1,16 +1,21 @@
 //! Users and passwords, each bound to the registry that it belongs to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Deserialize;
+use url::Url;
+
+use super::reach::is_loopback;
 
 /// Users and passwords by registry.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     by_registry: HashMap<String, Login>,
+    /// Registries to which Docker has a login that cannot be read from its file.
+    unreadable: HashSet<String>,
 }
 
 /// A user and a password.
@@ -18,6 +23,8 @@ pub struct Credentials {
 pub(crate) struct Login {
     user: String,
     password: String,
+    /// Whether the one who gave it wrote `http://` before the registry.
+    over_http: bool,
 }
 
 /// Why Docker's configuration file cannot be used.
@@ -40,29 +47,39 @@ impl Credentials {
         Self::default()
     }
 
-    /// Adds a user and a password for a registry, `host[:port]`; they replace earlier ones.
+    /// Adds a user and a password for a registry, `host[:port]`; they replace earlier ones. They are sent over plain
+    /// HTTP only to this machine, or if `http://` is written before the registry.
     pub fn insert(&mut self, registry: &str, user: impl Into<String>, password: impl Into<String>) {
-        let login = Login { user: user.into(), password: password.into() };
+        let over_http = is_plain(registry);
+        let login = Login { user: user.into(), password: password.into(), over_http };
         self.by_registry.insert(canonical(registry), login);
     }
 
     /// Adds what Docker's `config.json` holds under `auths`; entries that are there already win.
     ///
-    /// Passwords that Docker keeps in an external program (`credsStore`, `credHelpers`) are not
-    /// asked for.
+    /// What Docker keeps in an external program (`credsStore`, `credHelpers`) or as an identity token cannot be
+    /// used; only whose it is.
     pub fn add_docker_config(&mut self, json: &[u8]) -> Result<(), InvalidDockerConfig> {
         // A structure would also be read from an array of its fields.
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json)?;
         let config = DockerConfig::deserialize(serde_json::Value::Object(object))?;
         for (registry, entry) in config.auths {
-            if let Some(login) = entry.login().ok_or_else(|| invalid_login(&registry))? {
+            if !entry.identity_token.is_empty() {
+                self.unreadable.insert(canonical(&registry));
+            } else if let Some(mut login) = entry.login().ok_or_else(|| invalid_login(&registry))? {
+                login.over_http = is_plain(&registry);
                 self.by_registry.entry(canonical(&registry)).or_insert(login);
+            } else if config.external_store.is_some() {
+                self.unreadable.insert(canonical(&registry));
             }
         }
-        if let Some(program) = config.external_store.filter(|_| self.by_registry.is_empty()) {
-            tracing::warn!(program, "docker keeps its passwords in an external program, which is not asked");
-        }
+        self.unreadable.extend(config.external_by_registry.keys().map(|registry| canonical(registry)));
         Ok(())
+    }
+
+    /// Whether Docker has a login for a registry, `host[:port]`, that cannot be read from its file.
+    pub(crate) fn is_unreadable(&self, registry: &str) -> bool {
+        self.unreadable.contains(&canonical(registry))
     }
 
     /// The login for a registry, `host[:port]`.
@@ -75,6 +92,16 @@ impl Login {
     /// The value of an `Authorization` header, without the word `Basic`.
     pub(crate) fn to_basic(&self) -> String {
         BASE64.encode(format!("{}:{}", self.user, self.password))
+    }
+
+    /// Whether both are the same user with the same password.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        self.user == other.user && self.password == other.password
+    }
+
+    /// Whether the way to this URL is one on which a password may be sent.
+    pub(crate) fn may_go_to(&self, url: &Url) -> bool {
+        url.scheme() == "https" || self.over_http || is_loopback(url)
     }
 
     /// The name that a token server logs the use of.
@@ -102,6 +129,8 @@ struct DockerConfig {
     auths: HashMap<String, DockerLogin>,
     #[serde(default, rename = "credsStore")]
     external_store: Option<String>,
+    #[serde(default, rename = "credHelpers")]
+    external_by_registry: HashMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +141,8 @@ struct DockerLogin {
     username: String,
     #[serde(default)]
     password: String,
+    #[serde(default, rename = "identitytoken")]
+    identity_token: String,
 }
 
 impl DockerLogin {
@@ -119,12 +150,12 @@ impl DockerLogin {
     fn login(self) -> Option<Option<Login>> {
         if self.auth.is_empty() {
             let Self { username: user, password, .. } = self;
-            return Some((!user.is_empty()).then_some(Login { user, password }));
+            return Some((!user.is_empty()).then_some(Login { user, password, over_http: false }));
         }
         let text = String::from_utf8(BASE64.decode(self.auth.trim()).ok()?).ok()?;
         let (user, password) = text.split_once(':')?;
         let password = password.trim_end_matches('\0').to_owned();
-        Some(Some(Login { user: user.to_owned(), password }))
+        Some(Some(Login { user: user.to_owned(), password, over_http: false }))
     }
 }
 
@@ -132,10 +163,15 @@ fn invalid_login(registry: &str) -> InvalidDockerConfig {
     InvalidDockerConfig::Login { registry: registry.to_owned() }
 }
 
+/// Whether a registry is written with `http://`.
+fn is_plain(registry: &str) -> bool {
+    registry.split_once("://").is_some_and(|(scheme, _)| scheme.trim().eq_ignore_ascii_case("http"))
+}
+
 /// The form under which a registry is looked up: Docker writes some with a scheme and a path, and
 /// its own under several names.
 fn canonical(registry: &str) -> String {
-    let rest = registry.split_once("://").map_or(registry, |(_, rest)| rest);
+    let rest = registry.split_once("://").map_or(registry, |(_, rest)| rest).trim();
     let host = rest.split('/').next().unwrap_or_default().to_ascii_lowercase();
     match host.as_str() {
         "docker.io" | "index.docker.io" | "registry-1.docker.io" => "docker.io".to_owned(),
@@ -171,6 +207,20 @@ mod tests {
             assert_eq!(login(unknown), None, "{unknown}");
         }
         assert!(!format!("{credentials:?}").contains("secret"));
+    }
+
+    #[test]
+    fn logins_that_docker_keeps_elsewhere_are_known() {
+        let mut credentials = Credentials::none();
+        let json = r#"{"auths": {"https://index.docker.io/v1/": {}, "cloud.example": {"auth": "MDAwMDo=", "identitytoken": "t"},
+            "plain.example": {"username": "u", "password": "p"}},
+            "credsStore": "desktop", "credHelpers": {"helper.example": "gcloud"}}"#;
+        credentials.add_docker_config(json.as_bytes()).unwrap();
+        for registry in ["docker.io", "cloud.example", "helper.example"] {
+            assert!(credentials.is_unreadable(registry), "{registry}");
+            assert!(credentials.for_registry(registry).is_none(), "{registry}");
+        }
+        assert!(!credentials.is_unreadable("plain.example") && !credentials.is_unreadable("other.example"));
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod uploads;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use ollamake::registry::{Client, Config, Error, Options, RetryPolicy, Status};
+use ollamake::registry::{Client, Config, Error, Options, Proxies, RetryPolicy, Status};
 use ollamake::store::{Placed, Store};
 
 use crate::support::files::files;
@@ -69,6 +69,13 @@ impl Site {
         let files = files(self.directory.path()).into_iter();
         files.map(|path| path.display().to_string()).collect()
     }
+}
+
+/// A configuration that asks every `http://` registry through a proxy.
+fn through(proxy: &stub::Stub) -> Config {
+    let address = format!("http://{}", proxy.host());
+    let proxies = Proxies::from_environment(|name| (name == "HTTP_PROXY").then(|| address.clone()));
+    Config { proxies, ..impatient() }
 }
 
 /// A configuration for tests: failures are noticed and repeated quickly.

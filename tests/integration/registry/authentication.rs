@@ -2,9 +2,10 @@
 
 use super::docker_registry::{DockerRegistry, Setup, fixture};
 use super::model::Model;
+use super::stub::{Asked, Stub, answer};
 use super::token_server::TokenServer;
-use super::{Site, impatient};
-use ollamake::registry::{Config, Credentials, Error};
+use super::{Site, impatient, through};
+use ollamake::registry::{Config, Credentials, Error, Options};
 
 fn site_with_login(registry: &str, user: &str, password: &str) -> Site {
     let mut credentials = Credentials::none();
@@ -37,6 +38,42 @@ async fn a_password_opens_the_registry_it_belongs_to() {
         assert!(error.to_string().contains("authentication required"), "{error}");
         assert!(!error.to_string().contains("wonder"), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_goes_over_plain_http_only_by_the_operators_will() {
+    let login = "Basic YWxpY2U6d29uZGVy";
+    let proxy = Stub::start(move |asked: &Asked| match asked.header("authorization") {
+        sent if sent == login => answer(404, &[], ""),
+        _ => answer(401, &[("www-authenticate", "Basic realm=\"stub\"")], ""),
+    })
+    .await;
+    let name = "http://registry.invalid:5000/team/m".parse().unwrap();
+    let pull = async |registry: &str| {
+        let mut credentials = Credentials::none();
+        credentials.insert(registry, "alice", "wonder");
+        let site = Site::with(Config { credentials, ..through(&proxy) });
+        site.client.pull(&name, Options { insecure: true }, |_| {}).await.unwrap_err()
+    };
+    let error = pull("registry.invalid:5000").await;
+    assert!(matches!(error, Error::PlainPassword { .. }), "{error}");
+    assert!(error.to_string().contains("OLLAMAKE_REGISTRY=http://registry.invalid:5000"), "{error}");
+    assert!(proxy.asked().iter().all(|asked| asked.header("authorization").is_empty()));
+    let error = pull("http://registry.invalid:5000").await;
+    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_docker_keeps_elsewhere_is_asked_for() {
+    let challenge = |_: &Asked| answer(401, &[("www-authenticate", "Basic realm=\"stub\"")], "");
+    let registry = Stub::start(challenge).await;
+    let mut credentials = Credentials::none();
+    let json = format!(r#"{{"credHelpers": {{"{}": "gcloud"}}}}"#, registry.host());
+    credentials.add_docker_config(json.as_bytes()).unwrap();
+    let site = Site::with(Config { credentials, ..impatient() });
+    let error = site.pull(&format!("{}/team/m", registry.host())).await.unwrap_err();
+    assert!(matches!(error, Error::Denied { .. }), "{error}");
+    assert!(error.to_string().contains("docker keeps this login where it cannot be read"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

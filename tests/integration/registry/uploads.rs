@@ -8,9 +8,9 @@ use md5::{Digest as _, Md5};
 
 use super::model::Model;
 use super::stub::{Asked, Stub, answer};
-use super::{Site, impatient};
+use super::{Site, impatient, through};
 use crate::support::bytes::digest_of;
-use ollamake::registry::{Config, Error, Options, Proxies};
+use ollamake::registry::{Config, Error, Options};
 
 /// Pushes a model to a registry that answers pieces, and questions how much it has, so. The error, and how often
 /// it was sent a piece.
@@ -115,9 +115,7 @@ async fn ollamas_own_registry_sends_each_part_to_its_storage() {
     let taken = Arc::new(Mutex::new(Taken::default()));
     let registry = taken.clone();
     let proxy = Stub::start(move |asked: &Asked| ollamas_registry(&registry, asked)).await;
-    let address = format!("http://{}", proxy.host());
-    let proxies = Proxies::from_environment(|name| (name == "HTTP_PROXY").then(|| address.clone()));
-    let site = Site::with(Config { upload_piece: 100_000, proxies, ..impatient() });
+    let site = Site::with(Config { upload_piece: 100_000, ..through(&proxy) });
     let model = Model::new(71, &[250_000, 10]);
     let name = "http://registry.ollama.ai/team/m";
     model.put(&site.store, name);
