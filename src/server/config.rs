@@ -191,7 +191,7 @@ impl Config {
             api_key: api_key(&lookup)?,
             log: LogLevel::parse(&variable("OLLAMA_DEBUG").unwrap_or_default()),
             log_format: LogFormat::parse("OLLAMAKE_LOG", variable("OLLAMAKE_LOG"))?,
-            registry: registry::Config::from_environment(variable),
+            registry: registry::Config::from_environment(&lookup),
             limits: Limits {
                 request: number("OLLAMAKE_MAX_REQUEST", defaults.request)?,
                 upload: number("OLLAMAKE_MAX_UPLOAD", defaults.upload)?,
@@ -315,6 +315,16 @@ mod tests {
         let patient = config(&[("HOME", "/h"), ("OLLAMAKE_IDLE_SECONDS", "18446744073709551615")]).unwrap();
         assert!(std::time::Instant::now().checked_add(patient.limits.head).is_some());
         assert!(config(&[("HOME", "/h"), ("OLLAMAKE_LOG", "xml")]).is_err());
+        // A password is what was set, to the last blank.
+        let login = |password: &str| {
+            let names = ["OLLAMAKE_REGISTRY", "OLLAMAKE_REGISTRY_USER", "OLLAMAKE_REGISTRY_PASSWORD"];
+            let set =
+                config(&[("HOME", "/h"), (names[0], "a.example"), (names[1], "u"), (names[2], password)]);
+            set.unwrap().registry.credentials
+        };
+        let mut expected = registry::Credentials::none();
+        expected.insert("a.example", "u", " 'quoted\" ");
+        assert_eq!(login(" 'quoted\" "), expected);
     }
 
     #[test]
