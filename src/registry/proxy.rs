@@ -54,13 +54,21 @@ impl Proxies {
     /// Makes a client use them.
     pub(crate) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
         let except = || NoProxy::from_string(&format!("{NEVER},{}", self.except));
-        let invalid = |error: reqwest::Error| Error::Setup { reason: format!("invalid proxy: {error}") };
+        // What the variable holds may contain a password.
+        let invalid = |variable: &str| {
+            let reason = format!(
+                "{variable} (or ALL_PROXY) is not the address of a proxy: set it to http://host:port, or http://user:password@host:port"
+            );
+            Error::Setup { reason }
+        };
         let mut builder = builder.no_proxy();
         if let Some(proxy) = &self.http {
-            builder = builder.proxy(Proxy::http(with_scheme(proxy)).map_err(invalid)?.no_proxy(except()));
+            let proxy = Proxy::http(with_scheme(proxy)).map_err(|_| invalid("HTTP_PROXY"))?;
+            builder = builder.proxy(proxy.no_proxy(except()));
         }
         if let Some(proxy) = &self.https {
-            builder = builder.proxy(Proxy::https(with_scheme(proxy)).map_err(invalid)?.no_proxy(except()));
+            let proxy = Proxy::https(with_scheme(proxy)).map_err(|_| invalid("HTTPS_PROXY"))?;
+            builder = builder.proxy(proxy.no_proxy(except()));
         }
         Ok(builder)
     }
@@ -85,5 +93,17 @@ mod tests {
         assert_eq!(proxies.hosts(), HashSet::from(hosts));
         assert!(proxies.apply(reqwest::Client::builder()).is_ok());
         assert!(!Proxies::from_environment(|_| None).any());
+    }
+
+    #[test]
+    fn what_is_no_proxy_is_named_and_not_shown() {
+        for variable in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            let proxies = Proxies::from_environment(|name| {
+                (name == variable).then(|| "http://me:secret@proxy.lan:port".to_owned())
+            });
+            let message = proxies.apply(reqwest::Client::builder()).err().unwrap().to_string();
+            assert!(message.contains(variable) && message.contains("http://host:port"), "{message}");
+            assert!(!message.contains("secret"), "{message}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! Name resolution that keeps a registry from leading us into our own network.
 //!
 //! Addresses are judged when the connection is made, not before: a name that changes its address in
-//! between gains nothing.
+//! between gains nothing. Where a proxy makes the connection, only what the name is to us can be judged.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
@@ -27,6 +28,16 @@ pub(crate) enum LookupError {
     NotFound { reason: String },
     #[error("{host} is an address of a private network")]
     Forbidden { host: String },
+}
+
+/// The longest that a name is looked up that a proxy will look up, too.
+const LONGEST_LOOKUP: Duration = Duration::from_secs(3);
+
+/// Whether a name has, as far as this machine can tell, an address that reaches further inside than `limit`.
+pub(crate) async fn leads_inside(host: &str, limit: Reach) -> bool {
+    let lookup = tokio::net::lookup_host((host, 0));
+    let Ok(Ok(mut found)) = tokio::time::timeout(LONGEST_LOOKUP, lookup).await else { return false };
+    found.any(|address| Reach::of(address.ip()) > limit)
 }
 
 impl Resolve for Resolver {
@@ -65,5 +76,8 @@ mod tests {
             assert!(lookup(limit, &[], "localhost").await.unwrap_err().contains("private network"));
         }
         assert!(lookup(Reach::Public, &["localhost"], "localhost").await.unwrap() > 0);
+        assert!(leads_inside("localhost", Reach::Private).await);
+        assert!(!leads_inside("localhost", Reach::Machine).await);
+        assert!(!leads_inside("registry.invalid", Reach::Public).await);
     }
 }

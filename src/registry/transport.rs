@@ -7,14 +7,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Client, Method, Response, StatusCode};
-use url::Origin;
+use url::{Host, Origin};
 
 use super::connection_error::connection_error;
-use super::place::Place;
+use super::place::{Place, display};
 use super::proxy::Proxies;
 use super::reach::Reach;
 use super::repository::Repository;
-use super::resolver::Resolver;
+use super::resolver::{Resolver, leads_inside};
 use super::{Config, Error};
 
 const MOST_REDIRECTS: usize = 10;
@@ -116,6 +116,8 @@ pub(crate) struct Answer {
     pub(crate) place: Place,
     /// Where the answer may lead to.
     pub(crate) reach: Reach,
+    /// Whether a proxy may be who goes there.
+    is_proxied: bool,
 }
 
 impl Transport {
@@ -124,6 +126,8 @@ impl Transport {
         // Another part of the program may have chosen a provider before: then that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let trusted = Arc::new(config.proxies.hosts());
+        // What is wrong with a proxy would be told of the root certificates below.
+        let _ = config.proxies.apply(Client::builder())?;
         let client = |limit| {
             let resolver = Resolver { limit, trusted: trusted.clone() };
             build(config, resolver.clone(), true).or_else(|error| {
@@ -161,12 +165,13 @@ impl Transport {
             let value = authorization.map(|whose| &whose.value);
             let response = self.send_once(repository, request, &place, value).await?;
             let reach = self.reach_of(&place, &response);
+            let answer = Answer { response, place, reach, is_proxied: self.proxies.any() };
             let follow =
-                matches!(request.method, Method::GET | Method::HEAD) && is_redirect(response.status());
+                matches!(request.method, Method::GET | Method::HEAD) && is_redirect(answer.response.status());
             if !follow {
-                return Ok(Answer { response, place, reach });
+                return Ok(answer);
             }
-            place = Answer { response, place, reach }.location(repository)?;
+            place = answer.location(repository).await?;
         }
         let reason = format!("more than {MOST_REDIRECTS} redirects");
         Err(Error::Protocol { registry: repository.registry().to_owned(), reason })
@@ -238,18 +243,28 @@ impl Transport {
 
 impl Answer {
     /// Where the header `Location` leads to.
-    pub(crate) fn location(&self, repository: &Repository) -> Result<Place, Error> {
+    pub(crate) async fn location(&self, repository: &Repository) -> Result<Place, Error> {
         let header = self.response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let location = header.ok_or_else(|| Error::Protocol {
             registry: repository.registry().to_owned(),
             reason: format!("an answer {} without Location", self.response.status().as_u16()),
         })?;
-        self.leads_to(repository, location)
+        self.leads_to(repository, location).await
     }
 
     /// Where a reference in this answer leads to.
-    pub(crate) fn leads_to(&self, repository: &Repository, reference: &str) -> Result<Place, Error> {
-        self.place.leads_to(repository, reference, self.reach)
+    pub(crate) async fn leads_to(&self, repository: &Repository, reference: &str) -> Result<Place, Error> {
+        let place = self.place.leads_to(repository, reference, self.reach)?;
+        if self.is_proxied
+            && place.reach() < Reach::Machine
+            && let Some(Host::Domain(host)) = place.url().host()
+            && leads_inside(host, place.reach()).await
+        {
+            let reason = format!("{host} is an address of a private network");
+            let (registry, target) = (repository.registry().to_owned(), display(place.url()));
+            return Err(Error::ForbiddenTarget { registry, target, reason });
+        }
+        Ok(place)
     }
 }
 

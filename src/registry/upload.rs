@@ -131,7 +131,7 @@ impl<'a> Upload<'a> {
             request.place = uploads.place.with_query(&[("mount", &digest), ("from", from)]);
             match self.session.ask_once(&request, &self.what(), &[201, 202]).await {
                 Ok(answer) if answer.response.status().as_u16() == 201 => return Ok(None),
-                Ok(answer) => return self.begun(answer).map(Some),
+                Ok(answer) => return self.begun(answer).await.map(Some),
                 // Perhaps we may not read the other repository; that does not matter.
                 Err(error) => tracing::debug!(%error, from, "no mount"),
             }
@@ -144,15 +144,15 @@ impl<'a> Upload<'a> {
         if answer.response.status().as_u16() == 201 {
             return Ok(None);
         }
-        self.begun(answer).map(Some)
+        self.begun(answer).await.map(Some)
     }
 
-    fn begun(&self, answer: Answer) -> Result<Begun, Error> {
-        let place = self.next_session(&answer)?;
+    async fn begun(&self, answer: Answer) -> Result<Begun, Error> {
+        let place = self.next_session(&answer).await?;
         let headers = answer.response.headers();
         let direct = headers.get(DIRECT_LOCATION).and_then(|value| value.to_str().ok());
         let Some(location) = direct else { return Ok(Begun { place, direct: None }) };
-        let target = answer.leads_to(self.session.repository(), location)?;
+        let target = answer.leads_to(self.session.repository(), location).await?;
         let mut request = Request::new(Method::PUT, target)
             .header(CONTENT_TYPE, "application/octet-stream")
             .payload(self.bytes(0, self.blob.length()));
@@ -241,10 +241,10 @@ impl<'a> Upload<'a> {
             .header(CONTENT_RANGE, &format!("{start}-{}", end - 1))
             .payload(self.bytes(start, end));
         let answer = self.session.ask_once(&request, &self.what(), &[201, 202, 204, 307]).await?;
-        let next = self.next_session(&answer)?;
+        let next = self.next_session(&answer).await?;
         if answer.response.status().as_u16() == 307 {
             // The piece is wanted by a storage service; the registry only keeps the account.
-            let target = answer.location(self.session.repository())?;
+            let target = answer.location(self.session.repository()).await?;
             let request = Request::new(Method::PUT, target)
                 .header(CONTENT_TYPE, "application/octet-stream")
                 .payload(self.bytes(start, end));
@@ -262,7 +262,7 @@ impl<'a> Upload<'a> {
         let answer = answer.map_err(session_lost)?;
         let reached = received(&answer).unwrap_or(0).min(self.blob.length());
         let has_location = answer.response.headers().contains_key(reqwest::header::LOCATION);
-        let next = if has_location { self.next_session(&answer)? } else { place.clone() };
+        let next = if has_location { self.next_session(&answer).await? } else { place.clone() };
         Ok((next, reached))
     }
 
@@ -277,11 +277,11 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    fn next_session(&self, answer: &Answer) -> Result<Place, Error> {
+    async fn next_session(&self, answer: &Answer) -> Result<Place, Error> {
         let own = answer.response.headers().get(SESSION_LOCATION).and_then(|value| value.to_str().ok());
         match own {
-            Some(location) => answer.leads_to(self.session.repository(), location),
-            None => answer.location(self.session.repository()),
+            Some(location) => answer.leads_to(self.session.repository(), location).await,
+            None => answer.location(self.session.repository()).await,
         }
     }
 

@@ -93,8 +93,12 @@ impl Server {
     /// A server on a store.
     pub fn new(config: Config, store: Store) -> Arc<Self> {
         let metrics = Arc::<Metrics>::default();
+        let workshop = Workshop::new(store, config.registry.clone(), config.prune);
+        if let Err(error) = workshop.registries() {
+            tracing::warn!(%error, "models can be neither pulled nor pushed");
+        }
         Arc::new(Self {
-            workshop: Workshop::new(store, config.registry.clone(), config.prune),
+            workshop,
             catalog: Catalog::default(),
             jobs: Jobs::new(&config.limits, Arc::clone(&metrics)),
             metrics,

@@ -1,5 +1,6 @@
 //! A registry that means harm: every answer is an error in bounded time and memory, and nothing is left.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,9 @@ use super::docker_registry::fixture;
 use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, endless, registry_of};
 use super::tls_stub::TlsStub;
-use super::{Site, impatient};
+use super::{Site, impatient, through};
 use crate::support::bytes::{digest_of, noise};
-use ollamake::registry::{Config, Credentials, Error};
+use ollamake::registry::{Config, Credentials, Error, Options};
 
 /// Pulls from a registry that answers so; the error, once it is sure that it came soon and nothing is left.
 async fn pull_from(registry: &Stub, site: &Site) -> Error {
@@ -214,6 +215,32 @@ async fn redirects_in_a_circle_and_to_nowhere() {
 }
 
 /// Hostile input: `registry-downgrade`.
+/// The name that this machine has in its own network, if it is one.
+async fn name_of_this_machine() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned();
+    let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await.ok()?.collect();
+    let is_inside = |address: &SocketAddr| match address.ip() {
+        IpAddr::V4(address) => address.is_private() || address.is_loopback(),
+        IpAddr::V6(address) => address.is_unique_local() || address.is_loopback(),
+    };
+    found.iter().any(is_inside).then_some(name)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn through_a_proxy_to_a_name_of_our_own_network() {
+    let Some(inside) = name_of_this_machine().await else {
+        println!("skipped: this machine has no name of its own");
+        return;
+    };
+    let location = format!("http://{inside}/latest/meta-data");
+    let proxy = Stub::start(move |_: &Asked| answer(307, &[("location", &location)], "")).await;
+    let site = Site::with(through(&proxy));
+    let name = "http://registry.invalid/team/m".parse().unwrap();
+    let error = site.client.pull(&name, Options { insecure: true }, |_| {}).await.unwrap_err();
+    assert!(matches!(error, Error::ForbiddenTarget { .. }), "{error}");
+    assert_eq!(proxy.asked().len(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_secure_connection_to_a_plain_one() {
     let plain = Stub::start(|_: &Asked| answer(200, &[], "")).await;

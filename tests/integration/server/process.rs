@@ -88,6 +88,17 @@ fn blobs(directory: &Path) -> usize {
 }
 
 #[test]
+fn a_proxy_that_is_none_is_told_at_start() {
+    let server = Served::start(&[("HTTPS_PROXY", "http://me:secret@proxy.lan:port")]);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !server.process.log().contains("HTTPS_PROXY") {
+        assert!(Instant::now() < deadline, "{}", server.process.log());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert!(!server.process.log().contains("secret"), "{}", server.process.log());
+}
+
+#[test]
 fn a_job_leaves_one_line_in_the_log() {
     let mut server = Served::start(&[("OLLAMAKE_LOG", "json"), ("RUST_LOG", "info")]);
     let gguf = small_gguf(&[]);
