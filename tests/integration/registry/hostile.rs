@@ -214,7 +214,6 @@ async fn redirects_in_a_circle_and_to_nowhere() {
     assert!(matches!(pull_from(&registry, &Site::new()).await, Error::Protocol { .. }));
 }
 
-/// Hostile input: `registry-downgrade`.
 /// The name that this machine has in its own network, if it is one.
 async fn name_of_this_machine() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?.trim().to_owned();
@@ -241,6 +240,7 @@ async fn through_a_proxy_to_a_name_of_our_own_network() {
     assert_eq!(proxy.asked().len(), 1);
 }
 
+/// Hostile input: `registry-downgrade`.
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_secure_connection_to_a_plain_one() {
     let plain = Stub::start(|_: &Asked| answer(200, &[], "")).await;
