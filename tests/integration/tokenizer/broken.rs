@@ -119,7 +119,7 @@ fn messages_name_the_older_file_that_is_wrong() {
     let merge = error(None, |json| json["model"]["merges"] = json!(["a 🦙"])).to_string();
     assert_eq!(merge, "tokenizer.json: the merges name \"🦙\", which is not in the vocabulary");
 
-    let far = fixture("mistral").with("added_tokens.json", r#"{"far": 2000000000}"#);
+    let far = files("mistral").with("added_tokens.json", r#"{"far": 2000000000}"#);
     let warnings = read(&far, Flavour::LLAMA, None).unwrap().warnings;
     let left_out = |warning: &TokenizerWarning| matches!(warning, TokenizerWarning::TokenLeftOut { file: "added_tokens.json", token, .. } if token == "far");
     assert!(warnings.iter().any(left_out), "{warnings:?}");
@@ -128,7 +128,7 @@ fn messages_name_the_older_file_that_is_wrong() {
 #[test]
 fn settings_of_a_chat_template_alone_are_settings() {
     let metadata = |settings: &str| {
-        let files = fixture("llama-plain").without("special_tokens_map.json");
+        let files = files("llama-plain").without("special_tokens_map.json");
         let files = files.with("config.json", "{}").with("tokenizer_config.json", settings);
         read(&files, Flavour::BYTE_PAIR, None).unwrap().metadata
     };
