@@ -171,6 +171,9 @@ async fn a_redirect_gets_no_password() {
     assert!(storage.asked().iter().all(|asked| !asked.headers.contains_key("authorization")));
 }
 
+/// More than the requests that are under way at once, so that none finds every new token used up.
+const TOKEN_USES: usize = 8;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_expires_is_renewed() {
     let model = Arc::new(Model::new(52, &[1_000_000]));
@@ -187,7 +190,7 @@ async fn a_token_that_expires_is_renewed() {
             return answer(200, &[], format!(r#"{{"access_token":"number-{number}"}}"#));
         }
         let current = format!("Bearer number-{}", issued.load(Ordering::Relaxed));
-        if asked.header("authorization") != current || used.fetch_add(1, Ordering::Relaxed) >= 4 {
+        if asked.header("authorization") != current || used.fetch_add(1, Ordering::Relaxed) >= TOKEN_USES {
             let challenge = format!(r#"Bearer realm="http://{}/token""#, asked.header("host"));
             return answer(401, &[("www-authenticate", &challenge)], "");
         }
@@ -197,7 +200,7 @@ async fn a_token_that_expires_is_renewed() {
         }
     })
     .await;
-    let site = Site::with(Config { download_piece: 100_000, ..impatient() });
+    let site = Site::with(Config { download_piece: 50_000, ..impatient() });
     let name = format!("{}/team/m", registry.host());
     site.pull(&name).await.unwrap();
     model.assert_in(&site.store, &name);
