@@ -82,6 +82,12 @@ pub enum Warning {
     /// The vocabulary.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerWarning),
+    /// A part of the checkpoint has no counterpart among the projectors made here.
+    #[error("the encoder of {input} is not converted; the model will not understand {input}")]
+    EncoderLeftOut {
+        /// What it encodes.
+        input: &'static str,
+    },
 }
 
 /// Plans the conversion of a checkpoint.
@@ -117,6 +123,16 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         }
         _ => None,
     };
+    let has = |part, words: &[&str]| {
+        let is_of_it = |name: &&str| words.iter().any(|word| name.contains(word));
+        whole.part(part).is_some() && names.iter().any(is_of_it)
+    };
+    if projector.is_none() && has("vision_config", &["vision", "visual"]) {
+        warnings.push(Warning::EncoderLeftOut { input: "images" });
+    }
+    if has("audio_config", &["audio"]) {
+        warnings.push(Warning::EncoderLeftOut { input: "sound" });
+    }
     Ok(Conversion { model: plan, projector, warnings })
 }
 

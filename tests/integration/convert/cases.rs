@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ollamake::convert::{self, Conversion, ConvertError, OutputType};
+use ollamake::convert::{self, Conversion, ConvertError, OutputType, Warning};
 use ollamake::gguf::{Gguf, ValueRef};
 use ollamake::plan::Plan;
 use serde_json::Value as Json;
@@ -12,6 +12,7 @@ use serde_json::Value as Json;
 use super::checkpoint::{execute, read};
 use super::{Files, cases};
 use crate::support::bytes::digest_of;
+use crate::support::files::fixture;
 
 /// Keys that the reference takes from the name of the checkpoint's directory, which an upload does not have.
 const FROM_DIRECTORY: [&str; 5] =
@@ -44,6 +45,18 @@ fn all_cases_are_as_the_reference_converts_them() {
     }
     println!("{} of {checked} cases are identical", checked - failed.len());
     assert!(failed.is_empty(), "cases that differ: {failed:?}");
+}
+
+#[test]
+fn an_encoder_that_is_left_out_is_told() {
+    let warnings = |case: &str| {
+        let files = read(&fixture("conversion").join(case));
+        convert::checkpoint(&files.sources(), OutputType::Auto).unwrap().warnings
+    };
+    let left_out = |warning: &Warning| matches!(warning, Warning::EncoderLeftOut { .. });
+    assert!(warnings("internvl").contains(&Warning::EncoderLeftOut { input: "images" }));
+    // One has a projector, the other only text.
+    assert!(!["pixtral", "mistral"].into_iter().flat_map(warnings).any(|warning| left_out(&warning)));
 }
 
 fn has_weights(case: &Path) -> bool {
