@@ -106,10 +106,17 @@ impl Walk<'_> {
         }
     }
 
-    /// The state of what is at the place.
+    /// The state of what is at the place. The open directory may have been removed and made again since: what is not
+    /// in it is looked for by its whole path.
     fn stamp(&self, base: Base<'_>) -> io::Result<Option<Stamp>> {
         let path = self.place[base.length..].trim_start_matches('/');
-        self.found(self.disk.stamp_at(base.directory, if path.is_empty() { "." } else { path }))
+        let stamp = match self.disk.stamp_at(base.directory, if path.is_empty() { "." } else { path }) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.disk.metadata(&self.path()).map(|metadata| Stamp::from(&metadata))
+            }
+            answer => answer,
+        };
+        self.found(stamp)
     }
 
     /// Nothing where nothing is: other programs remove files at any time. A link that leads nowhere is something.

@@ -25,6 +25,7 @@ enum Step {
     Rename,
     RenameNew,
     Sync,
+    List,
 }
 
 type Hook = dyn Fn(Step, &Path) -> io::Result<()> + Send + Sync;
@@ -63,6 +64,11 @@ impl Disk for DisturbedDisk {
     fn sync(&self, file: &File) -> io::Result<()> {
         self.0(Step::Sync, Path::new(&file.metadata()?.ino().to_string()))?;
         LocalDisk.sync(file)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.0(Step::List, path)?;
+        LocalDisk.list(path)
     }
 }
 
@@ -264,6 +270,32 @@ fn nothing_is_pruned_while_manifests_are_out_of_sight() {
             assert!(store.prune(EVERYTHING).unwrap().blobs.is_empty());
             assert_eq!(store.list().unwrap().len(), 1);
         }
+    }
+}
+
+#[test]
+fn manifests_are_seen_though_a_directory_above_them_is_replaced() {
+    for looked_at in ["library", "library/m"] {
+        let directory = scratch_directory();
+        let root = directory.path();
+        make_model(&Store::open(root).unwrap(), &name("m"), "prompt").unwrap();
+        let host = root.join("manifests/registry.ollama.ai");
+        let (place, replaced) = (host.join(looked_at), AtomicBool::new(false));
+        let disk = DisturbedDisk::new(move |step, path| {
+            if step == Step::List && path == place && !replaced.swap(true, Ordering::Relaxed) {
+                // As where one program removes the only model of it and another makes one.
+                let (old, new) = (host.join("library"), host.join("new"));
+                fs::create_dir(&new)?;
+                fs::rename(old.join("m"), new.join("m"))?;
+                fs::remove_dir(&old)?;
+                fs::rename(new, old)?;
+            }
+            Ok(())
+        });
+        let store = Store::open_on(disk, root).unwrap();
+        let report = store.prune(EVERYTHING).unwrap();
+        assert_eq!((report.blobs, report.damaged), (vec![], vec![]), "{looked_at}");
+        assert_eq!(store.list().unwrap().len(), 1, "{looked_at}");
     }
 }
 
