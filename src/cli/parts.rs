@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::error::parse_name;
-use super::files::{LocalFile, gather};
-use super::quantize::same_file;
+use super::files::{LocalFile, gather, same_file};
 use crate::model::Digest;
 use crate::modelfile::{Command, Modelfile};
 use crate::template::Template;

@@ -1,6 +1,6 @@
 //! `ollamake quantize IN.gguf OUT.gguf TYPE`: plain files, no store, no server.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,6 +12,7 @@ use clap::Args;
 use indicatif::ProgressBar;
 use memmap2::Mmap;
 
+use super::files::same_file;
 use super::mapped_file::map_file;
 use super::progress::Progress;
 use crate::gguf::{Gguf, GgufError, ShardName};
@@ -157,14 +158,6 @@ fn all_shards(input: &Path) -> Result<Vec<PathBuf>, QuantizeError> {
     let names = || ShardName::parse(input.file_name()?.to_str()?)?.all();
     let names = names().ok_or_else(|| QuantizeError::ShardName { path: input.to_owned() })?;
     Ok(names.map(|name| input.with_file_name(name)).collect())
-}
-
-/// Whether two paths lead to one file that exists.
-pub(super) fn same_file(one: &Path, other: &Path) -> bool {
-    match (fs::canonicalize(one), fs::canonicalize(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
 }
 
 impl Source for Mmap {

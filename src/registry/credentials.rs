@@ -66,8 +66,9 @@ impl Credentials {
         for (registry, entry) in config.auths {
             if !entry.identity_token.is_empty() {
                 self.unreadable.insert(canonical(&registry));
-            } else if let Some(mut login) = entry.login().ok_or_else(|| invalid_login(&registry))? {
-                login.over_http = is_plain(&registry);
+            } else if let Some(login) =
+                entry.login(is_plain(&registry)).ok_or_else(|| invalid_login(&registry))?
+            {
                 self.by_registry.entry(canonical(&registry)).or_insert(login);
             } else if config.external_store.is_some() {
                 self.unreadable.insert(canonical(&registry));
@@ -147,15 +148,15 @@ struct DockerLogin {
 
 impl DockerLogin {
     /// The login, `Some(None)` if the entry holds none, `None` if it cannot be understood.
-    fn login(self) -> Option<Option<Login>> {
+    fn login(self, over_http: bool) -> Option<Option<Login>> {
         if self.auth.is_empty() {
             let Self { username: user, password, .. } = self;
-            return Some((!user.is_empty()).then_some(Login { user, password, over_http: false }));
+            return Some((!user.is_empty()).then_some(Login { user, password, over_http }));
         }
         let text = String::from_utf8(BASE64.decode(self.auth.trim()).ok()?).ok()?;
         let (user, password) = text.split_once(':')?;
         let password = password.trim_end_matches('\0').to_owned();
-        Some(Some(Login { user: user.to_owned(), password, over_http: false }))
+        Some(Some(Login { user: user.to_owned(), password, over_http }))
     }
 }
 

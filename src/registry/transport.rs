@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
-use reqwest::{Client, Method, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
 use url::{Host, Origin};
 
 use super::connection_error::connection_error;
@@ -126,14 +126,18 @@ impl Transport {
         // Another part of the program may have chosen a provider before: then that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let trusted = Arc::new(config.proxies.hosts());
-        // What is wrong with a proxy would be told of the root certificates below.
-        let _ = config.proxies.apply(Client::builder())?;
+        let setup = |error: reqwest::Error| Error::Setup { reason: error.to_string() };
+        let mut certificates = Vec::new();
+        for pem in &config.certificates {
+            certificates.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?);
+        }
         let client = |limit| {
             let resolver = Resolver { limit, trusted: trusted.clone() };
-            build(config, resolver.clone(), true).or_else(|error| {
+            let with_roots = builder(config, resolver.clone())?.tls_certs_merge(certificates.clone());
+            with_roots.build().or_else(|error| {
                 // A machine without root certificates can still talk to plain registries.
                 tracing::warn!(%error, "no root certificates: secure connections will fail");
-                build(config, resolver, false)
+                builder(config, resolver)?.tls_certs_only(certificates.clone()).build().map_err(setup)
             })
         };
         Ok(Self {
@@ -273,12 +277,7 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn build(config: &Config, resolver: Resolver, system_roots: bool) -> Result<Client, Error> {
-    let setup = |error: reqwest::Error| Error::Setup { reason: error.to_string() };
-    let mut certificates = Vec::new();
-    for pem in &config.certificates {
-        certificates.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?);
-    }
+fn builder(config: &Config, resolver: Resolver) -> Result<ClientBuilder, Error> {
     let builder = Client::builder()
         .user_agent(concat!("ollamake/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -286,11 +285,5 @@ fn build(config: &Config, resolver: Resolver, system_roots: bool) -> Result<Clie
         .connect_timeout(config.patience)
         .tcp_nodelay(true)
         .dns_resolver(resolver);
-    let builder = config.proxies.apply(builder)?;
-    let builder = if system_roots {
-        builder.tls_certs_merge(certificates)
-    } else {
-        builder.tls_certs_only(certificates)
-    };
-    builder.build().map_err(setup)
+    config.proxies.apply(builder)
 }

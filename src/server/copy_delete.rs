@@ -6,9 +6,9 @@ use axum::http::{HeaderMap, StatusCode};
 
 use super::Shared;
 use super::errors::Failure;
-use super::go_text::quoted;
 use super::request::Fields;
 use crate::model::Name;
+use crate::model::go_text::quoted;
 use crate::store::StoreError;
 
 /// `POST /api/copy`

@@ -1,4 +1,4 @@
-//! Texts as Go prints them, where clients see them: quoted strings, numbers and times.
+//! Texts as Go prints them, where clients see them: numbers and times.
 
 use std::time::SystemTime;
 
@@ -6,8 +6,6 @@ use serde::Serializer;
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
-
-pub(super) use crate::model::go_text::quoted;
 
 /// A parameter's value as a Modelfile has it. Whole numbers are written as such, whatever their size; Go
 /// would write large ones with an exponent, which its own parser of Modelfiles then refuses.

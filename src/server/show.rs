@@ -15,12 +15,13 @@ use super::body::json;
 use super::capabilities::{capabilities, is_rendered_by_ollama};
 use super::catalog::{Details, Parts};
 use super::errors::Failure;
-use super::go_text::{self, quoted};
+use super::go_text;
 use super::model_info::{Info, info, remote_info};
 use super::request::Fields;
 use super::show_modelfile::{items, modelfile};
 use crate::create::{CHAT_TEMPLATE_KEY, Description};
 use crate::gguf::{Gguf, ValueRef};
+use crate::model::go_text::quoted;
 use crate::model::{Digest, LONGEST_TEXT, Layer, MediaType, Message, ModelConfig, Name, Parameters};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 
