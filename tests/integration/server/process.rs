@@ -68,6 +68,7 @@ impl Served {
     }
 }
 
+#[track_caller]
 fn wait_until(condition: impl Fn() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -90,11 +91,7 @@ fn blobs(directory: &Path) -> usize {
 #[test]
 fn a_proxy_that_is_none_is_told_at_start() {
     let server = Served::start(&[("HTTPS_PROXY", "http://me:secret@proxy.lan:port")]);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !server.process.log().contains("HTTPS_PROXY") {
-        assert!(Instant::now() < deadline, "{}", server.process.log());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until(|| server.process.log().contains("HTTPS_PROXY"));
     assert!(!server.process.log().contains("secret"), "{}", server.process.log());
 }
 
