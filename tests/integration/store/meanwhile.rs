@@ -280,9 +280,10 @@ fn manifests_are_seen_though_a_directory_above_them_is_replaced() {
         let root = directory.path();
         make_model(&Store::open(root).unwrap(), &name("m"), "prompt").unwrap();
         let host = root.join("manifests/registry.ollama.ai");
-        let (place, replaced) = (host.join(looked_at), AtomicBool::new(false));
+        let (place, replaced) = (host.join(looked_at), Arc::new(AtomicBool::new(false)));
+        let is_replaced = replaced.clone();
         let disk = DisturbedDisk::new(move |step, path| {
-            if step == Step::List && path == place && !replaced.swap(true, Ordering::Relaxed) {
+            if step == Step::List && path == place && !is_replaced.swap(true, Ordering::Relaxed) {
                 // As where one program removes the only model of it and another makes one.
                 let (old, new) = (host.join("library"), host.join("new"));
                 fs::create_dir(&new)?;
@@ -294,6 +295,7 @@ fn manifests_are_seen_though_a_directory_above_them_is_replaced() {
         });
         let store = Store::open_on(disk, root).unwrap();
         let report = store.prune(EVERYTHING).unwrap();
+        assert!(replaced.load(Ordering::Relaxed), "{looked_at} was not listed");
         assert_eq!((report.blobs, report.damaged), (vec![], vec![]), "{looked_at}");
         assert_eq!(store.list().unwrap().len(), 1, "{looked_at}");
     }
