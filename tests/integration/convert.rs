@@ -3,9 +3,10 @@
 mod bad_input;
 mod cases;
 mod checkpoint;
+mod comparison;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ollamake::safetensors::NamedSource;
 
@@ -15,8 +16,13 @@ use crate::support::shared;
 /// The directories of all cases by name: those that come with the project, and the full set where there is one.
 fn cases() -> BTreeMap<String, PathBuf> {
     let directories = std::iter::once(fixture("conversion")).chain(shared::path("conversion"));
-    let entries = directories.flat_map(|directory| std::fs::read_dir(directory).unwrap());
-    let cases = entries.map(Result::unwrap).filter(|entry| entry.file_type().unwrap().is_dir());
+    directories.flat_map(|directory| cases_in(&directory)).collect()
+}
+
+/// The directories within one by name.
+fn cases_in(directory: &Path) -> BTreeMap<String, PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
+    let cases = entries.filter(|entry| entry.file_type().unwrap().is_dir());
     cases.map(|entry| (entry.file_name().into_string().unwrap(), entry.path())).collect()
 }
 
