@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use large_gguf::large_gguf;
 use models::add_models;
+use ollamake::config::Config;
 use ollamake::model::Digest;
-use ollamake::server::{Config, Server, serve};
+use ollamake::server::{Server, serve};
 use ollamake::store::Store;
 
 const MODELS: usize = 100;

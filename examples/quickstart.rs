@@ -13,7 +13,8 @@ use sha2::{Digest, Sha256};
 
 use tokio::net::TcpListener;
 
-use ollamake::server::{Config, Server, serve};
+use ollamake::config::Config;
+use ollamake::server::{Server, serve};
 use ollamake::store::Store;
 
 #[tokio::main]

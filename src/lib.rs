@@ -16,10 +16,12 @@
 //! | [`convert`] | Hugging Face checkpoint or adapter → plan |
 //! | [`create`] | one create job from request to manifest |
 //! | [`modelfile`] | the Modelfile language |
+//! | [`config`] | everything that the operator can set |
 //! | [`server`] | HTTP: routes, access, streams, and which status an error is |
 //! | [`cli`] | the command line |
 
 pub mod cli;
+pub mod config;
 pub mod convert;
 pub mod create;
 pub mod gguf;

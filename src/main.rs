@@ -11,7 +11,7 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use ollamake::cli::Arguments;
-use ollamake::server::{Config, LogFormat, LogLevel};
+use ollamake::config::{Config, LogFormat, LogLevel};
 use ollamake::tensor::Platform;
 
 /// How long the process waits at its end for what cannot be cancelled.

@@ -12,8 +12,9 @@ use tokio_util::io::ReaderStream;
 use super::Error;
 use super::progress::Progress;
 use super::serve::listen;
+use crate::config::{ApiKey, Config};
 use crate::model::Digest;
-use crate::server::{ApiKey, Config, Server, serve};
+use crate::server::{Server, serve};
 use crate::store::Store;
 
 /// A connection to a server.

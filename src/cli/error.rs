@@ -96,7 +96,7 @@ pub enum Error {
     },
     /// The configuration in the environment is wrong.
     #[error(transparent)]
-    Configuration(#[from] crate::server::ConfigError),
+    Configuration(#[from] crate::config::ConfigError),
     /// The server cannot start.
     #[error("cannot serve on {address}: {source}")]
     Listen {

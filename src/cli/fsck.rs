@@ -5,7 +5,7 @@ use clap::Args;
 use super::Error;
 use super::format::{bytes, count_of, names};
 use super::progress::Progress;
-use crate::server::Config;
+use crate::config::Config;
 use crate::store::{Account, BlobDamage, CheckReport, DamagedBlob, MissingBlob, Store, StoreError, Tally};
 
 /// Exits with 0 if the store is whole, 1 if it is not, and 2 if that could not be found out. A server may be

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Error;
 use super::format::{bytes, count_of};
-use crate::server::Config;
+use crate::config::Config;
 use crate::store::{PruneOptions, PruneReport, Store};
 
 /// What a running server, or another command, is using stays.

@@ -13,8 +13,9 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::Error;
+use crate::config::{Config, LogFormat};
 use crate::model::Name;
-use crate::server::{Config, LogFormat, Server, Signals, serve};
+use crate::server::{Server, Signals, serve};
 use crate::store::{PruneOptions, Store};
 
 /// Where to listen and what to serve come from the environment: OLLAMA_HOST, OLLAMA_MODELS, …

@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::config::Limits;
 use super::errors::Failure;
 use super::job_thread;
 use super::memory;
 use super::metrics::Metrics;
 use super::stream::{Journal, RunningJob};
 use super::turns::{Place, Turn, Turns};
+use crate::config::Limits;
 use crate::create::{CreateError, Monitor, Phase, Progress, Usage};
 
 /// Jobs that only write metadata, at once. They wait for the disk more than they compute.

@@ -14,7 +14,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use super::{Limits, LocalAddress, Server, router};
+use super::{LocalAddress, Server, router};
+use crate::config::Limits;
 
 /// Bytes that a connection receives ahead. Larger ones save little, and a hundred uploads have one each.
 const READ_BUFFER: usize = 128 << 10;
@@ -24,7 +25,7 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const CLEANUP: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` completes. Then no connection is accepted any more, idle ones end at once, and jobs that
-/// wait for their turn fail. What is under way has the time of [`Limits::shutdown`](super::Limits::shutdown), or
+/// wait for their turn fail. What is under way has the time of [`Limits::shutdown`], or
 /// until [`Server::hurry`]; then jobs are cancelled, and connections cut off.
 ///
 /// # Errors

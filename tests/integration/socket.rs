@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ollamake::server::{Config, Server, serve};
+use ollamake::config::Config;
+use ollamake::server::{Server, serve};
 use ollamake::store::Store;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use ollamake::server::ApiKey;
+use ollamake::config::ApiKey;
 use ollamake::store::{Disk, LocalDisk, Store};
 use serde_json::json;
 

@@ -73,7 +73,7 @@ impl fmt::Display for Host {
 }
 
 /// Splits `host:port`; an IPv6 address has a port only behind brackets.
-pub(super) fn split_port(authority: &str) -> (&str, Option<&str>) {
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
     if authority.parse::<IpAddr>().is_ok() {
         return (authority, None);
     }
