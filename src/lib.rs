@@ -14,8 +14,9 @@
 //! | [`registry`] | client of OCI registries |
 //! | [`quantize`] | plan → plan: which tensor gets which type |
 //! | [`convert`] | Hugging Face checkpoint or adapter → plan |
-//! | [`create`] | one create job from request to manifest |
 //! | [`modelfile`] | the Modelfile language |
+//! | [`library`] | what is known of a model: contents, capabilities, lists, Modelfile text |
+//! | [`create`] | one create job from request to manifest |
 //! | [`config`] | everything that the operator can set |
 //! | [`server`] | HTTP: routes, access, streams, and which status an error is |
 //! | [`cli`] | the command line |
@@ -25,6 +26,7 @@ pub mod config;
 pub mod convert;
 pub mod create;
 pub mod gguf;
+pub mod library;
 pub mod model;
 pub mod modelfile;
 pub mod plan;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::CreateError;
 use super::parts::{Input, Origin, Part, has_weights};
 use super::prepare::Quantization;
-use super::{CreateError, DescriptionError, Descriptions};
+use crate::library::{DescriptionError, Descriptions};
 use crate::model::{Layer, MediaType, ModelConfig, Name};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 

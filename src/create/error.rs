@@ -5,6 +5,7 @@
 
 use crate::convert::ConvertError;
 use crate::gguf::GgufError;
+use crate::library::DescriptionError;
 use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
 use crate::plan::{PlanError, ShardError};
 use crate::quantize::QuantizeError;
@@ -12,7 +13,6 @@ use crate::registry;
 use crate::store::StoreError;
 use crate::template::ParseError;
 
-use super::descriptions::DescriptionError;
 use super::file_name::InvalidFileName;
 use super::info::InvalidInfo;
 use super::parts::Part;

@@ -9,8 +9,9 @@ use super::making::make;
 use super::parts::{Making, Part};
 use super::prepare::Quantization;
 use super::uploads::Adapter;
-use super::{CHAT_TEMPLATE_KEY, CreateError, Description, Info, Monitor, Phase, Progress, Workshop};
+use super::{CreateError, Info, Monitor, Phase, Progress, Workshop};
 use crate::gguf::{Gguf, Metadata, ValueRef};
+use crate::library::{CHAT_TEMPLATE_KEY, Description};
 use crate::model::{
     Layer, MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes,
 };

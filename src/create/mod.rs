@@ -6,8 +6,6 @@
 //! and nothing half-made.
 
 mod base;
-mod description;
-mod descriptions;
 mod error;
 mod fetch;
 mod file_name;
@@ -25,8 +23,6 @@ mod remote;
 mod uploads;
 mod usage;
 
-pub use description::{CHAT_TEMPLATE_KEY, ChatTemplateSupport, Description, UNKNOWN_FILE_TYPE};
-pub use descriptions::{DescriptionError, Descriptions};
 pub use error::CreateError;
 pub use fetch::{fetch, publish};
 pub use file_name::{FileName, InvalidFileName};

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::prepare::Quantization;
-use super::{CreateError, Description, Descriptions, FileName, Files, Phase, UNKNOWN_FILE_TYPE};
+use super::{CreateError, FileName, Files, Phase};
 use crate::gguf::{Gguf, GgufError, Metadata, ShardName};
+use crate::library::{Description, Descriptions, UNKNOWN_FILE_TYPE};
 use crate::model::{Digest, MediaType};
 use crate::plan::{Plan, Shard, SourceDescription};
 use crate::quantize::{FileType, quantize};

@@ -8,20 +8,16 @@ mod access;
 mod api_key;
 mod blobs;
 mod body;
-mod capabilities;
-mod catalog;
 mod copy_delete;
 mod create;
 mod errors;
 mod go_json_errors;
-mod go_text;
 mod health;
 mod inference;
 mod job_thread;
 mod jobs;
 mod memory;
 mod metrics;
-mod model_info;
 mod observe;
 mod openai;
 mod pull_push;
@@ -29,11 +25,11 @@ mod request;
 mod routes;
 mod serve;
 mod show;
-mod show_modelfile;
 mod signals;
 mod stream;
 mod surrogates;
 mod tags;
+mod times;
 mod turns;
 
 use std::sync::Arc;
@@ -48,8 +44,8 @@ pub use signals::Signals;
 
 use crate::config::Config;
 use crate::create::Workshop;
+use crate::library::Catalog;
 use crate::store::Store;
-use catalog::Catalog;
 use errors::Failure;
 use jobs::Jobs;
 use metrics::Metrics;
@@ -71,7 +67,8 @@ const PREPARATIONS: usize = 16;
 pub struct Server {
     config: Config,
     workshop: Workshop,
-    catalog: Catalog,
+    /// The entries of the list of models, encoded.
+    catalog: Catalog<String>,
     jobs: Jobs,
     metrics: Arc<Metrics>,
     preparations: Arc<Semaphore>,

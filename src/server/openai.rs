@@ -12,9 +12,9 @@ use serde::Serialize;
 use super::Shared;
 use super::body::json_line;
 use super::errors::Failure;
-use super::go_text::unix_seconds;
 use super::show::find;
 use super::tags::list;
+use super::times::unix_seconds;
 use crate::model::Name;
 use crate::store::StoredManifest;
 

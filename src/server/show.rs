@@ -12,37 +12,16 @@ use serde::Serialize;
 
 use super::Shared;
 use super::body::json;
-use super::capabilities::{capabilities, is_rendered_by_ollama};
-use super::catalog::{Details, Parts};
 use super::errors::Failure;
-use super::go_text;
-use super::model_info::{Info, info, remote_info};
 use super::request::Fields;
-use super::show_modelfile::{items, modelfile};
-use crate::create::{CHAT_TEMPLATE_KEY, Description};
+use super::times;
 use crate::gguf::{Gguf, ValueRef};
-use crate::model::go_text::quoted;
-use crate::model::{Digest, LONGEST_TEXT, Layer, MediaType, Message, ModelConfig, Name, Parameters};
+use crate::library::{
+    CHAT_TEMPLATE_KEY, Contents, Description, Details, Info, Parts, capabilities, info,
+    is_rendered_by_ollama, modelfile, remote_info,
+};
+use crate::model::{Digest, Name};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
-
-/// What a model without a template is shown with.
-const DEFAULT_TEMPLATE: &str = "{{ .Prompt }}";
-/// The width of names in `parameters`.
-const PARAMETER_WIDTH: usize = 30;
-
-/// The contents of a model's layers.
-#[derive(Debug, Default)]
-pub(super) struct Contents {
-    pub(super) config: Arc<ModelConfig>,
-    pub(super) weights: Option<Digest>,
-    pub(super) adapters: Vec<Digest>,
-    pub(super) projectors: Vec<Digest>,
-    pub(super) template: String,
-    pub(super) system: String,
-    pub(super) licenses: Vec<String>,
-    pub(super) parameters: Parameters,
-    pub(super) messages: Vec<Message>,
-}
 
 /// Field order: Ollama, `api/types.go` (`ShowResponse`).
 #[derive(Serialize)]
@@ -74,7 +53,7 @@ struct Answer<'a> {
     tensors: Vec<Tensor<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     capabilities: Vec<String>,
-    #[serde(serialize_with = "go_text::time")]
+    #[serde(serialize_with = "times::time")]
     modified_at: SystemTime,
     #[serde(skip_serializing_if = "str::is_empty")]
     requires: &'a str,
@@ -132,50 +111,6 @@ pub(super) fn find(store: &Store, name: &Name) -> Result<Arc<StoredManifest>, Fa
         StoreError::ModelNotFound { .. } => Failure::not_found(format!("model '{}' not found", name.short())),
         other => other.into(),
     })
-}
-
-impl Contents {
-    fn read(store: &Store, model: &StoredManifest) -> Result<Self, Failure> {
-        let mut contents =
-            Self { config: store.config(model)?, template: DEFAULT_TEMPLATE.to_owned(), ..Self::default() };
-        for layer in &model.manifest.layers {
-            match layer.media_type {
-                MediaType::Model => contents.weights = Some(layer.digest),
-                MediaType::Adapter => contents.adapters.push(layer.digest),
-                MediaType::Projector => contents.projectors.push(layer.digest),
-                MediaType::Template | MediaType::Prompt => contents.template = text(store, layer)?,
-                MediaType::System => contents.system = text(store, layer)?,
-                MediaType::License => contents.licenses.push(text(store, layer)?),
-                MediaType::Parameters => contents.parameters = parsed(store, layer)?,
-                MediaType::Messages => contents.messages = parsed(store, layer)?,
-                MediaType::Draft | MediaType::Config | MediaType::Other(_) => {}
-            }
-        }
-        Ok(contents)
-    }
-
-    /// One line for each parameter, sorted.
-    fn parameters_text(&self) -> String {
-        let mut lines = Vec::new();
-        for (name, value) in &self.parameters {
-            for value in items(value) {
-                let value = value.as_str().map_or_else(|| go_text::plain(value), quoted);
-                lines.push(format!("{name:PARAMETER_WIDTH$} {value}"));
-            }
-        }
-        lines.join("\n")
-    }
-}
-
-fn text(store: &Store, layer: &Layer) -> Result<String, StoreError> {
-    let bytes = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-fn parsed<T: serde::de::DeserializeOwned>(store: &Store, layer: &Layer) -> Result<T, StoreError> {
-    let bytes = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
-    serde_json::from_slice(&bytes)
-        .map_err(|error| StoreError::DamagedBlob { digest: layer.digest, problem: error.to_string() })
 }
 
 fn answer(

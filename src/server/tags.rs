@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use super::Shared;
 use super::body::encoded;
-use super::catalog::{Details, Facts, Summary};
 use super::errors::Failure;
-use super::go_text;
+use super::times;
+use crate::library::{Details, Facts, Listed};
 use crate::model::go_json;
 use crate::store::{StoreError, StoredManifest};
 
@@ -24,7 +24,7 @@ struct Entry<'a> {
     remote_model: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     remote_host: &'a str,
-    #[serde(serialize_with = "go_text::time")]
+    #[serde(serialize_with = "times::time")]
     modified_at: SystemTime,
     size: u64,
     digest: String,
@@ -33,9 +33,6 @@ struct Entry<'a> {
     capabilities: &'a [String],
 }
 
-/// A model and what a listing tells about it.
-pub(super) type Listed = (Arc<StoredManifest>, Arc<Summary>);
-
 /// `GET /api/tags`
 pub(super) async fn tags(State(server): State<Shared>) -> Result<Response, Failure> {
     let shared = Arc::clone(&server);
@@ -43,11 +40,11 @@ pub(super) async fn tags(State(server): State<Shared>) -> Result<Response, Failu
         let listed = list(&shared)?;
         // The entries were encoded when they were first listed; thousands of them are only joined.
         let mut answer = br#"{"models":["#.to_vec();
-        for (index, (_, summary)) in listed.iter().enumerate() {
+        for (index, (_, entry)) in listed.iter().enumerate() {
             if index > 0 {
                 answer.push(b',');
             }
-            answer.extend_from_slice(summary.entry.as_bytes());
+            answer.extend_from_slice(entry.as_bytes());
         }
         answer.extend_from_slice(b"]}");
         Ok::<_, StoreError>(answer)
@@ -55,8 +52,13 @@ pub(super) async fn tags(State(server): State<Shared>) -> Result<Response, Failu
     Ok(encoded(answer.await??))
 }
 
+/// All models that can be read, those made last first, with their entries.
+pub(super) fn list(server: &Shared) -> Result<Vec<Listed<String>>, StoreError> {
+    server.catalog.list(server.store(), server.workshop.descriptions(), entry)
+}
+
 /// What a listing says about a model.
-pub(super) fn entry(model: &StoredManifest, facts: &Facts) -> String {
+fn entry(model: &StoredManifest, facts: &Facts) -> String {
     let name = model.name.short();
     go_json::to_string(&Entry {
         model: name.clone(),
@@ -69,22 +71,4 @@ pub(super) fn entry(model: &StoredManifest, facts: &Facts) -> String {
         details: &facts.details,
         capabilities: &facts.capabilities,
     })
-}
-
-/// All models that can be read, those made last first. One that cannot be read does not hide the others.
-pub(super) fn list(server: &Shared) -> Result<Vec<Listed>, StoreError> {
-    let models = server.store().list()?;
-    server.catalog.tidy(&models);
-    let mut listed: Vec<Listed> = models
-        .into_iter()
-        .filter_map(|model| {
-            let summary = server.catalog.summary(server.store(), server.workshop.descriptions(), &model);
-            let summary = summary
-                .inspect_err(|error| tracing::warn!(model = %model.name, %error, "a model is not listed"))
-                .ok()?;
-            Some((model, summary))
-        })
-        .collect();
-    listed.sort_by_key(|(model, _)| std::cmp::Reverse(model.modified));
-    Ok(listed)
 }

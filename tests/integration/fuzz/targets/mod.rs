@@ -6,8 +6,9 @@ mod create_request;
 
 use ollamake::convert::ConvertError;
 use ollamake::convert::tokenizer::{self, Flavour, Sizes};
-use ollamake::create::{Description, FileName};
+use ollamake::create::FileName;
 use ollamake::gguf::{Array, Gguf, Header, TensorDescription, Value};
+use ollamake::library::Description;
 use ollamake::model::{Digest, Manifest, ModelConfig, Name};
 use ollamake::modelfile::Modelfile;
 use ollamake::plan::{Plan, Resources, Source, SourceDescription};

@@ -1,25 +1,10 @@
-//! Texts as Go prints them, where clients see them: numbers and times.
+//! Times as clients see them.
 
 use std::time::SystemTime;
 
 use serde::Serializer;
-use serde_json::Value;
 use time::OffsetDateTime;
 use time::macros::format_description;
-
-/// A parameter's value as a Modelfile has it. Whole numbers are written as such, whatever their size; Go
-/// would write large ones with an exponent, which its own parser of Modelfiles then refuses.
-pub(super) fn plain(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => whole.to_string(),
-            (None, Some(float)) => float.to_string(),
-            (None, None) => number.to_string(),
-        },
-        other => other.to_string(),
-    }
-}
 
 /// A time as Go's `time.Time` is encoded: in nanoseconds, without zeros at the end.
 pub(super) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
@@ -42,21 +27,7 @@ pub(super) fn unix_seconds(time: SystemTime) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
     use std::time::Duration;
-
-    #[test]
-    fn numbers_are_plain() {
-        let cases = [
-            (json!(128.0), "128"),
-            (json!(0.5), "0.5"),
-            (json!(1_048_576), "1048576"),
-            (json!(true), "true"),
-        ];
-        for (value, text) in cases {
-            assert_eq!(plain(&value), text);
-        }
-    }
 
     #[test]
     fn times_have_no_zeros_at_the_end() {

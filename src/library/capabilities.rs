@@ -3,25 +3,25 @@
 //! Rules: Ollama, `server/images.go` (`Capabilities`) and, for what its built-in parsers support,
 //! `model/parsers`.
 
-use crate::create::{ChatTemplateSupport, Description};
+use super::description::{ChatTemplateSupport, Description};
 use crate::model::ModelConfig;
 use crate::template::Template;
 
 /// The parts of a model that tell what it can do.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Evidence<'a> {
-    pub(super) config: &'a ModelConfig,
+pub(crate) struct Evidence<'a> {
+    pub(crate) config: &'a ModelConfig,
     /// Of the weights.
-    pub(super) weights: Option<&'a Description>,
+    pub(crate) weights: Option<&'a Description>,
     /// Whether there is a projector, and whether one of them hears.
-    pub(super) projector: Option<Projector>,
+    pub(crate) projector: Option<Projector>,
     /// The model's Go template.
-    pub(super) template: Option<&'a Template>,
+    pub(crate) template: Option<&'a Template>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Projector {
-    pub(super) hears: bool,
+pub(crate) struct Projector {
+    pub(crate) hears: bool,
 }
 
 /// Built-in parsers, whether they know tools, and whether they know thinking.
@@ -56,7 +56,7 @@ const PARSERS: [(&str, bool, bool); 27] = [
 ];
 
 /// The capabilities, in Ollama's order.
-pub(super) fn capabilities(evidence: Evidence<'_>) -> Vec<String> {
+pub(crate) fn capabilities(evidence: Evidence<'_>) -> Vec<String> {
     let Evidence { config, weights, projector, template } = evidence;
     let mut found: Vec<String> = Vec::new();
     let mut add = |capability: &str, is_there: bool| {
@@ -93,7 +93,7 @@ pub(super) fn capabilities(evidence: Evidence<'_>) -> Vec<String> {
 }
 
 /// Whether the runtime renders prompts itself, and does not leave it to the weights' own chat template.
-pub(super) fn is_rendered_by_ollama(evidence: Evidence<'_>) -> bool {
+pub(crate) fn is_rendered_by_ollama(evidence: Evidence<'_>) -> bool {
     let config = evidence.config;
     !config.renderer.is_empty()
         || !config.parser.is_empty()

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 
-use crate::create::Description;
+use super::description::Description;
 use crate::gguf::{ArrayRef, Gguf, ValueRef};
 use crate::model::ModelConfig;
 
 /// A value of `model_info`.
-pub(super) enum Info<'a> {
+pub(crate) enum Info<'a> {
     /// As it lies in the file; arrays are `null` unless they were asked for.
     Stored(ValueRef<'a>, bool),
     Number(u64),
@@ -18,7 +18,7 @@ pub(super) enum Info<'a> {
 }
 
 /// The metadata of a file, with the number of parameters, which no file states.
-pub(super) fn info<'a>(
+pub(crate) fn info<'a>(
     gguf: &Gguf<'a>,
     description: &Description,
     verbose: bool,
@@ -33,7 +33,7 @@ pub(super) fn info<'a>(
 }
 
 /// What the configuration tells about a model that lives elsewhere.
-pub(super) fn remote_info<'a>(config: &'a ModelConfig, values: &mut BTreeMap<String, Info<'a>>) {
+pub(crate) fn remote_info<'a>(config: &'a ModelConfig, values: &mut BTreeMap<String, Info<'a>>) {
     let family = &config.model_family;
     if family.is_empty() {
         return;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Description;
+use super::description::Description;
 use crate::gguf::{Gguf, GgufError};
 use crate::model::Digest;
 use crate::store::{Blob, PerBlob, Store, StoreError};
@@ -27,7 +27,7 @@ pub enum DescriptionError {
 
 impl Descriptions {
     /// Nothing is known yet of the blobs of `store`.
-    pub(super) fn new(store: Store) -> Self {
+    pub fn new(store: Store) -> Self {
         Self { store, known: PerBlob::default() }
     }
 
@@ -48,7 +48,7 @@ impl Descriptions {
     }
 
     /// Describes a file that was read anyway.
-    pub(super) fn keep(&self, digest: Digest, gguf: &Gguf<'_>) -> Arc<Description> {
+    pub fn keep(&self, digest: Digest, gguf: &Gguf<'_>) -> Arc<Description> {
         let description = Arc::new(Description::of(gguf));
         let is_there = |other| self.store.contains(other).unwrap_or(true);
         self.known.insert(digest, Arc::clone(&description), is_there);
