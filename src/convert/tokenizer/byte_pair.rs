@@ -1,9 +1,11 @@
 //! Byte-level byte pairs, in llama.cpp's terms `gpt2`, and WordPiece, `bert`.
 
 use super::super::ConvertError;
+use super::contents::{Contents, Splitting};
 use super::decoder::Decoder;
-use super::inputs::{Contents, Inputs, Splitting};
-use super::json::{Merge, TOKENIZER_JSON};
+use super::file_names::{MERGES, TOKENIZER_JSON};
+use super::inputs::Inputs;
+use super::json::Merge;
 use super::known::KnownToken;
 use super::token::{self, Token, TokenKind};
 use super::{TokenizerError, older_files};
@@ -82,30 +84,9 @@ pub(super) fn merges(inputs: &mut Inputs<'_>) -> Result<Vec<String>, ConvertErro
         return Ok(merges.iter().map(Merge::text).collect());
     }
     let missing = TokenizerError::MissingField { file: TOKENIZER_JSON, field: "model.merges" };
-    match inputs.files.text(older_files::MERGES)? {
-        Some(text) => Ok(merges_of_text(text)),
+    match inputs.files.text(MERGES)? {
+        Some(text) => Ok(older_files::merges_of_text(text)),
         // A vocabulary of single bytes has none to list.
         None => Ok(listed.map(|_| Vec::new()).ok_or(missing)?),
-    }
-}
-
-/// A merge a line; lines of another kind, and a first line that says which version it is, are no merges.
-pub(super) fn merges_of_text(text: &str) -> Vec<String> {
-    let has_version = text.lines().next().is_some_and(|line| line.trim_start().starts_with('#'));
-    let merge = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
-        [left, right] => Some(format!("{left} {right}")),
-        _ => None,
-    };
-    text.lines().skip(usize::from(has_version)).filter_map(merge).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn merges_stand_one_a_line() {
-        assert_eq!(merges_of_text("#version: 0.2\na b\n\nc d e\n# x\n"), ["a b", "# x"]);
-        assert_eq!(merges_of_text("a b\r\nc d"), ["a b", "c d"]);
     }
 }

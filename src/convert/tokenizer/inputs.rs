@@ -1,4 +1,4 @@
-//! What a vocabulary is made from, and what it consists of.
+//! What a vocabulary is made from.
 
 use std::borrow::Cow;
 
@@ -7,13 +7,15 @@ use serde_json::Value;
 use super::super::ConvertError;
 use super::super::files::Files;
 use super::decoder::Decoder;
+use super::file_names::{
+    Origin, SENTENCE_PIECE_BPE_MODEL, TEKKEN_JSON, TOKENIZER_JSON, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
+};
 use super::flavour::{Flavour, Format};
-use super::json::{TOKENIZER_JSON, TokenizerJson};
+use super::json::TokenizerJson;
 use super::known::KnownTokens;
 use super::settings::Settings;
-use super::token::Token;
-use super::{Sizes, TokenizerError, TokenizerWarning, older_files, sentence_piece, tekken, unigram};
-use crate::gguf::Metadata;
+use super::sizes::Sizes;
+use super::{TokenizerError, TokenizerWarning};
 
 /// The parsed files and what the configuration and the family's declaration say.
 pub(super) struct Inputs<'a> {
@@ -28,54 +30,6 @@ pub(super) struct Inputs<'a> {
     /// The files that it was read from.
     origin: Origin,
     pub(super) warnings: Vec<TokenizerWarning>,
-}
-
-/// The files that something in the notation of `tokenizer.json` was read from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Origin {
-    pub(super) vocabulary: &'static str,
-    pub(super) merges: &'static str,
-}
-
-/// A vocabulary before it is written.
-pub(super) struct Contents {
-    /// `tokenizer.ggml.model`.
-    pub(super) model: &'static str,
-    pub(super) splitting: Splitting,
-    pub(super) tokens: Vec<Token>,
-    pub(super) with_scores: bool,
-    /// Both parts with a space between; empty for vocabularies without merges.
-    pub(super) merges: Vec<String>,
-    /// Whether special tokens must be tokens of the vocabulary.
-    pub(super) is_closed: bool,
-    /// What stands between the tokens and the special tokens.
-    pub(super) further: Metadata,
-}
-
-/// `tokenizer.ggml.pre`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Splitting {
-    /// It is not written.
-    Unwritten,
-    /// It follows from the kind of vocabulary.
-    Known(&'static str),
-    /// It has to be recognised.
-    Recognised,
-}
-
-impl Contents {
-    /// Tokens with scores whose text needs no splitting.
-    pub(super) fn with_scores(model: &'static str, tokens: Vec<Token>) -> Self {
-        Self {
-            model,
-            splitting: Splitting::Known("default"),
-            tokens,
-            with_scores: true,
-            merges: Vec::new(),
-            is_closed: true,
-            further: Metadata::new(),
-        }
-    }
 }
 
 impl<'a> Inputs<'a> {
@@ -112,22 +66,22 @@ impl<'a> Inputs<'a> {
 
     fn has(&self, format: Format) -> bool {
         match format {
-            Format::BytePair => self.has_original() || self.files.has(older_files::VOCAB_JSON),
-            Format::SentencePiece => self.files.has(sentence_piece::TOKENIZER_MODEL),
+            Format::BytePair => self.has_original() || self.files.has(VOCAB_JSON),
+            Format::SentencePiece => self.files.has(TOKENIZER_MODEL),
             // Phi-4 has byte pairs, which the class tells.
             Format::SentencePieceReplaced => {
-                self.files.has(sentence_piece::TOKENIZER_MODEL) && self.settings.class() != "GPT2Tokenizer"
+                self.files.has(TOKENIZER_MODEL) && self.settings.class() != "GPT2Tokenizer"
             }
             Format::RewrittenSentencePiece => {
                 self.json.as_ref().is_some_and(TokenizerJson::is_rewritten_sentence_piece)
             }
             Format::MergedSentencePiece => self.has_original(),
-            Format::WordPiece => self.has_original() || self.files.has(older_files::VOCAB_TXT),
+            Format::WordPiece => self.has_original() || self.files.has(VOCAB_TXT),
             Format::Unigram => {
-                self.files.has(unigram::SENTENCE_PIECE_BPE_MODEL)
+                self.files.has(SENTENCE_PIECE_BPE_MODEL)
                     || self.json.as_ref().is_some_and(TokenizerJson::is_unigram)
             }
-            Format::Tekken => !self.has_original() && self.files.has(tekken::TEKKEN_JSON),
+            Format::Tekken => !self.has_original() && self.files.has(TEKKEN_JSON),
         }
     }
 
@@ -172,10 +126,10 @@ impl<'a> Inputs<'a> {
 fn files_of(format: Format) -> &'static [&'static str] {
     match format {
         Format::BytePair => &[TOKENIZER_JSON, "vocab.json with merges.txt"],
-        Format::WordPiece => &[TOKENIZER_JSON, older_files::VOCAB_TXT],
-        Format::SentencePiece | Format::SentencePieceReplaced => &[sentence_piece::TOKENIZER_MODEL],
+        Format::WordPiece => &[TOKENIZER_JSON, VOCAB_TXT],
+        Format::SentencePiece | Format::SentencePieceReplaced => &[TOKENIZER_MODEL],
         Format::RewrittenSentencePiece | Format::MergedSentencePiece => &[TOKENIZER_JSON],
-        Format::Unigram => &[unigram::SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON],
-        Format::Tekken => &[tekken::TEKKEN_JSON],
+        Format::Unigram => &[SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON],
+        Format::Tekken => &[TEKKEN_JSON],
     }
 }

@@ -9,10 +9,8 @@ use serde_json::value::RawValue;
 
 use super::super::ConvertError;
 use super::super::files::Files;
+use super::file_names::TOKENIZER_JSON;
 use crate::model::tree_size;
-
-/// What the file is called.
-pub(super) const TOKENIZER_JSON: &str = "tokenizer.json";
 
 /// A tokenizer.
 #[derive(Debug, Deserialize)]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::error::shortened;
-use super::inputs::Origin;
+use super::file_names::Origin;
 use super::json::{AddedToken, Merge, TokenizerJson, Vocabulary};
 use super::settings::{Settings, TOKENIZER_CONFIG};
 use super::{TokenizerError, TokenizerWarning, token};

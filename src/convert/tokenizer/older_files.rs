@@ -5,17 +5,10 @@ use serde_json::{Map, Value, json};
 use super::super::ConvertError;
 use super::super::files::Files;
 use super::TokenizerError;
-use super::byte_pair::merges_of_text;
-use super::inputs::Origin;
+use super::file_names::{MERGES, Origin, VOCAB_JSON, VOCAB_TXT};
 use super::pre_tokenizer::QWEN2;
 use super::settings::{Settings, added_tokens_file, object, token_id};
 
-/// Byte pairs: texts and numbers.
-pub(super) const VOCAB_JSON: &str = "vocab.json";
-/// WordPiece: a token a line.
-pub(super) const VOCAB_TXT: &str = "vocab.txt";
-/// Byte pairs: a merge a line.
-pub(super) const MERGES: &str = "merges.txt";
 /// The files of byte pairs.
 pub(super) const BYTE_PAIR: Origin = Origin { vocabulary: VOCAB_JSON, merges: MERGES };
 /// The file of WordPiece, which has no merges.
@@ -119,4 +112,25 @@ fn added_token(text: &str, id: u32, special: bool) -> Value {
         "normalized": !special,
         "special": special,
     })
+}
+
+/// A merge a line; lines of another kind, and a first line that says which version it is, are no merges.
+pub(super) fn merges_of_text(text: &str) -> Vec<String> {
+    let has_version = text.lines().next().is_some_and(|line| line.trim_start().starts_with('#'));
+    let merge = |line: &str| match line.split_whitespace().collect::<Vec<_>>()[..] {
+        [left, right] => Some(format!("{left} {right}")),
+        _ => None,
+    };
+    text.lines().skip(usize::from(has_version)).filter_map(merge).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn merges_stand_one_a_line() {
+        assert_eq!(merges_of_text("#version: 0.2\na b\n\nc d e\n# x\n"), ["a b", "# x"]);
+        assert_eq!(merges_of_text("a b\r\nc d"), ["a b", "c d"]);
+    }
 }

@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use super::super::ConvertError;
 use super::TokenizerError;
 use super::byte_pair::merges;
-use super::inputs::{Contents, Inputs, Splitting};
-use super::json::TOKENIZER_JSON;
+use super::contents::{Contents, Splitting};
+use super::file_names::TOKENIZER_JSON;
+use super::inputs::Inputs;
 use super::token::{ADDED_SCORE, Token, TokenKind, checked_size};
 
 /// Tokens that direct Gemma 4's conversation and are shown all the same, so that what reads it can see them.

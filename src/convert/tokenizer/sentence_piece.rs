@@ -4,13 +4,12 @@ use prost::Message;
 
 use super::super::ConvertError;
 use super::super::files::Files;
-use super::inputs::{Contents, Inputs};
+use super::contents::Contents;
+use super::file_names::{TOKENIZER_JSON, TOKENIZER_MODEL};
+use super::inputs::Inputs;
 use super::settings::{ADDED_TOKENS, TOKENIZER_CONFIG, added_tokens_file};
 use super::token::{self, ADDED_SCORE, Token, TokenKind};
-use super::{TokenizerError, TokenizerWarning, json};
-
-/// What the file is called.
-pub(super) const TOKENIZER_MODEL: &str = "tokenizer.model";
+use super::{TokenizerError, TokenizerWarning};
 
 /// The model, as far as it is needed (SentencePiece, `src/sentencepiece_model.proto`, `ModelProto`).
 #[derive(Clone, PartialEq, Message)]
@@ -111,7 +110,7 @@ pub(super) fn replaced(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError
     }
     let of_json = inputs.original().map_or_else(Vec::new, |json| json.added_tokens.clone());
     let of_settings = inputs.settings.added_tokens()?.into_iter().map(|added| (TOKENIZER_CONFIG, added));
-    let of_json = of_json.into_iter().map(|added| (json::TOKENIZER_JSON, added));
+    let of_json = of_json.into_iter().map(|added| (TOKENIZER_JSON, added));
     for (file, added) in of_settings.chain(of_json) {
         let size = tokens.len() as u64;
         let beyond = TokenizerError::BeyondVocabulary {

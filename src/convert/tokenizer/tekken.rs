@@ -8,12 +8,11 @@ use serde::Deserialize;
 
 use super::super::ConvertError;
 use super::TokenizerError;
+use super::file_names::TEKKEN_JSON;
 use super::inputs::Inputs;
 use super::token::{self, Token, TokenKind, checked_size};
 use crate::gguf::Metadata;
 
-/// What the file is called.
-pub(super) const TEKKEN_JSON: &str = "tekken.json";
 /// The longest token, in bytes, that is taken apart into merges; the longest real ones have about 130.
 const LONGEST_TOKEN: usize = 256;
 /// The most merges; real files have about 270,000.

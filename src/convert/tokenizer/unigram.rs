@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use super::super::ConvertError;
 use super::TokenizerError;
-use super::inputs::{Contents, Inputs};
-use super::json::{TOKENIZER_JSON, Vocabulary};
+use super::contents::Contents;
+use super::file_names::{SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON};
+use super::inputs::Inputs;
+use super::json::Vocabulary;
 use super::sentence_piece::{Model, Piece};
 use super::token::{Token, TokenKind, checked_size};
 use crate::gguf::Metadata;
 
-/// The SentencePiece model of such a vocabulary.
-pub(super) const SENTENCE_PIECE_BPE_MODEL: &str = "sentencepiece.bpe.model";
 /// `model_type` of a unigram model.
 const UNIGRAM: i32 = 1;
 /// The number that XLM-RoBERTa gives the unknown token.
