@@ -8,10 +8,13 @@ use serde_json::{Map, Value};
 use super::files::Files;
 use super::general::{self, FileKind};
 use super::mapping::Mapping;
+use super::output_type::OutputType;
 use super::parameters::Parameters;
+use super::planned::{planned, sources, state_storage};
 use super::size_label::ParameterCount;
+use super::weight::Weight;
 use super::weights::{self, StoredWeight};
-use super::{Configuration, ConvertError, Model, OutputType, Weight, architecture};
+use super::{Configuration, ConvertError, Model, architecture};
 use crate::gguf::{self, Array, Metadata};
 use crate::plan::Plan;
 use crate::safetensors::{Checkpoint, NamedSource};
@@ -53,7 +56,7 @@ pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -
     let mapped = mapping.finish_partial()?;
     let mapped = mapped.into_iter().map(|(name, weight)| embeddings_last(name, weight));
     let mapped = mapped.collect::<Result<Vec<_>, _>>()?;
-    let tensors = super::planned(mapped, |name, dimensions| precision.of(name, dimensions, None))?;
+    let tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, None))?;
 
     let mut out = Parameters::new(family.architecture);
     general::write(FileKind::Adapter, files, ParameterCount::of_adapter(&tensors), &mut out)?;
@@ -62,8 +65,8 @@ pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -
         let tokens: Vec<u32> = tokens.into_iter().map(|token| token as u32).collect();
         out.set_plain("adapter.alora.invocation_tokens", tokens);
     }
-    out.set_plain("general.quantization_version", super::QUANTIZATION_VERSION);
-    Ok(Plan { sources: super::sources(&checkpoint), metadata: out.into_metadata(), tensors })
+    state_storage(&mut out, precision, &tensors);
+    Ok(Plan { sources: sources(&checkpoint), metadata: out.into_metadata(), tensors })
 }
 
 fn settings(files: Files<'_>) -> Result<Configuration, ConvertError> {

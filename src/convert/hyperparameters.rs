@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::model::Model;
 use super::parameters::Parameters;
-use super::{ConvertError, Rope, Source};
+use super::rope::Rope;
+use super::{ConvertError, Source};
 use crate::quantize::FILE_TYPE_KEY;
 
 const CONTEXT: [&str; 6] = [

@@ -1,7 +1,8 @@
 //! What is known of a model before its weights are looked at.
 
 use super::files::Files;
-use super::{Configuration, ConvertError, Rope};
+use super::rope::Rope;
+use super::{Configuration, ConvertError};
 
 /// The most layers that llama.cpp loads (`LLAMA_MAX_LAYERS`).
 pub(super) const MAX_LAYERS: u64 = 512;

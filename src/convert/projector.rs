@@ -6,10 +6,14 @@ use serde_json::{Map, Value};
 
 use super::files::Files;
 use super::mapping::Mapping;
+use super::output_type::OutputType;
 use super::parameters::Parameters;
+use super::planned::{planned, state_storage};
 use super::rule::Rule;
+use super::size_label::ParameterCount;
+use super::weight::Weight;
 use super::weights::StoredWeight;
-use super::{Configuration, ConvertError, Model, OutputType, Source, Weight, general, hyperparameters};
+use super::{Configuration, ConvertError, Model, Source, general, hyperparameters};
 use crate::plan::{Plan, SourceDescription};
 use crate::tensor::ElementType;
 
@@ -66,19 +70,18 @@ pub(super) fn plan(
     for (name, weight) in &seen {
         mapping.add(name, || weight.recipe().map(Weight::Whole))?;
     }
-    let tensors = super::planned(mapping.finish()?, |name, dimensions| {
+    let tensors = planned(mapping.finish()?, |name, dimensions| {
         let forced = (projector.forced)(name).or_else(|| convolution_type(name, precision.0));
         precision.of(name, dimensions, forced)
     })?;
     let mut out = Parameters::new("clip");
-    let count = super::ParameterCount::of_model(&tensors);
+    let count = ParameterCount::of_model(&tensors);
     general::write(general::FileKind::Projector, source.files, count, &mut out)?;
     let layers = model.main_layers;
     let subject = Vision { vision: &vision, whole, preprocessor: &preprocessor, text: source.model, layers };
     standard(&subject, &mut out)?;
     (projector.hyperparameters)(&subject, &mut out)?;
-    super::set_file_type(&mut out, precision, &tensors);
-    out.set_plain("general.quantization_version", super::QUANTIZATION_VERSION);
+    state_storage(&mut out, precision, &tensors);
     Ok(Some(Plan { sources, metadata: out.into_metadata(), tensors }))
 }
 

@@ -8,6 +8,7 @@ mod command_r;
 mod common;
 mod deepseek2;
 mod falcon;
+mod family;
 mod gemma;
 mod gemma3;
 mod gemma3n;
@@ -43,19 +44,12 @@ mod smollm3;
 mod stablelm;
 mod starcoder2;
 
-use std::borrow::Cow;
-
 pub(super) use common::replaced;
+pub(super) use family::{Family, Generated};
 
 use super::configuration::Class;
-use super::files::Files;
-use super::parameters::Parameters;
-use super::projector::Projector;
-use super::rule::Rule;
-use super::tokenizer::Flavour;
-use super::{Configuration, ConvertError, Model, Source};
+use super::{Configuration, ConvertError};
 use crate::model;
-use crate::plan::Recipe;
 
 /// All families. The first that answers to a name and applies to the configuration is taken.
 pub(super) const FAMILIES: &[&Family] = &[
@@ -115,55 +109,6 @@ pub(super) const FAMILIES: &[&Family] = &[
     &nemotron_h::FAMILY,
     &nemotron_h::MIXTURE,
 ];
-
-/// What is special to a family of models. [`Family::STANDARD`] is the decoder that most descend from.
-pub(super) struct Family {
-    /// What `architectures` in `config.json` says.
-    pub(super) names: &'static [&'static str],
-    /// `general.architecture` of the model file.
-    pub(super) architecture: &'static str,
-    /// The configuration classes of the family.
-    pub(super) classes: &'static [Class],
-    /// Whether the family is the right one for a configuration, where several answer to a name.
-    pub(super) applies: fn(&Configuration) -> bool,
-    /// What the family means by configuration keys that others use differently.
-    pub(super) adjust: fn(&mut Configuration, Files<'_>) -> Result<(), ConvertError>,
-    /// How many layers beyond `num_hidden_layers` the model has; given the names of all tensors.
-    pub(super) predicted_layers: fn(&Configuration, &[&str]) -> Result<u64, ConvertError>,
-    /// What kind of vocabulary the models have.
-    pub(super) tokenizer: Flavour,
-    /// The metadata.
-    pub(super) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
-    /// Tensors that are computed from the configuration; their metadata come before all others.
-    pub(super) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
-    /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
-    pub(super) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,
-    /// Which tensor becomes which.
-    pub(super) tensors: &'static [&'static [Rule]],
-    /// The part that sees, as a file of its own.
-    pub(super) projector: Option<&'static Projector>,
-}
-
-/// Names and contents of tensors that no file holds.
-pub(super) type Generated = Vec<(&'static str, Recipe)>;
-
-impl Family {
-    /// A decoder without anything special.
-    pub(super) const STANDARD: Self = Self {
-        names: &[],
-        architecture: "",
-        classes: &[],
-        applies: |_| true,
-        adjust: |_, _| Ok(()),
-        predicted_layers: |_, _| Ok(0),
-        tokenizer: Flavour::BYTE_PAIR,
-        hyperparameters: super::hyperparameters::standard,
-        generated: |_, _| Ok(Vec::new()),
-        rename: |_, name| common::text_name(name),
-        tensors: common::DECODER,
-        projector: None,
-    };
-}
 
 /// The family of a configuration.
 ///

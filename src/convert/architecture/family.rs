@@ -1,0 +1,62 @@
+//! What is declared of a family of models.
+
+use std::borrow::Cow;
+
+use super::common;
+use crate::convert::configuration::Class;
+use crate::convert::files::Files;
+use crate::convert::parameters::Parameters;
+use crate::convert::projector::Projector;
+use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
+use crate::convert::{Configuration, ConvertError, Model, Source, hyperparameters};
+use crate::plan::Recipe;
+
+/// What is special to a family of models. [`Family::STANDARD`] is the decoder that most descend from.
+pub(in crate::convert) struct Family {
+    /// What `architectures` in `config.json` says.
+    pub(in crate::convert) names: &'static [&'static str],
+    /// `general.architecture` of the model file.
+    pub(in crate::convert) architecture: &'static str,
+    /// The configuration classes of the family.
+    pub(in crate::convert) classes: &'static [Class],
+    /// Whether the family is the right one for a configuration, where several answer to a name.
+    pub(in crate::convert) applies: fn(&Configuration) -> bool,
+    /// What the family means by configuration keys that others use differently.
+    pub(in crate::convert) adjust: fn(&mut Configuration, Files<'_>) -> Result<(), ConvertError>,
+    /// How many layers beyond `num_hidden_layers` the model has; given the names of all tensors.
+    pub(in crate::convert) predicted_layers: fn(&Configuration, &[&str]) -> Result<u64, ConvertError>,
+    /// What kind of vocabulary the models have.
+    pub(in crate::convert) tokenizer: Flavour,
+    /// The metadata.
+    pub(in crate::convert) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
+    /// Tensors that are computed from the configuration; their metadata come before all others.
+    pub(in crate::convert) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
+    /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
+    pub(in crate::convert) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,
+    /// Which tensor becomes which.
+    pub(in crate::convert) tensors: &'static [&'static [Rule]],
+    /// The part that sees, as a file of its own.
+    pub(in crate::convert) projector: Option<&'static Projector>,
+}
+
+/// Names and contents of tensors that no file holds.
+pub(in crate::convert) type Generated = Vec<(&'static str, Recipe)>;
+
+impl Family {
+    /// A decoder without anything special.
+    pub(in crate::convert) const STANDARD: Self = Self {
+        names: &[],
+        architecture: "",
+        classes: &[],
+        applies: |_| true,
+        adjust: |_, _| Ok(()),
+        predicted_layers: |_, _| Ok(0),
+        tokenizer: Flavour::BYTE_PAIR,
+        hyperparameters: hyperparameters::standard,
+        generated: |_, _| Ok(Vec::new()),
+        rename: |_, name| common::text_name(name),
+        tensors: common::DECODER,
+        projector: None,
+    };
+}

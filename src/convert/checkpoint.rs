@@ -1,0 +1,179 @@
+//! From the files of a checkpoint to the plans of a model and its projector.
+
+use serde_json::{Map, Value};
+
+use super::architecture::Family;
+use super::configuration::Configuration;
+use super::error::ConvertError;
+use super::files::Files;
+use super::general::{FileKind, MODEL_CARD};
+use super::mapping::Mapping;
+use super::model::{Model, Source};
+use super::output_type::OutputType;
+use super::parameters::Parameters;
+use super::planned::{planned, sources, state_storage};
+use super::size_label::ParameterCount;
+use super::tokenizer::{Sizes, TokenizerWarning};
+use super::weight::Weight;
+use super::weights::{self, StoredWeight};
+use super::{architecture, general, projector, tokenizer};
+use crate::plan::{Plan, PlannedTensor, SourceDescription};
+use crate::safetensors::{Checkpoint, NamedSource};
+
+/// The files that a checkpoint becomes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Conversion {
+    /// The model. Its sources are the checkpoint's safetensors files by name.
+    pub model: Plan,
+    /// The projector of a model that sees; it has the same sources.
+    pub projector: Option<Plan>,
+    /// What the person who asked should know although the conversion goes on.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that may be wrong with a converted model.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Warning {
+    /// The vocabulary.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerWarning),
+    /// A part of the checkpoint has no counterpart among the projectors made here.
+    #[error("the encoder of {input} is not converted; the model will not understand {input}")]
+    EncoderLeftOut {
+        /// What it encodes.
+        input: &'static str,
+    },
+}
+
+/// Plans the conversion of a checkpoint.
+///
+/// `files` are `config.json`, the weights (`*.safetensors`, with `model.safetensors.index.json` if there are
+/// several), the tokenizer's files, and whatever else of the checkpoint's directory there is, by their names in it.
+///
+/// # Errors
+///
+/// A file is missing or damaged, the architecture is not known, the weights are quantized in a foreign format, or
+/// configuration, tokenizer and weights do not fit each other.
+pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conversion, ConvertError> {
+    let files = Files::new(files);
+    let values = configuration_values(files)?;
+    let whole = Configuration::with_defaults("config.json", values, &architecture::classes());
+    let name = whole.class_name().ok_or(ConvertError::NoArchitecture)?;
+    let mut text = whole.text();
+    let family = architecture::find(name, &text)?;
+    let checkpoint = Checkpoint::read(files.sources())?;
+    let weights = weights::read(&checkpoint, &text)?;
+    (family.adjust)(&mut text, files)?;
+    let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+    let predicted = (family.predicted_layers)(&text, &names)?;
+    let model = Model::new(text, predicted)?;
+
+    let sources = sources(&checkpoint);
+    let mut warnings = Vec::new();
+    let source = Source { model: &model, files };
+    let plan = text_plan(family, source, &weights, output, sources.clone(), &mut warnings)?;
+    let projector = match family.projector {
+        Some(projector) if whole.part("vision_config").is_some() => {
+            projector::plan(projector, &whole, source, &weights, output, sources)?
+        }
+        _ => None,
+    };
+    let has = |part, words: &[&str]| {
+        let is_of_it = |name: &&str| words.iter().any(|word| name.contains(word));
+        whole.part(part).is_some() && names.iter().any(is_of_it)
+    };
+    if projector.is_none() && has("vision_config", &["vision", "visual"]) {
+        warnings.push(Warning::EncoderLeftOut { input: "images" });
+    }
+    if has("audio_config", &["audio"]) {
+        warnings.push(Warning::EncoderLeftOut { input: "sound" });
+    }
+    Ok(Conversion { model: plan, projector, warnings })
+}
+
+/// Writes the vocabulary as the family declares it.
+fn write_vocabulary(
+    family: &Family,
+    source: Source<'_>,
+    out: &mut Parameters,
+    warnings: &mut Vec<Warning>,
+) -> Result<(), ConvertError> {
+    let configuration = &source.model.configuration;
+    let sizes = Sizes {
+        tokens: configuration.optional_integer(&["vocab_size"])?,
+        token_types: configuration.optional_integer(&["type_vocab_size"])?,
+    };
+    let vocabulary = tokenizer::read(source.files.sources(), &family.tokenizer, sizes)?;
+    for (key, value) in vocabulary.metadata.iter() {
+        out.set_plain(key, value.clone());
+    }
+    warnings.extend(vocabulary.warnings.into_iter().map(Warning::Tokenizer));
+    Ok(())
+}
+
+fn text_plan(
+    family: &'static Family,
+    source: Source<'_>,
+    weights: &[StoredWeight],
+    output: OutputType,
+    sources: Vec<SourceDescription>,
+    warnings: &mut Vec<Warning>,
+) -> Result<Plan, ConvertError> {
+    let model = source.model;
+    let named = |weight: &&StoredWeight| (family.rename)(model, &weight.name).is_some();
+    let precision = output.settle(weights.iter().filter(named));
+    let mut out = Parameters::new(family.architecture);
+    let mut mapping = Mapping::new(model, family.architecture, family.tensors);
+    for (name, recipe) in (family.generated)(model, &mut out)? {
+        mapping.push(name.to_owned(), Weight::Whole(recipe))?;
+    }
+    for weight in weights {
+        if let Some(name) = (family.rename)(model, &weight.name) {
+            mapping.add(&name, || weight.recipe().map(Weight::Whole))?;
+        }
+    }
+    let tensors = planned(mapping.finish()?, |name, dimensions| precision.of(name, dimensions, None))?;
+    check_vocabulary(model, &tensors)?;
+
+    general::write(FileKind::Model, source.files, ParameterCount::of_model(&tensors), &mut out)?;
+    (family.hyperparameters)(&source, &mut out)?;
+    state_storage(&mut out, precision, &tensors);
+    write_vocabulary(family, source, &mut out, warnings)?;
+    Ok(Plan { sources, metadata: out.into_metadata(), tensors })
+}
+
+/// Checks that the configuration's vocabulary is that of the embeddings.
+fn check_vocabulary(model: &Model, tensors: &[PlannedTensor]) -> Result<(), ConvertError> {
+    let stated = model.configuration.optional_integer(&["vocab_size"])?;
+    let embeddings = tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
+    match (stated, embeddings) {
+        (Some(tokens), Some(embeddings)) if embeddings.shape.rows() != tokens => {
+            Err(ConvertError::VocabularySize {
+                tokens,
+                source_of_count: "vocab_size in config.json",
+                tensor: embeddings.name.clone(),
+                rows: embeddings.shape.rows(),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn configuration_values(files: Files<'_>) -> Result<Map<String, Value>, ConvertError> {
+    match files.json("config.json")? {
+        Some(Value::Object(values)) => Ok(values),
+        Some(_) => Err(ConvertError::Json {
+            file: "config.json".to_owned(),
+            reason: "expected an object".to_owned(),
+        }),
+        None => Err(ConvertError::MissingFile {
+            file: "config.json",
+            purpose: "it says what kind of model the weights are",
+        }),
+    }
+}
+
+/// Whether a file of a checkpoint's directory, by its name in it, may say something about the model beside its weights.
+pub fn is_description(name: &str) -> bool {
+    name.ends_with(".json") || name == MODEL_CARD || tokenizer::is_file(name)
+}
