@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::format::{count_of, names};
+use super::format::count_of;
 use crate::model::Name;
-use crate::store::StoreError;
+use crate::store::{StoreError, Unread};
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
@@ -127,12 +127,12 @@ pub enum Error {
     Unchecked(Box<Error>),
     /// Nothing is pruned.
     #[error(
-        "no blob is removed as long as the manifests of these models are damaged: {}; remove the models with \"ollamake rm\", or make them again",
-        names(models)
+        "no blob is removed as long as the store has what cannot be read or understood: {}; make the models again, or remove them with \"ollamake rm\"; mend or remove what is of no model",
+        describe(.unread)
     )]
     Unpruned {
-        /// Models whose blobs nobody knows.
-        models: Vec<Name>,
+        /// What keeps every blob.
+        unread: Vec<Unread>,
     },
     /// Quantizing a plain file failed.
     #[error(transparent)]
@@ -167,4 +167,13 @@ impl Error {
 /// Parses a model's name as the command line takes it.
 pub(super) fn parse_name(text: &str) -> Result<Name, Error> {
     text.parse().map_err(|_| Error::Name(text.to_owned()))
+}
+
+fn describe(all: &[Unread]) -> String {
+    let describe = |unread: &Unread| {
+        let Unread { place, model, problem } = unread;
+        let model = model.as_ref().map(|model| format!(" (of {})", model.short())).unwrap_or_default();
+        format!("{place}{model}: {problem}")
+    };
+    all.iter().map(describe).collect::<Vec<_>>().join(", ")
 }

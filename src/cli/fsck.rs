@@ -6,7 +6,10 @@ use super::Error;
 use super::format::{bytes, count_of, names};
 use super::progress::Progress;
 use crate::config::Config;
-use crate::store::{Account, BlobDamage, CheckReport, DamagedBlob, MissingBlob, Store, StoreError, Tally};
+use crate::model::Name;
+use crate::store::{
+    Account, BlobDamage, CheckReport, DamagedBlob, MissingBlob, Store, StoreError, Tally, Unread,
+};
 
 /// Exits with 0 if the store is whole, 1 if it is not, and 2 if that could not be found out. A server may be
 /// running on the store.
@@ -51,6 +54,9 @@ impl Fsck {
             println!("\ndamaged manifest of {model}: {problem}");
             println!("  to mend: make the model again, or remove it with \"ollamake rm {model}\"");
         }
+        for unread in &report.unread {
+            print_unread(unread);
+        }
         for missing in &report.missing_blobs {
             print_missing(missing);
         }
@@ -87,6 +93,18 @@ impl Fsck {
         }
         Ok(())
     }
+}
+
+fn print_unread(unread: &Unread) {
+    let Unread { place, model, problem } = unread;
+    println!("\n{place} cannot be understood: {problem}");
+    match model.as_ref().map(Name::short) {
+        Some(model) => {
+            println!("  needed by: {model}\n  to mend: pull or create the model again, or remove it")
+        }
+        None => println!("  to mend: mend or remove it by hand"),
+    }
+    println!("  until then no blob is removed");
 }
 
 fn print_missing(missing: &MissingBlob) {

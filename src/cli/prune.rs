@@ -27,7 +27,7 @@ impl Prune {
         let grace = Duration::from_secs(self.grace);
         let report = store.prune(PruneOptions { grace, dry_run: self.dry_run })?;
         self.print(&report);
-        if report.damaged.is_empty() { Ok(()) } else { Err(Error::Unpruned { models: report.damaged }) }
+        if report.unread.is_empty() { Ok(()) } else { Err(Error::Unpruned { unread: report.unread }) }
     }
 
     fn print(&self, report: &PruneReport) {

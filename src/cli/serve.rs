@@ -14,9 +14,8 @@ use tokio::sync::oneshot;
 
 use super::Error;
 use crate::config::{Config, LogFormat};
-use crate::model::Name;
 use crate::server::{Server, Signals, serve};
-use crate::store::{PruneOptions, Store};
+use crate::store::{PruneOptions, Store, Unread};
 
 /// Where to listen and what to serve come from the environment: OLLAMA_HOST, OLLAMA_MODELS, …
 #[derive(Debug, Args)]
@@ -53,12 +52,18 @@ fn announce(address: SocketAddr, format: LogFormat) {
 /// What a crash or an interrupted client has left goes at every start.
 fn prune(store: &Store) {
     match store.prune(PruneOptions::default()) {
-        Ok(report) if report.damaged.is_empty() => {
+        Ok(report) if report.unread.is_empty() => {
             tracing::info!(blobs = report.blobs.len(), bytes = report.freed, "pruned the store");
         }
         Ok(report) => {
-            let models: Vec<_> = report.damaged.iter().map(Name::short).collect();
-            tracing::warn!(?models, "no blob is pruned as long as the manifests of these models are damaged");
+            for unread in report.unread {
+                let Unread { place, problem, .. } = unread;
+                tracing::warn!(
+                    place,
+                    problem,
+                    "no blob is pruned as long as this cannot be read or understood"
+                );
+            }
         }
         Err(error) => tracing::warn!(%error, "the store could not be pruned"),
     }

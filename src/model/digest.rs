@@ -25,6 +25,12 @@ impl Digest {
         &self.0
     }
 
+    /// The digest of a text in any of the spellings that Ollama reads in manifests and names of files: `sha256:` or
+    /// `sha256-`, digits in either letter case.
+    pub fn in_any_spelling(text: &str) -> Result<Self, InvalidDigest> {
+        text.to_ascii_lowercase().parse()
+    }
+
     /// The 64 lower-case hexadecimal digits.
     pub fn hex(&self) -> String {
         hex::encode(self.0)
@@ -75,9 +81,11 @@ impl Serialize for Digest {
     }
 }
 
+/// As it stands in a manifest, in any spelling.
 impl<'de> Deserialize<'de> for Digest {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        std::borrow::Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::in_any_spelling(&text).map_err(serde::de::Error::custom)
     }
 }
 

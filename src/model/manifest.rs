@@ -27,6 +27,12 @@ pub struct Manifest {
     /// The other blobs, in the order in which they apply.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub layers: Vec<Layer>,
+    /// Which engine runs it, where that is said: `llamacpp`, `ggml`, `mlx`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub runner: String,
+    /// How its weights are stored, where that is said: `gguf`, `safetensors`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub format: String,
 }
 
 /// A blob and what it is for.
@@ -53,7 +59,14 @@ impl Manifest {
 
     /// A manifest as we write it.
     pub fn new(config: Layer, layers: Vec<Layer>) -> Self {
-        Self { schema_version: 2, media_type: Self::MEDIA_TYPE.to_owned(), config, layers }
+        Self {
+            schema_version: 2,
+            media_type: Self::MEDIA_TYPE.to_owned(),
+            config,
+            layers,
+            runner: String::new(),
+            format: String::new(),
+        }
     }
 
     /// The bytes of its file.

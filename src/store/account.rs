@@ -76,15 +76,12 @@ impl Store {
 }
 
 impl Shared {
-    /// Every digest that some manifest names.
+    /// Every digest that is named somewhere.
     fn named(&self) -> io::Result<HashSet<Digest>> {
-        let census = self.census();
-        let mut named = self.foreign_references()?;
-        for model in &census.manifests {
-            named.insert(model.digest);
-            named.extend(model.manifest.blobs().map(|layer| layer.digest));
-        }
-        named.extend(census.damaged.iter().flat_map(|(_, damage)| &damage.digests));
+        let mut named = HashSet::new();
+        self.reach(&self.census(), &mut |digest| {
+            named.insert(digest);
+        })?;
         Ok(named)
     }
 

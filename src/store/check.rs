@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::verified::UNIT;
-use super::{Shared, Store, StoreError, lease};
+use super::{Shared, Store, StoreError, Unread, lease};
 use crate::model::{Digest, Name};
 
 /// How often something that seems to be missing is looked for. It takes a model that is removed and made again
@@ -25,8 +25,10 @@ pub struct CheckReport {
     pub manifests: usize,
     /// Blobs whose content is not what their name says, or cannot be read.
     pub damaged_blobs: Vec<DamagedBlob>,
-    /// Manifests that cannot be read, and why.
+    /// Manifests of models that cannot be read, and why.
     pub damaged_manifests: Vec<(Name, String)>,
+    /// What else is found where manifests are, or is named as one, and cannot be read or understood.
+    pub unread: Vec<Unread>,
     /// Blobs that a manifest names and that are not there, or not in the length that it states.
     pub missing_blobs: Vec<MissingBlob>,
 }
@@ -84,7 +86,7 @@ impl CheckReport {
 
     /// The number of things that are wrong.
     pub fn findings(&self) -> usize {
-        self.damaged_blobs.len() + self.damaged_manifests.len() + self.missing_blobs.len()
+        self.damaged_blobs.len() + self.damaged_manifests.len() + self.unread.len() + self.missing_blobs.len()
     }
 }
 
@@ -102,9 +104,15 @@ impl Store {
     ) -> Result<CheckReport, StoreError> {
         let mut report = CheckReport::default();
         let census = self.0.whole_census()?;
-        report.manifests = census.manifests.len() + census.damaged.len();
-        let damaged = census.damaged.into_iter();
-        report.damaged_manifests = damaged.map(|(name, damage)| (name, damage.problem)).collect();
+        report.manifests = census.entries.iter().filter(|entry| entry.name.is_some()).count();
+        for unread in self.0.reach(&census, &mut |_| ())? {
+            match unread {
+                Unread { model: Some(model), place, problem } if !place.starts_with("blobs/") => {
+                    report.damaged_manifests.push((model, problem));
+                }
+                unread => report.unread.push(unread),
+            }
+        }
         report.missing_blobs = self.0.missing_blobs()?;
 
         let mut blobs: Vec<(Digest, u64)> = Vec::new();
@@ -205,7 +213,7 @@ impl Shared {
         let mut missing: Option<Vec<MissingBlob>> = None;
         for _ in 0..LOOKS {
             let mut seen = Vec::new();
-            for model in self.census().manifests {
+            for model in self.census().models() {
                 for layer in model.manifest.blobs() {
                     let got = self.length_of(layer.digest)?;
                     if got != Some(layer.size) {
@@ -228,7 +236,7 @@ impl Shared {
     /// The models that name each blob.
     fn users(&self) -> io::Result<HashMap<Digest, Vec<Name>>> {
         let mut users: HashMap<_, Vec<_>> = HashMap::new();
-        for model in self.census().manifests {
+        for model in self.census().models() {
             for layer in model.manifest.blobs() {
                 let names = users.entry(layer.digest).or_default();
                 if names.last() != Some(&model.name) {

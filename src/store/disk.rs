@@ -1,9 +1,10 @@
 //! What the store asks of a file system.
 
+use std::ffi::OsString;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::stamp::Stamp;
 
@@ -95,15 +96,9 @@ pub trait Disk: Send + Sync + 'static {
         fs::remove_dir(path)
     }
 
-    /// The names in a directory, unordered. Names that are not UTF-8 are none of ours.
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(path)? {
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
-        }
-        Ok(names)
+    /// The names in a directory, unordered.
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
+        fs::read_dir(path)?.map(|entry| Ok(entry?.file_name())).collect()
     }
 
     /// What is known about a file or directory, following links.
@@ -114,6 +109,19 @@ pub trait Disk: Send + Sync + 'static {
     /// Whether there is an entry of this path, be it a link that leads nowhere.
     fn is_listed(&self, path: &Path) -> bool {
         fs::symlink_metadata(path).is_ok()
+    }
+
+    /// What a symbolic link says, whether it leads anywhere or not; nothing of what is no link.
+    fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
+        match fs::read_link(path) {
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
+    /// The path of what is at the end of all links.
+    fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
+        fs::canonicalize(path)
     }
 
     /// Opens a directory, to look at what is in it.

@@ -29,10 +29,10 @@ pub enum StoreError {
     NoStore,
     /// A directory of manifests cannot be looked into. Nobody knows what blobs the models in it need.
     #[error(
-        "the manifests in \"manifests/{place}\" of the store cannot be looked into: it leads nowhere, or cannot be read; mend or remove it"
+        "the manifests in \"{place}\" of the store cannot be looked into: it leads nowhere, or cannot be read; mend or remove it"
     )]
     LostManifests {
-        /// Where it is, below `manifests`.
+        /// Where it is, below the directory of the store.
         place: String,
     },
     /// The bytes are not those that the digest promised. Nothing of them was kept.

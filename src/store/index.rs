@@ -1,93 +1,150 @@
-//! What is known about all manifests, kept up to date at the price of one `stat` each.
+//! What is known about all entries of the directories of manifests, kept up to date at the price of one `stat` each.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::num::NonZero;
 use std::panic::resume_unwind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
 use super::disk::Disk;
+use super::document::Damage;
+use super::entry::{Content, Entry, blob_named_by};
+use super::layout::Layout;
 use super::stamp::Stamp;
-use super::stored_manifest::{Damage, StoredManifest};
+use super::stored_manifest::StoredManifest;
 use crate::model::Name;
 
-/// Host, namespace, model: the levels of directories between the root and a manifest.
+/// Host, namespace, model: the levels of directories between a tree's root and a manifest.
 const DEPTH: usize = 3;
+
+/// Deeper levels are not looked into.
+const DEEPEST: usize = 16;
 
 /// A thread more looks at a directory for every so many entries.
 const SHARE: usize = 1000;
 
-/// The tree of manifests. It is a cache: every answer is checked against the file system, which other
-/// programs may have changed, but nothing is read again that has not changed. The stamps of directories do
-/// not spare the look at the files in them, since Ollama writes manifests in place.
-#[derive(Debug)]
+/// The trees of manifests: `manifests`, `manifests-v2`, and whatever else is called so. It is a cache: every answer is
+/// checked against the file system, which other programs may have changed, but nothing is read again that has not
+/// changed. The stamps of directories do not spare the look at the files in them, since Ollama writes manifests in
+/// place.
+#[derive(Debug, Default)]
 pub(super) struct Index {
-    root: PathBuf,
-    tree: Directory,
+    trees: BTreeMap<String, Directory>,
 }
 
 #[derive(Debug, Default)]
 struct Directory {
     /// The state in which its entries were listed, unless it may have changed since without a trace.
     stamp: Option<Stamp>,
+    /// Whether it is a link, and so may lead anywhere.
+    is_link: bool,
+    /// Entries whose names are not UTF-8.
+    nameless: usize,
     children: BTreeMap<String, Node>,
 }
 
 #[derive(Debug)]
 enum Node {
+    /// Nobody has looked yet.
+    Unknown,
     Directory(Directory),
-    Manifest(ManifestFile),
+    Entry(Known),
 }
 
+/// An entry, and the state in which it was read.
 #[derive(Debug)]
-struct ManifestFile {
-    name: Name,
+struct Known {
+    /// Nothing where it may have changed since without a trace.
     stamp: Option<Stamp>,
-    content: Result<Arc<StoredManifest>, Damage>,
+    entry: Arc<Entry>,
 }
 
-/// All manifests of a store at one moment.
+/// All entries of a store at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    /// Those that can be read, in the order of their directories.
-    pub(super) manifests: Vec<Arc<StoredManifest>>,
-    /// Those that cannot.
-    pub(super) damaged: Vec<(Name, Damage)>,
-    /// Directories that cannot be looked into, by their places below the root, such as links to a disk that is not there.
+    /// In the order of their directories.
+    pub(super) entries: Vec<Arc<Entry>>,
+    /// Directories that cannot be looked into, by their places in the store, such as links to a disk that is not there.
     pub(super) lost: Vec<String>,
+    /// Whether a directory that Ollama writes to has changed just now. It removes an entry before it puts another in
+    /// its place.
+    pub(super) is_restless: bool,
 }
 
 impl Census {
     fn extend(&mut self, other: Self) {
-        self.manifests.extend(other.manifests);
-        self.damaged.extend(other.damaged);
+        self.entries.extend(other.entries);
         self.lost.extend(other.lost);
+        self.is_restless |= other.is_restless;
+    }
+
+    /// The manifests of all models that have one.
+    pub(super) fn models(&self) -> impl Iterator<Item = &Arc<StoredManifest>> {
+        self.entries.iter().filter_map(|entry| match &entry.content {
+            Content::Model(manifest) if entry.place.starts_with("manifests/") => Some(manifest),
+            _ => None,
+        })
+    }
+
+    /// The entries that cannot be understood, and why.
+    pub(super) fn damaged(&self) -> impl Iterator<Item = (&Entry, &Damage)> {
+        self.entries.iter().filter_map(|entry| match &entry.content {
+            Content::Damaged(damage) => Some((&**entry, damage)),
+            _ => None,
+        })
     }
 }
 
-/// A way through the tree.
+/// A way through the trees.
 struct Walk<'w> {
     disk: &'w dyn Disk,
-    root: &'w Path,
+    layout: &'w Layout,
     census: Census,
-    /// Where it is, below the root.
+    /// Where it is, below the directory of the store.
     place: String,
+    /// Whether a link was followed to get there. No second one is: with links, a few directories make endless ways.
+    is_beyond_link: bool,
 }
 
 impl Index {
-    pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned(), tree: Directory::default() }
-    }
-
-    /// All manifests as they are now.
-    pub(super) fn census(&mut self, disk: &dyn Disk) -> Census {
-        let mut walk = Walk { disk, root: &self.root, census: Census::default(), place: String::new() };
-        self.tree.refresh(&mut walk, 0, None);
+    /// All entries as they are now.
+    pub(super) fn census(&mut self, disk: &dyn Disk, layout: &Layout) -> Census {
+        let mut walk =
+            Walk { disk, layout, census: Census::default(), place: String::new(), is_beyond_link: false };
+        let listed = match disk.list(layout.root()) {
+            Ok(names) => names,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(_) => {
+                walk.census.lost.push(".".to_owned());
+                return walk.census;
+            }
+        };
+        let trees: Vec<String> = listed.into_iter().filter_map(|name| tree(disk, layout, &name)).collect();
+        self.trees.retain(|name, _| trees.contains(name));
+        for name in trees {
+            self.trees.entry(name).or_default();
+        }
+        // In this order: Ollama makes the entry in `manifests-v2` before it removes that in `manifests`.
+        for (name, directory) in &mut self.trees {
+            walk.place.clone_from(name);
+            directory.refresh(&mut walk, 0, None);
+        }
         walk.census
     }
+}
+
+/// The name of a tree. A plain file that happens to be called so is none; in the place of the tree itself it is in
+/// the way.
+fn tree(disk: &dyn Disk, layout: &Layout, name: &OsString) -> Option<String> {
+    let text = name.to_str().filter(|name| name.to_ascii_lowercase().starts_with("manifests"))?;
+    let path = layout.root().join(name);
+    let is_other_file = layout.trees().iter().all(|tree| **tree != path)
+        && disk.metadata(&path).is_ok_and(|metadata| metadata.is_file());
+    (!is_other_file).then(|| text.to_owned())
 }
 
 /// An open directory, and the length of the part of a walk's place that leads to it.
@@ -99,11 +156,7 @@ struct Base<'b> {
 
 impl Walk<'_> {
     fn path(&self) -> PathBuf {
-        match self.place.as_str() {
-            // A slash at the end would lead through a link.
-            "" => self.root.to_owned(),
-            place => self.root.join(place),
-        }
+        self.layout.root().join(&self.place)
     }
 
     /// The state of what is at the place. The open directory may have been removed and made again since: what is not
@@ -125,16 +178,49 @@ impl Walk<'_> {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.disk.is_listed(&self.path()) => {
                 Ok(None)
             }
-            // A file is in the way of what was a directory; it is none of ours. The root has to be one.
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory && !self.place.is_empty() => Ok(None),
+            // A file is in the way of what was a directory. The root of a tree has to be one.
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory && self.place.contains('/') => {
+                Ok(None)
+            }
             answer => answer.map(Some),
         }
     }
 
     /// The same way, to be gone on by another thread.
     fn branch(&self) -> Self {
-        let Self { disk, root, place, .. } = self;
-        Self { disk: *disk, root, census: Census::default(), place: place.clone() }
+        let Self { disk, layout, place, is_beyond_link, .. } = self;
+        Self {
+            disk: *disk,
+            layout,
+            census: Census::default(),
+            place: place.clone(),
+            is_beyond_link: *is_beyond_link,
+        }
+    }
+
+    /// Counts an entry that has no content of its own to be kept.
+    fn note(&mut self, content: Content) {
+        let entry = Entry { place: self.place.clone(), name: self.name(), content };
+        self.census.entries.push(Arc::new(entry));
+    }
+
+    /// Whether it is in a tree that only newer versions of Ollama write, which remove an entry before they replace it.
+    fn is_in_new_tree(&self) -> bool {
+        self.place.split('/').next() != Some("manifests")
+    }
+
+    fn note_lost(&mut self, error: &io::Error) {
+        tracing::warn!(place = self.place, %error, "a directory of manifests cannot be looked into");
+        self.census.lost.push(self.place.clone());
+    }
+
+    /// The model whose place this is.
+    fn name(&self) -> Option<Name> {
+        let parts: Vec<_> = self.place.split('/').collect();
+        match parts[..] {
+            [_, host, namespace, model, tag] => Name::from_parts(host, namespace, model, tag).ok(),
+            _ => None,
+        }
     }
 
     /// Brings nodes at the place up to date; answers with those that are gone.
@@ -147,14 +233,9 @@ impl Walk<'_> {
         let mut gone = Vec::new();
         let length = self.place.len();
         for (part, node) in nodes {
-            if depth > 0 {
-                self.place.push('/');
-            }
+            self.place.push('/');
             self.place.push_str(part);
-            let is_there = match node {
-                Node::Manifest(file) => file.refresh(self, base),
-                Node::Directory(directory) => directory.refresh(self, depth + 1, Some(base)),
-            };
+            let is_there = node.refresh(self, depth + 1, base);
             self.place.truncate(length);
             if !is_there {
                 gone.push(part.clone());
@@ -164,22 +245,86 @@ impl Walk<'_> {
     }
 }
 
+impl Node {
+    /// Brings it up to date; `false` if it is gone. What it was does not tell what it is.
+    fn refresh(&mut self, walk: &mut Walk<'_>, depth: usize, base: Base<'_>) -> bool {
+        match persistently(|| walk.stamp(base)) {
+            Ok(None) => false,
+            Ok(Some(stamp)) if stamp.is_directory() => {
+                if !matches!(self, Self::Directory(_)) {
+                    *self = Self::Directory(Directory::default());
+                }
+                let Self::Directory(directory) = self else { return false };
+                directory.refresh(walk, depth, Some(base))
+            }
+            Ok(Some(stamp)) => self.read(walk, Some(stamp)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let target = walk.disk.link(&walk.path()).ok().flatten();
+                // Between a model and its directories only the link's text tells what it was meant to be.
+                if depth > DEPTH || target.is_some_and(|target| blob_named_by(&target).is_some()) {
+                    walk.note(Content::dangling(walk.disk, &walk.path()));
+                } else {
+                    walk.note_lost(&error);
+                }
+                true
+            }
+            Err(error) if depth > DEPTH || is_loop(&error) => self.read(walk, None),
+            Err(error) => {
+                walk.note_lost(&error);
+                true
+            }
+        }
+    }
+
+    /// Takes in an entry, which is in this state as far as that is known; `false` if it is gone.
+    fn read(&mut self, walk: &mut Walk<'_>, stamp: Option<Stamp>) -> bool {
+        if let Self::Entry(known) = self
+            && known.stamp.is_some()
+            && known.stamp == stamp
+        {
+            walk.census.entries.push(known.entry.clone());
+            return true;
+        }
+        let (path, name) = (walk.path(), walk.name());
+        let read = persistently(|| walk.found(Content::read(walk.disk, walk.layout, &path, name.as_ref())));
+        let (stamp, content) = match read {
+            Ok(None) => return false,
+            Ok(Some(read)) => read,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                (None, Content::dangling(walk.disk, &path))
+            }
+            Err(error) if is_loop(&error) => {
+                (None, Content::Damaged(Damage::unreadable("it is a link that leads back to itself")))
+            }
+            Err(error) => (None, Content::Damaged(Damage::unreadable(error.kind().to_string()))),
+        };
+        let entry = match self {
+            Self::Entry(known) if known.entry.says(&content) => known.entry.clone(),
+            _ => Arc::new(Entry { place: walk.place.clone(), name, content }),
+        };
+        walk.census.entries.push(entry.clone());
+        *self = Self::Entry(Known { stamp, entry });
+        true
+    }
+}
+
 impl Directory {
     /// Brings the tree up to date; `false` if there is no such directory. One that cannot be looked into is lost.
     fn refresh(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> bool {
-        let length = walk.place.len();
-        persistently(|| self.look(walk, depth, base)).unwrap_or_else(|error| {
+        let (length, was_beyond_link) = (walk.place.len(), walk.is_beyond_link);
+        let is_there = persistently(|| self.look(walk, depth, base)).unwrap_or_else(|error| {
             walk.place.truncate(length);
-            tracing::warn!(place = walk.place, %error, "a directory of manifests cannot be looked into");
-            walk.census.lost.push(walk.place.clone());
+            walk.note_lost(&error);
             true
-        })
+        });
+        walk.is_beyond_link = was_beyond_link;
+        is_there
     }
 
     /// Every directory that holds many is opened, and the others are looked at from there.
     fn look(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> io::Result<bool> {
         let opened = match base {
-            Some(_) if depth == DEPTH => None,
+            Some(_) if depth >= DEPTH => None,
             _ => match walk.found(walk.disk.open_directory(&walk.path()))? {
                 None => return Ok(false),
                 opened => opened,
@@ -187,25 +332,54 @@ impl Directory {
         };
         let base = opened.as_ref().map(|directory| Base { directory, length: walk.place.len() }).or(base);
         let Some(base) = base else { return Ok(false) };
-        match walk.stamp(base)? {
-            Some(stamp) if stamp.is_directory() => {
-                if self.stamp != Some(stamp) {
-                    let Some(names) = walk.found(walk.disk.list(&walk.path()))? else { return Ok(false) };
-                    self.adopt(names, &walk.place, depth);
-                    self.stamp = stamp.is_settled().then_some(stamp);
-                }
-            }
+        let stamp = match walk.stamp(base)? {
+            Some(stamp) if stamp.is_directory() => stamp,
             _ => return Ok(false),
+        };
+        if self.stamp != Some(stamp) {
+            // The root of a tree may be anywhere.
+            self.is_link = depth > 0 && walk.disk.link(&walk.path())?.is_some();
+            if let Some(problem) = self.problem(walk, depth) {
+                walk.note(Content::Damaged(Damage::unreadable(problem)));
+                return Ok(true);
+            }
+            let Some(names) = walk.found(walk.disk.list(&walk.path()))? else { return Ok(false) };
+            self.adopt(names);
+            self.stamp = stamp.is_settled().then_some(stamp);
+            walk.census.is_restless |= self.stamp.is_none() && walk.is_in_new_tree();
+        }
+        walk.is_beyond_link |= self.is_link;
+        if self.nameless > 0 {
+            let problem = format!("{} names in it are not UTF-8", self.nameless);
+            walk.note(Content::Damaged(Damage::unreadable(problem)));
         }
         let gone = match self.children.len() / SHARE {
             0 => walk.refresh(self.children.iter_mut(), depth, base),
             helpers => self.refresh_together(helpers, walk, depth, base),
         };
+        walk.census.is_restless |= !gone.is_empty() && walk.is_in_new_tree();
         for part in gone {
             // It may come back, in which case the directory changes or has not settled.
             self.children.remove(&part);
         }
         Ok(true)
+    }
+
+    /// Why it is not looked into.
+    fn problem(&self, walk: &Walk<'_>, depth: usize) -> Option<&'static str> {
+        if depth > DEEPEST {
+            return Some("it is a directory, deeper than any manifest is looked for");
+        }
+        if !self.is_link {
+            return None;
+        }
+        let tree = walk.place.split('/').next().unwrap_or_default();
+        let tree = walk.disk.resolve(&walk.layout.root().join(tree));
+        match (tree, walk.disk.resolve(&walk.path())) {
+            _ if depth > DEPTH || walk.is_beyond_link => Some("it is a link to a directory"),
+            (Ok(tree), Ok(target)) if target.starts_with(&tree) => None,
+            _ => Some("it is a link to a directory that lies elsewhere"),
+        }
     }
 
     /// Brings the children up to date with so many other threads; answers with those that are gone.
@@ -244,62 +418,23 @@ impl Directory {
     }
 
     /// Keeps the children that are still listed and takes in the new ones.
-    fn adopt(&mut self, names: Vec<String>, place: &str, depth: usize) {
+    fn adopt(&mut self, names: Vec<OsString>) {
         let mut before = std::mem::take(&mut self.children);
-        let parts: Vec<_> = place.split('/').collect();
-        for part in names {
-            let node = before.remove(&part).or_else(|| match parts[..] {
-                [host, namespace, model] if depth == DEPTH => Some(Node::Manifest(ManifestFile::new(
-                    Name::from_parts(host, namespace, model, &part).ok()?,
-                ))),
-                _ => Some(Node::Directory(Directory::default())),
-            });
-            if let Some(node) = node {
-                self.children.insert(part, node);
+        self.nameless = 0;
+        for name in names {
+            match name.into_string() {
+                Ok(part) => {
+                    let node = before.remove(&part).unwrap_or(Node::Unknown);
+                    self.children.insert(part, node);
+                }
+                Err(_) => self.nameless += 1,
             }
         }
     }
 }
 
-impl ManifestFile {
-    fn new(name: Name) -> Self {
-        let content = Err(Damage { problem: "it has not been read".into(), digests: Vec::new() });
-        Self { name, stamp: None, content }
-    }
-
-    /// Brings it up to date; `false` if there is no such file.
-    fn refresh(&mut self, walk: &mut Walk<'_>, base: Base<'_>) -> bool {
-        let is_there = persistently(|| self.look(walk, base)).unwrap_or_else(|error| {
-            self.stamp = None;
-            self.content = Err(Damage { problem: error.kind().to_string(), digests: Vec::new() });
-            true
-        });
-        match &self.content {
-            _ if !is_there => {}
-            Ok(manifest) => walk.census.manifests.push(manifest.clone()),
-            Err(damage) => walk.census.damaged.push((self.name.clone(), damage.clone())),
-        }
-        is_there
-    }
-
-    fn look(&mut self, walk: &Walk<'_>, base: Base<'_>) -> io::Result<bool> {
-        let Some(stamp) = walk.stamp(base)?.filter(|stamp| !stamp.is_directory()) else { return Ok(false) };
-        if self.stamp != Some(stamp) {
-            let read = StoredManifest::read(walk.disk, &walk.path(), &self.name);
-            let Some((stamp, content)) = walk.found(read)? else { return Ok(false) };
-            self.stamp = stamp.is_settled().then_some(stamp);
-            self.content = content.map(|manifest| self.keep_known(manifest));
-        }
-        Ok(true)
-    }
-
-    /// A manifest that was read again and says the same keeps the configuration that was read for it.
-    fn keep_known(&self, read: StoredManifest) -> Arc<StoredManifest> {
-        match &self.content {
-            Ok(known) if known.digest == read.digest && known.modified == read.modified => known.clone(),
-            _ => Arc::new(read),
-        }
-    }
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// Looks again where something is listed and is not there: it may have come back in between. A link that leads nowhere

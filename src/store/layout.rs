@@ -12,6 +12,7 @@ pub(super) struct Layout {
     root: PathBuf,
     blobs: PathBuf,
     manifests: PathBuf,
+    manifests_v2: PathBuf,
     own: PathBuf,
     temporary: PathBuf,
     partial: PathBuf,
@@ -26,6 +27,7 @@ impl Layout {
             root: root.to_owned(),
             blobs: root.join("blobs"),
             manifests: root.join("manifests"),
+            manifests_v2: root.join("manifests-v2"),
             temporary: own.join("temporary"),
             partial: own.join("partial"),
             made: own.join("made"),
@@ -48,6 +50,11 @@ impl Layout {
 
     pub(super) fn manifests(&self) -> &Path {
         &self.manifests
+    }
+
+    /// The roots of the trees of manifests that are read, the older first.
+    pub(super) fn trees(&self) -> [&Path; 2] {
+        [&self.manifests, &self.manifests_v2]
     }
 
     /// The directories of a model, outermost first, and its manifest.

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::document::LONGEST_DOCUMENT;
+use super::entry::Content;
 use super::index::Census;
-use super::stored_manifest::{LONGEST_MANIFEST, StoredManifest};
+use super::reach::Reach;
+use super::stored_manifest::StoredManifest;
 use super::{Blob, Shared, Store, StoreError, lease, locked};
 use crate::model::{Digest, LONGEST_CONFIG, ModelConfig, Name};
 
@@ -34,7 +37,7 @@ impl Store {
     /// [`StoreError::ModelNotFound`], [`StoreError::DamagedManifest`], or what the operating system says.
     pub fn manifest(&self, name: &Name) -> Result<Arc<StoredManifest>, StoreError> {
         let name = self.resolve(name)?;
-        self.0.read_manifest(&name)?.map(Arc::new).ok_or(StoreError::ModelNotFound { name: Box::new(name) })
+        self.0.read_manifest(&name)?.ok_or(StoreError::ModelNotFound { name: Box::new(name) })
     }
 
     /// All models whose manifests can be read, in the order of their names.
@@ -42,7 +45,7 @@ impl Store {
     /// # Errors
     /// What the operating system says.
     pub fn list(&self) -> Result<Vec<Arc<StoredManifest>>, StoreError> {
-        Ok(self.0.census().manifests)
+        Ok(self.0.census().models().cloned().collect())
     }
 
     /// The configuration of a model. It is read once.
@@ -68,8 +71,8 @@ impl Store {
     /// [`StoreError::InvalidManifest`], [`StoreError::BlobNotFound`], or what the operating system says.
     pub fn put_manifest(&self, name: &Name, bytes: &[u8]) -> Result<Placed, StoreError> {
         let invalid = |problem| StoreError::InvalidManifest { problem };
-        if bytes.len() > LONGEST_MANIFEST {
-            return Err(invalid(format!("at most {LONGEST_MANIFEST} bytes expected, got {}", bytes.len())));
+        if bytes.len() > LONGEST_DOCUMENT {
+            return Err(invalid(format!("at most {LONGEST_DOCUMENT} bytes expected, got {}", bytes.len())));
         }
         let parsed = StoredManifest::parse(name.clone(), bytes.to_vec(), SystemTime::now())
             .map_err(|damage| invalid(damage.problem))?;
@@ -104,7 +107,7 @@ impl Store {
 
 impl Shared {
     pub(super) fn census(&self) -> Census {
-        locked(&self.index).census(&*self.disk)
+        locked(&self.index).census(&*self.disk, &self.layout)
     }
 
     /// All manifests, of which none is out of sight.
@@ -137,13 +140,14 @@ impl Shared {
         Ok(Name::from_parts(host, namespace, model, tag).unwrap_or_else(|_| name.clone()))
     }
 
-    fn read_manifest(&self, name: &Name) -> Result<Option<StoredManifest>, StoreError> {
+    fn read_manifest(&self, name: &Name) -> Result<Option<Arc<StoredManifest>>, StoreError> {
         let (_, path) = self.layout.manifest(name);
-        match StoredManifest::read(&*self.disk, &path, name) {
-            Ok((_, Ok(manifest))) => Ok(Some(manifest)),
-            Ok((_, Err(damage))) => {
-                Err(StoreError::DamagedManifest { name: Box::new(name.clone()), problem: damage.problem })
-            }
+        let damaged = |problem| StoreError::DamagedManifest { name: Box::new(name.clone()), problem };
+        match Content::read(&*self.disk, &self.layout, &path, Some(name)) {
+            Ok((_, Content::Model(manifest))) => Ok(Some(manifest)),
+            Ok((_, Content::Damaged(damage))) => Err(damaged(damage.problem)),
+            Ok((_, Content::Document(_))) => Err(damaged("it is a list of manifests".to_owned())),
+            Ok((_, Content::Foreign | Content::Dangling(_))) => Ok(None),
             Err(error) if is_absence(&error) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -157,7 +161,7 @@ impl Shared {
         manifest.name = self.resolve(&manifest.name)?;
         let (directories, path) = self.layout.manifest(&manifest.name);
         // What is damaged is replaced like what is not there.
-        let replaced = self.read_manifest(&manifest.name).unwrap_or_default().map(Arc::new);
+        let replaced = self.read_manifest(&manifest.name).unwrap_or_default();
         let mut place = || {
             directories.iter().try_for_each(|directory| self.make_directory(directory))?;
             self.spellings.carry_over(&*self.disk, &path, true, || temporary.replace(&path))
@@ -184,9 +188,13 @@ impl Shared {
         let naming = locked(&self.naming);
         let name = self.resolve(name)?;
         let (directories, path) = self.layout.manifest(&name);
-        let digests = match StoredManifest::read(&*self.disk, &path, &name) {
-            Ok((_, Ok(manifest))) => manifest.manifest.blobs().map(|layer| layer.digest).collect(),
-            Ok((_, Err(damage))) => damage.digests,
+        let mut digests = Vec::new();
+        match Content::read(&*self.disk, &self.layout, &path, Some(&name)) {
+            Ok((_, content)) => {
+                let names = content.names();
+                Reach::new(self)
+                    .follow(&names.cloned().unwrap_or_default(), None, &mut |digest| digests.push(digest));
+            }
             Err(error) if is_absence(&error) => {
                 return Err(StoreError::ModelNotFound { name: Box::new(name) });
             }

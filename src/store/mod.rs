@@ -15,9 +15,12 @@
 mod account;
 mod blob;
 mod check;
+mod digests;
 mod directory_sync;
 mod disk;
+mod document;
 mod durable;
+mod entry;
 mod error;
 mod hashing;
 mod health;
@@ -27,10 +30,12 @@ mod lease;
 mod made;
 mod manifests;
 mod map;
+mod names;
 mod partial;
 mod per_blob;
 mod prune;
 mod ranges;
+mod reach;
 mod retire;
 mod spare;
 mod spellings;
@@ -55,6 +60,7 @@ pub use manifests::Placed;
 pub use partial::Partial;
 pub use per_blob::PerBlob;
 pub use prune::{PruneOptions, PruneReport};
+pub use reach::Unread;
 pub use stamp::Stamp;
 pub use stored_manifest::StoredManifest;
 pub use writer::{BlobWriter, Committed};
@@ -63,6 +69,7 @@ use directory_sync::DirectorySync;
 use hashing::digest_of;
 use index::Index;
 use layout::Layout;
+use reach::{Named, Quarantined};
 use retire::Retirement;
 use spare::SpareBuffers;
 use spellings::Spellings;
@@ -84,6 +91,9 @@ struct Shared {
     naming: Mutex<()>,
     spellings: Spellings,
     index: Mutex<Index>,
+    /// What blobs name that are documents, or may be.
+    documents: PerBlob<Named>,
+    quarantined: Quarantined,
     retirement: Retirement,
     spare_buffers: Arc<SpareBuffers>,
     /// The state of the file of each blob in which its content is known.
@@ -218,7 +228,9 @@ impl Shared {
             placing: Mutex::new(()),
             naming: Mutex::new(()),
             spellings: Spellings::default(),
-            index: Mutex::new(Index::new(layout.manifests())),
+            index: Mutex::default(),
+            documents: PerBlob::default(),
+            quarantined: Quarantined::default(),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),
             verified: PerBlob::default(),

@@ -2,26 +2,25 @@
 //!
 //! A blob goes only if no manifest names it and nobody holds a lease on it. Both can change at any time, in
 //! another process too, so the order matters: first the blob is claimed, which keeps new leases waiting, and
-//! only then are the manifests looked at. Whoever makes a manifest holds leases until it is in place, so a
+//! only then is looked at what is named. Whoever makes a manifest holds leases until it is in place, so a
 //! blob that could be claimed is either named by a manifest that can be seen, or by none to come.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
-use super::disk::read_up_to;
-use super::hashing::digest_of;
-use super::stored_manifest::{LONGEST_MANIFEST, digests_in};
-use super::{Shared, Store, StoreError, Tally, lease};
+use super::index::Census;
+use super::{Shared, Store, StoreError, Tally, Unread, lease};
 use crate::model::{Digest, Name};
 
 /// So many blobs are claimed at a time; each claim is an open file.
 const BATCH: usize = 64;
 
-/// Levels of directories that are followed in a layout of manifests that is not ours.
-const FOREIGN_DEPTH: usize = 6;
+/// Ollama removes an entry before it puts another in its place. After so long the other is there.
+const REPLACEMENT: Duration = Duration::from_millis(20);
 
 /// What to prune.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +49,11 @@ pub struct PruneReport {
     pub partial_downloads: usize,
     /// The number of bytes freed.
     pub freed: u64,
-    /// Models whose manifests cannot be read. As long as there are any, no blob is pruned, since it may be
-    /// theirs.
+    /// Models whose manifests cannot be read.
     pub damaged: Vec<Name>,
+    /// Everything that cannot be read or understood, those manifests included. As long as there is anything, no blob
+    /// is pruned, since it may be named there.
+    pub unread: Vec<Unread>,
 }
 
 /// A blob that nobody else can lease, and its length.
@@ -73,8 +74,9 @@ impl Store {
         let mut report = PruneReport { leftovers, freed: leftovers.bytes, ..PruneReport::default() };
         store.prune_partial(options, &mut report)?;
         let census = store.whole_census()?;
-        if !census.damaged.is_empty() {
-            report.damaged = census.damaged.into_iter().map(|(name, _)| name).collect();
+        report.unread = store.reach(&census, &mut |_| ())?;
+        if !report.unread.is_empty() {
+            report.damaged = census.damaged().filter_map(|(entry, _)| entry.name.clone()).collect();
             return Ok(report);
         }
         drop(census);
@@ -160,10 +162,11 @@ impl Shared {
         Ok(names.iter().filter_map(digest_of_name).collect())
     }
 
+    /// The names in a directory that may have none. Names that are not UTF-8 are none of ours.
     pub(super) fn list_or_nothing(&self, directory: &Path) -> io::Result<Vec<String>> {
         match self.disk.list(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            answer => answer,
+            names => Ok(names?.into_iter().filter_map(|name| name.into_string().ok()).collect()),
         }
     }
 
@@ -190,24 +193,29 @@ impl Shared {
             return Ok(Vec::new());
         }
         let census = self.census();
-        if !census.lost.is_empty() {
+        let is_restless = census.is_restless;
+        if !self.keep_named(&census, &mut unnamed)? {
             return Ok(Vec::new());
         }
-        if let Some((name, damage)) = census.damaged.first() {
-            let problem = &damage.problem;
-            tracing::warn!(model = %name, %problem, "no blob is removed as long as this manifest cannot be read");
-            return Ok(Vec::new());
-        }
-        for manifest in &census.manifests {
-            unnamed.remove(&manifest.digest);
-            for layer in manifest.manifest.blobs() {
-                unnamed.remove(&layer.digest);
+        if is_restless && !unnamed.is_empty() {
+            thread::sleep(REPLACEMENT);
+            if !self.keep_named(&self.census(), &mut unnamed)? {
+                return Ok(Vec::new());
             }
         }
-        for digest in self.foreign_references()? {
-            unnamed.remove(&digest);
-        }
         Ok(unnamed.into_values().collect())
+    }
+
+    /// Lets go of what is named; `false` if nobody knows all that is.
+    fn keep_named(&self, census: &Census, unnamed: &mut HashMap<Digest, Claimed>) -> io::Result<bool> {
+        if !census.lost.is_empty() {
+            return Ok(false);
+        }
+        let unread = self.reach(census, &mut |digest| drop(unnamed.remove(&digest)))?;
+        if let Some(Unread { place, problem, .. }) = unread.first() {
+            tracing::warn!(place, problem, "no blob is removed as long as this cannot be read or understood");
+        }
+        Ok(unread.is_empty())
     }
 
     /// Removes a claimed blob; `false` if another program was faster.
@@ -215,38 +223,6 @@ impl Shared {
         self.verified.remove(claimed.digest);
         self.durable.remove(claimed.digest);
         ignore_absence(self.disk.remove(&self.layout.blob(claimed.digest)))
-    }
-
-    /// Digests named by manifests in a layout that we do not write: some builds of Ollama keep manifests as
-    /// blobs, with names for them in a directory `manifests-v2`.
-    pub(super) fn foreign_references(&self) -> io::Result<HashSet<Digest>> {
-        let mut digests = HashSet::new();
-        let mut pending = Vec::new();
-        for name in self.list_or_nothing(self.layout.root())? {
-            let path = self.layout.root().join(&name);
-            if name.starts_with("manifests") && path != self.layout.manifests() {
-                pending.push((path, FOREIGN_DEPTH));
-            }
-        }
-        while let Some((path, depth)) = pending.pop() {
-            let metadata = match self.disk.metadata(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                answer => answer?,
-            };
-            if !metadata.is_dir() {
-                let file = match self.disk.open(&path) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    answer => answer?,
-                };
-                let bytes = read_up_to(&*self.disk, &file, LONGEST_MANIFEST)?;
-                digests.insert(digest_of(&bytes));
-                digests.extend(digests_in(&bytes));
-            } else if depth > 0 {
-                let names = self.list_or_nothing(&path)?;
-                pending.extend(names.into_iter().map(|name| (path.join(name), depth - 1)));
-            }
-        }
-        Ok(digests)
     }
 }
 

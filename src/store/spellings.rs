@@ -55,10 +55,13 @@ impl Spellings {
         {
             return Ok(listing.find(part));
         }
-        let names = disk.list(directory)?.iter().map(|name| entry(name)).collect();
+        let listed = disk.list(directory)?;
+        let names: BTreeSet<_> = listed.iter().filter_map(|name| name.to_str().map(entry)).collect();
+        let is_whole = names.len() == listed.len();
         let listing = Listing { stamp, names };
         let found = listing.find(part);
-        if listing.names.len() >= LARGE && listing.is_reliable() {
+        // What cannot be spelled is not counted.
+        if is_whole && listing.names.len() >= LARGE && listing.is_reliable() {
             locked(&self.0).insert(directory.to_owned(), listing);
         }
         Ok(found)
@@ -108,7 +111,7 @@ mod tests {
     struct CountingDisk(AtomicUsize);
 
     impl Disk for CountingDisk {
-        fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        fn list(&self, path: &Path) -> io::Result<Vec<std::ffi::OsString>> {
             self.0.fetch_add(1, Ordering::Relaxed);
             crate::store::LocalDisk.list(path)
         }

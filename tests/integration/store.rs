@@ -3,9 +3,11 @@
 mod contract;
 mod faults;
 mod jobs;
+mod keeping;
 mod meanwhile;
 mod power;
 mod schedules;
 mod sharing;
 mod size_limit;
 mod storm;
+mod todays;

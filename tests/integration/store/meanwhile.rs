@@ -1,6 +1,7 @@
 //! What others do to the store between two steps of ours, and disks that fail for a moment.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -66,7 +67,7 @@ impl Disk for DisturbedDisk {
         LocalDisk.sync(file)
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         self.0(Step::List, path)?;
         LocalDisk.list(path)
     }

@@ -4,6 +4,7 @@
 //! share: files and the locks on them. Everything that the store asks of the disk is a step after which
 //! another task may go on; which one is chosen by shuttle, at random or so that rare orders come up.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata, TryLockError};
 use std::io;
 use std::path::Path;
@@ -112,7 +113,7 @@ impl Disk for SteppingDisk {
         LocalDisk.remove_directory(path)
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         self.step();
         LocalDisk.list(path)
     }

@@ -122,7 +122,6 @@ fn what_is_foreign_in_the_directories_is_left_alone() {
         blobs.join(".DS_Store"),
         directory.path().join("manifests/.DS_Store"),
         directory.path().join("manifests/registry.ollama.ai/library/m/.hidden"),
-        directory.path().join("manifests/registry.ollama.ai/library/README"),
     ];
     for path in &foreign {
         fs::write(path, b"x").unwrap();
@@ -131,6 +130,13 @@ fn what_is_foreign_in_the_directories_is_left_alone() {
     assert_eq!(store.list().unwrap().len(), 1);
     assert!(store.prune(EVERYTHING).unwrap().blobs.is_empty());
     assert!(store.check(true, |_| {}).unwrap().is_clean());
+    // What might be a manifest, but for its place, is found, and nothing is removed any more.
+    let readme = directory.path().join("manifests/registry.ollama.ai/library/README");
+    fs::write(&readme, b"x").unwrap();
+    let unread = store.check(true, |_| {}).unwrap().unread;
+    assert_eq!(unread[0].place, "manifests/registry.ollama.ai/library/README");
+    assert_eq!(store.prune(EVERYTHING).unwrap().unread, unread);
+    fs::remove_file(readme).unwrap();
     store.remove(&name("m")).unwrap();
     assert!(foreign.iter().all(|path| path.exists()));
 }
