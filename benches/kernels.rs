@@ -71,7 +71,7 @@ fn main() {
         for &level in &levels {
             let mut output = vec![0_u8; bytes];
             let ours = speed(|| {
-                quantize_on(level, element_type, &values, COLUMNS, &mut output).expect("quantize");
+                quantize_on(level, element_type, &values, COLUMNS, None, &mut output).expect("quantize");
             });
             let same = if output == expected { "" } else { " DIFFERENT BYTES" };
             print!(" {ours:.1} | {:.2}{same} |", ours / theirs);

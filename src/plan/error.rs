@@ -3,7 +3,7 @@
 use std::io;
 
 use crate::gguf::GgufError;
-use crate::tensor::{ElementType, TensorError};
+use crate::tensor::{ElementType, Shape, TensorError};
 
 /// Why a plan cannot be, or was not, carried out.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,30 @@ pub enum PlanError {
         tensor: String,
         /// What is not supported.
         reason: TensorError,
+    },
+    /// An importance matrix was made for a tensor of another shape.
+    #[error(
+        "the importance of tensor {tensor:?} has {matrices} x {columns} values, which do not fit its shape {shape}"
+    )]
+    ImportanceShape {
+        /// The tensor.
+        tensor: String,
+        /// Its shape.
+        shape: Shape,
+        /// The matrices that the importance knows.
+        matrices: u64,
+        /// The columns of each.
+        columns: u64,
+    },
+    /// A row is too long to be weighed by importance.
+    #[error("tensor {tensor:?} has rows of {columns} elements, with importance they may have {longest}")]
+    RowTooLong {
+        /// The tensor.
+        tensor: String,
+        /// Elements of a row.
+        columns: u64,
+        /// The most that there may be.
+        longest: u64,
     },
     /// The executor was given other sources than the plan describes.
     #[error("source {label:?} has {got} bytes, the plan was made for {expected}")]

@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use super::Plan;
 use super::error::PlanError;
 use super::evaluate::Reader;
+use super::importance::Weighing;
 use super::ordered::{Limits, NoThread, ordered};
 use super::program::Program;
 use super::source::Source;
@@ -77,7 +78,7 @@ impl Plan {
         ordered(
             limits,
             work.chunk_count(),
-            Vec::new,
+            Scratch::default,
             |scratch, index| work.evaluate(scratch, index),
             |index, bytes| {
                 let (tensor, elements) = work.chunk(index);
@@ -140,7 +141,7 @@ struct Work<'w> {
     sources: &'w [&'w dyn Source],
     programs: &'w [Program<'w>],
     observer: &'w dyn Observer,
-    /// Elements of a chunk, a multiple of all block sizes.
+    /// Elements of a chunk, a multiple of all block sizes, where it need not consist of whole rows.
     chunk: u64,
     window: usize,
     /// The number of the first chunk of each tensor, and the number of all chunks.
@@ -151,6 +152,22 @@ struct Work<'w> {
 
 /// Elements that are converted in one go: little enough for the first-level cache, a multiple of all block sizes.
 const STEP: u64 = 1 << 13;
+
+/// The same where rows have to stay whole: enough of them to be worked on side by side.
+const WEIGHED_STEP: u64 = 1 << 15;
+
+/// As many elements, or somewhat fewer, in whole rows; at least one row.
+fn whole_rows(elements: u64, weighing: &Weighing<'_>) -> u64 {
+    (elements / weighing.columns).max(1) * weighing.columns
+}
+
+/// What a thread keeps from one chunk to the next.
+#[derive(Default)]
+struct Scratch {
+    numbers: Vec<f32>,
+    /// What the columns of the current matrix weigh.
+    importance: Vec<f32>,
+}
 
 impl<'w> Work<'w> {
     fn new(
@@ -167,13 +184,28 @@ impl<'w> Work<'w> {
         let bytes_per_element = threads * 12 + window * 8;
         let chunk = (resources.memory / bytes_per_element) as u64 / STEP * STEP;
         let chunk = chunk.clamp(STEP, 32 * STEP);
-        let mut starts = vec![0];
+        let mut work = Self {
+            plan,
+            sources,
+            programs,
+            observer,
+            chunk,
+            window,
+            starts: vec![0],
+            buffers: Mutex::default(),
+        };
         let mut total = 0;
-        for tensor in &plan.tensors {
-            total += tensor.shape.elements().div_ceil(chunk) as usize;
-            starts.push(total);
+        for (index, tensor) in plan.tensors.iter().enumerate() {
+            total += tensor.shape.elements().div_ceil(work.chunk_of(index)) as usize;
+            work.starts.push(total);
         }
-        Self { plan, sources, programs, observer, chunk, window, starts, buffers: Mutex::default() }
+        work
+    }
+
+    /// Elements of the chunks of a tensor.
+    fn chunk_of(&self, tensor: usize) -> u64 {
+        let weighing = self.programs[tensor].weighing.as_ref();
+        weighing.map_or(self.chunk, |weighing| whole_rows(self.chunk, weighing))
     }
 
     fn chunk_count(&self) -> usize {
@@ -183,13 +215,14 @@ impl<'w> Work<'w> {
     /// The tensor of a chunk and its elements.
     fn chunk(&self, index: usize) -> (usize, Range<u64>) {
         let tensor = self.starts.partition_point(|&start| start <= index) - 1;
-        let first = (index - self.starts[tensor]) as u64 * self.chunk;
+        let chunk = self.chunk_of(tensor);
+        let first = (index - self.starts[tensor]) as u64 * chunk;
         let count = self.plan.tensors[tensor].shape.elements();
-        (tensor, first..(first + self.chunk).min(count))
+        (tensor, first..(first + chunk).min(count))
     }
 
     /// The bytes of a chunk as the file has them.
-    fn evaluate(&self, scratch: &mut Vec<f32>, index: usize) -> Result<Cow<'w, [u8]>, PlanError> {
+    fn evaluate(&self, scratch: &mut Scratch, index: usize) -> Result<Cow<'w, [u8]>, PlanError> {
         let (tensor, elements) = self.chunk(index);
         let program = &self.programs[tensor];
         let reader =
@@ -205,19 +238,29 @@ impl<'w> Work<'w> {
         let element_type = program.tensor.element_type;
         let mut output = self.buffer();
         output.resize(bytes_of(element_type, elements.end - elements.start) as usize, 0);
-        let step = if program.scatters() { self.chunk } else { STEP };
         let mut rest = output.as_mut_slice();
-        for first in elements.clone().step_by(step as usize) {
+        let Scratch { numbers, importance } = scratch;
+        let mut matrix = None;
+        for part in self.parts(program, elements) {
             if self.observer.is_cancelled() {
                 return Err(PlanError::Cancelled);
             }
-            let part = first..(first + step).min(elements.end);
-            let count = part.end - part.start;
-            scratch.resize(count as usize, 0.0);
-            reader.numbers(&program.node, part, scratch)?;
+            let (first, count) = (part.start, part.end - part.start);
+            numbers.resize(count as usize, 0.0);
+            reader.numbers(&program.node, part, numbers)?;
+            // Without importance blocks do not depend on each other, so any whole number of them is as good as a row.
+            let mut columns = count;
+            if let Some(weighing) = &program.weighing {
+                columns = weighing.columns;
+                let wanted = Some(first / weighing.matrix_elements);
+                if matrix != wanted {
+                    weighing.weights(&reader, first / weighing.matrix_elements, importance)?;
+                    matrix = wanted;
+                }
+            }
+            let importance = program.weighing.as_ref().map(|_| importance.as_slice());
             let (bytes, after) = rest.split_at_mut(bytes_of(element_type, count) as usize);
-            // Blocks do not depend on each other, so any whole number of them is as good as a row.
-            tensor::quantize(element_type, scratch, count as usize, bytes)
+            tensor::quantize(element_type, numbers, columns as usize, importance, bytes)
                 .and_then(|()| {
                     if program.requires_finite { tensor::validate(element_type, bytes) } else { Ok(()) }
                 })
@@ -225,6 +268,21 @@ impl<'w> Work<'w> {
             rest = after;
         }
         Ok(Cow::Owned(output))
+    }
+
+    /// The parts of a chunk that are converted in one go: with importance, whole rows that share one matrix of it.
+    fn parts(&self, program: &Program<'_>, chunk: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let step = if program.scatters() { self.chunk } else { STEP };
+        let (step, matrix) = match &program.weighing {
+            Some(weighing) => (whole_rows(step.max(WEIGHED_STEP), weighing), weighing.matrix_elements),
+            None => (step, chunk.end),
+        };
+        let mut first = chunk.start;
+        std::iter::from_fn(move || {
+            let part = first..(first + step).min((first / matrix + 1) * matrix).min(chunk.end);
+            first = part.end;
+            (!part.is_empty()).then_some(part)
+        })
     }
 
     fn buffer(&self) -> Vec<u8> {

@@ -170,7 +170,7 @@ fn copy(tensor: &TensorInfo<'_>, source: usize) -> Result<PlannedTensor, ShardEr
     let recipe = Recipe::stored(Stored::plain(location, tensor.element_type, &dimensions))
         .map_err(|reason| ShardError::Tensor { tensor: tensor.name.to_owned(), reason })?;
     let (name, shape, element_type) = (tensor.name.to_owned(), tensor.shape, tensor.element_type);
-    Ok(PlannedTensor { name, shape, element_type, recipe })
+    Ok(PlannedTensor { name, shape, element_type, recipe, importance: None })
 }
 
 /// The indices of the shards by their numbers, each there once.

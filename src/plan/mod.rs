@@ -9,6 +9,7 @@ mod evaluate;
 mod execute;
 mod gather;
 mod gguf;
+mod importance;
 mod operation;
 mod ordered;
 mod program;
@@ -23,6 +24,7 @@ mod walk;
 pub use error::PlanError;
 pub use execute::{Observer, Resources};
 pub use gguf::{Shard, ShardError, forget_split};
+pub use importance::Importance;
 pub use operation::Operation;
 pub use recipe::Recipe;
 pub use recipe_error::RecipeError;
@@ -64,10 +66,12 @@ pub struct PlannedTensor {
     pub element_type: ElementType,
     /// How its elements come about.
     pub recipe: Recipe,
+    /// How much its columns matter, where that is known; only what is quantized is weighed by it.
+    pub importance: Option<Importance>,
 }
 
 impl PlannedTensor {
-    /// A tensor with the dimensions of its recipe.
+    /// A tensor with the dimensions of its recipe, whose columns all matter alike.
     ///
     /// # Errors
     /// The recipe has more than four dimensions or none.
@@ -77,7 +81,7 @@ impl PlannedTensor {
         recipe: Recipe,
     ) -> Result<Self, TensorError> {
         let shape = Shape::from_slowest_first(&recipe.dimensions())?;
-        Ok(Self { name: name.into(), shape, element_type, recipe })
+        Ok(Self { name: name.into(), shape, element_type, recipe, importance: None })
     }
     fn description(&self) -> TensorDescription<'_> {
         TensorDescription { name: &self.name, shape: self.shape, element_type: self.element_type }

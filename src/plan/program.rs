@@ -4,13 +4,14 @@
 //! cannot fail for reasons that the plan alone shows.
 
 use super::error::PlanError;
+use super::importance::Weighing;
 use super::operation::Operation;
 use super::recipe::Recipe;
 use super::stored::{BlockScale, Encoding, Location, Stored, bytes_of};
 use super::view::{Elements, View};
 use super::walk::Walk;
 use super::{PlannedTensor, SourceDescription};
-use crate::tensor::{ElementType, TensorError, can_quantize, dequantize};
+use crate::tensor::{ElementType, TensorError, can_quantize, dequantize, needs_importance};
 
 /// A tensor ready to be made.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(super) struct Program<'p> {
     pub(super) copies: bool,
     /// Whether every stored value must be finite.
     pub(super) requires_finite: bool,
+    /// What the columns weigh, if they are not all alike and anything is quantized.
+    pub(super) weighing: Option<Weighing<'p>>,
 }
 
 /// A recipe ready to be evaluated.
@@ -62,9 +65,9 @@ impl<'p> Program<'p> {
         if got != expected {
             return Err(PlanError::ElementCount { tensor: name(), got, expected });
         }
-        tensor.recipe.for_each_stored(&mut |stored| check_extents(tensor, stored, sources))?;
-        let node = Node::compile(&tensor.recipe);
+        let node = Node::within(tensor, &tensor.recipe, sources)?;
         let copies = node.is_made_of(tensor.element_type);
+        let weighing = Weighing::compile(tensor, sources)?.filter(|_| !copies);
         if !copies {
             node.check_readable().map_err(|reason| PlanError::Convert { tensor: name(), reason })?;
             let element_type = tensor.element_type;
@@ -72,8 +75,12 @@ impl<'p> Program<'p> {
                 let reason = TensorError::CannotQuantize { element_type };
                 return Err(PlanError::Convert { tensor: name(), reason });
             }
+            if weighing.is_none() && needs_importance(element_type) {
+                let reason = TensorError::NeedsImportance { element_type };
+                return Err(PlanError::Convert { tensor: name(), reason });
+            }
         }
-        Ok(Self { tensor, copies, requires_finite: tensor.recipe.requires_finite(), node })
+        Ok(Self { tensor, copies, requires_finite: tensor.recipe.requires_finite(), node, weighing })
     }
 
     /// Whether elements that lie side by side in the result lie far apart in the source, so that large chunks read
@@ -84,6 +91,16 @@ impl<'p> Program<'p> {
 }
 
 impl<'p> Node<'p> {
+    /// Prepares a recipe of `tensor`, all of which must lie within the sources.
+    pub(super) fn within(
+        tensor: &PlannedTensor,
+        recipe: &'p Recipe,
+        sources: &[SourceDescription],
+    ) -> Result<Self, PlanError> {
+        recipe.for_each_stored(&mut |stored| check_extents(tensor, stored, sources))?;
+        Ok(Self::compile(recipe))
+    }
+
     fn compile(recipe: &'p Recipe) -> Self {
         match recipe {
             Recipe::View(view) => Self::leaf(view),
@@ -142,7 +159,7 @@ impl<'p> Node<'p> {
     }
 
     /// Refuses types that cannot be read as numbers.
-    fn check_readable(&self) -> Result<(), TensorError> {
+    pub(super) fn check_readable(&self) -> Result<(), TensorError> {
         match self {
             Node::Units(units) => dequantize(units.element_type, &[], &mut []),
             Node::Scaled { .. } | Node::Values { .. } => Ok(()),

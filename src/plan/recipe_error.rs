@@ -103,4 +103,14 @@ pub enum RecipeError {
         /// The dimensions of all inputs.
         dimensions: Vec<Vec<u64>>,
     },
+    /// Sums that are no matrices of columns, or not one count for each.
+    #[error(
+        "importance of sums of dimensions {sums:?} has counts of dimensions {counts:?}, expected one a matrix"
+    )]
+    Importance {
+        /// The dimensions of the sums, slowest first.
+        sums: Vec<u64>,
+        /// Those of the counts.
+        counts: Vec<u64>,
+    },
 }

@@ -50,13 +50,14 @@ fn convert(
     wanted: ElementType,
     file_type: FileType,
 ) -> Result<PlannedTensor, QuantizeError> {
-    let PlannedTensor { name, shape, element_type: got, recipe } = tensor;
+    let PlannedTensor { name, shape, element_type: got, recipe, importance } = tensor;
     if got == wanted {
         return Ok(PlannedTensor {
             name,
             shape,
             element_type: got,
             recipe: recipe.map(Operation::RequireFinite),
+            importance,
         });
     }
     let recipe = match got {
@@ -74,7 +75,8 @@ fn convert(
     if let Err(reason) = wanted.tensor_bytes(&shape) {
         return Err(QuantizeError::Tensor { tensor: name, reason });
     }
-    Ok(PlannedTensor { name, shape, element_type: wanted, recipe: recipe.map(Operation::RequireFinite) })
+    let recipe = recipe.map(Operation::RequireFinite);
+    Ok(PlannedTensor { name, shape, element_type: wanted, recipe, importance })
 }
 
 /// The metadata of the quantized file: those of the source, and at the end what it is now. A file made of shards

@@ -168,6 +168,8 @@ fn plan_status(error: &PlanError) -> StatusCode {
         | PlanError::Overflow { .. }
         | PlanError::Header(_)
         | PlanError::PastEnd { .. }
+        | PlanError::ImportanceShape { .. }
+        | PlanError::RowTooLong { .. }
         | PlanError::Convert { .. } => StatusCode::BAD_REQUEST,
         PlanError::NoThread { .. } => StatusCode::SERVICE_UNAVAILABLE,
         PlanError::ElementCount { .. }

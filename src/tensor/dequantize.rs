@@ -50,7 +50,7 @@ pub fn dequantize(element_type: ElementType, data: &[u8], values: &mut [f32]) ->
 struct PlainF16;
 
 impl Kernel for PlainF16 {
-    type Input = u8;
+    type Input<'i> = &'i [u8];
     type Output = f32;
 
     #[inline(always)]
@@ -63,7 +63,7 @@ impl Kernel for PlainF16 {
 struct PlainBf16;
 
 impl Kernel for PlainBf16 {
-    type Input = u8;
+    type Input<'i> = &'i [u8];
     type Output = f32;
 
     #[inline(always)]

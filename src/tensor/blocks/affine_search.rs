@@ -1,4 +1,5 @@
-//! The search for the scale and the minimum of a group (llama.cpp, `make_qkx2_quants` in `ggml/src/ggml-quants.c`).
+//! The search for the scale and the minimum of a group (llama.cpp, `make_qkx2_quants` and `make_qkx3_quants` in
+//! `ggml/src/ggml-quants.c`).
 //!
 //! A group of numbers `x` with weights `w` is to be written as `scale × level + minimum` with `minimum ≤ 0` and
 //! levels from 0 to `TOP`. Each trial divides the way from the minimum to the largest number into a slightly different
@@ -15,11 +16,26 @@ pub(super) trait Search {
     const TOP: f32;
     /// How far the number of steps of the first trial lies from `TOP`.
     const FIRST: f32;
-    /// How many trials there are, each with 0.1 steps more than the one before.
+    /// How many trials there are.
     const TRIALS: usize;
+    /// How many steps more than the one before each trial has.
+    const FINENESS: f32 = 0.1;
 
     /// The penalty of a difference before it is weighted.
-    fn penalty<L: Lanes>(difference: L) -> L;
+    #[inline(always)]
+    fn penalty<L: Lanes>(difference: L) -> L {
+        difference * difference
+    }
+}
+
+/// The search with importance, for levels up to `TOP`: of every format the same.
+pub(super) struct Weighted<const TOP: u8>;
+
+impl<const TOP: u8> Search for Weighted<TOP> {
+    const TOP: f32 = TOP as f32;
+    const FIRST: f32 = -0.9;
+    const TRIALS: usize = 37;
+    const FINENESS: f32 = 0.05;
 }
 
 /// The outcome of a search.
@@ -101,7 +117,7 @@ pub(super) fn search<L: Lanes, S: Search, const N: usize, const G: usize>(
     }
     let mut levels = [[zero; G]; N];
     for trial in 0..S::TRIALS {
-        let steps = L::splat(S::FIRST + 0.1 * trial as f32 + S::TOP);
+        let steps = L::splat(S::FIRST + S::FINENESS * trial as f32 + S::TOP);
         let (mut origin, mut inverse) = ([zero; G], [zero; G]);
         for g in 0..G {
             origin[g] = fits[g].minimum;

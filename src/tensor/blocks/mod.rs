@@ -14,6 +14,7 @@ mod q8_0;
 mod round_affine;
 mod round_symmetric;
 mod scale_search;
+mod weights;
 
 pub(super) use mxfp4::Mxfp4;
 pub(super) use q2_k::Q2K;
@@ -41,6 +42,27 @@ pub(super) trait Block {
 pub(super) trait Encode: Block {
     /// Quantizes `L::COUNT` blocks, one a lane. The slices have the lengths of as many blocks.
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]);
+}
+
+/// As many blocks as there are lanes, and what their numbers weigh.
+#[derive(Clone, Copy)]
+pub(super) struct Numbers<'a> {
+    /// The numbers of one block after the other.
+    pub(super) values: &'a [f32],
+    /// How much the column of each number matters; as long.
+    pub(super) importance: &'a [f32],
+    /// The mean square of the row that each block lies in; only for formats that [need](EncodeWeighted::NEEDS_ROW_MEAN)
+    /// it.
+    pub(super) row_mean_squares: &'a [f32],
+}
+
+/// A block format that numbers can be quantized to by the importance of their columns.
+pub(super) trait EncodeWeighted: Block {
+    /// Whether the weights depend on the mean square of the whole row.
+    const NEEDS_ROW_MEAN: bool = false;
+
+    /// Quantizes `L::COUNT` blocks, one a lane. The slices have the lengths of as many blocks.
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]);
 }
 
 /// The F16 at `offset` of a block.

@@ -65,22 +65,12 @@ impl Search for Q4K {
     const TOP: f32 = 15.0;
     const FIRST: f32 = -1.0;
     const TRIALS: usize = 21;
-
-    #[inline(always)]
-    fn penalty<L: Lanes>(difference: L) -> L {
-        difference * difference
-    }
 }
 
 impl Search for Q5K {
     const TOP: f32 = 31.0;
     const FIRST: f32 = -0.5;
     const TRIALS: usize = 16;
-
-    #[inline(always)]
-    fn penalty<L: Lanes>(difference: L) -> L {
-        difference * difference
-    }
 }
 
 /// What the numbers weigh in the search: their magnitude and the root of the group's mean square.

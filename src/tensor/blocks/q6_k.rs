@@ -1,7 +1,7 @@
 //! Q6_K: 256 numbers in 16 groups, each with a signed scale of eight bits; levels of six bits, zero in the middle.
 
 use super::lane_blocks::{extreme, load, pack, store_low, store4};
-use super::scale_search::{Fit, NEGLIGIBLE, search_steps};
+use super::scale_search::{Fit, NEGLIGIBLE, search_steps, squares};
 use super::{Block, ElementType, Encode, half};
 use crate::tensor::lanes::{Lanes, Mask, Words};
 use crate::tensor::rounding::{clamp, from_f16, nearest_word, to_f16};
@@ -41,7 +41,8 @@ impl Encode for Q6K {
         let mut fits = [Fit::<L>::empty(); 16];
         let mut scales = [zero; 16];
         for (group, fit) in fits.iter_mut().enumerate() {
-            *fit = search_steps::<L, 16>(&load(values, 256, 16 * group), REACH);
+            let elements: [L; 16] = load(values, 256, 16 * group);
+            *fit = search_steps(&elements, &squares(&elements), REACH);
             scales[group] = fit.scale;
         }
         let (magnitude, largest) = extreme(&scales);

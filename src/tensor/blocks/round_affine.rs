@@ -1,8 +1,10 @@
 //! Q4_1 and Q5_1: 32 levels times a scale, above a minimum.
 
+use super::affine_search::{Search, Weighted, search};
 use super::lane_blocks::{load, range, store_low, store4};
 use super::round_symmetric::{fifth_bits, pack_nibbles};
-use super::{Block, ElementType, Encode, half};
+use super::weights::by_row;
+use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{divide_or_zero, to_f16};
 
@@ -55,21 +57,59 @@ fn quantize<L: Lanes>(values: &[f32], top: f32) -> (L::Words, [L::Words; 32]) {
     (to_f16(scale) | to_f16(low).up(16), levels)
 }
 
+/// The same by importance: scale and minimum are searched for.
+#[inline(always)]
+fn quantize_weighted<L: Lanes, S: Search>(numbers: Numbers<'_>) -> (L::Words, [L::Words; 32]) {
+    let elements: [L; 32] = load(numbers.values, 32, 0);
+    let [fit] = search::<L, S, 32, 1>(&[elements], &[by_row(&elements, numbers)]);
+    let mut levels = [L::Words::splat(0); 32];
+    for (level, element) in levels.iter_mut().zip(elements) {
+        *level = fit.level::<S>(element);
+    }
+    (to_f16(fit.scale) | to_f16(fit.minimum).up(16), levels)
+}
+
+#[inline(always)]
+fn store_q4_1<L: Lanes>((factors, levels): (L::Words, [L::Words; 32]), blocks: &mut [u8]) {
+    store_low::<L>(factors, 4, blocks, 20, 0);
+    store4::<L>(pack_nibbles::<L>(&levels), blocks, 20, 4);
+}
+
+#[inline(always)]
+fn store_q5_1<L: Lanes>((factors, levels): (L::Words, [L::Words; 32]), blocks: &mut [u8]) {
+    store_low::<L>(factors, 4, blocks, 24, 0);
+    store_low::<L>(fifth_bits::<L>(&levels), 4, blocks, 24, 4);
+    store4::<L>(pack_nibbles::<L>(&levels), blocks, 24, 8);
+}
+
 impl Encode for Q4_1 {
     #[inline(always)]
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        let (factors, levels) = quantize::<L>(values, 15.0);
-        store_low::<L>(factors, 4, blocks, 20, 0);
-        store4::<L>(pack_nibbles::<L>(&levels), blocks, 20, 4);
+        store_q4_1::<L>(quantize::<L>(values, 15.0), blocks);
+    }
+}
+
+impl EncodeWeighted for Q4_1 {
+    const NEEDS_ROW_MEAN: bool = true;
+
+    #[inline(always)]
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        store_q4_1::<L>(quantize_weighted::<L, Weighted<15>>(numbers), blocks);
     }
 }
 
 impl Encode for Q5_1 {
     #[inline(always)]
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        let (factors, levels) = quantize::<L>(values, 31.0);
-        store_low::<L>(factors, 4, blocks, 24, 0);
-        store_low::<L>(fifth_bits::<L>(&levels), 4, blocks, 24, 4);
-        store4::<L>(pack_nibbles::<L>(&levels), blocks, 24, 8);
+        store_q5_1::<L>(quantize::<L>(values, 31.0), blocks);
+    }
+}
+
+impl EncodeWeighted for Q5_1 {
+    const NEEDS_ROW_MEAN: bool = true;
+
+    #[inline(always)]
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        store_q5_1::<L>(quantize_weighted::<L, Weighted<31>>(numbers), blocks);
     }
 }

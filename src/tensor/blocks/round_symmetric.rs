@@ -1,7 +1,9 @@
 //! Q4_0 and Q5_0: 32 levels times one scale, zero in the middle.
 
 use super::lane_blocks::{extreme, load, pack, store_low, store4};
-use super::{Block, ElementType, Encode, half};
+use super::scale_search::search_steps;
+use super::weights::by_row;
+use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{divide_or_zero, to_f16};
 
@@ -53,22 +55,61 @@ fn quantize<L: Lanes>(values: &[f32], middle: f32) -> (L::Words, [L::Words; 32])
     (to_f16(scale), levels)
 }
 
+/// The same by importance: the scale is searched for.
+#[inline(always)]
+fn quantize_weighted<L: Lanes>(numbers: Numbers<'_>, middle: f32) -> (L::Words, [L::Words; 32]) {
+    let elements: [L; 32] = load(numbers.values, 32, 0);
+    let fit = search_steps(&elements, &by_row(&elements, numbers), middle);
+    let (none, middle_level) = (L::Words::splat(0), L::Words::splat(middle as u32));
+    let mut levels = [none; 32];
+    for (level, element) in levels.iter_mut().zip(elements) {
+        *level = L::Words::select(fit.zero, none, fit.level(element, middle) + middle_level);
+    }
+    (to_f16(fit.scale), levels)
+}
+
+#[inline(always)]
+fn store_q4_0<L: Lanes>((scale, levels): (L::Words, [L::Words; 32]), blocks: &mut [u8]) {
+    store_low::<L>(scale, 2, blocks, 18, 0);
+    store4::<L>(pack_nibbles::<L>(&levels), blocks, 18, 2);
+}
+
+#[inline(always)]
+fn store_q5_0<L: Lanes>((scale, levels): (L::Words, [L::Words; 32]), blocks: &mut [u8]) {
+    store_low::<L>(scale, 2, blocks, 22, 0);
+    store_low::<L>(fifth_bits::<L>(&levels), 4, blocks, 22, 2);
+    store4::<L>(pack_nibbles::<L>(&levels), blocks, 22, 6);
+}
+
 impl Encode for Q4_0 {
     #[inline(always)]
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        let (scale, levels) = quantize::<L>(values, 8.0);
-        store_low::<L>(scale, 2, blocks, 18, 0);
-        store4::<L>(pack_nibbles::<L>(&levels), blocks, 18, 2);
+        store_q4_0::<L>(quantize::<L>(values, 8.0), blocks);
+    }
+}
+
+impl EncodeWeighted for Q4_0 {
+    const NEEDS_ROW_MEAN: bool = true;
+
+    #[inline(always)]
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        store_q4_0::<L>(quantize_weighted::<L>(numbers, 8.0), blocks);
     }
 }
 
 impl Encode for Q5_0 {
     #[inline(always)]
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        let (scale, levels) = quantize::<L>(values, 16.0);
-        store_low::<L>(scale, 2, blocks, 22, 0);
-        store_low::<L>(fifth_bits::<L>(&levels), 4, blocks, 22, 2);
-        store4::<L>(pack_nibbles::<L>(&levels), blocks, 22, 6);
+        store_q5_0::<L>(quantize::<L>(values, 16.0), blocks);
+    }
+}
+
+impl EncodeWeighted for Q5_0 {
+    const NEEDS_ROW_MEAN: bool = true;
+
+    #[inline(always)]
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        store_q5_0::<L>(quantize_weighted::<L>(numbers, 16.0), blocks);
     }
 }
 

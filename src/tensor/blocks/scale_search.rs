@@ -1,9 +1,9 @@
 //! The searches for the scale of a group whose levels lie around zero (llama.cpp, `make_qx_quants` and
 //! `make_q3_quants` in `ggml/src/ggml-quants.c`).
 //!
-//! A group of numbers `x` is to be written as `scale × level` with levels from `-reach` to `reach - 1`. With the
-//! weights `x²`, the best scale for given levels is `Σ w x l / Σ w l²`, and the error falls as
-//! `(Σ w x l)² / Σ w l²` grows.
+//! A group of numbers `x` with weights `w` is to be written as `scale × level` with levels from `-reach` to
+//! `reach - 1`. The best scale for given levels is `Σ w x l / Σ w l²`, and the error falls as `(Σ w x l)² / Σ w l²`
+//! grows. Without importance the weights are `x²`.
 
 use super::lane_blocks::extreme;
 use crate::tensor::lanes::{Lanes, Mask};
@@ -44,18 +44,30 @@ impl<L: Lanes> Fit<L> {
     }
 }
 
+/// The weights of a group without importance.
+#[inline(always)]
+pub(super) fn squares<L: Lanes, const N: usize>(elements: &[L; N]) -> [L; N] {
+    let mut squares = *elements;
+    for square in &mut squares {
+        *square = *square * *square;
+    }
+    squares
+}
+
 /// Divides the reach of the extreme number into nineteen slightly different numbers of steps and keeps the best.
 #[inline(always)]
-pub(super) fn search_steps<L: Lanes, const N: usize>(elements: &[L; N], reach: f32) -> Fit<L> {
+pub(super) fn search_steps<L: Lanes, const N: usize>(
+    elements: &[L; N],
+    weights: &[L; N],
+    reach: f32,
+) -> Fit<L> {
     let zero = L::splat(0.0);
     let (magnitude, extreme) = extreme(elements);
-    let mut cubes = [zero; N];
-    let mut squares = [zero; N];
+    let mut weighted = [zero; N];
     for i in 0..N {
-        squares[i] = elements[i] * elements[i];
-        cubes[i] = squares[i] * elements[i];
+        weighted[i] = weights[i] * elements[i];
     }
-    let group = Steps { elements, squares: &squares, cubes: &cubes, extreme, reach };
+    let group = Steps { elements, weights, weighted: &weighted, extreme, reach };
     let (inverse, sum_lx, sum_l2) = group.trials([0]);
     let scale = L::select(sum_l2[0].equal(zero), zero, sum_lx[0] / sum_l2[0]);
     let mut best = Best { score: scale * sum_lx[0], scale, inverse: inverse[0] };
@@ -72,8 +84,9 @@ pub(super) fn search_steps<L: Lanes, const N: usize>(elements: &[L; N], reach: f
 /// A group with what all trials need of it.
 struct Steps<'a, L, const N: usize> {
     elements: &'a [L; N],
-    squares: &'a [L; N],
-    cubes: &'a [L; N],
+    weights: &'a [L; N],
+    /// Weights times elements.
+    weighted: &'a [L; N],
     extreme: L,
     reach: f32,
 }
@@ -98,8 +111,8 @@ impl<L: Lanes, const N: usize> Steps<'_, L, N> {
         for i in 0..N {
             for t in 0..T {
                 let level = clamp(nearest(inverse[t] * self.elements[i]), self.reach);
-                sum_lx[t] = sum_lx[t] + self.cubes[i] * level;
-                sum_l2[t] = sum_l2[t] + self.squares[i] * level * level;
+                sum_lx[t] = sum_lx[t] + self.weighted[i] * level;
+                sum_l2[t] = sum_l2[t] + self.weights[i] * level * level;
             }
         }
         (inverse, sum_lx, sum_l2)

@@ -89,6 +89,13 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
+    fn load(source: &[f32]) -> Self {
+        assert!(source.len() >= 8, "fewer numbers than lanes");
+        // SAFETY: the assertion leaves eight numbers; AVX2 is there.
+        Self(unsafe { _mm256_loadu_ps(source.as_ptr()) })
+    }
+
+    #[inline(always)]
     fn load4(source: &[f32], stride: usize) -> [Self; 4] {
         assert!(source.len() >= 7 * stride + 4, "a block lies outside the source");
         let mut rows = [Self::splat(0.0).0; 4];

@@ -71,6 +71,13 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
+    fn load(source: &[f32]) -> Self {
+        assert!(source.len() >= 16, "fewer numbers than lanes");
+        // SAFETY: the assertion leaves sixteen numbers; AVX-512 is there.
+        Self(unsafe { _mm512_loadu_ps(source.as_ptr()) })
+    }
+
+    #[inline(always)]
     fn load4(source: &[f32], stride: usize) -> [Self; 4] {
         assert!(source.len() >= 15 * stride + 4, "a block lies outside the source");
         let mut rows = [Self::splat(0.0).0; 4];

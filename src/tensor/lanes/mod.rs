@@ -49,6 +49,9 @@ pub(super) trait Lanes:
     /// The same number in every lane.
     fn splat(value: f32) -> Self;
 
+    /// One number a lane: the first [`COUNT`](Self::COUNT) of `source`.
+    fn load(source: &[f32]) -> Self;
+
     /// Four consecutive numbers of each block: element `e` of the result holds, in lane `n`,
     /// `source[n * stride + e]`.
     fn load4(source: &[f32], stride: usize) -> [Self; 4];

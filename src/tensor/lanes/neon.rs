@@ -91,6 +91,13 @@ impl Lanes for Neon {
     }
 
     #[inline(always)]
+    fn load(source: &[f32]) -> Self {
+        assert!(source.len() >= 4, "fewer numbers than lanes");
+        // SAFETY: the assertion leaves four numbers.
+        Self(unsafe { vld1q_f32(source.as_ptr()) })
+    }
+
+    #[inline(always)]
     fn load4(source: &[f32], stride: usize) -> [Self; 4] {
         assert!(source.len() >= 3 * stride + 4, "a block lies outside the source");
         let row = |lane: usize| {

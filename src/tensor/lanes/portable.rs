@@ -102,6 +102,13 @@ impl<const N: usize> Lanes for Portable<f32, N> {
     }
 
     #[inline(always)]
+    fn load(source: &[f32]) -> Self {
+        let mut result = [0.0; N];
+        result.copy_from_slice(&source[..N]);
+        Self(result)
+    }
+
+    #[inline(always)]
     fn load4(source: &[f32], stride: usize) -> [Self; 4] {
         let mut result = [Self([0.0; N]); 4];
         for lane in 0..N {

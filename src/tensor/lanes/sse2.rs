@@ -89,6 +89,13 @@ impl Lanes for Sse2 {
     }
 
     #[inline(always)]
+    fn load(source: &[f32]) -> Self {
+        assert!(source.len() >= 4, "fewer numbers than lanes");
+        // SAFETY: the assertion leaves four numbers.
+        Self(unsafe { _mm_loadu_ps(source.as_ptr()) })
+    }
+
+    #[inline(always)]
     fn load4(source: &[f32], stride: usize) -> [Self; 4] {
         assert!(source.len() >= 3 * stride + 4, "a block lies outside the source");
         let row = |lane: usize| {

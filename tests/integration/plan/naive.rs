@@ -184,6 +184,7 @@ proptest! {
                 shape: Shape::new(&[recipe.element_count()]).unwrap(),
                 element_type: ElementType::F32,
                 recipe,
+                importance: None,
             }],
         };
         let file = execute(&plan, &sources, 2).unwrap();
