@@ -66,8 +66,9 @@ impl<'p> Weighing<'p> {
     ) -> Result<Option<Self>, PlanError> {
         let Some(importance) = &tensor.importance else { return Ok(None) };
         let (matrices, columns) = importance.dimensions();
-        let (row, rows) = (tensor.shape.row_len(), tensor.shape.rows());
-        if columns != row || !rows.is_multiple_of(matrices) {
+        let dimensions = tensor.shape.dimensions();
+        let matrix_elements = dimensions.iter().take(2).product();
+        if (columns, matrices) != (dimensions[0], dimensions.iter().skip(2).product()) {
             let (tensor, shape) = (tensor.name.clone(), tensor.shape);
             return Err(PlanError::ImportanceShape { tensor, shape, matrices, columns });
         }
@@ -84,7 +85,7 @@ impl<'p> Weighing<'p> {
             sums: node(&importance.sums)?,
             counts: node(&importance.counts)?,
             columns,
-            matrix_elements: rows / matrices * columns,
+            matrix_elements,
         }))
     }
 
