@@ -14,7 +14,7 @@ use super::planned::{planned, sources, state_storage};
 use super::size_label::ParameterCount;
 use super::weight::Weight;
 use super::weights::{self, StoredWeight};
-use super::{Configuration, ConvertError, Model, architecture};
+use super::{Configuration, Conversion, ConvertError, Model, architecture};
 use crate::gguf::{self, Array, Metadata};
 use crate::plan::Plan;
 use crate::safetensors::{Checkpoint, NamedSource};
@@ -32,7 +32,11 @@ const WEIGHTS: &str = "adapter_model.safetensors";
 ///
 /// A file is missing or damaged, tensor names of the base model's architecture are not known, or the adapter does what
 /// a GGUF adapter cannot express.
-pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -> Result<Plan, ConvertError> {
+pub fn adapter(
+    files: &[NamedSource<'_>],
+    base: &Metadata,
+    output: OutputType,
+) -> Result<Conversion, ConvertError> {
     let files = Files::new(files);
     let settings = settings(files)?;
     let named = base.get("general.architecture").and_then(|value| value.as_str()).unwrap_or_default();
@@ -41,10 +45,10 @@ pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -
     let predicted = number_of(base, family.architecture, "nextn_predict_layers").unwrap_or(0);
     let model = Model::new(configuration_of(base, family.architecture, predicted), predicted)?;
 
-    let weights_file = files.sources().iter().find(|source| source.name == WEIGHTS);
-    let weights_file = weights_file
+    let given = files.sources().iter().position(|source| source.name == WEIGHTS);
+    let given = given
         .ok_or(ConvertError::MissingFile { file: WEIGHTS, purpose: "it holds the weights of the adapter" })?;
-    let checkpoint = Checkpoint::from_files(std::slice::from_ref(weights_file))?;
+    let checkpoint = Checkpoint::from_files(files.sources(), vec![given])?;
     let weights = weights::read(&checkpoint, &Configuration::new(SETTINGS, Map::new()))?;
     let precision = output.settle(&weights);
     let mut mapping = Mapping::new(&model, family.architecture, family.tensors);
@@ -59,14 +63,17 @@ pub fn adapter(files: &[NamedSource<'_>], base: &Metadata, output: OutputType) -
     let tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, None))?;
 
     let mut out = Parameters::new(family.architecture);
-    general::write(FileKind::Adapter, files, ParameterCount::of_adapter(&tensors), &mut out)?;
+    let configuration = files.json("config.json")?;
+    let id = configuration.as_ref().and_then(|values| values.get("_name_or_path")).and_then(Value::as_str);
+    general::write(FileKind::Adapter, files, id, ParameterCount::of_adapter(&tensors), &mut out)?;
     out.set_plain("adapter.lora.alpha", alpha(&settings)?);
     if let Some(tokens) = settings.integers("alora_invocation_tokens")?.filter(|tokens| !tokens.is_empty()) {
         let tokens: Vec<u32> = tokens.into_iter().map(|token| token as u32).collect();
         out.set_plain("adapter.alora.invocation_tokens", tokens);
     }
     state_storage(&mut out, precision, &tensors);
-    Ok(Plan { sources: sources(&checkpoint), metadata: out.into_metadata(), tensors })
+    let model = Plan { sources: sources(&checkpoint), metadata: out.into_metadata(), tensors };
+    Ok(Conversion { model, projector: None, sources: checkpoint.given, warnings: Vec::new() })
 }
 
 fn settings(files: Files<'_>) -> Result<Configuration, ConvertError> {

@@ -20,13 +20,15 @@ use super::{architecture, general, projector, tokenizer};
 use crate::plan::{Plan, PlannedTensor, SourceDescription};
 use crate::safetensors::{Checkpoint, NamedSource};
 
-/// The files that a checkpoint becomes.
+/// The files that a checkpoint or an adapter becomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversion {
-    /// The model. Its sources are the checkpoint's safetensors files by name.
+    /// The model, or the adapter.
     pub model: Plan,
     /// The projector of a model that sees; it has the same sources.
     pub projector: Option<Plan>,
+    /// The places of the plans' sources among the files that were given.
+    pub sources: Vec<usize>,
     /// What the person who asked should know although the conversion goes on.
     pub warnings: Vec<Warning>,
 }
@@ -70,8 +72,9 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
 
     let sources = sources(&checkpoint);
     let mut warnings = Vec::new();
-    let source = Source { model: &model, files };
-    let plan = text_plan(family, source, &weights, output, sources.clone(), &mut warnings)?;
+    let id = whole.value("_name_or_path").and_then(Value::as_str);
+    let source = Source { model: &model, files, id };
+    let (plan, output) = text_plan(family, source, &weights, output, sources.clone(), &mut warnings)?;
     let projector = match family.projector {
         Some(projector) if whole.part("vision_config").is_some() => {
             projector::plan(projector, &whole, source, &weights, output, sources)?
@@ -88,7 +91,7 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     if has("audio_config", &["audio"]) {
         warnings.push(Warning::EncoderLeftOut { input: "sound" });
     }
-    Ok(Conversion { model: plan, projector, warnings })
+    Ok(Conversion { model: plan, projector, sources: checkpoint.given, warnings })
 }
 
 /// Writes the vocabulary as the family declares it.
@@ -111,6 +114,7 @@ fn write_vocabulary(
     Ok(())
 }
 
+/// The plan of the model without the part that sees, and the type that the other part is to have.
 fn text_plan(
     family: &'static Family,
     source: Source<'_>,
@@ -118,10 +122,9 @@ fn text_plan(
     output: OutputType,
     sources: Vec<SourceDescription>,
     warnings: &mut Vec<Warning>,
-) -> Result<Plan, ConvertError> {
+) -> Result<(Plan, OutputType), ConvertError> {
     let model = source.model;
     let named = |weight: &&StoredWeight| (family.rename)(model, &weight.name).is_some();
-    let precision = output.settle(weights.iter().filter(named));
     let mut out = Parameters::new(family.architecture);
     let mut mapping = Mapping::new(model, family.architecture, family.tensors);
     for (name, recipe) in (family.generated)(model, &mut out)? {
@@ -132,14 +135,18 @@ fn text_plan(
             mapping.add(&name, || weight.recipe().map(Weight::Whole))?;
         }
     }
-    let tensors = planned(mapping.finish()?, |name, dimensions| precision.of(name, dimensions, None))?;
+    let mapped = mapping.finish()?;
+    let settled = output.settle(weights.iter().filter(named));
+    let precision = settled.for_tensors(output, &mapped);
+    let output = if precision == settled { output } else { OutputType::F32 };
+    let tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, None))?;
     check_vocabulary(model, &tensors)?;
 
-    general::write(FileKind::Model, source.files, ParameterCount::of_model(&tensors), &mut out)?;
+    general::write(FileKind::Model, source.files, source.id, ParameterCount::of_model(&tensors), &mut out)?;
     (family.hyperparameters)(&source, &mut out)?;
     state_storage(&mut out, precision, &tensors);
     write_vocabulary(family, source, &mut out, warnings)?;
-    Ok(Plan { sources, metadata: out.into_metadata(), tensors })
+    Ok((Plan { sources, metadata: out.into_metadata(), tensors }, output))
 }
 
 /// Checks that the configuration's vocabulary is that of the embeddings.

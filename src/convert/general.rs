@@ -47,10 +47,11 @@ struct Identity {
     size_label: Option<String>,
 }
 
-/// Writes everything under `general.` but the file type.
+/// Writes everything under `general.` but the file type. `id` is what the configuration calls the checkpoint.
 pub(super) fn write(
     kind: FileKind,
     files: Files<'_>,
+    id: Option<&str>,
     parameters: ParameterCount,
     out: &mut Parameters,
 ) -> Result<(), ConvertError> {
@@ -60,7 +61,7 @@ pub(super) fn write(
     }
     let card = model_card::front_matter(files.text(MODEL_CARD)?.unwrap_or_default());
     sampling(files, out);
-    let identity = identity(&card, files, parameters)?;
+    let identity = identity(&card, id, parameters);
     let label = identity.size_label.clone().or_else(|| parameters.label());
     for (key, value) in [
         ("name", &identity.name),
@@ -101,11 +102,7 @@ const SOURCES: [(&str, &[&str]); 4] = [
     ("general.source.repo_url", &["repo_url", "model_repo_url"]),
 ];
 
-fn identity(
-    card: &Map<String, Value>,
-    files: Files<'_>,
-    parameters: ParameterCount,
-) -> Result<Identity, ConvertError> {
+fn identity(card: &Map<String, Value>, id: Option<&str>, parameters: ParameterCount) -> Identity {
     let text = |names: &[&str]| first_text(card, names).map(str::to_owned);
     let mut identity = Identity {
         name: text(&["name", "model_name"]),
@@ -117,8 +114,6 @@ fn identity(
         description: text(&["description", "model_description"]),
         size_label: text(&["size_label", "model_size_label"]),
     };
-    let configuration = files.json("config.json")?;
-    let id = configuration.as_ref().and_then(|values| values.get("_name_or_path")).and_then(Value::as_str);
     // More than one slash is the path of a directory, not an id.
     if let Some(id) = id.filter(|id| !id.is_empty() && id.matches('/').count() <= 1) {
         let id = ModelId::parse(id, parameters.total());
@@ -129,7 +124,7 @@ fn identity(
         identity.version = identity.version.or(id.version);
         identity.size_label = identity.size_label.or(id.size_label);
     }
-    Ok(identity)
+    identity
 }
 
 /// Sampling parameters of `generation_config.json`, which is not worth an error when it is damaged.

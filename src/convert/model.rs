@@ -106,4 +106,6 @@ pub(super) struct Source<'a> {
     /// The model.
     pub(super) model: &'a Model,
     pub(super) files: Files<'a>,
+    /// What the configuration calls the checkpoint.
+    pub(super) id: Option<&'a str>,
 }

@@ -1,5 +1,6 @@
 //! Which element type each tensor of the model gets (llama.cpp, `conversion/base.py`, `prepare_tensors`).
 
+use super::weight::Weight;
 use super::weights::StoredWeight;
 use crate::quantize::FileType;
 use crate::safetensors::Dtype;
@@ -11,6 +12,9 @@ pub enum OutputType {
     /// What the checkpoint has: BF16 stays BF16, everything else becomes F16.
     #[default]
     Auto,
+    /// The same for a model that is quantized next, but F32 if F16 would round a tensor of it: quantization should see
+    /// values in full.
+    Unrounded,
     /// 32-bit floats.
     F32,
     /// 16-bit floats.
@@ -60,7 +64,7 @@ impl OutputType {
             })
         };
         Precision(match self {
-            OutputType::Auto => of_checkpoint().unwrap_or(ElementType::F16),
+            OutputType::Auto | OutputType::Unrounded => of_checkpoint().unwrap_or(ElementType::F16),
             OutputType::F32 => ElementType::F32,
             OutputType::F16 => ElementType::F16,
             OutputType::Bf16 => ElementType::Bf16,
@@ -70,6 +74,21 @@ impl OutputType {
 }
 
 impl Precision {
+    /// The precision that what was asked for comes to, now that the tensors of the model are known.
+    pub(super) fn for_tensors(self, asked: OutputType, tensors: &[(String, Weight)]) -> Self {
+        let is_rounded = |(name, weight): &(String, Weight)| match weight {
+            Weight::Whole(recipe) => {
+                recipe.stored_type() == ElementType::F32
+                    && self.of(name, &recipe.dimensions(), None) == ElementType::F16
+            }
+            Weight::LowRank { .. } => false,
+        };
+        match asked {
+            OutputType::Unrounded if tensors.iter().any(is_rounded) => Self(ElementType::F32),
+            _ => self,
+        }
+    }
+
     /// The number of this type in `general.file_type`.
     pub(super) fn file_type(self) -> u32 {
         match self.0 {

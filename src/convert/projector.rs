@@ -76,7 +76,7 @@ pub(super) fn plan(
     })?;
     let mut out = Parameters::new("clip");
     let count = ParameterCount::of_model(&tensors);
-    general::write(general::FileKind::Projector, source.files, count, &mut out)?;
+    general::write(general::FileKind::Projector, source.files, source.id, count, &mut out)?;
     let layers = model.main_layers;
     let subject = Vision { vision: &vision, whole, preprocessor: &preprocessor, text: source.model, layers };
     standard(&subject, &mut out)?;

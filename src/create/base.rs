@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::CreateError;
-use super::parts::{Input, Origin, Part, has_weights};
-use super::prepare::Quantization;
+use super::input::Input;
+use super::part::{Origin, Part, has_weights};
+use super::{CreateError, Quantization};
 use crate::library::{DescriptionError, Descriptions};
 use crate::model::{Layer, MediaType, ModelConfig, Name};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
@@ -58,7 +58,7 @@ impl Base {
                     })?;
                     let file = format!("{} of {}", layer.media_type.noun(), model.name.short());
                     let input = Input { file, blob: blob.clone() };
-                    Some(Part::as_it_is(layer.media_type.clone(), Origin::Base, input, description))
+                    Some(Part::existing(layer.media_type.clone(), Origin::Base, input, description))
                 }
                 _ => None,
             };

@@ -14,8 +14,6 @@ use crate::store::StoreError;
 use crate::template::ParseError;
 
 use super::file_name::InvalidFileName;
-use super::info::InvalidInfo;
-use super::parts::Part;
 use super::remote::InvalidRemote;
 
 /// Why a model cannot be created.
@@ -111,26 +109,9 @@ pub enum CreateError {
         /// The longest, in bytes.
         limit: usize,
     },
-    /// There are more licenses than any model has.
-    #[error("license must not be a list of more than {limit} texts, got {got}; join them")]
-    TooManyLicenses {
-        /// How many there are.
-        got: usize,
-        /// How many there may be.
-        limit: usize,
-    },
-    /// The license is neither a text nor a list of texts.
-    #[error("license must be a string or a list of strings, got {got}")]
-    License {
-        /// What it is.
-        got: &'static str,
-    },
     /// A parameter has a value of the wrong type.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
-    /// An `info` field has a value of the wrong type.
-    #[error(transparent)]
-    Info(#[from] InvalidInfo),
     /// The remote host is none.
     #[error(transparent)]
     Remote(#[from] InvalidRemote),
@@ -201,12 +182,6 @@ pub enum CreateError {
 }
 
 impl CreateError {
-    /// The plan of a part cannot be carried out.
-    pub(super) fn plan(part: &Part, error: PlanError) -> Self {
-        let file = part.inputs.first().map(|input| input.file.clone()).unwrap_or_default();
-        Self::Plan { file, source: Box::new(error) }
-    }
-
     /// The file that it is about, as the client called it.
     pub fn file(&self) -> Option<&str> {
         match self {

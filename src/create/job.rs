@@ -2,14 +2,12 @@
 
 use serde_json::json;
 
+use super::adapter::Adapter;
 use super::base::{Base, BaseLayer};
 use super::fetch::fetch;
 use super::layers::Layers;
-use super::making::make;
-use super::parts::{Making, Part};
-use super::prepare::Quantization;
-use super::uploads::Adapter;
-use super::{CreateError, Info, Monitor, Phase, Progress, Workshop};
+use super::part::{Content, Part};
+use super::{CreateError, Info, Monitor, Phase, Progress, Quantization, Workshop};
 use crate::gguf::{Gguf, Metadata, ValueRef};
 use crate::library::{CHAT_TEMPLATE_KEY, Description};
 use crate::model::{
@@ -88,8 +86,8 @@ impl Job {
 
     /// Whether it computes or moves more than metadata, so that only few such jobs should run at once.
     pub fn is_heavy(&self) -> bool {
-        let is_made = |part: &Part| matches!(part.making, Making::Plan { .. });
         let waits = matches!(self.adapter, Adapter::Safetensors(_));
+        let is_made = |part: &Part| part.planned().is_some();
         waits || matches!(self.source, Source::Elsewhere(_)) || self.parts().any(is_made)
     }
 
@@ -212,15 +210,15 @@ impl Work<'_> {
             tracing::warn!(%warning, "converting a checkpoint");
             self.monitor.usage.count_warning();
         }
-        let (blob, description) = match &part.making {
-            Making::None(description) => {
-                let blob = part.inputs[0].blob.clone();
+        let (blob, description) = match &part.content {
+            Content::Existing(input, description) => {
+                let blob = input.blob.clone();
                 let layer = || Layer::new(part.kind.clone(), blob.digest(), blob.length());
                 self.layers.add_existing(before.unwrap_or_else(layer), blob.clone());
                 (blob, description.clone())
             }
-            Making::Plan { plan, status, phase } => {
-                let made = make(&self.job.workshop, part, plan, status, *phase, self.monitor)?;
+            Content::Planned(file) => {
+                let made = file.make(&self.job.workshop, self.monitor)?;
                 let blob = made.blob.clone();
                 self.layers.add_made(part.kind.clone(), made);
                 let description = self.job.workshop.descriptions.of(&blob)?;

@@ -5,32 +5,39 @@
 //! [`Progress`] lines, and stops when it is cancelled. Whatever happens, the store holds the old model or the new one,
 //! and nothing half-made.
 
+mod adapter;
 mod base;
 mod error;
 mod fetch;
 mod file_name;
 mod files;
 mod info;
+mod input;
 mod job;
 mod layers;
-mod license;
-mod making;
 mod monitor;
-mod parts;
+mod part;
+mod planned_file;
 mod prepare;
 mod progress;
+mod quantization;
 mod remote;
+mod request;
 mod uploads;
 mod usage;
+mod watch;
+mod workshop;
 
 pub use error::CreateError;
 pub use fetch::{fetch, publish};
 pub use file_name::{FileName, InvalidFileName};
 pub use files::Files;
-pub use info::{Info, InvalidInfo};
+pub use info::Info;
 pub use job::Job;
 pub use monitor::Monitor;
-pub use prepare::{Request, Workshop};
 pub use progress::{Progress, Report};
+pub use quantization::Quantization;
 pub use remote::{InvalidRemote, remote_url};
+pub use request::{LONGEST_SETTING, Request};
 pub use usage::{Phase, Usage};
+pub use workshop::Workshop;

@@ -12,6 +12,8 @@ use super::{Header, NamedSource, SafetensorsError};
 pub struct Checkpoint {
     /// Name and length of the files that hold the tensors.
     pub files: Vec<(String, u64)>,
+    /// The places of these files among those that were given.
+    pub given: Vec<usize>,
     /// The tensors; names are unique.
     pub tensors: Vec<CheckpointTensor>,
 }
@@ -40,37 +42,42 @@ impl Checkpoint {
     /// A file is damaged, a shard is missing, or index and shards disagree.
     pub fn read(sources: &[NamedSource<'_>]) -> Result<Self, SafetensorsError> {
         let mut by_name = HashMap::new();
-        for source in sources {
-            if by_name.insert(source.name, *source).is_some() {
+        for (place, source) in sources.iter().enumerate() {
+            if by_name.insert(source.name, place).is_some() {
                 return Err(SafetensorsError::DuplicateFile { file: source.name.to_owned() });
             }
         }
-        let index = by_name.get(INDEX_FILE).map(|file| Index::read(*file)).transpose()?;
+        let index = by_name.get(INDEX_FILE).map(|place| Index::read(sources[*place])).transpose()?;
         let shards = match &index {
             Some(index) => index.shards(),
             None => unindexed_shards(&by_name)?,
         };
-        let mut files = Vec::with_capacity(shards.len());
+        let mut given = Vec::with_capacity(shards.len());
         for shard in shards {
             let missing = || SafetensorsError::MissingShard {
                 shard: shard.to_owned(),
                 asked_by: format!("{INDEX_FILE} names it"),
             };
-            files.push(*by_name.get(shard).ok_or_else(missing)?);
+            given.push(*by_name.get(shard).ok_or_else(missing)?);
         }
-        let checkpoint = Self::from_files(&files)?;
+        let checkpoint = Self::from_files(sources, given)?;
         match index {
             Some(index) => checkpoint.check_against(&index).map(|()| checkpoint),
             None => Ok(checkpoint),
         }
     }
 
-    /// Reads the headers of exactly these files.
+    /// Reads the headers of those of the sources that are at these places.
     ///
     /// # Errors
     ///
     /// A file is damaged, or a tensor is in two of them.
-    pub fn from_files(files: &[NamedSource<'_>]) -> Result<Self, SafetensorsError> {
+    ///
+    /// # Panics
+    ///
+    /// There is no source at one of the places.
+    pub fn from_files(sources: &[NamedSource<'_>], given: Vec<usize>) -> Result<Self, SafetensorsError> {
+        let files: Vec<NamedSource<'_>> = given.iter().map(|place| sources[*place]).collect();
         let mut tensors = Vec::new();
         let mut home: HashMap<String, usize> = HashMap::new();
         for (index, file) in files.iter().enumerate() {
@@ -94,7 +101,7 @@ impl Checkpoint {
             }
         }
         let files = files.iter().map(|file| (file.name.to_owned(), file.bytes.len() as u64)).collect();
-        Ok(Self { files, tensors })
+        Ok(Self { files, given, tensors })
     }
 
     fn check_against(&self, index: &Index) -> Result<(), SafetensorsError> {
@@ -126,9 +133,7 @@ impl Checkpoint {
 }
 
 /// The names of the weight files where no index says which they are.
-fn unindexed_shards<'a>(
-    by_name: &HashMap<&'a str, NamedSource<'a>>,
-) -> Result<Vec<&'a str>, SafetensorsError> {
+fn unindexed_shards<'a>(by_name: &HashMap<&'a str, usize>) -> Result<Vec<&'a str>, SafetensorsError> {
     let weights =
         by_name.keys().copied().filter(|name| name.ends_with(".safetensors") && !name.contains('/'));
     let mut names: Vec<&str> = weights.collect();

@@ -8,11 +8,11 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::Shared;
 use super::errors::Failure;
 use super::jobs::{Order, Queue};
 use super::request::Fields;
-use crate::create::{Files, Phase, Request, Usage};
+use super::{Shared, create_info, create_license};
+use crate::create::{Files, Phase, Quantization, Request, Usage};
 use crate::model::Name;
 
 /// `POST /api/create`
@@ -32,14 +32,18 @@ pub(super) async fn create(
         let _turn = turn;
         let (name, request, streamed) = decode(fields, limit)?;
         let job = prepared.time(Phase::Prepare, || workshop.prepare(&name, request));
-        let job = job.map_err(|error| Failure::from(error).into_job_answer())?;
-        Ok::<_, Failure>((job, streamed))
+        Ok::<_, Failure>((job.map_err(as_job)?, streamed))
     };
     let (job, streamed) = server.blocking(prepare).await??;
     let queue = if job.is_heavy() { Queue::Compute } else { Queue::Quick };
     let order = Order { kind: "create", model: job.name().to_string(), queue, usage };
     let running = server.jobs.start(order, move |monitor| job.run(monitor))?;
     Ok(if streamed { running.answer_with_lines().await } else { running.answer_once().await })
+}
+
+/// What Ollama finds in the job itself, and answers as its jobs do.
+fn as_job(error: impl Into<Failure>) -> Failure {
+    error.into().into_job_answer()
 }
 
 /// The name of the model to be, what it is made from, of so many files at most, and whether the steps are to be
@@ -59,23 +63,26 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, bool), Fai
     refuse_draft(&mut fields)?;
     let quantize = fields.string("quantize")?;
     let quantization = fields.string("quantization")?;
-    let request = Request {
+    let quantize = if quantize.is_empty() { quantization } else { quantize };
+    let (license, info) = (fields.value("license")?, fields.object("info")?.unwrap_or_default());
+    let mut request = Request {
         from: fields.string("from")?,
         files,
         adapters,
-        quantize: if quantize.is_empty() { quantization } else { quantize },
         template: fields.string("template")?,
         system: fields.string("system")?,
-        license: fields.value("license")?,
         parameters: fields.object("parameters")?.unwrap_or_default().into_iter().collect(),
         messages: fields.list("messages", "[]api.Message")?,
         renderer: fields.string("renderer")?,
         parser: fields.string("parser")?,
         requires: fields.string("requires")?,
-        info: fields.object("info")?,
         remote_host: fields.string("remote_host")?,
+        ..Request::default()
     };
     let name = model.parse()?;
+    request.quantize = Quantization::parse(&quantize).map_err(as_job)?;
+    request.info = create_info::info(&info).map_err(as_job)?;
+    request.licenses = create_license::texts(license).map_err(as_job)?;
     Ok((name, request, streamed))
 }
 

@@ -9,6 +9,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::create_info::InvalidInfo;
+use super::create_license::InvalidLicense;
 use super::request::DecodeError;
 use crate::create::CreateError;
 use crate::model::{InvalidDigest, InvalidName, go_json};
@@ -113,6 +115,18 @@ impl IntoResponse for Failure {
 
 impl From<DecodeError> for Failure {
     fn from(error: DecodeError) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidInfo> for Failure {
+    fn from(error: InvalidInfo) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
+
+impl From<InvalidLicense> for Failure {
+    fn from(error: InvalidLicense) -> Self {
         Self::bad_request(error.to_string())
     }
 }

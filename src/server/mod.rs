@@ -10,6 +10,8 @@ mod blobs;
 mod body;
 mod copy_delete;
 mod create;
+mod create_info;
+mod create_license;
 mod errors;
 mod go_json_errors;
 mod health;

@@ -425,7 +425,7 @@ fn adapters_that_cannot_be_applied_are_refused() {
     let good: [(&str, &str, &[u64]); 2] = [(&a, "F32", &[2, 8]), (&b, "F32", &[8, 2])];
     let plan = |files: &Files| convert::adapter(&files.sources(), &base, OutputType::F16);
     let settings = || json!({"peft_type": "LORA", "lora_alpha": 4, "r": 2});
-    assert_eq!(plan(&adapter(settings(), &good)).unwrap().tensors.len(), 2);
+    assert_eq!(plan(&adapter(settings(), &good)).unwrap().model.tensors.len(), 2);
     let set = |key: &str, value: Value| {
         let mut settings = settings();
         settings[key] = value;

@@ -147,7 +147,8 @@ fn converted(bases: &Cases, expected: &Json, files: &Files, label: &str) -> Resu
     let plan = if let Some(base) = expected.get("base").and_then(Json::as_str) {
         let base = convert::checkpoint(&read(&bases[base]).sources(), OutputType::F16);
         let base = base.map_err(|error| format!("the base: {error}"))?;
-        convert::adapter(&files.sources(), &base.model.metadata, output).map_err(|error| reason(&error))?
+        let adapter = convert::adapter(&files.sources(), &base.model.metadata, output);
+        adapter.map_err(|error| reason(&error))?.model
     } else {
         let conversion = convert::checkpoint(&files.sources(), output).map_err(|error| reason(&error))?;
         match label.starts_with("mmproj-") {

@@ -43,7 +43,8 @@ pub(super) fn checkpoint(bytes: &[u8]) {
         files.push(("tokenizer.model", model.to_vec()));
     }
     let sources: Vec<_> = files.iter().map(|(name, bytes)| NamedSource { name, bytes }).collect();
-    let outputs = [OutputType::Auto, OutputType::F32, OutputType::F16, OutputType::Q8_0];
+    let outputs =
+        [OutputType::Auto, OutputType::F32, OutputType::F16, OutputType::Q8_0, OutputType::Unrounded];
     let output = outputs[text.len() % outputs.len()];
 
     if let Ok(conversion) = convert::checkpoint(&sources, output) {
@@ -58,8 +59,8 @@ pub(super) fn checkpoint(bytes: &[u8]) {
     let architectures = ["llama", "qwen2", "gemma2", "bert"];
     base.set("general.architecture", architectures[text.len() % architectures.len()]);
     base.set(format!("{}.block_count", architectures[text.len() % architectures.len()]), 2_u32);
-    if let Ok(plan) = convert::adapter(&sources, &base, output) {
-        make(&plan, &files);
+    if let Ok(conversion) = convert::adapter(&sources, &base, output) {
+        make(&conversion.model, &files);
     }
 }
 

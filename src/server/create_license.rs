@@ -1,8 +1,17 @@
-//! The license of a request: one text, or several.
+//! The license of a create request: one text, or several.
 
 use serde_json::Value;
 
-use super::CreateError;
+/// Why a license is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum InvalidLicense {
+    /// There are more licenses than any model has.
+    #[error("license must not be a list of more than {limit} texts, got {got}; join them")]
+    TooMany { got: usize, limit: usize },
+    /// It is neither a text nor a list of texts.
+    #[error("license must be a string or a list of strings, got {got}")]
+    Kind { got: &'static str },
+}
 
 /// Each is a layer, and a file that is open while the model is made.
 const MOST: usize = 256;
@@ -10,23 +19,23 @@ const MOST: usize = 256;
 /// The texts, each a layer of its own. An empty text alone is no license.
 ///
 /// # Errors
-/// [`CreateError::License`] for a value of another type, [`CreateError::TooManyLicenses`].
-pub(super) fn texts(license: Option<Value>) -> Result<Vec<String>, CreateError> {
+/// The value has another type, or lists too many.
+pub(super) fn texts(license: Option<Value>) -> Result<Vec<String>, InvalidLicense> {
     match license {
         None | Some(Value::Null) => Ok(Vec::new()),
         Some(Value::String(text)) if text.is_empty() => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(vec![text]),
         Some(Value::Array(items)) if items.len() > MOST => {
-            Err(CreateError::TooManyLicenses { got: items.len(), limit: MOST })
+            Err(InvalidLicense::TooMany { got: items.len(), limit: MOST })
         }
         Some(Value::Array(items)) => items
             .into_iter()
             .map(|item| match item {
                 Value::String(text) => Ok(text),
-                other => Err(CreateError::License { got: kind(&other, true) }),
+                other => Err(InvalidLicense::Kind { got: kind(&other, true) }),
             })
             .collect(),
-        Some(other) => Err(CreateError::License { got: kind(&other, false) }),
+        Some(other) => Err(InvalidLicense::Kind { got: kind(&other, false) }),
     }
 }
 
@@ -55,7 +64,7 @@ mod tests {
         assert!(texts(Some(json!(""))).unwrap().is_empty());
         assert!(texts(None).unwrap().is_empty());
         for bad in [json!(5), json!({"a": 1}), json!(["a", 5]), json!([["a"]]), json!(true)] {
-            assert!(matches!(texts(Some(bad)), Err(CreateError::License { .. })));
+            assert!(matches!(texts(Some(bad)), Err(InvalidLicense::Kind { .. })));
         }
     }
 }

@@ -1,0 +1,42 @@
+//! A file of the store that something is made from, leased.
+
+use super::{CreateError, FileName};
+use crate::gguf::{Gguf, GgufError};
+use crate::model::Digest;
+use crate::plan::SourceDescription;
+use crate::store::{Blob, Store, StoreError};
+
+/// An uploaded file, or a layer of a model, that cannot be removed while this lives.
+#[derive(Debug, Clone)]
+pub(super) struct Input {
+    /// What the client calls it, or what it is to its model.
+    pub(super) file: String,
+    pub(super) blob: Blob,
+}
+
+impl Input {
+    /// An uploaded file.
+    pub(super) fn open(store: &Store, name: &FileName, digest: Digest) -> Result<Self, CreateError> {
+        let blob = store.blob(digest).map_err(|error| match error {
+            StoreError::BlobNotFound { digest } => {
+                CreateError::MissingBlob { file: name.to_string(), digest }
+            }
+            other => other.into(),
+        })?;
+        Ok(Self { file: name.to_string(), blob })
+    }
+
+    /// Its header, if it is a GGUF file.
+    pub(super) fn parse(&self) -> Result<Gguf<'_>, CreateError> {
+        let file = || self.file.clone();
+        Gguf::parse(self.blob.bytes()?).map_err(|source| match source {
+            GgufError::Magic { .. } => CreateError::NotGguf { file: file() },
+            source => CreateError::Gguf { file: file(), source: Box::new(source) },
+        })
+    }
+
+    /// As a source of a plan.
+    pub(super) fn source(&self) -> SourceDescription {
+        SourceDescription { label: self.file.clone(), length: self.blob.length() }
+    }
+}

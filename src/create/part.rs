@@ -1,0 +1,146 @@
+//! The parts of a model: layers that are GGUF files, as they are or as they shall be made.
+//!
+//! How files become layers: Ollama, `server/create.go`.
+
+use std::sync::Arc;
+
+use super::input::Input;
+use super::planned_file::PlannedFile;
+use super::{CreateError, Phase, Quantization};
+use crate::gguf::Metadata;
+use crate::library::Description;
+use crate::model::MediaType;
+use crate::plan::{Plan, Shard};
+
+/// A layer to be.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) kind: MediaType,
+    pub(super) origin: Origin,
+    pub(super) content: Content,
+    /// What is doubtful about the files; it is told with where they come from.
+    pub(super) warnings: Vec<String>,
+}
+
+/// The file that the layer is.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// A file of the store as it is.
+    Existing(Input, Arc<Description>),
+    /// One that is to be made.
+    Planned(PlannedFile),
+}
+
+/// Where a part comes from, which is told before anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A layer of the base model.
+    Base,
+    /// Uploaded GGUF files.
+    Gguf,
+    /// An uploaded checkpoint.
+    Checkpoint,
+    /// The projector of an uploaded checkpoint.
+    CheckpointProjector,
+    /// An uploaded adapter in safetensors.
+    Adapter,
+}
+
+impl Origin {
+    /// What making a part of it is called.
+    fn status(self) -> &'static str {
+        match self {
+            Self::Base => "",
+            Self::Gguf => "merging GGUF shards",
+            Self::Checkpoint | Self::CheckpointProjector => "converting model",
+            Self::Adapter => "converting adapter",
+        }
+    }
+}
+
+/// Whether one of the parts is a model.
+pub(super) fn has_weights<'p>(parts: impl IntoIterator<Item = &'p Part>) -> bool {
+    parts.into_iter().any(|part| part.kind == MediaType::Model)
+}
+
+impl Part {
+    /// A part that is one file as it is.
+    pub(super) fn existing(
+        kind: MediaType,
+        origin: Origin,
+        input: Input,
+        description: Arc<Description>,
+    ) -> Self {
+        Self { kind, origin, content: Content::Existing(input, description), warnings: Vec::new() }
+    }
+
+    /// A part that has to be made of `inputs`, the sources of its plan in order.
+    pub(super) fn converted(
+        kind: MediaType,
+        origin: Origin,
+        inputs: Vec<Input>,
+        plan: Plan,
+    ) -> Result<Self, CreateError> {
+        let file = PlannedFile::new(plan, inputs, origin.status().to_owned(), Phase::Convert)?;
+        Ok(Self { kind, origin, content: Content::Planned(file), warnings: Vec::new() })
+    }
+
+    /// A part that was split into shards.
+    pub(super) fn joined(inputs: Vec<Input>) -> Result<Self, CreateError> {
+        let shards: Vec<_> = inputs
+            .iter()
+            .map(|input| Ok(Shard { description: input.source(), file: input.parse()? }))
+            .collect::<Result<_, CreateError>>()?;
+        let failed = |source| CreateError::Shards { file: inputs[0].file.clone(), source: Box::new(source) };
+        let plan = Plan::joining(&shards).map_err(failed)?;
+        let first = shards.iter().find(|shard| shard.is_first()).unwrap_or(&shards[0]);
+        let kind = Description::of(&first.file).kind;
+        drop(shards);
+        Self::converted(kind, Origin::Gguf, inputs, plan)
+    }
+
+    /// The file that is to be made for it.
+    pub(super) fn planned(&self) -> Option<&PlannedFile> {
+        match &self.content {
+            Content::Existing(..) => None,
+            Content::Planned(file) => Some(file),
+        }
+    }
+
+    /// What is told about it before anything is made.
+    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+        let inputs = self.planned().map_or(1, |file| file.inputs().len());
+        let (line, count) = match self.origin {
+            Origin::Base | Origin::CheckpointProjector => ("", 0),
+            Origin::Gguf => ("parsing GGUF", inputs),
+            Origin::Checkpoint | Origin::Adapter => (self.origin.status(), 1),
+        };
+        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
+        std::iter::repeat_n(line.to_owned(), count).chain(warnings)
+    }
+
+    /// The part with its weights quantized. Weights that are of that type already stay as they are, and so
+    /// does what is no model.
+    pub(super) fn quantized(self, to: &Quantization) -> Result<Self, CreateError> {
+        let from = match &self.content {
+            Content::Existing(_, description) => description.file_type,
+            Content::Planned(file) => file.file_type(),
+        };
+        if self.kind != MediaType::Model || from == to.file_type.name() {
+            return Ok(self);
+        }
+        let file = match self.content {
+            Content::Planned(file) => file.quantized(to, from)?,
+            Content::Existing(input, _) => PlannedFile::copying(input)?.quantized(to, from)?,
+        };
+        Ok(Self { content: Content::Planned(file), ..self })
+    }
+
+    /// The metadata of the file that it is, or will be.
+    pub(super) fn metadata(&self) -> Result<Metadata, CreateError> {
+        match &self.content {
+            Content::Planned(file) => Ok(file.metadata().clone()),
+            Content::Existing(input, _) => Ok(input.parse()?.metadata()),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! A file that is to be made in the store: a plan with the files that it reads.
+
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::input::Input;
+use super::watch::{Timed, Watcher};
+use super::{CreateError, Monitor, Phase, Progress, Quantization, Workshop};
+use crate::gguf::Metadata;
+use crate::library::UNKNOWN_FILE_TYPE;
+use crate::model::Digest;
+use crate::plan::{Plan, PlanError, Source};
+use crate::quantize::{FileType, quantize};
+use crate::store::{Committed, Store};
+
+/// A plan whose sources are there.
+#[derive(Debug)]
+pub(super) struct PlannedFile {
+    plan: Box<Plan>,
+    /// The sources of the plan, in its order and of the lengths that it was made for.
+    inputs: Vec<Input>,
+    /// What its progress is called.
+    status: String,
+    /// What computing it is.
+    phase: Phase,
+}
+
+impl PlannedFile {
+    /// A file that is made of `inputs`, the sources of the plan in order.
+    ///
+    /// # Errors
+    /// They are not the sources that the plan was made for.
+    pub(super) fn new(
+        plan: Plan,
+        inputs: Vec<Input>,
+        status: String,
+        phase: Phase,
+    ) -> Result<Self, CreateError> {
+        let file = Self { plan: Box::new(plan), inputs, status, phase };
+        file.check_sources().map_err(|error| file.failed(error))?;
+        Ok(file)
+    }
+
+    /// A file that holds the tensors of a GGUF file.
+    pub(super) fn copying(input: Input) -> Result<Self, CreateError> {
+        let plan = Plan::copying(&input.parse()?, input.source());
+        let failed = |source| CreateError::Shards { file: input.file.clone(), source: Box::new(source) };
+        Self::new(plan.map_err(failed)?, vec![input], String::new(), Phase::Convert)
+    }
+
+    /// The same file, quantized from what it would be.
+    pub(super) fn quantized(self, to: &Quantization, from: &str) -> Result<Self, CreateError> {
+        let file = self.name();
+        let plan = quantize(*self.plan, to.file_type)
+            .map_err(|source| CreateError::Quantize { file, source: Box::new(source) })?;
+        let status = format!("quantizing {from} model to {}", to.wish);
+        Ok(Self { plan: Box::new(plan), inputs: self.inputs, status, phase: Phase::Quantize })
+    }
+
+    /// The files that it is made of.
+    pub(super) fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    /// The metadata that it will have.
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.plan.metadata
+    }
+
+    /// The quantization that it will have, for people.
+    pub(super) fn file_type(&self) -> &'static str {
+        FileType::of(&self.plan.metadata).map_or(UNKNOWN_FILE_TYPE, FileType::name)
+    }
+
+    /// Makes the file in the store, unless that was done before, and tells its progress. What is not writing is charged
+    /// to the file's phase.
+    pub(super) fn make(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Committed, CreateError> {
+        let total = self.inputs.iter().map(|input| input.blob.length()).sum();
+        let recipe = self.recipe();
+        if let Some(blob) = workshop.store.made(recipe)? {
+            monitor.tell(Progress::bytes(&self.status, total, total));
+            monitor.tell(Progress::line("verifying conversion"));
+            return Ok(Committed { blob, existed: true });
+        }
+        let failed = |error| self.failed(error);
+        let size = self.plan.size().map_err(failed)?;
+        let store = &workshop.store;
+        // Others may have filled the disk since the job was prepared.
+        store.ensure_space(size)?;
+        let sources = self.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
+        let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
+        let watcher = Watcher { status: &self.status, size, total, monitor };
+        let mut writer = workshop.store.create_blob();
+        let mut timed = Timed { sink: &mut writer, spent: Duration::ZERO };
+        let start = Instant::now();
+        // Whether the sources are what their names say is looked at meanwhile.
+        let is_over = AtomicBool::new(false);
+        let goes_on = || !monitor.stop.is_cancelled() && !is_over.load(Ordering::Relaxed);
+        let (executed, whole) = thread::scope(|scope| {
+            let look = || self.inputs.iter().try_for_each(|input| store.ensure_whole(&input.blob, goes_on));
+            let whole = thread::Builder::new().spawn_scoped(scope, look);
+            let whole = whole.map_err(|reason| failed(PlanError::NoThread { reason }))?;
+            let executed = self.plan.execute(&sources, &mut timed, workshop.resources, &watcher);
+            // Another failure may come from damage.
+            let gives_up = matches!(executed, Err(PlanError::Cancelled | PlanError::Write { .. }));
+            is_over.store(gives_up, Ordering::Relaxed);
+            Ok::<_, CreateError>((executed, whole.join().unwrap_or_else(|panic| resume_unwind(panic))))
+        })?;
+        let writing = timed.spent;
+        monitor.usage.charge(Phase::Write, writing);
+        monitor.usage.charge(self.phase, start.elapsed().saturating_sub(writing));
+        let written = writer.length();
+        monitor.usage.count_written(written);
+        monitor.usage.count_read(watcher.completed(written));
+        whole?;
+        match executed {
+            Ok(_) => {}
+            Err(PlanError::Cancelled) => return Err(CreateError::Cancelled),
+            Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
+            Err(error) => return Err(failed(error)),
+        }
+        monitor.tell(Progress::line("verifying conversion"));
+        monitor.check_stop()?;
+        let made = monitor.usage.time(Phase::Sync, || writer.commit(None))?;
+        workshop.store.remember_made(recipe, made.blob.digest());
+        Ok(made)
+    }
+
+    /// A digest of everything that decides what is made: the plan, the content of its sources whatever they are
+    /// called, and the version of the program.
+    fn recipe(&self) -> Digest {
+        let label = |input: &Input| format!("{} {}", env!("CARGO_PKG_VERSION"), input.blob.digest());
+        self.plan.digest(self.inputs.iter().map(label))
+    }
+
+    fn check_sources(&self) -> Result<(), PlanError> {
+        let (sources, inputs) = (&self.plan.sources, &self.inputs);
+        if sources.len() != inputs.len() {
+            return Err(PlanError::SourceCount { got: inputs.len(), expected: sources.len() });
+        }
+        match sources.iter().zip(inputs).find(|(source, input)| source.length != input.blob.length()) {
+            Some((source, input)) => Err(PlanError::SourceLength {
+                label: source.label.clone(),
+                got: input.blob.length(),
+                expected: source.length,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// What the client calls the file, or the first of those that it is made of.
+    fn name(&self) -> String {
+        self.inputs.first().map(|input| input.file.clone()).unwrap_or_default()
+    }
+
+    fn failed(&self, error: PlanError) -> CreateError {
+        CreateError::Plan { file: self.name(), source: Box::new(error) }
+    }
+}
+
+/// Makes sure that there is room for all the files that are to be made.
+pub(super) fn ensure_space<'p>(
+    store: &Store,
+    files: impl Iterator<Item = &'p PlannedFile>,
+) -> Result<(), CreateError> {
+    let mut needed = 0_u64;
+    for file in files {
+        // What was made before is not made again.
+        if store.made(file.recipe())?.is_none() {
+            let size = file.plan.check().map_err(|error| file.failed(error))?;
+            needed = needed.saturating_add(size);
+        }
+    }
+    Ok(store.ensure_space(needed)?)
+}

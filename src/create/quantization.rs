@@ -1,0 +1,31 @@
+//! The quantization that a client wishes for.
+
+use super::CreateError;
+use crate::quantize::FileType;
+
+/// The quantization wished for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quantization {
+    pub(super) file_type: FileType,
+    /// As the client calls it, in upper case; progress lines show it.
+    pub(super) wish: String,
+}
+
+impl Quantization {
+    /// What a client calls a quantization; nothing is wished for by an empty text.
+    ///
+    /// # Errors
+    /// [`CreateError::UnknownQuantization`].
+    pub fn parse(wish: &str) -> Result<Option<Self>, CreateError> {
+        if wish.is_empty() {
+            return Ok(None);
+        }
+        match wish.parse() {
+            Ok(file_type) => Ok(Some(Self { file_type, wish: wish.to_uppercase() })),
+            Err(_) => Err(CreateError::UnknownQuantization {
+                got: wish.to_owned(),
+                supported: FileType::all().map(FileType::name).collect(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a client asks for.
+
+use super::{CreateError, Files, Info, Quantization};
+use crate::model::{LONGEST_TEXT, Message, Parameters, check_parameters, parameters_to_bytes};
+
+/// Names, versions and addresses are shorter, in bytes.
+pub const LONGEST_SETTING: usize = 4096;
+
+/// What a client asks for; an empty text is one that was not given.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The model to be made from: its name, or the digest of an uploaded GGUF file.
+    pub from: String,
+    /// The uploaded files to be made from, unless `from` is given.
+    pub files: Option<Files>,
+    /// The uploaded files of an adapter.
+    pub adapters: Option<Files>,
+    /// The quantization wished for.
+    pub quantize: Option<Quantization>,
+    /// The prompt template.
+    pub template: String,
+    /// The system prompt.
+    pub system: String,
+    /// The licenses, each a layer of its own.
+    pub licenses: Vec<String>,
+    /// Run-time parameters.
+    pub parameters: Parameters,
+    /// The conversation that every conversation begins with.
+    pub messages: Vec<Message>,
+    /// The name of a prompt renderer.
+    pub renderer: String,
+    /// The name of an output parser.
+    pub parser: String,
+    /// The oldest version of the runtime that can run the model.
+    pub requires: String,
+    /// Values of the configuration that are known better.
+    pub info: Info,
+    /// The server that runs `from`, if it does not run here.
+    pub remote_host: String,
+}
+
+impl Request {
+    /// Checks what can be said of a request without looking at anything else. What is longer than the limits could
+    /// not be read again.
+    ///
+    /// # Errors
+    /// [`CreateError::TooLong`] or [`CreateError::Parameter`].
+    pub(super) fn check(&self) -> Result<(), CreateError> {
+        check_parameters(&self.parameters)?;
+        let setting = |text: &String| (text.len(), LONGEST_SETTING);
+        let text = |length: usize| (length, LONGEST_TEXT);
+        let limits = [
+            ("template", text(self.template.len())),
+            ("system", text(self.system.len())),
+            ("renderer", setting(&self.renderer)),
+            ("parser", setting(&self.parser)),
+            ("requires", setting(&self.requires)),
+            ("remote_host", setting(&self.remote_host)),
+            ("license", text(self.licenses.iter().map(String::len).max().unwrap_or(0))),
+            ("parameters", text(parameters_to_bytes(&self.parameters).len())),
+            ("messages", text(Message::list_to_bytes(&self.messages).len())),
+        ];
+        match limits.into_iter().find(|(_, (got, limit))| got > limit) {
+            Some((field, (got, limit))) => Err(CreateError::TooLong { part: field.to_owned(), got, limit }),
+            None => Ok(()),
+        }
+    }
+}

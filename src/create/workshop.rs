@@ -1,0 +1,65 @@
+//! What jobs work with.
+
+use std::sync::Arc;
+
+use crate::library::Descriptions;
+use crate::model::Digest;
+use crate::plan::Resources;
+use crate::registry;
+use crate::store::{Placed, Store};
+
+/// The store, and how much of the machine jobs may use. Clones are the same workshop.
+#[derive(Debug, Clone)]
+pub struct Workshop {
+    pub(super) store: Store,
+    pub(super) descriptions: Arc<Descriptions>,
+    pub(super) registries: Result<registry::Client, registry::Error>,
+    pub(super) resources: Resources,
+    pub(super) prune: bool,
+}
+
+impl Workshop {
+    /// A workshop on a store, which fetches models from elsewhere through a client as configured. With
+    /// `prune`, what only the replaced model used is removed.
+    pub fn new(store: Store, registries: registry::Config, prune: bool) -> Self {
+        Self {
+            registries: registry::Client::new(registries, store.clone()),
+            descriptions: Arc::new(Descriptions::new(store.clone())),
+            store,
+            resources: Resources::default(),
+            prune,
+        }
+    }
+
+    /// The client of registries.
+    ///
+    /// # Errors
+    /// Why there is none: its configuration cannot be used.
+    pub fn registries(&self) -> Result<&registry::Client, registry::Error> {
+        self.registries.as_ref().map_err(registry::Error::clone)
+    }
+
+    /// Removes, soon, the blobs that only a replaced model used.
+    pub fn clear_replaced(&self, placed: &Placed) {
+        self.clear(
+            placed.replaced.iter().flat_map(|replaced| replaced.manifest.blobs().map(|layer| layer.digest)),
+        );
+    }
+
+    /// Removes, soon, those of the blobs that no model uses.
+    pub(super) fn clear(&self, digests: impl IntoIterator<Item = Digest>) {
+        if self.prune {
+            self.store.retire(digests);
+        }
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// What is known about the GGUF blobs of the store.
+    pub fn descriptions(&self) -> &Descriptions {
+        &self.descriptions
+    }
+}
