@@ -5,6 +5,7 @@
 //! | room | what it knows |
 //! |---|---|
 //! | [`model`] | the vocabulary: names, digests, manifests, configurations, parameters; no I/O |
+//! | [`family`] | what an architecture means beyond its numbers; plain data |
 //! | [`tensor`] | element types, block formats, casts and quantization kernels over slices |
 //! | [`gguf`] | the GGUF file format over untrusted bytes |
 //! | [`safetensors`] | the safetensors format and sharded checkpoints over untrusted bytes |
@@ -25,6 +26,7 @@ pub mod cli;
 pub mod config;
 pub mod convert;
 pub mod create;
+pub mod family;
 pub mod gguf;
 pub mod library;
 pub mod model;

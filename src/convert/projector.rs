@@ -14,6 +14,7 @@ use super::size_label::ParameterCount;
 use super::weight::Weight;
 use super::weights::StoredWeight;
 use super::{Configuration, ConvertError, Model, Source, general, hyperparameters};
+use crate::family;
 use crate::plan::{Plan, SourceDescription};
 use crate::tensor::ElementType;
 
@@ -66,7 +67,7 @@ pub(super) fn plan(
     let preprocessor = preprocessor(source.files)?;
     let model = Model::new(vision.clone(), 0)?;
     let precision = output.settle(seen.iter().map(|(_, weight)| *weight));
-    let mut mapping = Mapping::new(&model, "clip", projector.tensors);
+    let mut mapping = Mapping::new(&model, family::PROJECTOR, projector.tensors);
     for (name, weight) in &seen {
         mapping.add(name, || weight.recipe().map(Weight::Whole))?;
     }
@@ -74,7 +75,7 @@ pub(super) fn plan(
         let forced = (projector.forced)(name).or_else(|| convolution_type(name, precision.0));
         precision.of(name, dimensions, forced)
     })?;
-    let mut out = Parameters::new("clip");
+    let mut out = Parameters::new(family::PROJECTOR);
     let count = ParameterCount::of_model(&tensors);
     general::write(general::FileKind::Projector, source.files, source.id, count, &mut out)?;
     let layers = model.main_layers;

@@ -8,6 +8,7 @@ use super::fetch::fetch;
 use super::layers::Layers;
 use super::part::{Content, Part};
 use super::{CreateError, Info, Monitor, Phase, Progress, Quantization, Workshop};
+use crate::family;
 use crate::gguf::{Gguf, Metadata, ValueRef};
 use crate::library::{CHAT_TEMPLATE_KEY, Description};
 use crate::model::{
@@ -253,18 +254,12 @@ impl Work<'_> {
         if !config.renderer.is_empty() && !config.parser.is_empty() {
             return;
         }
-        // Families whose prompts the runtime renders itself: Ollama, `server/create.go`.
-        let (renderer, parser) = match description.architecture.as_str() {
-            "gemma4" => {
-                self.parameters.entry("stop".to_owned()).or_insert_with(|| vec!["<turn|>"].into());
-                ("gemma4", "gemma4")
-            }
-            "laguna" => ("laguna", "laguna"),
-            "nemotron_h" | "nemotron_h_moe" | "nemotron_h_omni" => ("nemotron-3-nano", "nemotron-3-nano"),
-            _ => return,
-        };
-        set(&mut config.renderer, renderer);
-        set(&mut config.parser, parser);
+        let Some(built_in) = family::of(&description.architecture).conversation else { return };
+        if !built_in.stop.is_empty() {
+            self.parameters.entry("stop".to_owned()).or_insert_with(|| json!(built_in.stop));
+        }
+        set(&mut config.renderer, built_in.renderer);
+        set(&mut config.parser, built_in.parser);
     }
 
     /// Adds a Go template of ours for the chat format of the weights.

@@ -1,9 +1,9 @@
 //! What a model can do, as far as its files tell.
 //!
-//! Rules: Ollama, `server/images.go` (`Capabilities`) and, for what its built-in parsers support,
-//! `model/parsers`.
+//! Rules: Ollama, `server/images.go` (`Capabilities`).
 
 use super::description::{ChatTemplateSupport, Description};
+use crate::family;
 use crate::model::ModelConfig;
 use crate::template::Template;
 
@@ -24,37 +24,6 @@ pub(crate) struct Projector {
     pub(crate) hears: bool,
 }
 
-/// Built-in parsers, whether they know tools, and whether they know thinking.
-const PARSERS: [(&str, bool, bool); 27] = [
-    ("cogito", true, true),
-    ("cohere", true, true),
-    ("deepseek3", true, true),
-    ("functiongemma", true, false),
-    ("gemma4", true, true),
-    ("gemma4-no-thinking", true, false),
-    ("glimmer", true, true),
-    ("glm-4.7", true, true),
-    ("glm-ocr", true, false),
-    ("harmony", true, true),
-    ("laguna", true, true),
-    ("lfm2", true, false),
-    ("lfm2-thinking", true, true),
-    ("ministral", true, false),
-    ("nemotron-3-nano", true, true),
-    ("nemotron-3.5-nano", true, true),
-    ("olmo3", true, false),
-    ("olmo3-think", false, true),
-    ("ornith", true, true),
-    ("poolside-v1", true, true),
-    ("qwen3", true, false),
-    ("qwen3-coder", true, false),
-    ("qwen3-thinking", true, true),
-    ("qwen3-vl-instruct", true, false),
-    ("qwen3-vl-thinking", true, true),
-    ("qwen3.5", true, true),
-    ("passthrough", false, false),
-];
-
 /// The capabilities, in Ollama's order.
 pub(crate) fn capabilities(evidence: Evidence<'_>) -> Vec<String> {
     let Evidence { config, weights, projector, template } = evidence;
@@ -74,21 +43,21 @@ pub(crate) fn capabilities(evidence: Evidence<'_>) -> Vec<String> {
         add("embedding", weights.pools);
         add("completion", !weights.pools);
         add("vision", weights.sees);
-        add("audio", weights.hears && weights.architecture != "nemotron_h_omni");
+        add("audio", weights.hears && family::of(&weights.architecture).hears);
     }
     add("vision", projector.is_some());
-    let is_deaf = config.model_family == "nemotron_h_omni";
-    add("audio", projector.is_some_and(|projector| projector.hears) && !is_deaf);
+    let family = family::of(&config.model_family);
+    add("audio", projector.is_some_and(|projector| projector.hears) && family.hears);
     if let Some(template) = template.filter(|_| uses_go_template(evidence)) {
         add("tools", template.uses("tools"));
         add("insert", template.uses("suffix"));
         add("thinking", template.thinking_tags().is_some());
     }
-    if let Some((_, tools, thinking)) = PARSERS.iter().find(|(name, ..)| *name == config.parser) {
-        add("tools", *tools);
-        add("thinking", *thinking);
+    if let Some(parser) = family::parser(&config.parser) {
+        add("tools", parser.tools);
+        add("thinking", parser.thinking);
     }
-    add("thinking", is_gpt_oss(config));
+    add("thinking", family.thinks);
     found
 }
 
@@ -97,7 +66,7 @@ pub(crate) fn is_rendered_by_ollama(evidence: Evidence<'_>) -> bool {
     let config = evidence.config;
     !config.renderer.is_empty()
         || !config.parser.is_empty()
-        || evidence.template.is_some_and(|template| is_harmony(config, template))
+        || evidence.template.is_some_and(|template| is_built_in(config, template))
         || uses_go_template(evidence)
 }
 
@@ -106,7 +75,7 @@ fn uses_go_template(evidence: Evidence<'_>) -> bool {
     let Some(template) = evidence.template else { return false };
     let config = evidence.config;
     let has_built_in =
-        !config.renderer.is_empty() || !config.parser.is_empty() || is_harmony(config, template);
+        !config.renderer.is_empty() || !config.parser.is_empty() || is_built_in(config, template);
     match evidence.weights.and_then(|weights| weights.chat_template) {
         Some(own) if !has_built_in => !is_better(own, template),
         _ => true,
@@ -127,13 +96,9 @@ fn is_better(own: ChatTemplateSupport, template: &Template) -> bool {
     ours == theirs && own.tools && own.tool_round_trip && !round_trip
 }
 
-fn is_harmony(config: &ModelConfig, template: &Template) -> bool {
-    let text = template.text();
-    is_gpt_oss(config) && text.contains("<|start|>") && text.contains("<|end|>")
-}
-
-fn is_gpt_oss(config: &ModelConfig) -> bool {
-    matches!(config.model_family.as_str(), "gptoss" | "gpt-oss")
+/// Whether the runtime knows the model's format and renders prompts itself in place of the template.
+fn is_built_in(config: &ModelConfig, template: &Template) -> bool {
+    family::of(&config.model_family).renders_in_place_of(template.text())
 }
 
 #[cfg(test)]

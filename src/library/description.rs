@@ -3,6 +3,7 @@
 //!
 //! Keys and rules: Ollama, `fs/ggml/ggml.go` and `server/create.go` (`isProjectorGGUF`).
 
+use crate::family;
 use crate::gguf::{Gguf, ValueRef};
 use crate::model::MediaType;
 use crate::plan::Plan;
@@ -103,7 +104,7 @@ impl<'a> Keys<'a> {
     fn kind(&self) -> MediaType {
         let general_type = self.gguf.get("general.type").and_then(ValueRef::as_str);
         let sees_only = self.number("block_count") == 0 && self.number("vision.block_count") > 0;
-        let is_clip = self.architecture == "clip"
+        let is_clip = self.architecture == family::PROJECTOR
             && self.number("block_count") == 0
             && (self.is_true("has_vision_encoder") || self.is_true("has_audio_encoder"));
         match general_type {
@@ -118,8 +119,8 @@ impl<'a> Keys<'a> {
         if self.kind() != MediaType::Projector {
             return self.get("audio.block_count").is_some();
         }
-        // This projector's encoder for audio is not used by the runtime.
-        let is_unused = self.get("vision.projector_type").and_then(ValueRef::as_str) == Some("gemma3nv");
+        let projector_type = self.get("vision.projector_type").and_then(ValueRef::as_str);
+        let is_unused = projector_type.is_some_and(|kind| family::AUDIO_UNUSED_IN.contains(&kind));
         let has_encoder = |(key, value): &(&str, ValueRef<'_>)| {
             key.ends_with(".has_audio_encoder") && *value == ValueRef::Bool(true)
         };

@@ -1,0 +1,97 @@
+//! The table of families.
+//!
+//! Sources: Ollama, `server/create.go` (renderers, parsers and stop words) and `server/images.go` (capabilities).
+
+/// The architecture of projectors, which are files beside their model.
+pub const PROJECTOR: &str = "clip";
+
+/// Kinds of projectors (`vision.projector_type`) whose encoder for audio the runtime does not use.
+pub const AUDIO_UNUSED_IN: [&str; 1] = ["gemma3nv"];
+
+/// What is special about the models of some architectures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Family {
+    /// What `general.architecture` of their files, or `model_family` of their configuration, says.
+    pub architectures: &'static [&'static str],
+    /// How the runtime renders prompts and reads answers itself, unless a creator chose otherwise.
+    pub conversation: Option<Conversation>,
+    /// Whether they think, whatever their template shows.
+    pub thinks: bool,
+    /// What marks the Go template in whose place the runtime renders prompts itself; nothing where it never does.
+    pub built_in_template: &'static [&'static str],
+    /// Whether the runtime uses an encoder for audio that they have.
+    pub hears: bool,
+}
+
+/// What a runtime has to know to hold a conversation with a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conversation {
+    /// The name of the prompt renderer.
+    pub renderer: &'static str,
+    /// The name of the output parser.
+    pub parser: &'static str,
+    /// The texts that end an answer; those of the chat format where there are none.
+    pub stop: &'static [&'static str],
+}
+
+/// Nothing special.
+const USUAL: Family =
+    Family { architectures: &[], conversation: None, thinks: false, built_in_template: &[], hears: true };
+
+const NEMOTRON: Option<Conversation> =
+    Some(Conversation { renderer: "nemotron-3-nano", parser: "nemotron-3-nano", stop: &[] });
+
+const FAMILIES: [Family; 5] = [
+    Family {
+        architectures: &["gemma4"],
+        conversation: Some(Conversation { renderer: "gemma4", parser: "gemma4", stop: &["<turn|>"] }),
+        ..USUAL
+    },
+    Family {
+        architectures: &["gptoss", "gpt-oss"],
+        thinks: true,
+        built_in_template: &["<|start|>", "<|end|>"],
+        ..USUAL
+    },
+    Family {
+        architectures: &["laguna"],
+        conversation: Some(Conversation { renderer: "laguna", parser: "laguna", stop: &[] }),
+        ..USUAL
+    },
+    Family { architectures: &["nemotron_h", "nemotron_h_moe"], conversation: NEMOTRON, ..USUAL },
+    Family { architectures: &["nemotron_h_omni"], conversation: NEMOTRON, hears: false, ..USUAL },
+];
+
+/// What is special about an architecture.
+pub fn of(architecture: &str) -> &'static Family {
+    FAMILIES.iter().find(|family| family.architectures.contains(&architecture)).unwrap_or(&USUAL)
+}
+
+impl Family {
+    /// Whether the runtime renders prompts itself in place of this Go template.
+    pub fn renders_in_place_of(&self, template: &str) -> bool {
+        !self.built_in_template.is_empty()
+            && self.built_in_template.iter().all(|mark| template.contains(mark))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::family::parser;
+
+    #[test]
+    fn an_architecture_has_one_row_and_parsers_that_are_known() {
+        let mut seen = HashSet::new();
+        for family in &FAMILIES {
+            assert!(family.architectures.iter().all(|architecture| seen.insert(*architecture)));
+            let conversation = family.conversation.iter();
+            assert!(conversation.map(|built_in| built_in.parser).all(|name| parser(name).is_some()));
+        }
+        assert_eq!(of("llama"), &USUAL);
+        assert!(of("gpt-oss").renders_in_place_of("<|start|>{{ .Prompt }}<|end|>"));
+        assert!(!of("llama").renders_in_place_of(""));
+    }
+}

@@ -1,0 +1,11 @@
+//! What the name of an architecture means beyond the numbers in a file: plain data that every room may read.
+//!
+//! How a family's tensors are named is declared in `convert/architecture`; how a conversation is written is a chat
+//! format (`template/chat`), which models of many architectures share. What has to be known of an architecture by its
+//! name alone stands here: what a runtime is told about it, and what it can and cannot do.
+
+mod families;
+mod parsers;
+
+pub use families::{AUDIO_UNUSED_IN, Conversation, Family, PROJECTOR, of};
+pub use parsers::{Parser, parser};
