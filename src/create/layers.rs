@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use super::{CreateError, Progress};
 use crate::model::{
     Digest, LONGEST_CONFIG, LONGEST_TEXT, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters,
-    parameters_to_bytes,
+    layer_json, parameters_to_bytes,
 };
 use crate::store::{Blob, Committed, Placed, Store};
 
@@ -81,7 +81,7 @@ impl Layers {
     pub(super) fn merge_parameters(&mut self, mut parameters: Parameters) -> Result<(), CreateError> {
         for entry in self.entries.iter().filter(|entry| entry.layer.media_type == MediaType::Parameters) {
             let bytes = entry.blob.read(LONGEST_TEXT)?;
-            let earlier: Parameters = serde_json::from_slice(&bytes).map_err(|problem| {
+            let earlier: Parameters = layer_json(&bytes).map_err(|problem| {
                 CreateError::from(crate::store::StoreError::DamagedBlob {
                     digest: entry.layer.digest,
                     problem: format!("not a parameters layer: {problem}"),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::parameter_text::{items, plain};
 use crate::model::go_text::quoted;
-use crate::model::{Digest, LONGEST_TEXT, Layer, MediaType, Message, ModelConfig, Parameters};
+use crate::model::{Digest, LONGEST_TEXT, Layer, MediaType, Message, ModelConfig, Parameters, layer_json};
 use crate::store::{Store, StoreError, StoredManifest};
 
 /// What a model without a template is shown with.
@@ -68,8 +68,8 @@ fn text(store: &Store, layer: &Layer) -> Result<String, StoreError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn parsed<T: serde::de::DeserializeOwned>(store: &Store, layer: &Layer) -> Result<T, StoreError> {
+fn parsed<T: serde::de::DeserializeOwned + Default>(store: &Store, layer: &Layer) -> Result<T, StoreError> {
     let bytes = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
-    serde_json::from_slice(&bytes)
+    layer_json(&bytes)
         .map_err(|error| StoreError::DamagedBlob { digest: layer.digest, problem: error.to_string() })
 }

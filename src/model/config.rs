@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::go_json;
+use super::{go_json, layer_json};
 
 /// No configuration is longer, in bytes. Ollama's own have a few hundred.
 pub const LONGEST_CONFIG: usize = 1 << 20;
@@ -91,7 +91,7 @@ impl ModelConfig {
 
     /// Parses the bytes of a configuration blob.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes)
+        layer_json(bytes)
     }
 }
 

@@ -1,15 +1,14 @@
 //! Reading answers: in small pieces, to a limit, and never for ever.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use reqwest::header::RETRY_AFTER;
 use serde::Deserialize;
 
 use super::Error;
-use super::connection_error::connection_error;
+use super::encoding::decoded;
+use super::place::display;
 use super::repository::Repository;
-use super::transport::Answer;
+use super::retry::ComeBack;
+use super::transport::{Answer, Transport};
 
 /// The most that is read of an error's text, in bytes.
 const LONGEST_ERROR: u64 = 64 * 1024;
@@ -26,45 +25,51 @@ const SMALL_ANSWER_PATIENCE: u32 = 4;
 /// The body of an answer, piece by piece.
 #[derive(Debug)]
 pub(crate) struct Body<'a> {
+    transport: &'a Transport,
     repository: &'a Repository,
     answer: Answer,
-    patience: Duration,
     deadline: tokio::time::Instant,
     progress: usize,
 }
 
 impl<'a> Body<'a> {
     /// The body of `answer`.
-    pub(crate) fn new(repository: &'a Repository, answer: Answer, patience: Duration) -> Self {
-        let deadline = tokio::time::Instant::now() + patience;
-        Self { repository, answer, patience, deadline, progress: 0 }
+    pub(crate) fn new(transport: &'a Transport, repository: &'a Repository, answer: Answer) -> Self {
+        let deadline = tokio::time::Instant::now() + transport.patience();
+        Self { transport, repository, answer, deadline, progress: 0 }
     }
 
     /// The next piece; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let waiting = self.transport.wait_for(self.repository);
         let piece = match tokio::time::timeout_at(self.deadline, self.answer.response.chunk()).await {
             Ok(Ok(piece)) => piece,
             Ok(Err(error)) => {
-                return Err(connection_error(self.repository, self.answer.place.url(), &error));
+                return Err(self.transport.connection_error(
+                    self.repository,
+                    self.answer.place.url(),
+                    &error,
+                ));
             }
             Err(_) => {
                 let registry = self.repository.registry().to_owned();
-                let reason = format!("hardly anything came for {} s", self.patience.as_secs_f32());
-                return Err(Error::Interrupted { registry, reason });
+                return Err(Error::Silent { registry, silence: self.transport.patience() });
             }
         };
+        drop(waiting);
         self.progress += piece.as_ref().map_or(0, Bytes::len);
         if self.progress >= LEAST_PROGRESS {
             self.progress = 0;
-            self.deadline = tokio::time::Instant::now() + self.patience;
+            self.deadline = tokio::time::Instant::now() + self.transport.patience();
         }
         Ok(piece)
     }
 
-    /// The whole body, which must not be longer than `limit` bytes.
+    /// The whole body, which must not be longer than `limit` bytes, packed or not.
     pub(crate) async fn read(mut self, what: &str, limit: u64) -> Result<Vec<u8>, Error> {
         let registry = self.repository.registry().to_owned();
-        let longest = self.patience * SMALL_ANSWER_PATIENCE;
+        let encoding = self.answer.encoding();
+        let longest = self.transport.patience() * SMALL_ANSWER_PATIENCE;
         let too_large = Error::TooLarge { registry: registry.clone(), what: what.to_owned(), limit };
         if self.answer.response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large);
@@ -80,19 +85,16 @@ impl<'a> Body<'a> {
             Ok(contents)
         };
         match tokio::time::timeout(longest, reading).await {
-            Ok(result) => result,
-            Err(_) => {
-                let reason = format!("{what} took longer than {} s", longest.as_secs_f32());
-                Err(Error::Interrupted { registry, reason })
-            }
+            Ok(contents) => decoded(&registry, what, &encoding, contents?, limit),
+            Err(_) => Err(Error::Silent { registry, silence: longest }),
         }
     }
 }
 
 /// What a registry says about an error: its own message, or as much of its text as can be shown.
-pub(crate) async fn message_of(repository: &Repository, answer: Answer, patience: Duration) -> String {
+pub(crate) async fn message_of(transport: &Transport, repository: &Repository, answer: Answer) -> String {
     let status = answer.response.status();
-    let mut body = Body::new(repository, answer, patience);
+    let mut body = Body::new(transport, repository, answer);
     let mut text = Vec::new();
     let reading = async {
         while let Ok(Some(piece)) = body.next().await {
@@ -103,7 +105,7 @@ pub(crate) async fn message_of(repository: &Repository, answer: Answer, patience
         }
     };
     // What has come until then is enough to show.
-    let _ = tokio::time::timeout(patience, reading).await;
+    let _ = tokio::time::timeout(transport.patience(), reading).await;
     match registry_message(&text) {
         message if message.is_empty() => status.to_string(),
         message => message,
@@ -112,23 +114,25 @@ pub(crate) async fn message_of(repository: &Repository, answer: Answer, patience
 
 /// The error that an answer stands for.
 pub(crate) async fn error_of(
+    transport: &Transport,
     repository: &Repository,
     answer: Answer,
     what: &str,
     advice: &str,
-    patience: Duration,
 ) -> Error {
     let status = answer.response.status().as_u16();
-    let retry_after = answer.response.headers().get(RETRY_AFTER);
-    let retry_after =
-        retry_after.and_then(|value| value.to_str().ok()?.parse().ok()).map(Duration::from_secs);
+    let come_back = ComeBack::of(answer.response.headers()).map(Box::new);
+    let storage = answer.is_elsewhere(repository).then(|| display(answer.place.url()));
     let registry = repository.registry().to_owned();
-    let message = message_of(repository, answer, patience).await;
+    let message = message_of(transport, repository, answer).await;
     let what = what.to_owned();
+    if let Some(storage) = storage {
+        return Error::Storage { registry, storage, status, what, message, come_back };
+    }
     match status {
         401 | 403 => Error::Denied { registry, message, advice: advice.to_owned() },
         404 => Error::NotFound { registry, what, message },
-        _ => Error::Refused { registry, status, what, message, retry_after },
+        _ => Error::Refused { registry, status, what, message, come_back },
     }
 }
 

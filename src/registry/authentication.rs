@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use url::{Host, Url};
 
 use super::Error;
-use super::answer::{Body, message_of};
+use super::answer::{Body, error_of, message_of};
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login};
 use super::identity::Identity;
@@ -101,6 +101,11 @@ impl Authentication {
         if repository.is_ollama() {
             return "check the name of the model, and that your account there knows the public key of id_ed25519"
                 .to_owned();
+        }
+        if let Some(problem) = self.credentials.problem() {
+            return format!(
+                "no login of docker is known here, since {problem}: mend that file (in DOCKER_CONFIG, or .docker of the server's home), or set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+            );
         }
         if self.credentials.is_unreadable(repository.registry()) {
             return "docker keeps this login where it cannot be read, in an external program or as an identity token; set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
@@ -242,16 +247,14 @@ impl Authentication {
         match answer.response.status().as_u16() {
             200 => {}
             400..=404 => {
-                let message = message_of(repository, answer, transport.patience()).await;
+                let message = message_of(transport, repository, answer).await;
                 return Err(self.denied(repository, message));
             }
             _ => {
-                let patience = transport.patience();
-                return Err(super::answer::error_of(repository, answer, what, "", patience).await);
+                return Err(error_of(transport, repository, answer, what, "").await);
             }
         }
-        let text =
-            Body::new(repository, answer, transport.patience()).read(what, LONGEST_TOKEN_ANSWER).await?;
+        let text = Body::new(transport, repository, answer).read(what, LONGEST_TOKEN_ANSWER).await?;
         let parsed: Result<TokenAnswer, _> = serde_json::from_slice(&text);
         let token =
             parsed.map(|answer| if answer.token.is_empty() { answer.access_token } else { answer.token });
@@ -262,7 +265,7 @@ impl Authentication {
     }
 
     async fn refused(&self, transport: &Transport, repository: &Repository, answer: Answer) -> Error {
-        let message = message_of(repository, answer, transport.patience()).await;
+        let message = message_of(transport, repository, answer).await;
         self.denied(repository, message)
     }
 

@@ -16,6 +16,9 @@ use crate::store::{Placed, Store};
 
 const MIB: u64 = 1024 * 1024;
 
+/// The usual silence that is borne at one attempt.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// How a client behaves.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -30,8 +33,10 @@ pub struct Config {
     pub proxies: Proxies,
     /// How often is tried again what may succeed later.
     pub retry: RetryPolicy,
-    /// The longest silence of a registry.
+    /// The longest silence of a registry before what was asked for is asked for again.
     pub patience: Duration,
+    /// What is waited for is told when it has lasted so long, and then each time so much more has passed.
+    pub notice: Duration,
     /// The length in bytes of the ranges in which blobs are fetched.
     pub download_piece: u64,
     /// The length in bytes of the pieces in which blobs are sent; a shorter blob goes in one.
@@ -46,10 +51,19 @@ impl Default for Config {
             certificates: Vec::new(),
             proxies: Proxies::none(),
             retry: RetryPolicy::default(),
-            patience: Duration::from_secs(30),
+            patience: PATIENCE,
+            notice: Duration::from_secs(10),
             download_piece: 16 * MIB,
             upload_piece: 64 * MIB,
         }
+    }
+}
+
+impl Config {
+    /// Bears so much silence of a registry over all attempts.
+    pub(super) fn bear_silence(&mut self, longest: Duration) {
+        self.retry.longest_silence = longest;
+        self.patience = (longest / self.retry.attempts).max(PATIENCE.min(longest));
     }
 }
 
@@ -105,8 +119,10 @@ impl Client {
         options: Options,
         progress: impl Fn(Status) + Sync,
     ) -> Result<Placed, Error> {
-        let session = Arc::new(self.session(name, options)?);
-        pull::pull(&session, &self.store, name, &self.shared, &progress).await
+        self.speaking(name, options, &progress, async |session| {
+            pull::pull(&session, &self.store, name, &self.shared, &progress).await
+        })
+        .await
     }
 
     /// Sends a model, its manifest byte for byte.
@@ -121,13 +137,38 @@ impl Client {
         options: Options,
         progress: impl Fn(Status) + Sync,
     ) -> Result<(), Error> {
-        let session = self.session(name, options)?;
-        push::push(&session, &self.store, name, self.upload_piece, &progress).await
+        self.speaking(name, options, &progress, async |session| {
+            push::push(&session, &self.store, name, self.upload_piece, &progress).await
+        })
+        .await
     }
 
-    fn session(&self, name: &Name, options: Options) -> Result<Session, Error> {
+    /// Does something in a conversation with the registry of a name, and tells what is waited for meanwhile. Where
+    /// plain HTTP is only a guess and is not understood, it is done over TLS if that is.
+    async fn speaking<T>(
+        &self,
+        name: &Name,
+        options: Options,
+        progress: &(impl Fn(Status) + Sync),
+        work: impl AsyncFn(Arc<Session>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let repository = Repository::of(name, options.insecure)?;
+        let session = self.session(repository.clone());
+        let error = match session.waits().told(progress, work(session.clone())).await {
+            Err(error) if session.may_be_misunderstood(&error) => error,
+            result => return result,
+        };
+        let Some(secure) = repository.over_tls() else { return Err(error) };
+        let session = match self.transport.speaks_tls(&secure).await {
+            true => self.session(secure),
+            false => self.session(repository.in_the_clear()),
+        };
+        session.waits().told(progress, work(session.clone())).await
+    }
+
+    fn session(&self, repository: Repository) -> Arc<Session> {
         let authentication = Authentication::new(self.credentials.clone(), self.identity.clone());
-        Ok(Session::new(self.transport.clone(), repository, authentication, self.retry.clone()))
+        let transport = self.transport.for_another();
+        Arc::new(Session::new(transport, repository, authentication, self.retry.clone()))
     }
 }

@@ -10,8 +10,13 @@ use super::place::display;
 use super::repository::Repository;
 use super::resolver::LookupError;
 
-/// The error of a request to `url` that got no answer.
-pub(crate) fn connection_error(repository: &Repository, url: &Url, error: &reqwest::Error) -> Error {
+/// The error of a request to `url`, perhaps through a proxy, that got no answer.
+pub(crate) fn connection_error(
+    repository: &Repository,
+    url: &Url,
+    proxy: Option<&Url>,
+    error: &reqwest::Error,
+) -> Error {
     let mut registry = repository.registry().to_owned();
     if url.origin() != repository.origin() {
         registry = format!("{registry} (leading to {})", display(url));
@@ -20,17 +25,21 @@ pub(crate) fn connection_error(repository: &Repository, url: &Url, error: &reqwe
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(cause) = next {
         match cause.downcast_ref::<LookupError>() {
-            Some(LookupError::NotFound { reason }) => {
+            Some(LookupError::NotFound { reason }) if proxy.is_none() => {
                 return Error::UnknownHost { registry, reason: reason.clone() };
             }
             Some(forbidden @ LookupError::Forbidden { .. }) => {
                 let (registry, target) = (repository.registry().to_owned(), display(url));
                 return Error::ForbiddenTarget { registry, target, reason: forbidden.to_string() };
             }
-            None => {}
+            _ => {}
         }
-        if let Some(failure) = cause.downcast_ref::<rustls::Error>() {
-            return Error::Certificate { registry, reason: failure.to_string() };
+        match cause.downcast_ref::<rustls::Error>() {
+            Some(failure @ rustls::Error::InvalidMessage(_)) => {
+                return Error::NoTls { registry, reason: failure.to_string() };
+            }
+            Some(failure) => return Error::Certificate { registry, reason: failure.to_string() },
+            None => {}
         }
         reason = cause.to_string();
         // An I/O error does not count what it wraps among its sources.
@@ -41,9 +50,9 @@ pub(crate) fn connection_error(repository: &Repository, url: &Url, error: &reqwe
             None => cause.source(),
         };
     }
-    if error.is_connect() {
-        Error::Unreachable { registry, reason }
-    } else {
-        Error::Interrupted { registry, reason }
+    match proxy {
+        Some(proxy) if error.is_connect() => Error::Proxy { registry, proxy: display(proxy), reason },
+        None if error.is_connect() => Error::Unreachable { registry, reason },
+        _ => Error::Interrupted { registry, reason },
     }
 }

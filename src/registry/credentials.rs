@@ -16,6 +16,8 @@ pub struct Credentials {
     by_registry: HashMap<String, Login>,
     /// Registries to which Docker has a login that cannot be read from its file.
     unreadable: HashSet<String>,
+    /// Why Docker's configuration file is not used, if it is there and is not.
+    problem: Option<String>,
 }
 
 /// A user and a password.
@@ -76,6 +78,16 @@ impl Credentials {
         }
         self.unreadable.extend(config.external_by_registry.keys().map(|registry| canonical(registry)));
         Ok(())
+    }
+
+    /// Notes that Docker's configuration file is there and cannot be used.
+    pub(crate) fn note_problem(&mut self, problem: String) {
+        self.problem = Some(problem);
+    }
+
+    /// Why Docker's configuration file is not used, if it is there and is not.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
     }
 
     /// Whether Docker has a login for a registry, `host[:port]`, that cannot be read from its file.

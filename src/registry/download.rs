@@ -1,4 +1,4 @@
-//! One blob from a registry: ranges side by side.
+//! One blob from a registry: ranges side by side, or the whole from its beginning where there are no ranges.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,6 +34,19 @@ pub(crate) struct Download {
     pub(crate) storage: Mutex<Option<Place>>,
 }
 
+/// Why the fetching of ranges ends early.
+enum Stop<'a> {
+    Failed(Error),
+    /// The registry does not know ranges, and has begun to send the whole.
+    NoRanges(Box<Opened<'a>>),
+}
+
+impl From<Error> for Stop<'_> {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// The answer to a request for a range.
 struct Opened<'a> {
     body: Body<'a>,
@@ -58,16 +71,20 @@ impl Download {
         }
         let mut opened = Some(opened);
         let pieces = pieces.into_iter().map(|piece| self.in_pieces(piece, opened.take(), incoming));
-        stream::iter(pieces).buffer_unordered(PARALLEL_RANGES).try_collect().await
+        match stream::iter(pieces).buffer_unordered(PARALLEL_RANGES).try_collect().await {
+            Ok(()) => Ok(()),
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::NoRanges(opened)) => self.in_one(*opened, incoming).await,
+        }
     }
 
     /// Fetches a range. What has arrived of it counts, however often the connection breaks.
-    async fn in_pieces(
-        &self,
+    async fn in_pieces<'a>(
+        &'a self,
         piece: Range<u64>,
-        mut opened: Option<Opened<'_>>,
+        mut opened: Option<Opened<'a>>,
         incoming: &Incoming,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Stop<'a>> {
         let mut writer = incoming.writer(piece.start);
         let mut backoff = self.session.backoff();
         while writer.position() < piece.end {
@@ -77,9 +94,10 @@ impl Download {
                 None => self.open(before..piece.end).await,
             };
             let result = match attempt {
-                Ok(Opened { whole: true, .. }) => {
-                    let reason = "it answers with a range once, and then without".to_owned();
-                    Err(Error::Protocol { registry: self.session.registry(), reason })
+                // The bytes at hand count there, too.
+                Ok(opened @ Opened { whole: true, .. }) => {
+                    writer.finish().await?;
+                    return Err(Stop::NoRanges(Box::new(opened)));
                 }
                 Ok(Opened { body, .. }) => self.read(body, piece.end, &mut writer).await,
                 Err(error) => Err(error),
@@ -91,7 +109,7 @@ impl Download {
                 backoff.after(error).await?;
             }
         }
-        writer.finish().await
+        Ok(writer.finish().await?)
     }
 
     /// Fetches the blob from a registry that does not know ranges: after a broken connection it is sent from
@@ -140,16 +158,17 @@ impl Download {
         if let Some(place) = known {
             match self.open_at(Request::new(Method::GET, place), range.clone()).await {
                 // The permission to read there has expired: the registry gives another.
-                Err(
-                    Error::Denied { .. } | Error::NotFound { .. } | Error::Refused { status: 400..=499, .. },
-                ) => {
-                    *self.storage() = None;
-                }
+                Err(Error::Storage { status: 400..=499, .. }) => *self.storage() = None,
                 result => return result,
             }
         }
         let url = self.session.repository().blob(&self.digest);
-        self.open_at(self.session.request(Method::GET, url), range).await
+        let request = self.session.request(Method::GET, url);
+        match self.open_at(request.clone(), range.clone()).await {
+            // Some registries keep the permissions that they give, and hand out one that has expired.
+            Err(Error::Storage { status: 400..=499, .. }) => self.open_at(request, range).await,
+            result => result,
+        }
     }
 
     async fn open_at(&self, request: Request, range: Range<u64>) -> Result<Opened<'_>, Error> {
@@ -160,6 +179,13 @@ impl Download {
         };
         let what = format!("blob {}", self.digest);
         let answer = self.session.ask_once(&request, &what, &[200, 206, 416]).await?;
+        let encoding = answer.encoding();
+        if !matches!(encoding.as_str(), "" | "identity") {
+            let reason = format!(
+                "it sends {what} with Content-Encoding {encoding:?}, which was not asked for: its digest is that of the plain bytes"
+            );
+            return Err(Error::Protocol { registry: self.session.registry(), reason });
+        }
         let header = answer.response.headers().get(CONTENT_RANGE);
         let header = header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
         let whole = match answer.response.status().as_u16() {
@@ -187,7 +213,7 @@ impl Download {
             }
             _ => return Err(self.wrong_size(format!("less ({header})"))),
         };
-        if answer.place.url().origin() != self.session.repository().origin() {
+        if answer.is_elsewhere(self.session.repository()) {
             *self.storage() = Some(answer.place.clone());
         }
         Ok(Opened { body: self.session.body(answer), whole })

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::retry::ComeBack;
 use crate::model::Digest;
 
 /// Why a pull or a push failed: which registry, what it said, and what to check.
@@ -46,7 +47,7 @@ pub enum Error {
     },
     /// No secure connection comes about.
     #[error(
-        "the secure connection to registry {registry} fails ({reason}): check its certificate, this machine's clock and root certificates (SSL_CERT_FILE); a registry without TLS needs http:// and \"insecure\": true"
+        "the secure connection to registry {registry} fails ({reason}): check its certificate, this machine's clock, and the root certificates, to which SSL_CERT_FILE adds one that signs itself"
     )]
     Certificate {
         /// The registry.
@@ -54,7 +55,39 @@ pub enum Error {
         /// What is wrong with the certificate or the handshake.
         reason: String,
     },
-    /// The connection broke or fell silent, and trying again did not help.
+    /// Somebody answers, but not in the language of secure connections.
+    #[error(
+        "registry {registry} does not answer over TLS ({reason}): if it has none, ask for it with http:// and \"insecure\": true"
+    )]
+    NoTls {
+        /// The registry.
+        registry: String,
+        /// What came in place of a handshake.
+        reason: String,
+    },
+    /// A proxy does not make the connection.
+    #[error(
+        "the proxy {proxy} does not connect to registry {registry} ({reason}): check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the registry in NO_PROXY"
+    )]
+    Proxy {
+        /// The registry.
+        registry: String,
+        /// The proxy, without its password.
+        proxy: String,
+        /// Its answer, or what keeps us from it.
+        reason: String,
+    },
+    /// Nothing came for too long.
+    #[error(
+        "registry {registry} sent nothing, or hardly anything, for {seconds} s: try again, what has arrived is kept; OLLAMAKE_REGISTRY_SILENCE_SECONDS says how much silence is borne", seconds = .silence.as_secs_f32()
+    )]
+    Silent {
+        /// The registry.
+        registry: String,
+        /// How long this attempt has waited.
+        silence: Duration,
+    },
+    /// The connection broke, and trying again did not help.
     #[error("the connection to registry {registry} broke ({reason}): try again, what has arrived is kept")]
     Interrupted {
         /// The registry.
@@ -83,7 +116,7 @@ pub enum Error {
         advice: String,
     },
     /// The registry answers with another error.
-    #[error("registry {registry} answers {status} to {what}: {message}")]
+    #[error("registry {registry} answers {status} to {what}: {message}{}", come_back_clause(.come_back))]
     Refused {
         /// The registry.
         registry: String,
@@ -93,8 +126,26 @@ pub enum Error {
         what: String,
         /// The registry's own words.
         message: String,
-        /// How long the registry asks us to wait.
-        retry_after: Option<Duration>,
+        /// When the registry asks us to come back.
+        come_back: Option<Box<ComeBack>>,
+    },
+    /// Where the registry keeps its blobs, or has them sent, is somebody else, who answers with an error.
+    #[error(
+        "{storage}, the storage that registry {registry} leads to, answers {status} to {what}: {message}{}; the registry or its storage has to be mended, no login here will do", come_back_clause(.come_back)
+    )]
+    Storage {
+        /// The registry.
+        registry: String,
+        /// Scheme and host of the storage.
+        storage: String,
+        /// The HTTP status.
+        status: u16,
+        /// What was asked for.
+        what: String,
+        /// The storage's own words.
+        message: String,
+        /// When it asks us to come back.
+        come_back: Option<Box<ComeBack>>,
     },
     /// An answer that has to be small is not.
     #[error("registry {registry} sends more than {limit} bytes as {what}")]
@@ -208,8 +259,13 @@ impl Error {
     /// Whether the same request may succeed a little later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Interrupted { .. } | Self::Unreachable { .. } | Self::UnknownHost { .. } => true,
-            Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504),
+            Self::Interrupted { .. }
+            | Self::Silent { .. }
+            | Self::Unreachable { .. }
+            | Self::UnknownHost { .. } => true,
+            Self::Refused { status, .. } | Self::Storage { status, .. } => {
+                matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
+            }
             _ => false,
         }
     }
@@ -219,11 +275,43 @@ impl Error {
         matches!(self, Self::Unreachable { .. } | Self::UnknownHost { .. })
     }
 
-    /// How long the registry asks us to wait before the next attempt.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
+    /// The HTTP status that was answered.
+    pub(crate) fn status(&self) -> Option<u16> {
         match self {
-            Self::Refused { retry_after, .. } => *retry_after,
+            Self::Refused { status, .. } | Self::Storage { status, .. } => Some(*status),
+            Self::NotFound { .. } => Some(404),
             _ => None,
         }
     }
+
+    /// When we are asked to make the next attempt.
+    pub(crate) fn come_back(&self) -> Option<ComeBack> {
+        match self {
+            Self::Refused { come_back, .. } | Self::Storage { come_back, .. } => {
+                come_back.as_deref().copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// How much silence the attempt was met with.
+    pub(crate) fn silence(&self) -> Duration {
+        match self {
+            Self::Silent { silence, .. } => *silence,
+            _ => Duration::ZERO,
+        }
+    }
+
+    /// Who has answered with this error.
+    pub(crate) fn party(&self) -> String {
+        match self {
+            Self::Storage { storage, .. } => storage.clone(),
+            Self::Refused { registry, .. } => format!("registry {registry}"),
+            _ => "the registry".to_owned(),
+        }
+    }
+}
+
+fn come_back_clause(come_back: &Option<Box<ComeBack>>) -> String {
+    come_back.as_ref().map_or_else(String::new, |back| format!("; it asks to come back {back}"))
 }

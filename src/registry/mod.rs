@@ -9,10 +9,10 @@
 //! |---|---|
 //! | `repository` | names to URLs |
 //! | `reach`, `place`, `resolver` | where a registry may lead us |
-//! | `transport`, `proxy`, `connection_error` | HTTP and its failures |
+//! | `transport`, `trust`, `proxy`, `proxy_exceptions`, `connection_error`, `encoding` | HTTP and its failures |
 //! | `challenge`, `credentials`, `identity`, `authentication` | proving who we are, to the right one |
-//! | `session`, `answer`, `retry` | one conversation with one repository |
-//! | `pull`, `download`, `incoming`, `sharing` | a model from a registry |
+//! | `session`, `answer`, `retry`, `waiting` | one conversation with one repository |
+//! | `pull`, `manifest`, `contents`, `download`, `incoming`, `sharing` | a model from a registry |
 //! | `push`, `upload` | a model to a registry |
 //! | `client`, `environment`, `status`, `progress` | what other rooms see |
 
@@ -21,15 +21,19 @@ mod authentication;
 mod challenge;
 mod client;
 mod connection_error;
+mod contents;
 mod credentials;
 mod download;
+mod encoding;
 mod environment;
 mod error;
 mod identity;
 mod incoming;
+mod manifest;
 mod place;
 mod progress;
 mod proxy;
+mod proxy_exceptions;
 mod pull;
 mod push;
 mod reach;
@@ -40,14 +44,16 @@ mod session;
 mod sharing;
 mod status;
 mod transport;
+mod trust;
 mod upload;
+mod waiting;
 
 pub use client::{Client, Config, Options};
 pub use credentials::{Credentials, InvalidDockerConfig};
 pub use error::Error;
 pub use proxy::Proxies;
-pub use retry::RetryPolicy;
-pub use status::{Status, Transfer};
+pub use retry::{ComeBack, RetryPolicy};
+pub use status::{Status, Transfer, Wait};
 
 fn defect(error: tokio::task::JoinError) -> Error {
     tracing::error!(%error, "a thread of a transfer failed");

@@ -1,5 +1,7 @@
 //! Where a model lives: names to URLs (distribution specification, "Endpoints").
 
+use std::sync::Arc;
+
 use url::{Origin, Url};
 
 use super::Error;
@@ -11,6 +13,10 @@ use crate::model::{Digest, Name, Scheme};
 pub(crate) struct Repository {
     registry: String,
     base: Url,
+    /// What is waited for when nothing comes.
+    sign_of_life: Arc<str>,
+    /// Nobody has said that it speaks plain HTTP.
+    is_guessed: bool,
 }
 
 impl Repository {
@@ -38,7 +44,37 @@ impl Repository {
             None if insecure || is_loopback(&plain) => plain,
             None => url("https")?,
         };
-        Ok(Self { registry, base })
+        let is_guessed = name.scheme().is_none() && base.scheme() == "http";
+        let sign_of_life = format!("a sign of life of registry {registry}").into();
+        Ok(Self { registry, base, sign_of_life, is_guessed })
+    }
+
+    /// The same over HTTPS, where plain HTTP was only guessed.
+    pub(crate) fn over_tls(&self) -> Option<Self> {
+        let mut secure = Self { is_guessed: false, ..self.clone() };
+        (self.is_guessed && secure.base.set_scheme("https").is_ok()).then_some(secure)
+    }
+
+    /// The same, now that it is known to speak plain HTTP.
+    pub(crate) fn in_the_clear(self) -> Self {
+        Self { is_guessed: false, ..self }
+    }
+
+    /// Whether plain HTTP was only guessed.
+    pub(crate) fn is_guessed(&self) -> bool {
+        self.is_guessed
+    }
+
+    /// What is waited for when nothing comes.
+    pub(crate) fn sign_of_life(&self) -> &Arc<str> {
+        &self.sign_of_life
+    }
+
+    /// Where registries answer whatever they hold (distribution specification, "Determining Support").
+    pub(crate) fn ping(&self) -> Url {
+        let mut url = self.base.clone();
+        url.set_path("/v2/");
+        url
     }
 
     /// The registry as people call it, `host[:port]`.

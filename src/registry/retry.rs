@@ -1,8 +1,16 @@
 //! Trying again what may succeed a little later.
 
-use std::time::Duration;
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::Error;
+use super::waiting::Waits;
+
+/// Shorter waits are over before anybody has read of them.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
 
 /// How often and how patiently something is tried again.
 #[derive(Debug, Clone)]
@@ -11,40 +19,97 @@ pub struct RetryPolicy {
     pub attempts: u32,
     /// The wait after the first failure; it doubles with every further one.
     pub shortest_wait: Duration,
-    /// No wait is longer, whatever a registry asks for.
+    /// No wait of our own choice is longer.
     pub longest_wait: Duration,
+    /// A registry that asks to wait is obeyed so long; one that asks for more is not asked again.
+    pub longest_obeyed: Duration,
+    /// Attempts that were met with silence may take so long together.
+    pub longest_silence: Duration,
 }
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { attempts: 6, shortest_wait: Duration::from_millis(250), longest_wait: Duration::from_secs(20) }
+        Self {
+            attempts: 6,
+            shortest_wait: Duration::from_millis(250),
+            longest_wait: Duration::from_secs(20),
+            longest_obeyed: Duration::from_secs(120),
+            longest_silence: Duration::from_secs(180),
+        }
     }
 }
+
+/// When a registry asks to come back (RFC 9110, section 10.2.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ComeBack {
+    /// From its answer on.
+    pub after: Duration,
+    /// By this machine's clock.
+    pub at: SystemTime,
+}
+
+impl ComeBack {
+    /// What the header `Retry-After` says, a number of seconds or a date.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+        let now = SystemTime::now();
+        if let Ok(seconds) = text.parse() {
+            let after = Duration::from_secs(seconds);
+            // A time that the clock cannot hold is as good as never.
+            return Some(Self { after, at: now.checked_add(after).unwrap_or(now + YEAR) });
+        }
+        let at = httpdate::parse_http_date(text).ok()?;
+        Some(Self { after: at.duration_since(now).unwrap_or_default(), at })
+    }
+}
+
+impl fmt::Display for ComeBack {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.min(SystemTime::now() + YEAR);
+        write!(formatter, "in {} s, at {}", self.after.as_secs(), httpdate::fmt_http_date(at))
+    }
+}
+
+/// No date is told that lies further ahead.
+const YEAR: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 
 /// The failures in a row of one piece of work.
 #[derive(Debug)]
 pub(crate) struct Backoff<'a> {
     policy: &'a RetryPolicy,
+    waits: &'a Arc<Waits>,
     failures: u32,
+    silence: Duration,
 }
 
 impl<'a> Backoff<'a> {
-    pub(crate) fn new(policy: &'a RetryPolicy) -> Self {
-        Self { policy, failures: 0 }
+    pub(crate) fn new(policy: &'a RetryPolicy, waits: &'a Arc<Waits>) -> Self {
+        Self { policy, waits, failures: 0, silence: Duration::ZERO }
     }
 
     /// The work got on: earlier failures do not count any more.
     pub(crate) fn forgive(&mut self) {
         self.failures = 0;
+        self.silence = Duration::ZERO;
     }
 
     /// Waits before the next attempt, or gives the error back if there is none.
     pub(crate) async fn after(&mut self, error: Error) -> Result<(), Error> {
         self.failures += 1;
-        if !error.is_transient() || self.failures >= self.policy.attempts {
+        self.silence += error.silence();
+        let asked_for = error.come_back().map(|back| back.after);
+        if !error.is_transient()
+            || self.failures >= self.policy.attempts
+            || self.silence >= self.policy.longest_silence
+            || asked_for.is_some_and(|asked_for| asked_for > self.policy.longest_obeyed)
+        {
             return Err(error);
         }
-        let wait = self.wait(error.retry_after(), rand::random_range(0.5..1.0));
+        let wait = self.wait(asked_for, rand::random_range(0.5..1.0));
+        let _told = error
+            .come_back()
+            .filter(|_| wait >= WORTH_TELLING)
+            .map(|back| self.waits.openly(format!("{}, which asks to come back {back}", error.party())));
         tracing::debug!(%error, ?wait, failures = self.failures, "trying again");
         tokio::time::sleep(wait).await;
         Ok(())
@@ -56,7 +121,7 @@ impl<'a> Backoff<'a> {
         let doublings = (self.failures - 1).min(16);
         let wait = self.policy.shortest_wait.saturating_mul(1 << doublings);
         let wait = wait.min(self.policy.longest_wait).mul_f64(jitter);
-        wait.max(asked_for.unwrap_or_default()).min(self.policy.longest_wait)
+        wait.max(asked_for.unwrap_or_default())
     }
 }
 
@@ -67,11 +132,28 @@ mod tests {
     #[test]
     fn waits_grow_and_are_bounded() {
         let policy = RetryPolicy::default();
-        let wait = |failures, asked_for| Backoff { policy: &policy, failures }.wait(asked_for, 1.0);
+        let waits = Arc::new(Waits::new(Duration::from_secs(1)));
+        let wait =
+            |failures, asked_for| Backoff { failures, ..Backoff::new(&policy, &waits) }.wait(asked_for, 1.0);
         assert_eq!(wait(1, None), Duration::from_millis(250));
         assert_eq!(wait(3, None), Duration::from_secs(1));
         assert_eq!(wait(1000, None), policy.longest_wait);
         assert_eq!(wait(1, Some(Duration::from_secs(3))), Duration::from_secs(3));
-        assert_eq!(wait(1, Some(Duration::from_secs(86_400))), policy.longest_wait);
+        assert_eq!(wait(1, Some(Duration::from_secs(60))), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn both_forms_of_the_header_are_understood() {
+        let of = |text: &str| ComeBack::of(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
+        assert_eq!(of("3600").unwrap().after, Duration::from_secs(3600));
+        let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(90));
+        assert!((80..=90).contains(&of(&date).unwrap().after.as_secs()));
+        assert_eq!(of("Fri, 31 Dec 1999 23:59:59 GMT").unwrap().after, Duration::ZERO);
+        for far in ["18446744073709551615", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+            assert!(of(far).unwrap().to_string().contains("GMT"), "{far}");
+        }
+        for neither in ["", "-1", "soon", "1.5"] {
+            assert_eq!(of(neither), None, "{neither}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::place::Place;
 use super::repository::Repository;
 use super::retry::{Backoff, RetryPolicy};
 use super::transport::{Answer, Request, Transport};
+use super::waiting::Waits;
 
 /// A registry that refuses more often in a row will not change its mind.
 const MOST_CHALLENGES: usize = 4;
@@ -20,16 +21,17 @@ const MOST_CHALLENGES: usize = 4;
 /// The requests of one pull or push, with one proof of who we are.
 #[derive(Debug)]
 pub(crate) struct Session {
-    transport: Arc<Transport>,
+    transport: Transport,
     repository: Repository,
     authentication: Authentication,
     retry: RetryPolicy,
+    /// Whether it has answered, and not in a way that means only that it did not understand.
     reached: AtomicBool,
 }
 
 impl Session {
     pub(crate) fn new(
-        transport: Arc<Transport>,
+        transport: Transport,
         repository: Repository,
         authentication: Authentication,
         retry: RetryPolicy,
@@ -52,14 +54,26 @@ impl Session {
         Request::new(method, Place::of_user(url))
     }
 
+    /// What it waits for.
+    pub(crate) fn waits(&self) -> &Arc<Waits> {
+        self.transport.waits()
+    }
+
     /// Counts failures in a row.
     pub(crate) fn backoff(&self) -> Backoff<'_> {
-        Backoff::new(&self.retry)
+        Backoff::new(&self.retry, self.waits())
+    }
+
+    /// Whether the registry may speak TLS where plain HTTP was guessed: it has answered nothing that makes sense, or has
+    /// hung up. Servers that expect TLS do the one or the other.
+    pub(crate) fn may_be_misunderstood(&self, error: &Error) -> bool {
+        let is_doubtful = matches!(error, Error::Interrupted { .. } | Error::Refused { status: 400, .. });
+        is_doubtful && self.repository.is_guessed() && !self.reached.load(Ordering::Relaxed)
     }
 
     /// The body of an answer.
     pub(crate) fn body(&self, answer: Answer) -> Body<'_> {
-        Body::new(&self.repository, answer, self.transport.patience())
+        Body::new(&self.transport, &self.repository, answer)
     }
 
     /// Sends a request until it is answered with one of the statuses that are `accepted`, or it is
@@ -73,6 +87,7 @@ impl Session {
                 Err(error) if error.is_unreachable() && !self.reached.load(Ordering::Relaxed) => {
                     return Err(error);
                 }
+                Err(error) if self.may_be_misunderstood(&error) => return Err(error),
                 Err(error) => backoff.after(error).await?,
             }
         }
@@ -90,8 +105,7 @@ impl Session {
             return Ok(answer);
         }
         let advice = self.authentication.advice(&self.repository);
-        let error = error_of(&self.repository, answer, what, &advice, self.transport.patience()).await;
-        Err(error)
+        Err(error_of(&self.transport, &self.repository, answer, what, &advice).await)
     }
 
     /// Sends a request, proving who we are if we are asked to.
@@ -101,8 +115,10 @@ impl Session {
             let ticket = self.authentication.ticket().await;
             let authorization = ticket.authorization.as_ref();
             let answer = self.transport.send(&self.repository, request, authorization).await?;
-            self.reached.store(true, Ordering::Relaxed);
-            let own = answer.place.url().origin() == self.repository.origin();
+            if answer.response.status() != StatusCode::BAD_REQUEST {
+                self.reached.store(true, Ordering::Relaxed);
+            }
+            let own = !answer.is_elsewhere(&self.repository);
             if answer.response.status() != StatusCode::UNAUTHORIZED || !own || challenges == MOST_CHALLENGES {
                 if !matches!(answer.response.status().as_u16(), 401 | 403) {
                     self.authentication.confirm(&ticket).await;

@@ -2,13 +2,15 @@
 //! `server/upload.go`), which clients show to people and tell apart by text.
 
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::model::Digest;
 
 /// One step of a pull or a push.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Status {
     /// The manifest is asked for.
     PullingManifest,
@@ -26,6 +28,8 @@ pub enum Status {
     Pushing(Transfer),
     /// The manifest is on its way: the model appears there.
     PushingManifest,
+    /// Something has to come from elsewhere before it goes on.
+    Waiting(Wait),
     /// Everything is done.
     Success,
 }
@@ -39,6 +43,15 @@ pub struct Transfer {
     pub total: u64,
     /// The bytes that have arrived.
     pub completed: u64,
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wait {
+    /// A phrase that goes on after "waiting for".
+    pub what: Arc<str>,
+    /// How long already.
+    pub lasting: Duration,
 }
 
 impl Status {
@@ -62,6 +75,10 @@ impl fmt::Display for Status {
             Self::NoManifest => formatter.write_str("couldn't retrieve manifest"),
             Self::Pushing(transfer) => write!(formatter, "pushing {}", transfer.digest.short()),
             Self::PushingManifest => formatter.write_str("pushing manifest"),
+            Self::Waiting(Wait { what, lasting }) => match lasting.as_secs() {
+                0 => write!(formatter, "waiting for {what}"),
+                seconds => write!(formatter, "waiting for {what} ({seconds} s)"),
+            },
             Self::Success => formatter.write_str("success"),
         }
     }

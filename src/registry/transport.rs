@@ -5,19 +5,26 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderValue, LOCATION};
+use reqwest::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderValue, LOCATION, PROXY_AUTHENTICATE,
+};
 use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
-use url::{Host, Origin};
+use url::{Host, Origin, Url};
 
 use super::connection_error::connection_error;
 use super::place::{Place, display};
-use super::proxy::Proxies;
+use super::proxy::{Proxies, refusal_of};
 use super::reach::Reach;
 use super::repository::Repository;
 use super::resolver::{Resolver, leads_inside};
+use super::trust::secure_connections;
+use super::waiting::{Waiting, Waits};
 use super::{Config, Error};
 
 const MOST_REDIRECTS: usize = 10;
+
+/// How often it is looked whether a body goes out, in the time of our patience.
+const LOOKS_AT_A_BODY: u32 = 8;
 
 /// The longest silence before an answer: a registry checks what was uploaded before it answers.
 const LONGEST_ANSWER: Duration = Duration::from_secs(600);
@@ -25,11 +32,20 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 /// The connections to registries, and to where they lead.
 #[derive(Debug)]
 pub(crate) struct Transport {
+    connections: Arc<Connections>,
+    /// What is waited for on the way.
+    waits: Arc<Waits>,
+}
+
+/// What all conversations have in common.
+#[derive(Debug)]
+struct Connections {
     public: Client,
     private: Client,
     machine: Client,
     proxies: Proxies,
     patience: Duration,
+    notice: Duration,
 }
 
 /// The value of an `Authorization` header, and whom alone it may be shown to.
@@ -116,8 +132,7 @@ pub(crate) struct Answer {
     pub(crate) place: Place,
     /// Where the answer may lead to.
     pub(crate) reach: Reach,
-    /// Whether a proxy may be who goes there.
-    is_proxied: bool,
+    proxies: Proxies,
 }
 
 impl Transport {
@@ -126,32 +141,61 @@ impl Transport {
         // Another part of the program may have chosen a provider before: then that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let trusted = Arc::new(config.proxies.hosts());
-        let setup = |error: reqwest::Error| Error::Setup { reason: error.to_string() };
-        let mut certificates = Vec::new();
-        for pem in &config.certificates {
-            certificates.extend(reqwest::Certificate::from_pem_bundle(pem).map_err(setup)?);
-        }
+        let secure = secure_connections(&config.certificates)?;
         let client = |limit| {
             let resolver = Resolver { limit, trusted: trusted.clone() };
-            let with_roots = builder(config, resolver.clone())?.tls_certs_merge(certificates.clone());
-            with_roots.build().or_else(|error| {
-                // A machine without root certificates can still talk to plain registries.
-                tracing::warn!(%error, "no root certificates: secure connections will fail");
-                builder(config, resolver)?.tls_certs_only(certificates.clone()).build().map_err(setup)
-            })
+            let client = builder(config, resolver)?.tls_backend_preconfigured(secure.clone());
+            client.build().map_err(|error| Error::Setup { reason: error.to_string() })
         };
-        Ok(Self {
+        let connections = Connections {
             public: client(Reach::Public)?,
             private: client(Reach::Private)?,
             machine: client(Reach::Machine)?,
             proxies: config.proxies.clone(),
             patience: config.patience,
-        })
+            notice: config.notice,
+        };
+        Ok(Self { waits: Arc::new(Waits::new(config.notice)), connections: Arc::new(connections) })
+    }
+
+    /// The same connections for another conversation, which waits by itself.
+    pub(crate) fn for_another(&self) -> Self {
+        let connections = self.connections.clone();
+        Self { waits: Arc::new(Waits::new(connections.notice)), connections }
     }
 
     /// The longest silence in the middle of an answer.
     pub(crate) fn patience(&self) -> Duration {
-        self.patience
+        self.connections.patience
+    }
+
+    /// What this conversation waits for.
+    pub(crate) fn waits(&self) -> &Arc<Waits> {
+        &self.waits
+    }
+
+    /// A sign of life of a registry is waited for as long as the answer lives.
+    pub(crate) fn wait_for(&self, repository: &Repository) -> Waiting {
+        self.waits.quietly(repository.sign_of_life().clone())
+    }
+
+    /// Why a request to `url` got no answer.
+    pub(crate) fn connection_error(
+        &self,
+        repository: &Repository,
+        url: &Url,
+        error: &reqwest::Error,
+    ) -> Error {
+        connection_error(repository, url, self.connections.proxies.for_url(url), error)
+    }
+
+    /// Whether somebody answers for a repository over TLS, whatever the answer, and though we may not trust them.
+    pub(crate) async fn speaks_tls(&self, repository: &Repository) -> bool {
+        let request = Request::new(Method::GET, Place::of_user(repository.ping()));
+        match self.send(repository, &request, None).await {
+            Ok(_) | Err(Error::Certificate { .. }) => true,
+            Err(_) => false,
+        }
     }
 
     /// Sends a request and follows redirects.
@@ -169,7 +213,7 @@ impl Transport {
             let value = authorization.map(|whose| &whose.value);
             let response = self.send_once(repository, request, &place, value).await?;
             let reach = self.reach_of(&place, &response);
-            let answer = Answer { response, place, reach, is_proxied: self.proxies.any() };
+            let answer = Answer { response, place, reach, proxies: self.connections.proxies.clone() };
             let follow =
                 matches!(request.method, Method::GET | Method::HEAD) && is_redirect(answer.response.status());
             if !follow {
@@ -189,9 +233,9 @@ impl Transport {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Error> {
         let client = match place.reach() {
-            Reach::Public => &self.public,
-            Reach::Private => &self.private,
-            Reach::Machine => &self.machine,
+            Reach::Public => &self.connections.public,
+            Reach::Private => &self.connections.private,
+            Reach::Machine => &self.connections.machine,
         };
         let mut builder = client
             .request(request.method.clone(), place.url().clone())
@@ -215,24 +259,65 @@ impl Transport {
         }
         let response = tokio::select! {
             response = builder.send() => response,
-            reason = self.silence(&sent, length, request.is_laborious) => {
-                return Err(Error::Interrupted { registry: repository.registry().to_owned(), reason });
+            silence = self.silence(repository, &sent, length, request.is_laborious) => {
+                return Err(Error::Silent { registry: repository.registry().to_owned(), silence });
             }
         };
-        response.map_err(|error| connection_error(repository, place.url(), &error))
+        let failure = match response {
+            Ok(response) => return self.unless_of_proxy(repository, place, response),
+            Err(error) => self.connection_error(repository, place.url(), &error),
+        };
+        match (failure, self.connections.proxies.for_url(place.url())) {
+            (Error::Proxy { registry, proxy, reason }, Some(url)) => {
+                let reason = refusal_of(url, place.url())
+                    .await
+                    .map_or(reason, |status| format!("it answers {status}"));
+                Err(Error::Proxy { registry, proxy, reason })
+            }
+            (failure, _) => Err(failure),
+        }
     }
 
-    /// Ends when neither a body goes out nor an answer comes for too long.
-    async fn silence(&self, sent: &AtomicU64, length: u64, is_laborious: bool) -> String {
-        let mut before = 0;
+    /// A response, unless it is the proxy's own, who wants to know who we are.
+    fn unless_of_proxy(
+        &self,
+        repository: &Repository,
+        place: &Place,
+        response: Response,
+    ) -> Result<Response, Error> {
+        let is_proxys = response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+            && response.headers().contains_key(PROXY_AUTHENTICATE);
+        match self.connections.proxies.for_url(place.url()).filter(|_| is_proxys) {
+            None => Ok(response),
+            Some(proxy) => Err(Error::Proxy {
+                registry: repository.registry().to_owned(),
+                proxy: display(proxy),
+                reason: format!("it answers {}", response.status()),
+            }),
+        }
+    }
+
+    /// Ends when neither a body goes out nor an answer comes for too long; answers for how long.
+    async fn silence(
+        &self,
+        repository: &Repository,
+        sent: &AtomicU64,
+        length: u64,
+        is_laborious: bool,
+    ) -> Duration {
+        let waiting = self.wait_for(repository);
+        let (mut before, mut since) = (0, tokio::time::Instant::now());
         loop {
-            let wait = if is_laborious && before >= length { LONGEST_ANSWER } else { self.patience };
-            tokio::time::sleep(wait).await;
+            tokio::time::sleep(self.patience().min(self.connections.notice) / LOOKS_AT_A_BODY).await;
             let now = sent.load(Ordering::Relaxed);
-            if now == before {
-                return format!("no answer for {} s", wait.as_secs_f32());
+            if now != before {
+                (before, since) = (now, tokio::time::Instant::now());
+                waiting.begin_anew();
             }
-            before = now;
+            let longest = if is_laborious && before >= length { LONGEST_ANSWER } else { self.patience() };
+            if since.elapsed() >= longest {
+                return longest;
+            }
         }
     }
 
@@ -240,12 +325,24 @@ impl Transport {
     fn reach_of(&self, place: &Place, response: &Response) -> Reach {
         let address = response.remote_addr().map(|address| Reach::of(address.ip()));
         // Through a proxy, the address is the proxy's.
-        let peer = if self.proxies.any() { Reach::of_literal(place.url()) } else { address };
+        let is_proxied = self.connections.proxies.for_url(place.url()).is_some();
+        let peer = if is_proxied { Reach::of_literal(place.url()) } else { address };
         peer.unwrap_or(Reach::Public).min(place.reach())
     }
 }
 
 impl Answer {
+    /// Whether somebody other than the registry has answered.
+    pub(crate) fn is_elsewhere(&self, repository: &Repository) -> bool {
+        self.place.url().origin() != repository.origin()
+    }
+
+    /// How its body is packed, empty if it is not.
+    pub(crate) fn encoding(&self) -> String {
+        let header = self.response.headers().get(CONTENT_ENCODING);
+        header.and_then(|value| value.to_str().ok()).unwrap_or_default().trim().to_owned()
+    }
+
     /// Where the header `Location` leads to.
     pub(crate) async fn location(&self, repository: &Repository) -> Result<Place, Error> {
         let header = self.response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
@@ -259,7 +356,7 @@ impl Answer {
     /// Where a reference in this answer leads to.
     pub(crate) async fn leads_to(&self, repository: &Repository, reference: &str) -> Result<Place, Error> {
         let place = self.place.leads_to(repository, reference, self.reach)?;
-        if self.is_proxied
+        if self.proxies.for_url(place.url()).is_some()
             && place.reach() < Reach::Machine
             && let Some(Host::Domain(host)) = place.url().host()
             && leads_inside(host, place.reach()).await

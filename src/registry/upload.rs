@@ -90,7 +90,8 @@ impl<'a> Upload<'a> {
     async fn is_there(&self) -> Result<bool, Error> {
         let url = self.session.repository().blob(&self.blob.digest());
         let request = self.session.request(Method::HEAD, url);
-        let answer = self.session.ask(&request, &self.what(), &[200, 404]).await?;
+        // A registry that does not answer this question can still be sent the blob.
+        let answer = self.session.ask(&request, &self.what(), &[200, 404, 405, 501]).await?;
         Ok(answer.response.status().is_success())
     }
 
@@ -177,12 +178,10 @@ impl<'a> Upload<'a> {
                     (place, offset) = (next, reached);
                     (reached < end).then(|| self.interrupted("it does not keep the bytes that it is sent"))
                 }
-                Err(
-                    Error::Refused { status: 400 | 405 | 411 | 413 | 415 | 501, .. } | Error::NotFound { .. },
-                ) if offset == 0 => {
-                    return Ok(None);
-                }
-                Err(error) => Some(session_lost(error)),
+                Err(error) => match error.status() {
+                    Some(400 | 404 | 405 | 411 | 413 | 415 | 501) if offset == 0 => return Ok(None),
+                    _ => Some(session_lost(error)),
+                },
             };
             // A registry that loses what it had would otherwise be sent the same for ever.
             if offset >= most + WORTHWHILE {
@@ -317,7 +316,8 @@ fn received(answer: &Answer) -> Option<u64> {
 fn session_lost(error: Error) -> Error {
     match error {
         Error::NotFound { registry, message, .. }
-        | Error::Refused { registry, message, status: 410 | 416, .. } => {
+        | Error::Refused { registry, message, status: 410 | 416, .. }
+        | Error::Storage { registry, message, status: 404 | 410 | 416, .. } => {
             Error::Interrupted { registry, reason: message }
         }
         other => other,

@@ -9,10 +9,13 @@ mod docker_registry;
 mod hostile;
 mod interruption;
 mod model;
+mod odd_answers;
 mod resumable_registry;
 mod round_trip;
 mod sharing;
 mod stub;
+mod tls;
+mod tls_front;
 mod tls_stub;
 mod token_server;
 mod unreachable;
@@ -84,6 +87,7 @@ fn impatient() -> Config {
         attempts: 4,
         shortest_wait: Duration::from_millis(10),
         longest_wait: Duration::from_millis(200),
+        ..RetryPolicy::default()
     };
     Config { retry, patience: Duration::from_secs(5), ..Config::default() }
 }

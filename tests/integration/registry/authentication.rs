@@ -107,3 +107,18 @@ async fn tokens_are_asked_for_as_the_specification_says() {
         assert!(matches!(error, Error::Denied { .. }), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_file_of_dockers_is_named_where_its_logins_are_missed() {
+    let registry =
+        Stub::start(|_: &Asked| answer(401, &[("www-authenticate", "Basic realm=\"r\"")], "{}")).await;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("config.json"), "{\"auths\": {").unwrap();
+    let path = directory.path().display().to_string();
+    let environment = |name: &str| (name == "DOCKER_CONFIG").then(|| path.clone());
+    let site = Site::with(Config::from_environment(environment));
+    let error = site.pull(&format!("{}/team/m", registry.host())).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("docker's config.json cannot be read: EOF"), "{text}");
+    assert!(!text.contains(&path), "{text}");
+}

@@ -1,0 +1,144 @@
+//! What a conversation waits for, so that who looks on is told and need not guess.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::status::{Status, Wait};
+
+/// How often is looked whether there is something to tell.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Everything that one conversation waits for at the moment.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    /// How long a wait without a known end lasts before it is told, and how long until it is told again.
+    notice: Duration,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug, Default)]
+struct Current {
+    next: u64,
+    entries: BTreeMap<u64, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    what: Arc<str>,
+    since: Instant,
+    /// When it is told next.
+    due: Instant,
+}
+
+impl Waits {
+    pub(crate) fn new(notice: Duration) -> Self {
+        Self { notice, current: Mutex::default() }
+    }
+
+    /// Something is waited for as long as the answer lives. It is told when it has lasted for a while.
+    pub(crate) fn quietly(self: &Arc<Self>, what: Arc<str>) -> Waiting {
+        self.begin(what, self.notice)
+    }
+
+    /// Something is waited for as long as the answer lives, and told at once.
+    pub(crate) fn openly(self: &Arc<Self>, what: String) -> Waiting {
+        self.begin(what.into(), Duration::ZERO)
+    }
+
+    fn begin(self: &Arc<Self>, what: Arc<str>, before: Duration) -> Waiting {
+        let mut current = self.lock();
+        let (id, since) = (current.next, Instant::now());
+        current.next += 1;
+        current.entries.insert(id, Entry { what, since, due: since + before });
+        Waiting { waits: self.clone(), id }
+    }
+
+    /// Does the work and tells meanwhile what it waits for.
+    pub(crate) async fn told<T>(
+        &self,
+        progress: &(impl Fn(Status) + Sync),
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = std::pin::pin!(work);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut work => return result,
+                _ = ticks.tick() => self.due().into_iter().for_each(|wait| progress(Status::Waiting(wait))),
+            }
+        }
+    }
+
+    /// What is to be told now. Of several requests that wait for the same thing the longest counts.
+    fn due(&self) -> Vec<Wait> {
+        let now = Instant::now();
+        let mut due: Vec<Wait> = Vec::new();
+        for entry in self.lock().entries.values_mut().filter(|entry| entry.due <= now) {
+            entry.due = now + self.notice.max(TICK);
+            if due.iter().all(|wait| wait.what != entry.what) {
+                due.push(Wait { what: entry.what.clone(), lasting: now - entry.since });
+            }
+        }
+        due
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Something that is waited for until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    waits: Arc<Waits>,
+    id: u64,
+}
+
+impl Waiting {
+    /// There was a sign of life: the wait begins anew.
+    pub(crate) fn begin_anew(&self) {
+        let notice = self.waits.notice;
+        if let Some(entry) = self.waits.lock().entries.get_mut(&self.id) {
+            entry.since = Instant::now();
+            entry.due = entry.since + notice;
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.waits.lock().entries.remove(&self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_lasts_is_told_again_and_again() {
+        let waits = Arc::new(Waits::new(Duration::from_millis(400)));
+        let told = Mutex::new(Vec::new());
+        let progress = |status: Status| told.lock().unwrap().push(status.to_string());
+        let work = async {
+            let _asked = waits.openly("the other program".to_owned());
+            let first = waits.quietly("an answer".into());
+            let _second = waits.quietly("an answer".into());
+            drop(waits.openly("what is over at once".to_owned()));
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            first.begin_anew();
+        };
+        waits.told(&progress, work).await;
+        let told = told.into_inner().unwrap();
+        let times = |text: &str| told.iter().filter(|line| line.starts_with(text)).count();
+        assert_eq!(told[0], "waiting for the other program");
+        assert_eq!(told.last().unwrap(), "waiting for an answer (1 s)");
+        assert!(times("waiting for the other program") > times("waiting for an answer"), "{told:?}");
+        assert_eq!(times("waiting for what"), 0);
+    }
+}
