@@ -92,7 +92,7 @@ fn make(model: &Path, store: &Path, file_type: FileType) {
         names.iter().zip(&maps).map(|(name, map)| NamedSource { name, bytes: map }).collect();
     let mut plan = convert(&sources, OutputType::Auto).expect("a plan").model;
     if FileType::of(&plan.metadata) != Some(file_type) {
-        plan = quantize(plan, file_type).expect("a plan of the quantized model");
+        plan = quantize(plan, &file_type.into(), None).expect("a plan of the quantized model").plan;
     }
     let bytes_of = |label: &String| {
         let index = names.iter().position(|name| name == label).expect("a source");

@@ -17,7 +17,7 @@ use std::time::Instant;
 use ollamake::gguf::Gguf;
 use ollamake::model::Digest;
 use ollamake::plan::{Plan, Resources, Source, SourceDescription};
-use ollamake::quantize::{FileType, quantize};
+use ollamake::quantize::{FileType, Scheme, quantize};
 use ollamake::store::Store;
 use sha2::{Digest as _, Sha256};
 
@@ -77,8 +77,8 @@ fn measured(arguments: &[String], threads: NonZeroUsize) {
     let parsed = Gguf::parse(&map).expect("a valid model");
     let description = SourceDescription { label: model.clone(), length: map.len() as u64 };
     let plan = Plan::copying(&parsed, description).expect("a plan");
-    let plan =
-        quantize(plan, file_type.parse().expect("a file type")).expect("a plan of the quantized model");
+    let scheme = Scheme::new(file_type.parse::<FileType>().expect("a file type"));
+    let plan = quantize(plan, &scheme, None).expect("a plan of the quantized model").plan;
     let store = Store::open(Path::new(directory)).expect("a store");
     let mut writer = store.create_blob();
     let resources = Resources { threads, ..Resources::default() };

@@ -15,7 +15,7 @@ use super::parts::{Files, Parts};
 use super::progress::Progress;
 use crate::model::{Parameters, known_parameters, nearest, parameter_kind};
 use crate::modelfile::Modelfile;
-use crate::quantize::FileType;
+use crate::quantize::Target;
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
@@ -26,7 +26,7 @@ pub(super) struct Create {
     file: Option<PathBuf>,
     /// Quantize to this type (q4_K_M, q8_0, …)
     #[arg(short, long, value_name = "TYPE")]
-    quantize: Option<FileType>,
+    quantize: Option<Target>,
 }
 
 impl Create {
@@ -40,7 +40,7 @@ impl Create {
         let client = Client::connect().await?;
         let request = json!({
             "model": self.name,
-            "quantize": self.quantize.map(FileType::name),
+            "quantize": self.quantize.map(Target::name),
             "from": parts.from,
             "files": upload(&client, parts.files, &progress).await?,
             "adapters": upload(&client, parts.adapters, &progress).await?,

@@ -17,7 +17,7 @@ use super::mapped_file::map_file;
 use super::progress::Progress;
 use crate::gguf::{Gguf, GgufError, ShardName};
 use crate::plan::{Observer, Plan, PlanError, Resources, Shard, ShardError, Source, SourceDescription};
-use crate::quantize::{self, FileType};
+use crate::quantize::{self, Scheme, Target};
 
 /// Arguments of the command.
 #[derive(Debug, Clone, Args)]
@@ -30,7 +30,7 @@ pub struct Quantize {
     pub output: PathBuf,
     /// Q4_K_M, Q8_0, F16, ... in any case
     #[arg(value_name = "TYPE")]
-    pub file_type: FileType,
+    pub file_type: Target,
     /// Show what each tensor would become, and write nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -89,12 +89,18 @@ impl Quantize {
     pub fn run(self) -> Result<(), QuantizeError> {
         let paths = all_shards(&self.input)?;
         let maps = paths.iter().map(|path| map(path)).collect::<Result<Vec<_>, _>>()?;
-        let plan = quantize::quantize(plan_of(&paths, &maps)?, self.file_type)?;
-        plan.check()?;
+        let scheme = Scheme::new(self.file_type);
+        let quantized = quantize::quantize(plan_of(&paths, &maps)?, &scheme, None)?;
+        for warning in &quantized.warnings {
+            eprintln!("warning: {warning}");
+        }
         if self.dry_run {
-            println!("{plan}");
+            quantized.plan.check()?;
+            println!("{}", quantized.plan);
             return Ok(());
         }
+        let plan = quantized.ready()?;
+        plan.check()?;
         if paths.iter().any(|path| same_file(path, &self.output)) {
             return Err(QuantizeError::SameFile { path: self.output });
         }

@@ -177,7 +177,8 @@ impl Work<'_> {
         self.job.info.apply(&mut self.config);
         let files: &[Part] = if let Source::Files(parts) = &self.job.source { parts } else { &[] };
         // The headers were read when the job was prepared; clients wait for the lines all the same.
-        for line in files.iter().chain(adapters).flat_map(Part::lines) {
+        let base_parts = base.into_iter().flat_map(Base::parts);
+        for line in base_parts.chain(files).chain(adapters).flat_map(Part::lines) {
             self.monitor.tell(Progress::line(line));
         }
         if let Some(base) = base {
@@ -208,7 +209,7 @@ impl Work<'_> {
     fn attach_part(&mut self, part: &Part, before: Option<Layer>) -> Result<Blob, CreateError> {
         self.monitor.check_stop()?;
         for warning in &part.warnings {
-            tracing::warn!(%warning, "converting a checkpoint");
+            tracing::warn!(%warning, "making a model");
             self.monitor.usage.count_warning();
         }
         let (blob, description) = match &part.content {

@@ -18,7 +18,7 @@ pub(super) struct Part {
     pub(super) kind: MediaType,
     pub(super) origin: Origin,
     pub(super) content: Content,
-    /// What is doubtful about the files; it is told with where they come from.
+    /// What is doubtful about the files or what is made of them; it is told with where they come from.
     pub(super) warnings: Vec<String>,
 }
 
@@ -126,14 +126,16 @@ impl Part {
             Content::Existing(_, description) => description.file_type,
             Content::Planned(file) => file.file_type(),
         };
-        if self.kind != MediaType::Model || from == to.file_type.name() {
+        if self.kind != MediaType::Model || from == to.scheme.target.name() {
             return Ok(self);
         }
-        let file = match self.content {
+        let (file, warned) = match self.content {
             Content::Planned(file) => file.quantized(to, from)?,
             Content::Existing(input, _) => PlannedFile::copying(input)?.quantized(to, from)?,
         };
-        Ok(Self { content: Content::Planned(file), ..self })
+        let mut warnings = self.warnings;
+        warnings.extend(warned.iter().map(ToString::to_string));
+        Ok(Self { content: Content::Planned(file), warnings, ..self })
     }
 
     /// The metadata of the file that it is, or will be.

@@ -12,7 +12,7 @@ use crate::gguf::Metadata;
 use crate::library::UNKNOWN_FILE_TYPE;
 use crate::model::Digest;
 use crate::plan::{Plan, PlanError, Source};
-use crate::quantize::{FileType, quantize};
+use crate::quantize::{FileType, Warning, quantize};
 use crate::store::{Committed, Store};
 
 /// A plan whose sources are there.
@@ -50,13 +50,19 @@ impl PlannedFile {
         Self::new(plan.map_err(failed)?, vec![input], String::new(), Phase::Convert)
     }
 
-    /// The same file, quantized from what it would be.
-    pub(super) fn quantized(self, to: &Quantization, from: &str) -> Result<Self, CreateError> {
+    /// The same file, quantized from what it would be, and what a person should know of it.
+    pub(super) fn quantized(
+        self,
+        to: &Quantization,
+        from: &str,
+    ) -> Result<(Self, Vec<Warning>), CreateError> {
         let file = self.name();
-        let plan = quantize(*self.plan, to.file_type)
-            .map_err(|source| CreateError::Quantize { file, source: Box::new(source) })?;
+        let failed = |source| CreateError::Quantize { file: file.clone(), source: Box::new(source) };
+        let mut quantized = quantize(*self.plan, &to.scheme, None).map_err(failed)?;
+        let warnings = std::mem::take(&mut quantized.warnings);
+        let plan = Box::new(quantized.ready().map_err(failed)?);
         let status = format!("quantizing {from} model to {}", to.wish);
-        Ok(Self { plan: Box::new(plan), inputs: self.inputs, status, phase: Phase::Quantize })
+        Ok((Self { plan, inputs: self.inputs, status, phase: Phase::Quantize }, warnings))
     }
 
     /// The files that it is made of.

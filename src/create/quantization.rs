@@ -1,12 +1,12 @@
 //! The quantization that a client wishes for.
 
 use super::CreateError;
-use crate::quantize::FileType;
+use crate::quantize::{Scheme, Target};
 
 /// The quantization wished for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Quantization {
-    pub(super) file_type: FileType,
+    pub(super) scheme: Scheme,
     /// As the client calls it, in upper case; progress lines show it.
     pub(super) wish: String,
 }
@@ -20,11 +20,11 @@ impl Quantization {
         if wish.is_empty() {
             return Ok(None);
         }
-        match wish.parse() {
-            Ok(file_type) => Ok(Some(Self { file_type, wish: wish.to_uppercase() })),
+        match wish.parse::<Target>() {
+            Ok(target) => Ok(Some(Self { scheme: Scheme::new(target), wish: wish.to_uppercase() })),
             Err(_) => Err(CreateError::UnknownQuantization {
                 got: wish.to_owned(),
-                supported: FileType::all().map(FileType::name).collect(),
+                supported: Target::names().collect(),
             }),
         }
     }

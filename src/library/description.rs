@@ -154,30 +154,10 @@ pub const UNKNOWN_FILE_TYPE: &str = "unknown";
 
 /// The name of a number of `general.file_type`.
 fn file_type_name(number: u64) -> Option<&'static str> {
-    /// Those that are not made here (llama.cpp, `llama.h`, `enum llama_ftype`).
-    const OTHERS: [(u32, &str); 18] = [
-        (19, "IQ2_XXS"),
-        (20, "IQ2_XS"),
-        (21, "Q2_K_S"),
-        (22, "IQ3_XS"),
-        (23, "IQ3_XXS"),
-        (24, "IQ1_S"),
-        (25, "IQ4_NL"),
-        (26, "IQ3_S"),
-        (27, "IQ3_M"),
-        (28, "IQ2_S"),
-        (29, "IQ2_M"),
-        (30, "IQ4_XS"),
-        (31, "IQ1_M"),
-        (36, "TQ1_0"),
-        (37, "TQ2_0"),
-        (38, "MXFP4_MOE"),
-        (39, "NVFP4"),
-        (40, "Q1_0"),
-    ];
+    /// One that files carry and nobody makes (llama.cpp, `llama.h`, `enum llama_ftype`).
+    const NVFP4: u32 = 39;
     let number = u32::try_from(number).ok()?;
-    let other = || OTHERS.iter().find(|(id, _)| *id == number).map(|(_, name)| *name);
-    FileType::from_id(number).map(FileType::name).or_else(other)
+    FileType::from_id(number).map(FileType::name).or((number == NVFP4).then_some("NVFP4"))
 }
 
 #[cfg(test)]
@@ -194,6 +174,8 @@ mod tests {
             (18, "Q6_K"),
             (32, "BF16"),
             (38, "MXFP4_MOE"),
+            (39, "NVFP4"),
+            (41, "Q2_0"),
         ];
         for (number, name) in cases {
             assert_eq!(file_type_name(number), Some(name));

@@ -22,7 +22,7 @@ pub use manifest::{LONGEST_TEXT, Layer, Manifest, MediaType};
 pub use manifest_list::{Child, InlineManifest, ListElement, ManifestList};
 pub use message::{Message, ToolCall, ToolCallFunction};
 pub use name::{InvalidName, Name, Scheme};
-pub use nearest::nearest;
+pub use nearest::{nearest, nearest_part};
 pub use parameters::{
     InvalidParameter, ParameterKind, Parameters, check_parameters, known_parameters, parameter_kind,
     parameters_to_bytes,

@@ -71,7 +71,7 @@ const KEPT_BY_GLM5_NEXT: [&str; 14] = [
     "attn_v_b.weight",
 ];
 
-/// Whether a tensor is quantized, or kept in the type it has.
+/// Whether a tensor is quantized, or kept in the type it has, unless a scheme spares it.
 pub(super) fn is_eligible(architecture: &str, name: &str, shape: &Shape) -> bool {
     let is_matrix = shape.dimensions().iter().skip(1).any(|&length| length > 1);
     // The reference means names that end so. It finds the place of the word from the length of the name, and for

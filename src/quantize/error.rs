@@ -1,6 +1,6 @@
 //! Why a plan cannot be quantized.
 
-use super::file_type::FileType;
+use super::target::Target;
 use crate::gguf::GgufError;
 use crate::tensor::{ElementType, TensorError};
 
@@ -12,8 +12,8 @@ pub enum QuantizeError {
     Metadata(#[from] GgufError),
     /// The source is quantized already.
     #[error(
-        "tensor {tensor:?} is already quantized to {got}, quantizing it again to {wanted} for {file_type} would lose \
-         quality; start from the F16, BF16 or F32 model"
+        "tensor {tensor:?} is already quantized to {got}, quantizing it again to {wanted} for {target} would lose \
+         quality; start from the F16, BF16 or F32 model, or allow requantizing"
     )]
     AlreadyQuantized {
         /// The tensor.
@@ -23,7 +23,7 @@ pub enum QuantizeError {
         /// The type that it would get.
         wanted: ElementType,
         /// What was asked for.
-        file_type: FileType,
+        target: Target,
     },
     /// A tensor that holds no floats would have to be quantized.
     #[error("tensor {tensor:?} has element type {got}, which cannot become {wanted}")]
@@ -56,5 +56,72 @@ pub enum QuantizeError {
         tensor: String,
         /// What does not fit.
         reason: TensorError,
+    },
+    /// No type is known to replace the one that does not fit.
+    #[error(
+        "tensor {tensor:?} has rows of {row} elements, which are not whole blocks of {wanted} ({}), and nothing \
+         replaces that type; override the type of this tensor",
+        wanted.block_len()
+    )]
+    NoFallback {
+        /// The tensor.
+        tensor: String,
+        /// The type that it would get.
+        wanted: ElementType,
+        /// The length of its rows.
+        row: u64,
+    },
+    /// The patterns would take too long.
+    #[error("the {patterns} patterns of tensor types are too much for {tensors} tensors; write shorter ones")]
+    TooManyPatterns {
+        /// How many patterns there are.
+        patterns: usize,
+        /// How many tensors.
+        tensors: usize,
+    },
+    /// A layer that is to be left out is not there.
+    #[error("layer {layer} cannot be left out: the model has {layers} layers, counted from 0")]
+    NoSuchLayer {
+        /// The layer.
+        layer: u32,
+        /// How many there are.
+        layers: usize,
+    },
+    /// All layers are to be left out.
+    #[error("no layer would be left; leave out fewer")]
+    NoLayerLeft,
+    /// A tensor would be worth nothing without an importance matrix.
+    #[error(
+        "tensor {tensor:?} would become {wanted}, which needs an importance matrix; give one, or give this tensor \
+         another type, such as \"{tensor}=q4_k\""
+    )]
+    NeedsImportance {
+        /// The tensor.
+        tensor: String,
+        /// The type that it would get.
+        wanted: ElementType,
+    },
+    /// A tensor would be worth nothing without values that the importance matrix does not have.
+    #[error(
+        "tensor {tensor:?} would become {wanted}, for which the importance matrix has no values; give a matrix that \
+         has them, or give this tensor another type, such as \"{tensor}=q4_k\""
+    )]
+    NoImportance {
+        /// The tensor.
+        tensor: String,
+        /// The type that it would get.
+        wanted: ElementType,
+    },
+    /// The importance matrix is of another model.
+    #[error(
+        "the importance matrix has {got} values for tensor {tensor:?}, expected {expected}; it is of another model"
+    )]
+    ImportanceLength {
+        /// The tensor.
+        tensor: String,
+        /// How many there are.
+        got: u64,
+        /// How many there should be: one for each column of each expert.
+        expected: u64,
     },
 }

@@ -5,17 +5,40 @@
 //! result is what llama-quantize would make of the file that the first plan describes, tensor for tensor and byte
 //! for byte, without that file ever existing.
 //!
-//! The rules and their source: llama.cpp, `src/llama-quant.cpp`. [`FileType`] is what is asked for, `eligible` says
-//! which tensors are touched at all, `role` what part they play, `mixture` which type each part gets.
+//! The rules and their source: llama.cpp, `src/llama-quant.cpp`. What is asked for is a [`Scheme`]: a [`Target`], which
+//! is a [`FileType`] or a copy, and deviations from it. Of the model, `eligible` says which tensors are touched at
+//! all, `role` what part they play, `mixture` which type each part gets, `fallback` what replaces a type that does
+//! not fit; `choice` puts these together with the scheme. An [`ImportanceMatrix`] says how much the columns of tensors
+//! matter; `weights` finds what it has for each. `prune` leaves out layers, `stated` are the metadata.
 
+mod choice;
 mod eligible;
 mod error;
+mod fallback;
 mod file_type;
+mod importance;
+mod metadata_override;
 mod mixture;
 mod model;
+mod pattern;
 mod planner;
+mod prune;
 mod role;
+mod scheme;
+mod stated;
+mod target;
+mod type_override;
+mod warning;
+mod weights;
 
+pub use choice::{Choice, Reason};
 pub use error::QuantizeError;
-pub use file_type::{FILE_TYPE_KEY, FileType, UnknownFileType};
-pub use planner::quantize;
+pub use file_type::{FILE_TYPE_KEY, FileType};
+pub use importance::{Counts, Entry, ImportanceError, ImportanceMatrix, Selection};
+pub use metadata_override::{InvalidMetadataOverride, MetadataOverride};
+pub use pattern::{InvalidPattern, Pattern};
+pub use planner::{Quantized, quantize};
+pub use scheme::Scheme;
+pub use target::{Target, UnknownFileType};
+pub use type_override::{InvalidOverride, InvalidType, TypeOverride, target_type};
+pub use warning::Warning;

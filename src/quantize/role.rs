@@ -12,11 +12,12 @@ pub(super) enum Role {
     /// Values of attention, also where they share a matrix with others: the most sensitive of a layer.
     AttentionValue,
     AttentionKey,
+    AttentionQuery,
     AttentionOutput,
     FeedForwardUp,
     FeedForwardGate,
     FeedForwardDown,
-    /// Everything that no mixture treats differently, queries included.
+    /// Everything that no mixture treats differently.
     Other,
 }
 
@@ -33,7 +34,7 @@ impl Role {
             ("attn_kv_b.weight", Role::AttentionValue),
             ("attn_v.weight", Role::AttentionValue),
             ("attn_k.weight", Role::AttentionKey),
-            ("attn_q.weight", Role::Other),
+            ("attn_q.weight", Role::AttentionQuery),
             ("attn_output.weight", Role::AttentionOutput),
             ("ffn_up", Role::FeedForwardUp),
             ("ffn_gate", Role::FeedForwardGate),

@@ -3,7 +3,7 @@
 use ollamake::convert::{self, OutputType};
 use ollamake::gguf::Metadata;
 use ollamake::plan::{Plan, Source};
-use ollamake::quantize::{FileType, quantize};
+use ollamake::quantize::{FileType, Quantized, quantize};
 use ollamake::safetensors::NamedSource;
 
 use super::execute_if_small;
@@ -50,7 +50,8 @@ pub(super) fn checkpoint(bytes: &[u8]) {
     if let Ok(conversion) = convert::checkpoint(&sources, output) {
         assert!(conversion.warnings.iter().all(|warning| !warning.to_string().is_empty()));
         let wish = FileType::all().nth(text.len() % FileType::all().len()).expect("one of the types");
-        let quantized = quantize(conversion.model.clone(), wish).ok();
+        let quantized = quantize(conversion.model.clone(), &wish.into(), None);
+        let quantized = quantized.and_then(Quantized::ready).ok();
         for plan in [Some(conversion.model), conversion.projector, quantized].into_iter().flatten() {
             make(&plan, &files);
         }

@@ -12,7 +12,7 @@ use ollamake::library::Description;
 use ollamake::model::{Digest, Manifest, ModelConfig, Name};
 use ollamake::modelfile::Modelfile;
 use ollamake::plan::{Plan, Resources, Source, SourceDescription};
-use ollamake::quantize::{FileType, quantize};
+use ollamake::quantize::{FileType, Quantized, quantize};
 use ollamake::safetensors::{self, Checkpoint, NamedSource};
 use ollamake::template::{Template, chat};
 
@@ -78,7 +78,7 @@ fn gguf(bytes: &[u8]) {
     let Ok(plan) = Plan::copying(&file, description) else { return };
     let types = FileType::all().len();
     let wish = FileType::all().nth(bytes.len() % types).expect("one of the types");
-    if let Ok(plan) = quantize(plan, wish) {
+    if let Ok(plan) = quantize(plan, &wish.into(), None).and_then(Quantized::ready) {
         execute_if_small(&plan, &[&bytes]);
     }
 }
