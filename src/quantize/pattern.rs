@@ -167,7 +167,7 @@ fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, output: &mut Strin
 
 /// Patterns that are asked all at once.
 #[derive(Debug)]
-pub(super) struct Patterns(RegexSet);
+pub(super) struct Patterns(Option<RegexSet>);
 
 /// The patterns together are too much for so many names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,15 +180,19 @@ impl Patterns {
         patterns: impl Iterator<Item = &'p Pattern>,
         names: usize,
     ) -> Result<Self, TooManyPatterns> {
+        let mut patterns = patterns.map(|pattern| pattern.translated.as_str()).peekable();
+        if patterns.peek().is_none() {
+            return Ok(Self(None));
+        }
         let limit = ((1_usize << 32) / names.max(1)).min(8 * LARGEST);
-        let patterns = patterns.map(|pattern| pattern.translated.as_str());
         let set = RegexSetBuilder::new(patterns).unicode(false).size_limit(limit).build();
-        set.map(Self).map_err(|_| TooManyPatterns)
+        set.map(|set| Self(Some(set))).map_err(|_| TooManyPatterns)
     }
 
     /// The indices of those that match somewhere in a name, in order.
     pub(super) fn matching(&self, name: &str) -> impl Iterator<Item = usize> + use<> {
-        self.0.matches(name.as_bytes()).into_iter()
+        let matches = self.0.as_ref().map(|set| set.matches(name.as_bytes()));
+        matches.into_iter().flatten()
     }
 }
 
