@@ -2,6 +2,7 @@
 
 use super::target::Target;
 use crate::gguf::GgufError;
+use crate::plan::RecipeError;
 use crate::tensor::{ElementType, TensorError};
 
 /// Why a plan cannot be quantized.
@@ -123,5 +124,21 @@ pub enum QuantizeError {
         got: u64,
         /// How many there should be: one for each column of each expert.
         expected: u64,
+    },
+    /// Counts of the importance matrix that do not fit the experts of a tensor.
+    #[error(
+        "the importance matrix has neither one count for tensor {tensor:?} nor one for each of its matrices"
+    )]
+    ImportanceCounts {
+        /// The tensor.
+        tensor: String,
+    },
+    /// Values of the importance matrix that cannot be read.
+    #[error("the importance of tensor {tensor:?}: {reason}")]
+    Weighing {
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        reason: Box<RecipeError>,
     },
 }

@@ -9,9 +9,11 @@
 //! is a [`FileType`] or a copy, and deviations from it. Of the model, `eligible` says which tensors are touched at
 //! all, `role` what part they play, `mixture` which type each part gets, `fallback` what replaces a type that does
 //! not fit; `choice` puts these together with the scheme. An [`ImportanceMatrix`] says how much the columns of tensors
-//! matter; `weights` finds what it has for each. `prune` leaves out layers, `stated` are the metadata.
+//! matter; `weights` finds what it has for each. `prune` leaves out layers, `stated` are the metadata. A [`Recipe`] is a scheme
+//! without its target as people write and send it.
 
 mod choice;
+mod derived;
 mod eligible;
 mod error;
 mod fallback;
@@ -23,8 +25,10 @@ mod model;
 mod pattern;
 mod planner;
 mod prune;
+mod recipe;
 mod role;
 mod scheme;
+mod size;
 mod stated;
 mod target;
 mod type_override;
@@ -32,13 +36,16 @@ mod warning;
 mod weights;
 
 pub use choice::{Choice, Reason};
+pub use derived::Example;
 pub use error::QuantizeError;
 pub use file_type::{FILE_TYPE_KEY, FileType};
 pub use importance::{Counts, Entry, ImportanceError, ImportanceMatrix, Selection};
 pub use metadata_override::{InvalidMetadataOverride, MetadataOverride};
 pub use pattern::{InvalidPattern, Pattern};
 pub use planner::{Quantized, quantize};
+pub use recipe::{InvalidRecipe, Recipe};
 pub use scheme::Scheme;
+pub use size::{InvalidSize, Size};
 pub use target::{Target, UnknownFileType};
 pub use type_override::{InvalidOverride, InvalidType, TypeOverride, target_type};
 pub use warning::Warning;

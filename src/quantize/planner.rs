@@ -50,6 +50,8 @@ impl Quantized {
 /// Tensors that have the type they are to get are copied, so a quantized model can be "quantized" to what it is,
 /// which changes no tensor; [`FileType::of`](super::FileType::of) tells beforehand.
 ///
+/// An importance matrix is one more source of the plan, the last.
+///
 /// # Errors
 /// Whatever [`QuantizeError`] names.
 pub fn quantize(
@@ -57,7 +59,7 @@ pub fn quantize(
     scheme: &Scheme,
     importance: Option<&ImportanceMatrix>,
 ) -> Result<Quantized, QuantizeError> {
-    let Plan { sources, metadata, tensors } = plan;
+    let Plan { mut sources, metadata, tensors } = plan;
     let (kept, layers) = in_order(tensors, scheme)?;
     let mut overridden = metadata.clone();
     for MetadataOverride { key, value } in &scheme.override_kv {
@@ -84,7 +86,8 @@ pub fn quantize(
         layers,
     };
     let metadata = facts.stated(metadata)?;
-    let mut weights = Weights::new(scheme.target, importance);
+    let mut weights = Weights::new(scheme.target, importance, sources.len());
+    sources.extend(importance.map(|matrix| matrix.source.clone()));
     let tensors = kept
         .into_iter()
         .zip(&choices)
@@ -92,8 +95,8 @@ pub fn quantize(
             let Kept { original_name, tensor, .. } = kept;
             // ggml knows no number of dimensions, so what it writes ends with the last one that is not one.
             let tensor = PlannedTensor { shape: tensor.shape.without_trailing_ones(), ..tensor };
-            weights.of(&original_name, &tensor, choice)?;
-            convert(tensor, choice.element_type, scheme)
+            let importance = weights.of(&original_name, &tensor, choice)?;
+            convert(PlannedTensor { importance, ..tensor }, choice.element_type, scheme)
         })
         .collect::<Result<_, _>>()?;
     warnings.extend(weights.warnings());

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::error::QuantizeError;
+use super::role::around_layer;
 use crate::plan::PlannedTensor;
 
 /// A tensor of a model from which layers may have been left out.
@@ -39,7 +40,7 @@ pub(super) fn prune(
     let mut next = 0;
     let mut kept = Vec::new();
     for mut tensor in tensors {
-        if let Some((before, layer, after)) = split(&tensor.original_name) {
+        if let Some((before, layer, after)) = around_layer(&tensor.original_name) {
             let number = *numbers.entry(layer).or_insert_with(|| {
                 if layers.contains(&layer) {
                     return None;
@@ -60,32 +61,4 @@ pub(super) fn prune(
         return Err(QuantizeError::NoLayerLeft);
     }
     Ok((kept, Some(next)))
-}
-
-/// What stands before the number of the layer in a name, the number, and what stands after it.
-fn split(name: &str) -> Option<(&str, u32, &str)> {
-    const PREFIX: &str = "blk.";
-    name.match_indices(PREFIX).find_map(|(at, _)| {
-        let (before, rest) = name.split_at(at + PREFIX.len());
-        let (number, after) = rest.split_at(rest.find('.')?);
-        let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
-        // No model has so many layers that the next one could not be counted.
-        let layer = number.parse().ok().filter(|&layer: &u32| is_number && layer < 1 << 24)?;
-        Some((before, layer, after))
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_layer_is_the_first_number_behind_its_prefix() {
-        assert_eq!(split("blk.12.attn_v.weight"), Some(("blk.", 12, ".attn_v.weight")));
-        assert_eq!(split("enc.blk.3.x"), Some(("enc.blk.", 3, ".x")));
-        assert_eq!(split("blk.x.blk.0.y"), Some(("blk.x.blk.", 0, ".y")));
-        for name in ["output.weight", "blk.1", "blk..x", "blk.99999999999.x"] {
-            assert_eq!(split(name), None, "{name}");
-        }
-    }
 }

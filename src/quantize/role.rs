@@ -52,3 +52,32 @@ pub(super) fn layer_of(name: &str) -> Option<i32> {
     let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
     number[..end].parse().ok()
 }
+
+/// What stands before the number of the layer in a name, the number, and what stands after it: the first `blk.N.`
+/// anywhere counts.
+pub(super) fn around_layer(name: &str) -> Option<(&str, u32, &str)> {
+    const PREFIX: &str = "blk.";
+    name.match_indices(PREFIX).find_map(|(at, _)| {
+        let (before, rest) = name.split_at(at + PREFIX.len());
+        let (number, after) = rest.split_at(rest.find('.')?);
+        let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+        // No model has so many layers that the next one could not be counted.
+        let layer = number.parse().ok().filter(|&layer: &u32| is_number && layer < 1 << 24)?;
+        Some((before, layer, after))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layer_is_the_first_number_behind_its_prefix() {
+        assert_eq!(around_layer("blk.12.attn_v.weight"), Some(("blk.", 12, ".attn_v.weight")));
+        assert_eq!(around_layer("enc.blk.3.x"), Some(("enc.blk.", 3, ".x")));
+        assert_eq!(around_layer("blk.x.blk.0.y"), Some(("blk.x.blk.", 0, ".y")));
+        for name in ["output.weight", "blk.1", "blk..x", "blk.99999999999.x"] {
+            assert_eq!(around_layer(name), None, "{name}");
+        }
+    }
+}

@@ -49,14 +49,6 @@ impl TypeOverride {
     pub fn new(pattern: &str, element_type: &str) -> Result<Self, InvalidOverride> {
         Ok(Self { pattern: pattern.parse()?, element_type: target_type(element_type)? })
     }
-
-    /// Reads the overrides of a `--tensor-type-file`: as many as there are words.
-    ///
-    /// # Errors
-    /// The first that is none.
-    pub fn list(text: &str) -> Result<Vec<Self>, InvalidOverride> {
-        text.split_ascii_whitespace().map(str::parse).collect()
-    }
 }
 
 impl std::fmt::Display for TypeOverride {
@@ -103,7 +95,6 @@ mod tests {
         {
             assert_eq!(text.parse::<TypeOverride>().unwrap().to_string(), written);
         }
-        assert_eq!(TypeOverride::list(" a=f16\n\tb=q4_k ").unwrap().len(), 2);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::importance::{Entry, ImportanceMatrix};
 use super::role::Role;
 use super::target::Target;
 use super::warning::Warning;
-use crate::plan::PlannedTensor;
+use crate::plan::{Importance, PlannedTensor};
 use crate::tensor::ElementType;
 
 /// Finds the values for each tensor of a model.
@@ -17,6 +17,8 @@ use crate::tensor::ElementType;
 pub(super) struct Weights<'m> {
     target: Target,
     matrix: Option<&'m ImportanceMatrix>,
+    /// The number of the matrix among the sources of the plan.
+    source: usize,
     /// The first tensor that demands values and has none.
     pub(super) demand: Option<QuantizeError>,
     quantized: usize,
@@ -26,16 +28,34 @@ pub(super) struct Weights<'m> {
 }
 
 impl<'m> Weights<'m> {
-    pub(super) fn new(target: Target, matrix: Option<&'m ImportanceMatrix>) -> Self {
+    pub(super) fn new(target: Target, matrix: Option<&'m ImportanceMatrix>, source: usize) -> Self {
         let (demand, example, warnings) = (None, String::new(), Vec::new());
-        Self { target, matrix, demand, quantized: 0, missing: 0, example, warnings }
+        Self { target, matrix, source, demand, quantized: 0, missing: 0, example, warnings }
     }
 
-    /// The values for a tensor, which the matrix knows as `original_name`, if it is to be quantized and there are some.
+    /// What the columns of a tensor weigh, which the matrix knows as `original_name`, if it is to be quantized and the
+    /// matrix has values for it.
     ///
     /// # Errors
-    /// There are some, but not as many as the tensor has columns: the matrix is of another model.
+    /// It has some, but not as many as the tensor has columns: the matrix is of another model.
     pub(super) fn of(
+        &mut self,
+        original_name: &str,
+        tensor: &PlannedTensor,
+        choice: &Choice,
+    ) -> Result<Option<Importance>, QuantizeError> {
+        let Some(entry) = self.entry(original_name, tensor, choice)? else { return Ok(None) };
+        if !choice.element_type.is_quantized() {
+            return Ok(None);
+        }
+        let name = || tensor.name.clone();
+        let importance = entry.importance(self.source, tensor.shape.row_len());
+        let importance = importance
+            .map_err(|reason| QuantizeError::Weighing { tensor: name(), reason: Box::new(reason) })?;
+        importance.map(Some).ok_or_else(|| QuantizeError::ImportanceCounts { tensor: name() })
+    }
+
+    fn entry(
         &mut self,
         original_name: &str,
         tensor: &PlannedTensor,

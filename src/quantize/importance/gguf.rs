@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Contents, Counts, Entry, ImportanceError, MOST_ENTRIES, TYPE_KEY};
+use super::{Contents, Counts, Entry, ImportanceError, MOST_ENTRIES};
 use crate::gguf::{ArrayRef, Gguf, TensorInfo, ValueRef};
 use crate::tensor::ElementType;
 
@@ -13,10 +13,6 @@ const COUNTS: &str = ".counts";
 const DATASETS_KEY: &str = "imatrix.datasets";
 const CHUNK_COUNT_KEY: &str = "imatrix.chunk_count";
 const CHUNK_SIZE_KEY: &str = "imatrix.chunk_size";
-
-pub(super) fn is_one(bytes: &[u8]) -> bool {
-    Gguf::parse(bytes).is_ok_and(|file| file.get(TYPE_KEY).and_then(ValueRef::as_str) == Some("imatrix"))
-}
 
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, ImportanceError> {
     let file = Gguf::parse(bytes)?;

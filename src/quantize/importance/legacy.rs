@@ -11,13 +11,6 @@ use super::{Contents, Counts, Entry, ImportanceError, MOST_ENTRIES};
 /// Longer names than any tensor has, in bytes.
 const LONGEST_NAME: i32 = 1024;
 
-/// Whether the first entry could be one.
-pub(super) fn is_one(bytes: &[u8]) -> bool {
-    let mut reader = Reader { bytes, offset: 0 };
-    let first = reader.number(String::new, 1..=i32::MAX).and_then(|_| reader.name(0));
-    first.is_ok_and(|name| name.ends_with(".weight") && name.bytes().all(|byte| byte.is_ascii_graphic()))
-}
-
 pub(super) fn read(bytes: &[u8]) -> Result<Contents, ImportanceError> {
     let mut reader = Reader { bytes, offset: 0 };
     let count = reader.number(|| "the number of entries".into(), 1..=i32::MAX)?;

@@ -15,7 +15,9 @@ mod legacy;
 
 use std::collections::BTreeMap;
 
-use crate::plan::SourceDescription;
+use crate::gguf::{Gguf, ValueRef};
+use crate::plan::{Importance, Location, Recipe, RecipeError, SourceDescription, Stored};
+use crate::tensor::ElementType;
 
 pub use error::ImportanceError;
 
@@ -93,10 +95,9 @@ impl ImportanceMatrix {
         Ok((!entries.is_empty()).then_some(Self { source, dataset, chunks, entries }))
     }
 
-    /// Whether a file that begins with `bytes` is a matrix: a GGUF file that says so, or one that is laid out as the
-    /// older format is. Looks at a few bytes only.
-    pub fn is_one(bytes: &[u8]) -> bool {
-        if bytes.starts_with(b"GGUF") { gguf::is_one(bytes) } else { legacy::is_one(bytes) }
+    /// Whether a GGUF file says that it is a matrix.
+    pub fn is_one(file: &Gguf<'_>) -> bool {
+        file.get(TYPE_KEY).and_then(ValueRef::as_str) == Some("imatrix")
     }
 
     /// The values for the tensor of this name.
@@ -132,22 +133,43 @@ impl Selection {
 }
 
 impl Entry {
-    /// Checks that every sum and every count is a finite number that is not negative.
-    fn check(&self, name: &str, bytes: &[u8]) -> Result<(), ImportanceError> {
-        let mut parts = vec![(self.sums, self.length)];
-        if let Counts::Each { offset, count } = self.counts {
-            parts.push((offset, count));
-        }
-        for (offset, length) in parts {
-            let values = floats(bytes, offset, length);
-            // All of them first, without leaving early, so that the compiler vectorizes the common case.
-            let is_good = |value: f32| value >= 0.0 && value < f32::INFINITY;
-            if values.clone().fold(true, |good, value| good & is_good(value)) {
-                continue;
+    /// The importance of a tensor with rows of so many columns, if the file is source number `source` of its plan.
+    /// `None` if the counts are not one for each matrix of the tensor, nor one for all.
+    pub(super) fn importance(&self, source: usize, columns: u64) -> Result<Option<Importance>, RecipeError> {
+        let matrices = self.length / columns;
+        let floats = |offset, dimensions: &[u64]| {
+            Recipe::stored(Stored::plain(Location { source, offset }, ElementType::F32, dimensions))
+        };
+        let counts = match self.counts {
+            Counts::Same(count) => Recipe::filled(count, &[matrices])?,
+            Counts::Each { offset, count } if count == matrices => floats(offset, &[matrices])?,
+            Counts::Each { offset, count: 1 } => {
+                let one = floats(offset, &[1])?;
+                Recipe::concatenate(0, vec![one; usize::try_from(matrices).unwrap_or(usize::MAX)])?
             }
-            if let Some((index, value)) = values.enumerate().find(|(_, value)| !is_good(*value)) {
-                let (tensor, value) = (name.to_owned(), value.to_string());
-                return Err(ImportanceError::Value { tensor, index, value });
+            Counts::Each { .. } => return Ok(None),
+        };
+        Importance::new(floats(self.sums, &[matrices, columns])?, counts).map(Some)
+    }
+
+    /// Checks that every sum and every count is a finite number that is not negative, and every count a whole one.
+    fn check(&self, name: &str, bytes: &[u8]) -> Result<(), ImportanceError> {
+        let refused = |index, value: f32| {
+            let (tensor, value) = (name.to_owned(), value.to_string());
+            Err(ImportanceError::Value { tensor, index, value })
+        };
+        let sums = floats(bytes, self.sums, self.length);
+        // All of them first, without leaving early, so that the compiler vectorizes the common case.
+        let is_good = |value: f32| value >= 0.0 && value < f32::INFINITY;
+        if !sums.clone().fold(true, |good, value| good & is_good(value))
+            && let Some((index, value)) = sums.enumerate().find(|(_, value)| !is_good(*value))
+        {
+            return refused(index, value);
+        }
+        if let Counts::Each { offset, count } = self.counts {
+            let mut counts = floats(bytes, offset, count).enumerate();
+            if let Some((index, value)) = counts.find(|(_, value)| !is_good(*value) || value.fract() != 0.0) {
+                return refused(index, value);
             }
         }
         Ok(())

@@ -103,9 +103,88 @@ pub(crate) fn copying(file: &[u8]) -> Plan {
 }
 
 pub(crate) fn execute(plan: &Plan, source: &[u8]) -> Result<Vec<u8>, PlanError> {
+    execute_all(plan, &[source])
+}
+
+pub(crate) fn execute_all(plan: &Plan, sources: &[&[u8]]) -> Result<Vec<u8>, PlanError> {
     let mut file = Vec::new();
     let resources = Resources { threads: NonZeroUsize::new(2).unwrap(), ..Resources::default() };
-    plan.execute(&[&source.to_vec() as &dyn Source], &mut file, resources, &())?;
+    let sources: Vec<&dyn Source> = sources.iter().map(|source| source as &dyn Source).collect();
+    plan.execute(&sources, &mut file, resources, &())?;
     assert_eq!(file.len() as u64, plan.size()?);
     Ok(file)
+}
+
+/// An importance matrix of `files.json`.
+pub(crate) fn matrix_file(json: &Json) -> Vec<u8> {
+    let entries = list(&json["entries"]).iter().map(|entry| {
+        let (seed, columns) = (entry[1].as_u64().unwrap(), entry[2].as_u64().unwrap());
+        let values = generator::importance(text(&json["kind"]), seed, columns as usize);
+        let counts = match &entry[4] {
+            Json::Array(counts) => counts.iter().map(|count| count.as_f64().unwrap() as f32).collect(),
+            count => vec![count.as_f64().unwrap() as f32; entry[3].as_u64().unwrap() as usize],
+        };
+        (text(&entry[0]), values, counts)
+    });
+    let entries: Vec<(&str, Vec<f32>, Vec<f32>)> = entries.collect();
+    let file = match text(&json["format"]) {
+        "legacy" => older_matrix(json, &entries),
+        _ => matrix_in_gguf(json, &entries),
+    };
+    assert_eq!(digest_of(&file).hex(), json["sha256"], "{}", json["file"]);
+    file
+}
+
+fn bytes_of(values: impl Iterator<Item = f32>) -> Vec<u8> {
+    values.flat_map(f32::to_le_bytes).collect()
+}
+
+fn matrix_in_gguf(json: &Json, entries: &[(&str, Vec<f32>, Vec<f32>)]) -> Vec<u8> {
+    let mut metadata = Metadata::new();
+    metadata.set("general.type", "imatrix");
+    let datasets: Vec<String> = list(&json["datasets"]).iter().map(|name| text(name).to_owned()).collect();
+    metadata.set("imatrix.datasets", datasets);
+    metadata.set("imatrix.chunk_count", json["chunk_count"].as_u64().unwrap() as u32);
+    metadata.set("imatrix.chunk_size", json["chunk_size"].as_u64().unwrap() as u32);
+    let mut tensors = Vec::new();
+    for (name, values, counts) in entries {
+        let sums = counts.iter().flat_map(|count| values.iter().map(move |value| value * count));
+        let (columns, matrices) = (values.len() as u64, counts.len() as u64);
+        tensors.push((format!("{name}.in_sum2"), [columns, matrices], bytes_of(sums)));
+        tensors.push((format!("{name}.counts"), [1, matrices], bytes_of(counts.iter().copied())));
+    }
+    let description = |(name, dimensions, _): &'_ (String, [u64; 2], Vec<u8>)| {
+        (name.clone(), Shape::new(dimensions).unwrap())
+    };
+    let described: Vec<_> = tensors.iter().map(description).collect();
+    let descriptions: Vec<_> = described
+        .iter()
+        .map(|(name, shape)| TensorDescription { name, shape: *shape, element_type: ElementType::F32 })
+        .collect();
+    let header = Header::new(&metadata, &descriptions).unwrap();
+    let mut file = header.bytes().to_vec();
+    for ((_, _, data), range) in tensors.iter().zip(header.data()) {
+        file.resize(range.start as usize, 0);
+        file.extend_from_slice(data);
+    }
+    file.resize(header.file_length() as usize, 0);
+    file
+}
+
+fn older_matrix(json: &Json, entries: &[(&str, Vec<f32>, Vec<f32>)]) -> Vec<u8> {
+    let mut file = Vec::new();
+    let number = |file: &mut Vec<u8>, number: usize| file.extend_from_slice(&(number as i32).to_le_bytes());
+    number(&mut file, entries.len());
+    for (name, values, counts) in entries {
+        number(&mut file, name.len());
+        file.extend_from_slice(name.as_bytes());
+        number(&mut file, counts[0] as usize);
+        number(&mut file, values.len());
+        file.extend(bytes_of(values.iter().map(|value| value * counts[0])));
+    }
+    number(&mut file, json["chunk_count"].as_u64().unwrap() as usize);
+    let dataset = text(&json["datasets"][0]);
+    number(&mut file, dataset.len());
+    file.extend_from_slice(dataset.as_bytes());
+    file
 }
