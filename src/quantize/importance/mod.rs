@@ -160,7 +160,7 @@ impl Entry {
         };
         let sums = floats(bytes, self.sums, self.length);
         // All of them first, without leaving early, so that the compiler vectorizes the common case.
-        let is_good = |value: f32| value >= 0.0 && value < f32::INFINITY;
+        let is_good = |value: f32| (0.0..f32::INFINITY).contains(&value);
         if !sums.clone().fold(true, |good, value| good & is_good(value))
             && let Some((index, value)) = sums.enumerate().find(|(_, value)| !is_good(*value))
         {

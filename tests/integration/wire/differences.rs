@@ -31,8 +31,10 @@ const MORE_TYPES: &str = "all types of llama-quantize are made, not five of them
 const NO_INFERENCE: &str = "this server creates models and does not run them";
 const OTHER_NETWORK: &str = "the recorded text is that of a machine without name servers";
 
-const UNSUPPORTED: &str = "unsupported quantization type {} - supported types are F32, F16, BF16, Q2_K, Q3_K_S, \
-    Q3_K_M, Q3_K_L, Q4_0, Q4_1, Q4_K_S, Q4_K_M, Q5_0, Q5_1, Q5_K_S, Q5_K_M, Q6_K, Q8_0";
+const UNSUPPORTED: &str = "unsupported quantization type {} - supported types are F32, F16, BF16, Q1_0, \
+     Q2_0, IQ1_S, IQ1_M, IQ2_XXS, IQ2_XS, IQ2_S, IQ2_M, TQ1_0, TQ2_0, Q2_K, Q2_K_S, IQ3_XXS, IQ3_XS, \
+     IQ3_S, IQ3_M, Q3_K_S, Q3_K_M, Q3_K_L, IQ4_NL, IQ4_XS, Q4_0, Q4_1, MXFP4_MOE, Q4_K_S, Q4_K_M, Q5_0, \
+     Q5_1, Q5_K_S, Q5_K_M, Q6_K, Q8_0, COPY";
 const RUN_ELSEWHERE: &str =
     "this server creates models and does not run them; run them with Ollama on the same models directory";
 const NO_BLOB: &str = "blob sha256:0000000000000000000000000000000000000000000000000000000000000000 of file \
