@@ -64,7 +64,7 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     let mut text = whole.text();
     let family = architecture::find(name, &text)?;
     let checkpoint = Checkpoint::read(files.sources())?;
-    let weights = weights::read(&checkpoint, &text)?;
+    let weights = weights::read(&checkpoint, &text, family.stored_by_rank)?;
     (family.adjust)(&mut text, files)?;
     let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
     let predicted = (family.predicted_layers)(&text, &names)?;
@@ -139,7 +139,8 @@ fn text_plan(
     let settled = output.settle(weights.iter().filter(named));
     let precision = settled.for_tensors(output, &mapped);
     let output = if precision == settled { output } else { OutputType::F32 };
-    let tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, None))?;
+    let forced = |name: &str| (family.element_type)(model, name, precision.0);
+    let tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, forced(name)))?;
     check_vocabulary(model, &tensors)?;
 
     general::write(FileKind::Model, source.files, source.id, ParameterCount::of_model(&tensors), &mut out)?;

@@ -227,6 +227,16 @@ impl Configuration {
         numbers.map(Some).ok_or_else(|| self.bad(key, value, "a list of numbers"))
     }
 
+    /// A list of limits, one a layer, if there is one; null, and what is missing at the end, is no limit.
+    pub(super) fn limits(&self, key: &str, layers: u64) -> Result<Option<Vec<f64>>, ConvertError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let limit = |limit: &Value| if limit.is_null() { Some(0.0) } else { limit.as_f64() };
+        let limits = value.as_array().and_then(|items| items.iter().map(limit).collect::<Option<Vec<f64>>>());
+        let mut limits = limits.ok_or_else(|| self.bad(key, value, "a list of numbers"))?;
+        limits.resize(usize::try_from(layers).unwrap_or(usize::MAX), 0.0);
+        Ok(Some(limits))
+    }
+
     /// A list of whole numbers, if there is one.
     pub(super) fn integers(&self, key: &str) -> Result<Option<Vec<u64>>, ConvertError> {
         let Some(value) = self.value(key) else { return Ok(None) };

@@ -49,6 +49,11 @@ impl Parameters {
         Ok(())
     }
 
+    /// Sets a list of 32-bit floats, one a layer.
+    pub(super) fn floats(&mut self, key: &str, numbers: &[f64]) {
+        self.set(key, numbers.iter().map(|number| *number as f32).collect::<Vec<f32>>());
+    }
+
     /// Sets a key that is not the architecture's.
     pub(super) fn set_plain(&mut self, key: &str, value: impl Into<Value>) {
         self.metadata.set(key, value);

@@ -54,24 +54,13 @@ impl Rope {
     /// not at all, with a ramp between (llama.cpp, `conversion/llama.py`). All arithmetic is in single precision
     /// where PyTorch's is, which divides a number by a tensor as the product with the reciprocal.
     pub(super) fn llama3_factors(&self, head_size: u64) -> Result<Option<Vec<f32>>, ConvertError> {
-        if self.kind()?.as_deref() != Some("llama3") {
-            return Ok(None);
-        }
-        let number = |key: &str, otherwise: f64| {
-            self.full.optional_number(&[key]).map(|number| number.unwrap_or(otherwise))
-        };
-        let base = number("rope_theta", 10_000.0)?;
-        let factor = number("factor", 8.0)?;
-        let low = number("low_freq_factor", 1.0)?;
-        let high = number("high_freq_factor", 4.0)?;
-        let context = number("original_max_position_embeddings", 8192.0)?;
+        let Some(scaling) = self.llama3()? else { return Ok(None) };
+        let Llama3 { factor, low, high, context, .. } = scaling;
         let ramp = |wavelength: f32| {
             let smooth = (wavelength.recip() * context as f32 - low as f32) / (high - low) as f32;
             1.0 / ((1.0 - smooth) / factor as f32 + smooth)
         };
-        let factors = (0..head_size).step_by(2).map(|index| {
-            let exponent = index as f32 / head_size as f32;
-            let frequency = (base as f32).powf(exponent).recip();
+        let factors = scaling.frequencies(head_size).map(|frequency| {
             let wavelength = frequency.recip() * (2.0 * std::f64::consts::PI) as f32;
             if wavelength < (context / high) as f32 {
                 1.0
@@ -82,6 +71,58 @@ impl Rope {
             }
         });
         Ok(Some(factors.collect()))
+    }
+
+    /// The same for the first `rotated` dimensions of a head, with wavelengths in double precision (llama.cpp,
+    /// `conversion/step3.py`).
+    pub(super) fn precise_llama3_factors(&self, rotated: u64) -> Result<Option<Vec<f32>>, ConvertError> {
+        let Some(scaling) = self.llama3()? else { return Ok(None) };
+        let Llama3 { factor, low, high, context, .. } = scaling;
+        let factors = scaling.frequencies(rotated).map(|frequency| {
+            let wavelength = 2.0 * std::f64::consts::PI / f64::from(frequency);
+            if wavelength < context / high {
+                1.0
+            } else if wavelength > context / low {
+                factor as f32
+            } else {
+                let smooth = (context / wavelength - low) / (high - low);
+                (1.0 / ((1.0 - smooth) / factor + smooth)) as f32
+            }
+        });
+        Ok(Some(factors.collect()))
+    }
+
+    fn llama3(&self) -> Result<Option<Llama3>, ConvertError> {
+        if self.kind()?.as_deref() != Some("llama3") {
+            return Ok(None);
+        }
+        let number = |key: &str, otherwise: f64| {
+            self.full.optional_number(&[key]).map(|number| number.unwrap_or(otherwise))
+        };
+        Ok(Some(Llama3 {
+            base: number("rope_theta", 10_000.0)?,
+            factor: number("factor", 8.0)?,
+            low: number("low_freq_factor", 1.0)?,
+            high: number("high_freq_factor", 4.0)?,
+            context: number("original_max_position_embeddings", 8192.0)?,
+        }))
+    }
+}
+
+/// How a Llama 3 model slows its frequencies.
+struct Llama3 {
+    base: f64,
+    factor: f64,
+    low: f64,
+    high: f64,
+    context: f64,
+}
+
+impl Llama3 {
+    /// The frequencies of `size` dimensions, two of which share one.
+    fn frequencies(&self, size: u64) -> impl Iterator<Item = f32> + use<> {
+        let base = self.base as f32;
+        (0..size).step_by(2).map(move |index| base.powf(index as f32 / size as f32).recip())
     }
 }
 

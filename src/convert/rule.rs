@@ -69,6 +69,16 @@ impl Rule {
         self
     }
 
+    /// The same rules for families of which not every layer has these tensors.
+    pub(super) const fn optional<const N: usize>(mut rules: [Self; N]) -> [Self; N] {
+        let mut index = 0;
+        while index < N {
+            rules[index].required = false;
+            index += 1;
+        }
+        rules
+    }
+
     const fn to(pattern: &'static str, target: Target) -> Self {
         Self { pattern, target, required: false }
     }

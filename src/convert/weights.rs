@@ -23,6 +23,8 @@ pub(super) struct StoredWeight {
 enum Companion {
     /// Scales of 8-bit floats.
     Scales(CheckpointTensor, Option<(u64, u64)>),
+    /// Scales of 8-bit floats of which every rank's part was scaled by itself.
+    ScalesByRank(CheckpointTensor),
     /// Exponents of MXFP4 blocks.
     Exponents(CheckpointTensor),
 }
@@ -38,6 +40,9 @@ impl StoredWeight {
 
     /// All of the numbers.
     pub(super) fn recipe(&self) -> Result<Recipe, ConvertError> {
+        if let Some(Companion::ScalesByRank(scales)) = &self.companion {
+            return by_rank(&self.tensor, scales);
+        }
         let dimensions = match &self.companion {
             Some(Companion::Exponents(exponents)) => packed_dimensions(&self.tensor, exponents)?,
             _ => self.tensor.dimensions.clone(),
@@ -53,7 +58,7 @@ impl StoredWeight {
             (Some(Companion::Scales(scales, block)), Dtype::F8_E4M3) => {
                 Encoding::F8E4M3(Some(block_scale(&self.tensor, scales, *block)?))
             }
-            (Some(Companion::Scales(scales, _)), dtype) => {
+            (Some(Companion::Scales(scales, _) | Companion::ScalesByRank(scales)), dtype) => {
                 let reason = format!("it scales a weight of {dtype}; only F8_E4M3 has scales");
                 return Err(ConvertError::Scale { tensor: scales.name.clone(), reason });
             }
@@ -77,25 +82,76 @@ fn plain_type(name: &str, dtype: Dtype) -> Result<ElementType, ConvertError> {
     }
 }
 
-/// Blocks of 16 bytes `[…, rows, blocks, 16]` hold 32 elements each.
+/// Blocks of 16 bytes hold 32 elements each: `[…, rows, blocks, 16]`, or rows of bytes `[…, rows, 16 · blocks]`.
 fn packed_dimensions(
     blocks: &CheckpointTensor,
     exponents: &CheckpointTensor,
 ) -> Result<Vec<u64>, ConvertError> {
-    let bytes = [Dtype::U8, Dtype::F8_E8M0];
-    match blocks.dimensions.as_slice() {
-        [rows @ .., count, 16]
-            if blocks.dtype == Dtype::U8
-                && bytes.contains(&exponents.dtype)
-                && exponents.dimensions == blocks.dimensions[..blocks.dimensions.len() - 1] =>
-        {
-            Ok(rows.iter().copied().chain([count.saturating_mul(32)]).collect())
+    let are_bytes = [Dtype::U8, Dtype::I8].contains(&blocks.dtype)
+        && [Dtype::U8, Dtype::F8_E8M0].contains(&exponents.dtype);
+    let found = match blocks.dimensions.as_slice() {
+        [rows @ .., count, 16] if exponents.dimensions == blocks.dimensions[..blocks.dimensions.len() - 1] => {
+            Some((rows, *count))
         }
-        _ => Err(ConvertError::Scale {
-            tensor: exponents.name.clone(),
-            reason: format!("exponents {:?} do not fit blocks {:?}", exponents.dimensions, blocks.dimensions),
-        }),
+        [rows @ .., bytes]
+            if exponents.dimensions.split_last() == Some((&(bytes / 16), rows)) && bytes % 16 == 0 =>
+        {
+            Some((rows, bytes / 16))
+        }
+        _ => None,
+    };
+    let (rows, count) = found.filter(|_| are_bytes).ok_or_else(|| ConvertError::Scale {
+        tensor: exponents.name.clone(),
+        reason: format!("exponents {:?} do not fit blocks {:?}", exponents.dimensions, blocks.dimensions),
+    })?;
+    Ok(rows.iter().copied().chain([count.saturating_mul(32)]).collect())
+}
+
+/// The rows and columns that share a scale in weights that are stored rank by rank.
+const RANK_BLOCK: u64 = 128;
+
+/// A weight `[rows, columns]` as `[ranks, rows of a rank, columns]`. How many ranks there were follows from the number
+/// of scales, since each rank's last block is cut off (llama.cpp, `conversion/mimo.py`).
+fn by_rank(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Recipe, ConvertError> {
+    let fails = || ConvertError::Scale {
+        tensor: scales.name.clone(),
+        reason: format!(
+            "scales {:?} of blocks of {RANK_BLOCK} do not fit a weight {:?} stored by 8 ranks or by 4",
+            scales.dimensions, weight.dimensions
+        ),
+    };
+    let ([rows, columns], [scale_rows, scale_columns]) = (&weight.dimensions[..], &scales.dimensions[..]) else {
+        return Err(fails());
+    };
+    let fits = |ranks: &u64| {
+        let own = rows / ranks;
+        rows % ranks == 0 && own > 0 && own.div_ceil(RANK_BLOCK) * ranks == *scale_rows
+    };
+    let ranks = [8, 4].into_iter().find(fits).ok_or_else(fails)?;
+    let element_type = plain_type(&scales.name, scales.dtype)?;
+    if weight.dtype != Dtype::F8_E4M3 || columns.div_ceil(RANK_BLOCK) != *scale_columns {
+        return Err(fails());
     }
+    let (own, own_scales) = (rows / ranks, scale_rows / ranks * scale_columns);
+    let size = (scales.dtype.bitsize() / 8) as u64;
+    let parts = (0..ranks).map(|rank| {
+        let at = |tensor: &CheckpointTensor, skipped: u64| Location {
+            source: tensor.file,
+            offset: tensor.offset + skipped,
+        };
+        let scale = BlockScale {
+            location: at(scales, rank * own_scales * size),
+            element_type,
+            block: (RANK_BLOCK, RANK_BLOCK),
+        };
+        Recipe::stored(Stored {
+            location: at(weight, rank * own * columns),
+            encoding: Encoding::F8E4M3(Some(scale)),
+            dimensions: vec![own, *columns],
+        })
+    });
+    let stacked = parts.collect::<Result<Vec<_>, _>>().and_then(Recipe::stack);
+    stacked.map_err(|reason| ConvertError::Dimensions { tensor: weight.name.clone(), reason })
 }
 
 /// How the scales lie over the last two dimensions of the weight.
@@ -137,6 +193,7 @@ fn block_scale(
 pub(super) fn read(
     checkpoint: &Checkpoint,
     configuration: &Configuration,
+    stored_by_rank: &[&str],
 ) -> Result<Vec<StoredWeight>, ConvertError> {
     let quantization = configuration.part("quantization_config");
     let method = quantization.as_ref().map_or(Ok(None), |part| part.text_value("quant_method"))?;
@@ -147,7 +204,14 @@ pub(super) fn read(
     let names: HashMap<&str, &CheckpointTensor> =
         checkpoint.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
     for tensor in &checkpoint.tensors {
-        if let Some(stem) = tensor.name.strip_suffix("_scales")
+        if let Some(stem) = tensor.name.strip_suffix("_scale")
+            && let packed = format!("{stem}_packed")
+            && tensor.dtype == Dtype::U8
+            && names.contains_key(packed.as_str())
+        {
+            companions.insert(packed, Companion::Exponents(tensor.clone()));
+            consumed.insert(&tensor.name);
+        } else if let Some(stem) = tensor.name.strip_suffix("_scales")
             && let blocks = format!("{stem}_blocks")
             && names.contains_key(blocks.as_str())
         {
@@ -163,7 +227,13 @@ pub(super) fn read(
                     reason: format!("it scales {weight}, which is missing"),
                 });
             }
-            companions.insert(weight, Companion::Scales(tensor.clone(), block));
+            let by_rank = stored_by_rank.iter().any(|ending| weight.ends_with(ending));
+            let companion = match names.get(weight.as_str()).map(|weight| weight.dtype) {
+                Some(Dtype::U8 | Dtype::I8) if tensor.dtype == Dtype::U8 => Companion::Exponents(tensor.clone()),
+                _ if by_rank => Companion::ScalesByRank(tensor.clone()),
+                _ => Companion::Scales(tensor.clone(), block),
+            };
+            companions.insert(weight, companion);
         }
     }
     let weights = checkpoint.tensors.iter().filter(|tensor| !consumed.contains(tensor.name.as_str()));
@@ -171,7 +241,9 @@ pub(super) fn read(
         .map(|tensor| {
             let companion = companions.remove(&tensor.name);
             let name = match &companion {
-                Some(Companion::Exponents(_)) => tensor.name.replace("_blocks", ".weight"),
+                Some(Companion::Exponents(_)) => {
+                    tensor.name.replace("_blocks", ".weight").replace("_packed", "")
+                }
                 _ => tensor.name.clone(),
             };
             StoredWeight { name, tensor: tensor.clone(), companion }
@@ -210,6 +282,11 @@ fn block_size(quantization: &Configuration) -> Result<Option<(u64, u64)>, Conver
     }
 }
 
+/// Formats of compressed-tensors that are read.
+const READABLE_FORMATS: [&str; 3] = ["float-quantized", "naive-quantized", PACKED_MXFP4];
+/// The one whose weights are packed.
+const PACKED_MXFP4: &str = "mxfp4-pack-quantized";
+
 /// Refuses quantizations that are not ours to undo, by the name people know them under.
 fn refuse_foreign(
     checkpoint: &Checkpoint,
@@ -230,11 +307,11 @@ fn refuse_foreign(
         "nvfp4" => "NVFP4".to_owned(),
         other => other.to_owned(),
     };
+    let format = quantization.map_or(Ok(None), |part| part.text_value("format"))?;
     match method {
         None | Some("fp8" | "mxfp4") => {}
         Some("compressed-tensors" | "modelopt") => {
-            let format = quantization.map_or(Ok(None), |part| part.text_value("format"))?;
-            if matches!(format, Some(format) if !matches!(format, "float-quantized" | "naive-quantized")) {
+            if matches!(format, Some(format) if !READABLE_FORMATS.contains(&format)) {
                 return refuse(&format!("compressed-tensors {}", format.unwrap_or_default()));
             }
         }
@@ -246,7 +323,7 @@ fn refuse_foreign(
     if has(".SCB") || has(".absmax") || has(".quant_map") || has("bitsandbytes__nf4") {
         return refuse("bitsandbytes");
     }
-    if has(".weight_packed") {
+    if has(".weight_packed") && format != Some(PACKED_MXFP4) {
         return refuse("compressed-tensors");
     }
     if has(".weight_scale_2") {

@@ -207,6 +207,10 @@ impl<'s> Reader<'s> {
             Operation::AddOne => each(values, &|value| rounded(value + 1.0)),
             // Computed in double precision and rounded once: the nearest single to the exact result.
             Operation::NegatedExponential => each(values, &|value| rounded(-f64::from(value).exp() as f32)),
+            Operation::Exponential => each(values, &|value| rounded(f64::from(value).exp() as f32)),
+            Operation::Multiply(factor) => each(values, &|value| rounded(value * factor.value())),
+            Operation::Add(term) => each(values, &|value| rounded(value + term.value())),
+            Operation::Widen => {}
             Operation::Round(ElementType::F16) => {
                 values.iter_mut().for_each(|value| *value = f16_to_f32(f32_to_f16(*value)));
             }

@@ -25,7 +25,7 @@ pub use error::PlanError;
 pub use execute::{Observer, Resources};
 pub use gguf::{Shard, ShardError, forget_split};
 pub use importance::Importance;
-pub use operation::Operation;
+pub use operation::{Constant, Operation};
 pub use recipe::Recipe;
 pub use recipe_error::RecipeError;
 pub use source::Source;

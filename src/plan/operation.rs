@@ -12,6 +12,14 @@ pub enum Operation {
     AddOne,
     /// `-exp(x)`: state-space decay, stored as its logarithm.
     NegatedExponential,
+    /// `exp(x)`: the same for families whose runtime negates it.
+    Exponential,
+    /// `x · c`: factors that a model's code applies and the runtime does not.
+    Multiply(Constant),
+    /// `x + c`: norm weights that are stored around another number than one.
+    Add(Constant),
+    /// The number itself, with which everything that follows computes in single precision.
+    Widen,
     /// Rounds to what this element type can hold: F32, F16 or BF16. A model that is quantized after it
     /// was converted to F16 has been rounded to F16 on the way.
     Round(ElementType),
@@ -22,6 +30,22 @@ pub enum Operation {
 impl Operation {
     /// Whether every value that passes is unchanged.
     pub(super) fn preserves_values(self) -> bool {
-        self == Operation::RequireFinite
+        matches!(self, Operation::RequireFinite | Operation::Widen)
+    }
+}
+
+/// A number that elements are computed with, in single precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Constant(u32);
+
+impl Constant {
+    /// Rounds a number to single precision, as PyTorch does with numbers that meet tensors.
+    pub fn new(number: f64) -> Self {
+        Self((number as f32).to_bits())
+    }
+
+    /// The number.
+    pub fn value(self) -> f32 {
+        f32::from_bits(self.0)
     }
 }

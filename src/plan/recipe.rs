@@ -94,6 +94,7 @@ impl Recipe {
     fn common_type(&self) -> Option<ElementType> {
         match self {
             Recipe::View(view) => view.precision(),
+            Recipe::Map { operation: Operation::Widen, .. } => Some(ElementType::F32),
             Recipe::Map { input, .. } => input.common_type(),
             Recipe::Concatenate { inputs, .. } => inputs
                 .iter()

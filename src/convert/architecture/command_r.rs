@@ -1,11 +1,14 @@
 //! Cohere's Command R, Aya and Command R7B.
 
 use super::Family;
-use super::common::{ATTENTION, GATED_FEED_FORWARD, text_name};
-use super::deepseek2::is_tied_output;
+use super::common::{ATTENTION, DENSE_LAYERS, EXPERTS, GATED_FEED_FORWARD, text_name};
+use super::deepseek2::{ROUTING, is_tied_output};
+use super::prediction::{self, PREDICTION};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
+use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::{ConvertError, Source};
 
 pub(super) const FIRST: Family = Family {
     names: &["CohereForCausalLM"],
@@ -64,6 +67,61 @@ pub(super) const SECOND: Family = Family {
     },
     ..FIRST
 };
+
+/// The second with experts.
+pub(super) const MIXTURE: Family = Family {
+    names: &["Cohere2MoeForCausalLM"],
+    architecture: "cohere2moe",
+    classes: &[],
+    adjust: |_, _| Ok(()),
+    predicted_layers: prediction::stated,
+    hyperparameters: mixture_hyperparameters,
+    rename: |_, name| if name.ends_with(".bias") { None } else { text_name(name) },
+    tensors: &[
+        EMBEDDINGS,
+        ONE_NORM,
+        &[Rule::keep("lm_head.*", "output.*")],
+        ATTENTION,
+        DENSE_LAYERS,
+        EXPERTS,
+        ROUTING,
+        PREDICTION,
+    ],
+    ..SECOND
+};
+
+fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(source, out)?;
+    let model = source.model;
+    let configuration = &model.configuration;
+    out.float("logit_scale", configuration.number("logit_scale")?);
+    out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;
+    let sliding = model.layers_of_kind("sliding_attention")?;
+    let sliding = sliding.ok_or_else(|| configuration.missing(&["layer_types"]))?;
+    out.set("attention.sliding_window_pattern", sliding);
+    out.count("vocab_size", configuration.integer("vocab_size")?)?;
+    let width = configuration.integer("intermediate_size")?;
+    out.count("expert_feed_forward_length", width)?;
+    let dense = match configuration.strings("mlp_layer_types")? {
+        Some(kinds) => kinds.iter().take_while(|kind| **kind == "dense").count() as u64,
+        None => configuration.optional_integer(&["first_k_dense_replace"])?.unwrap_or(0),
+    };
+    out.count("leading_dense_block_count", dense)?;
+    out.set("expert_weights_norm", configuration.flag("norm_topk_prob")?);
+    let shared = configuration.optional_integer(&["num_shared_experts"])?.unwrap_or(0);
+    if shared > 0 {
+        const COMBINATION: &str = "shared_expert_combination_strategy";
+        if let Some(other) = configuration.text_value(COMBINATION)?.filter(|kind| *kind != "average") {
+            return Err(configuration.bad(COMBINATION, &other, "average"));
+        }
+        out.count("expert_shared_count", shared)?;
+        out.count("expert_shared_feed_forward_length", width.saturating_mul(shared))?;
+    }
+    prediction::write(model, out)?;
+    out.count("rope.dimension_count", configuration.integer("head_dim")?)?;
+    out.set("rope.scaling.type", "none");
+    Ok(())
+}
 
 /// The output is the embeddings; the runtime knows no other.
 const EMBEDDINGS: &[Rule] = &[

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::convert::Model;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
+use crate::convert::weight::{Weight, WeightError, rows_as};
 use crate::plan::Operation;
 
 /// The decoder that most families descend from.
@@ -81,6 +81,24 @@ pub(super) fn halves(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightErr
     let half = dimensions.get(axis).copied().unwrap_or(0) / 2;
     let (first, second) = (recipe.clone().slice(axis, 0..half)?, recipe.slice(axis, half..2 * half)?);
     Ok(vec![Weight::Whole(first), Weight::Whole(second)])
+}
+
+/// Several weights whose outputs follow each other, so many of each.
+pub(super) fn consecutive_rows(weight: Weight, sizes: &[u64]) -> Result<Vec<Weight>, WeightError> {
+    let all = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+    let weight = weight.rows(|recipe| rows_as(recipe, 1, &[all]))?;
+    let mut end = 0;
+    let part = |size: &u64| {
+        let start = end;
+        end += size;
+        weight.clone().rows(|recipe| recipe.slice(0, start..end))
+    };
+    sizes.iter().map(part).collect()
+}
+
+/// A number in the layers that have something, zero in the others.
+pub(super) fn where_present(present: &[bool], number: u64) -> Vec<u64> {
+    present.iter().map(|present| if *present { number } else { 0 }).collect()
 }
 
 /// Matrices that lie inputs first.

@@ -1,11 +1,15 @@
-//! DeepSeek V2 and V3: latent attention, experts beside shared ones.
+//! DeepSeek: the first with experts, V2 and V3 with latent attention, V3.2 with sparse attention.
 
 use super::Family;
 use super::common::{DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, text_name};
+use super::indexer::{self, INDEXER};
+use super::llama::PAIRED_ATTENTION;
+use super::prediction::{self, PREDICTION};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::{self, Flavour};
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model, Source};
 
@@ -37,17 +41,64 @@ pub(super) const FAMILY: Family = Family {
     hyperparameters,
     rename: |model, name| {
         // Layers beyond the last predict further tokens, which the runtime does not do for this architecture.
-        let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
-        let number = layer.and_then(|(number, _)| number.parse::<u64>().ok());
-        let beyond = number.is_some_and(|number| number >= model.main_layers);
-        if beyond || is_tied_output(model, name) { None } else { text_name(name) }
+        let left_out = prediction::is_beyond(model, name) || is_tied_output(model, name);
+        if left_out { None } else { text_name(name) }
     },
     tensors: &[EMBEDDINGS, NORMS, LATENT_ATTENTION, DENSE_LAYERS, EXPERTS, ROUTING],
     ..Family::STANDARD
 };
 
+/// DeepSeek V3.2, whose attention is sparse.
+pub(super) const SPARSE: Family = Family {
+    names: &["DeepseekV32ForCausalLM"],
+    architecture: "deepseek32",
+    classes: &[],
+    adjust: |_, files| {
+        // The runtime expects texts to begin with the token, as the model's own code has it.
+        match tokenizer::adds_bos(files)? {
+            true => Ok(()),
+            false => Err(ConvertError::bad_value("tokenizer_config.json", "add_bos_token", &false, "true")),
+        }
+    },
+    predicted_layers: prediction::stated,
+    hyperparameters: |source, out| {
+        hyperparameters(source, out)?;
+        prediction::write_stated(source.model, out)?;
+        indexer::write(source.model, out)
+    },
+    rename: |model, name| if is_tied_output(model, name) { None } else { text_name(name) },
+    tensors: &[EMBEDDINGS, NORMS, LATENT_ATTENTION, INDEXER, DENSE_LAYERS, EXPERTS, ROUTING, PREDICTION],
+    ..FAMILY
+};
+
+/// The first DeepSeek with experts, whose attention is that of Llama.
+pub(super) const FIRST: Family = Family {
+    names: &["DeepseekForCausalLM"],
+    architecture: "deepseek",
+    tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
+    hyperparameters: |source, out| {
+        standard(source, out)?;
+        let configuration = &source.model.configuration;
+        out.count("rope.dimension_count", source.model.head_size()?)?;
+        out.set("rope.scaling.type", "none");
+        out.count("leading_dense_block_count", configuration.integer("first_k_dense_replace")?)?;
+        out.count("vocab_size", configuration.integer("vocab_size")?)?;
+        out.count("expert_feed_forward_length", configuration.integer("moe_intermediate_size")?)?;
+        out.float("expert_weights_scale", 1.0);
+        out.count("expert_count", configuration.integer("n_routed_experts")?)?;
+        out.count("expert_shared_count", configuration.integer("n_shared_experts")?)
+    },
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, DENSE_LAYERS, EXPERTS, ROUTING],
+    ..Family::STANDARD
+};
+
 /// Queries, keys and values by way of narrow ones.
-pub(super) const LATENT_ATTENTION: &[Rule] = &[
+pub(super) const LATENT_ATTENTION: &[Rule] = &LATENT;
+
+/// The same where not all layers have it.
+pub(super) const SOME_LATENT_ATTENTION: &[Rule] = &Rule::optional(LATENT);
+
+const LATENT: [Rule; 8] = [
     Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*"),
     Rule::keep("model.layers.{}.self_attn.q_a_proj.*", "blk.{}.attn_q_a.*"),
     Rule::keep("model.layers.{}.self_attn.q_a_layernorm.*", "blk.{}.attn_q_a_norm.*"),
@@ -67,6 +118,13 @@ pub(super) const LATENT_ATTENTION: &[Rule] = &[
 pub(super) const ROUTING: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.gate.weight", "blk.{}.ffn_gate_inp.weight"),
     Rule::keep("model.layers.{}.mlp.gate.e_score_correction.bias", "blk.{}.exp_probs_b.bias"),
+    SHARED_EXPERTS[0],
+    SHARED_EXPERTS[1],
+    SHARED_EXPERTS[2],
+];
+
+/// Experts that all tokens share.
+pub(super) const SHARED_EXPERTS: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.shared_experts.gate_proj.*", "blk.{}.ffn_gate_shexp.*"),
     Rule::keep("model.layers.{}.mlp.shared_experts.up_proj.*", "blk.{}.ffn_up_shexp.*"),
     Rule::keep("model.layers.{}.mlp.shared_experts.down_proj.*", "blk.{}.ffn_down_shexp.*"),
@@ -78,16 +136,25 @@ pub(super) fn is_tied_output(model: &Model, name: &str) -> bool {
         && model.configuration.flag("tie_word_embeddings") == Ok(true)
 }
 
-/// Keys, turned so that attention can take them up into its queries, and values.
 fn keys_and_values(model: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
     let configuration = &model.configuration;
-    let heads = model.key_value_heads()?;
     let (key, value) = (configuration.integer("qk_nope_head_dim")?, configuration.integer("v_head_dim")?);
+    split_keys_and_values(weight, model.key_value_heads()?, key, value)
+}
+
+/// Keys, turned so that attention can take them up into its queries, and values.
+pub(super) fn split_keys_and_values(
+    weight: Weight,
+    heads: u64,
+    key: u64,
+    value: u64,
+) -> Result<Vec<Weight>, WeightError> {
     let recipe = weight.whole()?;
     let columns = recipe.dimensions().last().copied().unwrap_or(0);
-    let by_head = recipe.reshape(&[heads, key.saturating_add(value), columns])?;
+    let all = key.saturating_add(value);
+    let by_head = recipe.reshape(&[heads, all, columns])?;
     let keys = by_head.clone().slice(1, 0..key)?.transpose(1, 2)?;
-    Ok(vec![Weight::Whole(keys), Weight::Whole(by_head.slice(1, key..key + value)?)])
+    Ok(vec![Weight::Whole(keys), Weight::Whole(by_head.slice(1, key..all)?)])
 }
 
 pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

@@ -11,6 +11,7 @@ use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{Configuration, ConvertError, Model, Source, hyperparameters};
 use crate::plan::Recipe;
+use crate::tensor::ElementType;
 
 /// What is special to a family of models. [`Family::STANDARD`] is the decoder that most descend from.
 pub(in crate::convert) struct Family {
@@ -34,8 +35,14 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
     /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
     pub(in crate::convert) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,
+    /// How the names of weights end that are stored rank by rank, as a machine with several processors had them,
+    /// where they are 8-bit floats.
+    pub(in crate::convert) stored_by_rank: &'static [&'static str],
     /// Which tensor becomes which.
     pub(in crate::convert) tensors: &'static [&'static [Rule]],
+    /// The element type of a tensor of the model, by its name there, where the family's differs from the usual one;
+    /// given the one that was asked for.
+    pub(in crate::convert) element_type: fn(&Model, &str, ElementType) -> Option<ElementType>,
     /// The part that sees, as a file of its own.
     pub(in crate::convert) projector: Option<&'static Projector>,
 }
@@ -56,7 +63,9 @@ impl Family {
         hyperparameters: hyperparameters::standard,
         generated: |_, _| Ok(Vec::new()),
         rename: |_, name| common::text_name(name),
+        stored_by_rank: &[],
         tensors: common::DECODER,
+        element_type: |_, _, _| None,
         projector: None,
     };
 }

@@ -3,12 +3,13 @@
 use super::Family;
 use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, STACKED_EXPERTS, text_name};
 use super::deepseek2::{self, LATENT_ATTENTION, ROUTING};
+use super::prediction::{self, PREDICTION};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{Configuration, ConvertError, Source};
+use crate::convert::{ConvertError, Source};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Glm4ForCausalLM"],
@@ -54,7 +55,7 @@ pub(super) const MIXTURE: Family = Family {
         "moe_intermediate_size": 1408, "first_k_dense_replace": 1, "norm_topk_prob": true,
         "routed_scaling_factor": 1.0}"#,
     )],
-    predicted_layers: |configuration, _| predicted_layers(configuration),
+    predicted_layers: prediction::stated,
     tokenizer: Flavour::GLM4_MOE,
     hyperparameters: mixture_hyperparameters,
     tensors: &[
@@ -79,34 +80,16 @@ pub(super) const LITE: Family = Family {
     names: &["Glm4MoeLiteForCausalLM"],
     architecture: "deepseek2",
     classes: &[],
-    predicted_layers: |configuration, _| predicted_layers(configuration),
+    predicted_layers: prediction::stated,
     tokenizer: Flavour::GLM4_MOE,
     hyperparameters: |source, out| {
         deepseek2::hyperparameters(source, out)?;
-        let model = source.model;
-        if model.layers > model.main_layers {
-            out.count("nextn_predict_layers", model.layers - model.main_layers)?;
-        }
-        Ok(())
+        prediction::write(source.model, out)
     },
     rename: |model, name| if deepseek2::is_tied_output(model, name) { None } else { text_name(name) },
     tensors: &[EMBEDDINGS, NORMS, LATENT_ATTENTION, DENSE_LAYERS, EXPERTS, ROUTING, PREDICTION],
     ..Family::STANDARD
 };
-
-/// The layers that predict further tokens.
-const PREDICTION: &[Rule] = &[
-    Rule::keep("model.layers.{}.eh_proj.*", "blk.{}.nextn.eh_proj.*"),
-    Rule::keep("model.layers.{}.embed_tokens.*", "blk.{}.nextn.embed_tokens.*"),
-    Rule::keep("model.layers.{}.enorm.*", "blk.{}.nextn.enorm.*"),
-    Rule::keep("model.layers.{}.hnorm.*", "blk.{}.nextn.hnorm.*"),
-    Rule::keep("model.layers.{}.shared_head.head.*", "blk.{}.nextn.shared_head_head.*"),
-    Rule::keep("model.layers.{}.shared_head.norm.*", "blk.{}.nextn.shared_head_norm.*"),
-];
-
-fn predicted_layers(configuration: &Configuration) -> Result<u64, ConvertError> {
-    Ok(configuration.optional_integer(&["num_nextn_predict_layers"])?.unwrap_or(0))
-}
 
 fn rotary_size(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let fraction = source.model.rope.common.optional_number(&["partial_rotary_factor"])?.unwrap_or(0.5);
@@ -139,3 +122,11 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
         None => Ok(()),
     }
 }
+
+/// Solar Open, which is built like GLM-4.5.
+pub(super) const SOLAR: Family = Family {
+    names: &["SolarOpenForCausalLM"],
+    classes: &[],
+    tokenizer: Flavour::SOLAR,
+    ..MIXTURE
+};

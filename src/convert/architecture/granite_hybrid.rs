@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::common::{EMBEDDINGS, NORMS, text_name};
-use super::nemotron_h::{MAMBA, where_present};
+use super::common::{EMBEDDINGS, NORMS, text_name, where_present};
+use super::nemotron_h::MAMBA;
 use super::{Family, granite};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;

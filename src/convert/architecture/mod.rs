@@ -3,10 +3,17 @@
 //! To add a family, copy the shape of a neighbour and list it in [`FAMILIES`]. Names of tensors and metadata are
 //! llama.cpp's (`gguf-py/gguf/constants.py`), defaults of configurations those of `transformers` 4.57.
 
+mod afmoe;
+mod arctic;
 mod bert;
 mod command_r;
 mod common;
+mod dbrx;
 mod deepseek2;
+mod diffusion_mixtures;
+mod dots;
+mod ernie;
+mod exaone_moe;
 mod falcon;
 mod family;
 mod gemma;
@@ -14,15 +21,27 @@ mod gemma3;
 mod gemma3n;
 mod gemma4;
 mod glm4;
+mod glm5;
 mod gpt2;
 mod gpt_oss;
 mod gptneox;
 mod granite;
 mod granite_hybrid;
+mod grok;
+mod grove;
+mod hunyuan;
+mod hyper_connections;
+mod indexer;
+mod kda;
+mod kimi;
+mod laguna;
 mod lfm2;
+mod ling;
 mod llama;
 mod llama4;
 mod llava;
+mod mimo;
+mod minimax;
 mod mistral3;
 mod modern_bert;
 mod nemotron_h;
@@ -31,6 +50,7 @@ mod olmo;
 mod phi2;
 mod phi3;
 mod pixtral;
+mod prediction;
 mod qwen2;
 mod qwen2moe;
 mod qwen2vl;
@@ -40,9 +60,11 @@ mod qwen3moe;
 mod qwen3next;
 mod qwen3vl;
 mod qwen3vlmoe;
+mod smallthinker;
 mod smollm3;
 mod stablelm;
 mod starcoder2;
+mod step;
 
 pub(super) use common::replaced;
 pub(super) use family::{Family, Generated};
@@ -108,6 +130,36 @@ pub(super) const FAMILIES: &[&Family] = &[
     &lfm2::MIXTURE,
     &nemotron_h::FAMILY,
     &nemotron_h::MIXTURE,
+    &deepseek2::SPARSE,
+    &deepseek2::FIRST,
+    &glm4::SOLAR,
+    &glm5::FIFTH,
+    &glm5::NEXT,
+    &minimax::TEXT_01,
+    &minimax::M2,
+    &minimax::M3,
+    &ernie::MIXTURE,
+    &hunyuan::THIRD,
+    &hunyuan::FOURTH,
+    &kimi::LINEAR,
+    &ling::FIRST,
+    &ling::SECOND,
+    &ling::THIRD,
+    &step::FAMILY,
+    &dots::FIRST,
+    &dots::NOTE,
+    &exaone_moe::FAMILY,
+    &afmoe::FAMILY,
+    &dbrx::FAMILY,
+    &grok::FAMILY,
+    &grove::FAMILY,
+    &diffusion_mixtures::LLADA,
+    &diffusion_mixtures::RND1,
+    &laguna::FAMILY,
+    &smallthinker::FAMILY,
+    &mimo::FAMILY,
+    &arctic::FAMILY,
+    &command_r::MIXTURE,
 ];
 
 /// The family of a configuration.

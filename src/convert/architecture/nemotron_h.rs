@@ -2,7 +2,7 @@
 //! experts in some.
 
 use super::Family;
-use super::common::flat_kernel;
+use super::common::{flat_kernel, where_present};
 use super::llama::{pair_keys, pair_queries};
 use crate::convert::configuration::Configuration;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
@@ -152,11 +152,6 @@ fn layers_of(configuration: &Configuration, letter: char, names: &[&str]) -> Res
     let kinds =
         kinds.ok_or_else(|| configuration.missing(&["hybrid_override_pattern", "layers_block_type"]))?;
     Ok(kinds.into_iter().map(|kind| names.contains(&kind)).collect())
-}
-
-/// A number in the layers that have something, zero in the others.
-pub(super) fn where_present(present: &[bool], number: u64) -> Vec<u64> {
-    present.iter().map(|present| if *present { number } else { 0 }).collect()
 }
 
 fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

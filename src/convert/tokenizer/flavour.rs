@@ -156,6 +156,17 @@ impl Flavour {
         ..Self::BYTE_PAIR
     };
 
+    /// Solar Open.
+    pub const SOLAR: Self = Self {
+        roles: &[
+            ("eos", "<|endoftext|>"),
+            ("eot", "<|endoftext|>"),
+            ("unk", "<unk>"),
+            ("bos", "<|startoftext|>"),
+        ],
+        ..Self::BYTE_PAIR
+    };
+
     /// Nemotron-H: the token list, but not the weights, is padded.
     pub const NEMOTRON_H: Self = Self { pad_to_multiple_of: 8, ..Self::BYTE_PAIR };
 }

@@ -47,4 +47,4 @@ pub use flavour::{Flavour, Format, SpacePrefix};
 pub use sizes::Sizes;
 pub use vocabulary::{Vocabulary, read};
 
-pub(super) use listed::{has_sentence_piece, is_file, is_unigram, listed_tokens};
+pub(super) use listed::{adds_bos, has_sentence_piece, is_file, is_unigram, listed_tokens, own_tokens};
