@@ -90,7 +90,9 @@ fn packed_dimensions(
     let are_bytes = [Dtype::U8, Dtype::I8].contains(&blocks.dtype)
         && [Dtype::U8, Dtype::F8_E8M0].contains(&exponents.dtype);
     let found = match blocks.dimensions.as_slice() {
-        [rows @ .., count, 16] if exponents.dimensions == blocks.dimensions[..blocks.dimensions.len() - 1] => {
+        [rows @ .., count, 16]
+            if exponents.dimensions == blocks.dimensions[..blocks.dimensions.len() - 1] =>
+        {
             Some((rows, *count))
         }
         [rows @ .., bytes]
@@ -120,7 +122,8 @@ fn by_rank(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Recip
             scales.dimensions, weight.dimensions
         ),
     };
-    let ([rows, columns], [scale_rows, scale_columns]) = (&weight.dimensions[..], &scales.dimensions[..]) else {
+    let ([rows, columns], [scale_rows, scale_columns]) = (&weight.dimensions[..], &scales.dimensions[..])
+    else {
         return Err(fails());
     };
     let fits = |ranks: &u64| {
@@ -229,7 +232,9 @@ pub(super) fn read(
             }
             let by_rank = stored_by_rank.iter().any(|ending| weight.ends_with(ending));
             let companion = match names.get(weight.as_str()).map(|weight| weight.dtype) {
-                Some(Dtype::U8 | Dtype::I8) if tensor.dtype == Dtype::U8 => Companion::Exponents(tensor.clone()),
+                Some(Dtype::U8 | Dtype::I8) if tensor.dtype == Dtype::U8 => {
+                    Companion::Exponents(tensor.clone())
+                }
                 _ if by_rank => Companion::ScalesByRank(tensor.clone()),
                 _ => Companion::Scales(tensor.clone(), block),
             };

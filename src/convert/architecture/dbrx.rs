@@ -1,7 +1,7 @@
 //! Databricks' DBRX: all experts of a layer lie one after the other in each of three matrices.
 
 use super::Family;
-use crate::convert::configuration::{Class, Part, Absent};
+use crate::convert::configuration::{Absent, Class, Part};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;

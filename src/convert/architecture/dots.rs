@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::common::{
-    ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, replaced, text_name,
-};
+use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, replaced, text_name};
 use super::deepseek2::{self, ROUTING, SOME_LATENT_ATTENTION, is_tied_output, split_keys_and_values};
 use super::indexer::{self, INDEXER};
 use super::prediction::{self, PREDICTION};
@@ -56,7 +54,17 @@ pub(super) const NOTE: Family = Family {
     tokenizer: Flavour { roles: &[("eot", "<|endofassistant|>")], ..Flavour::BYTE_PAIR },
     hyperparameters: note_hyperparameters,
     rename: note_name,
-    tensors: &[EMBEDDINGS, NORMS, RESCALED, SOME_LATENT_ATTENTION, INDEXER, DENSE_LAYERS, EXPERTS, ROUTING, PREDICTION],
+    tensors: &[
+        EMBEDDINGS,
+        NORMS,
+        RESCALED,
+        SOME_LATENT_ATTENTION,
+        INDEXER,
+        DENSE_LAYERS,
+        EXPERTS,
+        ROUTING,
+        PREDICTION,
+    ],
     ..Family::STANDARD
 };
 
@@ -66,15 +74,21 @@ const PREDICTED_EMBEDDINGS: &str = "model.mtp.embed_tokens.weight";
 const RESCALED: &[Rule] = &[
     Rule::keep("model.layers.{}.self_attn.g_proj.*", "blk.{}.attn_gate.*"),
     Rule::keep("model.layers.{}.self_attn.k_rope_only_layernorm.*", "blk.{}.attn_k_norm.*"),
-    Rule::step("model.layers.{}.self_attn.q_a_layernorm.weight", "blk.{}.attn_q_a_norm.weight", |model, weight| {
-        rescaled(model, weight, "q_lora_rank")
-    }),
-    Rule::step("model.layers.{}.self_attn.kv_a_layernorm.weight", "blk.{}.attn_kv_a_norm.weight", |model, weight| {
-        rescaled(model, weight, "kv_lora_rank")
-    }),
-    Rule::step("model.layers.{}.sliding.kv_a_layernorm.weight", "blk.{}.attn_kv_a_norm.weight", |model, weight| {
-        rescaled(model, weight, "swa_kv_lora_rank")
-    }),
+    Rule::step(
+        "model.layers.{}.self_attn.q_a_layernorm.weight",
+        "blk.{}.attn_q_a_norm.weight",
+        |model, weight| rescaled(model, weight, "q_lora_rank"),
+    ),
+    Rule::step(
+        "model.layers.{}.self_attn.kv_a_layernorm.weight",
+        "blk.{}.attn_kv_a_norm.weight",
+        |model, weight| rescaled(model, weight, "kv_lora_rank"),
+    ),
+    Rule::step(
+        "model.layers.{}.sliding.kv_a_layernorm.weight",
+        "blk.{}.attn_kv_a_norm.weight",
+        |model, weight| rescaled(model, weight, "swa_kv_lora_rank"),
+    ),
     Rule::split(
         "model.layers.{}.sliding.kv_b_proj.weight",
         &["blk.{}.attn_k_b.weight", "blk.{}.attn_v_b.weight"],

@@ -34,7 +34,9 @@ pub(super) const MIXTURE: Family = Family {
         if let Some(width) = configuration.optional_integer(&["moe_intermediate_size"])? {
             out.count("expert_feed_forward_length", width)?;
         }
-        let Some(shared) = configuration.optional_integer(&["moe_num_shared_experts"])? else { return Ok(()) };
+        let Some(shared) = configuration.optional_integer(&["moe_num_shared_experts"])? else {
+            return Ok(());
+        };
         out.count("expert_shared_count", shared)?;
         if shared == 0 {
             return Ok(());

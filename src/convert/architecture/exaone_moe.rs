@@ -64,7 +64,8 @@ fn sliding_layers(model: &Model) -> Result<Option<Vec<bool>>, ConvertError> {
     match configuration.value(KEY) {
         Some(value) if value.is_string() => {
             let letters: Vec<char> = configuration.text_value(KEY)?.unwrap_or_default().chars().collect();
-            let sliding = layers.map(|layer| letters.get(layer as usize % letters.len().max(1)) == Some(&'L'));
+            let sliding =
+                layers.map(|layer| letters.get(layer as usize % letters.len().max(1)) == Some(&'L'));
             Ok(Some(sliding.collect()))
         }
         Some(_) => {

@@ -124,9 +124,5 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
 }
 
 /// Solar Open, which is built like GLM-4.5.
-pub(super) const SOLAR: Family = Family {
-    names: &["SolarOpenForCausalLM"],
-    classes: &[],
-    tokenizer: Flavour::SOLAR,
-    ..MIXTURE
-};
+pub(super) const SOLAR: Family =
+    Family { names: &["SolarOpenForCausalLM"], classes: &[], tokenizer: Flavour::SOLAR, ..MIXTURE };

@@ -53,7 +53,17 @@ pub(super) const FOURTH: Family = Family {
         let left_out = name.starts_with("model.mtp_layers.") || deepseek2::is_tied_output(model, name);
         if left_out { None } else { text_name(name) }
     },
-    tensors: &[EMBEDDINGS, NORMS, LATENT_ATTENTION, FOURTH_ATTENTION, INDEXER, DENSE_LAYERS, ROUTING, FOURTH_EXPERTS, STREAMS],
+    tensors: &[
+        EMBEDDINGS,
+        NORMS,
+        LATENT_ATTENTION,
+        FOURTH_ATTENTION,
+        INDEXER,
+        DENSE_LAYERS,
+        ROUTING,
+        FOURTH_EXPERTS,
+        STREAMS,
+    ],
     element_type: |model, name, _| {
         let precise = hyper_connections::is_mixer(name)
             || name.ends_with(".indexer.k_norm.bias")
@@ -97,7 +107,9 @@ fn adjust(configuration: &mut Configuration) -> Result<(), ConvertError> {
     }
     let stated = configuration.optional_integer(&["first_k_dense_replace"])?;
     let Some(kinds) = configuration.strings("mlp_layer_types")? else {
-        return stated.map(drop).ok_or_else(|| configuration.missing(&["first_k_dense_replace", "mlp_layer_types"]));
+        return stated
+            .map(drop)
+            .ok_or_else(|| configuration.missing(&["first_k_dense_replace", "mlp_layer_types"]));
     };
     let leading = kinds.iter().take_while(|kind| **kind == "dense").count();
     let dense = kinds.iter().filter(|kind| **kind == "dense").count();
@@ -144,6 +156,8 @@ fn owners(model: &Model) -> Result<Option<Vec<bool>>, ConvertError> {
     };
     match owners.get(..layers) {
         Some(owners) if key == "layer_types" || owners.first() == Some(&true) => Ok(Some(owners.to_vec())),
-        _ => Err(configuration.bad(key, &owners.len(), &format!("{layers} layers, the first with an indexer"))),
+        _ => {
+            Err(configuration.bad(key, &owners.len(), &format!("{layers} layers, the first with an indexer")))
+        }
     }
 }

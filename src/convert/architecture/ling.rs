@@ -3,9 +3,7 @@
 use std::borrow::Cow;
 
 use super::Family;
-use super::common::{
-    DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, consecutive_rows, replaced, text_name,
-};
+use super::common::{DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, consecutive_rows, replaced, text_name};
 use super::deepseek2::{ROUTING, SOME_LATENT_ATTENTION};
 use super::kda::{self, DELTA_ATTENTION};
 use super::llama::{pair_keys, pair_queries};
@@ -24,7 +22,11 @@ pub(super) const FIRST: Family = Family {
         standard(source, out)?;
         out.count("rope.dimension_count", source.model.head_size()?)?;
         let configuration = &source.model.configuration;
-        counts(configuration, out, &["leading_dense_block_count", "vocab_size", "expert_feed_forward_length"])?;
+        counts(
+            configuration,
+            out,
+            &["leading_dense_block_count", "vocab_size", "expert_feed_forward_length"],
+        )?;
         out.float("expert_weights_scale", 1.0);
         counts(configuration, out, &["expert_shared_count"])?;
         out.set("expert_weights_norm", configuration.flag("norm_topk_prob")?);

@@ -20,7 +20,16 @@ pub(super) const FAMILY: Family = Family {
     predicted_layers: |_, _| Ok(3),
     hyperparameters,
     rename,
-    tensors: &[EMBEDDINGS, NORMS, FUSED_ATTENTION, SEPARATE_ATTENTION, DENSE_LAYERS, EXPERTS, ROUTING, PREDICTION],
+    tensors: &[
+        EMBEDDINGS,
+        NORMS,
+        FUSED_ATTENTION,
+        SEPARATE_ATTENTION,
+        DENSE_LAYERS,
+        EXPERTS,
+        ROUTING,
+        PREDICTION,
+    ],
     stored_by_rank: &[".self_attn.qkv_proj.weight"],
     ..Family::STANDARD
 };
@@ -82,7 +91,8 @@ fn gathered(model: &Model, weight: Weight, key_heads: u64) -> Result<Weight, Wei
     let [ranks, _, columns] = recipe.dimensions()[..] else { return Ok(Weight::Whole(recipe)) };
     let configuration = &model.configuration;
     let (key, value) = (configuration.integer("head_dim")?, configuration.integer("v_head_dim")?);
-    let sizes = [model.heads()?.saturating_mul(key), key_heads.saturating_mul(key), key_heads.saturating_mul(value)];
+    let sizes =
+        [model.heads()?.saturating_mul(key), key_heads.saturating_mul(key), key_heads.saturating_mul(value)];
     let sizes = sizes.map(|size| size / ranks);
     let recipe = recipe.reshape(&[ranks, sizes.iter().sum(), columns])?;
     let mut start = 0;
@@ -98,9 +108,11 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     standard(source, out)?;
     let model = source.model;
     let configuration = &model.configuration;
-    for (key, other) in
-        [("swa_head_dim", "head_dim"), ("swa_num_attention_heads", "num_attention_heads"), ("swa_v_head_dim", "v_head_dim")]
-    {
+    for (key, other) in [
+        ("swa_head_dim", "head_dim"),
+        ("swa_num_attention_heads", "num_attention_heads"),
+        ("swa_v_head_dim", "v_head_dim"),
+    ] {
         let (value, expected) = (configuration.integer(key)?, configuration.integer(other)?);
         if value != expected {
             return Err(configuration.bad(key, &value, &format!("{other}, which is {expected}")));

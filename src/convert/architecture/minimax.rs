@@ -57,7 +57,15 @@ pub(super) const M3: Family = Family {
         let dense = layers.iter().take_while(|frequency| **frequency == 0).count();
         out.count("leading_dense_block_count", dense as u64)
     },
-    tensors: &[AROUND_ZERO, &[EMBEDDINGS[0], EMBEDDINGS[2]], ATTENTION, DENSE_LAYERS, ROUTER, MIXTRAL_EXPERTS, SPARSE],
+    tensors: &[
+        AROUND_ZERO,
+        &[EMBEDDINGS[0], EMBEDDINGS[2]],
+        ATTENTION,
+        DENSE_LAYERS,
+        ROUTER,
+        MIXTRAL_EXPERTS,
+        SPARSE,
+    ],
     element_type: |_, name, _| name.contains(".indexer.").then_some(ElementType::F32),
     ..Family::STANDARD
 };
@@ -83,7 +91,8 @@ const MIXED_ATTENTION: &[Rule] = &[
 const AROUND_ZERO: &[Rule] = &[
     Rule::step("model.norm.weight", "output_norm.weight", add_one).required(),
     Rule::step("model.layers.{}.input_layernorm.weight", "blk.{}.attn_norm.weight", add_one).required(),
-    Rule::step("model.layers.{}.post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", add_one).required(),
+    Rule::step("model.layers.{}.post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", add_one)
+        .required(),
     Rule::step("model.layers.{}.self_attn.q_norm.weight", "blk.{}.attn_q_norm.weight", add_one),
     Rule::step("model.layers.{}.self_attn.k_norm.weight", "blk.{}.attn_k_norm.weight", add_one),
     Rule::step("model.layers.{}.self_attn.index_q_norm.weight", "blk.{}.indexer.q_norm.weight", add_one),

@@ -33,10 +33,11 @@ pub(super) const FAMILY: Family = Family {
     ..Family::STANDARD
 };
 
-const EXPERT_COUNT: Count = |model| match model.configuration.optional_integer(&["moe_num_primary_experts"])? {
-    Some(experts) if experts > 0 => Ok(experts),
-    _ => model.experts(),
-};
+const EXPERT_COUNT: Count =
+    |model| match model.configuration.optional_integer(&["moe_num_primary_experts"])? {
+        Some(experts) if experts > 0 => Ok(experts),
+        _ => model.experts(),
+    };
 
 const EXPERTS: &[Rule] = &[
     expert("model.layers.{}.block_sparse_moe.experts.{}.down.weight", "blk.{}.ffn_down_exps.weight"),

@@ -33,7 +33,14 @@ pub(super) const FAMILY: Family = Family {
         let text = replaced(text, ".transformer.", ".");
         Some(replaced(text, "shared_head.output", "shared_head.head"))
     },
-    tensors: &[AROUND_ZERO, &[EMBEDDINGS[0], EMBEDDINGS[2]], ATTENTION, DENSE_LAYERS, EXPERTS, prediction::PREDICTION],
+    tensors: &[
+        AROUND_ZERO,
+        &[EMBEDDINGS[0], EMBEDDINGS[2]],
+        ATTENTION,
+        DENSE_LAYERS,
+        EXPERTS,
+        prediction::PREDICTION,
+    ],
     ..Family::STANDARD
 };
 
@@ -133,8 +140,7 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     out.count("moe_every_n_layers", interval)?;
     let epsilon = configuration.optional_number(&["rms_norm_eps"])?;
     out.float("attention.layer_norm_rms_epsilon", epsilon.unwrap_or(1e-5));
-    for (key, name) in
-        [("swiglu_clamp_exp", "swiglu_limits"), ("swiglu_clamp_shexp", "swiglu_limits_shared")]
+    for (key, name) in [("swiglu_clamp_exp", "swiglu_limits"), ("swiglu_clamp_shexp", "swiglu_limits_shared")]
     {
         if let Some(limits) = configuration.limits(name, model.layers)? {
             out.floats(key, &limits);
