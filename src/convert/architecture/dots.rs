@@ -158,8 +158,10 @@ fn check_variant(configuration: &Configuration) -> Result<(), ConvertError> {
         ("attention_gate_type", "\"headwise\""),
         ("swa_attention_gate_type", "\"headwise\""),
     ] {
-        if let Some(value) = configuration.value(key).filter(|value| value.to_string() != expected) {
-            return Err(configuration.bad(key, value, expected));
+        let Some(value) = configuration.value(key) else { continue };
+        let given = value.to_string();
+        if given != expected {
+            return Err(configuration.bad(key, &given, expected));
         }
     }
     for (key, other) in [("swa_qk_rope_head_dim", "qk_rope_head_dim"), ("swa_q_lora_rank", "q_lora_rank")] {

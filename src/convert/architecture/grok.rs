@@ -17,7 +17,13 @@ pub(super) const FAMILY: Family = Family {
     classes: &[Class::new("git", &[], r#"{"layer_norm_eps": 1e-12}"#)],
     tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
     hyperparameters,
-    tensors: &[FIRST, EMBEDDINGS, SECOND, DENSE_LAYERS, MIXTRAL_EXPERTS],
+    tensors: &[
+        FIRST,
+        &Rule::optional([EMBEDDINGS[0], EMBEDDINGS[1], EMBEDDINGS[2]]),
+        SECOND,
+        DENSE_LAYERS,
+        MIXTRAL_EXPERTS,
+    ],
     ..Family::STANDARD
 };
 
