@@ -10,9 +10,9 @@ use std::time::Duration;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use ollamake::cli::Arguments;
-use ollamake::config::{Config, LogFormat, LogLevel};
-use ollamake::tensor::Platform;
+use ollamake::cli::{Arguments, Surroundings};
+use ollamake::config::{Config, ConfigError, LogFormat, LogLevel};
+use ollamake::server;
 
 /// How long the process waits at its end for what cannot be cancelled.
 const LAST_MOMENT: Duration = Duration::from_secs(3);
@@ -33,12 +33,21 @@ fn main() -> ExitCode {
 
 async fn run() -> ExitCode {
     let arguments = Arguments::parse();
-    log(arguments.is_server());
-    // A wrong width is reported before any work begins.
-    if let Err(error) = Platform::from_environment() {
-        return fail(&error, 1);
+    let config = Config::from_environment();
+    log(arguments.is_server(), config.as_ref().ok());
+    match &config {
+        // A wrong width is reported before any work begins, also by a command that needs nothing else.
+        Err(error @ ConfigError::Width(_)) => return fail(error, 1),
+        // Other mistakes are reported by the commands that they concern.
+        Err(_) => {}
+        Ok(config) => config.platform.choose(),
     }
-    match arguments.run().await {
+    let surroundings = Surroundings {
+        config,
+        serve: |config| Box::pin(async { Ok(server::run(config).await?) }),
+        embed: |config, store| Box::pin(async { Ok(server::embed(config, store).await?) }),
+    };
+    match arguments.run(&surroundings).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error, error.exit_code()),
     }
@@ -64,18 +73,17 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely, `OLLAMAKE_LOG` the format. Commands other than the server
+/// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely, `OLLAMAKE_LOG` the format. Commands
 /// speak for themselves, so they log only what went wrong, without the errors that they end with.
-fn log(is_server: bool) {
-    // A wrong configuration is reported by the command that needs it.
-    let config = Config::from_environment();
-    let (level, format) =
-        config.map_or((LogLevel::Info, LogFormat::Text), |config| (config.log, config.log_format));
+fn log(is_server: bool, config: Option<&Config>) {
+    let level = config.map_or(LogLevel::Info, |config| config.log);
+    let format = config.map_or(LogFormat::Text, |config| config.log_format);
     let directives = match level {
         LogLevel::Info if !is_server => "warn,ollamake::server::errors=off".to_owned(),
         level => format!("warn,ollamake={}", level.directive()),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(directives));
+    let filter = config.and_then(|config| EnvFilter::try_new(config.log_filter.as_deref()?).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(directives));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| Log)

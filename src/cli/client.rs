@@ -9,12 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 use tokio_util::io::ReaderStream;
 
-use super::Error;
 use super::progress::Progress;
-use super::serve::listen;
-use crate::config::{ApiKey, Config};
+use super::{Error, Surroundings};
+use crate::config::ApiKey;
 use crate::model::Digest;
-use crate::server::{Server, serve};
 use crate::store::Store;
 
 /// A connection to a server.
@@ -38,8 +36,8 @@ impl Drop for Client {
 impl Client {
     /// The server at `OLLAMA_HOST`, or, when none answers there, one that lives as long as this
     /// process, on a port of its own and the store of `OLLAMA_MODELS`.
-    pub(super) async fn connect() -> Result<Self, Error> {
-        let config = Config::from_environment()?;
+    pub(super) async fn connect(surroundings: &Surroundings) -> Result<Self, Error> {
+        let config = surroundings.config()?;
         // An error says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().no_proxy().build().expect("the default settings are valid");
@@ -48,16 +46,16 @@ impl Client {
         let remote = Self { http, base: host.to_string(), key, embedded: None };
         match remote.with_key(remote.http.head(&remote.base)).send().await {
             Ok(_) => Ok(remote),
-            Err(error) if error.is_connect() && host.is_loopback() => remote.embedded(config).await,
+            Err(error) if error.is_connect() && host.is_loopback() => remote.embedded(surroundings).await,
             Err(error) => Err(remote.connection_error(&error)),
         }
     }
 
-    async fn embedded(mut self, config: Config) -> Result<Self, Error> {
-        let (listener, address) = listen("127.0.0.1:0").await?;
-        let store = Store::open(&config.models).map_err(Error::open_store(&config.models))?;
+    async fn embedded(mut self, surroundings: &Surroundings) -> Result<Self, Error> {
+        let config = surroundings.config()?;
+        let store = config.open_store()?;
+        let address = (surroundings.embed)(config.clone(), store.clone()).await.map_err(Error::Embed)?;
         tracing::debug!(%address, "no server answers at OLLAMA_HOST; serving from this process");
-        tokio::spawn(serve(listener, Server::new(config, store.clone()), std::future::pending()));
         self.base = format!("http://{address}");
         self.embedded = Some(store);
         Ok(self)

@@ -4,9 +4,9 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::json;
 
-use super::Error;
 use super::client::Client;
 use super::error::parse_name;
+use super::{Error, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Copy {
@@ -15,11 +15,11 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
         parse_name(&self.source)?;
         parse_name(&self.destination)?;
         let body = json!({"source": self.source, "destination": self.destination});
-        Client::connect().await?.call(Method::POST, "/api/copy", &body).await?;
+        Client::connect(surroundings).await?.call(Method::POST, "/api/copy", &body).await?;
         println!("copied '{}' to '{}'", self.source, self.destination);
         Ok(())
     }

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Error;
 use super::client::Client;
 use super::error::parse_name;
 use super::files;
 use super::parts::{Files, Parts};
 use super::progress::Progress;
+use super::{Error, Surroundings};
 use crate::model::{Parameters, known_parameters, nearest, parameter_kind};
 use crate::modelfile::Modelfile;
 use crate::quantize::Target;
@@ -30,14 +30,14 @@ pub(super) struct Create {
 }
 
 impl Create {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
         parse_name(&self.name)?;
         let (modelfile, path) = self.modelfile()?;
         let progress = Progress::new();
         let parts = Parts::of(&modelfile, path.as_deref())?;
         let parameters = modelfile.parameters();
         warn_of_unknown(&parameters, &progress);
-        let client = Client::connect().await?;
+        let client = Client::connect(surroundings).await?;
         let request = json!({
             "model": self.name,
             "quantize": self.quantize.map(Target::name),

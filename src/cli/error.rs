@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::format::count_of;
+use crate::config::{ConfigError, OpenStoreError};
 use crate::model::Name;
 use crate::store::{StoreError, Unread};
 
@@ -96,23 +97,16 @@ pub enum Error {
     },
     /// The configuration in the environment is wrong.
     #[error(transparent)]
-    Configuration(#[from] crate::config::ConfigError),
+    Configuration(ConfigError),
+    /// No server answers, and none can be started in this process.
+    #[error("no server can be started in this process: {0}")]
+    Embed(Box<dyn std::error::Error + Send + Sync>),
     /// The server cannot start.
-    #[error("cannot serve on {address}: {source}")]
-    Listen {
-        /// Where it should listen.
-        address: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error("{0}")]
+    Start(Box<dyn std::error::Error + Send + Sync>),
     /// The directory of the store cannot be used.
-    #[error("the store in {} (OLLAMA_MODELS) cannot be opened: {source}", path.display())]
-    OpenStore {
-        /// The directory.
-        path: PathBuf,
-        /// Why not.
-        source: StoreError,
-    },
+    #[error(transparent)]
+    OpenStore(#[from] OpenStoreError),
     /// Something is wrong with the store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -149,18 +143,6 @@ impl Error {
     pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Error::File { path, source }
-    }
-
-    /// For `map_err` on opening the store of the configuration.
-    pub(super) fn open_store(path: &Path) -> impl FnOnce(StoreError) -> Self + use<> {
-        let path = path.to_owned();
-        move |source| Error::OpenStore { path, source }
-    }
-
-    /// For `map_err` on what the operating system says about an address.
-    pub(super) fn listen(address: &str) -> impl FnOnce(io::Error) -> Self + use<> {
-        let address = address.to_owned();
-        move |source| Error::Listen { address, source }
     }
 }
 

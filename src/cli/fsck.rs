@@ -2,10 +2,9 @@
 
 use clap::Args;
 
-use super::Error;
 use super::format::{bytes, count_of, names};
 use super::progress::Progress;
-use crate::config::Config;
+use super::{Error, Surroundings};
 use crate::model::Name;
 use crate::store::{
     Account, BlobDamage, CheckReport, DamagedBlob, MissingBlob, Store, StoreError, Tally, Unread,
@@ -21,19 +20,19 @@ pub(super) struct Fsck {
 }
 
 impl Fsck {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let report = self.look().map_err(|error| Error::Unchecked(Box::new(error)))?;
+    pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+        let report = self.look(surroundings).map_err(|error| Error::Unchecked(Box::new(error)))?;
         match report.findings() {
             0 => Ok(()),
             findings => Err(Error::Findings { findings }),
         }
     }
 
-    fn look(&self) -> Result<CheckReport, Error> {
-        let models = Config::from_environment()?.models;
-        let store = Store::open_existing(&models).map_err(Error::open_store(&models))?;
+    fn look(&self, surroundings: &Surroundings) -> Result<CheckReport, Error> {
+        let config = surroundings.config()?;
+        let store = config.open_existing_store()?;
         let account = store.account()?;
-        let bar = Progress::new().bar(format!("checking {}", models.display()), 0);
+        let bar = Progress::new().bar(format!("checking {}", config.models.display()), 0);
         let report = store.check(true, |progress| {
             bar.set_length(progress.total);
             bar.set_position(progress.read);

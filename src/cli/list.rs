@@ -4,9 +4,9 @@ use clap::Args;
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::Error;
 use super::client::Client;
 use super::format;
+use super::{Error, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct List {
@@ -29,8 +29,8 @@ struct Model {
 }
 
 impl List {
-    pub(super) async fn run(self) -> Result<(), Error> {
-        let tags: Tags = serde_json::from_value(Client::connect().await?.get("/api/tags").await?)
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+        let tags: Tags = serde_json::from_value(Client::connect(surroundings).await?.get("/api/tags").await?)
             .map_err(|error| Error::Server(format!("unexpected answer to /api/tags: {error}")))?;
         let prefix = self.prefix.unwrap_or_default().to_lowercase();
         let now = OffsetDateTime::now_utc();

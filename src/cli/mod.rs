@@ -20,12 +20,15 @@ mod pull;
 mod push;
 pub mod quantize;
 mod remove;
-mod serve;
 mod show;
+mod surroundings;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+use crate::config::settings_text;
+
 pub use error::Error;
+pub use surroundings::Surroundings;
 
 /// Make models for Ollama and llama.cpp.
 #[derive(Debug, Parser)]
@@ -41,8 +44,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Start the server
-    #[command(alias = "start")]
-    Serve(serve::Serve),
+    #[command(alias = "start", after_long_help = settings_text())]
+    Serve,
     /// Create a model from a Modelfile, or from the checkpoint or GGUF files in this directory
     Create(create::Create),
     /// List models
@@ -71,23 +74,26 @@ enum Command {
 impl Arguments {
     /// Whether this process is to be a server.
     pub fn is_server(&self) -> bool {
-        matches!(self.command, Command::Serve(_))
+        matches!(self.command, Command::Serve)
     }
 
     /// Does what was asked. Errors are for people; the caller prints them.
-    pub async fn run(self) -> Result<(), Error> {
+    pub async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
         outlive_limits();
         match self.command {
-            Command::Serve(command) => command.run().await,
-            Command::Create(command) => command.run().await,
-            Command::List(command) => command.run().await,
-            Command::Show(command) => command.run().await,
-            Command::Copy(command) => command.run().await,
-            Command::Remove(command) => command.run().await,
-            Command::Pull(command) => command.run().await,
-            Command::Push(command) => command.run().await,
-            Command::Fsck(command) => tokio::task::block_in_place(|| command.run()),
-            Command::Prune(command) => tokio::task::block_in_place(|| command.run()),
+            Command::Serve => {
+                let config = surroundings.config()?.clone();
+                (surroundings.serve)(config).await.map_err(Error::Start)
+            }
+            Command::Create(command) => command.run(surroundings).await,
+            Command::List(command) => command.run(surroundings).await,
+            Command::Show(command) => command.run(surroundings).await,
+            Command::Copy(command) => command.run(surroundings).await,
+            Command::Remove(command) => command.run(surroundings).await,
+            Command::Pull(command) => command.run(surroundings).await,
+            Command::Push(command) => command.run(surroundings).await,
+            Command::Fsck(command) => tokio::task::block_in_place(|| command.run(surroundings)),
+            Command::Prune(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),
         }
     }

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Error;
 use super::format::{bytes, count_of};
-use crate::config::Config;
-use crate::store::{PruneOptions, PruneReport, Store};
+use super::{Error, Surroundings};
+use crate::store::{PruneOptions, PruneReport};
 
 /// What a running server, or another command, is using stays.
 #[derive(Debug, Args)]
@@ -21,9 +20,8 @@ pub(super) struct Prune {
 }
 
 impl Prune {
-    pub(super) fn run(self) -> Result<(), Error> {
-        let models = Config::from_environment()?.models;
-        let store = Store::open_existing(&models).map_err(Error::open_store(&models))?;
+    pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+        let store = surroundings.config()?.open_existing_store()?;
         let grace = Duration::from_secs(self.grace);
         let report = store.prune(PruneOptions { grace, dry_run: self.dry_run })?;
         self.print(&report);

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::json;
 
-use super::Error;
 use super::client::Client;
 use super::error::parse_name;
 use super::progress::Progress;
+use super::{Error, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Push {
@@ -17,9 +17,9 @@ pub(super) struct Push {
 }
 
 impl Push {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "insecure": self.insecure});
-        Client::connect().await?.job("/api/push", &body, &Progress::new()).await
+        Client::connect(surroundings).await?.job("/api/push", &body, &Progress::new()).await
     }
 }

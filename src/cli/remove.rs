@@ -4,9 +4,9 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::json;
 
-use super::Error;
 use super::client::Client;
 use super::error::parse_name;
+use super::{Error, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Remove {
@@ -15,9 +15,9 @@ pub(super) struct Remove {
 }
 
 impl Remove {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
         self.models.iter().try_for_each(|model| parse_name(model).map(drop))?;
-        let client = Client::connect().await?;
+        let client = Client::connect(surroundings).await?;
         for model in &self.models {
             client.call(Method::DELETE, "/api/delete", &json!({"model": model})).await?;
             println!("deleted '{model}'");

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::Error;
 use super::client::Client;
 use super::error::parse_name;
 use super::format;
+use super::{Error, Surroundings};
 use crate::model::human_count;
 
 #[derive(Debug, Args)]
@@ -49,10 +49,10 @@ impl Part {
 }
 
 impl Show {
-    pub(super) async fn run(self) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "verbose": self.verbose});
-        let answer = Client::connect().await?.post("/api/show", &body).await?;
+        let answer = Client::connect(surroundings).await?.post("/api/show", &body).await?;
         match self.part.field() {
             Some(field) => {
                 let end = if ["system", "template"].contains(&field) { "" } else { "\n" };

@@ -1,37 +1,52 @@
-//! Everything that the operator can set, read once at start.
+//! The configuration of the program, read once when it starts.
 //!
 //! The `OLLAMA_*` variables mean what they mean to Ollama (`envconfig/config.go`), so one
 //! environment serves both programs; what only we know is called `OLLAMAKE_*`.
 
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::api_key::ApiKey;
+use super::error::{ConfigError, OpenStoreError};
 use super::host::Host;
+use super::limits::Limits;
+use super::setting::{Lookup, text};
+use super::variables;
+use crate::plan::Resources;
 use crate::registry;
+use crate::store::Store;
+use crate::tensor::Platform;
 
-/// The server's configuration.
+/// Everything that the operator can set.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where to listen, or where a client finds the server (`OLLAMA_HOST`).
+    /// Where to listen, or where a client finds the server.
     pub host: Host,
-    /// The store's directory (`OLLAMA_MODELS`, by default `~/.ollama/models`).
+    /// The store's directory.
     pub models: PathBuf,
-    /// Patterns of the web origins that may talk to the server (`OLLAMA_ORIGINS` and the local ones).
+    /// Patterns of the web origins that may talk to the server, the local ones among them.
     pub origins: Vec<String>,
-    /// Names beside the local ones under which the server may be addressed (`OLLAMAKE_HOSTS`); `*` is any.
+    /// Names beside the local ones under which the server may be addressed; `*` is any.
     pub hosts: Vec<String>,
-    /// Whether blobs that nothing uses any more are removed (`OLLAMA_NOPRUNE` unset or false).
+    /// What this machine is called; empty if it does not say.
+    pub machine: String,
+    /// Whether blobs that nothing uses any more are removed.
     pub prune: bool,
-    /// What clients have to show (`OLLAMAKE_API_KEY`, or the contents of the file `OLLAMAKE_API_KEY_FILE`).
+    /// What clients have to show.
     pub api_key: Option<ApiKey>,
-    /// How much to log (`OLLAMA_DEBUG`).
+    /// How much to log.
     pub log: LogLevel,
-    /// How to write the log (`OLLAMAKE_LOG`).
+    /// What to log in detail, as the `tracing` crate reads it.
+    pub log_filter: Option<String>,
+    /// How to write the log.
     pub log_format: LogFormat,
     /// How to reach registries, and as whom.
     pub registry: registry::Config,
+    /// What one job may use.
+    pub resources: Resources,
+    /// The width of the kernels.
+    pub platform: Platform,
     /// What a client may demand.
     pub limits: Limits,
 }
@@ -56,172 +71,86 @@ pub enum LogFormat {
     Json,
 }
 
-/// Bounds on what a client may demand.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Bytes of a JSON body (`OLLAMAKE_MAX_REQUEST`).
-    pub request: u64,
-    /// Bytes of one uploaded blob (`OLLAMAKE_MAX_UPLOAD`).
-    pub upload: u64,
-    /// Files that one request may name (`OLLAMAKE_MAX_FILES`).
-    pub files: usize,
-    /// Jobs that compute at once; more wait their turn (`OLLAMAKE_MAX_JOBS`).
-    pub jobs: usize,
-    /// Pulls and pushes at once; more wait their turn (`OLLAMAKE_MAX_TRANSFERS`).
-    pub transfers: usize,
-    /// Jobs of a kind that wait; more are refused (`OLLAMAKE_MAX_QUEUE`).
-    pub queue: usize,
-    /// Connections at once; more wait to be accepted (`OLLAMAKE_MAX_CONNECTIONS`).
-    pub connections: usize,
-    /// How long a request's head may take to arrive, and an idle connection is kept (`OLLAMAKE_IDLE_SECONDS`).
-    pub head: Duration,
-    /// How long a body may bring hardly anything, and how long a client may not take what is sent
-    /// (`OLLAMAKE_STALL_SECONDS`).
-    pub stall: Duration,
-    /// How long jobs may go on once the server is to stop (`OLLAMAKE_SHUTDOWN_SECONDS`).
-    pub shutdown: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            request: 32 << 20,
-            upload: 4 << 40,
-            files: 1024,
-            jobs: 2,
-            transfers: 8,
-            queue: 128,
-            connections: 1024,
-            head: Duration::from_secs(30),
-            stall: Duration::from_secs(60),
-            // Container runtimes kill ten seconds after they have asked.
-            shutdown: Duration::from_secs(8),
-        }
-    }
-}
-
-/// A century in seconds: clocks can be set forward by this.
-const LONGEST: u64 = 100 * 365 * 24 * 3600;
-
-/// A variable whose value cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConfigError {
-    /// A number was expected.
-    #[error("{name}={value:?} is not a number greater than zero")]
-    NotANumber {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-    },
-    /// A format of the log that does not exist.
-    #[error("{name}={value:?} is no format of the log: set it to text or json")]
-    UnknownLogFormat {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-    },
-    /// The variable is set, but what it holds cannot be a key. A server without protection would be a surprise.
-    #[error("{name} holds no key: visible ASCII characters without blanks; unset it to serve without a key")]
-    NoApiKey {
-        /// The variable.
-        name: &'static str,
-    },
-    /// The file with the key cannot be read.
-    #[error("the file that {name} names cannot be read: {reason}")]
-    UnreadableApiKey {
-        /// The variable.
-        name: &'static str,
-        /// What the operating system says.
-        reason: io::ErrorKind,
-    },
-    /// The key is given twice.
-    #[error("set either OLLAMAKE_API_KEY or OLLAMAKE_API_KEY_FILE")]
-    TwoApiKeys,
-    /// Neither `OLLAMA_MODELS` nor a home directory is set.
-    #[error("no place for models: set OLLAMA_MODELS, or HOME")]
-    NoModelsDirectory,
-}
-
 impl Config {
     /// Reads the process's environment.
+    ///
+    /// # Errors
+    /// A variable that is set cannot be used, or one that is needed is not set.
     pub fn from_environment() -> Result<Self, ConfigError> {
         // A variable that is no Unicode must not count as one that is not set.
         Self::from_variables(|name| Some(std::env::var_os(name)?.to_string_lossy().into_owned()))
     }
 
     /// Reads the variables that `lookup` knows.
+    ///
+    /// # Errors
+    /// A variable that is set cannot be used, or one that is needed is not set.
     pub fn from_variables(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let variable = |name: &str| {
-            let value = lookup(name)?;
-            let value = value.trim().trim_matches(['"', '\'']);
-            (!value.is_empty()).then(|| value.to_owned())
-        };
-        let number = |name: &'static str, default: u64| match variable(name) {
-            None => Ok(default),
-            Some(value) => match value.parse() {
-                Ok(number) if number > 0 => Ok(number),
-                _ => Err(ConfigError::NotANumber { name, value }),
-            },
-        };
-        let count = |name: &'static str, default: usize| {
-            Ok(usize::try_from(number(name, default as u64)?).unwrap_or(usize::MAX))
-        };
-        let seconds = |name: &'static str, default: Duration| {
-            Ok(Duration::from_secs(number(name, default.as_secs())?.min(LONGEST)))
-        };
+        let lookup: Lookup<'_> = &lookup;
+        let variable = |name: &str| text(lookup, name);
         let list = |name: &str| -> Vec<String> {
             let items = variable(name).unwrap_or_default();
             items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
-        let home = variable("HOME").map(PathBuf::from);
-        let models = match (variable("OLLAMA_MODELS"), &home) {
+        let models = match (variable(variables::MODELS.name), variable(variables::HOME.name)) {
             (Some(path), _) => PathBuf::from(path),
-            (None, Some(home)) => home.join(".ollama").join("models"),
+            (None, Some(home)) => PathBuf::from(home).join(".ollama").join("models"),
             (None, None) => return Err(ConfigError::NoModelsDirectory),
         };
-        let defaults = Limits::default();
+        let keeps = variable(variables::NO_PRUNE.name).is_some_and(|value| truth(&value).unwrap_or(true));
+        let threads = variables::JOB_THREADS.read_count(lookup)?;
         Ok(Self {
-            host: Host::parse(&variable("OLLAMA_HOST").unwrap_or_default()),
+            host: Host::parse(&variable(variables::HOST.name).unwrap_or_default()),
             models,
-            origins: list("OLLAMA_ORIGINS").into_iter().chain(local_origins()).collect(),
-            hosts: list("OLLAMAKE_HOSTS"),
-            prune: !variable("OLLAMA_NOPRUNE").is_some_and(|value| truth(&value).unwrap_or(true)),
-            api_key: api_key(&lookup)?,
-            log: LogLevel::parse(&variable("OLLAMA_DEBUG").unwrap_or_default()),
-            log_format: LogFormat::parse("OLLAMAKE_LOG", variable("OLLAMAKE_LOG"))?,
-            registry: registry::Config::from_environment(&lookup),
-            limits: Limits {
-                request: number("OLLAMAKE_MAX_REQUEST", defaults.request)?,
-                upload: number("OLLAMAKE_MAX_UPLOAD", defaults.upload)?,
-                files: count("OLLAMAKE_MAX_FILES", defaults.files)?,
-                jobs: count("OLLAMAKE_MAX_JOBS", defaults.jobs)?,
-                transfers: count("OLLAMAKE_MAX_TRANSFERS", defaults.transfers)?,
-                queue: count("OLLAMAKE_MAX_QUEUE", defaults.queue)?,
-                connections: count("OLLAMAKE_MAX_CONNECTIONS", defaults.connections)?,
-                head: seconds("OLLAMAKE_IDLE_SECONDS", defaults.head)?,
-                stall: seconds("OLLAMAKE_STALL_SECONDS", defaults.stall)?,
-                shutdown: seconds("OLLAMAKE_SHUTDOWN_SECONDS", defaults.shutdown)?,
+            origins: list(variables::ORIGINS.name).into_iter().chain(local_origins()).collect(),
+            hosts: list(variables::HOSTS.name),
+            machine: machine(),
+            prune: !keeps,
+            api_key: api_key(lookup)?,
+            log: LogLevel::parse(&variable(variables::DEBUG.name).unwrap_or_default()),
+            log_filter: variable(variables::LOG_FILTER.name),
+            log_format: LogFormat::parse(variable(variables::LOG.name))?,
+            registry: registry::Config::from_environment(lookup),
+            resources: Resources {
+                threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
+                memory: variables::JOB_MEMORY.read_count(lookup)?,
             },
+            platform: match variable(variables::SIMD.name) {
+                Some(name) => Platform::from_name(&name)?,
+                None => Platform::widest(),
+            },
+            limits: Limits::read(lookup)?,
         })
     }
 
     /// The defaults, with the store in `models`.
     pub fn for_store(models: impl Into<PathBuf>) -> Self {
-        Self {
-            host: Host::parse(""),
-            models: models.into(),
-            origins: local_origins().collect(),
-            hosts: Vec::new(),
-            prune: true,
-            api_key: None,
-            log: LogLevel::Info,
-            log_format: LogFormat::Text,
-            registry: registry::Config::default(),
-            limits: Limits::default(),
-        }
+        let defaults = Self::from_variables(|name| (name == variables::MODELS.name).then(|| "?".to_owned()));
+        Self { models: models.into(), ..defaults.expect("the defaults can be used") }
     }
+
+    /// Opens the store; where there is none yet it begins.
+    ///
+    /// # Errors
+    /// The directory cannot be used.
+    pub fn open_store(&self) -> Result<Store, OpenStoreError> {
+        Store::open(&self.models).map_err(|source| OpenStoreError { path: self.models.clone(), source })
+    }
+
+    /// Opens the store if there is one.
+    ///
+    /// # Errors
+    /// There is none, or the directory cannot be used.
+    pub fn open_existing_store(&self) -> Result<Store, OpenStoreError> {
+        let store = Store::open_existing(&self.models);
+        store.map_err(|source| OpenStoreError { path: self.models.clone(), source })
+    }
+}
+
+/// What the operating system calls this machine.
+fn machine() -> String {
+    let node = rustix::system::uname();
+    node.nodename().to_string_lossy().trim().to_owned()
 }
 
 impl LogLevel {
@@ -244,19 +173,22 @@ impl LogLevel {
 }
 
 impl LogFormat {
-    fn parse(name: &'static str, text: Option<String>) -> Result<Self, ConfigError> {
+    fn parse(text: Option<String>) -> Result<Self, ConfigError> {
         match text.as_deref() {
             None | Some("text") => Ok(Self::Text),
             Some("json") => Ok(Self::Json),
-            Some(_) => Err(ConfigError::UnknownLogFormat { name, value: text.unwrap_or_default() }),
+            Some(_) => {
+                let (name, value) = (variables::LOG.name, text.unwrap_or_default());
+                Err(ConfigError::UnknownLogFormat { name, value })
+            }
         }
     }
 }
 
 /// The key, from the variable or from the file. One that is set and empty is an error.
-fn api_key(lookup: impl Fn(&str) -> Option<String>) -> Result<Option<ApiKey>, ConfigError> {
-    const VARIABLE: &str = "OLLAMAKE_API_KEY";
-    const FILE: &str = "OLLAMAKE_API_KEY_FILE";
+fn api_key(lookup: Lookup<'_>) -> Result<Option<ApiKey>, ConfigError> {
+    const VARIABLE: &str = variables::API_KEY.name;
+    const FILE: &str = variables::API_KEY_FILE.name;
     let (name, text) = match (lookup(VARIABLE), lookup(FILE)) {
         (None, None) => return Ok(None),
         (Some(_), Some(_)) => return Err(ConfigError::TwoApiKeys),
@@ -312,8 +244,18 @@ mod tests {
         assert_eq!(unset.origins[..2], ["http://a", "http://b"]);
         assert_eq!(config(&[]).unwrap_err(), ConfigError::NoModelsDirectory);
         assert!(config(&[("HOME", "/h"), ("OLLAMAKE_MAX_JOBS", "many")]).is_err());
-        let patient = config(&[("HOME", "/h"), ("OLLAMAKE_IDLE_SECONDS", "18446744073709551615")]).unwrap();
+        let patient = config(&[("HOME", "/h"), ("OLLAMAKE_IDLE_SECONDS", "3153600000")]).unwrap();
         assert!(std::time::Instant::now().checked_add(patient.limits.head).is_some());
+        for (name, value) in [("OLLAMAKE_IDLE_SECONDS", "3153600001"), ("OLLAMAKE_JOB_MEMORY", "1000")] {
+            let message = config(&[("HOME", "/h"), (name, value)]).unwrap_err().to_string();
+            assert!(
+                message.starts_with(&format!("{name}=\"{value}\" is not a whole number from ")),
+                "{message}"
+            );
+        }
+        let modest =
+            config(&[("HOME", "/h"), ("OLLAMAKE_JOB_THREADS", "3"), ("OLLAMAKE_SIMD", "scalar")]).unwrap();
+        assert_eq!((modest.resources.threads.get(), modest.platform.name()), (3, "scalar"));
         assert!(config(&[("HOME", "/h"), ("OLLAMAKE_LOG", "xml")]).is_err());
         // A password is what was set, to the last blank.
         let login = |password: &str| {
@@ -336,7 +278,7 @@ mod tests {
             path.to_string_lossy().into_owned()
         };
         let key = |variable: Option<&str>, file: Option<&str>| {
-            api_key(|name| match name {
+            api_key(&|name| match name {
                 "OLLAMAKE_API_KEY" => variable.map(str::to_owned),
                 "OLLAMAKE_API_KEY_FILE" => file.map(str::to_owned),
                 _ => None,

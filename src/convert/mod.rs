@@ -45,6 +45,7 @@ pub use self::adapter::adapter;
 pub use self::checkpoint::{Conversion, Warning, checkpoint, is_description};
 pub use self::error::ConvertError;
 pub use self::output_type::OutputType;
+pub use model::MAX_LAYERS;
 
 use self::configuration::Configuration;
 use self::model::{Model, Source};

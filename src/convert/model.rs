@@ -5,7 +5,7 @@ use super::rope::Rope;
 use super::{Configuration, ConvertError};
 
 /// The most layers that llama.cpp loads (`LLAMA_MAX_LAYERS`).
-pub(super) const MAX_LAYERS: u64 = 512;
+pub const MAX_LAYERS: u64 = 512;
 
 /// The largest head that is believed; those of released models have at most a few hundred dimensions.
 const LARGEST_HEAD: u64 = 1 << 16;

@@ -21,12 +21,12 @@ pub struct Workshop {
 impl Workshop {
     /// A workshop on a store, which fetches models from elsewhere through a client as configured. With
     /// `prune`, what only the replaced model used is removed.
-    pub fn new(store: Store, registries: registry::Config, prune: bool) -> Self {
+    pub fn new(store: Store, registries: registry::Config, resources: Resources, prune: bool) -> Self {
         Self {
             registries: registry::Client::new(registries, store.clone()),
             descriptions: Arc::new(Descriptions::new(store.clone())),
             store,
-            resources: Resources::default(),
+            resources,
             prune,
         }
     }

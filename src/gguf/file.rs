@@ -35,9 +35,9 @@ pub struct TensorInfo<'a> {
 /// More pairs than any model has; keeps what a hostile file can make us hold small.
 const MAX_ENTRIES: u64 = 1 << 16;
 /// A longer header in bytes than any model has: the largest vocabularies take a tenth of it.
-const MAX_HEADER: usize = 256 << 20;
+pub const MAX_HEADER: usize = 256 << 20;
 /// More tensors than any model has.
-const MAX_TENSORS: u64 = 1 << 18;
+pub const MAX_TENSORS: u64 = 1 << 18;
 /// The least bytes that a pair takes: key length, one byte of key, type, one byte of value.
 const LEAST_ENTRY: u64 = 8 + 1 + 4 + 1;
 /// The least bytes of a tensor's description: name length, one byte of name, number of dimensions, one

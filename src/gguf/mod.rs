@@ -18,7 +18,7 @@ mod value_ref;
 mod write;
 
 pub use error::GgufError;
-pub use file::{Gguf, TensorInfo};
+pub use file::{Gguf, MAX_HEADER, MAX_TENSORS, TensorInfo};
 pub use metadata::Metadata;
 pub use shard_name::ShardName;
 pub use strings::Strings;

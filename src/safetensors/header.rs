@@ -35,7 +35,7 @@ pub struct TensorEntry {
 const PREFIX: usize = 8;
 
 /// The longest header that is read; the reference implementation has the same limit.
-const HEADER_LIMIT: u64 = 100_000_000;
+pub const HEADER_LIMIT: u64 = 100_000_000;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

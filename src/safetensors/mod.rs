@@ -11,7 +11,7 @@ mod index;
 
 pub use self::checkpoint::{Checkpoint, CheckpointTensor};
 pub use self::error::SafetensorsError;
-pub use self::header::{Header, TensorEntry};
+pub use self::header::{HEADER_LIMIT, Header, TensorEntry};
 pub use ::safetensors::Dtype;
 
 /// A file of a checkpoint: what the person who asked calls it, and its bytes (usually a memory map).

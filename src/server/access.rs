@@ -37,11 +37,8 @@ pub(super) struct AccessRules {
 
 impl AccessRules {
     pub(super) fn new(config: &Config) -> Self {
-        let machine = std::fs::read_to_string("/proc/sys/kernel/hostname")
-            .or_else(|_| std::env::var("HOSTNAME"))
-            .unwrap_or_default();
         let named = config.hosts.iter().map(String::as_str);
-        let hosts = ["", "localhost", machine.trim()].into_iter().chain(named);
+        let hosts = ["", "localhost", &config.machine].into_iter().chain(named);
         Self {
             hosts: hosts.map(str::to_ascii_lowercase).collect(),
             origins: config.origins.iter().map(|origin| origin.to_ascii_lowercase()).collect(),

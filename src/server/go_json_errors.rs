@@ -6,8 +6,7 @@
 
 use std::fmt;
 
-/// Deeper nesting is refused; no request of the interface has need of it.
-pub(super) const MAX_DEPTH: usize = 100;
+use crate::config::MAX_DEPTH;
 
 /// Why a text does not begin with a JSON value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -14,11 +14,8 @@ use super::memory;
 use super::metrics::Metrics;
 use super::stream::{Journal, RunningJob};
 use super::turns::{Place, Turn, Turns};
-use crate::config::Limits;
+use crate::config::{Limits, QUICK_JOBS};
 use crate::create::{CreateError, Monitor, Phase, Progress, Usage};
-
-/// Jobs that only write metadata, at once. They wait for the disk more than they compute.
-const QUICK: usize = 64;
 
 /// Which jobs a job waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +91,7 @@ impl Jobs {
             let running = match queue {
                 Queue::Compute => limits.jobs,
                 Queue::Transfer => limits.transfers,
-                Queue::Quick => QUICK,
+                Queue::Quick => QUICK_JOBS,
             };
             Turns::new(running, limits.queue)
         });

@@ -22,6 +22,7 @@ mod memory;
 mod metrics;
 mod observe;
 mod openai;
+mod process;
 mod pull_push;
 mod request;
 mod routes;
@@ -40,11 +41,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use access::LocalAddress;
+pub use process::{StartError, embed, run};
 pub use routes::router;
 pub use serve::serve;
-pub use signals::Signals;
 
-use crate::config::Config;
+use crate::config::{Config, LONG_BODIES, PREPARATIONS, UPLOADS};
 use crate::create::Workshop;
 use crate::library::Catalog;
 use crate::store::Store;
@@ -54,15 +55,6 @@ use metrics::Metrics;
 
 /// The version of Ollama whose interface this is; clients ask for it to know what they may use.
 pub const OLLAMA_VERSION: &str = "0.33.0";
-
-/// Uploads that are received at once; each takes a thread and less than half a megabyte.
-const UPLOADS: usize = 256;
-
-/// Long JSON bodies that are read and decoded at once; each may take twice its length and 32 MiB of memory.
-const LONG_BODIES: usize = 4;
-
-/// Create requests that are checked at once; each may have a large tokenizer in memory.
-const PREPARATIONS: usize = 16;
 
 /// What all requests share.
 #[derive(Debug)]
@@ -88,7 +80,7 @@ impl Server {
     /// A server on a store.
     pub fn new(config: Config, store: Store) -> Arc<Self> {
         let metrics = Arc::<Metrics>::default();
-        let workshop = Workshop::new(store, config.registry.clone(), config.prune);
+        let workshop = Workshop::new(store, config.registry.clone(), config.resources, config.prune);
         if let Err(error) = workshop.registries() {
             tracing::warn!(%error, "models can be neither pulled nor pushed");
         }

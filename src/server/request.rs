@@ -18,10 +18,8 @@ use super::body::read_all;
 use super::errors::Failure;
 use super::go_json_errors::{self, SyntaxError};
 use super::surrogates::without_halves;
+use crate::config::LARGEST_TREE;
 use crate::model::tree_size;
-
-/// The most memory that a request may take, decoded, beside its own text.
-const LARGEST_TREE: usize = 32 << 20;
 
 /// Why a body is not the request that it should be.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use super::names::Names;
 use crate::model::{Child, Digest, Manifest, ManifestList};
 
 /// No document is longer: a manifest of ten thousand layers has two million bytes.
-pub(super) const LONGEST_DOCUMENT: usize = 4 << 20;
+pub const LONGEST_DOCUMENT: usize = 4 << 20;
 
 /// The bytes of a manifest or of a list, and what they say.
 #[derive(Debug, Clone)]

@@ -55,6 +55,7 @@ pub use account::{Account, Tally};
 pub use blob::{Blob, BlobReader};
 pub use check::{BlobDamage, CheckProgress, CheckReport, DamagedBlob, MissingBlob};
 pub use disk::{Disk, LocalDisk};
+pub use document::LONGEST_DOCUMENT;
 pub use error::StoreError;
 pub use manifests::Placed;
 pub use partial::Partial;

@@ -28,6 +28,9 @@ pub(super) enum Level {
     Scalar,
 }
 
+/// What is used in this process.
+static CURRENT: OnceLock<Platform> = OnceLock::new();
+
 impl Platform {
     /// The environment variable that names the level to use instead of the widest one.
     pub const VARIABLE: &str = "OLLAMAKE_SIMD";
@@ -60,11 +63,15 @@ impl Platform {
         Self::available()[0]
     }
 
-    /// The level of the process: the one that [`VARIABLE`](Self::VARIABLE) names, otherwise the widest. It is
-    /// determined once; a name that is not available counts as none, so check it with
-    /// [`from_environment`](Self::from_environment) at the start of the program.
+    /// Makes this the level of the process, unless something has been computed already.
+    pub fn choose(self) {
+        // Whoever was faster computes the same.
+        let _ = CURRENT.set(self);
+    }
+
+    /// The level of the process: the one that was [chosen](Self::choose). A program that chooses none, such as a
+    /// test, gets the one that [`VARIABLE`](Self::VARIABLE) names, or else the widest.
     pub fn current() -> Self {
-        static CURRENT: OnceLock<Platform> = OnceLock::new();
         *CURRENT.get_or_init(|| Self::from_environment().unwrap_or_else(|_| Self::widest()))
     }
 

@@ -1,4 +1,4 @@
-//! `ollamake serve`
+//! The server as a process of its own, or as a part of another one.
 
 use std::future::Future;
 use std::io::{self, Write as _};
@@ -6,36 +6,62 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-use super::Error;
-use crate::config::{Config, LogFormat};
-use crate::server::{Server, Signals, serve};
+use super::signals::Signals;
+use super::{Server, serve};
+use crate::config::{Config, LogFormat, OpenStoreError};
 use crate::store::{PruneOptions, Store, Unread};
 
-/// Where to listen and what to serve come from the environment: OLLAMA_HOST, OLLAMA_MODELS, …
-#[derive(Debug, Args)]
-pub(super) struct Serve {}
+/// Why a server cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The operating system does not let it listen.
+    #[error("cannot serve on {address}: {source}")]
+    Listen {
+        /// Where it should listen.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is nothing to serve.
+    #[error(transparent)]
+    Store(#[from] OpenStoreError),
+}
 
-impl Serve {
-    pub(super) async fn run(self) -> Result<(), Error> {
-        let config = Config::from_environment()?;
-        raise_file_limit();
-        let store = Store::open(&config.models).map_err(Error::open_store(&config.models))?;
-        let (listener, address) = listen(&config.host.authority()).await?;
-        let server = Server::new(config, store);
-        let stop = stop_signal(&server).map_err(Error::listen(&address.to_string()))?;
-        announce(address, server.config().log_format);
-        if server.config().prune {
-            let store = server.store().clone();
-            tokio::task::spawn_blocking(move || prune(&store));
-        }
-        serve(listener, server, stop).await.map_err(Error::listen(&address.to_string()))
+/// Serves until the process is asked to end.
+///
+/// # Errors
+/// The server cannot start.
+pub async fn run(config: Config) -> Result<(), StartError> {
+    raise_file_limit();
+    let store = config.open_store()?;
+    let address = config.host.authority();
+    let failed = |source| StartError::Listen { address: address.clone(), source };
+    let listener = TcpListener::bind(&address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    let server = Server::new(config, store);
+    let stop = stop_signal(&server).map_err(failed)?;
+    announce(bound, server.config().log_format);
+    if server.config().prune {
+        let store = server.store().clone();
+        tokio::task::spawn_blocking(move || prune(&store));
     }
+    serve(listener, server, stop).await.map_err(failed)
+}
+
+/// Starts a server on a free port of this machine, which lives as long as the process; answers with its address.
+///
+/// # Errors
+/// What the operating system says.
+pub async fn embed(config: Config, store: Store) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    tokio::spawn(serve(listener, Server::new(config, store), std::future::pending()));
+    Ok(address)
 }
 
 /// Tells where the server listens, whatever is logged.
@@ -96,11 +122,4 @@ fn stop_signal(server: &Arc<Server>) -> io::Result<impl Future<Output = ()> + us
         std::process::exit(1);
     });
     Ok(async move { drop(stopped.await) })
-}
-
-/// Listens on `host:port`; port 0 is any that is free.
-pub(super) async fn listen(address: &str) -> Result<(TcpListener, SocketAddr), Error> {
-    let listener = TcpListener::bind(address).await.map_err(Error::listen(address))?;
-    let bound = listener.local_addr().map_err(Error::listen(address))?;
-    Ok((listener, bound))
 }

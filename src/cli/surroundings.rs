@@ -1,0 +1,29 @@
+//! What commands work with.
+
+use std::net::SocketAddr;
+
+use futures_util::future::BoxFuture;
+
+use super::error::Error;
+use crate::config::{Config, ConfigError};
+use crate::store::Store;
+
+/// What may come of a server.
+type Served<T> = BoxFuture<'static, Result<T, Box<dyn std::error::Error + Send + Sync>>>;
+
+/// What commands work with. They know no server but its interface, so the program tells them how to start one.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// What the operator has set.
+    pub config: Result<Config, ConfigError>,
+    /// Serves until the process is asked to end.
+    pub serve: fn(Config) -> Served<()>,
+    /// Starts a server on a store in this process and answers with its address.
+    pub embed: fn(Config, Store) -> Served<SocketAddr>,
+}
+
+impl Surroundings {
+    pub(super) fn config(&self) -> Result<&Config, Error> {
+        self.config.as_ref().map_err(|error| Error::Configuration(error.clone()))
+    }
+}

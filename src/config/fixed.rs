@@ -1,0 +1,19 @@
+//! Limits that nobody can set, of the server and of jobs. Those of the rooms below stand there; the table has them too.
+
+/// Uploads that are received at once; each takes a thread and less than half a megabyte.
+pub(crate) const UPLOADS: usize = 256;
+
+/// Long JSON bodies that are read and decoded at once; each may take twice its length and 32 MiB of memory.
+pub(crate) const LONG_BODIES: usize = 4;
+
+/// The most memory, in bytes, that a JSON body may take decoded, beside its own text.
+pub(crate) const LARGEST_TREE: usize = 32 << 20;
+
+/// Brackets of a JSON body that may be open at once.
+pub(crate) const MAX_DEPTH: usize = 100;
+
+/// Create requests that are checked at once; each may have a large tokenizer in memory.
+pub(crate) const PREPARATIONS: usize = 16;
+
+/// Jobs that only write metadata, at once. They wait for the disk more than they compute.
+pub(crate) const QUICK_JOBS: usize = 64;

@@ -1,0 +1,160 @@
+//! All settings in order: for `ollamake serve --help`, and for `docs/settings.md`.
+
+use super::setting::{Default, Number, Row};
+use super::variables as v;
+
+enum Entry {
+    Text(Row),
+    Number(Number),
+}
+
+impl Entry {
+    /// The variable, what holds without it, its bounds, and what it means.
+    fn columns(&self) -> [String; 4] {
+        match self {
+            Self::Text(Row { name, default, meaning }) => [*name, *default, "", *meaning].map(str::to_owned),
+            Self::Number(number) => {
+                let show = |value| number.unit.show(value);
+                let default = match number.default {
+                    Default::Is(value) => show(value),
+                    Default::Cores => "all cores".to_owned(),
+                };
+                let bounds = format!("{} to {}", show(number.least), show(number.most));
+                [number.name.to_owned(), default, bounds, number.meaning.to_owned()]
+            }
+        }
+    }
+}
+
+/// All settings, by what they are about.
+fn sections() -> Vec<(&'static str, Vec<Entry>)> {
+    let texts = |rows: &[Row]| rows.iter().copied().map(Entry::Text).collect::<Vec<_>>();
+    let numbers = |rows: &[Number]| rows.iter().copied().map(Entry::Number).collect::<Vec<_>>();
+    let mut work = numbers(&[v::MAX_JOBS, v::MAX_TRANSFERS, v::MAX_QUEUE, v::JOB_MEMORY, v::JOB_THREADS]);
+    work.push(Entry::Text(v::SIMD));
+    let registry =
+        [v::REGISTRY, v::REGISTRY_USER, v::REGISTRY_PASSWORD, v::DOCKER_CONFIG, v::REGISTRY_SILENCE];
+    let registry = [&registry[..], &v::PROXIES, &v::CERTIFICATES].concat();
+    vec![
+        ("Where things are", texts(&[v::HOST, v::MODELS, v::NO_PRUNE, v::HOME])),
+        ("Who may ask", texts(&[v::API_KEY, v::API_KEY_FILE, v::HOSTS, v::ORIGINS])),
+        (
+            "What a client may demand",
+            numbers(&[
+                v::MAX_REQUEST,
+                v::MAX_UPLOAD,
+                v::MAX_FILES,
+                v::MAX_CONNECTIONS,
+                v::IDLE,
+                v::STALL,
+                v::SHUTDOWN,
+            ]),
+        ),
+        ("What jobs may use", work),
+        ("Registries", texts(&registry)),
+        ("The log", texts(&[v::DEBUG, v::LOG, v::LOG_FILTER])),
+    ]
+}
+
+/// All settings for a terminal.
+pub fn settings_text() -> String {
+    let mut text = String::new();
+    for (title, entries) in sections() {
+        text.push_str(&format!("{title}:\n"));
+        for [name, default, _, meaning] in entries.iter().map(Entry::columns) {
+            let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+            text.push_str(&format!("  {name}{default}\n          {meaning}\n").replace('`', ""));
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use std::fmt::Write as _;
+
+    use super::*;
+    use crate::config::setting::Unit;
+    use crate::config::{Config, fixed};
+    use crate::{convert, create, gguf, model, safetensors, store};
+
+    /// Set it to have the test write the table anew.
+    const REWRITE: &str = "OLLAMAKE_REWRITE_DOCS";
+
+    /// Limits that nobody can set.
+    fn fixed_limits() -> Vec<(String, &'static str)> {
+        let count = |number: usize, meaning| (Unit::Things.show(number as u64), meaning);
+        let bytes = |number: usize, meaning| (Unit::Bytes.show(number as u64), meaning);
+        vec![
+            count(fixed::UPLOADS, "uploads that are received at once; more wait"),
+            count(fixed::LONG_BODIES, "JSON bodies of more than 64 KiB that are decoded at once; more wait"),
+            bytes(fixed::LARGEST_TREE, "memory for the values of one JSON body"),
+            count(fixed::MAX_DEPTH, "brackets of a JSON body that may be open at once"),
+            count(fixed::PREPARATIONS, "create requests that are checked at once; more wait"),
+            count(fixed::QUICK_JOBS, "jobs at once that only write metadata; more wait"),
+            bytes(
+                model::LONGEST_TEXT,
+                "a template, a system prompt, a license, the parameters, the messages",
+            ),
+            bytes(model::LONGEST_CONFIG, "the configuration of a model"),
+            bytes(create::LONGEST_SETTING, "a name, a version or an address in a create request"),
+            bytes(store::LONGEST_DOCUMENT, "a manifest, or a list of manifests"),
+            bytes(gguf::MAX_HEADER, "the header of a GGUF file"),
+            count(gguf::MAX_TENSORS as usize, "tensors of a GGUF file"),
+            bytes(safetensors::HEADER_LIMIT as usize, "the header of a safetensors file"),
+            count(convert::MAX_LAYERS as usize, "layers of a checkpoint"),
+        ]
+    }
+
+    fn table() -> String {
+        let mut text = String::from(
+            "# Settings and limits\n\n\
+             Settings are variables of the environment, read once when the program starts; one that cannot be used \
+             keeps it\nfrom starting. A number of bytes is written in full, without a unit. The declarations are in\n\
+             `src/config/variables.rs`, and a test compares this page with them; `OLLAMAKE_REWRITE_DOCS=1 cargo test \
+             --lib table`\nwrites it anew.\n",
+        );
+        for (title, entries) in sections() {
+            write!(text, "\n## {title}\n\n| variable | default | bounds | |\n|---|---|---|---|\n").unwrap();
+            for [name, default, bounds, meaning] in entries.iter().map(Entry::columns) {
+                writeln!(text, "| `{name}` | {default} | {bounds} | {meaning} |").unwrap();
+            }
+        }
+        text.push_str("\n## Limits that cannot be set\n\n| at most | of |\n|---:|---|\n");
+        for (limit, meaning) in fixed_limits() {
+            writeln!(text, "| {limit} | {meaning} |").unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn the_table_says_what_is_declared() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/settings.md");
+        if std::env::var_os(REWRITE).is_some() {
+            std::fs::write(path, table()).unwrap();
+        }
+        let written = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(written == table(), "docs/settings.md is not what is declared; {REWRITE}=1 writes it anew");
+    }
+
+    #[test]
+    fn what_is_declared_is_read_and_nothing_else() {
+        let asked = RefCell::new(BTreeSet::new());
+        let config = Config::from_variables(|name| {
+            asked.borrow_mut().insert(name.to_ascii_uppercase());
+            (name == v::HOME.name).then(|| "/nowhere".to_owned())
+        });
+        config.unwrap();
+        let elsewhere = v::CERTIFICATES.map(|row| row.name.to_owned());
+        let asked: BTreeSet<String> = asked.into_inner().into_iter().chain(elsewhere).collect();
+        let declared: BTreeSet<String> = sections()
+            .iter()
+            .flat_map(|(_, entries)| entries)
+            .map(|entry| entry.columns()[0].clone())
+            .collect();
+        assert_eq!(asked, declared);
+    }
+}

@@ -1,0 +1,133 @@
+//! Every setting, declared. The order is that of the table in `docs/settings.md`.
+
+use super::setting::{Default, Number, Row, Unit};
+
+/// A century: clocks can be set forward by this.
+const LONGEST_TIME: u64 = 100 * 365 * 24 * 3600;
+/// More than any machine has of connections, files or jobs.
+const MOST_THINGS: u64 = 1_000_000;
+/// More than any disk has.
+const MOST_BYTES: u64 = 1 << 60;
+
+const fn row(name: &'static str, default: &'static str, meaning: &'static str) -> Row {
+    Row { name, default, meaning }
+}
+
+const fn count(name: &'static str, default: u64, meaning: &'static str) -> Number {
+    let (default, unit) = (Default::Is(default), Unit::Things);
+    Number { name, default, least: 1, most: MOST_THINGS, unit, meaning }
+}
+
+const fn bytes(name: &'static str, default: u64, meaning: &'static str) -> Number {
+    let (default, unit) = (Default::Is(default), Unit::Bytes);
+    Number { name, default, least: 1, most: MOST_BYTES, unit, meaning }
+}
+
+const fn seconds(name: &'static str, default: u64, meaning: &'static str) -> Number {
+    let (default, unit) = (Default::Is(default), Unit::Seconds);
+    Number { name, default, least: 1, most: LONGEST_TIME, unit, meaning }
+}
+
+pub(super) const HOST: Row =
+    row("OLLAMA_HOST", "`127.0.0.1:11434`", "where the server listens, and where the commands find it");
+pub(super) const MODELS: Row = row("OLLAMA_MODELS", "`~/.ollama/models`", "the directory of the store");
+pub(super) const NO_PRUNE: Row = row(
+    "OLLAMA_NOPRUNE",
+    "",
+    "`1` keeps the server from pruning when it starts, and keeps the blobs of replaced models",
+);
+pub(super) const ORIGINS: Row = row(
+    "OLLAMA_ORIGINS",
+    "",
+    "web origins that may talk to the server beside local ones, with commas between",
+);
+pub(super) const HOSTS: Row = row(
+    "OLLAMAKE_HOSTS",
+    "",
+    "names beside local ones under which the server may be addressed, with commas between; `*` is any",
+);
+pub(super) const API_KEY: Row = row("OLLAMAKE_API_KEY", "", "the key that clients have to show");
+pub(super) const API_KEY_FILE: Row =
+    row("OLLAMAKE_API_KEY_FILE", "", "a file that holds the key; set this or the key itself");
+pub(super) const DEBUG: Row = row("OLLAMA_DEBUG", "", "`1` logs requests and steps, `2` logs everything");
+pub(super) const LOG: Row = row("OLLAMAKE_LOG", "`text`", "`json` writes each entry of the log as an object");
+pub(super) const LOG_FILTER: Row =
+    row("RUST_LOG", "", "what is logged, in detail, as `tracing` reads it: `ollamake=debug`");
+
+pub(super) const MAX_REQUEST: Number = bytes("OLLAMAKE_MAX_REQUEST", 32 << 20, "the largest JSON body");
+pub(super) const MAX_UPLOAD: Number = bytes("OLLAMAKE_MAX_UPLOAD", 4 << 40, "the largest uploaded blob");
+pub(super) const MAX_FILES: Number = count("OLLAMAKE_MAX_FILES", 1024, "files that one request may name");
+pub(super) const MAX_CONNECTIONS: Number =
+    count("OLLAMAKE_MAX_CONNECTIONS", 1024, "connections at once; more wait to be accepted");
+pub(super) const IDLE: Number = seconds(
+    "OLLAMAKE_IDLE_SECONDS",
+    30,
+    "how long the head of a request may take, and how long a connection may be idle",
+);
+pub(super) const STALL: Number = seconds(
+    "OLLAMAKE_STALL_SECONDS",
+    60,
+    "within this time a body has to bring 64 KiB or end, and a client has to take some of what is sent; a JSON \
+     body of more than 64 KiB may take four times as long as a whole",
+);
+/// Container runtimes kill ten seconds after they have asked, so the default is less.
+pub(super) const SHUTDOWN: Number = seconds(
+    "OLLAMAKE_SHUTDOWN_SECONDS",
+    8,
+    "how long what is under way may go on after `SIGTERM` or `SIGINT`",
+);
+
+pub(super) const MAX_JOBS: Number =
+    count("OLLAMAKE_MAX_JOBS", 2, "jobs that compute weights at once; more wait");
+pub(super) const MAX_TRANSFERS: Number =
+    count("OLLAMAKE_MAX_TRANSFERS", 8, "jobs that pull or push at once; more wait");
+pub(super) const MAX_QUEUE: Number =
+    count("OLLAMAKE_MAX_QUEUE", 128, "jobs that wait in one queue; more are answered 503");
+/// An execution needs a few chunks at a time, whatever the model.
+pub(super) const JOB_MEMORY: Number = Number {
+    least: 1 << 20,
+    most: 1 << 40,
+    ..bytes("OLLAMAKE_JOB_MEMORY", 192 << 20, "the weights that one job may have in memory while it computes")
+};
+pub(super) const JOB_THREADS: Number = Number {
+    default: Default::Cores,
+    most: 1024,
+    ..count("OLLAMAKE_JOB_THREADS", 0, "threads that compute for one job")
+};
+pub(super) const SIMD: Row = row(
+    "OLLAMAKE_SIMD",
+    "the widest",
+    "the width of the kernels: `avx512`, `avx2`, `sse2`, `neon` or `scalar`, as far as the processor has it",
+);
+
+pub(super) const REGISTRY: Row = row(
+    "OLLAMAKE_REGISTRY",
+    "",
+    "the registry, `host[:port]`, of the next two; `http://` before it lets them go there in the clear",
+);
+pub(super) const REGISTRY_USER: Row = row("OLLAMAKE_REGISTRY_USER", "", "the user of that registry");
+pub(super) const REGISTRY_PASSWORD: Row = row("OLLAMAKE_REGISTRY_PASSWORD", "", "the password of that user");
+/// Read where the client of registries is configured, which passes over a value that cannot be used.
+pub(super) const REGISTRY_SILENCE: Row = row(
+    "OLLAMAKE_REGISTRY_SILENCE_SECONDS",
+    "180 s",
+    "how long a registry may send nothing, or hardly anything, before a transfer ends; at most a day",
+);
+pub(super) const DOCKER_CONFIG: Row =
+    row("DOCKER_CONFIG", "`~/.docker`", "the directory of Docker's `config.json`, whose logins are used");
+pub(super) const PROXIES: [Row; 4] = [
+    row("HTTPS_PROXY", "", "the proxy to registries that are addressed with `https`"),
+    row("HTTP_PROXY", "", "the proxy to registries that are addressed with `http`"),
+    row("ALL_PROXY", "", "the proxy to registries where neither of these is set"),
+    row("NO_PROXY", "", "hosts that are reached without a proxy, with commas between"),
+];
+/// Read by the library that loads root certificates.
+pub(super) const CERTIFICATES: [Row; 2] = [
+    row("SSL_CERT_FILE", "the system's", "a file of root certificates, in PEM"),
+    row("SSL_CERT_DIR", "the system's", "a directory of root certificates, in PEM"),
+];
+pub(super) const HOME: Row = row(
+    "HOME",
+    "",
+    "where `.ollama/models`, `.ollama/id_ed25519` and `.docker` are unless something else is set",
+);
