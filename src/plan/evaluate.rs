@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::error::PlanError;
 use super::gather::gather;
 use super::operation::Operation;
-use super::program::{Node, Units};
+use super::program::{Mean, Node, Units};
 use super::source::Source;
 use super::stored::{BlockScale, Location, Stored, bytes_of};
 use super::walk::Walk;
@@ -137,7 +137,13 @@ impl<'s> Reader<'s> {
                 }
                 Ok(())
             }
-            Node::Map { operation, half, input } => {
+            Node::Map { operation: Operation::Ternary, half, input, mean } => {
+                self.numbers(input, range, output)?;
+                let scale = self.mean_magnitude(input, mean)?;
+                ternary(scale, *half, output);
+                Ok(())
+            }
+            Node::Map { operation, half, input, .. } => {
                 self.numbers(input, range.clone(), output)?;
                 self.apply(*operation, *half, range.start, output)
             }
@@ -191,6 +197,25 @@ impl<'s> Reader<'s> {
         Ok(value[0])
     }
 
+    /// The mean magnitude of all elements. Threads that need it at the same time come to the same.
+    fn mean_magnitude(&self, input: &Node<'_>, mean: &Mean) -> Result<f32, PlanError> {
+        const CHUNK: u64 = 1 << 16;
+        if let Some(value) = mean.value.get() {
+            return Ok(*value);
+        }
+        let mut values = vec![0.0; mean.count.min(CHUNK) as usize];
+        let mut sum = 0.0;
+        let mut start = 0;
+        while start < mean.count {
+            let end = mean.count.min(start + CHUNK);
+            let part = &mut values[..(end - start) as usize];
+            self.numbers(input, start..end, part)?;
+            sum += part.iter().map(|value| f64::from(value.abs())).sum::<f64>();
+            start = end;
+        }
+        Ok(*mean.value.get_or_init(|| (sum / mean.count as f64) as f32))
+    }
+
     fn apply(
         &self,
         operation: Operation,
@@ -210,7 +235,8 @@ impl<'s> Reader<'s> {
             Operation::Exponential => each(values, &|value| rounded(f64::from(value).exp() as f32)),
             Operation::Multiply(factor) => each(values, &|value| rounded(value * factor.value())),
             Operation::Add(term) => each(values, &|value| rounded(value + term.value())),
-            Operation::Widen => {}
+            // Of the tensor as a whole, which is not at hand here.
+            Operation::Widen | Operation::Ternary => {}
             Operation::Round(ElementType::F16) => {
                 values.iter_mut().for_each(|value| *value = f16_to_f32(f32_to_f16(*value)));
             }
@@ -244,6 +270,16 @@ impl<'s> Reader<'s> {
             },
             reason => PlanError::Convert { tensor, reason },
         }
+    }
+}
+
+/// The nearest of minus `scale`, zero and `scale` (BitNet b1.58, `utils_quant.py`, which divides by the
+/// reciprocal).
+fn ternary(scale: f32, half: bool, values: &mut [f32]) {
+    let inverse = 1.0 / scale.max(1e-5);
+    for value in values {
+        let nearest = (*value * inverse).round_ties_even().clamp(-1.0, 1.0) / inverse;
+        *value = if half { f16_to_f32(f32_to_f16(nearest)) } else { nearest };
     }
 }
 

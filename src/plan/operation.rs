@@ -18,6 +18,9 @@ pub enum Operation {
     Multiply(Constant),
     /// `x + c`: norm weights that are stored around another number than one.
     Add(Constant),
+    /// The nearest of −s, 0 and s, where s is the mean magnitude of all elements: weights that a model's code
+    /// rounds each time it uses them. Of a tensor as a whole, not of a part.
+    Ternary,
     /// The number itself, with which everything that follows computes in single precision.
     Widen,
     /// Rounds to what this element type can hold: F32, F16 or BF16. A model that is quantized after it

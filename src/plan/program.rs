@@ -3,6 +3,8 @@
 //! Compiling computes once what every chunk needs: walks in units, sizes of parts, precisions. A compiled tensor
 //! cannot fail for reasons that the plan alone shows.
 
+use std::sync::OnceLock;
+
 use super::error::PlanError;
 use super::importance::Weighing;
 use super::operation::Operation;
@@ -38,7 +40,15 @@ pub(super) enum Node<'p> {
     /// Parts that alternate: `widths[i]` elements of part `i`, then of the next, and again from the first.
     Join { parts: Vec<(u64, Node<'p>)>, width: u64 },
     /// An operation on each element; in half precision or in single.
-    Map { operation: Operation, half: bool, input: Box<Node<'p>> },
+    Map { operation: Operation, half: bool, input: Box<Node<'p>>, mean: Mean },
+}
+
+/// The mean magnitude of an input, for operations that need it; computed when the first of them does.
+#[derive(Debug)]
+pub(super) struct Mean {
+    /// Elements of the input.
+    pub(super) count: u64,
+    pub(super) value: OnceLock<f32>,
 }
 
 /// Stored units of one of ggml's element types.
@@ -108,6 +118,7 @@ impl<'p> Node<'p> {
                 operation: *operation,
                 half: recipe.stored_type() == ElementType::F16,
                 input: Box::new(Self::compile(input)),
+                mean: Mean { count: input.element_count(), value: OnceLock::new() },
             },
             Recipe::Concatenate { axis, inputs } => {
                 let dimensions = recipe.dimensions();

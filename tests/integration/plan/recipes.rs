@@ -139,6 +139,19 @@ fn scales_of_8_bit_floats_cover_blocks_rows_and_tensors() {
 }
 
 #[test]
+fn three_levels_are_as_far_apart_as_the_whole_tensor_says() {
+    // More than is summed at a time, with another magnitude behind the first part.
+    let near = std::iter::repeat_n([0.5_f32, -0.5, 0.125, 0.0], 30_000).flatten();
+    let far = std::iter::repeat_n([2.0_f32, -2.0, 0.25, -0.25], 30_000).flatten();
+    let values: Vec<f32> = near.chain(far).collect();
+    let recipe = Recipe::stored(Stored::plain(AT_START, ElementType::F32, &[values.len() as u64])).unwrap();
+    let levels = values_of(recipe.map(Operation::Ternary), &[bytes_of(&values)]);
+    let scale = 0.703_125;
+    assert_eq!(levels[..4], [scale, -scale, 0.0, 0.0]);
+    assert_eq!(levels[120_000..120_004], [scale, -scale, 0.0, 0.0]);
+}
+
+#[test]
 fn arithmetic_follows_the_precision_of_what_is_stored() {
     let halves: Vec<u8> = [0.1_f32, -3.0].iter().flat_map(|&v| f32_to_f16(v).to_le_bytes()).collect();
     let recipe = Recipe::stored(Stored::plain(AT_START, ElementType::F16, &[2])).unwrap();
