@@ -9,7 +9,6 @@ use super::json::Merge;
 use super::known::KnownToken;
 use super::token::{self, Token, TokenKind};
 use super::{TokenizerError, older_files};
-use crate::gguf::Metadata;
 
 /// A vocabulary of byte pairs.
 pub(super) fn byte_pair(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
@@ -18,15 +17,13 @@ pub(super) fn byte_pair(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertErro
         inputs.substitute(older_files::BYTE_PAIR, file)?;
     }
     let tokens = tokens(inputs)?;
-    Ok(Contents {
-        model: "gpt2",
-        splitting: Splitting::Recognised,
-        tokens,
-        with_scores: false,
-        merges: merges(inputs)?,
-        is_closed: false,
-        further: Metadata::new(),
-    })
+    Ok(Contents { merges: merges(inputs)?, ..Contents::split("gpt2", tokens) })
+}
+
+/// The same for text that is split at spaces alone.
+pub(super) fn words(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    const NAME: &str = "whitespace";
+    Ok(Contents { model: NAME, splitting: Splitting::Known(NAME), ..byte_pair(inputs)? })
 }
 
 /// A WordPiece vocabulary: where words begin is marked instead of where they go on.
@@ -42,15 +39,7 @@ pub(super) fn word_piece(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertErr
             None => format!("\u{2581}{}", token.text),
         };
     }
-    Ok(Contents {
-        model: "bert",
-        splitting: Splitting::Recognised,
-        tokens,
-        with_scores: false,
-        merges: Vec::new(),
-        is_closed: true,
-        further: Metadata::new(),
-    })
+    Ok(Contents { is_closed: true, ..Contents::split("bert", tokens) })
 }
 
 /// All tokens by their numbers; numbers without a token become padding.
@@ -58,12 +47,24 @@ fn tokens(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> {
     let known = inputs.known_tokens()?;
     let size = known.size(inputs.sizes.tokens, inputs.flavour.pad_to_multiple_of)?;
     let decoder = inputs.decoder();
+    let as_listed = inputs.flavour.added_as_listed;
     let mut known = known.tokens.into_iter().peekable();
     let token = |id: u64| match known.next_if(|known| u64::from(known.id) == id) {
+        Some(known) if as_listed => listed(known),
         Some(known) => written(known, &decoder),
         None => Token::padding(id),
     };
     Ok((0..size).map(token).collect())
+}
+
+/// A token as the files have it.
+fn listed(known: KnownToken) -> Token {
+    let kind = match known.added {
+        None => TokenKind::Normal,
+        Some(added) if added.special => TokenKind::Control,
+        Some(_) => TokenKind::UserDefined,
+    };
+    Token::new(known.text, kind)
 }
 
 /// A token as llama.cpp expects it: added tokens as the text that they stand for.

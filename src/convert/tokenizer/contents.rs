@@ -16,6 +16,10 @@ pub(super) struct Contents {
     pub(super) is_closed: bool,
     /// What stands between the tokens and the special tokens.
     pub(super) further: Metadata,
+    /// Tokens with a role where the files give none to any token.
+    pub(super) roles_if_none: Vec<(&'static str, u32)>,
+    /// Tokens with a role that the files leave open.
+    pub(super) roles_if_open: Vec<(&'static str, u32)>,
 }
 
 /// `tokenizer.ggml.pre`.
@@ -33,13 +37,25 @@ impl Contents {
     /// Tokens with scores whose text needs no splitting.
     pub(super) fn with_scores(model: &'static str, tokens: Vec<Token>) -> Self {
         Self {
-            model,
             splitting: Splitting::Known("default"),
-            tokens,
             with_scores: true,
-            merges: Vec::new(),
             is_closed: true,
+            ..Self::split(model, tokens)
+        }
+    }
+
+    /// Tokens of text that is split first.
+    pub(super) fn split(model: &'static str, tokens: Vec<Token>) -> Self {
+        Self {
+            model,
+            splitting: Splitting::Recognised,
+            tokens,
+            with_scores: false,
+            merges: Vec::new(),
+            is_closed: false,
             further: Metadata::new(),
+            roles_if_none: Vec::new(),
+            roles_if_open: Vec::new(),
         }
     }
 }

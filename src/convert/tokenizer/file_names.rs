@@ -4,6 +4,8 @@
 pub(super) const TOKENIZER_JSON: &str = "tokenizer.json";
 /// SentencePiece.
 pub(super) const TOKENIZER_MODEL: &str = "tokenizer.model";
+/// The SentencePiece model of T5 and its kin, in older checkpoints.
+pub(super) const SPIECE_MODEL: &str = "spiece.model";
 /// The SentencePiece model of a unigram vocabulary.
 pub(super) const SENTENCE_PIECE_BPE_MODEL: &str = "sentencepiece.bpe.model";
 /// Byte pairs: texts and numbers.
@@ -12,6 +14,10 @@ pub(super) const VOCAB_JSON: &str = "vocab.json";
 pub(super) const MERGES: &str = "merges.txt";
 /// WordPiece: a token a line.
 pub(super) const VOCAB_TXT: &str = "vocab.txt";
+/// Ranks of byte pairs, as Qwen of the first kind has them.
+pub(super) const QWEN_TIKTOKEN: &str = "qwen.tiktoken";
+/// PLaMo's own file.
+pub(super) const TOKENIZER_JSON_LINES: &str = "tokenizer.jsonl";
 /// Mistral's own file.
 pub(super) const TEKKEN_JSON: &str = "tekken.json";
 

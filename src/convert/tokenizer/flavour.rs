@@ -15,8 +15,25 @@ pub enum Format {
     MergedSentencePiece,
     /// WordPiece: `tokenizer.json` or `vocab.txt`.
     WordPiece,
+    /// SentencePiece as InternLM 2 has it: replaced likewise, and without pieces that llama.cpp cannot read.
+    CleanedSentencePiece,
+    /// SentencePiece as ChatGLM 3 has it: the tokens of its class follow the pieces.
+    ExtendedSentencePiece,
+    /// A SentencePiece model that was rewritten as `tokenizer.json`, of whose tokens nothing is known but
+    /// their kind, as XVERSE has it.
+    UnscoredSentencePiece,
+    /// WordPiece, if the settings name BERT's class.
+    WordPieceOfClass,
+    /// Byte pairs of text that is split at spaces alone.
+    Words,
+    /// Ranks of byte pairs: `qwen.tiktoken`.
+    Ranked,
+    /// PLaMo's own `tokenizer.jsonl`.
+    Plamo,
     /// Unigram: `sentencepiece.bpe.model` or `tokenizer.json`.
     Unigram,
+    /// Unigram as T5 has it: `tokenizer.model` or `spiece.model`.
+    PlainUnigram,
     /// Mistral's own `tekken.json`.
     Tekken,
 }
@@ -29,14 +46,28 @@ pub enum Format {
 pub struct Flavour {
     /// The formats that models of the family come in; the first whose files are there counts.
     pub formats: &'static [Format],
-    /// Added tokens for roles (`bos`, `eos`, `unk`, `sep`, `pad`, `mask`, `eot`, `eom`) that the files leave open.
+    /// Added tokens of byte pairs for roles (`bos`, `eos`, `unk`, `sep`, `pad`, `mask`, `eot`, `eom`) that
+    /// the files leave open.
     pub roles: &'static [(&'static str, &'static str)],
-    /// Token numbers for roles whatever the files say, written after all that the files give.
+    /// An added token that ends texts in place of the one that the files name, if both are there.
+    pub end_of_turn: Option<&'static str>,
+    /// Keys of the configuration for roles, written after all that the other files give.
+    pub keyed_roles: &'static [(&'static str, &'static str)],
+    /// Whether the first of several tokens that end texts in `generation_config.json` ends a turn.
+    pub turn_ends_first: bool,
+    /// Token numbers for roles whatever the files say, written after all that the files give, unless the
+    /// tokens are byte-level byte pairs.
     pub fixed_roles: &'static [(&'static str, u32)],
     /// Truth values written before all else, by the last part of their key.
     pub opening: &'static [(&'static str, bool)],
     /// Truth values written after all else, unless the tokens are byte-level byte pairs.
     pub closing: &'static [(&'static str, bool)],
+    /// Truth values written after all else, whatever the tokens are.
+    pub always: &'static [(&'static str, bool)],
+    /// Whether added tokens are taken as the files list them.
+    pub added_as_listed: bool,
+    /// Whether there may be a chat template beside a vocabulary in a file of its own.
+    pub chat_template: bool,
     /// Whether `add_prefix_space` of the settings is written, and where.
     pub space_prefix: SpacePrefix,
     /// Whether a vocabulary of a size that only one model has gets what that model needs
@@ -57,6 +88,8 @@ pub enum SpacePrefix {
     Unwritten,
     /// Before the tokens.
     First,
+    /// After the tokens.
+    AfterTokens,
     /// After everything.
     Last,
 }
@@ -65,9 +98,15 @@ impl Flavour {
     const PLAIN: Self = Self {
         formats: &[],
         roles: &[],
+        end_of_turn: None,
+        keyed_roles: &[],
+        turn_ends_first: false,
         fixed_roles: &[],
         opening: &[],
         closing: &[],
+        always: &[],
+        added_as_listed: false,
+        chat_template: true,
         space_prefix: SpacePrefix::Unwritten,
         known_by_size: false,
         pad_to_multiple_of: 1,
@@ -133,6 +172,59 @@ impl Flavour {
     /// Nomic's encoders, of which the multilingual ones have a unigram vocabulary.
     pub const WORD_PIECE_OR_UNIGRAM: Self =
         Self { formats: &[Format::Unigram, Format::WordPiece], mask_after_pieces: true, ..Self::PLAIN };
+
+    /// T5 and its kin, some of which have byte pairs in a SentencePiece model.
+    pub const T5: Self = Self { formats: &[Format::PlainUnigram], ..Self::PLAIN };
+
+    /// Jina's embeddings v2, those for code with byte pairs.
+    pub const JINA_BERT: Self = Self {
+        formats: &[Format::WordPieceOfClass, Format::Words, Format::BytePair],
+        token_types: true,
+        ..Self::PLAIN
+    };
+
+    /// InternLM 2.
+    pub const INTERNLM2: Self =
+        Self { formats: &[Format::CleanedSentencePiece], end_of_turn: Some("<|im_end|>"), ..Self::PLAIN };
+
+    /// InternLM 3.
+    pub const INTERNLM3: Self = Self {
+        end_of_turn: Some("<|im_end|>"),
+        space_prefix: SpacePrefix::AfterTokens,
+        ..Self::SENTENCE_PIECE
+    };
+
+    /// ChatGLM 3 and what came after it.
+    pub const CHATGLM: Self = Self {
+        formats: &[Format::BytePair, Format::ExtendedSentencePiece],
+        roles: &[("eos", "<|endoftext|>"), ("eot", "<|user|>"), ("unk", "<|endoftext|>")],
+        ..Self::PLAIN
+    };
+
+    /// MPT, and SEA-LION with SentencePiece.
+    pub const MPT: Self = Self {
+        formats: &[Format::BytePair, Format::SentencePiece],
+        fixed_roles: &[("pad", 3), ("eos", 1), ("unk", 0)],
+        closing: &[("add_bos_token", false)],
+        ..Self::PLAIN
+    };
+
+    /// Qwen of the first kind.
+    pub const QWEN: Self = Self { formats: &[Format::Ranked], ..Self::PLAIN };
+
+    /// XVERSE.
+    pub const XVERSE: Self = Self { formats: &[Format::UnscoredSentencePiece], ..Self::PLAIN };
+
+    /// DeciLM and the Nemotron models that were cut out of Llama.
+    pub const DECI: Self =
+        Self { formats: &[Format::RewrittenSentencePiece, Format::BytePair], ..Self::PLAIN };
+
+    /// PLaMo 2.
+    pub const PLAMO: Self = Self { formats: &[Format::Plamo], chat_template: false, ..Self::PLAIN };
+
+    /// Hunyuan, dense.
+    pub const HUNYUAN: Self =
+        Self { keyed_roles: &[("eos", "eod_token_id")], turn_ends_first: true, ..Self::BYTE_PAIR };
 
     /// GLM-4.
     pub const GLM4: Self = Self {

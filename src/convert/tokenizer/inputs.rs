@@ -8,7 +8,8 @@ use super::super::ConvertError;
 use super::super::files::Files;
 use super::decoder::Decoder;
 use super::file_names::{
-    Origin, SENTENCE_PIECE_BPE_MODEL, TEKKEN_JSON, TOKENIZER_JSON, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
+    Origin, QWEN_TIKTOKEN, SENTENCE_PIECE_BPE_MODEL, SPIECE_MODEL, TEKKEN_JSON, TOKENIZER_JSON,
+    TOKENIZER_JSON_LINES, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
 };
 use super::flavour::{Flavour, Format};
 use super::json::TokenizerJson;
@@ -67,7 +68,9 @@ impl<'a> Inputs<'a> {
     fn has(&self, format: Format) -> bool {
         match format {
             Format::BytePair => self.has_original() || self.files.has(VOCAB_JSON),
-            Format::SentencePiece => self.files.has(TOKENIZER_MODEL),
+            Format::SentencePiece | Format::CleanedSentencePiece | Format::ExtendedSentencePiece => {
+                self.files.has(TOKENIZER_MODEL)
+            }
             // Phi-4 has byte pairs, which the class tells.
             Format::SentencePieceReplaced => {
                 self.files.has(TOKENIZER_MODEL) && self.settings.class() != "GPT2Tokenizer"
@@ -75,7 +78,17 @@ impl<'a> Inputs<'a> {
             Format::RewrittenSentencePiece => {
                 self.json.as_ref().is_some_and(TokenizerJson::is_rewritten_sentence_piece)
             }
-            Format::MergedSentencePiece => self.has_original(),
+            Format::MergedSentencePiece | Format::UnscoredSentencePiece => self.has_original(),
+            Format::WordPieceOfClass => {
+                self.settings.class().starts_with("BertTokenizer") && self.has(Format::WordPiece)
+            }
+            Format::Words => {
+                let splits = self.original().and_then(|json| json.pre_tokenizer.get("type")?.as_str());
+                splits == Some("Whitespace")
+            }
+            Format::Ranked => self.files.has(QWEN_TIKTOKEN),
+            Format::Plamo => self.files.has(TOKENIZER_JSON_LINES),
+            Format::PlainUnigram => self.files.has(TOKENIZER_MODEL) || self.files.has(SPIECE_MODEL),
             Format::WordPiece => self.has_original() || self.files.has(VOCAB_TXT),
             Format::Unigram => {
                 self.files.has(SENTENCE_PIECE_BPE_MODEL)
@@ -126,9 +139,18 @@ impl<'a> Inputs<'a> {
 fn files_of(format: Format) -> &'static [&'static str] {
     match format {
         Format::BytePair => &[TOKENIZER_JSON, "vocab.json with merges.txt"],
-        Format::WordPiece => &[TOKENIZER_JSON, VOCAB_TXT],
-        Format::SentencePiece | Format::SentencePieceReplaced => &[TOKENIZER_MODEL],
-        Format::RewrittenSentencePiece | Format::MergedSentencePiece => &[TOKENIZER_JSON],
+        Format::WordPiece | Format::WordPieceOfClass => &[TOKENIZER_JSON, VOCAB_TXT],
+        Format::SentencePiece
+        | Format::SentencePieceReplaced
+        | Format::CleanedSentencePiece
+        | Format::ExtendedSentencePiece => &[TOKENIZER_MODEL],
+        Format::RewrittenSentencePiece
+        | Format::MergedSentencePiece
+        | Format::UnscoredSentencePiece
+        | Format::Words => &[TOKENIZER_JSON],
+        Format::Ranked => &[QWEN_TIKTOKEN],
+        Format::Plamo => &[TOKENIZER_JSON_LINES],
+        Format::PlainUnigram => &[TOKENIZER_MODEL, SPIECE_MODEL],
         Format::Unigram => &[SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON],
         Format::Tekken => &[TEKKEN_JSON],
     }

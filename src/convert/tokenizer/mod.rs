@@ -12,12 +12,14 @@
 //! | `file_names`, `inputs`, `listed` | which of these files there are, and what they say at a glance |
 //! | `contents` | a vocabulary before it is written |
 //! | `known`, `token` | their tokens by number |
-//! | `byte_pair`, `sentence_piece`, `rewritten`, `unigram`, `tekken` | the kinds of vocabulary |
+//! | `byte_pair`, `sentence_piece`, `rewritten`, `unigram` | the kinds of vocabulary |
+//! | `tekken`, `ranked`, `plamo`, `byte_text` | kinds with files of their own; how bytes are written |
 //! | `special_tokens`, `surrounding`, `chat_template` | what is said about texts and conversations |
 //! | `pre_tokenizer`, `decoder` | how text is split before it is merged, and put together again |
 //! | `modest` | what is never run because it could take for ever |
 
 mod byte_pair;
+mod byte_text;
 mod chat_template;
 mod contents;
 mod decoder;
@@ -30,7 +32,9 @@ mod known;
 mod listed;
 mod modest;
 mod older_files;
+mod plamo;
 mod pre_tokenizer;
+mod ranked;
 mod rewritten;
 mod sentence_piece;
 mod settings;
@@ -47,4 +51,6 @@ pub use flavour::{Flavour, Format, SpacePrefix};
 pub use sizes::Sizes;
 pub use vocabulary::{Vocabulary, read};
 
-pub(super) use listed::{adds_bos, has_sentence_piece, is_file, is_unigram, listed_tokens, own_tokens};
+pub(super) use listed::{
+    adds_bos, has_sentence_piece, is_file, is_unigram, listed_tokens, number_of, own_tokens,
+};

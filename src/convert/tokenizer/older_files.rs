@@ -25,7 +25,7 @@ pub(super) fn byte_pair(files: Files<'_>, settings: &Settings) -> Result<String,
     vocabulary.iter().try_for_each(|(text, id)| token_id(VOCAB_JSON, text, id).map(drop))?;
     let merges = merges_of_text(files.text(MERGES)?.ok_or_else(|| missing(MERGES))?);
     // Other classes split as GPT-2.
-    let is_qwen2 = settings.class().starts_with("Qwen2Tokenizer");
+    let is_qwen2 = ["Qwen2Tokenizer", "DreamTokenizer"].iter().any(|name| settings.class().starts_with(name));
     let pre_tokenizer = match is_qwen2 {
         true => json!({"type": "Sequence", "pretokenizers": [
             {"type": "Split", "pattern": {"Regex": QWEN2}, "behavior": "Isolated", "invert": false},

@@ -8,6 +8,7 @@ use super::byte_pair::merges;
 use super::contents::{Contents, Splitting};
 use super::file_names::TOKENIZER_JSON;
 use super::inputs::Inputs;
+use super::known::{KnownToken, KnownTokens};
 use super::token::{ADDED_SCORE, Token, TokenKind, checked_size};
 
 /// Tokens that direct Gemma 4's conversation and are shown all the same, so that what reads it can see them.
@@ -37,17 +38,27 @@ pub(super) fn merged(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> 
     Ok(Contents { splitting: Splitting::Unwritten, merges, is_closed: false, ..contents })
 }
 
+/// A vocabulary of texts and kinds, as XVERSE has it: any token that is written as a byte is one.
+pub(super) fn unscored(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    let known = inputs.known_tokens()?;
+    let size = known.size(inputs.sizes.tokens, 1)?;
+    let token = |known: KnownToken| match known.added {
+        // The byte zero ends strings in C.
+        _ if known.text == "\0" => Token::new(r"<b'\x00'>", TokenKind::Byte),
+        _ if is_byte(&known.text) => Token::new(known.text, TokenKind::Byte),
+        Some(added) if added.special => Token::new(known.text, TokenKind::Control),
+        Some(_) => Token::new(known.text, TokenKind::UserDefined),
+        None => Token::new(known.text, TokenKind::Normal),
+    };
+    let tokens = in_order(known, size, token)?;
+    Ok(Contents { with_scores: false, ..Contents::with_scores("llama", tokens) })
+}
+
 fn tokens(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, TokenizerError> {
     let known = inputs.known_tokens()?;
     let special: HashSet<&str> = inputs.settings.special_tokens().into_iter().collect();
-    let size = known.size(inputs.sizes.tokens, 1)?;
-    let (own, count) = (known.own, known.tokens.len() as u64);
-    let mut tokens = Vec::new();
-    for known in known.tokens {
-        if u64::from(known.id) != tokens.len() as u64 {
-            let id = u32::try_from(tokens.len()).unwrap_or(known.id);
-            return Err(TokenizerError::Gap { file: TOKENIZER_JSON, id, count });
-        }
+    let (size, own) = (known.size(inputs.sizes.tokens, 1)?, known.own);
+    in_order(known, size, |known| {
         let is_own = u64::from(known.id) < own;
         let kind = match special.contains(known.text.as_str()) {
             _ if is_own && is_byte(&known.text) => TokenKind::Byte,
@@ -55,10 +66,27 @@ fn tokens(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, TokenizerError> {
             false if is_own => TokenKind::Normal,
             false => TokenKind::UserDefined,
         };
-        tokens.push(Token { text: known.text, score: ADDED_SCORE, kind });
+        Token { text: known.text, score: ADDED_SCORE, kind }
+    })
+}
+
+/// The known tokens, none of whose numbers may be missing, and padding.
+fn in_order(
+    known: KnownTokens,
+    size: u64,
+    token: impl Fn(KnownToken) -> Token,
+) -> Result<Vec<Token>, TokenizerError> {
+    let count = known.tokens.len() as u64;
+    let mut tokens = Vec::new();
+    for known in known.tokens {
+        if u64::from(known.id) != tokens.len() as u64 {
+            let id = u32::try_from(tokens.len()).unwrap_or(known.id);
+            return Err(TokenizerError::Gap { file: TOKENIZER_JSON, id, count });
+        }
+        tokens.push(token(known));
     }
     // The embeddings may have rows for tokens to come.
-    tokens.extend((tokens.len() as u64..checked_size(size)?).map(Token::padding));
+    tokens.extend((count..checked_size(size)?).map(Token::padding));
     Ok(tokens)
 }
 

@@ -4,7 +4,7 @@ use prost::Message;
 
 use super::super::ConvertError;
 use super::super::files::Files;
-use super::contents::Contents;
+use super::contents::{Contents, Splitting};
 use super::file_names::{TOKENIZER_JSON, TOKENIZER_MODEL};
 use super::inputs::Inputs;
 use super::settings::{ADDED_TOKENS, TOKENIZER_CONFIG, added_tokens_file};
@@ -39,6 +39,9 @@ pub(super) struct Trainer {
     /// 1 is unigram, 2 byte pairs.
     #[prost(int32, optional, tag = "3")]
     pub(super) model_type: Option<i32>,
+    /// Whether what the pieces cannot express is expressed by bytes.
+    #[prost(bool, optional, tag = "35")]
+    byte_fallback: Option<bool>,
 }
 
 /// How text is prepared (`NormalizerSpec`).
@@ -67,11 +70,20 @@ impl Model {
         }
         Ok(model)
     }
+
+    /// The pieces as tokens. Beside bytes SentencePiece never uses a piece that is the byte zero.
+    pub(super) fn tokens(&self) -> impl Iterator<Item = Token> {
+        let has_bytes = self.trainer.as_ref().and_then(|trainer| trainer.byte_fallback).unwrap_or(false);
+        self.pieces.iter().map(Piece::token).map(move |token| match token.text.as_str() {
+            "\0" if has_bytes => Token { kind: TokenKind::Unused, ..token },
+            _ => token,
+        })
+    }
 }
 
 impl Piece {
     /// The token; SentencePiece numbers the kinds as llama.cpp does, but knows user-defined pieces as normal ones.
-    pub(super) fn token(&self) -> Token {
+    fn token(&self) -> Token {
         let kind = match self.kind {
             Some(2) => TokenKind::Unknown,
             Some(3) => TokenKind::Control,
@@ -103,7 +115,55 @@ pub(super) fn sentence_piece(inputs: &mut Inputs<'_>) -> Result<Contents, Conver
 
 /// A SentencePiece vocabulary whose added tokens are taken as they stand, those of `tokenizer.json` included.
 pub(super) fn replaced(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    let tokens = tokens_of_model(inputs)?;
+    with_replaced(inputs, tokens)
+}
+
+/// The same as InternLM 2 has it: one piece is the byte zero, which ends strings in C, and others stand for
+/// nothing.
+pub(super) fn cleaned(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
     let mut tokens = tokens_of_model(inputs)?;
+    for token in &mut tokens {
+        if token.text == "\0" {
+            "🐉".clone_into(&mut token.text);
+        } else if token.text.starts_with("[UNUSED") {
+            token.kind = TokenKind::Unused;
+        }
+    }
+    let normalizer = Model::read(inputs.files, TOKENIZER_MODEL)?.normalizer.unwrap_or_default();
+    let mut contents = with_replaced(inputs, tokens)?;
+    let prefix = normalizer.add_dummy_prefix.unwrap_or(true);
+    contents.further.set("tokenizer.ggml.add_space_prefix", prefix);
+    Ok(contents)
+}
+
+/// The pieces and, after them, the tokens that ChatGLM 3's class knows by itself (Z.ai,
+/// `tokenization_chatglm.py`).
+pub(super) fn extended(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    const FIRST: [&str; 3] = ["<unk>", "<bos>", "<eos>"];
+    const FURTHER: [&str; 9] = [
+        "[MASK]",
+        "[gMASK]",
+        "[sMASK]",
+        "sop",
+        "eop",
+        "<|system|>",
+        "<|user|>",
+        "<|assistant|>",
+        "<|observation|>",
+    ];
+    let model = Model::read(inputs.files, TOKENIZER_MODEL)?;
+    let mut tokens: Vec<Token> = model.tokens().collect();
+    tokens.iter_mut().zip(FIRST).for_each(|(token, text)| text.clone_into(&mut token.text));
+    tokens.extend(FURTHER.map(|text| Token::new(text, TokenKind::Control)));
+    let known = tokens.len() as u64;
+    let size = token::checked_size(inputs.sizes.tokens.unwrap_or(known))?;
+    tokens.truncate(usize::try_from(size).unwrap_or(usize::MAX));
+    tokens.extend((known..size).map(|id| Token { score: 0.0, ..Token::padding(id) }));
+    Ok(Contents { splitting: Splitting::Known("chatglm-spm"), ..Contents::with_scores("llama", tokens) })
+}
+
+fn with_replaced(inputs: &mut Inputs<'_>, mut tokens: Vec<Token>) -> Result<Contents, ConvertError> {
     for (text, id) in added_tokens_file(inputs.files)? {
         let token = Token { text, score: ADDED_SCORE, kind: TokenKind::UserDefined };
         replace(&mut tokens, id, token, ADDED_TOKENS, &mut inputs.warnings);
@@ -131,7 +191,7 @@ fn tokens_of_model(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> 
     let model = Model::read(inputs.files, TOKENIZER_MODEL)?;
     let pieces = model.pieces.len() as u64;
     let size = token::checked_size(inputs.sizes.tokens.filter(|size| *size > 0).unwrap_or(pieces))?;
-    let mut tokens: Vec<Token> = model.pieces.iter().map(Piece::token).collect();
+    let mut tokens: Vec<Token> = model.tokens().collect();
     if let Some(first) = usize::try_from(size).ok().and_then(|size| tokens.get(size)) {
         let token = first.text.clone();
         inputs.warnings.push(TokenizerWarning::TokenLeftOut { file: TOKENIZER_MODEL, token, size });
@@ -142,7 +202,7 @@ fn tokens_of_model(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> 
 }
 
 /// Puts a token of `file` in its place; one beyond the vocabulary is left out, since there are no embeddings for it.
-fn replace(
+pub(super) fn replace(
     tokens: &mut [Token],
     id: u32,
     token: Token,

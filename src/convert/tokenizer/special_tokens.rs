@@ -86,6 +86,18 @@ impl SpecialTokens {
         }
     }
 
+    /// Whether no token has a role.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Gives a role that a token has to another one.
+    pub(super) fn replace(&mut self, role: &str, id: u32) {
+        if let Some((_, known)) = self.ids.iter_mut().find(|(known, _)| *known == role) {
+            *known = id;
+        }
+    }
+
     /// Writes the numbers and whether the tokens are put around a text.
     pub(super) fn write(&self, metadata: &mut Metadata) {
         for (role, id) in &self.ids {

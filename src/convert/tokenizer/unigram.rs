@@ -7,17 +7,21 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::super::ConvertError;
+use super::super::files::Files;
 use super::TokenizerError;
 use super::contents::Contents;
-use super::file_names::{SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON};
+use super::file_names::{SENTENCE_PIECE_BPE_MODEL, SPIECE_MODEL, TOKENIZER_JSON, TOKENIZER_MODEL};
 use super::inputs::Inputs;
 use super::json::Vocabulary;
-use super::sentence_piece::{Model, Piece};
-use super::token::{Token, TokenKind, checked_size};
+use super::sentence_piece::{Model, replace, sentence_piece};
+use super::settings::{ADDED_TOKENS, added_tokens_file};
+use super::token::{ADDED_SCORE, Token, TokenKind, checked_size};
 use crate::gguf::Metadata;
 
 /// `model_type` of a unigram model.
 const UNIGRAM: i32 = 1;
+/// `model_type` of byte pairs.
+const BYTE_PAIRS: i32 = 2;
 /// The number that XLM-RoBERTa gives the unknown token.
 const UNKNOWN_ID: u32 = 3;
 
@@ -31,9 +35,35 @@ pub(super) fn unigram(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError>
     further.set("tokenizer.ggml.add_space_prefix", preparation.space_prefix);
     further.set("tokenizer.ggml.token_type_count", inputs.sizes.checked_token_types()?);
     further.set("tokenizer.ggml.remove_extra_whitespaces", preparation.remove_spaces);
-    if !preparation.charsmap.is_empty() {
-        further.set("tokenizer.ggml.precompiled_charsmap", preparation.charsmap);
+    preparation.write_charsmap(&mut further);
+    Ok(Contents { further, ..Contents::with_scores("t5", tokens) })
+}
+
+/// A unigram vocabulary whose pieces keep their numbers, as T5 and its kin have it. Some of them have byte
+/// pairs.
+pub(super) fn plain(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    if inputs.files.has(TOKENIZER_MODEL) && kind(&Model::read(inputs.files, TOKENIZER_MODEL)?) == BYTE_PAIRS {
+        return sentence_piece(inputs);
     }
+    let name = if inputs.files.has(TOKENIZER_MODEL) { TOKENIZER_MODEL } else { SPIECE_MODEL };
+    let model = unigram_model(inputs.files, name)?;
+    let own = model.pieces.len() as u64;
+    let size = checked_size(inputs.sizes.tokens.unwrap_or(own))?;
+    if size < own {
+        let expected = "at least as many as the tokenizer has tokens";
+        return Err(TokenizerError::bad_field("config.json", "vocab_size", &size, expected).into());
+    }
+    let mut tokens: Vec<Token> = model.tokens().collect();
+    tokens.extend((own..size).map(Token::padding));
+    for (text, id) in added_tokens_file(inputs.files)? {
+        let token = Token { text, score: ADDED_SCORE, kind: TokenKind::UserDefined };
+        replace(&mut tokens, id, token, ADDED_TOKENS, &mut inputs.warnings);
+    }
+    let preparation = Preparation::of(model);
+    let mut further = Metadata::new();
+    further.set("tokenizer.ggml.add_space_prefix", preparation.space_prefix);
+    further.set("tokenizer.ggml.remove_extra_whitespaces", preparation.remove_spaces);
+    preparation.write_charsmap(&mut further);
     Ok(Contents { further, ..Contents::with_scores("t5", tokens) })
 }
 
@@ -44,18 +74,47 @@ struct Preparation {
     charsmap: Vec<u8>,
 }
 
+impl Preparation {
+    fn of(model: Model) -> Self {
+        let normalizer = model.normalizer.unwrap_or_default();
+        Self {
+            space_prefix: normalizer.add_dummy_prefix.unwrap_or(true),
+            remove_spaces: normalizer.remove_extra_whitespaces.unwrap_or(true),
+            charsmap: normalizer.precompiled_charsmap.unwrap_or_default(),
+        }
+    }
+
+    fn write_charsmap(self, further: &mut Metadata) {
+        if !self.charsmap.is_empty() {
+            further.set("tokenizer.ggml.precompiled_charsmap", self.charsmap);
+        }
+    }
+}
+
+/// A SentencePiece model that chooses tokens by their scores.
+fn unigram_model(files: Files<'_>, file: &'static str) -> Result<Model, ConvertError> {
+    let model = Model::read(files, file)?;
+    match kind(&model) {
+        UNIGRAM => Ok(model),
+        kind => {
+            let field = "trainer_spec.model_type";
+            Err(TokenizerError::bad_field(file, field, &kind, "1 (unigram)").into())
+        }
+    }
+}
+
+/// What kind of vocabulary a model holds.
+fn kind(model: &Model) -> i32 {
+    model.trainer.as_ref().and_then(|trainer| trainer.model_type).unwrap_or(UNIGRAM)
+}
+
 /// The model's tokens, with the numbers that the `transformers` library gives them: its own four special tokens come
 /// first.
 fn of_model(inputs: &Inputs<'_>) -> Result<(Vec<Token>, Preparation), ConvertError> {
-    let model = Model::read(inputs.files, SENTENCE_PIECE_BPE_MODEL)?;
-    let kind = model.trainer.and_then(|trainer| trainer.model_type).unwrap_or(UNIGRAM);
-    if kind != UNIGRAM {
-        let (file, field) = (SENTENCE_PIECE_BPE_MODEL, "trainer_spec.model_type");
-        return Err(TokenizerError::bad_field(file, field, &kind, "1 (unigram)").into());
-    }
+    let model = unigram_model(inputs.files, SENTENCE_PIECE_BPE_MODEL)?;
     let own = model.pieces.len() as u64;
     let size = checked_size(inputs.sizes.tokens.unwrap_or(0).max(own))?;
-    let all = model.pieces.iter().map(Piece::token).chain((own..size).map(Token::padding));
+    let all = model.tokens().chain((own..size).map(Token::padding));
     let mut tokens: Vec<Token> =
         ["<s>", "<pad>", "</s>"].map(|text| Token::new(text, TokenKind::Control)).into();
     tokens.push(Token::new("<unk>", TokenKind::Unknown));
@@ -68,13 +127,7 @@ fn of_model(inputs: &Inputs<'_>) -> Result<(Vec<Token>, Preparation), ConvertErr
     {
         *mask = Token::new("<mask>", TokenKind::Control);
     }
-    let normalizer = model.normalizer.unwrap_or_default();
-    let preparation = Preparation {
-        space_prefix: normalizer.add_dummy_prefix.unwrap_or(true),
-        remove_spaces: normalizer.remove_extra_whitespaces.unwrap_or(true),
-        charsmap: normalizer.precompiled_charsmap.unwrap_or_default(),
-    };
-    Ok((tokens, preparation))
+    Ok((tokens, Preparation::of(model)))
 }
 
 fn of_json(inputs: &mut Inputs<'_>) -> Result<(Vec<Token>, Preparation), TokenizerError> {

@@ -1,16 +1,19 @@
 //! From the files of a vocabulary to its metadata, in the order of llama.cpp's converter.
 
+use serde_json::Value;
+
 use super::super::ConvertError;
 use super::super::files::Files;
 use super::contents::{Contents, Splitting};
 use super::file_names::TOKENIZER_JSON;
 use super::flavour::{Flavour, Format, SpacePrefix};
 use super::inputs::Inputs;
+use super::settings::object;
 use super::sizes::Sizes;
 use super::special_tokens::{SpecialTokens, write_role};
 use super::{
-    TokenizerError, TokenizerWarning, byte_pair, chat_template, pre_tokenizer, rewritten, sentence_piece,
-    tekken, token, unigram,
+    TokenizerError, TokenizerWarning, byte_pair, chat_template, plamo, pre_tokenizer, ranked, rewritten,
+    sentence_piece, tekken, token, unigram,
 };
 use crate::gguf::Metadata;
 use crate::safetensors::NamedSource;
@@ -49,23 +52,33 @@ pub fn read(
         let tokens = tekken::write(&inputs, &mut metadata)?;
         return Ok(Vocabulary { metadata, tokens, warnings: Vec::new() });
     }
-    if format == Format::WordPiece {
+    if format == Format::Plamo {
+        let tokens = plamo::write(&inputs, &mut metadata)?;
+        return Ok(Vocabulary { metadata, tokens, warnings: Vec::new() });
+    }
+    if matches!(format, Format::WordPiece | Format::WordPieceOfClass) {
         metadata.set("tokenizer.ggml.token_type_count", sizes.checked_token_types()?);
     }
     if flavour.space_prefix == SpacePrefix::First {
         write_space_prefix(&inputs, &mut metadata);
     }
     let contents = match format {
-        Format::BytePair | Format::Tekken => byte_pair::byte_pair(&mut inputs),
+        Format::BytePair | Format::Tekken | Format::Plamo => byte_pair::byte_pair(&mut inputs),
+        Format::Words => byte_pair::words(&mut inputs),
+        Format::Ranked => ranked::ranked(&mut inputs),
         Format::SentencePiece => sentence_piece::sentence_piece(&mut inputs),
         Format::SentencePieceReplaced => sentence_piece::replaced(&mut inputs),
+        Format::CleanedSentencePiece => sentence_piece::cleaned(&mut inputs),
+        Format::ExtendedSentencePiece => sentence_piece::extended(&mut inputs),
         Format::RewrittenSentencePiece => rewritten::rewritten(&mut inputs),
+        Format::UnscoredSentencePiece => rewritten::unscored(&mut inputs),
         Format::MergedSentencePiece => rewritten::merged(&mut inputs),
-        Format::WordPiece => byte_pair::word_piece(&mut inputs),
+        Format::WordPiece | Format::WordPieceOfClass => byte_pair::word_piece(&mut inputs),
         Format::Unigram => unigram::unigram(&mut inputs),
+        Format::PlainUnigram => unigram::plain(&mut inputs),
     }?;
     let tokens = contents.tokens.len() as u64;
-    write_contents(&mut inputs, contents, &mut metadata)?;
+    write_contents(&mut inputs, format, contents, &mut metadata)?;
     write_of_family(&inputs, format, &mut metadata)?;
     let mut warnings = inputs.warnings;
     warnings.truncate(MOST_WARNINGS);
@@ -75,6 +88,7 @@ pub fn read(
 /// Writes what is in the files.
 fn write_contents(
     inputs: &mut Inputs<'_>,
+    format: Format,
     contents: Contents,
     metadata: &mut Metadata,
 ) -> Result<(), ConvertError> {
@@ -82,13 +96,7 @@ fn write_contents(
     let mut warnings = std::mem::take(&mut inputs.warnings);
     let mut special =
         SpecialTokens::find(inputs.files, inputs.original(), &inputs.settings, size, &mut warnings)?;
-    for (role, text) in inputs.flavour.roles {
-        let token =
-            inputs.original().and_then(|json| json.added_tokens.iter().find(|token| token.content == *text));
-        let (file, token_text) = (TOKENIZER_JSON, *text);
-        let token = token.ok_or(TokenizerError::MissingToken { file, token: token_text, role })?;
-        special.set_if_open(role, token.id);
-    }
+    complete_roles(inputs, format, &contents, &mut special)?;
     metadata.set("tokenizer.ggml.model", contents.model);
     match contents.splitting {
         Splitting::Unwritten => {}
@@ -108,6 +116,9 @@ fn write_contents(
     for (key, value) in contents.further.iter() {
         metadata.set(key, value.clone());
     }
+    if inputs.flavour.space_prefix == SpacePrefix::AfterTokens {
+        write_space_prefix(inputs, metadata);
+    }
     if !contents.merges.is_empty() {
         metadata.set("tokenizer.ggml.merges", contents.merges);
     }
@@ -117,11 +128,44 @@ fn write_contents(
     Ok(())
 }
 
+/// Gives tokens the roles that the kind of vocabulary and the family know of.
+fn complete_roles(
+    inputs: &Inputs<'_>,
+    format: Format,
+    contents: &Contents,
+    special: &mut SpecialTokens,
+) -> Result<(), ConvertError> {
+    let added = inputs.original().map_or(&[][..], |json| &json.added_tokens);
+    if special.is_empty() {
+        contents.roles_if_none.iter().for_each(|(role, id)| special.set_if_open(role, *id));
+    }
+    contents.roles_if_open.iter().for_each(|(role, id)| special.set_if_open(role, *id));
+    if format == Format::BytePair {
+        for (role, text) in inputs.flavour.roles {
+            let token = added.iter().find(|token| token.content == *text);
+            let (file, token_text) = (TOKENIZER_JSON, *text);
+            let token = token.ok_or(TokenizerError::MissingToken { file, token: token_text, role })?;
+            special.set_if_open(role, token.id);
+        }
+    }
+    if let Some(text) = inputs.flavour.end_of_turn {
+        let of_settings = inputs.settings.added_tokens()?;
+        let mut known = added.iter().chain(&of_settings);
+        if let Some(token) = known.find(|token| token.content == text) {
+            special.replace("eos", token.id);
+        }
+    }
+    Ok(())
+}
+
 /// Writes what the family knows better.
 fn write_of_family(inputs: &Inputs<'_>, format: Format, metadata: &mut Metadata) -> Result<(), ConvertError> {
     let Inputs { flavour, sizes, .. } = inputs;
-    for (role, id) in flavour.fixed_roles {
-        write_role(role, *id, metadata);
+    write_stated_roles(inputs, metadata)?;
+    if format != Format::BytePair {
+        for (role, id) in flavour.fixed_roles {
+            write_role(role, *id, metadata);
+        }
     }
     if flavour.known_by_size {
         match sizes.tokens {
@@ -135,12 +179,34 @@ fn write_of_family(inputs: &Inputs<'_>, format: Format, metadata: &mut Metadata)
     if flavour.space_prefix == SpacePrefix::Last {
         write_space_prefix(inputs, metadata);
     }
-    if flavour.token_types && format == Format::BytePair {
+    if flavour.token_types && matches!(format, Format::BytePair | Format::Words) {
         metadata.set("tokenizer.ggml.token_type_count", sizes.checked_token_types()?);
     }
     if format != Format::BytePair {
         for (key, value) in flavour.closing {
             metadata.set(format!("tokenizer.ggml.{key}"), *value);
+        }
+    }
+    for (key, value) in flavour.always {
+        metadata.set(format!("tokenizer.ggml.{key}"), *value);
+    }
+    Ok(())
+}
+
+/// Writes the roles that the configuration and the settings of generation know better than the tokenizer.
+fn write_stated_roles(inputs: &Inputs<'_>, metadata: &mut Metadata) -> Result<(), ConvertError> {
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let configuration = object(inputs.files, "config.json")?.unwrap_or_default();
+    for (role, key) in inputs.flavour.keyed_roles {
+        if let Some(id) = configuration.get(*key).and_then(id) {
+            write_role(role, id, metadata);
+        }
+    }
+    if inputs.flavour.turn_ends_first {
+        let generation = object(inputs.files, "generation_config.json")?.unwrap_or_default();
+        let ends = generation.get("eos_token_id").and_then(Value::as_array);
+        if let Some(first) = ends.filter(|ends| ends.len() >= 2).and_then(|ends| id(&ends[0])) {
+            write_role("eot", first, metadata);
         }
     }
     Ok(())
