@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use super::progress::Progress;
-use crate::convert::is_description;
+use crate::convert::{is_description, is_module};
 use crate::model::Digest;
 
 /// A file that a model is made from.
@@ -31,9 +31,10 @@ pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, Error> {
     for directory in
         entries.iter().filter(|entry| entry.path.is_dir()).map(|entry| entry.name.clone()).collect::<Vec<_>>()
     {
-        // The pooling's configuration and further chat templates lie one level down.
+        // The pooling's configuration, further chat templates and dense modules lie one level down.
         let below = self::entries(&path.join(&directory), &format!("{directory}/"))?;
-        entries.extend(below.into_iter().filter(|entry| is_description(&entry.name)));
+        entries
+            .extend(below.into_iter().filter(|entry| is_description(&entry.name) || is_module(&entry.name)));
     }
     entries.retain(|entry| entry.path.is_file());
     let checkpoint = entries.iter().any(|entry| entry.name.ends_with(".safetensors"));
@@ -43,6 +44,7 @@ pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, Error> {
             entries.iter().any(|entry| is_weights(&entry.name) && !entry.name.starts_with("consolidated"));
         entries.retain(|entry| {
             is_weights(&entry.name) && !(standard && entry.name.starts_with("consolidated"))
+                || is_module(&entry.name)
                 || is_description(&entry.name)
         });
     } else {
@@ -82,8 +84,9 @@ pub(super) fn same_file(one: &Path, other: &Path) -> bool {
     }
 }
 
+/// Whether a file holds weights of the model itself, by its name.
 fn is_weights(name: &str) -> bool {
-    name.ends_with(".safetensors")
+    name.ends_with(".safetensors") && !is_module(name)
 }
 
 fn is_pickle(name: &str) -> bool {
@@ -142,6 +145,7 @@ mod tests {
     fn a_checkpoint_is_its_weights_and_descriptions() {
         let files = [
             "1_Pooling/config.json",
+            "2_Dense/model.safetensors",
             "README.md",
             "additional_chat_templates/tool_use.jinja",
             "chat_template.jinja",
@@ -152,7 +156,7 @@ mod tests {
             "tokenizer.model",
             "vocab.txt",
         ];
-        let others = [".cache/x.json", "a.png", "m.gguf", "2_Dense/model.safetensors", "onnx/vocab.txt"];
+        let others = [".cache/x.json", "a.png", "m.gguf", "onnx/model.safetensors", "onnx/vocab.txt"];
         assert_eq!(names(&[&files[..], &others].concat()).unwrap(), files);
     }
 

@@ -3,12 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::architecture::Family;
-use super::configuration::Configuration;
+use super::configuration::{Configuration, TASKS, TITLE};
 use super::error::ConvertError;
 use super::files::Files;
 use super::general::{FileKind, MODEL_CARD};
 use super::mapping::Mapping;
 use super::model::{Model, Source};
+use super::numbers::Numbers;
 use super::output_type::OutputType;
 use super::parameters::Parameters;
 use super::planned::{planned, sources, state_storage};
@@ -16,9 +17,12 @@ use super::size_label::ParameterCount;
 use super::tokenizer::{Sizes, TokenizerWarning};
 use super::weight::Weight;
 use super::weights::{self, StoredWeight};
-use super::{architecture, general, projector, tokenizer};
+use super::{architecture, general, model_card, projector, tokenizer};
 use crate::plan::{Plan, PlannedTensor, SourceDescription};
 use crate::safetensors::{Checkpoint, NamedSource};
+
+/// The file of a module of `sentence-transformers` that holds its weights.
+const MODULE_WEIGHTS: &str = "model.safetensors";
 
 /// The files that a checkpoint or an adapter becomes.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +49,12 @@ pub enum Warning {
         /// What it encodes.
         input: &'static str,
     },
+    /// Adapters are model files of their own, of which a runtime that has no tasks would apply all at once.
+    #[error("the adapters for {tasks} are not converted; the model answers as if there were no task")]
+    AdaptersLeftOut {
+        /// What they are for.
+        tasks: String,
+    },
 }
 
 /// Plans the conversion of a checkpoint.
@@ -62,8 +72,17 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     let whole = Configuration::with_defaults("config.json", values, &architecture::classes());
     let name = whole.class_name().ok_or(ConvertError::NoArchitecture)?;
     let mut text = whole.text();
+    if let Some(title) = files.text(MODEL_CARD)?.and_then(model_card::title) {
+        text.set(TITLE, title);
+    }
     let family = architecture::find(name, &text)?;
-    let checkpoint = Checkpoint::read(files.sources())?;
+    let mut checkpoint = Checkpoint::read(files.sources())?;
+    for folder in family.modules.iter().rev() {
+        let name = format!("{folder}/{MODULE_WEIGHTS}");
+        if let Some(place) = files.sources().iter().position(|source| source.name == name) {
+            checkpoint.put_before(folder, files.sources(), place)?;
+        }
+    }
     let weights = weights::read(&checkpoint, &text, family.stored_by_rank)?;
     (family.adjust)(&mut text, files)?;
     let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
@@ -73,6 +92,10 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     let sources = sources(&checkpoint);
     let mut warnings = Vec::new();
     let id = whole.value("_name_or_path").and_then(Value::as_str);
+    if let Some(tasks) = whole.value(TASKS).and_then(Value::as_array) {
+        let tasks: Vec<&str> = tasks.iter().filter_map(Value::as_str).collect();
+        warnings.push(Warning::AdaptersLeftOut { tasks: tasks.join(", ") });
+    }
     let source = Source { model: &model, files, id };
     let (plan, output) = text_plan(family, source, &weights, output, sources.clone(), &mut warnings)?;
     let projector = match family.projector {
@@ -130,6 +153,8 @@ fn text_plan(
     for (name, recipe) in (family.generated)(model, &mut out)? {
         mapping.push(name.to_owned(), Weight::Whole(recipe))?;
     }
+    let numbers = Numbers { weights, sources: &sources, files: source.files };
+    (family.measured)(model, &numbers, &mut out)?;
     for weight in weights {
         if let Some(name) = (family.rename)(model, &weight.name) {
             mapping.add(&name, || weight.recipe().map(Weight::Whole))?;
@@ -179,6 +204,14 @@ fn configuration_values(files: Files<'_>) -> Result<Map<String, Value>, ConvertE
             purpose: "it says what kind of model the weights are",
         }),
     }
+}
+
+/// Whether a file of a checkpoint's directory, by its name in it, may hold weights of a module behind the
+/// model's layers.
+pub fn is_module(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(folder, file)| {
+        file == MODULE_WEIGHTS && architecture::modules().any(|module| *module == folder)
+    })
 }
 
 /// Whether a file of a checkpoint's directory, by its name in it, may say something about the model beside its weights.

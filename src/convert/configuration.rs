@@ -7,6 +7,12 @@ use serde_json::{Map, Value};
 
 use super::ConvertError;
 
+/// The key under which the title of the model card is kept: some models are told by their name alone.
+pub(super) const TITLE: &str = "title of the model card";
+
+/// The tasks for which a checkpoint has adapters beside the weights.
+pub(super) const TASKS: &str = "lora_adaptations";
+
 /// The defaults of one configuration class.
 #[derive(Debug)]
 pub(super) struct Class {

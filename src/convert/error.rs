@@ -111,6 +111,14 @@ pub enum ConvertError {
         /// Its element type in the checkpoint.
         dtype: String,
     },
+    /// A tensor whose numbers become metadata and cannot.
+    #[error("tensor {tensor}: {reason}; its numbers belong into the metadata of the model")]
+    Numbers {
+        /// The tensor.
+        tensor: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// Scales that belong to no weight or do not fit theirs.
     #[error("tensor {tensor}: {reason}")]
     Scale {

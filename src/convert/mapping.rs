@@ -13,7 +13,8 @@ pub(super) struct Mapping<'m> {
     rules: Vec<Rule>,
     mapped: Vec<(String, Weight)>,
     names: HashSet<String>,
-    /// Tensors that wait for the rest of their stacks, by group and layer.
+    /// Tensors that wait for the rest of their stacks, by group and layer, and parts that wait for the
+    /// others, by target.
     waiting: HashMap<(&'static str, u64), Waiting>,
     /// Which rules have been used, in which layers.
     used: HashSet<(usize, u64)>,
@@ -80,8 +81,35 @@ impl<'m> Mapping<'m> {
                 }
                 Ok(())
             }
+            Target::Copy(target) => {
+                let name = found.fill(target);
+                if self.names.contains(&name) { Ok(()) } else { self.push(name, weight()?) }
+            }
+            Target::Part(target) => self.add_part(index, target, found, weight()?),
             Target::Stack(_, count) => self.add_to_stack(index, rule, count(self.model)?, found, weight()?),
         }
+    }
+
+    fn add_part(
+        &mut self,
+        index: usize,
+        target: &'static str,
+        found: Match<'_>,
+        weight: Weight,
+    ) -> Result<(), ConvertError> {
+        let layer = found.numbers[0];
+        let rules = self.rules.iter().enumerate();
+        let parts =
+            rules.filter(|(_, rule)| matches!(rule.target, Target::Part(name) if name == target)).count();
+        let waiting = self.waiting.entry((target, layer)).or_default();
+        waiting.insert((index, 0), weight);
+        if waiting.len() < parts {
+            return Ok(());
+        }
+        let waiting = self.waiting.remove(&(target, layer)).unwrap_or_default();
+        let name = found.fill(target);
+        let joined = Weight::join(waiting.into_values().collect()).map_err(|error| explain(&name, error))?;
+        self.push(name, joined)
     }
 
     fn add_to_stack(
@@ -149,6 +177,11 @@ impl<'m> Mapping<'m> {
             return Ok(());
         };
         for (index, rule) in self.rules.iter().enumerate() {
+            if matches!(rule.target, Target::Part(name) if name == *group)
+                && !waiting.contains_key(&(index, 0))
+            {
+                return Err(self.lacks(rule.pattern.replace("{}", &layer.to_string())));
+            }
             let Target::Stack(_, count) = rule.target else { continue };
             let count = if rule.stack_group() == *group { count(self.model)? } else { 0 };
             if let Some(place) = (0..count).find(|place| !waiting.contains_key(&(index, *place))) {

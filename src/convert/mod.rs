@@ -12,6 +12,7 @@
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
 //! | `model` | what is known of a model before its weights are looked at |
 //! | `parameters`, `hyperparameters`, `rope`, `pooling` | metadata of the architecture |
+//! | `numbers` | the few numbers of weights that are metadata |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
 //! | [`tokenizer`] | metadata of the vocabulary |
 //! | `output_type`, `planned` | the element type of each tensor, and the tensors of a plan |
@@ -29,6 +30,7 @@ mod mapping;
 mod model;
 mod model_card;
 mod model_id;
+mod numbers;
 mod output_type;
 mod parameters;
 mod planned;
@@ -42,7 +44,7 @@ mod weight;
 mod weights;
 
 pub use self::adapter::adapter;
-pub use self::checkpoint::{Conversion, Warning, checkpoint, is_description};
+pub use self::checkpoint::{Conversion, Warning, checkpoint, is_description, is_module};
 pub use self::error::ConvertError;
 pub use self::output_type::OutputType;
 pub use model::MAX_LAYERS;

@@ -38,6 +38,11 @@ pub(super) fn front_matter(card: &str) -> Map<String, Value> {
     fields
 }
 
+/// The first heading of a model card.
+pub(super) fn title(card: &str) -> Option<&str> {
+    card.lines().take(10_000).find_map(|line| line.strip_prefix("# ")).map(str::trim)
+}
+
 /// Whether a line belongs to the key above it.
 fn continues(line: &str) -> bool {
     line.is_empty() || line.starts_with([' ', '#']) || line == "-" || line.starts_with("- ")

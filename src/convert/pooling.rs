@@ -7,8 +7,11 @@ use super::{ConvertError, Source};
 
 // The numbers of llama.cpp's `llama_pooling_type`.
 const MEAN: u32 = 1;
-const FIRST: u32 = 2;
+/// The first token stands for the text.
+pub(super) const FIRST: u32 = 2;
 const LAST: u32 = 3;
+/// How well a document answers a query.
+pub(super) const RANK: u32 = 4;
 
 /// Sets the pooling type if the checkpoint says one, and that of a classifier if the configuration does.
 pub(super) fn write(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

@@ -23,6 +23,10 @@ pub(super) enum Target {
     One(&'static str, Option<Step>),
     /// It holds several tensors of the model.
     Several(&'static [&'static str], Split),
+    /// It is one of several copies of a tensor; the first that is read counts.
+    Copy(&'static str),
+    /// It is a part of one; the parts follow each other along the first axis in the order of their rules.
+    Part(&'static str),
     /// It is one of several that become one: the number of the last `{}` is its place.
     Stack(&'static str, Count),
 }
@@ -44,6 +48,17 @@ impl Rule {
     /// A tensor that holds several, in the order of `names`.
     pub(super) const fn split(pattern: &'static str, names: &'static [&'static str], split: Split) -> Self {
         Self::to(pattern, Target::Several(names, split))
+    }
+
+    /// A tensor that may be there under several names.
+    pub(super) const fn copy(pattern: &'static str, name: &'static str) -> Self {
+        Self::to(pattern, Target::Copy(name))
+    }
+
+    /// A part of a tensor: all rules of a table with this name belong together, and their tensor stands where
+    /// the last of them was read.
+    pub(super) const fn part(pattern: &'static str, name: &'static str) -> Self {
+        Self::to(pattern, Target::Part(name))
     }
 
     /// A matrix of one expert; the experts of a layer become one tensor. All rules of a table whose patterns

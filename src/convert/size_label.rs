@@ -16,6 +16,9 @@ pub(super) struct ParameterCount {
 impl ParameterCount {
     /// Counts the weights of a model or projector.
     pub(super) fn of_model(tensors: &[PlannedTensor]) -> Self {
+        if has_separate_factors(tensors) {
+            return Self::default();
+        }
         let mut count = Self::default();
         let (mut expert_sum, mut expert_tensors) = (0_u64, 0);
         for tensor in tensors {
@@ -69,6 +72,18 @@ impl ParameterCount {
             experts => format!("{experts}x{}", rounded(self.shared + self.expert)),
         })
     }
+}
+
+/// Whether there are second factors of adapters that do not follow their first ones: the reference converter
+/// gives up counting there.
+fn has_separate_factors(tensors: &[PlannedTensor]) -> bool {
+    let mut first = None;
+    tensors.iter().any(|tensor| {
+        if let Some(stem) = tensor.name.strip_suffix(".lora_a") {
+            first = Some(stem);
+        }
+        tensor.name.strip_suffix(".lora_b").is_some_and(|stem| first != Some(stem))
+    })
 }
 
 /// A number with two digits at least and a unit.

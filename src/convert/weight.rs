@@ -109,6 +109,12 @@ impl Weight {
         let (a, b) = factors.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         Ok(Weight::LowRank { a: Recipe::stack(a)?, b: Recipe::stack(b)? })
     }
+
+    /// Weights one after the other along the first axis, which share their inputs.
+    pub(super) fn join(weights: Vec<Weight>) -> Result<Self, WeightError> {
+        let whole = weights.into_iter().map(Weight::whole).collect::<Result<Vec<Recipe>, _>>()?;
+        Ok(Weight::Whole(Recipe::concatenate(0, whole)?))
+    }
 }
 
 /// Last two axes exchanged.

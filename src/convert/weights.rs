@@ -52,6 +52,11 @@ impl StoredWeight {
             .map_err(|reason| ConvertError::Dimensions { tensor: self.name.clone(), reason })
     }
 
+    /// Where plain numbers lie, and of what type they are.
+    pub(super) fn plain(&self) -> Result<(Location, ElementType), ConvertError> {
+        Ok((location(&self.tensor), plain_type(&self.name, self.tensor.dtype)?))
+    }
+
     fn encoding(&self) -> Result<Encoding, ConvertError> {
         Ok(match (&self.companion, self.tensor.dtype) {
             (Some(Companion::Exponents(exponents)), _) => Encoding::Mxfp4 { exponents: location(exponents) },

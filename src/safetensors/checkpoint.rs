@@ -104,6 +104,34 @@ impl Checkpoint {
         Ok(Self { files, given, tensors })
     }
 
+    /// Puts the tensors of the source at `place` before all others, called by `folder` and their name in it.
+    ///
+    /// # Errors
+    ///
+    /// The file is damaged.
+    ///
+    /// # Panics
+    ///
+    /// There is no source at this place.
+    pub fn put_before(
+        &mut self,
+        folder: &str,
+        sources: &[NamedSource<'_>],
+        place: usize,
+    ) -> Result<(), SafetensorsError> {
+        let further = Self::from_files(sources, vec![place])?;
+        let (index, rest) = (self.files.len(), std::mem::take(&mut self.tensors));
+        self.files.extend(further.files);
+        self.given.extend(further.given);
+        let of_folder = |tensor: CheckpointTensor| CheckpointTensor {
+            name: format!("{folder}/{}", tensor.name),
+            file: index,
+            ..tensor
+        };
+        self.tensors = further.tensors.into_iter().map(of_folder).chain(rest).collect();
+        Ok(())
+    }
+
     fn check_against(&self, index: &Index) -> Result<(), SafetensorsError> {
         let mut found: HashMap<&str, &str> = HashMap::with_capacity(self.tensors.len());
         for tensor in &self.tensors {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Family;
 use super::common::replaced;
-use crate::convert::configuration::Class;
+use crate::convert::configuration::{Class, TASKS};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -62,9 +62,16 @@ pub(super) const ROBERTA: Family = Family {
 /// As RoBERTa with a multilingual vocabulary.
 pub(super) const XLM_ROBERTA: Family = Family {
     names: &["XLMRobertaModel", "XLMRobertaForSequenceClassification"],
+    applies: |configuration| !has_tasks(configuration),
     tokenizer: Flavour::UNIGRAM,
     ..ROBERTA
 };
+
+/// Whether there are adapters for tasks: Jina's embeddings v3 have the class of XLM-RoBERTa and weights of
+/// their own.
+pub(super) fn has_tasks(configuration: &Configuration) -> bool {
+    configuration.value(TASKS).is_some()
+}
 
 pub(super) const DISTILBERT: Family = Family {
     names: &["DistilBertModel", "DistilBertForMaskedLM", "DistilBertForSequenceClassification"],
@@ -122,7 +129,7 @@ const HEADS: &[Rule] = &[
 ];
 
 /// Where no label says what it puts out, the reference takes the head for the layer before one.
-fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
+pub(super) fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
     let name = trunk_name(name, "bert.")?;
     let unlabelled = || labels(&model.configuration).is_ok_and(|labels| labels.is_empty());
     Some(match &*name {

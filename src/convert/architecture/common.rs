@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::convert::Model;
+use super::Generated;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError, rows_as};
-use crate::plan::Operation;
+use crate::convert::{ConvertError, Model};
+use crate::plan::{Operation, Recipe, RecipeError};
 
 /// The decoder that most families descend from.
 pub(super) const DECODER: &[&[Rule]] = &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD];
@@ -36,6 +37,12 @@ pub(super) const ATTENTION: &[Rule] = &[
 /// A gated feed-forward network in every layer.
 pub(super) const GATED_FEED_FORWARD: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.gate_proj.*", "blk.{}.ffn_gate.*").required(),
+    Rule::keep("model.layers.{}.mlp.up_proj.*", "blk.{}.ffn_up.*").required(),
+    Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*").required(),
+];
+
+/// A feed-forward network without a gate.
+pub(super) const UNGATED_FEED_FORWARD: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.up_proj.*", "blk.{}.ffn_up.*").required(),
     Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*").required(),
 ];
@@ -99,6 +106,51 @@ pub(super) fn consecutive_rows(weight: Weight, sizes: &[u64]) -> Result<Vec<Weig
 /// A number in the layers that have something, zero in the others.
 pub(super) fn where_present(present: &[bool], number: u64) -> Vec<u64> {
     present.iter().map(|present| if *present { number } else { 0 }).collect()
+}
+
+/// All queries, all keys and all values of heads that are stored in groups: the queries of a group, its key,
+/// its value.
+pub(super) fn grouped_heads(
+    recipe: Recipe,
+    heads: u64,
+    groups: u64,
+    size: u64,
+) -> Result<Vec<Recipe>, RecipeError> {
+    let groups = groups.max(1);
+    let queries = heads / groups;
+    let grouped = rows_as(recipe, 1, &[groups, queries.saturating_add(2), size])?;
+    let part = |from: u64, count: u64| {
+        rows_as(grouped.clone().slice(1, from..from + count)?, 3, &[groups * count * size])
+    };
+    Ok(vec![part(0, queries)?, part(queries, 1)?, part(queries + 1, 1)?])
+}
+
+/// The two sets of factors by which long contexts slow the frequencies of the `rotated` dimensions of a head,
+/// if there are any.
+pub(super) fn long_rope_factors(model: &Model, rotated: u64) -> Result<Generated, ConvertError> {
+    let rope = &model.rope.common;
+    let stated = |key: &str| Ok::<_, ConvertError>(rope.numbers(key)?.filter(|factors| !factors.is_empty()));
+    let (long, short) = match (stated("long_factor")?, stated("short_factor")?) {
+        (None, None) => return Ok(Vec::new()),
+        (Some(long), Some(short)) => (long, short),
+        (None, _) => return Err(rope.missing(&["long_factor"])),
+        (_, None) => return Err(rope.missing(&["short_factor"])),
+    };
+    let expected = rotated / 2;
+    let recipe = |name: &'static str, key: &str, factors: Vec<f64>| {
+        if factors.len() as u64 != expected {
+            return Err(rope.bad(key, &format!("{} factors", factors.len()), &format!("{expected} factors")));
+        }
+        let values = factors.into_iter().map(|factor| factor as f32).collect();
+        let recipe = Recipe::values(values, &[expected]);
+        recipe
+            .map(|recipe| (name, recipe))
+            .map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
+    };
+    Ok(vec![
+        recipe("rope_factors_long.weight", "long_factor", long)?,
+        recipe("rope_factors_short.weight", "short_factor", short)?,
+    ])
 }
 
 /// Matrices that lie inputs first.

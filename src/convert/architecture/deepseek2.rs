@@ -14,7 +14,7 @@ use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model, Source};
 
 pub(super) const FAMILY: Family = Family {
-    names: &["DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM"],
+    names: &["DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "YoutuForCausalLM"],
     architecture: "deepseek2",
     classes: &[
         Class::new(

@@ -1,12 +1,28 @@
-//! Baidu's Ernie 4.5 with experts.
+//! Baidu's Ernie 4.5, dense and with experts.
 
 use super::Family;
-use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, text_name};
+use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, GATED_FEED_FORWARD, NORMS, replaced, text_name};
 use super::deepseek2::SHARED_EXPERTS;
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::rule::{Count, Rule};
 use crate::convert::tokenizer::{Flavour, SpacePrefix};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["Ernie4_5ForCausalLM", "Ernie4_5_ForCausalLM"],
+    architecture: "ernie4_5",
+    classes: &[Class::new(
+        "ernie4_5",
+        &[Derived::KeyValueHeads, Derived::HeadSize],
+        r#"{"vocab_size": 103424, "max_position_embeddings": 131072, "hidden_size": 1024,
+        "intermediate_size": 3072, "num_hidden_layers": 18, "num_attention_heads": 16,
+        "num_key_value_heads": 2, "head_dim": 128, "rms_norm_eps": 1e-5, "rope_theta": 500000.0}"#,
+    )],
+    tokenizer: Flavour { space_prefix: SpacePrefix::Last, ..Flavour::SENTENCE_PIECE },
+    rename: |_, name| text_name(name).map(|name| replaced(name, "ernie.", "model.")),
+    tensors: &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD],
+    ..Family::STANDARD
+};
 
 pub(super) const MIXTURE: Family = Family {
     names: &["Ernie4_5_MoeForCausalLM"],

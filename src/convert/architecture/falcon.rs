@@ -1,11 +1,11 @@
 //! Falcon 1: 7B, 40B, 180B.
 
 use super::Family;
-use super::common::is_buffer;
+use super::common::{grouped_heads, is_buffer};
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError, rows_as};
+use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model};
 use crate::plan::Recipe;
 
@@ -65,13 +65,6 @@ fn key_value_heads(model: &Model) -> Result<u64, ConvertError> {
 
 /// The queries, the key and the value of each group in turn become all queries, all keys, all values.
 fn by_kind(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let (heads, groups, size) = (model.heads()?, key_value_heads(model)?.max(1), model.head_size()?);
-    let queries = heads / groups;
-    weight.rows(|recipe| {
-        let grouped = rows_as(recipe, 1, &[groups, queries.saturating_add(2), size])?;
-        let part = |from: u64, count: u64| {
-            rows_as(grouped.clone().slice(1, from..from + count)?, 3, &[groups * count * size])
-        };
-        Recipe::concatenate(0, vec![part(0, queries)?, part(queries, 1)?, part(queries + 1, 1)?])
-    })
+    let (heads, groups, size) = (model.heads()?, key_value_heads(model)?, model.head_size()?);
+    weight.rows(|recipe| Recipe::concatenate(0, grouped_heads(recipe, heads, groups, size)?))
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::common;
 use crate::convert::configuration::Class;
 use crate::convert::files::Files;
+use crate::convert::numbers::Numbers;
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
@@ -33,6 +34,11 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that are computed from the configuration; their metadata come before all others.
     pub(in crate::convert) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
+    /// Metadata that are numbers among the weights; they come before all others too.
+    pub(in crate::convert) measured: fn(&Model, &Numbers<'_>, &mut Parameters) -> Result<(), ConvertError>,
+    /// The folders of the dense modules of `sentence-transformers` that the architecture has a place for.
+    /// Their tensors come first; they are called by folder and name.
+    pub(in crate::convert) modules: &'static [&'static str],
     /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
     pub(in crate::convert) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,
     /// How the names of weights end that are stored rank by rank, as a machine with several processors had them,
@@ -62,6 +68,8 @@ impl Family {
         tokenizer: Flavour::BYTE_PAIR,
         hyperparameters: hyperparameters::standard,
         generated: |_, _| Ok(Vec::new()),
+        measured: |_, _, _| Ok(()),
+        modules: &[],
         rename: |_, name| common::text_name(name),
         stored_by_rank: &[],
         tensors: common::DECODER,

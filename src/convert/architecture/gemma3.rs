@@ -58,11 +58,37 @@ pub(super) const EMBEDDING: Family = Family {
     classes: &[],
     hyperparameters: |source, out| {
         hyperparameters(source, out)?;
+        dense_sizes(source, out)?;
         pooling::write(source, out)
     },
+    modules: &["2_Dense", "3_Dense"],
+    tensors: &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD, DENSE],
     projector: None,
     ..FAMILY
 };
+
+/// What is done to the pooled embedding.
+const DENSE: &[Rule] = &[
+    Rule::keep("2_Dense/linear.weight", "dense_2.weight"),
+    Rule::drop("2_Dense/linear.bias"),
+    Rule::keep("3_Dense/linear.weight", "dense_3.weight"),
+    Rule::drop("3_Dense/linear.bias"),
+];
+
+/// Writes how wide the dense modules' inputs and outputs are.
+fn dense_sizes(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    for (folder, key) in [("2_Dense", "dense_2"), ("3_Dense", "dense_3")] {
+        let file = format!("{folder}/config.json");
+        let Some(serde_json::Value::Object(values)) = source.files.json(&file)? else { continue };
+        let module = Configuration::new(&file, values);
+        let sizes = ["in_features", "out_features"].map(|name| module.optional_integer(&[name]));
+        if let [Some(inputs), Some(outputs)] = [sizes[0].clone()?, sizes[1].clone()?] {
+            out.count(&format!("{key}_feat_in"), inputs)?;
+            out.count(&format!("{key}_feat_out"), outputs)?;
+        }
+    }
+    Ok(())
+}
 
 const EMBEDDINGS: &[Rule] = &[
     Rule::step("model.embed_tokens.weight", "token_embd.weight", real_tokens).required(),

@@ -55,7 +55,7 @@ const TENSORS: &[Rule] = &[
 ];
 
 /// Matrices lie inputs first. The factors of an adapter do not: PEFT turns their product.
-fn outputs_first(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+pub(super) fn outputs_first(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     match weight {
         whole @ Weight::Whole(_) => whole.transposed(),
         factors => Ok(factors),

@@ -49,7 +49,7 @@ const TENSORS: &[Rule] = &[
 ];
 
 /// Query, key and value of each head in turn become all queries, all keys, all values.
-fn by_kind(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
+pub(super) fn by_kind(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let (heads, size) = (model.heads()?, model.head_size()?);
     weight.rows(|recipe| regroup_rows(recipe, &[heads, 3, size], &[1, 0, 2]))
 }

@@ -36,17 +36,24 @@ pub(super) const MIXTURE: Family = Family {
     names: &["GraniteMoeForCausalLM", "GraniteMoeSharedForCausalLM"],
     architecture: "granitemoe",
     classes: &[mixture("granitemoe"), mixture("granitemoeshared")],
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let shared = source.model.configuration.optional_integer(&["shared_intermediate_size"])?;
-        match shared.filter(|width| *width > 0) {
-            Some(width) => out.count("expert_shared_feed_forward_length", width),
-            None => Ok(()),
-        }
-    },
+    hyperparameters: mixture_hyperparameters,
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, ROUTER, EXPERTS],
     ..FAMILY
 };
+
+/// Most layers see a window only.
+pub(super) const SLIDING: Family = Family {
+    names: &["GraniteSWAForCausalLM"],
+    architecture: "granite_swa",
+    classes: &[],
+    hyperparameters: sliding_hyperparameters,
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, SINKS, GATED_FEED_FORWARD],
+    ..FAMILY
+};
+
+/// What attention may turn to beside the tokens.
+pub(super) const SINKS: &[Rule] =
+    &[Rule::keep("model.layers.{}.self_attn.sinks", "blk.{}.attn_sinks.weight")];
 
 const fn mixture(model_type: &'static str) -> Class {
     Class::new(
@@ -86,6 +93,31 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
         if let Some(number) = number.filter(|number| *number != 0.0) {
             out.float(key, number);
         }
+    }
+    Ok(())
+}
+
+pub(super) fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    hyperparameters(source, out)?;
+    let shared = source.model.configuration.optional_integer(&["shared_intermediate_size"])?;
+    match shared.filter(|width| *width > 0) {
+        Some(width) => out.count("expert_shared_feed_forward_length", width),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn sliding_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    hyperparameters(source, out)?;
+    let model = source.model;
+    let configuration = &model.configuration;
+    let window = configuration.optional_integer(&["sliding_window"])?.unwrap_or(128);
+    out.count("attention.sliding_window", window)?;
+    let stated = model.layers_of_kind("sliding_attention")?.filter(|layers| !layers.is_empty());
+    let usual = || (0..model.layers).map(|layer| layer % 4 != 0).collect();
+    out.set("attention.sliding_window_pattern", stated.unwrap_or_else(usual));
+    if let Some(rotated) = configuration.integers("no_rope_layers")?.filter(|layers| !layers.is_empty()) {
+        // One is for layers that do rotate, whatever the key is called.
+        out.set("attention.rope_pattern", rotated.into_iter().map(|flag| flag != 0).collect::<Vec<bool>>());
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::model::MAX_LAYERS;
 use crate::convert::rule::Rule;
-use crate::convert::{Configuration, ConvertError};
+use crate::convert::{Configuration, ConvertError, pooling};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Lfm2ForCausalLM", "LFM2ForCausalLM"],
@@ -55,6 +55,32 @@ pub(super) const MIXTURE: Family = Family {
     tensors: &[TRUNK, LAYERS, FEED_FORWARD, EXPERTS],
     ..FAMILY
 };
+
+/// Embeddings: in both directions, or a vector a token, which a dense module makes narrower.
+pub(super) const EMBEDDING: Family = Family {
+    names: &["Lfm2Model", "Lfm2BidirectionalModel"],
+    classes: &[],
+    hyperparameters: |source, out| {
+        (FAMILY.hyperparameters)(source, out)?;
+        if source.model.configuration.class_name() == Some("Lfm2BidirectionalModel") {
+            out.set("attention.causal", false);
+        }
+        pooling::write(source, out)
+    },
+    measured: |_, numbers, out| match numbers.dimensions(DENSE) {
+        Some([rows, ..]) => out.count("embedding_length_out", *rows),
+        _ => Ok(()),
+    },
+    modules: &["1_Dense"],
+    rename: |_, name| match name.contains('/') {
+        true => (name == DENSE).then_some(name.into()),
+        false => Some(format!("model.{name}").into()),
+    },
+    tensors: &[&[Rule::keep(DENSE, "dense_2.weight")], TRUNK, LAYERS, FEED_FORWARD],
+    ..FAMILY
+};
+
+const DENSE: &str = "1_Dense/linear.weight";
 
 const TRUNK: &[Rule] = &[
     Rule::keep("model.embed_tokens.*", "token_embd.*").required(),

@@ -4,15 +4,25 @@
 //! llama.cpp's (`gguf-py/gguf/constants.py`), defaults of configurations those of `transformers` 4.57.
 
 mod afmoe;
+mod apertus;
+mod arcee;
 mod arctic;
+mod baichuan;
 mod bert;
+mod bitnet;
+mod bloom;
+mod chatglm;
 mod command_r;
 mod common;
 mod dbrx;
+mod deci;
 mod deepseek2;
+mod diffusion;
 mod diffusion_mixtures;
 mod dots;
 mod ernie;
+mod eurobert;
+mod exaone;
 mod exaone_moe;
 mod falcon;
 mod family;
@@ -27,11 +37,17 @@ mod gpt_oss;
 mod gptneox;
 mod granite;
 mod granite_hybrid;
+mod granite_switch;
 mod grok;
 mod grove;
+mod hrm_text;
 mod hunyuan;
+mod hunyuan_dense;
 mod hyper_connections;
 mod indexer;
+mod internlm;
+mod jais;
+mod jina_bert;
 mod kda;
 mod kimi;
 mod laguna;
@@ -39,18 +55,32 @@ mod lfm2;
 mod ling;
 mod llama;
 mod llama4;
+mod llama_embed;
 mod llava;
+mod maincoder;
+mod maple;
 mod mimo;
+mod minicpm;
 mod minimax;
 mod mistral3;
 mod modern_bert;
+mod mpt;
+mod nanbeige;
+mod nemotron;
 mod nemotron_h;
+mod neo_bert;
 mod nomic_bert;
 mod olmo;
+mod openelm;
+mod orion;
+mod pangu;
 mod phi2;
 mod phi3;
 mod pixtral;
+mod plamo;
+mod plm;
 mod prediction;
+mod qwen;
 mod qwen2;
 mod qwen2moe;
 mod qwen2vl;
@@ -60,11 +90,19 @@ mod qwen3moe;
 mod qwen3next;
 mod qwen3vl;
 mod qwen3vlmoe;
+mod refact;
+mod rugpt3xl;
+mod seed_oss;
 mod smallthinker;
 mod smollm3;
+mod spark;
 mod stablelm;
+mod starcoder;
 mod starcoder2;
 mod step;
+mod t5;
+mod talkie;
+mod xverse;
 
 pub(super) use common::replaced;
 pub(super) use family::{Family, Generated};
@@ -84,6 +122,8 @@ pub(super) const FAMILIES: &[&Family] = &[
     &qwen2moe::FAMILY,
     &qwen2vl::FAMILY,
     &qwen3::FAMILY,
+    &qwen3::RERANKER,
+    &qwen3::TIED_RERANKER,
     &qwen3moe::FAMILY,
     &qwen3next::FAMILY,
     &qwen3vl::FAMILY,
@@ -138,6 +178,7 @@ pub(super) const FAMILIES: &[&Family] = &[
     &minimax::TEXT_01,
     &minimax::M2,
     &minimax::M3,
+    &ernie::FAMILY,
     &ernie::MIXTURE,
     &hunyuan::THIRD,
     &hunyuan::FOURTH,
@@ -160,6 +201,58 @@ pub(super) const FAMILIES: &[&Family] = &[
     &mimo::FAMILY,
     &arctic::FAMILY,
     &command_r::MIXTURE,
+    &apertus::FAMILY,
+    &arcee::FAMILY,
+    &baichuan::FAMILY,
+    &bitnet::FAMILY,
+    &bloom::FAMILY,
+    &chatglm::ORIGINAL,
+    &chatglm::LIBRARY,
+    &deci::FAMILY,
+    &diffusion::DREAM,
+    &diffusion::LLADA,
+    &eurobert::FAMILY,
+    &exaone::THIRD,
+    &exaone::FOURTH,
+    &granite::SLIDING,
+    &granite_switch::FAMILY,
+    &hrm_text::FAMILY,
+    &hunyuan_dense::FAMILY,
+    &internlm::SECOND,
+    &internlm::THIRD,
+    &jais::FIRST,
+    &jais::SECOND,
+    &jina_bert::SECOND,
+    &jina_bert::THIRD,
+    &lfm2::EMBEDDING,
+    &llama_embed::FAMILY,
+    &maincoder::FAMILY,
+    &maple::FAMILY,
+    &minicpm::FAMILY,
+    &minicpm::THIRD,
+    &mpt::FAMILY,
+    &nanbeige::FAMILY,
+    &nemotron::FAMILY,
+    &neo_bert::FAMILY,
+    &openelm::FAMILY,
+    &orion::FAMILY,
+    &pangu::FAMILY,
+    &plamo::FIRST,
+    &plamo::SECOND,
+    &plamo::THIRD,
+    &plm::FAMILY,
+    &qwen::FAMILY,
+    &qwen2::KORMO,
+    &refact::FAMILY,
+    &rugpt3xl::FAMILY,
+    &seed_oss::FAMILY,
+    &spark::FAMILY,
+    &starcoder::FAMILY,
+    &starcoder::CODESHELL,
+    &t5::FAMILY,
+    &t5::ENCODER_ONLY,
+    &talkie::FAMILY,
+    &xverse::FAMILY,
 ];
 
 /// The family of a configuration.
@@ -191,6 +284,11 @@ pub(super) fn find_by_architecture(architecture: &str) -> Option<&'static Family
 /// All configuration classes.
 pub(super) fn classes() -> Vec<&'static [Class]> {
     FAMILIES.iter().map(|family| family.classes).collect()
+}
+
+/// The folders of all modules that some family has a place for.
+pub(super) fn modules() -> impl Iterator<Item = &'static &'static str> {
+    FAMILIES.iter().flat_map(|family| family.modules)
 }
 
 /// The three supported names that differ least from `name`.

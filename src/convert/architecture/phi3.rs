@@ -1,6 +1,6 @@
 //! Phi-3, Phi-3.5, Phi-4, and those with experts.
 
-use super::common::{EMBEDDINGS, NORMS};
+use super::common::{EMBEDDINGS, NORMS, long_rope_factors};
 use super::{Family, Generated};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::file_type_here;
@@ -8,7 +8,6 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{ConvertError, Model, Source};
-use crate::plan::Recipe;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Phi3ForCausalLM"],
@@ -75,11 +74,10 @@ fn contexts(model: &Model) -> Result<(u64, u64), ConvertError> {
 
 /// The two sets of factors by which long contexts slow frequencies, and how attention makes up for it.
 fn rope_factors(model: &Model, out: &mut Parameters) -> Result<Generated, ConvertError> {
-    let rope = &model.rope.common;
-    let Some(long) = rope.numbers("long_factor")?.filter(|factors| !factors.is_empty()) else {
-        return Ok(Vec::new());
-    };
-    let short = rope.numbers("short_factor")?.ok_or_else(|| rope.missing(&["short_factor"]))?;
+    let factors = long_rope_factors(model, rotary_size(model)?)?;
+    if factors.is_empty() {
+        return Ok(factors);
+    }
     let (context, original) = contexts(model)?;
     let scale = context as f64 / original as f64;
     let kind = model.rope.kind()?.unwrap_or_default();
@@ -87,24 +85,10 @@ fn rope_factors(model: &Model, out: &mut Parameters) -> Result<Generated, Conver
         // The class takes the two older names for the one of today.
         "su" | "yarn" | "longrope" if scale > 1.0 => (1.0 + scale.ln() / (original as f64).ln()).sqrt(),
         "su" | "yarn" | "longrope" => 1.0,
-        other => return Err(rope.bad("rope_type", &other, "su, longrope or yarn")),
+        other => return Err(model.rope.common.bad("rope_type", &other, "su, longrope or yarn")),
     };
     out.float("rope.scaling.attn_factor", attention);
-    let expected = rotary_size(model)? / 2;
-    let recipe = |name: &'static str, key: &str, factors: Vec<f64>| {
-        if factors.len() as u64 != expected {
-            return Err(rope.bad(key, &format!("{} factors", factors.len()), &format!("{expected} factors")));
-        }
-        let values = factors.into_iter().map(|factor| factor as f32).collect();
-        let recipe = Recipe::values(values, &[expected]);
-        recipe
-            .map(|recipe| (name, recipe))
-            .map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
-    };
-    Ok(vec![
-        recipe("rope_factors_long.weight", "long_factor", long)?,
-        recipe("rope_factors_short.weight", "short_factor", short)?,
-    ])
+    Ok(factors)
 }
 
 fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

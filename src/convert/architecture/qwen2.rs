@@ -1,14 +1,16 @@
 //! Qwen 1.5, 2 and 2.5.
 
 use super::Family;
+use super::common::{ATTENTION, EMBEDDINGS, GATED_FEED_FORWARD};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
+use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{ConvertError, Source, pooling};
 
 pub(super) const FAMILY: Family = Family {
-    names: &["Qwen2ForCausalLM", "Qwen2Model", "KORMoForCausalLM"],
+    names: &["Qwen2ForCausalLM", "Qwen2Model"],
     architecture: "qwen2",
     classes: &[Class::new(
         "qwen2",
@@ -21,6 +23,19 @@ pub(super) const FAMILY: Family = Family {
     hyperparameters,
     ..Family::STANDARD
 };
+
+/// KORMo calls the norms otherwise.
+pub(super) const KORMO: Family = Family {
+    names: &["KORMoForCausalLM"],
+    classes: &[],
+    tensors: &[EMBEDDINGS, KORMO_NORMS, ATTENTION, GATED_FEED_FORWARD],
+    ..FAMILY
+};
+
+const KORMO_NORMS: &[Rule] = &[
+    Rule::keep("model.layers.{}.pre_attention_layernorm.*", "blk.{}.attn_norm.*").required(),
+    Rule::keep("model.layers.{}.pre_mlp_layernorm.*", "blk.{}.ffn_norm.*").required(),
+];
 
 pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     standard(source, out)?;

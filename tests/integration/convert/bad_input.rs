@@ -139,6 +139,51 @@ fn a_good_checkpoint_is_accepted() {
 }
 
 #[test]
+fn numbers_that_become_metadata_are_few_and_plain() {
+    const ALPHA: &str = "model.layers.0.mlp.act_fn.alpha_n";
+    const SLOPES: &str = "transformer.relative_pe.slopes";
+    let named = |class: &'static str, tensor: &'static str, dtype: &'static str, shape: &'static [u64]| {
+        let mut files = weighted(|list| list.push((tensor, dtype, shape)));
+        let mut value = configuration();
+        value["architectures"] = json!([class]);
+        value["activation_function"] = json!("swiglu");
+        value["position_embedding_type"] = json!("alibi");
+        put(&mut files, "config.json", value.to_string());
+        files
+    };
+    refuses(vec![
+        (named("ApertusForCausalLM", ALPHA, "F32", &[2]), &[ALPHA, "2 numbers instead of one"]),
+        (named("ApertusForCausalLM", ALPHA, "I32", &[1]), &[ALPHA, "I32"]),
+        (named("JAISLMHeadModel", SLOPES, "F32", &[64, 65]), &[SLOPES, "more than 4096"]),
+    ]);
+}
+
+#[test]
+fn tensors_that_are_joined_are_all_there() {
+    const KEYS: &str = "model.layers.0.self_attn.k_proj.bias";
+    let mut value = configuration();
+    value["architectures"] = json!(["RuGPT3XLForCausalLM"]);
+    let mut files = weighted(|list| {
+        list.retain(|(name, ..)| !name.contains("gate_proj"));
+        list.push(("model.embed_positions.weight", "F32", &[6, 8]));
+        list.push(("model.layers.0.self_attn.q_proj.bias", "F32", &[8]));
+        list.push(("model.layers.0.self_attn.v_proj.bias", "F32", &[4]));
+    });
+    put(&mut files, "config.json", value.to_string());
+    refuses(vec![(files, &[KEYS])]);
+}
+
+#[test]
+fn damaged_modules_are_refused() {
+    const MODULE: &str = "2_Dense/model.safetensors";
+    let mut value = configuration();
+    value["architectures"] = json!(["Gemma3TextModel"]);
+    let mut files = with("config.json", value.to_string());
+    put(&mut files, MODULE, *b"1234567");
+    refuses(vec![(files, &[MODULE, "7 bytes"])]);
+}
+
+#[test]
 fn damaged_headers_are_refused() {
     let length = |length: u64| with(WEIGHTS, [&length.to_le_bytes()[..], b"{}"].concat());
     let header = |header: &str, data: usize| with(WEIGHTS, with_header(header.as_bytes(), data));

@@ -116,7 +116,7 @@ fn has_weights(case: &Path) -> bool {
 /// Everything in which a case differs from what is expected, cut after a few lines for each output type.
 fn differences(bases: &Cases, case: &Path) -> Vec<String> {
     let expected: Json = serde_json::from_slice(&fs::read(case.join("expected.json")).unwrap()).unwrap();
-    let files = read(case);
+    let files = with_card(read(case), case);
     let mut all = Vec::new();
     for (label, listing) in expected["outtypes"].as_object().unwrap() {
         let found = match converted(bases, &expected, &files, label) {
@@ -131,6 +131,17 @@ fn differences(bases: &Cases, case: &Path) -> Vec<String> {
         all.extend(further.map(|(name, _)| format!("{label}: {name} is missing")));
     }
     all
+}
+
+/// The reference goes by the name of the directory where a model card says nothing better. What is uploaded
+/// has no directory: its card says the name.
+fn with_card(mut files: Files, case: &Path) -> Files {
+    const CARD: &str = "README.md";
+    if !files.0.iter().any(|(name, _)| name == CARD) {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        files.0.push((CARD.to_owned(), format!("# {name}\n").into_bytes()));
+    }
+    files
 }
 
 /// The file that the label of an output type stands for, or why there is none.

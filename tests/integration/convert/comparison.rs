@@ -9,6 +9,9 @@ use crate::support::bytes::digest_of;
 const FROM_DIRECTORY: [&str; 5] =
     ["general.name", "general.basename", "general.finetune", "general.version", "general.organization"];
 
+/// The key of the size, which the reference takes from there too where it is one in words.
+const SIZE: &str = "general.size_label";
+
 /// The key of the pre-tokenizer, which the reference was told where a case says so: tiny vocabularies are unknown.
 const PRE_TOKENIZER: &str = "tokenizer.ggml.pre";
 
@@ -16,10 +19,17 @@ const PRE_TOKENIZER: &str = "tokenizer.ggml.pre";
 ///
 /// `forced_pre` says that the reference was told the pre-tokenizer.
 pub(super) fn compare(gguf: &Gguf<'_>, bytes: &[u8], listing: &Json, forced_pre: bool) -> Vec<String> {
-    let exempt = |key: &str| FROM_DIRECTORY.contains(&key) || (forced_pre && key == PRE_TOKENIZER);
+    let listed = listing["kv"].as_array().unwrap();
+    let is_word =
+        |entry: &Json| !text(&entry["value"]).contains(|character: char| character.is_ascii_digit());
+    let size_in_words = listed.iter().any(|entry| entry["key"] == SIZE && is_word(entry));
+    let exempt = |key: &str| {
+        FROM_DIRECTORY.contains(&key)
+            || (forced_pre && key == PRE_TOKENIZER)
+            || (size_in_words && key == SIZE)
+    };
     let mut found = Vec::new();
-    let expected: Vec<&Json> =
-        listing["kv"].as_array().unwrap().iter().filter(|entry| !exempt(text(&entry["key"]))).collect();
+    let expected: Vec<&Json> = listed.iter().filter(|entry| !exempt(text(&entry["key"]))).collect();
     let keys: Vec<&str> = gguf.entries().iter().map(|(key, _)| *key).filter(|key| !exempt(key)).collect();
     for entry in &expected {
         let key = text(&entry["key"]);

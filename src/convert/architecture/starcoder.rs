@@ -1,0 +1,70 @@
+//! StarCoder of the first kind and SantaCoder, and CodeShell, which is built like them.
+
+use super::Family;
+use super::common::is_buffer;
+use crate::convert::configuration::Class;
+use crate::convert::hyperparameters::file_type_here;
+use crate::convert::parameters::Parameters;
+use crate::convert::rule::Rule;
+use crate::convert::{ConvertError, Source};
+
+pub(super) const FAMILY: Family = Family {
+    names: &["GPTBigCodeForCausalLM"],
+    architecture: "starcoder",
+    classes: &[Class::new(
+        "gpt_bigcode",
+        &[],
+        r#"{"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12,
+        "layer_norm_epsilon": 1e-5}"#,
+    )],
+    hyperparameters: |source, out| hyperparameters(source, 1, out),
+    rename: |_, name| {
+        // Masks are kept beside the weights in old checkpoints.
+        let mask = name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
+        (!mask && !is_buffer(name)).then(|| name.strip_prefix("transformer.").unwrap_or(name).into())
+    },
+    tensors: &[&[Rule::keep("wpe.*", "position_embd.*").required()], TENSORS],
+    ..Family::STANDARD
+};
+
+/// Rotary positions.
+pub(super) const CODESHELL: Family = Family {
+    names: &["CodeShellForCausalLM"],
+    architecture: "codeshell",
+    classes: &[],
+    hyperparameters: |source, out| {
+        hyperparameters(source, source.model.configuration.integer("num_query_groups")?, out)?;
+        out.float("rope.freq_base", 10_000.0);
+        out.set("rope.scaling.type", "linear");
+        out.float("rope.scaling.factor", 1.0);
+        Ok(())
+    },
+    tensors: &[TENSORS],
+    ..FAMILY
+};
+
+const TENSORS: &[Rule] = &[
+    Rule::keep("wte.*", "token_embd.*").required(),
+    Rule::keep("ln_f.*", "output_norm.*").required(),
+    Rule::keep("lm_head.*", "output.*"),
+    Rule::keep("h.{}.ln_1.*", "blk.{}.attn_norm.*").required(),
+    Rule::keep("h.{}.ln_2.*", "blk.{}.ffn_norm.*").required(),
+    Rule::keep("h.{}.attn.c_attn.*", "blk.{}.attn_qkv.*").required(),
+    Rule::keep("h.{}.attn.c_proj.*", "blk.{}.attn_output.*").required(),
+    Rule::keep("h.{}.mlp.c_fc.*", "blk.{}.ffn_up.*").required(),
+    Rule::keep("h.{}.mlp.c_proj.*", "blk.{}.ffn_down.*").required(),
+];
+
+fn hyperparameters(source: &Source<'_>, groups: u64, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = source.model;
+    let configuration = &model.configuration;
+    out.count("context_length", configuration.integer("n_positions")?)?;
+    out.count("embedding_length", model.hidden_size()?)?;
+    out.count("feed_forward_length", model.hidden_size()?.saturating_mul(4))?;
+    out.count("block_count", model.layers)?;
+    out.count("attention.head_count", model.heads()?)?;
+    out.count("attention.head_count_kv", groups)?;
+    out.float("attention.layer_norm_epsilon", configuration.number("layer_norm_epsilon")?);
+    file_type_here(out);
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! XVERSE.
+
+use super::Family;
+use super::common::{EMBEDDINGS, GATED_FEED_FORWARD, NORMS};
+use super::llama::PAIRED_ATTENTION;
+use crate::convert::hyperparameters::standard;
+use crate::convert::tokenizer::Flavour;
+
+pub(super) const FAMILY: Family = Family {
+    names: &["XverseForCausalLM"],
+    architecture: "xverse",
+    tokenizer: Flavour::XVERSE,
+    hyperparameters: |source, out| {
+        standard(source, out)?;
+        out.set("tensor_data_layout", "Meta AI original pth");
+        let model = source.model;
+        out.count("rope.dimension_count", model.hidden_size()? / model.heads()?)
+    },
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, GATED_FEED_FORWARD],
+    ..Family::STANDARD
+};
