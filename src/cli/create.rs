@@ -12,6 +12,7 @@ use super::error::parse_name;
 use super::files;
 use super::parts::{Files, Parts};
 use super::progress::Progress;
+use super::recipe_options::RecipeOptions;
 use super::{Error, Surroundings};
 use crate::model::{Parameters, known_parameters, nearest, parameter_kind};
 use crate::modelfile::Modelfile;
@@ -24,9 +25,11 @@ pub(super) struct Create {
     /// The Modelfile; without one, and without "Modelfile" here, the model is what this directory holds
     #[arg(short, long, value_name = "MODELFILE")]
     file: Option<PathBuf>,
-    /// Quantize to this type (q4_K_M, q8_0, …)
+    /// Quantize to this type (q4_K_M, iq4_xs, q8_0, …)
     #[arg(short, long, value_name = "TYPE")]
     quantize: Option<Target>,
+    #[command(flatten)]
+    recipe: RecipeOptions,
 }
 
 impl Create {
@@ -34,13 +37,17 @@ impl Create {
         parse_name(&self.name)?;
         let (modelfile, path) = self.modelfile()?;
         let progress = Progress::new();
-        let parts = Parts::of(&modelfile, path.as_deref())?;
+        let mut parts = Parts::of(&modelfile, path.as_deref())?;
+        parts.recipe.extend(self.recipe.recipe()?);
+        let quantize = self.quantize.map(Target::name).or(modelfile.quantize());
+        parts.add_matrix();
         let parameters = modelfile.parameters();
         warn_of_unknown(&parameters, &progress);
         let client = Client::connect(surroundings).await?;
         let request = json!({
             "model": self.name,
-            "quantize": self.quantize.map(Target::name),
+            "quantize": quantize,
+            "recipe": (!parts.recipe.is_empty()).then(|| parts.recipe.to_object()),
             "from": parts.from,
             "files": upload(&client, parts.files, &progress).await?,
             "adapters": upload(&client, parts.adapters, &progress).await?,

@@ -49,6 +49,12 @@ pub enum Error {
         /// What is wrong.
         source: Box<Error>,
     },
+    /// Options or commands make up no recipe.
+    #[error(transparent)]
+    Recipe(#[from] super::recipe_options::RecipeError),
+    /// Not a type that weights can be quantized to.
+    #[error(transparent)]
+    Target(#[from] crate::quantize::UnknownFileType),
     /// Not a Go template.
     #[error(transparent)]
     Template(#[from] crate::template::ParseError),

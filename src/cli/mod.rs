@@ -19,9 +19,12 @@ mod prune;
 mod pull;
 mod push;
 pub mod quantize;
+mod recipe;
+mod recipe_options;
 mod remove;
 mod show;
 mod surroundings;
+mod tensor_types;
 
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -67,8 +70,10 @@ enum Command {
     Fsck(fsck::Fsck),
     /// Remove blobs and downloads that nothing needs
     Prune(prune::Prune),
-    /// Quantize a GGUF file, without a store
+    /// Quantize a GGUF file or a checkpoint, without a store; takes the options of llama-quantize
     Quantize(quantize::Quantize),
+    /// Print the recipe that makes another model like a model or a GGUF file
+    Recipe(recipe::Recipe),
 }
 
 impl Arguments {
@@ -95,6 +100,7 @@ impl Arguments {
             Command::Fsck(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Prune(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),
+            Command::Recipe(command) => command.run(surroundings).await,
         }
     }
 }

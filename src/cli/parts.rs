@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use super::Error;
 use super::error::parse_name;
 use super::files::{LocalFile, gather, same_file};
+use super::recipe_options::{self, RecipeError};
 use crate::model::Digest;
 use crate::modelfile::{Command, Modelfile};
+use crate::quantize::{Recipe, Target};
 use crate::template::Template;
 
 /// What a model is made from: another model or files, and perhaps an adapter.
@@ -17,6 +19,8 @@ pub(super) struct Parts {
     pub(super) from: Option<String>,
     pub(super) files: Files,
     pub(super) adapters: Files,
+    /// What the quantization deviates from its type in; paths in it are relative to here.
+    pub(super) recipe: Recipe,
 }
 
 /// The files of a model or of an adapter.
@@ -48,8 +52,35 @@ impl Parts {
             Command::Adapter(value) => self.adapters.add(value, &resolve(value, directory)),
             Command::Draft(_) => Err(Error::Draft),
             Command::Template(text) => Ok(Template::parse(text).map(drop)?),
+            Command::Quantize(wish) => Ok(wish.parse::<Target>().map(drop)?),
+            Command::Recipe(value) => {
+                let mut recipe = if value.trim_start().starts_with('{') {
+                    Recipe::from_text(value).map_err(RecipeError::from)?
+                } else {
+                    recipe_options::read(&resolve(value, directory))?
+                };
+                if !recipe.imatrix.is_empty() && recipe.imatrix.parse::<Digest>().is_err() {
+                    recipe.imatrix = resolve(&recipe.imatrix, directory).display().to_string();
+                }
+                self.recipe.extend(recipe);
+                Ok(())
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Has the importance matrix of the recipe uploaded, if it is a file here, and calls it what it is called there.
+    pub(super) fn add_matrix(&mut self) {
+        let path = PathBuf::from(&self.recipe.imatrix);
+        let is_stored = self.recipe.imatrix.parse::<Digest>().is_ok() && !path.exists();
+        if self.recipe.imatrix.is_empty() || is_stored {
+            return;
+        }
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let is_taken = self.files.local.iter().any(|file| file.name == name);
+        let name = if is_taken { format!("imatrix/{name}") } else { name };
+        self.recipe.imatrix.clone_from(&name);
+        self.files.local.push(LocalFile { path, name });
     }
 
     /// A FROM that names no file here is the name of a model.

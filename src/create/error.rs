@@ -8,7 +8,7 @@ use crate::gguf::GgufError;
 use crate::library::DescriptionError;
 use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
 use crate::plan::{PlanError, ShardError};
-use crate::quantize::QuantizeError;
+use crate::quantize::{ImportanceError, InvalidRecipe, QuantizeError};
 use crate::registry;
 use crate::store::StoreError;
 use crate::template::ParseError;
@@ -137,6 +137,32 @@ pub enum CreateError {
         /// Why not.
         source: Box<QuantizeError>,
     },
+    /// A recipe is none.
+    #[error(transparent)]
+    Recipe(#[from] InvalidRecipe),
+    /// A recipe for weights that stay as they are.
+    #[error("recipe needs quantize, the type that most tensors get; COPY keeps the types")]
+    RecipeWithoutQuantize,
+    /// The recipe names an importance matrix that is not there.
+    #[error("recipe.imatrix: {name:?} is neither one of files nor the digest of a blob")]
+    NoSuchMatrix {
+        /// What it names.
+        name: String,
+    },
+    /// The importance matrix is none.
+    #[error("importance matrix {file:?}: {source}")]
+    Importance {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        source: Box<ImportanceError>,
+    },
+    /// An importance matrix among the files of the model.
+    #[error("file {file:?} is an importance matrix and no part of a model; name it as recipe.imatrix")]
+    StrayMatrix {
+        /// The file.
+        file: String,
+    },
     /// There are no weights to quantize.
     #[error("quantize needs a model with weights")]
     NothingToQuantize,
@@ -193,6 +219,8 @@ impl CreateError {
             | Self::Gguf { file, .. }
             | Self::Shards { file, .. }
             | Self::Quantize { file, .. }
+            | Self::Importance { file, .. }
+            | Self::StrayMatrix { file }
             | Self::Plan { file, .. } => Some(file),
             Self::UnknownType { file } => file.as_deref(),
             _ => None,

@@ -38,6 +38,11 @@ impl Files {
         self.0.iter().map(|(name, digest)| (name, *digest))
     }
 
+    /// The files but for those with this content.
+    pub(super) fn without(self, content: Digest) -> Self {
+        Self(self.0.into_iter().filter(|(_, digest)| *digest != content).collect())
+    }
+
     /// How many files there are.
     pub fn len(&self) -> usize {
         self.0.len()

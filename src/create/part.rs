@@ -119,14 +119,15 @@ impl Part {
         std::iter::repeat_n(line.to_owned(), count).chain(warnings)
     }
 
-    /// The part with its weights quantized. Weights that are of that type already stay as they are, and so
-    /// does what is no model.
+    /// The part with its weights quantized. Weights that are of that type already stay as they are, unless a recipe
+    /// says more, and so does what is no model.
     pub(super) fn quantized(self, to: &Quantization) -> Result<Self, CreateError> {
         let from = match &self.content {
             Content::Existing(_, description) => description.file_type,
             Content::Planned(file) => file.file_type(),
         };
-        if self.kind != MediaType::Model || from == to.scheme.target.name() {
+        let is_done = to.is_plain() && from == to.scheme.target.name();
+        if self.kind != MediaType::Model || is_done {
             return Ok(self);
         }
         let (file, warned) = match self.content {

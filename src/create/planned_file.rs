@@ -58,11 +58,14 @@ impl PlannedFile {
     ) -> Result<(Self, Vec<Warning>), CreateError> {
         let file = self.name();
         let failed = |source| CreateError::Quantize { file: file.clone(), source: Box::new(source) };
-        let mut quantized = quantize(*self.plan, &to.scheme, None).map_err(failed)?;
+        let importance = to.matrix.as_ref().map(|matrix| &matrix.values);
+        let mut quantized = quantize(*self.plan, &to.scheme, importance).map_err(failed)?;
         let warnings = std::mem::take(&mut quantized.warnings);
         let plan = Box::new(quantized.ready().map_err(failed)?);
         let status = format!("quantizing {from} model to {}", to.wish);
-        Ok((Self { plan, inputs: self.inputs, status, phase: Phase::Quantize }, warnings))
+        let mut inputs = self.inputs;
+        inputs.extend(to.matrix.as_ref().map(|matrix| matrix.input.clone()));
+        Ok((Self { plan, inputs, status, phase: Phase::Quantize }, warnings))
     }
 
     /// The files that it is made of.

@@ -19,12 +19,23 @@ impl Workshop {
     /// Whatever is wrong with the request, as far as it can be known without doing the work.
     pub fn prepare(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
         request.check()?;
-        let quantize = request.quantize;
+        let quantize = match request.quantize {
+            Some(wish) => Some(wish.following(&request.recipe, request.files.as_ref(), &self.store)?),
+            None if request.recipe.is_empty() => None,
+            None => return Err(CreateError::RecipeWithoutQuantize),
+        };
+        // A matrix is never taken for a part of the model.
+        let matrix = quantize.as_ref().and_then(|quantize| quantize.matrix.as_ref());
+        let matrix = matrix.map(|matrix| matrix.input.blob.digest());
+        let files = request.files.map(|files| match matrix {
+            Some(matrix) => files.without(matrix),
+            None => files,
+        });
         let template = match request.template.as_str() {
             "" => None,
             text => Some(Template::parse(text)?),
         };
-        let source = match (request.from.as_str(), request.files) {
+        let source = match (request.from.as_str(), files) {
             ("", None) => return Err(CreateError::NoSource),
             ("", Some(files)) => Source::Files(parts_of_model(self, &files, quantize.as_ref())?),
             (from, _) if !request.remote_host.is_empty() => {

@@ -1,14 +1,25 @@
 //! The quantization that a client wishes for.
 
-use super::CreateError;
-use crate::quantize::{Scheme, Target};
+use super::input::Input;
+use super::{CreateError, FileName, Files};
+use crate::model::Digest;
+use crate::quantize::{ImportanceMatrix, Recipe, Scheme, Target};
+use crate::store::Store;
 
 /// The quantization wished for.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Quantization {
     pub(super) scheme: Scheme,
     /// As the client calls it, in upper case; progress lines show it.
     pub(super) wish: String,
+    pub(super) matrix: Option<Matrix>,
+}
+
+/// An importance matrix of the store.
+#[derive(Debug, Clone)]
+pub(super) struct Matrix {
+    pub(super) values: ImportanceMatrix,
+    pub(super) input: Input,
 }
 
 impl Quantization {
@@ -21,11 +32,52 @@ impl Quantization {
             return Ok(None);
         }
         match wish.parse::<Target>() {
-            Ok(target) => Ok(Some(Self { scheme: Scheme::new(target), wish: wish.to_uppercase() })),
+            Ok(target) => {
+                Ok(Some(Self { scheme: Scheme::new(target), wish: wish.to_uppercase(), matrix: None }))
+            }
             Err(_) => Err(CreateError::UnknownQuantization {
                 got: wish.to_owned(),
                 supported: Target::names().collect(),
             }),
         }
+    }
+
+    /// The same with what a recipe says. Its importance matrix is one of the files, or a blob of the store.
+    pub(super) fn following(
+        self,
+        recipe: &Recipe,
+        files: Option<&Files>,
+        store: &Store,
+    ) -> Result<Self, CreateError> {
+        let scheme = recipe.scheme(self.scheme.target)?;
+        let selection = recipe.selection()?;
+        if recipe.imatrix.is_empty() {
+            return Ok(Self { scheme, ..self });
+        }
+        let input = matrix(&recipe.imatrix, files, store)?;
+        let failed = |source| CreateError::Importance { file: input.file.clone(), source: Box::new(source) };
+        let read = ImportanceMatrix::read(input.source(), input.blob.bytes()?, &selection).map_err(failed)?;
+        let matrix = read.map(|values| Matrix { values, input: input.clone() });
+        Ok(Self { scheme, matrix, ..self })
+    }
+
+    /// Whether weights of the type wished for are what is wished for.
+    pub(super) fn is_plain(&self) -> bool {
+        self.scheme == Scheme::new(self.scheme.target) && self.matrix.is_none()
+    }
+}
+
+/// The importance matrix that a recipe names.
+fn matrix(name: &str, files: Option<&Files>, store: &Store) -> Result<Input, CreateError> {
+    let named = files.into_iter().flat_map(Files::iter).find(|(file, _)| file.as_str() == name);
+    if let Some((file, digest)) = named {
+        return Input::open(store, file, digest);
+    }
+    match (name.parse::<Digest>(), "imatrix".parse::<FileName>()) {
+        (Ok(digest), Ok(file)) => {
+            let input = Input::open(store, &file, digest)?;
+            Ok(Input { file: name.to_owned(), ..input })
+        }
+        _ => Err(CreateError::NoSuchMatrix { name: name.chars().take(200).collect() }),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{CreateError, Files, Info, Quantization};
 use crate::model::{LONGEST_TEXT, Message, Parameters, check_parameters, parameters_to_bytes};
+use crate::quantize::Recipe;
 
 /// Names, versions and addresses are shorter, in bytes.
 pub const LONGEST_SETTING: usize = 4096;
@@ -17,6 +18,8 @@ pub struct Request {
     pub adapters: Option<Files>,
     /// The quantization wished for.
     pub quantize: Option<Quantization>,
+    /// What the quantization deviates from its type in.
+    pub recipe: Recipe,
     /// The prompt template.
     pub template: String,
     /// The system prompt.

@@ -8,6 +8,7 @@ use super::{CreateError, FileName, Files, Quantization, Workshop};
 use crate::convert::{self, ConvertError, OutputType};
 use crate::gguf::ShardName;
 use crate::model::MediaType;
+use crate::quantize::ImportanceMatrix;
 use crate::safetensors::NamedSource;
 use crate::store::{Store, StoreError};
 
@@ -41,7 +42,11 @@ pub(super) fn gguf_parts(workshop: &Workshop, files: &Files) -> Result<Vec<Part>
     let mut sharded: BTreeMap<&str, Vec<Input>> = BTreeMap::new();
     for (name, digest) in files.iter() {
         let input = Input::open(&workshop.store, name, digest)?;
-        let description = workshop.descriptions.keep(digest, &input.parse()?);
+        let parsed = input.parse()?;
+        if ImportanceMatrix::is_one(&parsed) {
+            return Err(CreateError::StrayMatrix { file: input.file });
+        }
+        let description = workshop.descriptions.keep(digest, &parsed);
         if description.is_shard {
             // Shards whose names say nothing count as those of one model.
             let model = ShardName::parse(name.as_str()).map_or("", |name| name.model);

@@ -59,6 +59,10 @@ pub enum Command {
     Parser(String),
     /// `REQUIRES`: the lowest version of the runtime.
     Requires(String),
+    /// `QUANTIZE`: the type that the weights are quantized to. Only here, not in Ollama's Modelfiles.
+    Quantize(String),
+    /// `RECIPE`: a file with what the quantization deviates from its type in, or the JSON object itself. Only here.
+    Recipe(String),
 }
 
 /// A list of commands.
@@ -134,6 +138,12 @@ impl Modelfile {
         last.map(|version| version.strip_prefix('v').unwrap_or(version))
     }
 
+    /// The type that the weights are quantized to; the last one counts.
+    #[must_use]
+    pub fn quantize(&self) -> Option<&str> {
+        self.values(|command| if let Command::Quantize(value) = command { Some(value) } else { None }).last()
+    }
+
     /// The messages, in order.
     #[must_use]
     pub fn messages(&self) -> Vec<Message> {
@@ -185,6 +195,8 @@ impl fmt::Display for Command {
             Command::Renderer(value) => ("RENDERER", value),
             Command::Parser(value) => ("PARSER", value),
             Command::Requires(value) => ("REQUIRES", value),
+            Command::Quantize(value) => ("QUANTIZE", value),
+            Command::Recipe(value) => ("RECIPE", value),
             Command::Parameter { name, value } => {
                 return write!(f, "PARAMETER {name} {}", quote::quoted(value));
             }

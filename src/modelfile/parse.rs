@@ -34,7 +34,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<(usize, Command)>, ParseError> {
 }
 
 /// The commands by their names, with how messages call them.
-const COMMANDS: [(&str, Form); 11] = [
+const COMMANDS: [(&str, Form); 13] = [
     ("FROM", Form::Text(Command::From)),
     ("ADAPTER", Form::Text(Command::Adapter)),
     ("DRAFT", Form::Text(Command::Draft)),
@@ -44,6 +44,8 @@ const COMMANDS: [(&str, Form); 11] = [
     ("RENDERER", Form::Text(Command::Renderer)),
     ("PARSER", Form::Text(Command::Parser)),
     ("REQUIRES", Form::Text(Command::Requires)),
+    ("QUANTIZE", Form::Text(Command::Quantize)),
+    ("RECIPE", Form::Text(Command::Recipe)),
     ("PARAMETER", Form::Parameter),
     ("MESSAGE", Form::Message),
 ];

@@ -113,6 +113,14 @@ pub fn forget_split(metadata: &mut Metadata) {
     }
 }
 
+/// Says that a file is number `number` of `count`, which hold so many tensors together.
+pub(super) fn state_split(metadata: &mut Metadata, number: usize, count: usize, tensors: usize) {
+    // The types are those of llama.cpp; nothing has more files or tensors than they count.
+    metadata.set(NUMBER_KEY, number as u16);
+    metadata.set(COUNT_KEY, count as u16);
+    metadata.set(TENSORS_KEY, tensors as i32);
+}
+
 const COUNT_KEY: &str = "split.count";
 const NUMBER_KEY: &str = "split.no";
 const TENSORS_KEY: &str = "split.tensors.count";

@@ -16,6 +16,7 @@ mod program;
 mod recipe;
 mod recipe_error;
 mod source;
+mod split;
 mod stored;
 mod table;
 mod view;
@@ -30,6 +31,7 @@ pub use recipe::Recipe;
 pub use recipe_error::RecipeError;
 pub use source::Source;
 pub use stored::{BlockScale, Encoding, Location, Stored};
+pub use table::Table;
 pub use view::View;
 
 use crate::gguf::{Metadata, TensorDescription};

@@ -194,7 +194,10 @@ impl<'p> Node<'p> {
 }
 
 impl Recipe {
-    fn for_each_stored<E>(&self, visit: &mut impl FnMut(&Stored) -> Result<(), E>) -> Result<(), E> {
+    pub(super) fn for_each_stored<E>(
+        &self,
+        visit: &mut impl FnMut(&Stored) -> Result<(), E>,
+    ) -> Result<(), E> {
         match self {
             Recipe::View(View { elements: Elements::Stored(stored), .. }) => visit(stored),
             Recipe::View(_) => Ok(()),

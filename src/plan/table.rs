@@ -4,30 +4,55 @@ use std::fmt;
 
 use super::{Plan, PlannedTensor};
 
+/// A plan in print, with a word on each tensor.
+#[derive(Debug, Clone, Copy)]
+pub struct Table<'p> {
+    plan: &'p Plan,
+    title: &'p str,
+    notes: &'p [String],
+}
+
+impl Plan {
+    /// The plan in print, with a column of this title that says of each tensor what `notes` does.
+    pub fn table<'p>(&'p self, title: &'p str, notes: &'p [String]) -> Table<'p> {
+        Table { plan: self, title, notes }
+    }
+}
+
 impl fmt::Display for Plan {
-    /// One line a tensor: name, shape, the type that it is stored in and the type that it gets, size in MiB; then the
-    /// sums.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0).max(6);
-        let shapes: Vec<String> = self.tensors.iter().map(|tensor| tensor.shape.to_string()).collect();
+        self.table("", &[]).fmt(formatter)
+    }
+}
+
+impl fmt::Display for Table<'_> {
+    /// One line a tensor: name, shape, the type that it is stored in and the type that it gets, size in MiB, and the note;
+    /// then the sums.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { plan, title, notes } = self;
+        let width = plan.tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0).max(6);
+        let shapes: Vec<String> = plan.tensors.iter().map(|tensor| tensor.shape.to_string()).collect();
         let shape_width = shapes.iter().map(String::len).max().unwrap_or(0).max(5);
-        writeln!(
-            formatter,
-            "{:width$}  {:shape_width$}  {:>7}  {:>7}  {:>10}",
+        let head = format!(
+            "{:width$}  {:shape_width$}  {:>7}  {:>7}  {:>10}  {title}",
             "tensor", "shape", "from", "to", "MiB"
-        )?;
-        for (tensor, shape) in self.tensors.iter().zip(&shapes) {
+        );
+        writeln!(formatter, "{}", head.trim_end())?;
+        let notes = notes.iter().map(String::as_str).chain(std::iter::repeat(""));
+        for ((tensor, shape), note) in plan.tensors.iter().zip(&shapes).zip(notes) {
             let (name, from, to) = (&tensor.name, tensor.recipe.stored_type(), tensor.element_type);
             let size = mebibytes(tensor.data_length());
-            writeln!(formatter, "{name:width$}  {shape:shape_width$}  {from:>7}  {to:>7}  {size:>10.2}")?;
+            let line =
+                format!("{name:width$}  {shape:shape_width$}  {from:>7}  {to:>7}  {size:>10.2}  {note}");
+            writeln!(formatter, "{}", line.trim_end())?;
         }
-        let elements: u128 = self.tensors.iter().map(|tensor| u128::from(tensor.shape.elements())).sum();
-        let bytes: u64 = self.tensors.iter().map(PlannedTensor::data_length).fold(0, u64::saturating_add);
-        write!(formatter, "{} tensors, {elements} weights, {:.2} MiB", self.tensors.len(), mebibytes(bytes))?;
+        let elements: u128 = plan.tensors.iter().map(|tensor| u128::from(tensor.shape.elements())).sum();
+        let bytes: u64 = plan.tensors.iter().map(PlannedTensor::data_length).fold(0, u64::saturating_add);
+        write!(formatter, "{} tensors, {elements} weights, {:.2} MiB", plan.tensors.len(), mebibytes(bytes))?;
         if elements > 0 {
             write!(formatter, ", {:.2} bits a weight", bytes as f64 * 8.0 / elements as f64)?;
         }
-        if let Ok(size) = self.size() {
+        if let Ok(size) = plan.size() {
             write!(formatter, "; the file has {size} bytes")?;
         }
         Ok(())

@@ -52,6 +52,16 @@ impl std::fmt::Display for Reason {
     }
 }
 
+impl std::fmt::Display for Choice {
+    /// Why the tensor gets its type.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.replaced {
+            Some(replaced) => write!(formatter, "{}; its rows do not fit {replaced}", self.reason),
+            None => self.reason.fmt(formatter),
+        }
+    }
+}
+
 /// What a scheme means for a model. Tensors must be offered in the order of the file to come.
 #[derive(Debug)]
 pub(super) struct Chooser<'s> {

@@ -12,8 +12,9 @@ use super::errors::Failure;
 use super::jobs::{Order, Queue};
 use super::request::Fields;
 use super::{Shared, create_info, create_license};
-use crate::create::{Files, Phase, Quantization, Request, Usage};
+use crate::create::{CreateError, Files, Phase, Quantization, Request, Usage};
 use crate::model::Name;
+use crate::quantize::Recipe;
 
 /// `POST /api/create`
 pub(super) async fn create(
@@ -64,6 +65,7 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, bool), Fai
     let quantize = fields.string("quantize")?;
     let quantization = fields.string("quantization")?;
     let quantize = if quantize.is_empty() { quantization } else { quantize };
+    let recipe = fields.object("recipe")?.unwrap_or_default();
     let (license, info) = (fields.value("license")?, fields.object("info")?.unwrap_or_default());
     let mut request = Request {
         from: fields.string("from")?,
@@ -81,6 +83,7 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, bool), Fai
     };
     let name = model.parse()?;
     request.quantize = Quantization::parse(&quantize).map_err(as_job)?;
+    request.recipe = Recipe::from_object(recipe).map_err(|error| as_job(CreateError::from(error)))?;
     request.info = create_info::info(&info).map_err(as_job)?;
     request.licenses = create_license::texts(license).map_err(as_job)?;
     Ok((name, request, streamed))

@@ -4,3 +4,4 @@ mod conversion;
 mod files;
 mod inheritance;
 mod making;
+mod recipe;

@@ -24,7 +24,7 @@ enum Tested {
 use Tested::{Elsewhere, Here};
 
 /// Every kind of attack.
-const ROWS: [(&str, Tested); 46] = [
+const ROWS: [(&str, Tested); 48] = [
     // HTTP
     ("dns-rebinding", Here),
     ("drive-by", Here),
@@ -63,6 +63,9 @@ const ROWS: [(&str, Tested); 46] = [
     ("tokenizer-model", Here),
     ("shard-index", Here),
     ("foreign-quantization", Here),
+    // Quantization
+    ("recipe", Here),
+    ("importance-matrix", Here),
     // Templates
     ("templates", Here),
     // Registries
@@ -115,7 +118,8 @@ mod refused {
         dns_rebinding drive_by digest_as_path file_name_as_path missing_file mixed_formats nested_json huge_json
         wrong_digest gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
-        safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization templates
+        safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe importance_matrix
+        templates
         registry_digests registry_bombs registry_detours registry_blobs
     }
 

@@ -47,7 +47,7 @@ pub enum ImportanceError {
     #[error("the importance matrix has no entries")]
     Empty,
     /// There are more entries than any model has tensors.
-    #[error("the importance matrix has {got} entries, more than {limit}")]
+    #[error("this is no importance matrix: it has {got} entries, more than {limit}")]
     TooMany {
         /// How many there are.
         got: u64,

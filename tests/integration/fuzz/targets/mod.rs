@@ -3,6 +3,7 @@
 
 mod checkpoint;
 mod create_request;
+mod quantization;
 
 use ollamake::convert::ConvertError;
 use ollamake::convert::tokenizer::{self, Flavour, Sizes};
@@ -18,19 +19,22 @@ use ollamake::template::{Template, chat};
 
 use checkpoint::checkpoint;
 use create_request::create_request;
+use quantization::{imatrix, recipe};
 
 /// A function that panics if a parser does not keep its word on these bytes.
 pub(crate) type Target = fn(&[u8]);
 
 /// All targets by the names of their corpora.
-pub(crate) const TARGETS: [(&str, Target); 11] = [
+pub(crate) const TARGETS: [(&str, Target); 13] = [
     ("checkpoint", checkpoint),
     ("create_request", create_request),
     ("digest", digest),
     ("gguf", gguf),
+    ("imatrix", imatrix),
     ("manifest", manifest),
     ("modelfile", modelfile),
     ("name", name),
+    ("recipe", recipe),
     ("safetensors", safetensors),
     ("template", template),
     ("tokenizer_json", tokenizer_json),

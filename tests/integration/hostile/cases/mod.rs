@@ -4,6 +4,7 @@
 mod checkpoints;
 pub(crate) mod client;
 mod gguf_files;
+mod quantization;
 pub(crate) mod raw_gguf;
 mod registries;
 mod requests;
@@ -91,6 +92,7 @@ pub(crate) fn all() -> &'static [Case] {
         let mut cases = requests::cases();
         cases.extend(gguf_files::cases());
         cases.extend(checkpoints::cases());
+        cases.extend(quantization::cases());
         cases.extend(templates::cases());
         cases.extend(registries::cases());
         cases
