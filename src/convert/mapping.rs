@@ -74,6 +74,10 @@ impl<'m> Mapping<'m> {
                 };
                 self.push(found.fill(target), weight)
             }
+            Target::OfLayer(target, step) => {
+                let weight = step(self.model, found.numbers[0], weight()?).map_err(explain)?;
+                self.push(found.fill(target), weight)
+            }
             Target::Several(targets, split) => {
                 let parts = split(self.model, weight()?).map_err(explain)?;
                 for (target, part) in targets.iter().zip(parts) {

@@ -9,6 +9,7 @@
 //! | `checkpoint` | the way from files to the plans of a model and its projector |
 //! | `files`, `configuration` | the files by name; configuration values with their class's defaults |
 //! | `weights` | stored tensors with their scales; formats of other programs are refused by name |
+//! | `stored_bytes` | the numbers of a tensor, for what only they tell |
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
 //! | `model` | what is known of a model before its weights are looked at |
 //! | `parameters`, `hyperparameters`, `rope`, `pooling` | metadata of the architecture |
@@ -39,6 +40,7 @@ mod projector;
 mod rope;
 mod rule;
 mod size_label;
+mod stored_bytes;
 pub mod tokenizer;
 mod weight;
 mod weights;

@@ -33,7 +33,7 @@ pub(super) struct Precision(pub(super) ElementType);
 pub(super) const FILE_TYPE_MXFP4: u32 = 38;
 
 /// Names, without layer and ending, of tensors that are F32 for their precision.
-const ALWAYS_F32: [&str; 16] = [
+const ALWAYS_F32: [&str; 19] = [
     "ffn_gate_inp",
     "ffn_gate_inp_shexp",
     "position_embd",
@@ -50,6 +50,9 @@ const ALWAYS_F32: [&str; 16] = [
     "time_mix_first",
     "time_mix_w1",
     "time_mix_w2",
+    "time_mix_decay_w1",
+    "time_mix_decay_w2",
+    "time_mix_lerp_fused",
 ];
 
 impl OutputType {

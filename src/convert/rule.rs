@@ -1,6 +1,6 @@
 //! Which tensor of a checkpoint becomes which tensor of the model: one rule a line in a family's table.
 
-use super::weight::{Split, Step};
+use super::weight::{Split, Step, Weight, WeightError};
 use super::{ConvertError, Model};
 
 /// One line of a table of tensor names.
@@ -21,6 +21,8 @@ pub(super) enum Target {
     Drop,
     /// It is one tensor of the model, after a step.
     One(&'static str, Option<Step>),
+    /// It is one tensor of the model, after a step that differs from layer to layer.
+    OfLayer(&'static str, LayerStep),
     /// It holds several tensors of the model.
     Several(&'static [&'static str], Split),
     /// It is one of several copies of a tensor; the first that is read counts.
@@ -30,6 +32,9 @@ pub(super) enum Target {
     /// It is one of several that become one: the number of the last `{}` is its place.
     Stack(&'static str, Count),
 }
+
+/// What becomes of a weight of a layer, whose number is given.
+pub(super) type LayerStep = fn(&Model, u64, Weight) -> Result<Weight, WeightError>;
 
 /// How many tensors become one.
 pub(super) type Count = fn(&Model) -> Result<u64, ConvertError>;
@@ -43,6 +48,11 @@ impl Rule {
     /// The tensor after a step.
     pub(super) const fn step(pattern: &'static str, name: &'static str, step: Step) -> Self {
         Self::to(pattern, Target::One(name, Some(step)))
+    }
+
+    /// The tensor after a step that differs from layer to layer.
+    pub(super) const fn layer_step(pattern: &'static str, name: &'static str, step: LayerStep) -> Self {
+        Self::to(pattern, Target::OfLayer(name, step))
     }
 
     /// A tensor that holds several, in the order of `names`.

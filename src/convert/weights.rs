@@ -252,7 +252,10 @@ pub(super) fn read(
             let companion = companions.remove(&tensor.name);
             let name = match &companion {
                 Some(Companion::Exponents(_)) => {
-                    tensor.name.replace("_blocks", ".weight").replace("_packed", "")
+                    let name = tensor.name.replace("_blocks", ".weight");
+                    let stem = name.strip_suffix("_packed").unwrap_or(&name).strip_suffix(".weight");
+                    stem.filter(|_| !tensor.name.ends_with("_blocks"))
+                        .map_or(name.clone(), |stem| format!("{stem}.packed"))
                 }
                 _ => tensor.name.clone(),
             };

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::error::PlanError;
+use super::exponential::exponential;
 use super::gather::gather;
 use super::operation::Operation;
 use super::program::{Mean, Node, Units};
@@ -230,9 +231,8 @@ impl<'s> Reader<'s> {
         };
         match operation {
             Operation::AddOne => each(values, &|value| rounded(value + 1.0)),
-            // Computed in double precision and rounded once: the nearest single to the exact result.
-            Operation::NegatedExponential => each(values, &|value| rounded(-f64::from(value).exp() as f32)),
-            Operation::Exponential => each(values, &|value| rounded(f64::from(value).exp() as f32)),
+            Operation::NegatedExponential => each(values, &|value| rounded(-exponential(value))),
+            Operation::Exponential => each(values, &|value| rounded(exponential(value))),
             Operation::Multiply(factor) => each(values, &|value| rounded(value * factor.value())),
             Operation::Add(term) => each(values, &|value| rounded(value + term.value())),
             // Of the tensor as a whole, which is not at hand here.

@@ -7,6 +7,7 @@ mod digest;
 mod error;
 mod evaluate;
 mod execute;
+mod exponential;
 mod gather;
 mod gguf;
 mod importance;

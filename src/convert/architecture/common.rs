@@ -168,6 +168,13 @@ pub(super) fn flat_kernel(_: &Model, weight: Weight) -> Result<Weight, WeightErr
     Ok(Weight::Whole(weight.whole()?.squeeze(1)?))
 }
 
+/// A weight without its axes of length one.
+pub(super) fn without_single_axes(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    let recipe = weight.whole()?;
+    let dimensions: Vec<u64> = recipe.dimensions().into_iter().filter(|length| *length != 1).collect();
+    Ok(Weight::Whole(recipe.reshape(&dimensions)?))
+}
+
 /// Norm weights that are stored around zero.
 pub(super) fn add_one(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     weight.map(Operation::AddOne)

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::common::{EMBEDDINGS, NORMS, text_name, where_present};
 use super::nemotron_h::MAMBA;
 use super::{Family, granite};
+use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
@@ -38,6 +39,53 @@ pub(super) const ATTENTION_MIXTURE: Family = Family {
     ..ATTENTION_ONLY
 };
 
+/// IBM's Bamba, which came before: attention is rotated, and stated by the numbers of its layers.
+pub(super) const BAMBA: Family = Family {
+    names: &["BambaForCausalLM"],
+    applies: |_| true,
+    adjust: |configuration, _| {
+        configuration.remove("head_dim");
+        let kinds = kinds_of_bamba(configuration)?;
+        configuration.set("layer_types", kinds);
+        Ok(())
+    },
+    hyperparameters: |source, out| {
+        hyperparameters(source, out)?;
+        let configuration = &source.model.configuration;
+        if let Some(size) = configuration.optional_integer(&["attn_rotary_emb"])?.filter(|size| *size > 0) {
+            out.count("rope.dimension_count", size)?;
+        }
+        out.set("rope.scaling.finetuned", true);
+        out.count("context_length", configuration.integer("max_position_embeddings")?)
+    },
+    tensors: &[BAMBA_TRUNK, MAMBA, ATTENTION],
+    ..FAMILY
+};
+
+const BAMBA_TRUNK: &[Rule] = &[
+    Rule::keep("model.embed_tokens.*", "token_embd.*").required(),
+    Rule::keep("model.final_layernorm.*", "output_norm.*").required(),
+    Rule::keep("lm_head.*", "output.*"),
+    Rule::keep("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*").required(),
+    Rule::keep("model.layers.{}.pre_ff_layernorm.*", "blk.{}.ffn_norm.*").required(),
+    Rule::keep("model.layers.{}.feed_forward.gate_proj.*", "blk.{}.ffn_gate.*").required(),
+    Rule::keep("model.layers.{}.feed_forward.up_proj.*", "blk.{}.ffn_up.*").required(),
+    Rule::keep("model.layers.{}.feed_forward.down_proj.*", "blk.{}.ffn_down.*").required(),
+];
+
+/// The kind of each layer: attention in those that are listed, or in one of each period.
+fn kinds_of_bamba(configuration: &Configuration) -> Result<Vec<&'static str>, ConvertError> {
+    let layers = configuration.integer("num_hidden_layers")?.min(MAX_LAYERS);
+    let listed = configuration.integers("attn_layer_indices")?.filter(|listed| !listed.is_empty());
+    let kind = |attends: bool| if attends { "attention" } else { "mamba" };
+    if let Some(listed) = listed {
+        return Ok((0..layers).map(|layer| kind(listed.contains(&layer))).collect());
+    }
+    let period = configuration.integer("attn_layer_period")?.max(1);
+    let offset = configuration.integer("attn_layer_offset")?;
+    Ok((0..layers).map(|layer| kind(layer % period == offset)).collect())
+}
+
 const ATTENTION: &[Rule] = &[
     Rule::step("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*", super::llama::pair_queries),
     Rule::step("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*", super::llama::pair_keys),
@@ -54,6 +102,10 @@ const FEED_FORWARD: &[Rule] = &[
         super::common::halves,
     ),
     Rule::keep("model.layers.{}.dense_mlp.output_linear.*", "blk.{}.ffn_down.*"),
+    // Of adapters for Bamba, whose bases are known by the architecture alone.
+    Rule::keep("model.layers.{}.feed_forward.gate_proj.*", "blk.{}.ffn_gate.*"),
+    Rule::keep("model.layers.{}.feed_forward.up_proj.*", "blk.{}.ffn_up.*"),
+    Rule::keep("model.layers.{}.feed_forward.down_proj.*", "blk.{}.ffn_down.*"),
 ];
 
 fn has(configuration: &Configuration, key: &str) -> bool {

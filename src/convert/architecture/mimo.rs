@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::Family;
-use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, text_name};
+use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, replaced, text_name};
 use super::deepseek2::ROUTING;
 use super::prediction::PREDICTION;
 use crate::convert::hyperparameters::standard;
@@ -49,15 +49,22 @@ const FUSED_ATTENTION: &[Rule] = &[
 const SEPARATE_ATTENTION: &[Rule] =
     &Rule::optional([ATTENTION[0], ATTENTION[1], ATTENTION[2], ATTENTION[3], ATTENTION[4], ATTENTION[5]]);
 
+/// Packed experts stand in another order.
 const EXPERTS: &[Rule] = &[
     Rule::expert("model.layers.{}.mlp.experts.{}.gate_proj.weight", "blk.{}.ffn_gate_exps.weight"),
     Rule::expert("model.layers.{}.mlp.experts.{}.up_proj.weight", "blk.{}.ffn_up_exps.weight"),
     Rule::expert("model.layers.{}.mlp.experts.{}.down_proj.weight", "blk.{}.ffn_down_exps.weight"),
+    Rule::expert("model.layers.{}.mlp.packed.{}.down_proj.packed", "blk.{}.ffn_down_exps.weight"),
+    Rule::expert("model.layers.{}.mlp.packed.{}.gate_proj.packed", "blk.{}.ffn_gate_exps.weight"),
+    Rule::expert("model.layers.{}.mlp.packed.{}.up_proj.packed", "blk.{}.ffn_up_exps.weight"),
 ];
 
 /// The layers that predict further tokens follow the others, and slide.
 fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
     let name = text_name(name)?;
+    if name.ends_with(".packed") {
+        return Some(replaced(name, ".mlp.experts.", ".mlp.packed."));
+    }
     let predicted = name.strip_prefix("model.mtp.layers.").map(|rest| (model.main_layers, rest));
     let located = predicted.or_else(|| name.strip_prefix("model.layers.").map(|rest| (0, rest)));
     let Some((first, rest)) = located else { return Some(name) };

@@ -6,9 +6,9 @@ use super::llama::MIXTRAL_EXPERTS;
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::stored_bytes::StoredBytes;
 use crate::convert::tokenizer;
 use crate::convert::{ConvertError, Source};
-use crate::safetensors::Checkpoint;
 use crate::tensor::ElementType;
 
 pub(super) const TEXT_01: Family = Family {
@@ -138,25 +138,12 @@ fn residual_scale(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conve
 /// Tokens beyond the tokenizer's own whose embeddings are zero were never trained and must not be chosen.
 fn suppressed_tokens(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let Some(own) = tokenizer::own_tokens(source.files)? else { return Ok(()) };
-    let checkpoint = Checkpoint::read(source.files.sources())?;
-    let embeddings = checkpoint.tensors.iter().find(|tensor| tensor.name == "model.embed_tokens.weight");
-    let Some(embeddings) = embeddings else { return Ok(()) };
-    let (label, _) = &checkpoint.files[embeddings.file];
-    let file = source.files.sources().iter().find(|file| file.name == label);
-    let [_, columns] = embeddings.dimensions[..] else { return Ok(()) };
-    let element = (embeddings.dtype.bitsize() / 8).max(1);
-    let row = usize::try_from(columns).unwrap_or(usize::MAX).saturating_mul(element).max(1);
-    let start = usize::try_from(embeddings.offset).unwrap_or(usize::MAX);
-    let bytes = file.and_then(|file| file.bytes.get(start..)).unwrap_or_default();
-    let is_zero = |number: &[u8]| match number.split_last() {
-        // The highest bit is the sign.
-        Some((last, rest)) => last & 0x7f == 0 && rest.iter().all(|byte| *byte == 0),
-        None => true,
+    let Some(embeddings) = StoredBytes::find(source.files, "model.embed_tokens.weight")? else {
+        return Ok(());
     };
-    let rows = bytes.chunks_exact(row).zip(0_u64..embeddings.dimensions[0]);
-    let beyond = rows.filter(|(_, token)| *token >= own);
-    let zero = beyond.filter(|(numbers, _)| numbers.chunks_exact(element).all(is_zero));
-    let tokens: Vec<i32> = zero.filter_map(|(_, token)| i32::try_from(token).ok()).collect();
+    let zero = embeddings.zero_rows(source.model.configuration.integer("vocab_size")?);
+    let beyond = zero.into_iter().filter(|token| *token >= own);
+    let tokens: Vec<i32> = beyond.filter_map(|token| i32::try_from(token).ok()).collect();
     if !tokens.is_empty() {
         out.set_plain("tokenizer.ggml.suppress_tokens", tokens);
     }

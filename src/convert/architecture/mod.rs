@@ -25,6 +25,7 @@ mod eurobert;
 mod exaone;
 mod exaone_moe;
 mod falcon;
+mod falcon_h1;
 mod family;
 mod gemma;
 mod gemma3;
@@ -47,6 +48,7 @@ mod hyper_connections;
 mod indexer;
 mod internlm;
 mod jais;
+mod jamba;
 mod jina_bert;
 mod kda;
 mod kimi;
@@ -58,6 +60,7 @@ mod llama4;
 mod llama_embed;
 mod llava;
 mod maincoder;
+mod mamba;
 mod maple;
 mod mimo;
 mod minicpm;
@@ -92,6 +95,7 @@ mod qwen3vl;
 mod qwen3vlmoe;
 mod refact;
 mod rugpt3xl;
+mod rwkv;
 mod seed_oss;
 mod smallthinker;
 mod smollm3;
@@ -253,6 +257,15 @@ pub(super) const FAMILIES: &[&Family] = &[
     &t5::ENCODER_ONLY,
     &talkie::FAMILY,
     &xverse::FAMILY,
+    &granite_hybrid::BAMBA,
+    &mamba::FIRST,
+    &mamba::SECOND,
+    &jamba::FAMILY,
+    &falcon_h1::FAMILY,
+    &rwkv::SIXTH,
+    &rwkv::SIXTH_QWEN,
+    &rwkv::SEVENTH,
+    &rwkv::SEVENTH_QWEN,
 ];
 
 /// The family of a configuration.

@@ -55,7 +55,8 @@ pub(super) const MIXTURE: Family = Family {
     ..FAMILY
 };
 
-const TRUNK: &[Rule] = &[
+/// Embeddings, norms and output.
+pub(super) const TRUNK: &[Rule] = &[
     Rule::keep("backbone.embeddings.*", "token_embd.*").required(),
     Rule::keep("backbone.norm_f.*", "output_norm.*").required(),
     Rule::keep("lm_head.*", "output.*"),
@@ -72,11 +73,7 @@ pub(super) const MAMBA: &[Rule] = &[
     Rule::keep("backbone.layers.{}.mixer.conv1d.bias", "blk.{}.ssm_conv1d.bias"),
     Rule::keep("backbone.layers.{}.mixer.dt_bias", "blk.{}.ssm_dt.bias"),
     Rule::keep("backbone.layers.{}.mixer.in_proj.*", "blk.{}.ssm_in.*"),
-    Rule::step("backbone.layers.{}.mixer.norm.weight", "blk.{}.ssm_norm.weight", |model, weight| {
-        let groups = model.configuration.integer_of(&GROUPS)?;
-        let size = weight.row_count().checked_div(groups).unwrap_or(0);
-        Ok(Weight::Whole(weight.whole()?.reshape(&[groups, size])?))
-    }),
+    Rule::step("backbone.layers.{}.mixer.norm.weight", "blk.{}.ssm_norm.weight", grouped_norm),
     Rule::keep("backbone.layers.{}.mixer.out_proj.*", "blk.{}.ssm_out.*"),
 ];
 
@@ -137,8 +134,15 @@ fn predicting_name(model: &Model, name: &str) -> Option<String> {
     Some(format!("backbone.layers.{}.{inner}", model.main_layers))
 }
 
+/// A norm of all groups, one group a row.
+pub(super) fn grouped_norm(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    let groups = model.configuration.integer_of(&GROUPS)?;
+    let size = weight.row_count().checked_div(groups).unwrap_or(0);
+    Ok(Weight::Whole(weight.whole()?.reshape(&[groups, size])?))
+}
+
 /// A vector as a matrix of one column, as the runtime multiplies it.
-fn column(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+pub(super) fn column(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let rows = weight.row_count();
     Ok(Weight::Whole(weight.whole()?.reshape(&[rows, 1])?))
 }

@@ -1,12 +1,11 @@
 //! StepFun's Step 3.5 and 3.7: full and sliding attention with different numbers of heads, and gates on them.
 
-use super::common::{DENSE_LAYERS, EMBEDDINGS, add_one, replaced, text_name};
+use super::common::{DENSE_LAYERS, EMBEDDINGS, add_one, replaced, text_name, without_single_axes};
 use super::prediction;
 use super::{Family, Generated};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model, Source};
 use crate::plan::Recipe;
 
@@ -75,12 +74,6 @@ const EXPERTS: &[Rule] = &[
     Rule::keep("model.layers.{}.share_expert.up_proj.*", "blk.{}.ffn_up_shexp.*"),
     Rule::keep("model.layers.{}.share_expert.down_proj.*", "blk.{}.ffn_down_shexp.*"),
 ];
-
-fn without_single_axes(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let dimensions: Vec<u64> = recipe.dimensions().into_iter().filter(|length| *length != 1).collect();
-    Ok(Weight::Whole(recipe.reshape(&dimensions)?))
-}
 
 /// Layer by layer, those that predict further tokens included, whether attention slides.
 fn sliding_layers(model: &Model) -> Result<Vec<bool>, ConvertError> {

@@ -18,6 +18,8 @@ pub(super) const VOCAB_TXT: &str = "vocab.txt";
 pub(super) const QWEN_TIKTOKEN: &str = "qwen.tiktoken";
 /// PLaMo's own file.
 pub(super) const TOKENIZER_JSON_LINES: &str = "tokenizer.jsonl";
+/// RWKV's own file.
+pub(super) const RWKV_VOCABULARY: &str = "rwkv_vocab_v20230424.txt";
 /// Mistral's own file.
 pub(super) const TEKKEN_JSON: &str = "tekken.json";
 

@@ -34,6 +34,8 @@ pub enum Format {
     Unigram,
     /// Unigram as T5 has it: `tokenizer.model` or `spiece.model`.
     PlainUnigram,
+    /// RWKV's own list of bytes.
+    RwkvWorld,
     /// Mistral's own `tekken.json`.
     Tekken,
 }
@@ -86,11 +88,11 @@ pub struct Flavour {
 pub enum SpacePrefix {
     /// It is not written.
     Unwritten,
-    /// Before the tokens.
+    /// Before the tokens, if it says something: null does not.
     First,
-    /// After the tokens.
+    /// After the tokens. Null is no.
     AfterTokens,
-    /// After everything.
+    /// After everything. Null is no.
     Last,
 }
 
@@ -257,6 +259,13 @@ impl Flavour {
             ("bos", "<|startoftext|>"),
         ],
         ..Self::BYTE_PAIR
+    };
+
+    /// RWKV: two line breaks end a turn.
+    pub const RWKV_WORLD: Self = Self {
+        formats: &[Format::RwkvWorld],
+        fixed_roles: &[("bos", 0), ("eos", 0), ("eot", 261)],
+        ..Self::PLAIN
     };
 
     /// Nemotron-H: the token list, but not the weights, is padded.

@@ -8,8 +8,8 @@ use super::super::ConvertError;
 use super::super::files::Files;
 use super::decoder::Decoder;
 use super::file_names::{
-    Origin, QWEN_TIKTOKEN, SENTENCE_PIECE_BPE_MODEL, SPIECE_MODEL, TEKKEN_JSON, TOKENIZER_JSON,
-    TOKENIZER_JSON_LINES, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
+    Origin, QWEN_TIKTOKEN, RWKV_VOCABULARY, SENTENCE_PIECE_BPE_MODEL, SPIECE_MODEL, TEKKEN_JSON,
+    TOKENIZER_JSON, TOKENIZER_JSON_LINES, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
 };
 use super::flavour::{Flavour, Format};
 use super::json::TokenizerJson;
@@ -94,6 +94,7 @@ impl<'a> Inputs<'a> {
                 self.files.has(SENTENCE_PIECE_BPE_MODEL)
                     || self.json.as_ref().is_some_and(TokenizerJson::is_unigram)
             }
+            Format::RwkvWorld => self.files.has(RWKV_VOCABULARY),
             Format::Tekken => !self.has_original() && self.files.has(TEKKEN_JSON),
         }
     }
@@ -152,6 +153,7 @@ fn files_of(format: Format) -> &'static [&'static str] {
         Format::Plamo => &[TOKENIZER_JSON_LINES],
         Format::PlainUnigram => &[TOKENIZER_MODEL, SPIECE_MODEL],
         Format::Unigram => &[SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON],
+        Format::RwkvWorld => &[RWKV_VOCABULARY],
         Format::Tekken => &[TEKKEN_JSON],
     }
 }

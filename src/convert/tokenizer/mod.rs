@@ -36,6 +36,7 @@ mod plamo;
 mod pre_tokenizer;
 mod ranked;
 mod rewritten;
+mod rwkv_world;
 mod sentence_piece;
 mod settings;
 mod sizes;

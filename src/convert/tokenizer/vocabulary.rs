@@ -13,7 +13,7 @@ use super::sizes::Sizes;
 use super::special_tokens::{SpecialTokens, write_role};
 use super::{
     TokenizerError, TokenizerWarning, byte_pair, chat_template, plamo, pre_tokenizer, ranked, rewritten,
-    sentence_piece, tekken, token, unigram,
+    rwkv_world, sentence_piece, tekken, token, unigram,
 };
 use crate::gguf::Metadata;
 use crate::safetensors::NamedSource;
@@ -76,6 +76,7 @@ pub fn read(
         Format::WordPiece | Format::WordPieceOfClass => byte_pair::word_piece(&mut inputs),
         Format::Unigram => unigram::unigram(&mut inputs),
         Format::PlainUnigram => unigram::plain(&mut inputs),
+        Format::RwkvWorld => rwkv_world::rwkv_world(&mut inputs),
     }?;
     let tokens = contents.tokens.len() as u64;
     write_contents(&mut inputs, format, contents, &mut metadata)?;
@@ -213,7 +214,9 @@ fn write_stated_roles(inputs: &Inputs<'_>, metadata: &mut Metadata) -> Result<()
 }
 
 fn write_space_prefix(inputs: &Inputs<'_>, metadata: &mut Metadata) {
-    if let Some(add) = inputs.settings.flag("add_prefix_space") {
+    let stated = inputs.settings.values.get("add_prefix_space");
+    let null_is_no = inputs.flavour.space_prefix != SpacePrefix::First;
+    if let Some(add) = stated.and_then(|add| add.as_bool().or(null_is_no.then_some(false))) {
         metadata.set("tokenizer.ggml.add_space_prefix", add);
     }
 }

@@ -122,7 +122,7 @@ fn differences(bases: &Cases, case: &Path) -> Vec<String> {
         let found = match converted(bases, &expected, &files, label) {
             Ok(bytes) => {
                 let gguf = Gguf::parse(&bytes).unwrap();
-                compare(&gguf, &bytes, listing, expected.get("forced_pre").is_some())
+                compare(&gguf, &bytes, listing, expected.get("forced_pre").is_some(), has_template(&files))
             }
             Err(reason) => vec![reason],
         };
@@ -131,6 +131,14 @@ fn differences(bases: &Cases, case: &Path) -> Vec<String> {
         all.extend(further.map(|(name, _)| format!("{label}: {name} is missing")));
     }
     all
+}
+
+/// Whether a template is anywhere in a checkpoint.
+fn has_template(files: &Files) -> bool {
+    let mentions = |text: &[u8]| String::from_utf8_lossy(text).contains("chat_template");
+    files.0.iter().any(|(name, text)| {
+        name.contains("chat_template") || (name == "tokenizer_config.json" && mentions(text))
+    })
 }
 
 /// The reference goes by the name of the directory where a model card says nothing better. What is uploaded

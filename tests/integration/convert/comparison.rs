@@ -12,13 +12,24 @@ const FROM_DIRECTORY: [&str; 5] =
 /// The key of the size, which the reference takes from there too where it is one in words.
 const SIZE: &str = "general.size_label";
 
+/// The key of the template. Where a checkpoint has none, the reference writes one of its own: an upload is not
+/// given what is not its own.
+const TEMPLATE: &str = "tokenizer.chat_template";
+
 /// The key of the pre-tokenizer, which the reference was told where a case says so: tiny vocabularies are unknown.
 const PRE_TOKENIZER: &str = "tokenizer.ggml.pre";
 
 /// Everything in which a file differs from its listing.
 ///
-/// `forced_pre` says that the reference was told the pre-tokenizer.
-pub(super) fn compare(gguf: &Gguf<'_>, bytes: &[u8], listing: &Json, forced_pre: bool) -> Vec<String> {
+/// `forced_pre` says that the reference was told the pre-tokenizer, `has_template` that the checkpoint has a
+/// template.
+pub(super) fn compare(
+    gguf: &Gguf<'_>,
+    bytes: &[u8],
+    listing: &Json,
+    forced_pre: bool,
+    has_template: bool,
+) -> Vec<String> {
     let listed = listing["kv"].as_array().unwrap();
     let is_word =
         |entry: &Json| !text(&entry["value"]).contains(|character: char| character.is_ascii_digit());
@@ -26,6 +37,7 @@ pub(super) fn compare(gguf: &Gguf<'_>, bytes: &[u8], listing: &Json, forced_pre:
     let exempt = |key: &str| {
         FROM_DIRECTORY.contains(&key)
             || (forced_pre && key == PRE_TOKENIZER)
+            || (!has_template && key == TEMPLATE)
             || (size_in_words && key == SIZE)
     };
     let mut found = Vec::new();

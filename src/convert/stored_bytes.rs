@@ -1,0 +1,44 @@
+//! The bytes of a stored tensor, for the few things that a plan can only know from its numbers.
+
+use super::ConvertError;
+use super::files::Files;
+use crate::safetensors::{Checkpoint, Dtype};
+
+/// A tensor as it lies in a file.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct StoredBytes<'a> {
+    dtype: Dtype,
+    elements: u64,
+    bytes: &'a [u8],
+}
+
+impl<'a> StoredBytes<'a> {
+    /// A tensor of the checkpoint, if it has one of this name.
+    pub(super) fn find(files: Files<'a>, name: &str) -> Result<Option<Self>, ConvertError> {
+        let checkpoint = Checkpoint::read(files.sources())?;
+        let Some(tensor) = checkpoint.tensors.iter().find(|tensor| tensor.name == name) else {
+            return Ok(None);
+        };
+        let elements: u64 = tensor.dimensions.iter().product();
+        let file = checkpoint.given.get(tensor.file).and_then(|place| files.sources().get(*place));
+        let start = usize::try_from(tensor.offset).unwrap_or(usize::MAX);
+        let length =
+            usize::try_from(elements).unwrap_or(usize::MAX).saturating_mul(tensor.dtype.bitsize()) / 8;
+        let bytes = file.and_then(|file| file.bytes.get(start..start.saturating_add(length)));
+        Ok(bytes.map(|bytes| Self { dtype: tensor.dtype, elements, bytes }))
+    }
+
+    /// The numbers of each of `rows` rows that are all zero, of plain floats: the highest bit is the sign.
+    pub(super) fn zero_rows(&self, rows: u64) -> Vec<u64> {
+        let element = (self.dtype.bitsize() / 8).max(1);
+        let columns = self.elements.checked_div(rows).unwrap_or(0);
+        let row = usize::try_from(columns).unwrap_or(usize::MAX).saturating_mul(element).max(1);
+        let is_zero = |number: &[u8]| {
+            number
+                .split_last()
+                .is_none_or(|(last, rest)| last & 0x7f == 0 && rest.iter().all(|byte| *byte == 0))
+        };
+        let rows = self.bytes.chunks_exact(row).zip(0..rows);
+        rows.filter(|(numbers, _)| numbers.chunks_exact(element).all(is_zero)).map(|(_, row)| row).collect()
+    }
+}
