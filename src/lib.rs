@@ -18,6 +18,7 @@
 //! | [`modelfile`] | the Modelfile language |
 //! | [`library`] | what is known of a model: contents, capabilities, lists, Modelfile text |
 //! | [`create`] | one create job from request to manifest |
+//! | [`jobs`] | what runs longer than a request: stages, turns, events, who follows |
 //! | [`config`] | everything that the operator can set |
 //! | [`server`] | HTTP: routes, access, streams, and which status an error is |
 //! | [`cli`] | the command line |
@@ -28,6 +29,7 @@ pub mod convert;
 pub mod create;
 pub mod family;
 pub mod gguf;
+pub mod jobs;
 pub mod library;
 pub mod model;
 pub mod modelfile;

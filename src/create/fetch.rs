@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
-use super::{CreateError, Monitor, Phase, Progress, Workshop};
+use super::{CreateError, Event, Monitor, Phase, Workshop};
 use crate::model::{Digest, Name};
 use crate::registry::{self, Options, Status};
 use crate::store::Placed;
@@ -78,16 +78,9 @@ fn until_stopped<T>(
 
 /// The end of a transfer is not the end of the job, which has its own way to tell success.
 fn tell(status: Status, monitor: Monitor<'_>) {
-    if status == Status::Success {
-        return;
+    if status != Status::Success {
+        monitor.tell(Event::Transfer(status));
     }
-    let mut line = Progress::line(status.to_string());
-    if let Some(transfer) = status.transfer() {
-        line.digest = transfer.digest.to_string();
-        line.total = transfer.total;
-        line.completed = transfer.completed;
-    }
-    monitor.tell(line);
 }
 
 /// How far the blobs of a transfer have come. What is told of a blob first was there before.

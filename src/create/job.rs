@@ -7,7 +7,8 @@ use super::base::{Base, BaseLayer};
 use super::fetch::fetch;
 use super::layers::Layers;
 use super::part::{Content, Part};
-use super::{CreateError, Info, Monitor, Phase, Progress, Quantization, Workshop};
+use super::planned_file::ensure_space;
+use super::{CreateError, Event, Info, Monitor, Phase, Quantization, Stage, Workshop};
 use crate::family;
 use crate::gguf::{Gguf, Metadata, ValueRef};
 use crate::library::{CHAT_TEMPLATE_KEY, Description};
@@ -36,6 +37,16 @@ pub struct Job {
     pub(super) parser: String,
     pub(super) requires: String,
     pub(super) info: Info,
+    /// What the computing stage has left for the last.
+    pub(super) assembly: Option<Assembly>,
+}
+
+/// A model whose files are there; it lacks metadata and a manifest.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    layers: Layers,
+    config: ModelConfig,
+    parameters: Parameters,
 }
 
 /// What a model is made from.
@@ -85,11 +96,20 @@ impl Job {
         &self.name
     }
 
-    /// Whether it computes or moves more than metadata, so that only few such jobs should run at once.
-    pub fn is_heavy(&self) -> bool {
-        let waits = matches!(self.adapter, Adapter::Safetensors(_));
-        let is_made = |part: &Part| part.planned().is_some();
-        waits || matches!(self.source, Source::Elsewhere(_)) || self.parts().any(is_made)
+    /// The stages that are left, as far as is known.
+    pub fn stages(&self) -> Vec<Stage> {
+        let has_to_fetch = matches!(self.source, Source::Elsewhere(_));
+        let is_to_be_made = |part: &Part| part.planned().is_some();
+        // What is made of a model that has to be fetched is planned when it is here.
+        let waits =
+            matches!(self.adapter, Adapter::Safetensors(_)) || (has_to_fetch && self.quantize.is_some());
+        let has_to_compute = self.assembly.is_none() && (waits || self.parts().any(is_to_be_made));
+        let left = |stage: &Stage| match stage {
+            Stage::Transfer => has_to_fetch,
+            Stage::Compute => has_to_compute,
+            Stage::Finish => true,
+        };
+        Stage::ALL.into_iter().filter(left).collect()
     }
 
     /// The parts that are GGUF files, as far as they are known.
@@ -101,35 +121,66 @@ impl Job {
         self.source.parts().chain(adapters)
     }
 
-    /// Makes the model. What it made is removed again if it fails or is cancelled.
+    /// Does the first of the stages that are left; answers with the job if any is left then. What was made is removed
+    /// again when the job fails or is dropped before its end.
     ///
     /// # Errors
     /// Whatever goes wrong, or [`CreateError::Cancelled`].
-    pub fn run(self, monitor: Monitor<'_>) -> Result<(), CreateError> {
+    pub fn advance(mut self, monitor: Monitor<'_>) -> Result<Option<Self>, CreateError> {
+        match self.stages().first() {
+            Some(Stage::Transfer) => self.fetch(monitor)?,
+            Some(Stage::Compute) => self.assembly = Some(self.assemble(monitor)?),
+            Some(Stage::Finish) | None => {
+                let assembly = match self.assembly.take() {
+                    Some(assembly) => assembly,
+                    None => self.assemble(monitor)?,
+                };
+                self.finish(assembly, monitor)?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(self))
+    }
+
+    /// Fetches the base model from its registry, and plans what is to be made of it.
+    fn fetch(&mut self, monitor: Monitor<'_>) -> Result<(), CreateError> {
+        let Source::Elsewhere(name) = &self.source else { return Ok(()) };
+        let workshop = &self.workshop;
+        let placed = fetch(workshop, name, Options::default(), monitor)?;
+        workshop.clear_replaced(&placed);
+        let quantize = self.quantize.as_ref();
+        let base = Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)?;
+        if matches!(self.adapter, Adapter::Safetensors(_)) {
+            let planned = self.adapter.planned(&metadata_of_model(base.parts())?)?;
+            self.adapter = Adapter::Parts(planned.into_iter().collect());
+        }
+        self.source = Source::Base(base);
+        ensure_space(&self.workshop.store, self.parts().filter_map(Part::planned))
+    }
+
+    /// Makes the files of the model.
+    fn assemble(&self, monitor: Monitor<'_>) -> Result<Assembly, CreateError> {
         let config = ModelConfig {
             renderer: self.renderer.clone(),
             parser: self.parser.clone(),
             requires: self.requires.clone(),
             ..ModelConfig::default()
         };
-        let mut work = Work {
-            layers: Layers::new(self.workshop.store.clone()),
-            config,
-            parameters: self.parameters.clone(),
-            monitor,
-            job: &self,
-        };
-        let outcome = work.make_model();
-        if outcome.is_err()
-            && let Err(error) = work.layers.discard()
-        {
-            tracing::warn!(%error, "what a failed job made stays until the store is pruned");
-        }
-        outcome
+        let (layers, parameters) = (Layers::new(self.workshop.store.clone()), self.parameters.clone());
+        let mut work = Work { job: self, layers, config, parameters, monitor };
+        work.attach_source()?;
+        Ok(Assembly { layers: work.layers, config: work.config, parameters: work.parameters })
+    }
+
+    /// Makes the model of its files.
+    fn finish(&self, assembly: Assembly, monitor: Monitor<'_>) -> Result<(), CreateError> {
+        let Assembly { layers, config, parameters } = assembly;
+        let mut work = Work { job: self, layers, config, parameters, monitor };
+        monitor.usage.time(Phase::Finish, || work.attach_metadata().and_then(|()| work.write_manifest()))
     }
 }
 
-/// A job under way.
+/// A stage under way.
 struct Work<'w> {
     job: &'w Job,
     layers: Layers,
@@ -139,47 +190,29 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    fn make_model(&mut self) -> Result<(), CreateError> {
+    /// Adds the layers of the base model, if there is one, or else of the source, and the adapter's.
+    fn attach_source(&mut self) -> Result<(), CreateError> {
         let job = self.job;
-        let (fetched, planned);
-        let base = match &job.source {
-            Source::Base(base) => Some(base),
-            Source::Elsewhere(name) => {
-                fetched = self.fetch(name)?;
-                Some(&fetched)
+        let (mut base, mut files) = (None, &[][..]);
+        match &job.source {
+            Source::Base(model) => {
+                model.bequeath(&mut self.config);
+                base = Some(model);
             }
-            Source::Files(_) | Source::Remote { .. } => None,
-        };
-        let adapters = match &job.adapter {
-            Adapter::Parts(parts) => parts.as_slice(),
-            waiting => {
-                planned = waiting.planned(&metadata_of_model(base.into_iter().flat_map(Base::parts))?)?;
-                planned.as_slice()
+            Source::Files(parts) => files = parts,
+            Source::Remote { host, model } => {
+                self.config.remote_host.clone_from(host);
+                self.config.remote_model.clone_from(model);
             }
-        };
-        self.attach_source(base, adapters)?;
-        for adapter in adapters {
-            self.attach_part(adapter, None)?;
+            // It has been fetched.
+            Source::Elsewhere(_) => {}
         }
-        let usage = self.monitor.usage;
-        usage.time(Phase::Finish, || self.attach_metadata().and_then(|()| self.write_manifest()))
-    }
-
-    /// Adds the layers of the base model, if there is one, or else of the source.
-    fn attach_source(&mut self, base: Option<&Base>, adapters: &[Part]) -> Result<(), CreateError> {
-        if let Some(base) = base {
-            base.bequeath(&mut self.config);
-        }
-        if let Source::Remote { host, model } = &self.job.source {
-            self.config.remote_host.clone_from(host);
-            self.config.remote_model.clone_from(model);
-        }
-        self.job.info.apply(&mut self.config);
-        let files: &[Part] = if let Source::Files(parts) = &self.job.source { parts } else { &[] };
+        job.info.apply(&mut self.config);
+        let adapters: &[Part] = if let Adapter::Parts(parts) = &job.adapter { parts } else { &[] };
         // The headers were read when the job was prepared; clients wait for the lines all the same.
         let base_parts = base.into_iter().flat_map(Base::parts);
-        for line in base_parts.chain(files).chain(adapters).flat_map(Part::lines) {
-            self.monitor.tell(Progress::line(line));
+        for event in base_parts.chain(files).chain(adapters).flat_map(Part::events) {
+            self.monitor.tell(event);
         }
         if let Some(base) = base {
             for BaseLayer { layer, blob, part } in &base.layers {
@@ -192,16 +225,8 @@ impl Work<'_> {
         }
         let blobs: Vec<_> =
             files.iter().map(|part| self.attach_part(part, None)).collect::<Result<_, _>>()?;
-        blobs.iter().try_for_each(|blob| self.recognise_template(blob))
-    }
-
-    /// Fetches the base model from its registry.
-    fn fetch(&self, name: &Name) -> Result<Base, CreateError> {
-        let workshop = &self.job.workshop;
-        let placed = fetch(workshop, name, Options::default(), self.monitor)?;
-        workshop.clear_replaced(&placed);
-        let quantize = self.job.quantize.as_ref();
-        Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)
+        blobs.iter().try_for_each(|blob| self.recognise_template(blob))?;
+        adapters.iter().try_for_each(|adapter| self.attach_part(adapter, None).map(drop))
     }
 
     /// Adds a part as it is, or makes the file that it should be; answers with the layer's blob. A part of the base
@@ -291,10 +316,10 @@ impl Work<'_> {
     }
 
     fn write_manifest(&mut self) -> Result<(), CreateError> {
-        for status in self.layers.statuses() {
-            self.monitor.tell(status.clone());
+        for event in self.layers.events() {
+            self.monitor.tell(event.clone());
         }
-        self.monitor.tell(Progress::line("writing manifest"));
+        self.monitor.tell(Event::WritingManifest);
         self.monitor.check_stop()?;
         let placed = self.layers.place(&self.job.name, &self.config)?;
         self.job.workshop.clear_replaced(&placed);

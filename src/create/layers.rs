@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{CreateError, Progress};
+use super::{CreateError, Event};
 use crate::model::{
     Digest, LONGEST_CONFIG, LONGEST_TEXT, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters,
     layer_json, parameters_to_bytes,
@@ -20,23 +20,30 @@ pub(super) struct Layers {
     entries: Vec<Entry>,
     /// Blobs that the store did not have before.
     made: Vec<Digest>,
+    /// Whether a manifest names them.
+    is_placed: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
     layer: Layer,
-    status: Progress,
+    /// What is told about it.
+    event: Event,
     blob: Blob,
 }
 
 impl Layers {
     pub(super) fn new(store: Store) -> Self {
-        Self { store, entries: Vec::new(), made: Vec::new() }
+        Self { store, entries: Vec::new(), made: Vec::new(), is_placed: false }
     }
 
     /// Adds a layer whose blob the store has.
     pub(super) fn add_existing(&mut self, layer: Layer, blob: Blob) {
-        self.entries.push(Entry { status: Progress::layer(blob.digest(), true), layer, blob });
+        self.entries.push(Entry {
+            event: Event::Layer { digest: blob.digest(), existed: true },
+            layer,
+            blob,
+        });
     }
 
     /// Adds a blob that was just made.
@@ -48,14 +55,18 @@ impl Layers {
             self.made.push(blob.digest());
         }
         let layer = Layer::new(media_type, blob.digest(), blob.length());
-        self.entries.push(Entry { status: Progress::layer(blob.digest(), existed), layer, blob });
+        self.entries.push(Entry { event: Event::Layer { digest: blob.digest(), existed }, layer, blob });
     }
 
     /// Adds a template that was recognised, which is told in place of the layer.
-    pub(super) fn add_recognised_template(&mut self, name: &str, text: &str) -> Result<(), CreateError> {
+    pub(super) fn add_recognised_template(
+        &mut self,
+        format: &'static str,
+        text: &str,
+    ) -> Result<(), CreateError> {
         self.add_bytes(MediaType::Template, text.as_bytes())?;
         if let Some(entry) = self.entries.last_mut() {
-            entry.status = Progress::line(format!("using autodetected template {name}"));
+            entry.event = Event::RecognisedTemplate { format };
         }
         Ok(())
     }
@@ -108,8 +119,8 @@ impl Layers {
     }
 
     /// What is told about the layers, in order.
-    pub(super) fn statuses(&self) -> impl Iterator<Item = &Progress> {
-        self.entries.iter().map(|entry| &entry.status)
+    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
+        self.entries.iter().map(|entry| &entry.event)
     }
 
     /// Puts the manifest of these layers and a configuration in its place.
@@ -125,22 +136,15 @@ impl Layers {
         }
         let config = Layer::new(MediaType::Config, blob.digest(), blob.length());
         let layers = self.entries.iter().map(|entry| entry.layer.clone()).collect();
-        Ok(self.store.put_manifest(name, &Manifest::new(config, layers).to_bytes())?)
+        let placed = self.store.put_manifest(name, &Manifest::new(config, layers).to_bytes())?;
+        self.is_placed = true;
+        Ok(placed)
     }
 
     /// What was made and then replaced, so that the model does not have it.
     pub(super) fn superseded(&self, placed: &Placed) -> impl Iterator<Item = Digest> {
         let named: HashSet<_> = placed.model.manifest.blobs().map(|layer| layer.digest).collect();
         self.made.iter().copied().filter(move |digest| !named.contains(digest))
-    }
-
-    /// Removes from the store what was made for these layers, as far as nobody else uses it.
-    pub(super) fn discard(self) -> Result<(), CreateError> {
-        let Self { store, entries, made } = self;
-        // The leases would keep the blobs.
-        drop(entries);
-        store.remove_unused(&made)?;
-        Ok(())
     }
 
     fn remove(&mut self, media_type: &MediaType) {
@@ -150,5 +154,19 @@ impl Layers {
             let kind = &entry.layer.media_type;
             kind != media_type && !(is_template && *kind == MediaType::Prompt)
         });
+    }
+}
+
+/// A job that fails or is stopped leaves nothing: what was made goes again, as far as nobody else uses it.
+impl Drop for Layers {
+    fn drop(&mut self) {
+        if self.is_placed || self.made.is_empty() {
+            return;
+        }
+        // The leases would keep the blobs.
+        self.entries.clear();
+        if let Err(error) = self.store.remove_unused(&self.made) {
+            tracing::warn!(%error, "what a failed job made stays until the store is pruned");
+        }
     }
 }

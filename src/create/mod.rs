@@ -1,13 +1,14 @@
 //! One create job: gather the sources, plan, execute, attach layers, write the manifest.
 //!
 //! A [`Request`] is what a client asks for. [`Workshop::prepare`] checks everything that can be known
-//! beforehand and makes a [`Job`] of it; [`Job::run`] does the work, tells a [`Monitor`] about it in
-//! [`Progress`] lines, and stops when it is cancelled. Whatever happens, the store holds the old model or the new one,
+//! beforehand and makes a [`Job`] of it; [`Job::advance`] does the work stage by stage, tells a [`Monitor`] about it in
+//! [`Event`]s, and stops when it is cancelled. Whatever happens, the store holds the old model or the new one,
 //! and nothing half-made.
 
 mod adapter;
 mod base;
 mod error;
+mod event;
 mod fetch;
 mod file_name;
 mod files;
@@ -19,25 +20,26 @@ mod monitor;
 mod part;
 mod planned_file;
 mod prepare;
-mod progress;
 mod quantization;
 mod remote;
 mod request;
+mod stage;
 mod uploads;
 mod usage;
 mod watch;
 mod workshop;
 
 pub use error::CreateError;
+pub use event::{Action, Conversion, Event};
 pub use fetch::{fetch, publish};
 pub use file_name::{FileName, InvalidFileName};
 pub use files::Files;
 pub use info::Info;
 pub use job::Job;
 pub use monitor::Monitor;
-pub use progress::{Progress, Report};
 pub use quantization::Quantization;
 pub use remote::{InvalidRemote, remote_url};
 pub use request::{LONGEST_SETTING, Request};
+pub use stage::Stage;
 pub use usage::{Phase, Usage};
 pub use workshop::Workshop;

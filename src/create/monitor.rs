@@ -2,13 +2,13 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{CreateError, Progress, Report, Usage};
+use super::{CreateError, Event, Usage};
 
 /// Is told what happens and what it costs, and knows whether to go on.
 #[derive(Clone, Copy)]
 pub struct Monitor<'m> {
-    /// Where the lines go.
-    pub report: Report<'m>,
+    /// Where the events go. Called from the job's threads; it must not block.
+    pub report: &'m (dyn Fn(Event) + Sync),
     /// Whether to stop.
     pub stop: &'m CancellationToken,
     /// The job's account.
@@ -16,9 +16,9 @@ pub struct Monitor<'m> {
 }
 
 impl Monitor<'_> {
-    /// Tells a line.
-    pub fn tell(&self, line: Progress) {
-        (self.report)(line);
+    /// Tells that something happens.
+    pub fn tell(&self, event: Event) {
+        (self.report)(event);
     }
 
     /// Fails if the job is to stop.

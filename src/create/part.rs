@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::input::Input;
 use super::planned_file::PlannedFile;
-use super::{CreateError, Phase, Quantization};
+use super::{Action, Conversion, CreateError, Event, Phase, Quantization};
 use crate::gguf::Metadata;
 use crate::library::Description;
 use crate::model::MediaType;
@@ -47,13 +47,12 @@ pub(super) enum Origin {
 }
 
 impl Origin {
-    /// What making a part of it is called.
-    fn status(self) -> &'static str {
+    /// What is done to make a part of it.
+    fn action(self) -> Action {
         match self {
-            Self::Base => "",
-            Self::Gguf => "merging GGUF shards",
-            Self::Checkpoint | Self::CheckpointProjector => "converting model",
-            Self::Adapter => "converting adapter",
+            Self::Base | Self::Gguf => Action::Joining,
+            Self::Checkpoint | Self::CheckpointProjector => Action::Converting(Conversion::Model),
+            Self::Adapter => Action::Converting(Conversion::Adapter),
         }
     }
 }
@@ -81,7 +80,7 @@ impl Part {
         inputs: Vec<Input>,
         plan: Plan,
     ) -> Result<Self, CreateError> {
-        let file = PlannedFile::new(plan, inputs, origin.status().to_owned(), Phase::Convert)?;
+        let file = PlannedFile::new(plan, inputs, origin.action(), Phase::Convert)?;
         Ok(Self { kind, origin, content: Content::Planned(file), warnings: Vec::new() })
     }
 
@@ -108,15 +107,16 @@ impl Part {
     }
 
     /// What is told about it before anything is made.
-    pub(super) fn lines(&self) -> impl Iterator<Item = String> {
+    pub(super) fn events(&self) -> impl Iterator<Item = Event> {
         let inputs = self.planned().map_or(1, |file| file.inputs().len());
-        let (line, count) = match self.origin {
-            Origin::Base | Origin::CheckpointProjector => ("", 0),
-            Origin::Gguf => ("parsing GGUF", inputs),
-            Origin::Checkpoint | Origin::Adapter => (self.origin.status(), 1),
+        let (event, count) = match self.origin {
+            Origin::Base | Origin::CheckpointProjector => (Event::Reading, 0),
+            Origin::Gguf => (Event::Reading, inputs),
+            Origin::Checkpoint => (Event::Converting(Conversion::Model), 1),
+            Origin::Adapter => (Event::Converting(Conversion::Adapter), 1),
         };
-        let warnings = self.warnings.iter().map(|warning| format!("warning: {warning}"));
-        std::iter::repeat_n(line.to_owned(), count).chain(warnings)
+        let warnings = self.warnings.iter().cloned().map(Event::Warning);
+        std::iter::repeat_n(event, count).chain(warnings)
     }
 
     /// The part with its weights quantized. Weights that are of that type already stay as they are, unless a recipe

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::input::Input;
 use super::watch::{Timed, Watcher};
-use super::{CreateError, Monitor, Phase, Progress, Quantization, Workshop};
+use super::{Action, CreateError, Event, Monitor, Phase, Quantization, Workshop};
 use crate::gguf::Metadata;
 use crate::library::UNKNOWN_FILE_TYPE;
 use crate::model::Digest;
@@ -21,8 +21,7 @@ pub(super) struct PlannedFile {
     plan: Box<Plan>,
     /// The sources of the plan, in its order and of the lengths that it was made for.
     inputs: Vec<Input>,
-    /// What its progress is called.
-    status: String,
+    action: Action,
     /// What computing it is.
     phase: Phase,
 }
@@ -35,10 +34,10 @@ impl PlannedFile {
     pub(super) fn new(
         plan: Plan,
         inputs: Vec<Input>,
-        status: String,
+        action: Action,
         phase: Phase,
     ) -> Result<Self, CreateError> {
-        let file = Self { plan: Box::new(plan), inputs, status, phase };
+        let file = Self { plan: Box::new(plan), inputs, action, phase };
         file.check_sources().map_err(|error| file.failed(error))?;
         Ok(file)
     }
@@ -47,14 +46,14 @@ impl PlannedFile {
     pub(super) fn copying(input: Input) -> Result<Self, CreateError> {
         let plan = Plan::copying(&input.parse()?, input.source());
         let failed = |source| CreateError::Shards { file: input.file.clone(), source: Box::new(source) };
-        Self::new(plan.map_err(failed)?, vec![input], String::new(), Phase::Convert)
+        Self::new(plan.map_err(failed)?, vec![input], Action::Joining, Phase::Convert)
     }
 
     /// The same file, quantized from what it would be, and what a person should know of it.
     pub(super) fn quantized(
         self,
         to: &Quantization,
-        from: &str,
+        from: &'static str,
     ) -> Result<(Self, Vec<Warning>), CreateError> {
         let file = self.name();
         let failed = |source| CreateError::Quantize { file: file.clone(), source: Box::new(source) };
@@ -62,10 +61,10 @@ impl PlannedFile {
         let mut quantized = quantize(*self.plan, &to.scheme, importance).map_err(failed)?;
         let warnings = std::mem::take(&mut quantized.warnings);
         let plan = Box::new(quantized.ready().map_err(failed)?);
-        let status = format!("quantizing {from} model to {}", to.wish);
+        let action = Action::Quantizing { from, to: to.wish.clone() };
         let mut inputs = self.inputs;
         inputs.extend(to.matrix.as_ref().map(|matrix| matrix.input.clone()));
-        Ok((Self { plan, inputs, status, phase: Phase::Quantize }, warnings))
+        Ok((Self { plan, inputs, action, phase: Phase::Quantize }, warnings))
     }
 
     /// The files that it is made of.
@@ -89,8 +88,8 @@ impl PlannedFile {
         let total = self.inputs.iter().map(|input| input.blob.length()).sum();
         let recipe = self.recipe();
         if let Some(blob) = workshop.store.made(recipe)? {
-            monitor.tell(Progress::bytes(&self.status, total, total));
-            monitor.tell(Progress::line("verifying conversion"));
+            monitor.tell(Event::Making { action: self.action.clone(), completed: total, total });
+            monitor.tell(Event::Verifying);
             return Ok(Committed { blob, existed: true });
         }
         let failed = |error| self.failed(error);
@@ -100,7 +99,7 @@ impl PlannedFile {
         store.ensure_space(size)?;
         let sources = self.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
         let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
-        let watcher = Watcher { status: &self.status, size, total, monitor };
+        let watcher = Watcher { action: &self.action, size, total, monitor };
         let mut writer = workshop.store.create_blob();
         let mut timed = Timed { sink: &mut writer, spent: Duration::ZERO };
         let start = Instant::now();
@@ -130,7 +129,7 @@ impl PlannedFile {
             Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
             Err(error) => return Err(failed(error)),
         }
-        monitor.tell(Progress::line("verifying conversion"));
+        monitor.tell(Event::Verifying);
         monitor.check_stop()?;
         let made = monitor.usage.time(Phase::Sync, || writer.commit(None))?;
         workshop.store.remember_made(recipe, made.blob.digest());

@@ -75,6 +75,7 @@ impl Workshop {
             parser: request.parser,
             requires: request.requires,
             info: request.info,
+            assembly: None,
         };
         ensure_space(&self.store, job.parts().filter_map(Part::planned))?;
         Ok(job)

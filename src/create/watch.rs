@@ -3,12 +3,12 @@
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
-use super::{Monitor, Progress};
+use super::{Action, Event, Monitor};
 use crate::plan::Observer;
 
 /// Tells progress in bytes of the sources, which is what clients know the size of.
 pub(super) struct Watcher<'w> {
-    pub(super) status: &'w str,
+    pub(super) action: &'w Action,
     /// Bytes of the result.
     pub(super) size: u64,
     /// Bytes of the sources.
@@ -26,7 +26,8 @@ impl Watcher<'_> {
 
 impl Observer for Watcher<'_> {
     fn written(&self, written: u64) {
-        self.monitor.tell(Progress::bytes(self.status, self.completed(written), self.total));
+        let (action, completed, total) = (self.action.clone(), self.completed(written), self.total);
+        self.monitor.tell(Event::Making { action, completed, total });
     }
 
     fn is_cancelled(&self) -> bool {

@@ -9,10 +9,11 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 
 use super::errors::Failure;
-use super::jobs::{Order, Queue};
 use super::request::Fields;
+use super::stream::answer;
 use super::{Shared, create_info, create_license};
 use crate::create::{CreateError, Files, Phase, Quantization, Request, Usage};
+use crate::jobs::{Kind, Order};
 use crate::model::Name;
 use crate::quantize::Recipe;
 
@@ -36,10 +37,8 @@ pub(super) async fn create(
         Ok::<_, Failure>((job.map_err(as_job)?, streamed))
     };
     let (job, streamed) = server.blocking(prepare).await??;
-    let queue = if job.is_heavy() { Queue::Compute } else { Queue::Quick };
-    let order = Order { kind: "create", model: job.name().to_string(), queue, usage };
-    let running = server.jobs.start(order, move |monitor| job.run(monitor))?;
-    Ok(if streamed { running.answer_with_lines().await } else { running.answer_once().await })
+    let order = Order { kind: Kind::Create, model: job.name().clone(), usage };
+    Ok(answer(server.jobs.start(order, job)?, streamed).await)
 }
 
 /// What Ollama finds in the job itself, and answers as its jobs do.

@@ -13,6 +13,7 @@ use super::create_info::InvalidInfo;
 use super::create_license::InvalidLicense;
 use super::request::DecodeError;
 use crate::create::CreateError;
+use crate::jobs::{JobError, QueueIsFull};
 use crate::model::{InvalidDigest, InvalidName, go_json};
 use crate::plan::PlanError;
 use crate::registry;
@@ -155,23 +156,58 @@ impl From<StoreError> for Failure {
 
 impl From<CreateError> for Failure {
     fn from(error: CreateError) -> Self {
-        let status = match &error {
-            CreateError::Store(error) => store_status(error),
-            CreateError::Pull(error) | CreateError::Push(error) => registry_status(error),
-            CreateError::Plan { source, .. } => plan_status(source),
-            CreateError::DamagedBase { .. } | CreateError::Description(_) => {
-                StatusCode::INTERNAL_SERVER_ERROR
-            }
-            // Who is there to read it did not cancel it: the server is to stop.
-            CreateError::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
-            _ => StatusCode::BAD_REQUEST,
+        log_create_failure(&error);
+        Self::of_create(&error)
+    }
+}
+
+impl From<QueueIsFull> for Failure {
+    fn from(_: QueueIsFull) -> Self {
+        Self::unavailable("too many jobs are waiting; try again later")
+            .with_hint("the operator sets OLLAMAKE_MAX_QUEUE, OLLAMAKE_MAX_JOBS and OLLAMAKE_MAX_TRANSFERS")
+    }
+}
+
+impl Failure {
+    /// Why a job did not succeed, as each of its readers is told.
+    pub(super) fn of_job(error: &JobError) -> Self {
+        let failure = match error {
+            JobError::Create(error) => Self::of_create(error),
+            JobError::NoThread => Self::unavailable(error.to_string()),
+            JobError::Defect => Self::internal(error.to_string()),
         };
-        if status.is_server_error() && !matches!(error, CreateError::Cancelled) {
-            tracing::error!(error = ?error, "creating a model failed");
-        }
+        failure.into_job_answer()
+    }
+
+    fn of_create(error: &CreateError) -> Self {
         let body =
             Body { error: error.to_string(), file: error.file().map(str::to_owned), hint: error.hint() };
-        Self { status, content_type: ContentType::JsonUtf8, body }
+        Self { status: create_status(error), content_type: ContentType::JsonUtf8, body }
+    }
+}
+
+/// Logs what the operator should know about a job that did not succeed.
+pub(super) fn log_failure(error: &JobError) {
+    if let JobError::Create(error) = error {
+        log_create_failure(error);
+    }
+}
+
+fn log_create_failure(error: &CreateError) {
+    if create_status(error).is_server_error() && !matches!(error, CreateError::Cancelled) {
+        tracing::error!(error = ?error, "creating a model failed");
+    }
+}
+
+fn create_status(error: &CreateError) -> StatusCode {
+    match error {
+        CreateError::Store(error) => store_status(error),
+        CreateError::Pull(error) | CreateError::Push(error) => registry_status(error),
+        CreateError::Plan { source, .. } => plan_status(source),
+        CreateError::DamagedBase { .. } | CreateError::Description(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        // Who is there to read it did not cancel it: the server is to stop.
+        CreateError::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 

@@ -16,9 +16,9 @@ use prometheus::{
 use super::Shared;
 use super::errors::Failure;
 use super::health::ask_disk;
-use super::jobs::{Outcome, Queue};
 use super::memory;
-use crate::create::{Phase, Usage};
+use crate::create::{Phase, Stage};
+use crate::jobs::{self, Job, Kind};
 use crate::store::Store;
 
 /// Upper bounds in seconds: from an answer out of memory to a create that waits for a slow disk.
@@ -72,8 +72,8 @@ impl Metrics {
         );
         let durations = HistogramVec::new(durations.buckets(DURATIONS.to_vec()), &["route"])?;
         registry.register(Box::new(durations.clone()))?;
-        let jobs = Opts::new("ollamake_jobs", "Jobs that run or wait.");
-        let jobs = IntGaugeVec::new(jobs, &["queue", "state"])?;
+        let jobs = Opts::new("ollamake_jobs", "Jobs under way, by stage.");
+        let jobs = IntGaugeVec::new(jobs, &["stage", "state"])?;
         registry.register(Box::new(jobs.clone()))?;
         let phases = Opts::new("ollamake_job_phase_seconds_total", "Time that jobs spent in each phase.");
         let phases = CounterVec::new(phases, &["phase"])?;
@@ -87,7 +87,7 @@ impl Metrics {
             durations,
             uploaded: counter("ollamake_uploaded_bytes_total", "Bytes of blobs received from clients.")?,
             jobs,
-            ended: counters("ollamake_jobs_ended_total", "Jobs that ended.", &["kind", "outcome"])?,
+            ended: counters("ollamake_jobs_ended_total", "Jobs that ended.", &["kind", "state"])?,
             phases,
             read: counter(
                 "ollamake_job_read_bytes_total",
@@ -107,11 +107,10 @@ impl Metrics {
             registry,
         };
         // What has not happened yet is there too, as zero.
-        for (kind, outcome) in ["create", "pull", "push"]
-            .into_iter()
-            .flat_map(|kind| Outcome::ALL.into_iter().map(move |outcome| (kind, outcome)))
-        {
-            metrics.ended.with_label_values(&[kind, outcome.name()]);
+        for kind in Kind::ALL {
+            for state in jobs::State::ENDED {
+                metrics.ended.with_label_values(&[kind.name(), state.name()]);
+            }
         }
         for phase in Phase::ALL {
             metrics.phases.with_label_values(&[phase.name()]);
@@ -141,8 +140,10 @@ impl Metrics {
     }
 
     /// A job ended.
-    pub(super) fn job_ended(&self, kind: &'static str, outcome: Outcome, usage: &Usage) {
-        self.ended.with_label_values(&[kind, outcome.name()]).inc();
+    pub(super) fn job_ended(&self, job: &Job) {
+        let (state, _) = job.standing();
+        self.ended.with_label_values(&[job.order().kind.name(), state.name()]).inc();
+        let usage = &job.order().usage;
         for phase in Phase::ALL {
             self.phases.with_label_values(&[phase.name()]).inc_by(usage.spent(phase).as_secs_f64());
         }
@@ -155,10 +156,12 @@ impl Metrics {
 pub(super) async fn metrics(State(server): State<Shared>) -> Result<Response, Failure> {
     let metrics = &server.metrics;
     let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-    for queue in Queue::ALL {
-        let (running, waiting) = server.jobs.counts(queue);
-        metrics.jobs.with_label_values(&[queue.name(), "running"]).set(gauge(running as u64));
-        metrics.jobs.with_label_values(&[queue.name(), "waiting"]).set(gauge(waiting as u64));
+    let standing: Vec<_> = server.jobs.list().iter().map(|job| job.standing()).collect();
+    for stage in Stage::ALL {
+        for state in jobs::State::UNDER_WAY {
+            let count = standing.iter().filter(|standing| **standing == (state, stage)).count();
+            metrics.jobs.with_label_values(&[stage.name(), state.name()]).set(gauge(count as u64));
+        }
     }
     if let Some(memory) = memory::of_this_process() {
         metrics.resident.set(gauge(memory.resident));

@@ -16,8 +16,7 @@ mod errors;
 mod go_json_errors;
 mod health;
 mod inference;
-mod job_thread;
-mod jobs;
+mod job_end;
 mod memory;
 mod metrics;
 mod observe;
@@ -33,7 +32,7 @@ mod stream;
 mod surrogates;
 mod tags;
 mod times;
-mod turns;
+mod wording;
 
 use std::sync::Arc;
 
@@ -45,12 +44,12 @@ pub use process::{StartError, embed, run};
 pub use routes::router;
 pub use serve::serve;
 
-use crate::config::{Config, LONG_BODIES, PREPARATIONS, UPLOADS};
+use crate::config::{Config, LONG_BODIES, PREPARATIONS, QUICK_JOBS, UPLOADS};
 use crate::create::Workshop;
+use crate::jobs::{Capacity, Jobs};
 use crate::library::Catalog;
 use crate::store::Store;
 use errors::Failure;
-use jobs::Jobs;
 use metrics::Metrics;
 
 /// The version of Ollama whose interface this is; clients ask for it to know what they may use.
@@ -84,10 +83,14 @@ impl Server {
         if let Err(error) = workshop.registries() {
             tracing::warn!(%error, "models can be neither pulled nor pushed");
         }
+        let limits = &config.limits;
+        let (transfer, compute, queue) = (limits.transfers, limits.jobs, limits.queue);
+        let capacity = Capacity { transfer, compute, finish: QUICK_JOBS, queue };
+        let counting = Arc::clone(&metrics);
         Arc::new(Self {
             workshop,
             catalog: Catalog::default(),
-            jobs: Jobs::new(&config.limits, Arc::clone(&metrics)),
+            jobs: Jobs::new(capacity, move |job, outcome| job_end::tell(&counting, job, outcome)),
             metrics,
             preparations: Arc::new(Semaphore::new(PREPARATIONS)),
             uploads: Semaphore::new(UPLOADS),

@@ -9,10 +9,10 @@ use axum::response::Response;
 
 use super::Shared;
 use super::errors::Failure;
-use super::jobs::{Order, Queue};
 use super::request::Fields;
-use super::stream::RunningJob;
-use crate::create::{Monitor, fetch, publish};
+use super::stream::answer;
+use crate::create::{Monitor, Stage, fetch, publish};
+use crate::jobs::{Kind, Once, Order};
 use crate::model::Name;
 use crate::registry::Options;
 
@@ -37,10 +37,6 @@ impl Transfer {
             streamed: fields.boolean("stream")?.unwrap_or(true),
         })
     }
-
-    async fn answer(self, job: RunningJob) -> Response {
-        if self.streamed { job.answer_with_lines().await } else { job.answer_once().await }
-    }
 }
 
 /// `POST /api/pull`
@@ -52,12 +48,14 @@ pub(super) async fn pull(
     let request = Transfer::read(&server, &headers, body, "PullRequest").await?;
     let name: Name = request.model.parse()?;
     let (workshop, options) = (server.workshop.clone(), request.options);
-    let job = server.jobs.start(order("pull", &name), move |monitor| {
+    let order = order(Kind::Pull, &name);
+    let work = move |monitor: Monitor<'_>| {
         let placed = fetch(&workshop, &name, options, monitor)?;
         workshop.clear_replaced(&placed);
         Ok(())
-    })?;
-    Ok(request.answer(job).await)
+    };
+    let job = server.jobs.start(order, Once { stage: Stage::Transfer, work })?;
+    Ok(answer(job, request.streamed).await)
 }
 
 /// `POST /api/push`
@@ -72,12 +70,12 @@ pub(super) async fn push(
     }
     let name: Name = request.model.parse()?;
     let (workshop, options) = (server.workshop.clone(), request.options);
-    let order = order("push", &name);
+    let order = order(Kind::Push, &name);
     let work = move |monitor: Monitor<'_>| publish(&workshop, &name, options, monitor);
-    let job = server.jobs.start(order, work)?;
-    Ok(request.answer(job).await)
+    let job = server.jobs.start(order, Once { stage: Stage::Transfer, work })?;
+    Ok(answer(job, request.streamed).await)
 }
 
-fn order(kind: &'static str, name: &Name) -> Order {
-    Order { kind, model: name.to_string(), queue: Queue::Transfer, usage: Arc::default() }
+fn order(kind: Kind, name: &Name) -> Order {
+    Order { kind, model: name.clone(), usage: Arc::default() }
 }

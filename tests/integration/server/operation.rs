@@ -167,7 +167,7 @@ async fn what_could_not_be_read_for_a_moment_is_listed_afterwards() {
 }
 
 /// The value of a metric, named with its labels.
-fn metric(text: &str, name: &str) -> f64 {
+pub(super) fn metric(text: &str, name: &str) -> f64 {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
 }
@@ -193,9 +193,9 @@ async fn metrics_count_what_was_done() {
     assert_eq!(requests("POST", "/api/show", "4xx"), 1.0);
     assert_eq!(value("ollamake_http_request_duration_seconds_count{route=\"/api/show\"}"), 1.0);
     assert_eq!(value("ollamake_uploaded_bytes_total"), contents.len() as f64);
-    assert_eq!(value("ollamake_jobs_ended_total{kind=\"create\",outcome=\"succeeded\"}"), 1.0);
-    assert_eq!(value("ollamake_jobs_ended_total{kind=\"pull\",outcome=\"failed\"}"), 0.0);
-    assert_eq!(value("ollamake_jobs{queue=\"compute\",state=\"running\"}"), 0.0);
+    assert_eq!(value("ollamake_jobs_ended_total{kind=\"create\",state=\"succeeded\"}"), 1.0);
+    assert_eq!(value("ollamake_jobs_ended_total{kind=\"pull\",state=\"failed\"}"), 0.0);
+    assert_eq!(value("ollamake_jobs{stage=\"compute\",state=\"running\"}"), 0.0);
     assert_eq!(value("ollamake_job_read_bytes_total"), contents.len() as f64);
     assert!(value("ollamake_job_written_bytes_total") > 0.0);
     assert!(value("ollamake_job_phase_seconds_total{phase=\"quantize\"}") > 0.0);

@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
+use crate::create::Stage;
+
 /// A queue and the jobs that have left it for their work.
 #[derive(Debug)]
 pub(super) struct Turns {
@@ -23,7 +25,32 @@ struct State {
 
 /// As many wait as may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct QueueIsFull;
+pub struct QueueIsFull;
+
+/// A queue for each stage.
+#[derive(Debug)]
+pub(super) struct Queues([Arc<Turns>; Stage::ALL.len()]);
+
+impl Queues {
+    /// As many of each stage run at once as `running` says, and so many more wait.
+    pub(super) fn new(running: impl Fn(Stage) -> usize, waiting: usize) -> Self {
+        Self(Stage::ALL.map(|stage| Turns::new(running(stage), waiting)))
+    }
+
+    pub(super) fn of(&self, stage: Stage) -> &Arc<Turns> {
+        &self.0[stage as usize]
+    }
+
+    /// Lets a job in: a place for its first stage, if there is room for all of its stages. What is full then would
+    /// only grow longer.
+    pub(super) fn enter(&self, stages: &[Stage]) -> Result<Place, QueueIsFull> {
+        let first = stages.first().copied().unwrap_or(Stage::Finish);
+        match stages.iter().all(|stage| self.of(*stage).lock().has_room(self.of(*stage))) {
+            true => self.of(first).join(),
+            false => Err(QueueIsFull),
+        }
+    }
+}
 
 /// A place in the queue, which is given up when this is dropped.
 #[derive(Debug)]
@@ -45,24 +72,30 @@ impl Turns {
     /// Takes the last place.
     pub(super) fn join(self: &Arc<Self>) -> Result<Place, QueueIsFull> {
         let mut state = self.lock();
-        let free = self.running.saturating_sub(state.running);
-        if state.waiting.len() >= self.waiting.saturating_add(free) {
-            return Err(QueueIsFull);
-        }
-        let number = state.next;
-        state.next += 1;
-        state.waiting.push_back(number);
-        Ok(Place { turns: Arc::clone(self), number })
+        if state.has_room(self) { Ok(state.join(self)) } else { Err(QueueIsFull) }
     }
 
-    /// How many run, and how many wait.
-    pub(super) fn counts(&self) -> (usize, usize) {
-        let state = self.lock();
-        (state.running, state.waiting.len())
+    /// Takes the last place, however many wait: for a job that was let in before.
+    pub(super) fn join_again(self: &Arc<Self>) -> Place {
+        self.lock().join(self)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_room(&self, turns: &Turns) -> bool {
+        let free = turns.running.saturating_sub(self.running);
+        self.waiting.len() < turns.waiting.saturating_add(free)
+    }
+
+    fn join(&mut self, turns: &Arc<Turns>) -> Place {
+        let number = self.next;
+        self.next += 1;
+        self.waiting.push_back(number);
+        Place { turns: Arc::clone(turns), number }
     }
 }
 
@@ -121,6 +154,11 @@ mod tests {
     use super::*;
     use futures_util::FutureExt;
 
+    fn counts(turns: &Turns) -> (usize, usize) {
+        let state = turns.lock();
+        (state.running, state.waiting.len())
+    }
+
     #[tokio::test]
     async fn jobs_run_in_order_and_know_their_place() {
         let turns = Turns::new(2, 3);
@@ -140,7 +178,7 @@ mod tests {
             assert!(place.as_mut().now_or_never().is_none());
         }
         assert_eq!(turns.join().unwrap_err(), QueueIsFull);
-        assert_eq!(turns.counts(), (2, 3));
+        assert_eq!(counts(&turns), (2, 3));
         // Whoever leaves the queue lets the others move up.
         drop(fourth.take());
         assert!(fifth.as_mut().now_or_never().is_none());
@@ -148,9 +186,25 @@ mod tests {
         drop(first);
         assert!(fifth.as_mut().now_or_never().is_none());
         let third = third.await;
-        assert_eq!(turns.counts(), (2, 1));
+        assert_eq!(counts(&turns), (2, 1));
         drop((second, third));
         fifth.await;
-        assert_eq!(turns.counts(), (0, 0));
+        assert_eq!(counts(&turns), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_of_a_later_stage_lets_nobody_in_and_keeps_nobody_out_who_is() {
+        let queues = Queues::new(|_| 1, 1);
+        let row = [Stage::Transfer, Stage::Compute, Stage::Finish];
+        let running = queues.enter(&[Stage::Compute]).unwrap().turn(|_| ()).await;
+        let first = queues.enter(&row).unwrap().turn(|_| ()).await;
+        let second = queues.enter(&row).unwrap();
+        let waiting = queues.enter(&[Stage::Compute]).unwrap();
+        drop(first);
+        assert_eq!(queues.enter(&row).unwrap_err(), QueueIsFull);
+        let again = queues.of(Stage::Compute).join_again();
+        assert_eq!(counts(queues.of(Stage::Compute)), (1, 2));
+        drop((running, waiting, second));
+        again.turn(|_| ()).await;
     }
 }

@@ -1,4 +1,4 @@
-//! The threads that jobs run on.
+//! The threads that stages run on.
 
 use std::io;
 

@@ -1,0 +1,67 @@
+//! What a job tells while it runs, as values. The words for them are the business of whoever tells clients.
+
+use crate::model::Digest;
+use crate::registry;
+
+/// Something that happens in a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A GGUF file that was uploaded is read.
+    Reading,
+    /// Files that were uploaded are read, which are to be converted.
+    Converting(Conversion),
+    /// Something about the files is doubtful.
+    Warning(String),
+    /// A file is made. A later event of the same action replaces an earlier one.
+    Making {
+        /// What is done.
+        action: Action,
+        /// The bytes of the sources that are done with.
+        completed: u64,
+        /// All bytes of the sources.
+        total: u64,
+    },
+    /// The file that was made is brought to the disk.
+    Verifying,
+    /// A layer of the model is there.
+    Layer {
+        /// Its blob.
+        digest: Digest,
+        /// Whether the blob was there before.
+        existed: bool,
+    },
+    /// A chat format was recognised, and its template is a layer.
+    RecognisedTemplate {
+        /// The name of the format.
+        format: &'static str,
+    },
+    /// The manifest is written: the model is about to appear.
+    WritingManifest,
+    /// A model is on its way from or to a registry.
+    Transfer(registry::Status),
+}
+
+/// What is done to make a file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Shards become one file.
+    Joining,
+    /// A checkpoint or an adapter becomes a GGUF file.
+    Converting(Conversion),
+    /// Weights are quantized.
+    Quantizing {
+        /// The file type before, for people.
+        from: &'static str,
+        /// The file type afterwards, as the client calls it.
+        to: String,
+    },
+}
+
+/// What is converted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Conversion {
+    /// A checkpoint.
+    Model,
+    /// An adapter.
+    Adapter,
+}

@@ -1,0 +1,26 @@
+//! The stages of a job.
+
+/// What a job has to do next, each in a turn of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Move a model from or to a registry.
+    Transfer,
+    /// Compute weights.
+    Compute,
+    /// Write metadata layers and the manifest.
+    Finish,
+}
+
+impl Stage {
+    /// All of them, in the order in which they come.
+    pub const ALL: [Self; 3] = [Self::Transfer, Self::Compute, Self::Finish];
+
+    /// Its name in metrics and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::Compute => "compute",
+            Self::Finish => "finish",
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! The words for what jobs are and how they stand, the same in the interface, in metrics and in the log.
+
+/// What a job was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// To make a model.
+    Create,
+    /// To fetch one.
+    Pull,
+    /// To send one.
+    Push,
+}
+
+/// How a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It waits for the turn of a stage.
+    Queued,
+    /// A stage of it runs.
+    Running,
+    /// It has done what it was asked for.
+    Succeeded,
+    /// It could not.
+    Failed,
+    /// Nobody wanted it any more.
+    Stopped,
+    /// The server ended before it did.
+    Interrupted,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Create, Self::Pull, Self::Push];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Pull => "pull",
+            Self::Push => "push",
+        }
+    }
+}
+
+impl State {
+    /// Those of a job that is under way.
+    pub const UNDER_WAY: [Self; 2] = [Self::Queued, Self::Running];
+
+    /// Those of a job that has ended.
+    pub const ENDED: [Self; 4] = [Self::Succeeded, Self::Failed, Self::Stopped, Self::Interrupted];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Stopped => "stopped",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! All jobs of a server.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use super::error::JobError;
+use super::job::{Job, JobId, Order};
+use super::log::Outcome;
+use super::run::{first_stage, run};
+use super::state::State;
+use super::subscription::Subscription;
+use super::turns::{QueueIsFull, Queues};
+use super::work::Work;
+use crate::create::{CreateError, Stage};
+
+/// How many jobs there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Stages that move models, at once.
+    pub transfer: usize,
+    /// Stages that compute weights, at once.
+    pub compute: usize,
+    /// Stages that only write metadata, at once.
+    pub finish: usize,
+    /// Jobs that wait for the turn of a stage.
+    pub queue: usize,
+}
+
+/// What is done when a job has ended, before its readers hear of it.
+type Ended = Box<dyn Fn(&Job, &Outcome) + Send + Sync>;
+
+/// The jobs that are under way.
+pub struct Jobs {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+    /// Those that are under way stop.
+    stopped: CancellationToken,
+}
+
+struct Shared {
+    queues: Queues,
+    jobs: Mutex<HashMap<JobId, Arc<Job>>>,
+    ended: Ended,
+    /// No job begins any more.
+    closed: CancellationToken,
+}
+
+impl fmt::Debug for Jobs {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Jobs").field("under_way", &self.list()).finish_non_exhaustive()
+    }
+}
+
+impl Jobs {
+    /// A table without jobs; `ended` is told of each one that ends.
+    pub fn new(capacity: Capacity, ended: impl Fn(&Job, &Outcome) + Send + Sync + 'static) -> Self {
+        let running = |stage| match stage {
+            Stage::Transfer => capacity.transfer,
+            Stage::Compute => capacity.compute,
+            Stage::Finish => capacity.finish,
+        };
+        let shared = Shared {
+            queues: Queues::new(running, capacity.queue),
+            jobs: Mutex::default(),
+            ended: Box::new(ended),
+            closed: CancellationToken::new(),
+        };
+        Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stopped: CancellationToken::new() }
+    }
+
+    /// The jobs that are under way.
+    pub fn list(&self) -> Vec<Arc<Job>> {
+        self.shared.lock().values().cloned().collect()
+    }
+
+    /// Starts a job. It stops when its last subscription is dropped; the first is answered.
+    ///
+    /// # Errors
+    /// Too many wait for one of its stages.
+    pub fn start(&self, order: Order, work: impl Work) -> Result<Subscription, QueueIsFull> {
+        let place = self.shared.queues.enter(&work.stages())?;
+        let work: Box<dyn Work> = Box::new(work);
+        let stop = self.stopped.child_token();
+        let job = Arc::new(Job::new(JobId::random(), order, first_stage(&*work), stop));
+        let subscription = Subscription::new(Arc::clone(&job));
+        let (shared, stopped) = (Arc::clone(&self.shared), self.stopped.clone());
+        shared.lock().insert(job.id(), Arc::clone(&job));
+        let task = async move {
+            let result = run(&job, work, place, &shared.queues, &shared.closed).await;
+            let state = match &result {
+                Ok(()) => State::Succeeded,
+                Err(_) if stopped.is_cancelled() => State::Interrupted,
+                Err(_) if job.stop().is_cancelled() => State::Stopped,
+                // Nobody stopped it: it may not begin any more.
+                Err(JobError::Create(CreateError::Cancelled)) => State::Interrupted,
+                Err(_) => State::Failed,
+            };
+            let (_, stage) = job.standing();
+            job.stand(state, stage);
+            let outcome = result.map_err(Arc::new);
+            (shared.ended)(&job, &outcome);
+            shared.lock().remove(&job.id());
+            job.log().end(outcome);
+        };
+        self.tasks.spawn(task.in_current_span());
+        Ok(subscription)
+    }
+
+    /// Lets no job begin any more; those that have not begun fail.
+    pub fn close(&self) {
+        self.shared.closed.cancel();
+    }
+
+    /// Stops the jobs that are under way.
+    pub fn stop(&self) {
+        self.stopped.cancel();
+    }
+
+    /// Completes when no job is left. It must have been closed.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Job>>> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::create::{self, Action, Monitor};
+    use crate::jobs::{Event, Kind, News, Once};
+
+    const ONE: Capacity = Capacity { transfer: 1, compute: 1, finish: 1, queue: 1 };
+
+    fn jobs(capacity: Capacity) -> Jobs {
+        Jobs::new(capacity, |_, _| ())
+    }
+
+    fn order() -> Order {
+        Order { kind: Kind::Create, model: "m".parse().unwrap(), usage: Arc::default() }
+    }
+
+    fn start(
+        jobs: &Jobs,
+        work: impl FnOnce(Monitor<'_>) -> Result<(), CreateError> + Send + 'static,
+    ) -> Result<Subscription, QueueIsFull> {
+        jobs.start(order(), Once { stage: Stage::Compute, work })
+    }
+
+    fn making(completed: u64) -> create::Event {
+        create::Event::Making { action: Action::Joining, completed, total: 1000 }
+    }
+
+    fn warning(text: &str) -> create::Event {
+        create::Event::Warning(text.to_owned())
+    }
+
+    /// Everything that is left to read.
+    async fn read(subscription: &mut Subscription) -> (Vec<Event>, Outcome) {
+        let mut events = Vec::new();
+        loop {
+            match subscription.next().await {
+                News::Event(event) => events.push(event),
+                News::End(outcome) => return (events, outcome),
+            }
+        }
+    }
+
+    async fn until(jobs: &Jobs, standing: &[(State, Stage)]) {
+        let is_so = || {
+            let mut now: Vec<_> = jobs.list().iter().map(|job| job.standing()).collect();
+            now.sort_by_key(|(state, stage)| (stage.name(), state.name()));
+            now == standing
+        };
+        let wait = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it comes to that");
+    }
+
+    /// Runs until it is stopped.
+    fn endless(monitor: Monitor<'_>) -> Result<(), CreateError> {
+        while !monitor.stop.is_cancelled() {
+            monitor.tell(making(1));
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(CreateError::Cancelled)
+    }
+
+    /// Work of two stages, each of which ends when it is told to.
+    struct Two(Vec<mpsc::Receiver<()>>);
+
+    impl Work for Two {
+        fn stages(&self) -> Vec<Stage> {
+            Stage::ALL[2 - self.0.len()..2].to_vec()
+        }
+
+        fn advance(mut self: Box<Self>, _: Monitor<'_>) -> Result<Option<Box<dyn Work>>, CreateError> {
+            let _ = self.0.remove(0).recv();
+            Ok(if self.0.is_empty() { None } else { Some(self) })
+        }
+    }
+
+    #[tokio::test]
+    async fn progress_is_collapsed_for_a_reader_and_the_rest_is_kept() {
+        let mut job = start(&jobs(ONE), |monitor| {
+            for text in ["one", "two"] {
+                monitor.tell(warning(text));
+                (1..=1000).for_each(|completed| monitor.tell(making(completed)));
+            }
+            Ok(())
+        });
+        let (events, outcome) = read(job.as_mut().unwrap()).await;
+        assert!(outcome.is_ok());
+        assert_eq!(events[0], Event::Work(warning("one")));
+        assert!(events.contains(&Event::Work(warning("two"))));
+        assert_eq!(events.last(), Some(&Event::Work(making(1000))));
+        assert!(events.len() < 12, "{events:?}");
+    }
+
+    /// Hostile input: `panicking-job`.
+    #[tokio::test]
+    async fn a_job_that_panics_fails_alone() {
+        let jobs = jobs(ONE);
+        let mut job = start(&jobs, |_| panic!("a defect")).unwrap();
+        assert!(matches!(&*read(&mut job).await.1.unwrap_err(), JobError::Defect));
+        // Its turn has ended.
+        assert!(read(&mut start(&jobs, |_| Ok(())).unwrap()).await.1.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_job_stops_when_its_last_reader_goes() {
+        let (told, end) = mpsc::channel();
+        let jobs = Jobs::new(ONE, move |job, _| told.send(job.standing().0).unwrap());
+        let first = start(&jobs, endless).unwrap();
+        until(&jobs, &[(State::Running, Stage::Compute)]).await;
+        let mut second = Subscription::new(Arc::clone(&jobs.list()[0]));
+        drop(first);
+        assert!(matches!(second.next().await, News::Event(_)));
+        assert!(end.try_recv().is_err());
+        drop(second);
+        let ended = tokio::task::spawn_blocking(move || end.recv_timeout(Duration::from_secs(1)));
+        assert_eq!(ended.await.unwrap(), Ok(State::Stopped));
+    }
+
+    #[tokio::test]
+    async fn many_readers_read_the_same_at_their_own_pace() {
+        let jobs = jobs(ONE);
+        let (go, gone) = mpsc::channel::<()>();
+        let first = start(&jobs, move |monitor| {
+            let _ = gone.recv();
+            (0..20_000).for_each(|completed| monitor.tell(making(completed)));
+            monitor.tell(warning("the last"));
+            Ok(())
+        });
+        until(&jobs, &[(State::Running, Stage::Compute)]).await;
+        let job = Arc::clone(&jobs.list()[0]);
+        let mut readers: Vec<_> = (0..50).map(|_| Subscription::new(Arc::clone(&job))).collect();
+        go.send(()).unwrap();
+        for reader in &mut readers {
+            let (events, outcome) = read(reader).await;
+            assert_eq!(events.last(), Some(&Event::Work(warning("the last"))));
+            assert!(events.len() < 100 && outcome.is_ok());
+        }
+        drop(first);
+    }
+
+    #[tokio::test]
+    async fn jobs_wait_for_their_turn_and_too_many_are_refused() {
+        let jobs = jobs(ONE);
+        let (end, ended) = mpsc::channel::<()>();
+        let first = start(&jobs, move |_| {
+            let _ = ended.recv();
+            Ok(())
+        });
+        until(&jobs, &[(State::Running, Stage::Compute)]).await;
+        let mut second = start(&jobs, |_| Ok(())).unwrap();
+        assert_eq!(start(&jobs, |_| Ok(())).unwrap_err(), QueueIsFull);
+        let News::Event(event) = second.next().await else { panic!("it has to wait") };
+        assert_eq!(event, Event::Waiting { others: 1 });
+        drop(end);
+        let (events, outcome) = read(&mut second).await;
+        assert!(events.is_empty() && outcome.is_ok());
+        drop(first);
+    }
+
+    #[tokio::test]
+    async fn each_stage_takes_its_own_turn() {
+        let jobs = jobs(ONE);
+        let (first_ends, first) = mpsc::channel();
+        let (second_ends, second) = mpsc::channel();
+        let mut moving = jobs.start(order(), Two(vec![first, second])).unwrap();
+        until(&jobs, &[(State::Running, Stage::Transfer)]).await;
+        // While it moves, another computes.
+        let (end, ended) = mpsc::channel::<()>();
+        let mut computing = start(&jobs, move |_| {
+            let _ = ended.recv();
+            Ok(())
+        });
+        until(&jobs, &[(State::Running, Stage::Compute), (State::Running, Stage::Transfer)]).await;
+        // Then it waits for the one that computes, and not with it.
+        drop(first_ends);
+        until(&jobs, &[(State::Queued, Stage::Compute), (State::Running, Stage::Compute)]).await;
+        drop(end);
+        assert!(read(computing.as_mut().unwrap()).await.1.is_ok());
+        until(&jobs, &[(State::Running, Stage::Compute)]).await;
+        drop(second_ends);
+        assert_eq!(read(&mut moving).await.0, [Event::Waiting { others: 1 }]);
+    }
+
+    #[tokio::test]
+    async fn when_the_server_stops_jobs_that_wait_and_jobs_that_run_are_interrupted() {
+        let (told, states) = mpsc::channel();
+        let jobs = Jobs::new(ONE, move |job, _| told.send(job.standing().0).unwrap());
+        let mut first = start(&jobs, endless).unwrap();
+        until(&jobs, &[(State::Running, Stage::Compute)]).await;
+        let mut second = start(&jobs, |_| Ok(())).unwrap();
+        jobs.close();
+        assert!(read(&mut second).await.1.is_err());
+        jobs.stop();
+        jobs.ended().await;
+        assert!(read(&mut first).await.1.is_err());
+        assert_eq!([states.recv(), states.recv()], [Ok(State::Interrupted); 2]);
+        assert!(jobs.list().is_empty());
+    }
+}

@@ -1,0 +1,103 @@
+//! Jobs as clients and operators see them.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use futures_util::future::join_all;
+use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::operation::metric;
+use crate::in_process::{InProcess, small_gguf};
+use crate::support::bytes::digest_of;
+
+/// A registry with one model, whose blobs do not come before it is opened.
+struct SlowRegistry {
+    address: SocketAddr,
+    gate: watch::Sender<bool>,
+    task: AbortHandle,
+}
+
+impl SlowRegistry {
+    async fn start() -> Self {
+        let (weights, config) = (small_gguf(&[]), ModelConfig::default().to_bytes());
+        let layer = |kind, bytes: &[u8]| Layer::new(kind, digest_of(bytes), bytes.len() as u64);
+        let layers = vec![layer(MediaType::Model, &weights)];
+        let manifest = Manifest::new(layer(MediaType::Config, &config), layers).to_bytes();
+        let (gate, opened) = watch::channel(false);
+        let app = Router::new().fallback(move |request: Request| {
+            let (weights, config, manifest) = (weights.clone(), config.clone(), manifest.clone());
+            let mut opened = opened.clone();
+            async move {
+                let path = request.uri().path().to_owned();
+                if path.contains("/manifests/") {
+                    return (StatusCode::OK, manifest);
+                }
+                let _ = opened.wait_for(|is_open| *is_open).await;
+                let blobs = [weights, config];
+                match blobs.into_iter().find(|blob| path.ends_with(&digest_of(blob).to_string())) {
+                    Some(blob) => (StatusCode::OK, blob),
+                    None => (StatusCode::NOT_FOUND, Vec::new()),
+                }
+            }
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() }).abort_handle();
+        Self { address, gate, task }
+    }
+
+    fn model(&self, name: &str) -> String {
+        format!("http://{}/team/{name}", self.address)
+    }
+}
+
+impl Drop for SlowRegistry {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// How many jobs stand so, by stage: transfers that run and wait, then the same of those that compute.
+async fn standing(server: &InProcess) -> [f64; 4] {
+    let text = server.get("/metrics").await.body;
+    [("transfer", "running"), ("transfer", "queued"), ("compute", "running"), ("compute", "queued")]
+        .map(|(stage, state)| metric(&text, &format!("ollamake_jobs{{stage=\"{stage}\",state=\"{state}\"}}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_wait_for_a_registry_keep_nobody_from_computing() {
+    let registry = SlowRegistry::start().await;
+    let server = InProcess::with(|config| {
+        config.limits.jobs = 1;
+        config.limits.transfers = 2;
+    });
+    let slow =
+        join_all(["a", "b", "c"].map(|name| {
+            server.create(json!({"model": name, "from": registry.model(name), "quantize": "q8_0"}))
+        }));
+    tokio::pin!(slow);
+    let meanwhile = async {
+        while standing(&server).await != [2.0, 1.0, 0.0, 0.0] {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let digest = server.upload(&small_gguf(&[("general.name", "mine")])).await.to_string();
+        server.create(json!({"model": "mine", "files": {"m.gguf": digest}, "quantize": "q8_0"})).await;
+        assert_eq!(standing(&server).await, [2.0, 1.0, 0.0, 0.0]);
+    };
+    tokio::select! {
+        _ = &mut slow => panic!("the registry has not sent anything"),
+        () = meanwhile => {}
+    }
+    registry.gate.send(true).unwrap();
+    for lines in slow.await {
+        let position = |text: &str| lines.iter().position(|line| line.starts_with(text)).expect(text);
+        assert!(position("pulling manifest") < position("quantizing F16 model to Q8_0"), "{lines:?}");
+    }
+    assert_eq!(standing(&server).await, [0.0; 4]);
+}
