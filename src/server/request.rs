@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Shared;
 use super::body::read_all;
 use super::errors::Failure;
-use super::go_json_errors::{self, SyntaxError};
+use super::json_text::{SyntaxError, first_value};
 use super::surrogates::without_halves;
 use crate::config::LARGEST_TREE;
 use crate::model::tree_size;
@@ -95,17 +95,17 @@ impl Fields {
     }
 
     fn parse(body: &[u8], structure: &'static str) -> Result<Self, DecodeError> {
-        let text = go_json_errors::first_value(body)?;
         // Go replaces what is not UTF-8; it does not refuse it.
-        let text = String::from_utf8_lossy(text);
-        let got = tree_size(&text);
+        let text = String::from_utf8_lossy(body);
+        let text = first_value(&text)?;
+        let got = tree_size(text);
         if got > LARGEST_TREE {
             return Err(DecodeError::TooMany { got });
         }
-        let members = match go_kind(&text) {
+        let members = match go_kind(text) {
             "object" => {
                 let Members(members) =
-                    serde_json::from_str(&without_halves(&text)).map_err(DecodeError::Unrepresentable)?;
+                    serde_json::from_str(&without_halves(text)).map_err(DecodeError::Unrepresentable)?;
                 members
             }
             "null" => Vec::new(),
