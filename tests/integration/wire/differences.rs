@@ -29,6 +29,10 @@ const EARLY: &str = "what can be known before the job starts is refused before t
 const NO_PATHS: &str = "messages name the digest and the client's file name, never a path of the server";
 const MORE_TYPES: &str = "all types of llama-quantize are made, not five of them";
 const NO_INFERENCE: &str = "this server creates models and does not run them";
+/// The tests reach registries only through a proxy that is not there.
+const PROXY: &str = "the proxy http://127.0.0.1:1 does not connect to registry registry.ollama.ai ";
+const PROXY_OF_PULL: &str =
+    "pull model manifest: the proxy http://127.0.0.1:1 does not connect to registry registry.ollama.ai ";
 const OTHER_NETWORK: &str = "the recorded text is that of a machine without name servers";
 
 const UNSUPPORTED: &str = "unsupported quantization type {} - supported types are F32, F16, BF16, Q1_0, \
@@ -74,10 +78,10 @@ pub(super) const DIFFERENCES: &[Difference] = {
         Difference { exchange: "not a safetensors with bad config.json",
             ours: Error(400, "config.json is not valid JSON: expected value at line 1 column 1"), reason: EARLY },
         Difference { exchange: "from a missing model (no network)",
-            ours: ErrorAfter(200, &["pulling manifest"], "pull model manifest: registry registry.ollama.ai "),
+            ours: ErrorAfter(200, &["pulling manifest"], PROXY_OF_PULL),
             reason: OTHER_NETWORK },
         Difference { exchange: "from a missing model (no network), stream=false",
-            ours: ErrorAfter(500, &[], "pull model manifest: registry registry.ollama.ai "), reason: OTHER_NETWORK },
+            ours: ErrorAfter(500, &[], PROXY_OF_PULL), reason: OTHER_NETWORK },
         Difference { exchange: "bad template", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "license as number",
             ours: Error(400, "license must be a string or a list of strings, got a number"),
@@ -114,10 +118,10 @@ pub(super) const DIFFERENCES: &[Difference] = {
             reason: "F32 is file type 0, which Ollama takes for an unknown one" },
         Difference { exchange: "quantize from an existing Q8_0 model", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "pull (no network)",
-            ours: ErrorAfter(200, &["pulling manifest"], "pull model manifest: registry registry.ollama.ai "),
+            ours: ErrorAfter(200, &["pulling manifest"], PROXY_OF_PULL),
             reason: OTHER_NETWORK },
         Difference { exchange: "pull (no network), stream=false",
-            ours: ErrorAfter(500, &[], "pull model manifest: registry registry.ollama.ai "), reason: OTHER_NETWORK },
+            ours: ErrorAfter(500, &[], PROXY_OF_PULL), reason: OTHER_NETWORK },
         Difference { exchange: "pull insecure from a dead registry",
             ours: ErrorAfter(200, &["pulling manifest"], REFUSED),
             reason: "the message says what to check, in our words" },
@@ -131,7 +135,7 @@ pub(super) const DIFFERENCES: &[Difference] = {
             ours: ErrorAfter(200, &["retrieving manifest", "couldn't retrieve manifest"], "model '"),
             reason: NO_PATHS },
         Difference { exchange: "push t1 (no namespace)",
-            ours: ErrorAfter(200, &["retrieving manifest"], "registry registry.ollama.ai "), reason: OTHER_NETWORK },
+            ours: ErrorAfter(200, &["retrieving manifest"], PROXY), reason: OTHER_NETWORK },
         Difference { exchange: "generate missing model", ours: Error(501, RUN_ELSEWHERE), reason: NO_INFERENCE },
         Difference { exchange: "generate t1 load (no llama-server here)", ours: Error(501, RUN_ELSEWHERE), reason: NO_INFERENCE },
         Difference { exchange: "chat missing model", ours: Error(501, RUN_ELSEWHERE), reason: NO_INFERENCE },
