@@ -8,8 +8,8 @@ use super::{ElementType, Platform, TensorError};
 
 /// Writes the numbers that `data` stands for to `values`, exactly as ggml computes them.
 ///
-/// Supported are F32, F16, BF16, F64 (rounded to the nearest F32), Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K and
-/// MXFP4. `data` holds whole blocks, `values` one element for each of theirs.
+/// Supported are F32, F16, BF16, F64 (rounded to the nearest F32) and all block formats but those that are only met inside
+/// computations (Q8_1, Q8_K) and those with codebooks (IQ1, IQ2 and IQ3). `data` holds whole blocks, `values` one element for each of theirs.
 ///
 /// # Errors
 ///
@@ -40,7 +40,14 @@ pub fn dequantize(element_type: ElementType, data: &[u8], values: &mut [f32]) ->
         ElementType::Q4K => decode::<blocks::Q4K>(data, values),
         ElementType::Q5K => decode::<blocks::Q5K>(data, values),
         ElementType::Q6K => decode::<blocks::Q6K>(data, values),
+        ElementType::Iq4Nl => decode::<blocks::Iq4Nl>(data, values),
+        ElementType::Iq4Xs => decode::<blocks::Iq4Xs>(data, values),
+        ElementType::Tq1_0 => decode::<blocks::Tq1_0>(data, values),
+        ElementType::Tq2_0 => decode::<blocks::Tq2_0>(data, values),
         ElementType::Mxfp4 => decode::<blocks::Mxfp4>(data, values),
+        ElementType::Nvfp4 => decode::<blocks::Nvfp4>(data, values),
+        ElementType::Q1_0 => decode::<blocks::Q1_0>(data, values),
+        ElementType::Q2_0 => decode::<blocks::Q2_0>(data, values),
         _ => return Err(TensorError::CannotDequantize { element_type }),
     }
     Ok(())

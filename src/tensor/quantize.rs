@@ -107,6 +107,14 @@ fn kernel(element_type: ElementType) -> Option<Quantizer> {
         ElementType::Q4K => dispatch::<Blocks<blocks::Q4K>>,
         ElementType::Q5K => dispatch::<Blocks<blocks::Q5K>>,
         ElementType::Q6K => dispatch::<Blocks<blocks::Q6K>>,
+        ElementType::Iq4Nl => dispatch::<Blocks<blocks::Iq4Nl>>,
+        ElementType::Iq4Xs => dispatch::<Blocks<blocks::Iq4Xs>>,
+        ElementType::Tq1_0 => dispatch::<Blocks<blocks::Tq1_0>>,
+        ElementType::Tq2_0 => dispatch::<Blocks<blocks::Tq2_0>>,
+        ElementType::Mxfp4 => dispatch::<Blocks<blocks::Mxfp4>>,
+        ElementType::Nvfp4 => dispatch::<Blocks<blocks::Nvfp4>>,
+        ElementType::Q1_0 => dispatch::<Blocks<blocks::Q1_0>>,
+        ElementType::Q2_0 => dispatch::<Blocks<blocks::Q2_0>>,
         _ => return None,
     })
 }
@@ -118,6 +126,13 @@ fn weighted_kernel(element_type: ElementType) -> Option<WeightedQuantizer> {
         ElementType::Q4_1 => dispatch::<WeightedBlocks<blocks::Q4_1>>,
         ElementType::Q5_0 => dispatch::<WeightedBlocks<blocks::Q5_0>>,
         ElementType::Q5_1 => dispatch::<WeightedBlocks<blocks::Q5_1>>,
+        ElementType::Q2K => dispatch::<WeightedBlocks<blocks::Q2K>>,
+        ElementType::Q3K => dispatch::<WeightedBlocks<blocks::Q3K>>,
+        ElementType::Q4K => dispatch::<WeightedBlocks<blocks::Q4K>>,
+        ElementType::Q5K => dispatch::<WeightedBlocks<blocks::Q5K>>,
+        ElementType::Q6K => dispatch::<WeightedBlocks<blocks::Q6K>>,
+        ElementType::Iq4Nl => dispatch::<WeightedBlocks<blocks::Iq4Nl>>,
+        ElementType::Iq4Xs => dispatch::<WeightedBlocks<blocks::Iq4Xs>>,
         _ => return None,
     })
 }

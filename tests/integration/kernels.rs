@@ -15,15 +15,12 @@ use crate::support::files::fixture;
 use crate::support::{generator, shared};
 
 /// The types whose blocks hold more than one number.
-const BLOCK_TYPES: [ElementType; 10] = {
+const BLOCK_TYPES: [ElementType; 18] = {
     use ElementType::*;
-    [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2K, Q3K, Q4K, Q5K, Q6K]
-};
-
-/// The types that importance changes.
-const WEIGHED: [ElementType; 4] = {
-    use ElementType::*;
-    [Q4_0, Q4_1, Q5_0, Q5_1]
+    [
+        Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2K, Q3K, Q4K, Q5K, Q6K, Iq4Nl, Iq4Xs, Tq1_0, Tq2_0, Mxfp4, Nvfp4,
+        Q1_0, Q2_0,
+    ]
 };
 
 #[derive(Deserialize)]
@@ -144,7 +141,7 @@ fn compare(rows: &Rows, cases: &[Case]) -> usize {
     let mut compared = 0;
     for case in cases {
         let element_type = ElementType::from_name(&case.element_type).expect("a known type");
-        if !can_quantize(element_type) || case.importance.is_some() && !WEIGHED.contains(&element_type) {
+        if !can_quantize(element_type) {
             continue;
         }
         let (columns, values) = &matrices[case.matrix.as_str()];
@@ -242,6 +239,7 @@ fn tolerance(element_type: ElementType) -> f32 {
         Q5_0 | Q5_1 | Q5K => 0.1,
         Q4_0 | Q4_1 | Q4K => 0.2,
         Q3K => 0.6,
+        Q1_0 | Q2_0 | Tq1_0 | Tq2_0 => 1.01,
         _ => 0.8,
     }
 }

@@ -4,8 +4,14 @@
 //! (`ggml/src/ggml-quants.c`). Multi-byte fields are little-endian.
 
 mod affine_search;
+mod e2m1;
+mod factor_search;
+mod iq4;
 mod lane_blocks;
 mod mxfp4;
+mod nvfp4;
+mod q1_0;
+mod q2_0;
 mod q2_k;
 mod q3_k;
 mod q4_k;
@@ -14,9 +20,14 @@ mod q8_0;
 mod round_affine;
 mod round_symmetric;
 mod scale_search;
+mod ternary;
 mod weights;
 
+pub(super) use iq4::{Iq4Nl, Iq4Xs};
 pub(super) use mxfp4::Mxfp4;
+pub(super) use nvfp4::Nvfp4;
+pub(super) use q1_0::Q1_0;
+pub(super) use q2_0::Q2_0;
 pub(super) use q2_k::Q2K;
 pub(super) use q3_k::Q3K;
 pub(super) use q4_k::{Q4K, Q5K};
@@ -24,6 +35,7 @@ pub(super) use q6_k::Q6K;
 pub(super) use q8_0::Q8_0;
 pub(super) use round_affine::{Q4_1, Q5_1};
 pub(super) use round_symmetric::{Q4_0, Q5_0};
+pub(super) use ternary::{Tq1_0, Tq2_0};
 
 use super::ElementType;
 use super::cast::f16_to_f32;

@@ -1,8 +1,10 @@
 //! Q2_K: 256 numbers in 16 groups, each with a scale and a minimum of four bits; levels of two bits.
 
-use super::affine_search::{Fit, Search, search};
+use super::affine_search::{Fit, Search, Weighted, search};
+use super::factor_search::search_factors;
 use super::lane_blocks::{load, pack, store_low, store4};
-use super::{Block, ElementType, Encode, half};
+use super::weights::{ByBlock, sum};
+use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
 use crate::tensor::lanes::{Lanes, Mask, Words};
 use crate::tensor::rounding::{clamp, divide_or_zero, from_f16, nearest_word, to_f16};
 
@@ -64,48 +66,90 @@ fn factors<L: Lanes>(values: &[L; 16]) -> ([L::Words; 16], L::Words) {
     (factors, to_f16(largest / L::splat(15.0)))
 }
 
+/// Factors of four bits of the 16 groups, and the F16 that they are multiples of.
+type Factors<L> = ([<L as Lanes>::Words; 16], <L as Lanes>::Words);
+
+/// Writes blocks: their scales and minima, and the levels nearest to the numbers for these.
+#[inline(always)]
+fn write<L: Lanes, S: Search>(
+    values: &[f32],
+    fits: &[Fit<L>; 16],
+    (scale_factors, scale): Factors<L>,
+    (depth_factors, depth): Factors<L>,
+    blocks: &mut [u8],
+) {
+    const BYTES: usize = 84;
+    let mut factor_bytes = scale_factors;
+    for (byte, &factor) in factor_bytes.iter_mut().zip(&depth_factors) {
+        *byte = (*byte | factor.up(4)) & L::Words::splat(0xff);
+    }
+    store4::<L>(pack::<L>(&factor_bytes), blocks, BYTES, 0);
+    store_low::<L>(scale | depth.up(16), 4, blocks, BYTES, 80);
+
+    let zero = L::splat(0.0);
+    let (scale, depth): (L, L) = (from_f16(scale), from_f16(depth));
+    for quarter in 0..4 {
+        let (half, first) = (quarter / 2, quarter % 2);
+        let mut bytes = [L::Words::splat(0); 16];
+        for part in 0..4 {
+            let group = 8 * half + 2 * part + first;
+            let elements: [L; 16] = load(values, 256, 16 * group);
+            let scale = scale * L::from_signed(factor_bytes[group] & L::Words::splat(15));
+            let depth = depth * L::from_signed(factor_bytes[group].down(4));
+            let kept = scale.equal(zero);
+            for (byte, &element) in bytes.iter_mut().zip(&elements) {
+                let mut level = clamp(nearest_word((element + depth) / scale), 0, 3);
+                if kept.any() {
+                    level = L::Words::select(kept, fits[group].level::<S>(element), level);
+                }
+                *byte = *byte | level.up(2 * part as u32);
+            }
+        }
+        store4::<L>(pack::<L>(&bytes), blocks, BYTES, 16 + 16 * quarter);
+    }
+}
+
+/// Searches for scale and minimum of all groups, whose weights `weigh` gives.
+#[inline(always)]
+fn search_groups<L: Lanes, S: Search>(
+    values: &[f32],
+    mut weigh: impl FnMut(usize, &[L; 16]) -> [L; 16],
+) -> ([Fit<L>; 16], [L; 16], [L; 16]) {
+    let zero = L::splat(0.0);
+    let mut fits = [Fit::<L>::empty(); 16];
+    let (mut scales, mut depths) = ([zero; 16], [zero; 16]);
+    for (pair, fits) in fits.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        let elements: [[L; 16]; 2] = [load(values, 256, 32 * pair), load(values, 256, 32 * pair + 16)];
+        let weights = [weigh(2 * pair, &elements[0]), weigh(2 * pair + 1, &elements[1])];
+        *fits = search::<L, S, 16, 2>(&elements, &weights);
+    }
+    for (group, fit) in fits.iter().enumerate() {
+        (scales[group], depths[group]) = (fit.scale, zero - fit.minimum);
+    }
+    (fits, scales, depths)
+}
+
 impl Encode for Q2K {
     #[inline(always)]
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        const BYTES: usize = 84;
-        let zero = L::splat(0.0);
-        let mut fits = [Fit::<L>::empty(); 16];
-        let (mut scales, mut depths) = ([zero; 16], [zero; 16]);
-        for (pair, fits) in fits.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-            let elements: [[L; 16]; 2] = [load(values, 256, 32 * pair), load(values, 256, 32 * pair + 16)];
-            *fits = search::<L, Self, 16, 2>(&elements, &[weights(&elements[0]), weights(&elements[1])]);
-        }
-        for (group, fit) in fits.iter().enumerate() {
-            (scales[group], depths[group]) = (fit.scale, zero - fit.minimum);
-        }
-        let (scale_factors, scale) = factors(&scales);
-        let (depth_factors, depth) = factors(&depths);
-        let mut factor_bytes = scale_factors;
-        for (byte, &factor) in factor_bytes.iter_mut().zip(&depth_factors) {
-            *byte = (*byte | factor.up(4)) & L::Words::splat(0xff);
-        }
-        store4::<L>(pack::<L>(&factor_bytes), blocks, BYTES, 0);
-        store_low::<L>(scale | depth.up(16), 4, blocks, BYTES, 80);
+        let (fits, scales, depths) = search_groups::<L, Self>(values, |_, elements| weights(elements));
+        write::<L, Self>(values, &fits, factors(&scales), factors(&depths), blocks);
+    }
+}
 
-        let (scale, depth): (L, L) = (from_f16(scale), from_f16(depth));
-        for quarter in 0..4 {
-            let (half, first) = (quarter / 2, quarter % 2);
-            let mut bytes = [L::Words::splat(0); 16];
-            for part in 0..4 {
-                let group = 8 * half + 2 * part + first;
-                let elements: [L; 16] = load(values, 256, 16 * group);
-                let scale = scale * L::from_signed(factor_bytes[group] & L::Words::splat(15));
-                let depth = depth * L::from_signed(factor_bytes[group].down(4));
-                let kept = scale.equal(zero);
-                for (byte, &element) in bytes.iter_mut().zip(&elements) {
-                    let mut level = clamp(nearest_word((element + depth) / scale), 0, 3);
-                    if kept.any() {
-                        level = L::Words::select(kept, fits[group].level::<Self>(element), level);
-                    }
-                    *byte = *byte | level.up(2 * part as u32);
-                }
-            }
-            store4::<L>(pack::<L>(&bytes), blocks, BYTES, 16 + 16 * quarter);
-        }
+impl EncodeWeighted for Q2K {
+    #[inline(always)]
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        let by_block = ByBlock::<L>::new(numbers, 1.0 / 256.0);
+        let mut sums = [L::splat(0.0); 16];
+        let (fits, scales, depths) = search_groups::<L, Weighted<3>>(numbers.values, |group, elements| {
+            let weights = by_block.of(16 * group, elements);
+            sums[group] = sum(&weights);
+            weights
+        });
+        let (scale_factors, scale) = search_factors(&scales, &sums, 15.0);
+        let (depth_factors, depth) = search_factors(&depths, &sums, 15.0);
+        let (scales, depths) = ((scale_factors, to_f16(scale)), (depth_factors, to_f16(depth)));
+        write::<L, Weighted<3>>(numbers.values, &fits, scales, depths, blocks);
     }
 }

@@ -1,8 +1,9 @@
 //! Q3_K: 256 numbers in 16 groups, each with a signed scale of six bits; levels of three bits, zero in the middle.
 
 use super::lane_blocks::{extreme, load, pack, store_low, store4};
-use super::scale_search::descend;
-use super::{Block, ElementType, Encode, half};
+use super::scale_search::{descend, search_steps};
+use super::weights::{ByBlock, sum};
+use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{clamp, from_f16, nearest_word, to_f16};
 
@@ -13,6 +14,9 @@ use crate::tensor::rounding::{clamp, from_f16, nearest_word, to_f16};
 /// - Scales are stored 32 too large. Byte `g < 8` holds the low four bits of the scales of groups `g` and `g + 8`;
 ///   byte `8 + i` holds the upper two bits of the scales of groups `i`, `i + 4`, `i + 8` and `i + 12`.
 pub(crate) struct Q3K;
+
+/// Levels reach from `-REACH` to `REACH - 1`.
+const REACH: f32 = 4.0;
 
 impl Block for Q3K {
     const TYPE: ElementType = ElementType::Q3K;
@@ -67,43 +71,84 @@ fn pack_factors<L: Lanes>(factors: &[L::Words; 16]) -> [L::Words; 3] {
     words
 }
 
+/// Writes blocks: the stored factors of their scales, the scale of these, and the levels nearest to the numbers; where a
+/// scale is 0, those of the search.
+#[inline(always)]
+fn write<L: Lanes>(
+    values: &[f32],
+    levels: &[[L; 16]; 16],
+    factors: &[L::Words; 16],
+    scale: L::Words,
+    blocks: &mut [u8],
+) {
+    const BYTES: usize = 110;
+    let zero = L::splat(0.0);
+    for (word, bytes) in pack_factors::<L>(factors).into_iter().enumerate() {
+        store_low::<L>(bytes, 4, blocks, BYTES, 96 + 4 * word);
+    }
+    store_low::<L>(scale, 2, blocks, BYTES, 108);
+
+    let scale: L = from_f16(scale);
+    let word = L::Words::splat;
+    for first in 0..2 {
+        let mut thirds = [word(0); 16];
+        for half in 0..2 {
+            let mut bytes = [word(0); 16];
+            for part in 0..4 {
+                let group = 8 * half + 2 * part + first;
+                let elements: [L; 16] = load(values, 256, 16 * group);
+                let scale = scale * L::from_signed(factors[group] - word(32));
+                let kept = scale.equal(zero);
+                for i in 0..16 {
+                    let level = clamp(nearest_word(elements[i] / scale), -4, 3);
+                    let level = L::Words::select(kept, levels[group][i].truncate(), level) + word(4);
+                    thirds[i] = thirds[i] | level.down(2).up((4 * half + part) as u32);
+                    bytes[i] = bytes[i] | (level & word(3)).up(2 * part as u32);
+                }
+            }
+            store4::<L>(pack::<L>(&bytes), blocks, BYTES, 32 + 32 * half + 16 * first);
+        }
+        store4::<L>(pack::<L>(&thirds), blocks, BYTES, 16 * first);
+    }
+}
+
 impl Encode for Q3K {
     #[inline(always)]
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        const BYTES: usize = 110;
         let zero = L::splat(0.0);
         let mut scales = [zero; 16];
-        let mut searched = [[zero; 16]; 16];
+        let mut levels = [[zero; 16]; 16];
         for group in 0..16 {
-            (scales[group], searched[group]) = descend(&load(values, 256, 16 * group), 4.0);
+            (scales[group], levels[group]) = descend(&load(values, 256, 16 * group), REACH);
         }
         let (factors, scale) = factors(&scales);
-        for (word, bytes) in pack_factors::<L>(&factors).into_iter().enumerate() {
-            store_low::<L>(bytes, 4, blocks, BYTES, 96 + 4 * word);
-        }
-        store_low::<L>(scale, 2, blocks, BYTES, 108);
+        write(values, &levels, &factors, scale, blocks);
+    }
+}
 
-        let scale: L = from_f16(scale);
-        let word = L::Words::splat;
-        for first in 0..2 {
-            let mut thirds = [word(0); 16];
-            for half in 0..2 {
-                let mut bytes = [word(0); 16];
-                for part in 0..4 {
-                    let group = 8 * half + 2 * part + first;
-                    let elements: [L; 16] = load(values, 256, 16 * group);
-                    let scale = scale * L::from_signed(factors[group] - word(32));
-                    let kept = scale.equal(zero);
-                    for i in 0..16 {
-                        let level = clamp(nearest_word(elements[i] / scale), -4, 3);
-                        let level = L::Words::select(kept, searched[group][i].truncate(), level) + word(4);
-                        thirds[i] = thirds[i] | level.down(2).up((4 * half + part) as u32);
-                        bytes[i] = bytes[i] | (level & word(3)).up(2 * part as u32);
-                    }
-                }
-                store4::<L>(pack::<L>(&bytes), blocks, BYTES, 32 + 32 * half + 16 * first);
+impl EncodeWeighted for Q3K {
+    #[inline(always)]
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        let zero = L::splat(0.0);
+        let by_block = ByBlock::<L>::new(numbers, 2.0 / 256.0);
+        let (mut scales, mut sums) = ([zero; 16], [zero; 16]);
+        let mut levels = [[zero; 16]; 16];
+        for group in 0..16 {
+            let elements: [L; 16] = load(numbers.values, 256, 16 * group);
+            let weights = by_block.of(16 * group, &elements);
+            let fit = search_steps(&elements, &weights, REACH);
+            (scales[group], sums[group]) = (fit.scale, sum(&weights));
+            for (level, element) in levels[group].iter_mut().zip(elements) {
+                *level = L::select(fit.zero, L::splat(-REACH), L::from_signed(fit.level(element, REACH)));
             }
-            store4::<L>(pack::<L>(&thirds), blocks, BYTES, 16 * first);
         }
+        // The scales are written with the same search.
+        let fit = search_steps(&scales, &sums, 32.0);
+        let mut factors = [L::Words::splat(0); 16];
+        for (factor, scale) in factors.iter_mut().zip(scales) {
+            let stored = fit.level(scale, 32.0) + L::Words::splat(32);
+            *factor = L::Words::select(fit.zero, L::Words::splat(0), stored);
+        }
+        write(numbers.values, &levels, &factors, to_f16(fit.scale), blocks);
     }
 }

@@ -1,8 +1,10 @@
 //! Q4_K and Q5_K: 256 numbers in 8 groups, each with a scale and a minimum of six bits; levels of four or five bits.
 
-use super::affine_search::{Fit, Search, search};
+use super::affine_search::{Fit, Search, Weighted, search};
+use super::factor_search::search_factors;
 use super::lane_blocks::{load, pack, store4};
-use super::{Block, ElementType, Encode, half};
+use super::weights::{ByBlock, sum};
+use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
 use crate::tensor::lanes::{Lanes, Mask, Words};
 use crate::tensor::rounding::{clamp, divide_or_zero, from_f16, nearest_word, to_f16};
 
@@ -126,21 +128,20 @@ fn pack_factors<L: Lanes>(
     words
 }
 
-/// Quantizes to Q4_K, or to Q5_K if `FIFTH`, in blocks of `BYTES` bytes.
+/// Factors of six bits of the 8 groups, and the F16 that they are multiples of.
+type Factors<L> = ([<L as Lanes>::Words; 8], <L as Lanes>::Words);
+
+/// Writes Q4_K blocks, or Q5_K blocks if `FIFTH`, of `BYTES` bytes: their scales and minima, and the levels nearest to
+/// the numbers for these.
 #[inline(always)]
-fn encode<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(values: &[f32], blocks: &mut [u8]) {
+fn write<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(
+    values: &[f32],
+    fits: &[Fit<L>; 8],
+    scales: Factors<L>,
+    depths: Factors<L>,
+    blocks: &mut [u8],
+) {
     let zero = L::splat(0.0);
-    let mut fits = [Fit::<L>::empty(); 8];
-    let (mut scales, mut depths) = ([zero; 8], [zero; 8]);
-    for (pair, fits) in fits.as_chunks_mut::<2>().0.iter_mut().enumerate() {
-        let elements: [[L; 32]; 2] = [load(values, 256, 64 * pair), load(values, 256, 64 * pair + 32)];
-        *fits = search::<L, S, 32, 2>(&elements, &[weights(&elements[0]), weights(&elements[1])]);
-    }
-    for (group, fit) in fits.iter().enumerate() {
-        (scales[group], depths[group]) = (fit.scale, zero - fit.minimum);
-    }
-    let scales = six_bit_factors(&scales);
-    let depths = six_bit_factors(&depths);
     store4::<L>(pack_factors::<L>(&scales, &depths), blocks, BYTES, 0);
 
     let (scale, depth): (L, L) = (from_f16(scales.1), from_f16(depths.1));
@@ -176,6 +177,55 @@ fn encode<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(values: &[
     }
 }
 
+/// Searches for scale and minimum of all groups, whose weights `weigh` gives.
+#[inline(always)]
+fn search_groups<L: Lanes, S: Search>(
+    values: &[f32],
+    mut weigh: impl FnMut(usize, &[L; 32]) -> [L; 32],
+) -> ([Fit<L>; 8], [L; 8], [L; 8]) {
+    let zero = L::splat(0.0);
+    let mut fits = [Fit::<L>::empty(); 8];
+    let (mut scales, mut depths) = ([zero; 8], [zero; 8]);
+    for (pair, fits) in fits.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+        let elements: [[L; 32]; 2] = [load(values, 256, 64 * pair), load(values, 256, 64 * pair + 32)];
+        let weights = [weigh(2 * pair, &elements[0]), weigh(2 * pair + 1, &elements[1])];
+        *fits = search::<L, S, 32, 2>(&elements, &weights);
+    }
+    for (group, fit) in fits.iter().enumerate() {
+        (scales[group], depths[group]) = (fit.scale, zero - fit.minimum);
+    }
+    (fits, scales, depths)
+}
+
+/// Quantizes without importance.
+#[inline(always)]
+fn encode<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(values: &[f32], blocks: &mut [u8]) {
+    let (fits, scales, depths) = search_groups::<L, S>(values, |_, elements| weights(elements));
+    let (scales, depths) = (six_bit_factors(&scales), six_bit_factors(&depths));
+    write::<L, S, BYTES, FIFTH>(values, &fits, scales, depths, blocks);
+}
+
+/// Quantizes by importance.
+#[inline(always)]
+fn encode_weighted<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(
+    numbers: Numbers<'_>,
+    blocks: &mut [u8],
+) {
+    let by_block = ByBlock::<L>::new(numbers, 2.0 / 256.0);
+    let mut sums = [L::splat(0.0); 8];
+    let (fits, scales, depths) = search_groups::<L, S>(numbers.values, |group, elements| {
+        let weights = by_block.of(32 * group, elements);
+        sums[group] = sum(&weights);
+        weights
+    });
+    let six_bits = |values: &[L; 8]| {
+        let (factors, scale) = search_factors(values, &sums, 63.0);
+        // Six bits unless something went wrong.
+        (factors.map(|factor| factor & L::Words::splat(63)), to_f16(scale))
+    };
+    write::<L, S, BYTES, FIFTH>(numbers.values, &fits, six_bits(&scales), six_bits(&depths), blocks);
+}
+
 impl Encode for Q4K {
     #[inline(always)]
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
@@ -187,5 +237,19 @@ impl Encode for Q5K {
     #[inline(always)]
     fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
         encode::<L, Self, 176, true>(values, blocks);
+    }
+}
+
+impl EncodeWeighted for Q4K {
+    #[inline(always)]
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        encode_weighted::<L, Weighted<15>, 144, false>(numbers, blocks);
+    }
+}
+
+impl EncodeWeighted for Q5K {
+    #[inline(always)]
+    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        encode_weighted::<L, Weighted<31>, 176, true>(numbers, blocks);
     }
 }

@@ -44,16 +44,6 @@ impl<L: Lanes> Fit<L> {
     }
 }
 
-/// The weights of a group without importance.
-#[inline(always)]
-pub(super) fn squares<L: Lanes, const N: usize>(elements: &[L; N]) -> [L; N] {
-    let mut squares = *elements;
-    for square in &mut squares {
-        *square = *square * *square;
-    }
-    squares
-}
-
 /// Divides the reach of the extreme number into nineteen slightly different numbers of steps and keeps the best.
 #[inline(always)]
 pub(super) fn search_steps<L: Lanes, const N: usize>(
