@@ -1,9 +1,9 @@
 //! The quantization kernels against ggml's own, on one thread.
 //!
-//! `cargo bench --bench kernels` prints, for each type and each SIMD level, millions of weights per second here and
-//! in `ggml_quantize_chunk`, on the same input. The library is that of the Python package `libggml-python`
-//! (`libggml-base.so`); its path is taken from `OLLAMAKE_GGML` or asked of `python3`. Arguments name the types to
-//! measure. The bytes of both sides are compared as well.
+//! `cargo bench --bench kernels` prints, for each type with and without importance and each SIMD level, millions of
+//! weights per second here and in `ggml_quantize_chunk`, on the same input. The library is that of the Python package
+//! `libggml-python` (`libggml-base.so`); its path is taken from `OLLAMAKE_GGML` or asked of `python3`. Arguments name
+//! the types to measure. The bytes of both sides are compared as well.
 #![expect(unsafe_code, reason = "a C library is loaded and called")]
 
 use std::ffi::c_void;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use ollamake::tensor::{ElementType, Platform, quantize_on};
+use ollamake::tensor::{ElementType, Platform, needs_importance, quantize_on};
 
 /// Elements of a row, and rows: half a million weights, as a quantizer of files would take them at a time.
 const COLUMNS: usize = 4096;
@@ -22,7 +22,24 @@ const MEASURED: Duration = Duration::from_millis(400);
 const RUNS: usize = 5;
 
 /// `size_t ggml_quantize_chunk(type, src, dst, start, nrows, n_per_row, imatrix)`
+///
+/// It makes the tables that a type needs when it is called first.
 type QuantizeChunk = unsafe extern "C" fn(i32, *const f32, *mut c_void, i64, i64, i64, *const f32) -> usize;
+
+/// The types whose searches weigh by importance.
+const WEIGHED: [ElementType; 18] = {
+    use ElementType::*;
+    [
+        Q4_0, Q4_1, Q5_0, Q5_1, Q2K, Q3K, Q4K, Q5K, Q6K, Iq4Nl, Iq4Xs, Iq3Xxs, Iq3S, Iq2Xxs, Iq2Xs, Iq2S,
+        Iq1S, Iq1M,
+    ]
+};
+
+/// The types that do not.
+const ALIKE: [ElementType; 9] = {
+    use ElementType::*;
+    [Q8_0, Tq1_0, Tq2_0, Mxfp4, Nvfp4, Q1_0, Q2_0, F16, Bf16]
+};
 
 fn main() {
     let wanted: Vec<ElementType> =
@@ -39,6 +56,7 @@ fn main() {
     let reference = unsafe { library.get::<QuantizeChunk>(b"ggml_quantize_chunk") }.expect("find the symbol");
 
     let values = weights(ROWS * COLUMNS);
+    let importance: Vec<f32> = weights(COLUMNS).iter().map(|weight| weight * weight).collect();
     let levels = Platform::available();
     print!("| type | ggml |");
     levels.iter().for_each(|level| print!(" {} | ratio |", level.name()));
@@ -46,39 +64,48 @@ fn main() {
     levels.iter().for_each(|_| print!("---:|---:|"));
     println!();
 
-    use ElementType::*;
-    for element_type in [Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2K, Q3K, Q4K, Q5K, Q6K, F16, Bf16] {
+    for element_type in WEIGHED.into_iter().chain(ALIKE) {
         if !wanted.is_empty() && !wanted.contains(&element_type) {
             continue;
         }
-        let bytes = element_type.row_bytes(COLUMNS as u64).expect("whole blocks") as usize * ROWS;
-        let mut expected = vec![0_u8; bytes];
-        let theirs = speed(|| {
-            // SAFETY: the output has room for the rows of this type.
-            unsafe {
-                reference(
-                    element_type.id().cast_signed(),
-                    values.as_ptr(),
-                    expected.as_mut_ptr().cast(),
-                    0,
-                    ROWS as i64,
-                    COLUMNS as i64,
-                    std::ptr::null(),
-                )
-            };
-        });
-        print!("| {element_type} | {theirs:.1} |");
-        for &level in &levels {
-            let mut output = vec![0_u8; bytes];
-            let ours = speed(|| {
-                quantize_on(level, element_type, &values, COLUMNS, None, &mut output).expect("quantize");
-            });
-            let same = if output == expected { "" } else { " DIFFERENT BYTES" };
-            print!(" {ours:.1} | {:.2}{same} |", ours / theirs);
+        for importance in [None, Some(importance.as_slice())] {
+            let ignored = importance.is_some() && !WEIGHED.contains(&element_type);
+            if !ignored && (importance.is_some() || !needs_importance(element_type)) {
+                compare(*reference, element_type, &values, importance, &levels);
+            }
         }
-        println!();
     }
     println!("\nmillions of weights per second on one thread, fastest of many runs; higher is better");
+}
+
+/// Prints the row of a type.
+fn compare(
+    reference: QuantizeChunk,
+    element_type: ElementType,
+    values: &[f32],
+    importance: Option<&[f32]>,
+    levels: &[Platform],
+) {
+    let bytes = element_type.row_bytes(COLUMNS as u64).expect("whole blocks") as usize * ROWS;
+    let id = element_type.id().cast_signed();
+    let mut expected = vec![0_u8; bytes];
+    let theirs = speed(|| {
+        let importance = importance.map_or(std::ptr::null(), <[f32]>::as_ptr);
+        let (source, output) = (values.as_ptr(), expected.as_mut_ptr().cast());
+        // SAFETY: the output has room for the rows of this type, and the importance is that of a row.
+        unsafe { reference(id, source, output, 0, ROWS as i64, COLUMNS as i64, importance) };
+    });
+    let with = if importance.is_some() { ", importance" } else { "" };
+    print!("| {element_type}{with} | {theirs:.1} |");
+    for &level in levels {
+        let mut output = vec![0_u8; bytes];
+        let ours = speed(|| {
+            quantize_on(level, element_type, values, COLUMNS, importance, &mut output).expect("quantize");
+        });
+        let same = if output == expected { "" } else { " DIFFERENT BYTES" };
+        print!(" {ours:.1} | {:.2}{same} |", ours / theirs);
+    }
+    println!();
 }
 
 /// Millions of weights per second of the fastest run.

@@ -8,12 +8,13 @@ use super::{ElementType, Platform, TensorError};
 
 /// Writes the numbers that `data` stands for to `values`, exactly as ggml computes them.
 ///
-/// Supported are F32, F16, BF16, F64 (rounded to the nearest F32) and all block formats but those that are only met inside
-/// computations (Q8_1, Q8_K) and those with codebooks (IQ1, IQ2 and IQ3). `data` holds whole blocks, `values` one element for each of theirs.
+/// Supported are F32, F16, BF16, F64 (rounded to the nearest F32), Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K to Q6_K
+/// and MXFP4. `data` holds whole blocks, `values` one element for each of theirs.
 ///
 /// # Errors
 ///
-/// [`TensorError::BufferLength`] if the lengths do not match, [`TensorError::CannotDequantize`] for other types.
+/// [`TensorError::BufferLength`] if the lengths do not match, [`TensorError::CannotDequantize`] for other
+/// types.
 pub fn dequantize(element_type: ElementType, data: &[u8], values: &mut [f32]) -> Result<(), TensorError> {
     let (block_len, block_bytes) = (element_type.block_len(), element_type.block_bytes());
     let expected = data.len() / block_bytes * block_len;
@@ -40,6 +41,13 @@ pub fn dequantize(element_type: ElementType, data: &[u8], values: &mut [f32]) ->
         ElementType::Q4K => decode::<blocks::Q4K>(data, values),
         ElementType::Q5K => decode::<blocks::Q5K>(data, values),
         ElementType::Q6K => decode::<blocks::Q6K>(data, values),
+        ElementType::Iq1S => decode::<blocks::Iq1S>(data, values),
+        ElementType::Iq1M => decode::<blocks::Iq1M>(data, values),
+        ElementType::Iq2Xxs => decode::<blocks::Iq2Xxs>(data, values),
+        ElementType::Iq2Xs => decode::<blocks::Iq2Xs>(data, values),
+        ElementType::Iq2S => decode::<blocks::Iq2S>(data, values),
+        ElementType::Iq3Xxs => decode::<blocks::Iq3Xxs>(data, values),
+        ElementType::Iq3S => decode::<blocks::Iq3S>(data, values),
         ElementType::Iq4Nl => decode::<blocks::Iq4Nl>(data, values),
         ElementType::Iq4Xs => decode::<blocks::Iq4Xs>(data, values),
         ElementType::Tq1_0 => decode::<blocks::Tq1_0>(data, values),

@@ -8,8 +8,8 @@ use super::Platform;
 use super::lanes::{self, Lanes};
 use super::platform::Level;
 
-/// Something that turns one kind of data into another, written for any number of lanes. The implementation is `#[inline(always)]`, so
-/// that it is compiled for the instructions of each level.
+/// Something that turns one kind of data into another, written for any number of lanes. The implementation is
+/// `#[inline(always)]`, so that it is compiled for the instructions of each level.
 pub(super) trait Kernel {
     /// What comes in: numbers or bytes.
     type Input<'i>: Copy;

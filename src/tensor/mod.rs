@@ -1,11 +1,12 @@
-//! Element types, shapes, casts, block formats and quantization kernels: numbers in slices, no files, no threads.
+//! Element types, shapes, casts, block formats and quantization kernels: numbers in slices, no files, no
+//! threads.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | [`element_type`](ElementType) | the types of ggml: ids, names, block sizes |
 //! | [`shape`](Shape) | one to four dimensions, fastest first |
 //! | `cast`, `f8` | single values between F32 and F16, BF16, F8 |
-//! | [`quantize`](quantize()) | F32 rows, with or without importance, to any supported type, at the width of the [`Platform`] |
+//! | [`quantize`](quantize()) | F32 rows, by importance or not, to any supported type, at the width of the [`Platform`] |
 //! | [`dequantize`](dequantize()) | any supported type to F32 |
 //! | [`validate`](validate()) | refuse what is infinite or not a number |
 //! | `lanes` | vectors whose lanes are different blocks, at 16, 8, 4 and 1 lanes |
@@ -14,10 +15,10 @@
 //! | `blocks` | the block formats: layout, decoding, and the quantizers over lanes |
 //! | `rounding` | roundings and casts lane by lane |
 //!
-//! What bounds the quantizers on a core with AVX-512: Q2_K, Q4_K and Q5_K make 16 to 21 trials a group with 18 vector
-//! operations a number, Q6_K 19 trials with 10, and both keep the two vector ports busy three quarters of the time;
-//! Q3_K waits for its divisions and for branches that depend on the data; Q4_0 to Q8_0 and the casts are bound by
-//! moving data between blocks and lanes, close to what memory delivers.
+//! What bounds the quantizers on a core with AVX-512: Q2_K, Q4_K and Q5_K make 16 to 21 trials a group with
+//! 18 vector operations a number, Q6_K 19 trials with 10, and both keep the two vector ports busy three
+//! quarters of the time; Q3_K waits for its divisions and for branches that depend on the data; Q4_0 to Q8_0
+//! and the casts are bound by moving data between blocks and lanes, close to what memory delivers.
 
 mod blocks;
 mod cast;

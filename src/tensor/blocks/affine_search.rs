@@ -1,10 +1,11 @@
-//! The search for the scale and the minimum of a group (llama.cpp, `make_qkx2_quants` and `make_qkx3_quants` in
-//! `ggml/src/ggml-quants.c`).
+//! The search for the scale and the minimum of a group (llama.cpp, `make_qkx2_quants` and `make_qkx3_quants`
+//! in `ggml/src/ggml-quants.c`).
 //!
-//! A group of numbers `x` with weights `w` is to be written as `scale × level + minimum` with `minimum ≤ 0` and
-//! levels from 0 to `TOP`. Each trial divides the way from the minimum to the largest number into a slightly different
-//! number of steps, which fixes the levels; the best scale and minimum for those levels follow by weighted least
-//! squares. A trial with a smaller penalty than all before wins, and the next ones start from its minimum.
+//! A group of numbers `x` with weights `w` is to be written as `scale × level + minimum` with `minimum ≤ 0`
+//! and levels from 0 to `TOP`. Each trial divides the way from the minimum to the largest number into a
+//! slightly different number of steps, which fixes the levels; the best scale and minimum for those levels
+//! follow by weighted least squares. A trial with a smaller penalty than all before wins, and the next ones
+//! start from its minimum.
 
 use super::lane_blocks::range;
 use crate::tensor::lanes::{Lanes, Mask};
@@ -70,22 +71,22 @@ impl<L: Lanes> Fit<L> {
 
 /// A level as a number.
 ///
-/// The plain rounding is enough: a trial starts from a minimum that fitted the numbers better than the range itself,
-/// so no number lies 2^22 steps below it, and none lies above the steps of the trial.
+/// The plain rounding is enough: a trial starts from a minimum that fitted the numbers better than the range
+/// itself, so no number lies 2^22 steps below it, and none lies above the steps of the trial.
 #[inline(always)]
 fn level<L: Lanes, S: Search>(inverse: L, origin: L, element: L) -> L {
     nearest(inverse * (element - origin)).min(L::splat(S::TOP)).max(L::splat(0.0))
 }
 
-/// `steps / range` for finding levels. If the quotient overflows, the reference finds level 0 for every number,
-/// because of what its rounding makes of infinity and NaN; a factor of 0 does the same.
+/// `steps / range` for finding levels. If the quotient overflows, the reference finds level 0 for every
+/// number, because of what its rounding makes of infinity and NaN; a factor of 0 does the same.
 #[inline(always)]
 fn finite<L: Lanes>(inverse: L) -> L {
     L::select(inverse.abs().less(L::splat(f32::INFINITY)), inverse, L::splat(0.0))
 }
 
-/// Searches for the scale and minimum of each of `G` groups of `N` numbers. The groups do not depend on each other,
-/// and so do not wait for each other's sums.
+/// Searches for the scale and minimum of each of `G` groups of `N` numbers. The groups do not depend on each
+/// other, and so do not wait for each other's sums.
 #[inline(always)]
 pub(super) fn search<L: Lanes, S: Search, const N: usize, const G: usize>(
     elements: &[[L; N]; G],

@@ -22,13 +22,17 @@ pub(super) fn decode(pairs: &[u8], half_scale: f32, values: &mut [f32]) {
 /// The patterns nearest to numbers, the smaller one where two are as near, given half of their scale.
 ///
 /// The reference compares the distances to all sixteen values (llama.cpp, `best_index_mxfp4` in
-/// `ggml/src/ggml-quants.c`). Near the middle between two of them both differences are exact, so a number lies nearer to
-/// the larger exactly if it lies beyond the middle; and a middle times a scale of few bits is exact.
+/// `ggml/src/ggml-quants.c`). Near the middle between two of them both differences are exact, so a number
+/// lies nearer to the larger exactly if it lies beyond the middle; and a middle times a scale of few bits is
+/// exact.
 #[inline(always)]
 pub(super) fn patterns<L: Lanes, const N: usize>(elements: &[L; N], half_scale: L) -> [L::Words; N] {
     let (zero, word) = (L::splat(0.0), L::Words::splat);
     let nothing = half_scale.equal(zero);
-    let middles = MIDDLES.map(|middle| L::splat(middle) * half_scale);
+    let mut middles = [zero; 7];
+    for (scaled, middle) in middles.iter_mut().zip(MIDDLES) {
+        *scaled = L::splat(middle) * half_scale;
+    }
     let mut patterns = [word(0); N];
     for (pattern, element) in patterns.iter_mut().zip(elements) {
         let magnitude = element.abs();

@@ -1,9 +1,9 @@
-//! The search for whole factors of the scales, or the minima, of the groups of a block (llama.cpp, `make_qp_quants` in
-//! `ggml/src/ggml-quants.c`).
+//! The search for whole factors of the scales, or the minima, of the groups of a block (llama.cpp,
+//! `make_qp_quants` in `ggml/src/ggml-quants.c`).
 //!
-//! Numbers that are not negative are to be written as `scale × factor` with factors from 0 to `top`. Of nine scales the
-//! one with the smallest weighted error fixes the factors; then one factor at a time moves to the best for the scale
-//! that all others ask for, up to five times through all of them.
+//! Numbers that are not negative are to be written as `scale × factor` with factors from 0 to `top`. Of nine
+//! scales the one with the smallest weighted error fixes the factors; then one factor at a time moves to the
+//! best for the scale that all others ask for, up to five times through all of them.
 
 use super::scale_search::NEGLIGIBLE;
 use crate::tensor::lanes::{Lanes, Mask, Words};
@@ -23,14 +23,20 @@ pub(super) fn search_factors<L: Lanes, const N: usize>(
     }
     let mut inverse = L::splat(top) / largest;
     // Only here the reference keeps a factor in its byte without a bound.
-    let mut smallest_error = error(values, weights, inverse, |factor| {
-        L::from_signed(nearest_word(factor) & L::Words::splat(0xff))
-    });
-    for tenths in (-4..=4).filter(|&tenths| tenths != 0) {
+    let mut smallest_error = zero;
+    for (&value, &weight) in values.iter().zip(weights) {
+        let factor = L::from_signed(nearest_word(inverse * value) & L::Words::splat(0xff));
+        smallest_error = smallest_error + error(value, weight, L::splat(1.0) / inverse, factor);
+    }
+    for tenths in [-4, -3, -2, -1, 1, 2, 3, 4] {
         let tried = L::splat(0.1 * tenths as f32 + top) / largest;
-        let error = error(values, weights, tried, |factor| bounded(factor, top));
-        let better = error.less(smallest_error);
-        smallest_error = L::select(better, error, smallest_error);
+        let mut tried_error = zero;
+        for (&value, &weight) in values.iter().zip(weights) {
+            let factor = bounded(tried * value, top);
+            tried_error = tried_error + error(value, weight, L::splat(1.0) / tried, factor);
+        }
+        let better = tried_error.less(smallest_error);
+        smallest_error = L::select(better, tried_error, smallest_error);
         inverse = L::select(better, tried, inverse);
     }
     let mut factors = [zero; N];
@@ -65,8 +71,11 @@ pub(super) fn search_factors<L: Lanes, const N: usize>(
     }
     let negligible = largest.less(L::splat(NEGLIGIBLE));
     let scale = L::select(zero.less(sum_l2), sum_lx / sum_l2, zero);
-    let factors = factors.map(|factor| L::Words::select(negligible, L::Words::splat(0), factor.truncate()));
-    (factors, L::select(negligible, zero, scale))
+    let mut words = [L::Words::splat(0); N];
+    for (word, factor) in words.iter_mut().zip(factors) {
+        *word = L::Words::select(negligible, *word, factor.truncate());
+    }
+    (words, L::select(negligible, zero, scale))
 }
 
 /// The nearest factor that is not above `top`.
@@ -81,19 +90,9 @@ fn in_byte<L: Lanes>(factor: L) -> L {
     L::from_signed(factor.truncate() & L::Words::splat(0xff))
 }
 
-/// The weighted sum of squared differences for the factors that `round` makes of `inverse × value`.
+/// The weighted square of the difference between a number and a factor of a scale.
 #[inline(always)]
-fn error<L: Lanes, const N: usize>(
-    values: &[L; N],
-    weights: &[L; N],
-    inverse: L,
-    round: impl Fn(L) -> L,
-) -> L {
-    let scale = L::splat(1.0) / inverse;
-    let mut error = L::splat(0.0);
-    for (&value, &weight) in values.iter().zip(weights) {
-        let difference = value - scale * round(inverse * value);
-        error = error + weight * difference * difference;
-    }
-    error
+fn error<L: Lanes>(value: L, weight: L, scale: L, factor: L) -> L {
+    let difference = value - scale * factor;
+    weight * difference * difference
 }

@@ -2,16 +2,17 @@
 
 use super::lane_blocks::{extreme, load, pack, store_low, store4};
 use super::scale_search::NEGLIGIBLE;
-use super::weights::{squares, sum_of_squares, weigh};
-use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
+use super::weights::{ByBlock, Weigh, squares, sum, weigh};
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{clamp, nearest_word, to_f16};
 
 /// Bytes: `scale: f16`, 16 × (element `i` in the low, `i + 16` in the high four bits).
 pub(crate) struct Iq4Nl;
 
-/// Bytes: `scale: f16`, `upper: u16` (two upper bits of the scale of each of 8 groups, the first lowest), 4 × lower four
-/// bits of the scales of two groups, 8 × 16 × two levels as in [`Iq4Nl`]. Scales are stored 32 too large.
+/// Bytes: `scale: f16`, `upper: u16` (two upper bits of the scale of each of 8 groups, the first lowest), 4 ×
+/// lower four bits of the scales of two groups, 8 × 16 × two levels as in [`Iq4Nl`]. Scales are stored 32 too
+/// large.
 pub(crate) struct Iq4Xs;
 
 /// What the levels stand for (llama.cpp, `kvalues_iq4nl` in `ggml/src/ggml-common.h`).
@@ -51,8 +52,8 @@ impl Block for Iq4Xs {
     }
 }
 
-/// Half way between two neighbouring values. The reference compares the distances to both, which are exact this near
-/// to the middle: the middle itself belongs to the larger value.
+/// Half way between two neighbouring values. The reference compares the distances to both, which are exact
+/// this near to the middle: the middle itself belongs to the larger value.
 const fn middle(index: usize) -> f32 {
     (VALUES[index] + VALUES[index + 1]) / 2.0
 }
@@ -78,8 +79,9 @@ fn nearest_level<L: Lanes>(number: L) -> L::Words {
     level
 }
 
-/// The scale of a group, of the fifteen tried around the one that makes the extreme number the smallest value, for which
-/// `(Σ w x v)² / Σ w v²` is largest (llama.cpp, `quantize_row_iq4_nl_impl` in `ggml/src/ggml-quants.c`).
+/// The scale of a group, of the fifteen tried around the one that makes the extreme number the smallest
+/// value, for which `(Σ w x v)² / Σ w v²` is largest (llama.cpp, `quantize_row_iq4_nl_impl` in
+/// `ggml/src/ggml-quants.c`).
 #[inline(always)]
 fn search<L: Lanes>(elements: &[L; 32], weights: &[L; 32]) -> L {
     let zero = L::splat(0.0);
@@ -125,74 +127,48 @@ fn levels<L: Lanes>(elements: &[L; 32], scale: L) -> [L::Words; 4] {
     pack::<L>(&bytes)
 }
 
-#[inline(always)]
-fn encode_nl<L: Lanes>(elements: &[L; 32], weights: &[L; 32], blocks: &mut [u8]) {
-    let scale = search(elements, weights);
-    store_low::<L>(to_f16(scale), 2, blocks, 18, 0);
-    store4::<L>(levels(elements, scale), blocks, 18, 2);
-}
-
 impl Encode for Iq4Nl {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        let elements: [L; 32] = load(values, 32, 0);
-        encode_nl(&elements, &squares(&elements), blocks);
-    }
-}
-
-impl EncodeWeighted for Iq4Nl {
-    #[inline(always)]
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
         let elements: [L; 32] = load(numbers.values, 32, 0);
-        let mut sum = L::splat(0.0);
-        for square in squares(&elements) {
-            sum = sum + square;
-        }
-        let importance = load(numbers.importance, 32, 0);
-        let weights = weigh(&elements, &importance, sum * L::splat(2.0 / 32.0));
-        encode_nl(&elements, &weights, blocks);
+        let squares = squares(&elements);
+        let weights = match numbers.importance {
+            Some(importance) => {
+                weigh(&elements, &load(importance, 32, 0), sum(&squares) * L::splat(2.0 / 32.0))
+            }
+            None => squares,
+        };
+        let scale = search(&elements, &weights);
+        store_low::<L>(to_f16(scale), 2, blocks, 18, 0);
+        store4::<L>(levels(&elements, scale), blocks, 18, 2);
     }
-}
-
-#[inline(always)]
-fn encode_xs<L: Lanes>(values: &[f32], weights: impl Fn(usize, &[L; 32]) -> [L; 32], blocks: &mut [u8]) {
-    const BYTES: usize = 136;
-    let (zero, word) = (L::splat(0.0), L::Words::splat);
-    let mut scales = [zero; 8];
-    for (group, scale) in scales.iter_mut().enumerate() {
-        let elements: [L; 32] = load(values, 256, 32 * group);
-        *scale = search(&elements, &weights(32 * group, &elements));
-    }
-    let (_, largest) = extreme(&scales);
-    let scale = largest / L::splat(-32.0);
-    let inverse = L::select(scale.equal(zero), zero, L::splat(1.0) / scale);
-    let (mut lower, mut upper) = (word(0), word(0));
-    for (group, &searched) in scales.iter().enumerate() {
-        let factor = clamp(nearest_word(inverse * searched), -32, 31);
-        let elements: [L; 32] = load(values, 256, 32 * group);
-        let levels = levels(&elements, scale * L::from_signed(factor));
-        store4::<L>(levels, blocks, BYTES, 8 + 16 * group);
-        let stored = factor + word(32);
-        lower = lower | (stored & word(15)).up(4 * group as u32);
-        upper = upper | stored.down(4).up(2 * group as u32);
-    }
-    store_low::<L>(to_f16(scale) | upper.up(16), 4, blocks, BYTES, 0);
-    store_low::<L>(lower, 4, blocks, BYTES, 4);
 }
 
 impl Encode for Iq4Xs {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        encode_xs::<L>(values, |_, elements| squares(elements), blocks);
-    }
-}
-
-impl EncodeWeighted for Iq4Xs {
-    #[inline(always)]
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
-        let typical = sum_of_squares::<L>(numbers.values) * L::splat(2.0 / 256.0);
-        let weights =
-            |first, elements: &[L; 32]| weigh(elements, &load(numbers.importance, 256, first), typical);
-        encode_xs::<L>(numbers.values, weights, blocks);
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        const BYTES: usize = 136;
+        let (zero, word) = (L::splat(0.0), L::Words::splat);
+        let weigh = ByBlock::new(numbers, 2.0 / 256.0, 0.0);
+        let mut scales = [zero; 8];
+        for (group, scale) in scales.iter_mut().enumerate() {
+            let elements: [L; 32] = load(numbers.values, 256, 32 * group);
+            *scale = search(&elements, &weigh.of(32 * group, &elements));
+        }
+        let (_, largest) = extreme(&scales);
+        let scale = largest / L::splat(-32.0);
+        let inverse = L::select(scale.equal(zero), zero, L::splat(1.0) / scale);
+        let (mut lower, mut upper) = (word(0), word(0));
+        for (group, &searched) in scales.iter().enumerate() {
+            let factor = clamp(nearest_word(inverse * searched), -32, 31);
+            let elements: [L; 32] = load(numbers.values, 256, 32 * group);
+            let levels = levels(&elements, scale * L::from_signed(factor));
+            store4::<L>(levels, blocks, BYTES, 8 + 16 * group);
+            let stored = factor + word(32);
+            lower = lower | (stored & word(15)).up(4 * group as u32);
+            upper = upper | stored.down(4).up(2 * group as u32);
+        }
+        store_low::<L>(to_f16(scale) | upper.up(16), 4, blocks, BYTES, 0);
+        store_low::<L>(lower, 4, blocks, BYTES, 4);
     }
 }

@@ -1,6 +1,6 @@
 //! Between blocks in memory and lanes.
 
-use crate::tensor::lanes::{Lanes, Words};
+use crate::tensor::lanes::{Lanes, MOST_LANES, Words};
 
 /// Elements `first..first + N` of every block, of blocks of `block_len` elements.
 #[inline(always)]
@@ -10,6 +10,26 @@ pub(super) fn load<L: Lanes, const N: usize>(values: &[f32], block_len: usize, f
         *elements = L::load4(&values[first + 4 * four..], block_len);
     }
     elements
+}
+
+/// The lanes of each element in memory, for [picking](pick) those of one lane.
+#[inline(always)]
+pub(super) fn by_lane<L: Lanes, const N: usize>(elements: &[L; N]) -> [[u32; MOST_LANES]; N] {
+    let mut rows = [[0; MOST_LANES]; N];
+    for (row, element) in rows.iter_mut().zip(elements) {
+        *row = element.to_bits().to_array();
+    }
+    rows
+}
+
+/// `D` elements of one lane, from `first` on.
+#[inline(always)]
+pub(super) fn pick<const D: usize>(rows: &[[u32; MOST_LANES]], first: usize, lane: usize) -> [f32; D] {
+    let mut picked = [0.0; D];
+    for (picked, row) in picked.iter_mut().zip(&rows[first..]) {
+        *picked = f32::from_bits(row[lane]);
+    }
+    picked
 }
 
 /// Writes the low `bytes` bytes of each lane at `offset` of its block, of blocks of `block_bytes` bytes.

@@ -1,14 +1,23 @@
-//! The block formats: how many numbers become which bytes. One file a format, or a pair that differs by one bit.
+//! The block formats: how many numbers become which bytes. One file a format, or a pair that differs by one
+//! bit.
 //!
-//! The layouts are those of llama.cpp (`ggml/src/ggml-common.h`), the numbers those of its reference quantizers
-//! (`ggml/src/ggml-quants.c`). Multi-byte fields are little-endian.
+//! The layouts are those of llama.cpp (`ggml/src/ggml-common.h`), the numbers those of its reference
+//! quantizers (`ggml/src/ggml-quants.c`). Multi-byte fields are little-endian.
 
 mod affine_search;
+mod codebook;
+mod codebook_points;
 mod e2m1;
 mod factor_search;
+mod iq1;
+mod iq2;
+mod iq3;
 mod iq4;
 mod lane_blocks;
+mod lattice_scales;
+mod lattice_search;
 mod mxfp4;
+mod nearest;
 mod nvfp4;
 mod q1_0;
 mod q2_0;
@@ -20,9 +29,14 @@ mod q8_0;
 mod round_affine;
 mod round_symmetric;
 mod scale_search;
+mod signs;
+mod split_search;
 mod ternary;
 mod weights;
 
+pub(super) use iq1::{Iq1M, Iq1S};
+pub(super) use iq2::{Iq2S, Iq2Xs, Iq2Xxs};
+pub(super) use iq3::{Iq3S, Iq3Xxs};
 pub(super) use iq4::{Iq4Nl, Iq4Xs};
 pub(super) use mxfp4::Mxfp4;
 pub(super) use nvfp4::Nvfp4;
@@ -41,7 +55,8 @@ use super::ElementType;
 use super::cast::f16_to_f32;
 use super::lanes::Lanes;
 
-/// A block format: [`block_len`](ElementType::block_len) numbers in [`block_bytes`](ElementType::block_bytes) bytes.
+/// A block format: [`block_len`](ElementType::block_len) numbers in [`block_bytes`](ElementType::block_bytes)
+/// bytes.
 pub(super) trait Block {
     /// The element type, which says how long a block is.
     const TYPE: ElementType;
@@ -50,31 +65,28 @@ pub(super) trait Block {
     fn decode(block: &[u8], values: &mut [f32]);
 }
 
-/// A block format that numbers can be quantized to.
-pub(super) trait Encode: Block {
-    /// Quantizes `L::COUNT` blocks, one a lane. The slices have the lengths of as many blocks.
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]);
-}
-
-/// As many blocks as there are lanes, and what their numbers weigh.
+/// As many blocks as there are lanes, one after the other.
 #[derive(Clone, Copy)]
 pub(super) struct Numbers<'a> {
-    /// The numbers of one block after the other.
+    /// The numbers.
     pub(super) values: &'a [f32],
-    /// How much the column of each number matters; as long.
-    pub(super) importance: &'a [f32],
-    /// The mean square of the row that each block lies in; only for formats that [need](EncodeWeighted::NEEDS_ROW_MEAN)
-    /// it.
+    /// How much the column of each number matters, if that is known; as long.
+    pub(super) importance: Option<&'a [f32]>,
+    /// The mean square of the row that each block lies in; only with importance, and for formats that
+    /// [need](Encode::NEEDS_ROW_MEAN) it.
     pub(super) row_mean_squares: &'a [f32],
 }
 
-/// A block format that numbers can be quantized to by the importance of their columns.
-pub(super) trait EncodeWeighted: Block {
+/// A block format that numbers can be quantized to.
+pub(super) trait Encode: Block {
+    /// Whether there is nothing to weigh with without importance.
+    const NEEDS_IMPORTANCE: bool = false;
+
     /// Whether the weights depend on the mean square of the whole row.
     const NEEDS_ROW_MEAN: bool = false;
 
     /// Quantizes `L::COUNT` blocks, one a lane. The slices have the lengths of as many blocks.
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]);
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]);
 }
 
 /// The F16 at `offset` of a block.

@@ -1,8 +1,9 @@
-//! MXFP4: 32 floats of four bits (E2M1) with a common power of two (E8M0), of the OCP microscaling specification.
+//! MXFP4: 32 floats of four bits (E2M1) with a common power of two (E8M0), of the OCP microscaling
+//! specification.
 
 use super::e2m1::{decode, pack_pairs, patterns};
 use super::lane_blocks::{load, store_low, store4};
-use super::{Block, ElementType, Encode};
+use super::{Block, ElementType, Encode, Numbers};
 use crate::tensor::lanes::{Lanes, Words};
 
 /// Bytes: `exponent`, 16 × (element `i` in the low, `i + 16` in the high four bits).
@@ -24,7 +25,7 @@ fn half_power_of_two(exponent: u8) -> f32 {
 
 impl Encode for Mxfp4 {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+    fn encode<L: Lanes>(Numbers { values, .. }: Numbers<'_>, blocks: &mut [u8]) {
         let word = L::Words::splat;
         let elements: [L; 32] = load(values, 32, 0);
         let mut magnitude = L::splat(0.0);
@@ -41,8 +42,8 @@ impl Encode for Mxfp4 {
     }
 }
 
-/// The whole part of the logarithm of positive numbers, as the C library's `log2f` has it: the logarithm of the few
-/// largest numbers below a power of two is rounded up to that of the power itself.
+/// The whole part of the logarithm of positive numbers, as the C library's `log2f` has it: the logarithm of
+/// the few largest numbers below a power of two is rounded up to that of the power itself.
 #[inline(always)]
 fn floor_log2<L: Lanes>(value: L) -> L::Words {
     let word = L::Words::splat;
@@ -51,8 +52,8 @@ fn floor_log2<L: Lanes>(value: L) -> L::Words {
     let floor = bits.down(23) - L::Words::select(tiny, word(127 + 32), word(127));
     // How far below the next power of two, in units of the last place.
     let below = word(0x0080_0000) - (bits & word(0x007f_ffff));
-    // The spacing of numbers as large as the logarithm decides: of those next to 2^j and 2^(j + 1), or above -2^(j + 1),
-    // the last 2^j ln(2) round.
+    // The spacing of numbers as large as the logarithm decides: of those next to 2^j and 2^(j + 1), or above
+    // -2^(j + 1), the last 2^j ln(2) round.
     let next = floor + word(1);
     let size = L::Words::select(word(0).less_signed(next), floor, word(0) - next);
     let spacing = L::from_bits(L::from_signed(size).to_bits() & word(0x7f80_0000));

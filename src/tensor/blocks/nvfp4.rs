@@ -2,7 +2,7 @@
 
 use super::e2m1::{decode, pack_pairs, patterns};
 use super::lane_blocks::{load, store_low, store4};
-use super::{Block, ElementType, Encode};
+use super::{Block, ElementType, Encode, Numbers};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::clamp;
 
@@ -20,8 +20,8 @@ impl Block for Nvfp4 {
     }
 }
 
-/// Half of what a scale stands for: 4 bits of exponent, which is 8 too large for the half, and 3 of mantissa. The pattern
-/// of NaN stands for zero (llama.cpp, `ggml_ue4m3_to_fp32` in `ggml/src/ggml-impl.h`).
+/// Half of what a scale stands for: 4 bits of exponent, which is 8 too large for the half, and 3 of mantissa.
+/// The pattern of NaN stands for zero (llama.cpp, `ggml_ue4m3_to_fp32` in `ggml/src/ggml-impl.h`).
 fn half_scale(scale: u8) -> f32 {
     const SUBNORMAL_STEP: f32 = 1.0 / 1024.0;
     let (exponent, mantissa) = (u32::from(scale >> 3 & 15), u32::from(scale & 7));
@@ -32,14 +32,16 @@ fn half_scale(scale: u8) -> f32 {
     }
 }
 
-/// The pattern of a scale nearest to a number, and half of what it stands for (llama.cpp, `ggml_fp32_to_ue4m3`).
+/// The pattern of a scale nearest to a number, and half of what it stands for (llama.cpp,
+/// `ggml_fp32_to_ue4m3`).
 #[inline(always)]
 fn scale<L: Lanes>(value: L) -> (L::Words, L) {
     let word = L::Words::splat;
     let value = L::splat(448.0).min(value);
     let small = value.less(L::splat(1.0 / 64.0));
     let steps = clamp((value * L::splat(512.0) + L::splat(0.5)).truncate(), 0, 7);
-    // Exponent and three bits of mantissa, rounded by the fourth; the exponent is 120 less than that of the F32.
+    // Exponent and three bits of mantissa, rounded by the fourth; the exponent is 120 less than that of the
+    // F32.
     let bits = value.to_bits();
     let rounded = bits.down(20) + (bits.down(19) & word(1)) - word(120 << 3);
     // Whatever has the largest exponent becomes the largest number.
@@ -52,10 +54,11 @@ fn scale<L: Lanes>(value: L) -> (L::Words, L) {
 
 impl Encode for Nvfp4 {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+    fn encode<L: Lanes>(Numbers { values, .. }: Numbers<'_>, blocks: &mut [u8]) {
         let mut scales = L::Words::splat(0);
         for pair in 0..2 {
-            // The patterns of two groups are 16 bytes: those of both first halves, then those of both second ones.
+            // The patterns of two groups are 16 bytes: those of both first halves, then those of both second
+            // ones.
             let mut in_pairs = [L::Words::splat(0); 32];
             for part in 0..2 {
                 let group = 2 * pair + part;

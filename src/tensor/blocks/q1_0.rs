@@ -1,7 +1,7 @@
 //! Q1_0: 128 signs times one scale.
 
 use super::lane_blocks::{load, store_low, store4};
-use super::{Block, ElementType, Encode, half};
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::to_f16;
 
@@ -21,7 +21,7 @@ impl Block for Q1_0 {
 
 impl Encode for Q1_0 {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+    fn encode<L: Lanes>(Numbers { values, .. }: Numbers<'_>, blocks: &mut [u8]) {
         let (zero, word) = (L::splat(0.0), L::Words::splat);
         let mut sum = zero;
         let mut signs = [word(0); 4];

@@ -1,7 +1,7 @@
 //! Q2_0: 64 levels from -1 to 2 times one scale.
 
 use super::lane_blocks::{load, store_low, store4};
-use super::{Block, ElementType, Encode, half};
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{clamp, divide_or_zero, nearest_away, to_f16};
 
@@ -21,7 +21,7 @@ impl Block for Q2_0 {
 
 impl Encode for Q2_0 {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+    fn encode<L: Lanes>(Numbers { values, .. }: Numbers<'_>, blocks: &mut [u8]) {
         let word = L::Words::splat;
         let elements: [L; 64] = load(values, 64, 0);
         let mut magnitude = L::splat(0.0);

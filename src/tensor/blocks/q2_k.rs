@@ -3,14 +3,16 @@
 use super::affine_search::{Fit, Search, Weighted, search};
 use super::factor_search::search_factors;
 use super::lane_blocks::{load, pack, store_low, store4};
-use super::weights::{ByBlock, sum};
-use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
+use super::weights::{ByBlock, Weigh, sum};
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Mask, Words};
 use crate::tensor::rounding::{clamp, divide_or_zero, from_f16, nearest_word, to_f16};
 
-/// Bytes: 16 × (scale in the low, minimum in the high four bits), 64 × four levels, `scale: f16`, `minimum: f16`.
+/// Bytes: 16 × (scale in the low, minimum in the high four bits), 64 × four levels, `scale: f16`, `minimum:
+/// f16`.
 ///
-/// Byte `32 h + i` of the levels holds those of elements `128 h + i`, `+ 32`, `+ 64` and `+ 96`, lowest bits first.
+/// Byte `32 h + i` of the levels holds those of elements `128 h + i`, `+ 32`, `+ 64` and `+ 96`, lowest bits
+/// first.
 pub(crate) struct Q2K;
 
 impl Block for Q2K {
@@ -41,14 +43,18 @@ impl Search for Q2K {
     }
 }
 
-/// What the numbers weigh in the search: their magnitude.
-#[inline(always)]
-fn weights<L: Lanes>(elements: &[L; 16]) -> [L; 16] {
-    let mut weights = *elements;
-    for weight in &mut weights {
-        *weight = weight.abs();
+/// What the numbers weigh without importance: their magnitude.
+struct Magnitudes;
+
+impl<L: Lanes> Weigh<L> for Magnitudes {
+    #[inline(always)]
+    fn of<const N: usize>(&self, _first: usize, elements: &[L; N]) -> [L; N] {
+        let mut weights = *elements;
+        for weight in &mut weights {
+            *weight = weight.abs();
+        }
+        weights
     }
-    weights
 }
 
 /// The factors of 16 groups, four bits unless something went wrong, and the F16 that they are multiples of.
@@ -109,47 +115,47 @@ fn write<L: Lanes, S: Search>(
     }
 }
 
-/// Searches for scale and minimum of all groups, whose weights `weigh` gives.
+/// What was found of the 16 groups.
+struct Groups<L> {
+    fits: [Fit<L>; 16],
+    scales: [L; 16],
+    /// The minima without their signs.
+    depths: [L; 16],
+    /// The sums of the weights.
+    weights: [L; 16],
+}
+
+/// Searches for scale and minimum of all groups.
 #[inline(always)]
-fn search_groups<L: Lanes, S: Search>(
-    values: &[f32],
-    mut weigh: impl FnMut(usize, &[L; 16]) -> [L; 16],
-) -> ([Fit<L>; 16], [L; 16], [L; 16]) {
+fn search_groups<L: Lanes, S: Search>(values: &[f32], weigh: &impl Weigh<L>) -> Groups<L> {
     let zero = L::splat(0.0);
     let mut fits = [Fit::<L>::empty(); 16];
-    let (mut scales, mut depths) = ([zero; 16], [zero; 16]);
+    let (mut scales, mut depths, mut sums) = ([zero; 16], [zero; 16], [zero; 16]);
     for (pair, fits) in fits.as_chunks_mut::<2>().0.iter_mut().enumerate() {
         let elements: [[L; 16]; 2] = [load(values, 256, 32 * pair), load(values, 256, 32 * pair + 16)];
-        let weights = [weigh(2 * pair, &elements[0]), weigh(2 * pair + 1, &elements[1])];
+        let weights = [weigh.of(32 * pair, &elements[0]), weigh.of(32 * pair + 16, &elements[1])];
+        (sums[2 * pair], sums[2 * pair + 1]) = (sum(&weights[0]), sum(&weights[1]));
         *fits = search::<L, S, 16, 2>(&elements, &weights);
     }
     for (group, fit) in fits.iter().enumerate() {
         (scales[group], depths[group]) = (fit.scale, zero - fit.minimum);
     }
-    (fits, scales, depths)
+    Groups { fits, scales, depths, weights: sums }
 }
 
 impl Encode for Q2K {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        let (fits, scales, depths) = search_groups::<L, Self>(values, |_, elements| weights(elements));
-        write::<L, Self>(values, &fits, factors(&scales), factors(&depths), blocks);
-    }
-}
-
-impl EncodeWeighted for Q2K {
-    #[inline(always)]
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
-        let by_block = ByBlock::<L>::new(numbers, 1.0 / 256.0);
-        let mut sums = [L::splat(0.0); 16];
-        let (fits, scales, depths) = search_groups::<L, Weighted<3>>(numbers.values, |group, elements| {
-            let weights = by_block.of(16 * group, elements);
-            sums[group] = sum(&weights);
-            weights
-        });
-        let (scale_factors, scale) = search_factors(&scales, &sums, 15.0);
-        let (depth_factors, depth) = search_factors(&depths, &sums, 15.0);
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        let values = numbers.values;
+        if numbers.importance.is_none() {
+            let groups = search_groups::<L, Self>(values, &Magnitudes);
+            let (scales, depths) = (factors(&groups.scales), factors(&groups.depths));
+            return write::<L, Self>(values, &groups.fits, scales, depths, blocks);
+        }
+        let groups = search_groups::<L, Weighted<3>>(values, &ByBlock::new(numbers, 1.0 / 256.0, 0.0));
+        let (scale_factors, scale) = search_factors(&groups.scales, &groups.weights, 15.0);
+        let (depth_factors, depth) = search_factors(&groups.depths, &groups.weights, 15.0);
         let (scales, depths) = ((scale_factors, to_f16(scale)), (depth_factors, to_f16(depth)));
-        write::<L, Weighted<3>>(numbers.values, &fits, scales, depths, blocks);
+        write::<L, Weighted<3>>(values, &groups.fits, scales, depths, blocks);
     }
 }

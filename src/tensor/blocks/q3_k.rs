@@ -1,18 +1,20 @@
-//! Q3_K: 256 numbers in 16 groups, each with a signed scale of six bits; levels of three bits, zero in the middle.
+//! Q3_K: 256 numbers in 16 groups, each with a signed scale of six bits; levels of three bits, zero in the
+//! middle.
 
 use super::lane_blocks::{extreme, load, pack, store_low, store4};
 use super::scale_search::{descend, search_steps};
-use super::weights::{ByBlock, sum};
-use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
+use super::weights::{ByBlock, Weigh, sum};
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{clamp, from_f16, nearest_word, to_f16};
 
 /// Bytes: 32 × eight third bits, 64 × four lower parts of levels, 12 × parts of scales, `scale: f16`.
 ///
 /// - Bit `k` of byte `i` is the third bit of element `32 k + i`; it is set where the level is not negative.
-/// - Byte `32 h + i` of the levels holds those of elements `128 h + i`, `+ 32`, `+ 64` and `+ 96`, lowest bits first.
-/// - Scales are stored 32 too large. Byte `g < 8` holds the low four bits of the scales of groups `g` and `g + 8`;
-///   byte `8 + i` holds the upper two bits of the scales of groups `i`, `i + 4`, `i + 8` and `i + 12`.
+/// - Byte `32 h + i` of the levels holds those of elements `128 h + i`, `+ 32`, `+ 64` and `+ 96`, lowest
+///   bits first.
+/// - Scales are stored 32 too large. Byte `g < 8` holds the low four bits of the scales of groups `g` and `g
+///   + 8`; byte `8 + i` holds the upper two bits of the scales of groups `i`, `i + 4`, `i + 8` and `i + 12`.
 pub(crate) struct Q3K;
 
 /// Levels reach from `-REACH` to `REACH - 1`.
@@ -71,8 +73,8 @@ fn pack_factors<L: Lanes>(factors: &[L::Words; 16]) -> [L::Words; 3] {
     words
 }
 
-/// Writes blocks: the stored factors of their scales, the scale of these, and the levels nearest to the numbers; where a
-/// scale is 0, those of the search.
+/// Writes blocks: the stored factors of their scales, the scale of these, and the levels nearest to the
+/// numbers; where a scale is 0, those of the search.
 #[inline(always)]
 fn write<L: Lanes>(
     values: &[f32],
@@ -112,25 +114,27 @@ fn write<L: Lanes>(
     }
 }
 
-impl Encode for Q3K {
-    #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        let zero = L::splat(0.0);
-        let mut scales = [zero; 16];
-        let mut levels = [[zero; 16]; 16];
-        for group in 0..16 {
-            (scales[group], levels[group]) = descend(&load(values, 256, 16 * group), REACH);
-        }
-        let (factors, scale) = factors(&scales);
-        write(values, &levels, &factors, scale, blocks);
+/// Quantizes without importance.
+#[inline(always)]
+fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+    let zero = L::splat(0.0);
+    let mut scales = [zero; 16];
+    let mut levels = [[zero; 16]; 16];
+    for group in 0..16 {
+        (scales[group], levels[group]) = descend(&load(values, 256, 16 * group), REACH);
     }
+    let (factors, scale) = factors(&scales);
+    write(values, &levels, &factors, scale, blocks);
 }
 
-impl EncodeWeighted for Q3K {
+impl Encode for Q3K {
     #[inline(always)]
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        if numbers.importance.is_none() {
+            return encode::<L>(numbers.values, blocks);
+        }
         let zero = L::splat(0.0);
-        let by_block = ByBlock::<L>::new(numbers, 2.0 / 256.0);
+        let by_block = ByBlock::<L>::new(numbers, 2.0 / 256.0, 0.0);
         let (mut scales, mut sums) = ([zero; 16], [zero; 16]);
         let mut levels = [[zero; 16]; 16];
         for group in 0..16 {

@@ -1,23 +1,24 @@
-//! Q4_K and Q5_K: 256 numbers in 8 groups, each with a scale and a minimum of six bits; levels of four or five bits.
+//! Q4_K and Q5_K: 256 numbers in 8 groups, each with a scale and a minimum of six bits; levels of four or
+//! five bits.
 
 use super::affine_search::{Fit, Search, Weighted, search};
 use super::factor_search::search_factors;
 use super::lane_blocks::{load, pack, store4};
-use super::weights::{ByBlock, sum};
-use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
+use super::weights::{ByBlock, Weigh, sum};
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Mask, Words};
 use crate::tensor::rounding::{clamp, divide_or_zero, from_f16, nearest_word, to_f16};
 
 /// Bytes: `scale: f16`, `minimum: f16`, 12 × parts of scales and minima, 128 × two levels.
 ///
 /// - Byte `32 h + i` of the levels holds those of elements `64 h + i` (low four bits) and `64 h + 32 + i`.
-/// - Of the twelve bytes, byte `g < 4` holds the scale of group `g` in its low six bits, byte `4 + g` the minimum.
-///   Byte `8 + i` holds the low four bits of the scale and of the minimum of group `4 + i`, whose upper two bits are
-///   the upper two bits of bytes `i` and `4 + i`.
+/// - Of the twelve bytes, byte `g < 4` holds the scale of group `g` in its low six bits, byte `4 + g` the
+///   minimum. Byte `8 + i` holds the low four bits of the scale and of the minimum of group `4 + i`, whose
+///   upper two bits are the upper two bits of bytes `i` and `4 + i`.
 pub(crate) struct Q4K;
 
-/// Bytes: as [`Q4K`], but with 32 × eight fifth bits before the levels: bit `k` of byte `i` belongs to element
-/// `32 k + i`.
+/// Bytes: as [`Q4K`], but with 32 × eight fifth bits before the levels: bit `k` of byte `i` belongs to
+/// element `32 k + i`.
 pub(crate) struct Q5K;
 
 /// The scale and the minimum of a group, of the twelve bytes that hold them.
@@ -75,19 +76,23 @@ impl Search for Q5K {
     const TRIALS: usize = 16;
 }
 
-/// What the numbers weigh in the search: their magnitude and the root of the group's mean square.
-#[inline(always)]
-fn weights<L: Lanes>(elements: &[L; 32]) -> [L; 32] {
-    let mut sum = L::splat(0.0);
-    for &element in elements {
-        sum = sum + element * element;
+/// What the numbers weigh without importance: their magnitude and the root of the group's mean square.
+struct Magnitudes;
+
+impl<L: Lanes> Weigh<L> for Magnitudes {
+    #[inline(always)]
+    fn of<const N: usize>(&self, _first: usize, elements: &[L; N]) -> [L; N] {
+        let mut sum = L::splat(0.0);
+        for &element in elements {
+            sum = sum + element * element;
+        }
+        let root = (sum * L::splat(1.0 / N as f32)).sqrt();
+        let mut weights = [root; N];
+        for (weight, element) in weights.iter_mut().zip(elements) {
+            *weight = root + element.abs();
+        }
+        weights
     }
-    let root = (sum * L::splat(1.0 / 32.0)).sqrt();
-    let mut weights = [root; 32];
-    for (weight, element) in weights.iter_mut().zip(elements) {
-        *weight = root + element.abs();
-    }
-    weights
 }
 
 /// The factors of six bits of 8 groups, and the F16 that they are multiples of.
@@ -104,6 +109,17 @@ fn six_bit_factors<L: Lanes>(values: &[L; 8]) -> ([L::Words; 8], L::Words) {
         *factor = (nearest_word(inverse * value) & word(0xff)).min_signed(word(63));
     }
     (factors, to_f16(largest / L::splat(63.0)))
+}
+
+/// The same by the weights of the groups.
+#[inline(always)]
+fn searched_factors<L: Lanes>(values: &[L; 8], weights: &[L; 8]) -> Factors<L> {
+    let (mut factors, scale) = search_factors(values, weights, 63.0);
+    for factor in &mut factors {
+        // They have six bits unless something went wrong.
+        *factor = *factor & L::Words::splat(63);
+    }
+    (factors, to_f16(scale))
 }
 
 /// The first sixteen bytes of a block.
@@ -131,8 +147,8 @@ fn pack_factors<L: Lanes>(
 /// Factors of six bits of the 8 groups, and the F16 that they are multiples of.
 type Factors<L> = ([<L as Lanes>::Words; 8], <L as Lanes>::Words);
 
-/// Writes Q4_K blocks, or Q5_K blocks if `FIFTH`, of `BYTES` bytes: their scales and minima, and the levels nearest to
-/// the numbers for these.
+/// Writes Q4_K blocks, or Q5_K blocks if `FIFTH`, of `BYTES` bytes: their scales and minima, and the levels
+/// nearest to the numbers for these.
 #[inline(always)]
 fn write<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(
     values: &[f32],
@@ -177,79 +193,63 @@ fn write<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(
     }
 }
 
-/// Searches for scale and minimum of all groups, whose weights `weigh` gives.
+/// What was found of the 8 groups.
+struct Groups<L> {
+    fits: [Fit<L>; 8],
+    scales: [L; 8],
+    /// The minima without their signs.
+    depths: [L; 8],
+    /// The sums of the weights.
+    weights: [L; 8],
+}
+
+/// Searches for scale and minimum of all groups.
 #[inline(always)]
-fn search_groups<L: Lanes, S: Search>(
-    values: &[f32],
-    mut weigh: impl FnMut(usize, &[L; 32]) -> [L; 32],
-) -> ([Fit<L>; 8], [L; 8], [L; 8]) {
+fn search_groups<L: Lanes, S: Search>(values: &[f32], weigh: &impl Weigh<L>) -> Groups<L> {
     let zero = L::splat(0.0);
     let mut fits = [Fit::<L>::empty(); 8];
-    let (mut scales, mut depths) = ([zero; 8], [zero; 8]);
+    let (mut scales, mut depths, mut sums) = ([zero; 8], [zero; 8], [zero; 8]);
     for (pair, fits) in fits.as_chunks_mut::<2>().0.iter_mut().enumerate() {
         let elements: [[L; 32]; 2] = [load(values, 256, 64 * pair), load(values, 256, 64 * pair + 32)];
-        let weights = [weigh(2 * pair, &elements[0]), weigh(2 * pair + 1, &elements[1])];
+        let weights = [weigh.of(64 * pair, &elements[0]), weigh.of(64 * pair + 32, &elements[1])];
+        (sums[2 * pair], sums[2 * pair + 1]) = (sum(&weights[0]), sum(&weights[1]));
         *fits = search::<L, S, 32, 2>(&elements, &weights);
     }
     for (group, fit) in fits.iter().enumerate() {
         (scales[group], depths[group]) = (fit.scale, zero - fit.minimum);
     }
-    (fits, scales, depths)
+    Groups { fits, scales, depths, weights: sums }
 }
 
-/// Quantizes without importance.
+/// Quantizes to Q4_K, or to Q5_K if `FIFTH`, in blocks of `BYTES` bytes; by the search `S`, or `W` with
+/// importance.
 #[inline(always)]
-fn encode<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(values: &[f32], blocks: &mut [u8]) {
-    let (fits, scales, depths) = search_groups::<L, S>(values, |_, elements| weights(elements));
-    let (scales, depths) = (six_bit_factors(&scales), six_bit_factors(&depths));
-    write::<L, S, BYTES, FIFTH>(values, &fits, scales, depths, blocks);
-}
-
-/// Quantizes by importance.
-#[inline(always)]
-fn encode_weighted<L: Lanes, S: Search, const BYTES: usize, const FIFTH: bool>(
+fn encode<L: Lanes, S: Search, W: Search, const BYTES: usize, const FIFTH: bool>(
     numbers: Numbers<'_>,
     blocks: &mut [u8],
 ) {
-    let by_block = ByBlock::<L>::new(numbers, 2.0 / 256.0);
-    let mut sums = [L::splat(0.0); 8];
-    let (fits, scales, depths) = search_groups::<L, S>(numbers.values, |group, elements| {
-        let weights = by_block.of(32 * group, elements);
-        sums[group] = sum(&weights);
-        weights
-    });
-    let six_bits = |values: &[L; 8]| {
-        let (factors, scale) = search_factors(values, &sums, 63.0);
-        // Six bits unless something went wrong.
-        (factors.map(|factor| factor & L::Words::splat(63)), to_f16(scale))
-    };
-    write::<L, S, BYTES, FIFTH>(numbers.values, &fits, six_bits(&scales), six_bits(&depths), blocks);
+    let values = numbers.values;
+    if numbers.importance.is_none() {
+        let groups = search_groups::<L, S>(values, &Magnitudes);
+        let (scales, depths) = (six_bit_factors(&groups.scales), six_bit_factors(&groups.depths));
+        return write::<L, S, BYTES, FIFTH>(values, &groups.fits, scales, depths, blocks);
+    }
+    let groups = search_groups::<L, W>(values, &ByBlock::new(numbers, 2.0 / 256.0, 0.0));
+    let scales = searched_factors(&groups.scales, &groups.weights);
+    let depths = searched_factors(&groups.depths, &groups.weights);
+    write::<L, W, BYTES, FIFTH>(values, &groups.fits, scales, depths, blocks);
 }
 
 impl Encode for Q4K {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        encode::<L, Self, 144, false>(values, blocks);
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        encode::<L, Self, Weighted<15>, 144, false>(numbers, blocks);
     }
 }
 
 impl Encode for Q5K {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        encode::<L, Self, 176, true>(values, blocks);
-    }
-}
-
-impl EncodeWeighted for Q4K {
-    #[inline(always)]
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
-        encode_weighted::<L, Weighted<15>, 144, false>(numbers, blocks);
-    }
-}
-
-impl EncodeWeighted for Q5K {
-    #[inline(always)]
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
-        encode_weighted::<L, Weighted<31>, 176, true>(numbers, blocks);
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        encode::<L, Self, Weighted<31>, 176, true>(numbers, blocks);
     }
 }

@@ -1,7 +1,7 @@
 //! Q8_0: 32 signed bytes times one scale.
 
 use super::lane_blocks::{load, pack, store_low, store4};
-use super::{Block, ElementType, Encode, half};
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{divide_or_zero, nearest_away, to_f16};
 
@@ -21,7 +21,7 @@ impl Block for Q8_0 {
 
 impl Encode for Q8_0 {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+    fn encode<L: Lanes>(Numbers { values, .. }: Numbers<'_>, blocks: &mut [u8]) {
         let elements: [L; 32] = load(values, 32, 0);
         let mut magnitude = L::splat(0.0);
         for element in elements {

@@ -2,15 +2,16 @@
 
 use super::lane_blocks::{extreme, load, pack, store_low, store4};
 use super::scale_search::search_steps;
-use super::weights::by_row;
-use super::{Block, ElementType, Encode, EncodeWeighted, Numbers, half};
+use super::weights::weigh;
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{divide_or_zero, to_f16};
 
 /// Bytes: `scale: f16`, 16 × (element `i` in the low, `i + 16` in the high four bits).
 pub(crate) struct Q4_0;
 
-/// Bytes: `scale: f16`, `fifth: u32` (the fifth bit of element `i` is bit `i`), 16 × low four bits as in [`Q4_0`].
+/// Bytes: `scale: f16`, `fifth: u32` (the fifth bit of element `i` is bit `i`), 16 × low four bits as in
+/// [`Q4_0`].
 pub(crate) struct Q5_0;
 
 impl Block for Q4_0 {
@@ -40,26 +41,30 @@ impl Block for Q5_0 {
     }
 }
 
-/// The scale as F16 and the levels of one block a lane; the extreme element gets level 0, zero gets level `middle`.
+/// The scale as F16 and the levels of one block a lane; the extreme element gets level 0, zero gets level
+/// `middle`.
 #[inline(always)]
-fn quantize<L: Lanes>(values: &[f32], middle: f32) -> (L::Words, [L::Words; 32]) {
-    let elements: [L; 32] = load(values, 32, 0);
-    let (_, extreme) = extreme(&elements);
+fn divide<L: Lanes>(elements: &[L; 32], middle: f32) -> (L::Words, [L::Words; 32]) {
+    let (_, extreme) = extreme(elements);
     let scale = extreme * L::splat(-1.0 / middle);
     let inverse = divide_or_zero(1.0, scale);
     let highest = L::Words::splat((2.0 * middle) as u32 - 1);
     let mut levels = [highest; 32];
-    for (level, element) in levels.iter_mut().zip(elements) {
+    for (level, &element) in levels.iter_mut().zip(elements) {
         *level = (element * inverse + L::splat(middle + 0.5)).truncate().min_signed(highest);
     }
     (to_f16(scale), levels)
 }
 
-/// The same by importance: the scale is searched for.
+/// The same; with importance, the scale is searched for.
 #[inline(always)]
-fn quantize_weighted<L: Lanes>(numbers: Numbers<'_>, middle: f32) -> (L::Words, [L::Words; 32]) {
+fn quantize<L: Lanes>(numbers: Numbers<'_>, middle: f32) -> (L::Words, [L::Words; 32]) {
     let elements: [L; 32] = load(numbers.values, 32, 0);
-    let fit = search_steps(&elements, &by_row(&elements, numbers), middle);
+    let Some(importance) = numbers.importance else {
+        return divide(&elements, middle);
+    };
+    let weights = weigh(&elements, &load(importance, 32, 0), L::load(numbers.row_mean_squares));
+    let fit = search_steps(&elements, &weights, middle);
     let (none, middle_level) = (L::Words::splat(0), L::Words::splat(middle as u32));
     let mut levels = [none; 32];
     for (level, element) in levels.iter_mut().zip(elements) {
@@ -68,48 +73,26 @@ fn quantize_weighted<L: Lanes>(numbers: Numbers<'_>, middle: f32) -> (L::Words, 
     (to_f16(fit.scale), levels)
 }
 
-#[inline(always)]
-fn store_q4_0<L: Lanes>((scale, levels): (L::Words, [L::Words; 32]), blocks: &mut [u8]) {
-    store_low::<L>(scale, 2, blocks, 18, 0);
-    store4::<L>(pack_nibbles::<L>(&levels), blocks, 18, 2);
-}
-
-#[inline(always)]
-fn store_q5_0<L: Lanes>((scale, levels): (L::Words, [L::Words; 32]), blocks: &mut [u8]) {
-    store_low::<L>(scale, 2, blocks, 22, 0);
-    store_low::<L>(fifth_bits::<L>(&levels), 4, blocks, 22, 2);
-    store4::<L>(pack_nibbles::<L>(&levels), blocks, 22, 6);
-}
-
 impl Encode for Q4_0 {
-    #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        store_q4_0::<L>(quantize::<L>(values, 8.0), blocks);
-    }
-}
-
-impl EncodeWeighted for Q4_0 {
     const NEEDS_ROW_MEAN: bool = true;
 
     #[inline(always)]
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
-        store_q4_0::<L>(quantize_weighted::<L>(numbers, 8.0), blocks);
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        let (scale, levels) = quantize::<L>(numbers, 8.0);
+        store_low::<L>(scale, 2, blocks, 18, 0);
+        store4::<L>(pack_nibbles::<L>(&levels), blocks, 18, 2);
     }
 }
 
 impl Encode for Q5_0 {
-    #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
-        store_q5_0::<L>(quantize::<L>(values, 16.0), blocks);
-    }
-}
-
-impl EncodeWeighted for Q5_0 {
     const NEEDS_ROW_MEAN: bool = true;
 
     #[inline(always)]
-    fn encode_weighted<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
-        store_q5_0::<L>(quantize_weighted::<L>(numbers, 16.0), blocks);
+    fn encode<L: Lanes>(numbers: Numbers<'_>, blocks: &mut [u8]) {
+        let (scale, levels) = quantize::<L>(numbers, 16.0);
+        store_low::<L>(scale, 2, blocks, 22, 0);
+        store_low::<L>(fifth_bits::<L>(&levels), 4, blocks, 22, 2);
+        store4::<L>(pack_nibbles::<L>(&levels), blocks, 22, 6);
     }
 }
 

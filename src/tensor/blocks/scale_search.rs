@@ -2,8 +2,8 @@
 //! `make_q3_quants` in `ggml/src/ggml-quants.c`).
 //!
 //! A group of numbers `x` with weights `w` is to be written as `scale × level` with levels from `-reach` to
-//! `reach - 1`. The best scale for given levels is `Σ w x l / Σ w l²`, and the error falls as `(Σ w x l)² / Σ w l²`
-//! grows. Without importance the weights are `x²`.
+//! `reach - 1`. The best scale for given levels is `Σ w x l / Σ w l²`, and the error falls as `(Σ w x l)² / Σ
+//! w l²` grows. Without importance the weights are `x²`.
 
 use super::lane_blocks::extreme;
 use crate::tensor::lanes::{Lanes, Mask};
@@ -44,7 +44,8 @@ impl<L: Lanes> Fit<L> {
     }
 }
 
-/// Divides the reach of the extreme number into nineteen slightly different numbers of steps and keeps the best.
+/// Divides the reach of the extreme number into nineteen slightly different numbers of steps and keeps the
+/// best.
 #[inline(always)]
 pub(super) fn search_steps<L: Lanes, const N: usize>(
     elements: &[L; N],
@@ -122,11 +123,11 @@ impl<L: Lanes, const N: usize> Steps<'_, L, N> {
     }
 }
 
-/// Starts from the levels of the plain scale and moves one level at a time to the best for the scale that all other
-/// numbers ask for, up to five times through the group.
+/// Starts from the levels of the plain scale and moves one level at a time to the best for the scale that all
+/// other numbers ask for, up to five times through the group.
 ///
-/// Gives the scale, and the levels as numbers from `-reach` up. A group that counts as zero has scale 0 and, as in
-/// the reference, the lowest level everywhere.
+/// Gives the scale, and the levels as numbers from `-reach` up. A group that counts as zero has scale 0 and,
+/// as in the reference, the lowest level everywhere.
 #[inline(always)]
 pub(super) fn descend<L: Lanes, const N: usize>(elements: &[L; N], reach: f32) -> (L, [L; N]) {
     let zero = L::splat(0.0);
@@ -196,12 +197,13 @@ impl<L: Lanes> Term<L> {
         }
     }
 
-    /// Whether `product / others_lx` may round to another level. Most levels stay, which this finds out without the
-    /// division; where it is not sure, because the numbers are tiny or not finite, it says so.
+    /// Whether `product / others_lx` may round to another level. Most levels stay, which this finds out
+    /// without the division; where it is not sure, because the numbers are tiny or not finite, it says so.
     #[inline(always)]
     fn may_move(&self, product: L, others_lx: L, reach: f32) -> L::Mask {
         const TINY: f32 = 1e-30;
-        // Half a level, less a margin for the roundings on the way; at the ends, as far as the rounding works.
+        // Half a level, less a margin for the roundings on the way; at the ends, as far as the rounding
+        // works.
         const HALF: f32 = 0.4999;
         const FAR: f32 = 4e6;
         let at_low_end = self.level.equal(L::splat(-reach));

@@ -1,20 +1,20 @@
 //! TQ1_0 and TQ2_0: 256 levels from -1 to 1 times one scale, five or four of them a byte.
 
 use super::lane_blocks::{load, pack, store_low, store4};
-use super::{Block, ElementType, Encode, half};
+use super::{Block, ElementType, Encode, Numbers, half};
 use crate::tensor::lanes::{Lanes, Words};
 use crate::tensor::rounding::{divide_or_zero, nearest_away, to_f16};
 
 /// Bytes: 48 × five levels, 4 × four levels, `scale: f16`.
 ///
-/// A byte holds levels as a fraction in base 3, the first level as its first digit, of 256 parts, rounded up: the digits
-/// come out again as the carries of multiplications by 3. Byte `i` of the first 32 holds elements `i`, `i + 32`, … of
-/// the first 160; byte `i` of the next 16 elements `i`, `i + 16`, … of the next 80; byte `i` of the last four elements
-/// `i`, `i + 4`, … of the last 16, and a digit 0.
+/// A byte holds levels as a fraction in base 3, the first level as its first digit, of 256 parts, rounded up:
+/// the digits come out again as the carries of multiplications by 3. Byte `i` of the first 32 holds elements
+/// `i`, `i + 32`, … of the first 160; byte `i` of the next 16 elements `i`, `i + 16`, … of the next 80; byte
+/// `i` of the last four elements `i`, `i + 4`, … of the last 16, and a digit 0.
 pub(crate) struct Tq1_0;
 
-/// Bytes: 64 × four levels, `scale: f16`; byte `32 h + i` holds elements `128 h + i`, `+ 32`, `+ 64` and `+ 96`, lowest
-/// bits first, stored one too large.
+/// Bytes: 64 × four levels, `scale: f16`; byte `32 h + i` holds elements `128 h + i`, `+ 32`, `+ 64` and `+
+/// 96`, lowest bits first, stored one too large.
 pub(crate) struct Tq2_0;
 
 /// The sections of a TQ1_0 block: its first byte, its bytes, and how many digits of each byte are used.
@@ -66,8 +66,8 @@ fn magnitude<L: Lanes>(values: &[f32]) -> L {
     magnitude
 }
 
-/// The stored levels of `N` elements from `first` on: 0, 1 and 2. What overflows counts as level 0, stored as 1 with
-/// further bits that must be cut off.
+/// The stored levels of `N` elements from `first` on: 0, 1 and 2. What overflows counts as level 0, stored as
+/// 1 with further bits that must be cut off.
 #[inline(always)]
 fn levels<L: Lanes, const N: usize>(values: &[f32], first: usize, inverse: L) -> [L::Words; N] {
     let elements: [L; N] = load(values, 256, first);
@@ -81,7 +81,8 @@ fn levels<L: Lanes, const N: usize>(values: &[f32], first: usize, inverse: L) ->
 /// The byte of digits in base 3, rounded up.
 #[inline(always)]
 fn fraction<L: Lanes>(number: L::Words) -> L::Words {
-    // The smallest byte that is at least `number / 243`, of 256 parts: a whole division, with half a unit for safety.
+    // The smallest byte that is at least `number / 243`, of 256 parts: a whole division, with half a unit for
+    // safety.
     let scaled = (number & L::Words::splat(0xff)).up(8) + L::Words::splat(242);
     ((L::from_signed(scaled) + L::splat(0.5)) * L::splat(1.0 / 243.0)).truncate()
 }
@@ -93,7 +94,7 @@ fn times_three<W: Words>(number: W) -> W {
 
 impl Encode for Tq1_0 {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+    fn encode<L: Lanes>(Numbers { values, .. }: Numbers<'_>, blocks: &mut [u8]) {
         const BYTES: usize = 54;
         let scale: L = magnitude(values);
         let inverse = divide_or_zero(1.0, scale);
@@ -105,8 +106,10 @@ impl Encode for Tq1_0 {
                     *number = times_three(*number) + level;
                 }
             }
-            let bytes = numbers.map(|number| fraction::<L>(number));
-            store4::<L>(pack::<L>(&bytes), blocks, BYTES, first_byte);
+            for number in &mut numbers {
+                *number = fraction::<L>(*number);
+            }
+            store4::<L>(pack::<L>(&numbers), blocks, BYTES, first_byte);
         }
         let mut numbers = [L::Words::splat(0); 4];
         for digit in 0..4 {
@@ -115,15 +118,18 @@ impl Encode for Tq1_0 {
                 *number = times_three(*number) + level;
             }
         }
-        let [a, b, c, d] = numbers.map(|number| fraction::<L>(times_three(number)));
-        store_low::<L>(a | b.up(8) | c.up(16) | d.up(24), 4, blocks, BYTES, 48);
+        let mut last = L::Words::splat(0);
+        for (i, number) in numbers.into_iter().enumerate() {
+            last = last | fraction::<L>(times_three(number)).up(8 * i as u32);
+        }
+        store_low::<L>(last, 4, blocks, BYTES, 48);
         store_low::<L>(to_f16(scale), 2, blocks, BYTES, 52);
     }
 }
 
 impl Encode for Tq2_0 {
     #[inline(always)]
-    fn encode<L: Lanes>(values: &[f32], blocks: &mut [u8]) {
+    fn encode<L: Lanes>(Numbers { values, .. }: Numbers<'_>, blocks: &mut [u8]) {
         const BYTES: usize = 66;
         let scale: L = magnitude(values);
         let inverse = divide_or_zero(1.0, scale);

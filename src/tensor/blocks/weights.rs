@@ -1,35 +1,54 @@
-//! What numbers weigh in the searches (llama.cpp, the `_impl` functions of `ggml/src/ggml-quants.c`): with importance,
-//! that of their column times the root of their square and a typical square.
+//! What numbers weigh in the searches (llama.cpp, the `_impl` functions of `ggml/src/ggml-quants.c`): with
+//! importance, that of their column times the root of their square and a typical square.
 
 use super::Numbers;
 use super::lane_blocks::load;
 use crate::tensor::lanes::Lanes;
 
-/// The weights of blocks of `N` numbers whose typical square is the mean of the row.
-#[inline(always)]
-pub(super) fn by_row<L: Lanes, const N: usize>(elements: &[L; N], numbers: Numbers<'_>) -> [L; N] {
-    weigh(elements, &load(numbers.importance, N, 0), L::load(numbers.row_mean_squares))
+/// What the numbers of a group of a block of 256 weigh.
+///
+/// A trait, and not a closure, because every function over lanes must be inlined into the one that may use
+/// the instructions of a level.
+pub(super) trait Weigh<L: Lanes> {
+    /// The weights of `elements`, which begin with number `first` of the block.
+    fn of<const N: usize>(&self, first: usize, elements: &[L; N]) -> [L; N];
 }
 
-/// The weights of the groups of a block of 256 numbers, whose typical square is a part of the sum over the block.
+/// With importance, by a typical square that is a part of the sum of squares over the block; without, the
+/// square and a base for all of the block.
 #[derive(Clone, Copy)]
 pub(super) struct ByBlock<'a, L> {
-    importance: &'a [f32],
+    importance: Option<&'a [f32]>,
     typical: L,
+    base: L,
 }
 
 impl<'a, L: Lanes> ByBlock<'a, L> {
-    /// The typical square is `share` of the sum of all squares.
+    /// The typical square is `share` of the sum of all squares, and the base `base` of the typical square.
     #[inline(always)]
-    pub(super) fn new(numbers: Numbers<'a>, share: f32) -> Self {
-        let typical = sum_of_squares::<L>(numbers.values) * L::splat(share);
-        Self { importance: numbers.importance, typical }
+    pub(super) fn new(numbers: Numbers<'a>, share: f32, base: f32) -> Self {
+        let mut sum = L::splat(0.0);
+        for first in (0..256).step_by(16) {
+            for element in load::<L, 16>(numbers.values, 256, first) {
+                sum = sum + element * element;
+            }
+        }
+        let typical = sum * L::splat(share);
+        Self { importance: numbers.importance, typical, base: typical * L::splat(base) }
     }
+}
 
-    /// The weights of `elements`, which begin with number `first` of the block.
+impl<L: Lanes> Weigh<L> for ByBlock<'_, L> {
     #[inline(always)]
-    pub(super) fn of<const N: usize>(&self, first: usize, elements: &[L; N]) -> [L; N] {
-        weigh(elements, &load(self.importance, 256, first), self.typical)
+    fn of<const N: usize>(&self, first: usize, elements: &[L; N]) -> [L; N] {
+        if let Some(importance) = self.importance {
+            return weigh(elements, &load(importance, 256, first), self.typical);
+        }
+        let mut weights = squares(elements);
+        for weight in &mut weights {
+            *weight = self.base + *weight;
+        }
+        weights
     }
 }
 
@@ -46,7 +65,11 @@ pub(super) fn weigh<L: Lanes, const N: usize>(elements: &[L; N], importance: &[L
 /// The squares of numbers: what they weigh without importance.
 #[inline(always)]
 pub(super) fn squares<L: Lanes, const N: usize>(elements: &[L; N]) -> [L; N] {
-    elements.map(|element| element * element)
+    let mut squares = *elements;
+    for square in &mut squares {
+        *square = *square * *square;
+    }
+    squares
 }
 
 /// The sum of numbers, one after the other.
@@ -55,18 +78,6 @@ pub(super) fn sum<L: Lanes, const N: usize>(numbers: &[L; N]) -> L {
     let mut sum = numbers[0];
     for &number in &numbers[1..] {
         sum = sum + number;
-    }
-    sum
-}
-
-/// The sum of the squares of blocks of 256 numbers.
-#[inline(always)]
-pub(super) fn sum_of_squares<L: Lanes>(values: &[f32]) -> L {
-    let mut sum = L::splat(0.0);
-    for first in (0..256).step_by(16) {
-        for element in load::<L, 16>(values, 256, first) {
-            sum = sum + element * element;
-        }
     }
     sum
 }

@@ -59,6 +59,11 @@ impl Mask for Avx2Mask {
     fn any(self) -> bool {
         avx2!(_mm256_movemask_ps(self.0) != 0)
     }
+
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        avx2!(_mm256_movemask_ps(self.0)).cast_unsigned()
+    }
 }
 
 /// Swaps rows and columns of the four by four numbers in each half.
@@ -100,7 +105,8 @@ impl Lanes for Avx2 {
         assert!(source.len() >= 7 * stride + 4, "a block lies outside the source");
         let mut rows = [Self::splat(0.0).0; 4];
         for (lane, row) in rows.iter_mut().enumerate() {
-            // SAFETY: the assertion leaves four numbers from the start of each of the eight blocks; AVX2 is there.
+            // SAFETY: the assertion leaves four numbers from the start of each of the eight blocks; AVX2 is
+            // there.
             *row = unsafe {
                 let low = _mm_loadu_ps(source.as_ptr().add(lane * stride));
                 let high = _mm_loadu_ps(source.as_ptr().add((lane + 4) * stride));
@@ -109,6 +115,22 @@ impl Lanes for Avx2 {
         }
         let [a, b, c, d] = transpose(rows);
         [Self(a), Self(b), Self(c), Self(d)]
+    }
+
+    #[inline(always)]
+    fn lookup(table: &[f32; 8], index: Avx2Words) -> Self {
+        // SAFETY: the table has eight numbers; AVX2 is there.
+        let table = unsafe { _mm256_loadu_ps(table.as_ptr()) };
+        Self(avx2!(_mm256_permutevar8x32_ps(table, index.0)))
+    }
+
+    #[inline(always)]
+    fn smallest(self) -> f32 {
+        avx2!({
+            let four = _mm_min_ps(_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0));
+            let two = _mm_min_ps(four, _mm_movehl_ps(four, four));
+            _mm_cvtss_f32(_mm_min_ss(two, _mm_shuffle_ps::<1>(two, two)))
+        })
     }
 
     #[inline(always)]
@@ -181,6 +203,13 @@ impl Words for Avx2Words {
     }
 
     #[inline(always)]
+    fn load(source: &[u32]) -> Self {
+        assert!(source.len() >= 8, "fewer integers than lanes");
+        // SAFETY: the assertion leaves eight integers; AVX2 is there.
+        Self(unsafe { _mm256_loadu_si256(source.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
     fn up(self, count: u32) -> Self {
         Self(avx2!(_mm256_sll_epi32(self.0, _mm_cvtsi32_si128(count.cast_signed()))))
     }
@@ -216,7 +245,8 @@ impl Words for Avx2Words {
         let [a, b, c, d] = words;
         let rows = [Avx2::from_bits(a).0, Avx2::from_bits(b).0, Avx2::from_bits(c).0, Avx2::from_bits(d).0];
         for (lane, row) in transpose(rows).into_iter().enumerate() {
-            // SAFETY: the assertion leaves sixteen bytes from the start of each of the eight blocks; AVX2 is there.
+            // SAFETY: the assertion leaves sixteen bytes from the start of each of the eight blocks; AVX2 is
+            // there.
             unsafe {
                 let start = output.as_mut_ptr();
                 _mm_storeu_ps(start.add(lane * stride).cast(), _mm256_castps256_ps128(row));

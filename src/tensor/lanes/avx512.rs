@@ -5,7 +5,8 @@ use std::arch::x86_64::*;
 
 use super::{Lanes, MOST_LANES, Mask, Words, operators};
 
-/// Sixteen numbers. Values exist only inside functions that are entered after AVX-512 F, BW, DQ and VL were detected.
+/// Sixteen numbers. Values exist only inside functions that are entered after AVX-512 F, BW, DQ and VL were
+/// detected.
 #[derive(Clone, Copy)]
 pub(in crate::tensor) struct Avx512(__m512);
 
@@ -40,6 +41,11 @@ impl Mask for __mmask16 {
     #[inline(always)]
     fn any(self) -> bool {
         self != 0
+    }
+
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        u32::from(self)
     }
 }
 
@@ -82,8 +88,8 @@ impl Lanes for Avx512 {
         assert!(source.len() >= 15 * stride + 4, "a block lies outside the source");
         let mut rows = [Self::splat(0.0).0; 4];
         for (lane, row) in rows.iter_mut().enumerate() {
-            // SAFETY: the assertion leaves four numbers from the start of each of the sixteen blocks; AVX-512 is
-            // there.
+            // SAFETY: the assertion leaves four numbers from the start of each of the sixteen blocks; AVX-512
+            // is there.
             *row = unsafe {
                 let start = source.as_ptr().add(lane * stride);
                 let row = _mm512_castps128_ps512(_mm_loadu_ps(start));
@@ -94,6 +100,18 @@ impl Lanes for Avx512 {
         }
         let [a, b, c, d] = transpose(rows);
         [Self(a), Self(b), Self(c), Self(d)]
+    }
+
+    #[inline(always)]
+    fn lookup(table: &[f32; 8], index: Avx512Words) -> Self {
+        // SAFETY: the table has eight numbers; AVX-512 is there.
+        let table = unsafe { _mm512_castps256_ps512(_mm256_loadu_ps(table.as_ptr())) };
+        Self(avx512!(_mm512_permutexvar_ps(index.0, table)))
+    }
+
+    #[inline(always)]
+    fn smallest(self) -> f32 {
+        avx512!(_mm512_reduce_min_ps(self.0))
     }
 
     #[inline(always)]
@@ -169,6 +187,13 @@ impl Words for Avx512Words {
     }
 
     #[inline(always)]
+    fn load(source: &[u32]) -> Self {
+        assert!(source.len() >= 16, "fewer integers than lanes");
+        // SAFETY: the assertion leaves sixteen integers; AVX-512 is there.
+        Self(unsafe { _mm512_loadu_si512(source.as_ptr().cast()) })
+    }
+
+    #[inline(always)]
     fn up(self, count: u32) -> Self {
         Self(avx512!(_mm512_sll_epi32(self.0, _mm_cvtsi32_si128(count.cast_signed()))))
     }
@@ -205,8 +230,8 @@ impl Words for Avx512Words {
         let rows =
             [Avx512::from_bits(a).0, Avx512::from_bits(b).0, Avx512::from_bits(c).0, Avx512::from_bits(d).0];
         for (lane, row) in transpose(rows).into_iter().enumerate() {
-            // SAFETY: the assertion leaves sixteen bytes from the start of each of the sixteen blocks; AVX-512 is
-            // there.
+            // SAFETY: the assertion leaves sixteen bytes from the start of each of the sixteen blocks;
+            // AVX-512 is there.
             unsafe {
                 let start = output.as_mut_ptr().add(lane * stride);
                 _mm_storeu_ps(start.cast(), _mm512_castps512_ps128(row));

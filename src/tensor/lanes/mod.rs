@@ -1,12 +1,12 @@
 //! Vectors of numbers, one lane a block.
 //!
-//! A kernel is written once over [`Lanes`]. Every lane holds the number at the same place of *another block* and goes
-//! through exactly the operations of the scalar algorithm, in the same order, each rounded by itself; so the result
-//! does not depend on the number of lanes. [`Portable`] with one lane is the specification; the others are the same
-//! functions in the instructions of a processor.
+//! A kernel is written once over [`Lanes`]. Every lane holds the number at the same place of *another block*
+//! and goes through exactly the operations of the scalar algorithm, in the same order, each rounded by
+//! itself; so the result does not depend on the number of lanes. [`Portable`] with one lane is the
+//! specification; the others are the same functions in the instructions of a processor.
 //!
-//! Every function of a kernel is `#[inline(always)]` and only the outermost one, where the level is chosen, carries
-//! `#[target_feature]`: the instructions then all end up in a function that may use them.
+//! Every function of a kernel is `#[inline(always)]` and only the outermost one, where the level is chosen,
+//! carries `#[target_feature]`: the instructions then all end up in a function that may use them.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;
@@ -56,6 +56,25 @@ pub(super) trait Lanes:
     /// `source[n * stride + e]`.
     fn load4(source: &[f32], stride: usize) -> [Self; 4];
 
+    /// `table[index % 8]` in every lane; the bits of `index` above the third may be anything but the fourth,
+    /// which is not set.
+    #[inline(always)]
+    fn lookup(table: &[f32; 8], index: Self::Words) -> Self {
+        let mut values = [0.0; MOST_LANES];
+        for (value, index) in values.iter_mut().zip(index.to_array()).take(Self::COUNT) {
+            *value = table[index as usize & 7];
+        }
+        Self::load(&values)
+    }
+
+    /// The smallest number of all lanes, if all are numbers.
+    #[inline(always)]
+    fn smallest(self) -> f32 {
+        let numbers = self.to_bits().to_array();
+        let numbers = numbers[..Self::COUNT].iter().map(|&bits| f32::from_bits(bits));
+        numbers.fold(f32::INFINITY, |smallest, number| if number < smallest { number } else { smallest })
+    }
+
     /// The square root.
     fn sqrt(self) -> Self;
 
@@ -103,6 +122,9 @@ pub(super) trait Words:
     /// The same integer in every lane.
     fn splat(value: u32) -> Self;
 
+    /// One integer a lane: as many of `source` as there are lanes.
+    fn load(source: &[u32]) -> Self;
+
     /// All bits moved up by `count < 32`, a constant at every call.
     fn up(self, count: u32) -> Self;
 
@@ -135,6 +157,9 @@ pub(super) trait Mask:
 {
     /// Whether any lane is true.
     fn any(self) -> bool;
+
+    /// One bit a lane, the first lowest, set where the lane is true.
+    fn bits(self) -> u32;
 }
 
 /// Implements binary operators of a newtype by an expression over the two inner values.

@@ -59,6 +59,13 @@ impl Mask for NeonMask {
     fn any(self) -> bool {
         neon!(vmaxvq_u32(self.0) != 0)
     }
+
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        const BITS: [u32; 4] = [1, 2, 4, 8];
+        // SAFETY: the array has four integers.
+        unsafe { vaddvq_u32(vandq_u32(self.0, vld1q_u32(BITS.as_ptr()))) }
+    }
 }
 
 /// Swaps rows and columns of four by four numbers.
@@ -179,6 +186,13 @@ impl Words for NeonWords {
     #[inline(always)]
     fn splat(value: u32) -> Self {
         Self(neon!(vdupq_n_u32(value)))
+    }
+
+    #[inline(always)]
+    fn load(source: &[u32]) -> Self {
+        assert!(source.len() >= 4, "fewer integers than lanes");
+        // SAFETY: the assertion leaves four integers.
+        Self(unsafe { vld1q_u32(source.as_ptr()) })
     }
 
     #[inline(always)]

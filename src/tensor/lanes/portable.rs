@@ -72,6 +72,11 @@ impl<const N: usize> Mask for Portable<bool, N> {
     fn any(self) -> bool {
         self.0.contains(&true)
     }
+
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        self.0.iter().rev().fold(0, |bits, &lane| bits << 1 | u32::from(lane))
+    }
 }
 
 /// Takes lane by lane from one of two vectors.
@@ -196,6 +201,13 @@ impl<const N: usize> Words for Portable<u32, N> {
     #[inline(always)]
     fn splat(value: u32) -> Self {
         Self([value; N])
+    }
+
+    #[inline(always)]
+    fn load(source: &[u32]) -> Self {
+        let mut result = [0; N];
+        result.copy_from_slice(&source[..N]);
+        Self(result)
     }
 
     #[inline(always)]

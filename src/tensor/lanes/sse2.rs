@@ -59,6 +59,11 @@ impl Mask for Sse2Mask {
     fn any(self) -> bool {
         sse2!(_mm_movemask_ps(self.0) != 0)
     }
+
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        sse2!(_mm_movemask_ps(self.0)).cast_unsigned()
+    }
 }
 
 /// Swaps rows and columns of four by four numbers.
@@ -172,6 +177,13 @@ impl Words for Sse2Words {
     #[inline(always)]
     fn splat(value: u32) -> Self {
         Self(sse2!(_mm_set1_epi32(value.cast_signed())))
+    }
+
+    #[inline(always)]
+    fn load(source: &[u32]) -> Self {
+        assert!(source.len() >= 4, "fewer integers than lanes");
+        // SAFETY: the assertion leaves four integers.
+        Self(unsafe { _mm_loadu_si128(source.as_ptr().cast()) })
     }
 
     #[inline(always)]
