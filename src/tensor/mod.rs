@@ -15,10 +15,11 @@
 //! | `blocks` | the block formats: layout, decoding, and the quantizers over lanes |
 //! | `rounding` | roundings and casts lane by lane |
 //!
-//! What bounds the quantizers on a core with AVX-512: Q2_K, Q4_K and Q5_K make 16 to 21 trials a group with
-//! 18 vector operations a number, Q6_K 19 trials with 10, and both keep the two vector ports busy three
-//! quarters of the time; Q3_K waits for its divisions and for branches that depend on the data; Q4_0 to Q8_0
-//! and the casts are bound by moving data between blocks and lanes, close to what memory delivers.
+//! What bounds the quantizers on a core with AVX-512: Q2_K, Q4_K and Q5_K make 16 to 37 trials a group with
+//! 18 vector operations a number, Q6_K 19 trials with 10, IQ4 16 trials with 36, and all keep the two vector
+//! ports busy three quarters of the time; Q3_K waits for its divisions and for branches that depend on the
+//! data; the codebooks of IQ2 and IQ3 for the ends of short searches; all others and the casts are bound by
+//! moving data between blocks and lanes, close to what memory delivers.
 
 mod blocks;
 mod cast;
