@@ -262,8 +262,8 @@ fn tolerance(element_type: ElementType) -> f32 {
         Q3K => 0.6,
         Iq4Nl | Iq4Xs | Mxfp4 | Nvfp4 => 0.4,
         Q2K | Iq3Xxs | Iq3S => 0.8,
-        // Two levels and a zero, and with codebooks sometimes a wrong sign.
-        _ => 1.5,
+        // Two levels and a zero, and with codebooks even a wrong sign: no more than the size is kept.
+        _ => 2.2,
     }
 }
 
