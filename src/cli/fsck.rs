@@ -56,6 +56,16 @@ impl Fsck {
         for unread in &report.unread {
             print_unread(unread);
         }
+        for place in &report.dangling {
+            println!("\n{place} is a link that leads nowhere");
+            println!("  to mend: pull or create the model again, or remove it");
+        }
+        for place in &report.foreign {
+            println!("\n{place} is no blob\n  to mend: move it out of the store, or remove it");
+        }
+        for (model, digest) in &report.absent {
+            println!("manifest {digest} of {} is not in the store, which is no problem", model.short());
+        }
         for missing in &report.missing_blobs {
             print_missing(missing);
         }

@@ -41,9 +41,7 @@ impl Workshop {
 
     /// Removes, soon, the blobs that only a replaced model used.
     pub fn clear_replaced(&self, placed: &Placed) {
-        self.clear(
-            placed.replaced.iter().flat_map(|replaced| replaced.manifest.blobs().map(|layer| layer.digest)),
-        );
+        self.clear(placed.given_up.iter().copied());
     }
 
     /// Removes, soon, those of the blobs that no model uses.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, go_json};
+use super::{Digest, ManifestList, go_json};
 
 /// No layer that is a text is longer, in bytes.
 pub const LONGEST_TEXT: usize = 16 << 20;
@@ -84,6 +84,13 @@ impl Manifest {
         self.layers.iter().chain(std::iter::once(&self.config))
     }
 
+    /// The same without the documents that older versions of Ollama are to keep: they are no part of the model.
+    pub fn without_documents(&self) -> Self {
+        let mut parts = self.clone();
+        parts.layers.retain(|layer| !layer.media_type.is_document());
+        parts
+    }
+
     /// The sum of the sizes of all blobs it names.
     pub fn size(&self) -> u64 {
         self.blobs().fold(0, |sum, layer| sum.saturating_add(layer.size))
@@ -152,6 +159,12 @@ impl MediaType {
             MediaType::Other(text) => text,
             known => Self::NAMES.iter().find(|(kind, _)| kind == known).map_or("", |(_, name)| name),
         }
+    }
+
+    /// Whether the blob is a manifest or a list of manifests. As a layer it is an anchor: Ollama names it in order that
+    /// versions which do not know it keep it.
+    pub fn is_document(&self) -> bool {
+        [Manifest::MEDIA_TYPE, ManifestList::MEDIA_TYPE].contains(&self.as_str())
     }
 
     /// What messages call it.

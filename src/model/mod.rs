@@ -12,6 +12,7 @@ mod message;
 mod name;
 mod nearest;
 mod parameters;
+mod reference;
 
 pub(crate) use config::is_zero;
 pub use config::{LONGEST_CONFIG, ModelConfig, human_count};
@@ -21,9 +22,10 @@ pub use layer_json::layer_json;
 pub use manifest::{LONGEST_TEXT, Layer, Manifest, MediaType};
 pub use manifest_list::{Child, InlineManifest, ListElement, ManifestList};
 pub use message::{Message, ToolCall, ToolCallFunction};
-pub use name::{InvalidName, Name, Scheme};
+pub use name::{InvalidName, Name, PUBLIC_HOST, PUBLIC_HOST_ALIAS, Scheme};
 pub use nearest::{nearest, nearest_part};
 pub use parameters::{
     InvalidParameter, ParameterKind, Parameters, check_parameters, known_parameters, parameter_kind,
     parameters_to_bytes,
 };
+pub use reference::Reference;

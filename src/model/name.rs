@@ -5,7 +5,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-const DEFAULT_HOST: &str = "registry.ollama.ai";
+/// The host of the public registry, which a name without a host is of.
+pub const PUBLIC_HOST: &str = "registry.ollama.ai";
+/// What newer versions of Ollama call the same host in their directories, and people in names.
+pub const PUBLIC_HOST_ALIAS: &str = "ollama.com";
 const DEFAULT_NAMESPACE: &str = "library";
 const DEFAULT_TAG: &str = "latest";
 
@@ -36,7 +39,7 @@ pub enum Scheme {
 pub struct InvalidName;
 
 impl Name {
-    /// A name from its four parts, as directories of a store hold them.
+    /// A name from its four parts. Both names of the public registry's host become one.
     pub fn from_parts(host: &str, namespace: &str, model: &str, tag: &str) -> Result<Self, InvalidName> {
         let valid = Part::Host.accepts(host)
             && Part::Namespace.accepts(namespace)
@@ -47,7 +50,7 @@ impl Name {
         }
         Ok(Self {
             scheme: None,
-            host: host.to_owned(),
+            host: if is_public(host) { PUBLIC_HOST } else { host }.to_owned(),
             namespace: namespace.to_owned(),
             model: model.to_owned(),
             tag: tag.to_owned(),
@@ -86,7 +89,7 @@ impl Name {
 
     /// The shortest text that means this name; model and tag are always there.
     pub fn short(&self) -> String {
-        if !self.host.eq_ignore_ascii_case(DEFAULT_HOST) {
+        if self.host != PUBLIC_HOST {
             format!("{}/{}/{}:{}", self.host, self.namespace, self.model, self.tag)
         } else if !self.namespace.eq_ignore_ascii_case(DEFAULT_NAMESPACE) {
             format!("{}/{}:{}", self.namespace, self.model, self.tag)
@@ -123,7 +126,7 @@ impl FromStr for Name {
             },
         };
         let (scheme, host) = match rest {
-            None => (None, DEFAULT_HOST),
+            None => (None, PUBLIC_HOST),
             Some(rest) => match rest.split_once("://") {
                 None => (None, rest),
                 Some(("http", host)) => (Some(Scheme::Http), host),
@@ -173,6 +176,10 @@ impl Ord for Name {
     }
 }
 
+fn is_public(host: &str) -> bool {
+    [PUBLIC_HOST, PUBLIC_HOST_ALIAS].iter().any(|public| host.eq_ignore_ascii_case(public))
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
     Host,
@@ -211,6 +218,15 @@ mod tests {
             "ex.com:5000/ns/m:tag".parse::<Name>().unwrap().parts(),
             ["ex.com:5000", "ns", "m", "tag"]
         );
+    }
+
+    #[test]
+    fn the_public_registry_has_two_names() {
+        for text in ["ollama.com/library/m", "Registry.Ollama.AI/library/m:latest", "OLLAMA.COM/library/m"] {
+            let name: Name = text.parse().unwrap();
+            assert_eq!((name.short().as_str(), name.host()), ("m:latest", PUBLIC_HOST), "{text}");
+        }
+        assert_eq!("ollama.com:443/a/m".parse::<Name>().unwrap().short(), "ollama.com:443/a/m:latest");
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub(super) fn check(session: &Session, bytes: &[u8]) -> Result<(Manifest, Vec<La
         return Err(invalid(session, "it is an image index in an image index".to_owned()));
     }
     let manifest = Manifest::from_bytes(bytes).map_err(|error| invalid(session, error.to_string()))?;
+    if let Some(digest) = odd_digest(bytes) {
+        return Err(invalid(session, format!("invalid digest format: {digest:?}")));
+    }
     if manifest.schema_version != 2 {
         let reason = format!("schemaVersion 2 expected, got {}", manifest.schema_version);
         return Err(invalid(session, reason));
@@ -138,6 +141,22 @@ pub(super) fn check(session: &Session, bytes: &[u8]) -> Result<(Manifest, Vec<La
         }
     }
     Ok((manifest, layers))
+}
+
+/// A digest that is spelled as only manifests of a store may spell it.
+fn odd_digest(bytes: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        digest: String,
+    }
+    #[derive(Deserialize)]
+    struct Written {
+        config: Named,
+        layers: Option<Vec<Named>>,
+    }
+    let written: Written = serde_json::from_slice(bytes).ok()?;
+    let mut named = written.layers.into_iter().flatten().chain([written.config]);
+    named.find(|named| named.digest.parse::<Digest>().is_err()).map(|named| named.digest)
 }
 
 pub(super) fn invalid(session: &Session, reason: String) -> Error {

@@ -49,7 +49,7 @@ pub(super) async fn push(
     let request = session
         .request(Method::PUT, session.repository().manifest(name.tag()))
         .header(CONTENT_TYPE, media_type)
-        .payload(Payload::Bytes(Bytes::copy_from_slice(&opened.model.bytes)));
+        .payload(Payload::Bytes(Bytes::copy_from_slice(opened.model.published())));
     session.ask(&request, "the manifest", &[200, 201, 202, 204]).await?;
     progress(Status::Success);
     Ok(())
@@ -66,6 +66,7 @@ struct Opened {
 impl Opened {
     fn open(store: &Store, name: &Name, is_ollama: bool) -> Result<Self, StoreError> {
         let model = store.manifest(name)?;
+        store.ensure_parts(&model)?;
         let mut seen = HashSet::new();
         let layers = model.manifest.blobs().filter(|layer| seen.insert(layer.digest));
         let blobs = layers.map(|layer| store.blob(layer.digest)).collect::<Result<_, _>>()?;

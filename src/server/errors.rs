@@ -243,6 +243,7 @@ fn store_status(error: &StoreError) -> StatusCode {
         StoreError::NoStore
         | StoreError::LostManifests { .. }
         | StoreError::DamagedManifest { .. }
+        | StoreError::LacksBlob { .. }
         | StoreError::DamagedBlob { .. }
         | StoreError::ReadOnly { .. }
         | StoreError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,

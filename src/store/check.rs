@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
+use super::entry::Content;
+use super::reach::Reach;
 use super::verified::UNIT;
 use super::{Shared, Store, StoreError, Unread, lease};
 use crate::model::{Digest, Name};
@@ -31,6 +33,12 @@ pub struct CheckReport {
     pub unread: Vec<Unread>,
     /// Blobs that a manifest names and that are not there, or not in the length that it states.
     pub missing_blobs: Vec<MissingBlob>,
+    /// Links where manifests are that lead nowhere.
+    pub dangling: Vec<String>,
+    /// Files among the blobs that are none, nor what any program puts there while it writes one.
+    pub foreign: Vec<String>,
+    /// Manifests of lists that are not in the store, and the models of the lists. Nothing is wrong with that.
+    pub absent: Vec<(Name, Digest)>,
 }
 
 /// A blob that is not what it should be.
@@ -86,7 +94,12 @@ impl CheckReport {
 
     /// The number of things that are wrong.
     pub fn findings(&self) -> usize {
-        self.damaged_blobs.len() + self.damaged_manifests.len() + self.unread.len() + self.missing_blobs.len()
+        self.damaged_blobs.len()
+            + self.damaged_manifests.len()
+            + self.unread.len()
+            + self.missing_blobs.len()
+            + self.dangling.len()
+            + self.foreign.len()
     }
 }
 
@@ -113,6 +126,13 @@ impl Store {
                 unread => report.unread.push(unread),
             }
         }
+        for entry in &census.entries {
+            if matches!(entry.content, Content::Dangling(_)) {
+                report.dangling.push(entry.place.clone());
+            }
+        }
+        report.absent = self.0.absent(&census);
+        report.foreign = self.0.foreign_files()?;
         report.missing_blobs = self.0.missing_blobs()?;
 
         let mut blobs: Vec<(Digest, u64)> = Vec::new();
@@ -213,13 +233,10 @@ impl Shared {
         let mut missing: Option<Vec<MissingBlob>> = None;
         for _ in 0..LOOKS {
             let mut seen = Vec::new();
-            for model in self.census().models() {
-                for layer in model.manifest.blobs() {
-                    let got = self.length_of(layer.digest)?;
-                    if got != Some(layer.size) {
-                        let (model, digest) = (model.name.clone(), layer.digest);
-                        seen.push(MissingBlob { model, digest, expected: layer.size, got });
-                    }
+            for (model, layer) in self.parts(&self.census()) {
+                let got = self.length_of(layer.digest)?;
+                if got != Some(layer.size) {
+                    seen.push(MissingBlob { model, digest: layer.digest, expected: layer.size, got });
                 }
             }
             if let Some(before) = missing {
@@ -233,16 +250,30 @@ impl Shared {
         Ok(missing.unwrap_or_default())
     }
 
-    /// The models that name each blob.
+    /// What lies among the blobs and is none. Ollama writes `sha256-<random>` and `sha256-<digits>-partial`.
+    fn foreign_files(&self) -> io::Result<Vec<String>> {
+        let names = match self.disk.list(self.layout.blobs()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            names => names?,
+        };
+        let names = names.iter().map(|name| name.to_string_lossy());
+        let foreign = names.filter(|name| !name.starts_with("sha256-") && !name.starts_with('.'));
+        let mut places: Vec<_> = foreign.map(|name| format!("blobs/{name}")).collect();
+        places.sort();
+        Ok(places)
+    }
+
+    /// The models that need each blob.
     fn users(&self) -> io::Result<HashMap<Digest, Vec<Name>>> {
         let mut users: HashMap<_, Vec<_>> = HashMap::new();
-        for model in self.census().models() {
-            for layer in model.manifest.blobs() {
-                let names = users.entry(layer.digest).or_default();
-                if names.last() != Some(&model.name) {
-                    names.push(model.name.clone());
+        for entry in self.census().entries {
+            let Some((name, names)) = entry.name.as_ref().zip(entry.content.names()) else { continue };
+            Reach::new(self).follow(names, None, &mut |digest| {
+                let models = users.entry(digest).or_default();
+                if models.last() != Some(name) {
+                    models.push(name.clone());
                 }
-            }
+            });
         }
         Ok(users)
     }

@@ -108,7 +108,7 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Whether there is an entry of this path, be it a link that leads nowhere.
     fn is_listed(&self, path: &Path) -> bool {
-        fs::symlink_metadata(path).is_ok()
+        self.metadata_of_link(path).is_ok()
     }
 
     /// What a symbolic link says, whether it leads anywhere or not; nothing of what is no link.
@@ -117,6 +117,21 @@ pub trait Disk: Send + Sync + 'static {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
             answer => answer.map(Some),
         }
+    }
+
+    /// What is known about an entry itself, be it a link.
+    fn metadata_of_link(&self, path: &Path) -> io::Result<Metadata> {
+        fs::symlink_metadata(path)
+    }
+
+    /// Makes a symbolic link.
+    fn make_link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        std::os::unix::fs::symlink(target, path)
+    }
+
+    /// Gives a file a second name.
+    fn make_hard_link(&self, file: &Path, path: &Path) -> io::Result<()> {
+        fs::hard_link(file, path)
     }
 
     /// The path of what is at the end of all links.
@@ -160,6 +175,11 @@ fn regular(file: File) -> io::Result<File> {
 pub struct LocalDisk;
 
 impl Disk for LocalDisk {}
+
+/// Whether a path was not followed because links lead back to each other.
+pub(super) fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
 
 /// Writes all the bytes at `offset`.
 pub(super) fn write_all_at(disk: &dyn Disk, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -28,6 +28,8 @@ pub(super) enum DocumentContent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Damage {
     pub(super) problem: String,
+    /// The digest of its bytes, if they could be read.
+    pub(super) digest: Option<Digest>,
     /// What it names all the same, as far as can be told.
     pub(super) names: Names,
 }
@@ -45,7 +47,9 @@ impl Document {
         };
         match understood {
             Ok((content, names)) => Ok(Self { digest, content, names: names.with_leaf(digest), bytes }),
-            Err(problem) => Err(Damage { problem, names: Names::in_text(&bytes).with_leaf(digest) }),
+            Err(problem) => {
+                Err(Damage { problem, digest: Some(digest), names: Names::in_text(&bytes).with_leaf(digest) })
+            }
         }
     }
 }
@@ -76,7 +80,7 @@ fn understand(bytes: &[u8]) -> Result<(DocumentContent, Names), serde_json::Erro
 impl Damage {
     /// Of something that leaves no text to search.
     pub(super) fn unreadable(problem: impl Into<String>) -> Self {
-        Self { problem: problem.into(), names: Names::default() }
+        Self { problem: problem.into(), digest: None, names: Names::default() }
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs::{FileType, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -30,15 +30,21 @@ pub(super) struct Entry {
     /// The model that it is of, where the place is one for models.
     pub(super) name: Option<Name>,
     pub(super) content: Content,
+    /// Of a list, the model that it stands for.
+    pub(super) chosen: Chosen,
 }
+
+/// Which manifests of a list are in the store, and the model that it stands for then.
+#[derive(Debug, Default)]
+pub(super) struct Chosen(pub(super) Mutex<Option<(Vec<bool>, Arc<StoredManifest>)>>);
 
 /// What an entry holds.
 #[derive(Debug)]
 pub(super) enum Content {
     /// The manifest of a model.
     Model(Arc<StoredManifest>),
-    /// A list, or a manifest that has no name.
-    Document(Box<Document>),
+    /// A list, or a manifest that has no name, and when it was written.
+    Document(Box<Document>, SystemTime),
     /// A link that leads nowhere, and what it names: a blob that may be there all the same.
     Dangling(Names),
     /// A file with a leading dot that has no digest in it: something of the system's, or of another program's.
@@ -61,11 +67,24 @@ impl Entry {
 }
 
 impl Content {
+    /// What an entry of this document holds.
+    pub(super) fn of(document: Document, modified: SystemTime, name: Option<&Name>) -> Self {
+        match name {
+            Some(name) if matches!(document.content, DocumentContent::Manifest(_)) => {
+                match StoredManifest::of(document, name.clone(), modified) {
+                    Ok(manifest) => Self::Model(Arc::new(manifest)),
+                    Err(damage) => Self::Damaged(damage),
+                }
+            }
+            _ => Self::Document(Box::new(document), modified),
+        }
+    }
+
     /// What is known to be named here.
     pub(super) fn names(&self) -> Option<&Names> {
         match self {
             Self::Model(manifest) => Some(&manifest.names),
-            Self::Document(document) => Some(&document.names),
+            Self::Document(document, _) => Some(&document.names),
             Self::Dangling(names) => Some(names),
             Self::Damaged(damage) => Some(&damage.names),
             Self::Foreign => None,
@@ -142,9 +161,11 @@ fn read_link(
     if bytes.len() <= LONGEST_DOCUMENT && got != digest {
         let problem = format!("it is a link to blob {digest}, whose content is {got}");
         let names = Names::in_text(&bytes).with_leaf(digest);
-        return Ok((stamp, Content::Damaged(Damage { problem, names })));
+        return Ok((stamp, Content::Damaged(Damage { problem, digest: Some(got), names })));
     }
-    Ok((stamp, understand(bytes, metadata.modified()?, name)))
+    // A blob gets a new time whenever it is used; the link is as old as the name.
+    let modified = disk.metadata_of_link(path)?.modified()?;
+    Ok((stamp, understand(bytes, modified, name)))
 }
 
 fn read_file(disk: &dyn Disk, path: &Path, name: Option<&Name>) -> io::Result<(Stamp, Content)> {
@@ -169,15 +190,9 @@ fn read_file(disk: &dyn Disk, path: &Path, name: Option<&Name>) -> io::Result<(S
 
 /// What the bytes of an entry are.
 fn understand(bytes: Vec<u8>, modified: SystemTime, name: Option<&Name>) -> Content {
-    match (Document::parse(bytes), name) {
-        (Err(damage), _) => Content::Damaged(damage),
-        (Ok(document), Some(name)) if matches!(document.content, DocumentContent::Manifest(_)) => {
-            match StoredManifest::of(document, name.clone(), modified) {
-                Ok(manifest) => Content::Model(Arc::new(manifest)),
-                Err(damage) => Content::Damaged(damage),
-            }
-        }
-        (Ok(document), _) => Content::Document(Box::new(document)),
+    match Document::parse(bytes) {
+        Ok(document) => Content::of(document, modified, name),
+        Err(damage) => Content::Damaged(damage),
     }
 }
 

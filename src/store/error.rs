@@ -61,6 +61,19 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A part of a model is not in the store.
+    #[error(
+        "model '{}' is damaged: its {noun} (blob {digest}) is not in the store; pull or create the model again",
+        .name.short()
+    )]
+    LacksBlob {
+        /// The model.
+        name: Box<Name>,
+        /// What the part is.
+        noun: &'static str,
+        /// Its blob.
+        digest: Digest,
+    },
     /// A blob does not hold what it should.
     #[error("blob {digest} is damaged ({problem}); remove it and upload or pull it again")]
     DamagedBlob {

@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
-use super::disk::Disk;
+use super::disk::{Disk, is_loop};
 use super::document::Damage;
-use super::entry::{Content, Entry, blob_named_by};
+use super::entry::{Chosen, Content, Entry, blob_named_by};
 use super::layout::Layout;
+use super::naming::name_of_directories;
 use super::stamp::Stamp;
-use super::stored_manifest::StoredManifest;
 use crate::model::Name;
 
 /// Host, namespace, model: the levels of directories between a tree's root and a manifest.
@@ -80,14 +80,6 @@ impl Census {
         self.entries.extend(other.entries);
         self.lost.extend(other.lost);
         self.is_restless |= other.is_restless;
-    }
-
-    /// The manifests of all models that have one.
-    pub(super) fn models(&self) -> impl Iterator<Item = &Arc<StoredManifest>> {
-        self.entries.iter().filter_map(|entry| match &entry.content {
-            Content::Model(manifest) if entry.place.starts_with("manifests/") => Some(manifest),
-            _ => None,
-        })
     }
 
     /// The entries that cannot be understood, and why.
@@ -200,7 +192,8 @@ impl Walk<'_> {
 
     /// Counts an entry that has no content of its own to be kept.
     fn note(&mut self, content: Content) {
-        let entry = Entry { place: self.place.clone(), name: self.name(), content };
+        let (place, name) = (self.place.clone(), self.name());
+        let entry = Entry { place, name, content, chosen: Chosen::default() };
         self.census.entries.push(Arc::new(entry));
     }
 
@@ -218,7 +211,9 @@ impl Walk<'_> {
     fn name(&self) -> Option<Name> {
         let parts: Vec<_> = self.place.split('/').collect();
         match parts[..] {
-            [_, host, namespace, model, tag] => Name::from_parts(host, namespace, model, tag).ok(),
+            ["manifests" | "manifests-v2", host, namespace, model, tag] => {
+                name_of_directories([host, namespace, model, tag])
+            }
             _ => None,
         }
     }
@@ -300,7 +295,7 @@ impl Node {
         };
         let entry = match self {
             Self::Entry(known) if known.entry.says(&content) => known.entry.clone(),
-            _ => Arc::new(Entry { place: walk.place.clone(), name, content }),
+            _ => Arc::new(Entry { place: walk.place.clone(), name, content, chosen: Chosen::default() }),
         };
         walk.census.entries.push(entry.clone());
         *self = Self::Entry(Known { stamp, entry });
@@ -431,10 +426,6 @@ impl Directory {
             }
         }
     }
-}
-
-fn is_loop(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
 /// Looks again where something is listed and is not there: it may have come back in between. A link that leads nowhere

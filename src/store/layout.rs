@@ -1,11 +1,12 @@
 //! Where things are. No other room makes a path in the store.
 //!
-//! `blobs/` and `manifests/` are Ollama's (`manifest/paths.go`); `ollamake/` is ours alone. Whatever is
+//! `blobs/`, `manifests/` and `manifests-v2/` are Ollama's (`manifest/paths.go`); `ollamake/` is ours alone. Whatever is
 //! foreign to Ollama in `blobs/` it removes, so nothing of ours ever lies there.
 
 use std::path::{Path, PathBuf};
 
-use crate::model::{Digest, Name};
+use super::naming::Tree;
+use crate::model::Digest;
 
 #[derive(Debug)]
 pub(super) struct Layout {
@@ -57,14 +58,12 @@ impl Layout {
         [&self.manifests, &self.manifests_v2]
     }
 
-    /// The directories of a model, outermost first, and its manifest.
-    pub(super) fn manifest(&self, name: &Name) -> ([PathBuf; 3], PathBuf) {
-        let [host, namespace, model, tag] = name.parts();
-        let host = self.manifests.join(host);
-        let namespace = host.join(namespace);
-        let model = namespace.join(model);
-        let manifest = model.join(tag);
-        ([host, namespace, model], manifest)
+    /// The root of a tree of manifests.
+    pub(super) fn tree(&self, tree: Tree) -> &Path {
+        match tree {
+            Tree::Legacy => &self.manifests,
+            Tree::New => &self.manifests_v2,
+        }
     }
 
     /// The directory of what is only ours.

@@ -40,6 +40,16 @@ pub(super) fn leads_to(disk: &dyn Disk, path: &Path, file: &File) -> io::Result<
     Ok((there.dev(), there.ino()) == (open.dev(), open.ino()))
 }
 
+/// Whether two paths lead to the same file.
+pub(super) fn is_same(disk: &dyn Disk, one: &Path, other: &Path) -> io::Result<bool> {
+    let other = disk.metadata(other)?;
+    match disk.metadata(one) {
+        Ok(one) => Ok((one.dev(), one.ino()) == (other.dev(), other.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether an open file still has a name.
 pub(super) fn is_linked(file: &File) -> io::Result<bool> {
     Ok(file.metadata()?.nlink() > 0)

@@ -1,17 +1,24 @@
 //! Models by name: find, list, put, copy, remove.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, SystemTime};
 
-use super::document::LONGEST_DOCUMENT;
+use super::disk::is_loop;
+use super::document::{Damage, Document, DocumentContent, LONGEST_DOCUMENT};
 use super::entry::Content;
 use super::index::Census;
+use super::listing::Listing;
+use super::naming::{Place, Places, Tree};
 use super::reach::Reach;
 use super::stored_manifest::StoredManifest;
-use super::{Blob, Shared, Store, StoreError, lease, locked};
-use crate::model::{Digest, LONGEST_CONFIG, ModelConfig, Name};
+use super::{Blob, Shared, Store, StoreError, locked};
+use crate::model::{Digest, LONGEST_CONFIG, ModelConfig, Name, Reference};
+
+/// Ollama removes an entry before it puts another in its place. It is looked for so often, at such intervals.
+const LOOKS: u32 = 4;
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// A manifest that was put in its place.
 #[derive(Debug, Clone)]
@@ -20,6 +27,8 @@ pub struct Placed {
     pub model: Arc<StoredManifest>,
     /// The model that had the name before, if one had. Its blobs are still there; see [`Store::retire`].
     pub replaced: Option<Arc<StoredManifest>>,
+    /// Every digest that the name reached before.
+    pub given_up: Vec<Digest>,
 }
 
 impl Store {
@@ -36,8 +45,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::ModelNotFound`], [`StoreError::DamagedManifest`], or what the operating system says.
     pub fn manifest(&self, name: &Name) -> Result<Arc<StoredManifest>, StoreError> {
-        let name = self.resolve(name)?;
-        self.0.read_manifest(&name)?.ok_or(StoreError::ModelNotFound { name: Box::new(name) })
+        let Some((name, content)) = self.0.read(name)? else {
+            let name = Box::new(self.0.resolve(name)?);
+            return Err(StoreError::ModelNotFound { name });
+        };
+        let told = self.0.model_of(&name, &content);
+        told.map_err(|problem| StoreError::DamagedManifest { name: Box::new(name), problem })
     }
 
     /// All models whose manifests can be read, in the order of their names.
@@ -45,7 +58,15 @@ impl Store {
     /// # Errors
     /// What the operating system says.
     pub fn list(&self) -> Result<Vec<Arc<StoredManifest>>, StoreError> {
-        Ok(self.0.census().models().cloned().collect())
+        Ok(self.listing()?.models)
+    }
+
+    /// All models, also those whose manifests cannot be read.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn listing(&self) -> Result<Listing, StoreError> {
+        Ok(self.0.listing(&self.0.census()))
     }
 
     /// The configuration of a model. It is read once.
@@ -70,28 +91,55 @@ impl Store {
     /// # Errors
     /// [`StoreError::InvalidManifest`], [`StoreError::BlobNotFound`], or what the operating system says.
     pub fn put_manifest(&self, name: &Name, bytes: &[u8]) -> Result<Placed, StoreError> {
-        let invalid = |problem| StoreError::InvalidManifest { problem };
-        if bytes.len() > LONGEST_DOCUMENT {
-            return Err(invalid(format!("at most {LONGEST_DOCUMENT} bytes expected, got {}", bytes.len())));
-        }
-        let parsed = StoredManifest::parse(name.clone(), bytes.to_vec(), SystemTime::now())
-            .map_err(|damage| invalid(damage.problem))?;
+        let document = parse(bytes)?;
+        let DocumentContent::Manifest(manifest) = &document.content else {
+            return Err(StoreError::InvalidManifest { problem: "it is a list of manifests".to_owned() });
+        };
         let leases: Vec<Blob> =
-            parsed.manifest.blobs().map(|layer| self.blob(layer.digest)).collect::<Result<_, _>>()?;
+            manifest.blobs().map(|layer| self.blob(layer.digest)).collect::<Result<_, _>>()?;
         self.0.ensure_durable(&leases)?;
-        self.0.place_manifest(parsed)
+        self.0.place_document(name, document, Tree::Legacy)
     }
 
-    /// Gives a model a second name.
+    /// Gives a model a second name. The entry is the same, byte for byte, and in the same tree.
     ///
     /// # Errors
     /// [`StoreError::ModelNotFound`], and as [`put_manifest`](Self::put_manifest).
     pub fn copy(&self, source: &Name, target: &Name) -> Result<Placed, StoreError> {
-        let source = self.manifest(source)?;
-        if self.resolve(target)?.parts() == source.name.parts() {
-            return Ok(Placed { model: source, replaced: None });
+        self.copy_of(&Reference::Name(source.clone()), target)
+    }
+
+    /// As [`copy`](Self::copy), of whatever model is meant. One that is known by its digest is a blob, and so its copy is
+    /// of the newer kind.
+    ///
+    /// # Errors
+    /// As [`copy`](Self::copy).
+    pub fn copy_of(&self, source: &Reference, target: &Name) -> Result<Placed, StoreError> {
+        let model = self.find(source)?;
+        let tree = match source {
+            Reference::Name(name) if self.0.places(name)?.taken_new().is_none() => Tree::Legacy,
+            _ => Tree::New,
+        };
+        if matches!(source, Reference::Name(_)) && self.resolve(target)? == model.name {
+            return Ok(Placed { model, replaced: None, given_up: Vec::new() });
         }
-        self.put_manifest(target, &source.bytes)
+        let document = parse(&model.bytes)?;
+        let mut leases = Vec::new();
+        for layer in model.manifest.blobs() {
+            leases.push(self.blob(layer.digest)?);
+        }
+        // Of the other manifests of a list what is there.
+        let mut others = Vec::new();
+        Reach::new(&self.0).follow(&document.names, None, &mut |digest| others.push(digest));
+        for digest in others {
+            match self.blob(digest) {
+                Ok(blob) => leases.push(blob),
+                Err(StoreError::BlobNotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.0.ensure_durable(&leases)?;
+        self.0.place_document(target, document, tree)
     }
 
     /// Removes a model, durably, and at once those of its blobs that nobody else needs.
@@ -99,10 +147,18 @@ impl Store {
     /// # Errors
     /// [`StoreError::ModelNotFound`], or what the operating system says.
     pub fn remove(&self, name: &Name) -> Result<(), StoreError> {
-        let digests = self.0.remove_manifest(name)?;
+        let digests = self.0.remove_name(name)?;
         self.remove_unused(&digests)?;
         Ok(())
     }
+}
+
+fn parse(bytes: &[u8]) -> Result<Document, StoreError> {
+    let invalid = |problem| StoreError::InvalidManifest { problem };
+    if bytes.len() > LONGEST_DOCUMENT {
+        return Err(invalid(format!("at most {LONGEST_DOCUMENT} bytes expected, got {}", bytes.len())));
+    }
+    Document::parse(bytes.to_vec()).map_err(|damage| invalid(damage.problem))
 }
 
 impl Shared {
@@ -110,7 +166,7 @@ impl Shared {
         locked(&self.index).census(&*self.disk, &self.layout)
     }
 
-    /// All manifests, of which none is out of sight.
+    /// All entries, of which none is out of sight.
     pub(super) fn whole_census(&self) -> Result<Census, StoreError> {
         let census = self.census();
         match census.lost.first() {
@@ -119,115 +175,106 @@ impl Shared {
         }
     }
 
-    /// Only the directories that the name goes through are looked into, and those only where the name as it
-    /// is written does not exist.
-    fn resolve(&self, name: &Name) -> io::Result<Name> {
-        let mut path = self.layout.manifests().to_owned();
-        let mut parts = name.parts().map(str::to_owned);
-        for part in &mut parts {
-            if self.disk.metadata(&path.join(&part)).is_err() {
-                match self.spellings.find(&*self.disk, &path, part) {
-                    Ok(Some(existing)) => *part = existing,
-                    Ok(None) => break,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                    Err(error) => return Err(error),
+    /// The entry of a name that is read, and the name as it is spelled there: that of `manifests-v2`, unless it is a
+    /// link that leads nowhere, or an older one.
+    fn read(&self, name: &Name) -> Result<Option<(Name, Content)>, StoreError> {
+        for look in 1..=LOOKS {
+            let places = self.places(name)?;
+            for place in places.taken() {
+                let spelled = place.name().unwrap_or_else(|| name.clone());
+                match Content::read(&*self.disk, &self.layout, &place.path, Some(&spelled)) {
+                    Ok((_, content)) => return Ok(Some((spelled, content))),
+                    Err(error) if is_absence(&error) => {}
+                    Err(error) if place.tree == Tree::New || is_loop(&error) => {
+                        let damage = Damage::unreadable(error.kind().to_string());
+                        return Ok(Some((spelled, Content::Damaged(damage))));
+                    }
+                    Err(error) => return Err(error.into()),
                 }
             }
-            path.push(&part);
+            // Only there is a moment without an entry when one is replaced.
+            let dangles = places.taken().any(|place| self.disk.is_listed(&place.path));
+            let has_directory = |place: &Place| self.disk.metadata(&place.directories[2]).is_ok();
+            if dangles || look == LOOKS || !places.new.iter().any(has_directory) {
+                break;
+            }
+            thread::sleep(INTERVAL);
         }
-        let [host, namespace, model, tag] = &parts;
-        // Another letter case of a valid name is a valid name.
-        Ok(Name::from_parts(host, namespace, model, tag).unwrap_or_else(|_| name.clone()))
+        Ok(None)
     }
 
-    fn read_manifest(&self, name: &Name) -> Result<Option<Arc<StoredManifest>>, StoreError> {
-        let (_, path) = self.layout.manifest(name);
-        let damaged = |problem| StoreError::DamagedManifest { name: Box::new(name.clone()), problem };
-        match Content::read(&*self.disk, &self.layout, &path, Some(name)) {
-            Ok((_, Content::Model(manifest))) => Ok(Some(manifest)),
-            Ok((_, Content::Damaged(damage))) => Err(damaged(damage.problem)),
-            Ok((_, Content::Document(_))) => Err(damaged("it is a list of manifests".to_owned())),
-            Ok((_, Content::Foreign | Content::Dangling(_))) => Ok(None),
-            Err(error) if is_absence(&error) => Ok(None),
-            Err(error) => Err(error.into()),
+    /// The model that an entry holds, or why it holds none.
+    pub(super) fn model_of(&self, name: &Name, content: &Content) -> Result<Arc<StoredManifest>, String> {
+        match content {
+            Content::Model(manifest) => Ok(Arc::clone(manifest)),
+            Content::Document(document, modified) => {
+                self.model_of_list(document, name, *modified).map(Arc::new).map_err(|damage| damage.problem)
+            }
+            Content::Damaged(damage) => Err(damage.problem.clone()),
+            Content::Dangling(_) | Content::Foreign => Err("it is no manifest".to_owned()),
         }
     }
 
-    fn place_manifest(&self, mut manifest: StoredManifest) -> Result<Placed, StoreError> {
-        let mut temporary = self.write_temporary(&manifest.bytes)?;
-        let file = temporary.file().clone();
-        manifest.modified = file.metadata()?.modified()?;
+    /// Puts a document under a name: in `manifests-v2` if the name is there or is to be there.
+    fn place_document(&self, name: &Name, document: Document, tree: Tree) -> Result<Placed, StoreError> {
+        let mut temporary = self.write_temporary(&document.bytes)?;
         let naming = locked(&self.naming);
-        manifest.name = self.resolve(&manifest.name)?;
-        let (directories, path) = self.layout.manifest(&manifest.name);
-        // What is damaged is replaced like what is not there.
-        let replaced = self.read_manifest(&manifest.name).unwrap_or_default();
-        let mut place = || {
-            directories.iter().try_for_each(|directory| self.make_directory(directory))?;
-            self.spellings.carry_over(&*self.disk, &path, true, || temporary.replace(&path))
-        };
-        loop {
-            match place() {
-                Ok(()) => break,
-                // Another program has removed a directory, which was empty, just now.
-                Err(error)
-                    if error.kind() == io::ErrorKind::NotFound
-                        && lease::is_linked(&file)?
-                        && self.disk.metadata(self.layout.manifests()).is_ok() => {}
-                Err(error) => return Err(error.into()),
+        let places = self.places(name)?;
+        let (replaced, given_up) = self.what_is_there(name, &places);
+        let is_new = tree == Tree::New || places.taken_new().is_some();
+        let target = places.target(if is_new { Tree::New } else { Tree::Legacy });
+        let (modified, directory) = match is_new {
+            true => {
+                self.place_new(&places, &document)?;
+                let modified = target.map(|place| self.disk.metadata_of_link(&place.path)?.modified());
+                (modified.transpose()?.unwrap_or_else(SystemTime::now), None)
             }
-        }
+            false => {
+                let modified = temporary.file().metadata()?.modified()?;
+                (modified, self.place_legacy(&places, &mut temporary)?)
+            }
+        };
         drop(naming);
-        let [.., directory] = &directories;
-        self.sync_entry_in(directory)?;
-        Ok(Placed { model: Arc::new(manifest), replaced })
+        if let Some(directory) = directory {
+            self.sync_entry_in(&directory)?;
+        }
+        let name = target.and_then(Place::name).unwrap_or_else(|| name.clone());
+        let content = Content::of(document, modified, Some(&name));
+        let model = self.model_of(&name, &content);
+        let model = model.map_err(|problem| StoreError::InvalidManifest { problem })?;
+        Ok(Placed { model, replaced, given_up })
     }
 
-    /// Removes a manifest and the directories that it leaves empty; answers with the digests that it named.
-    fn remove_manifest(&self, name: &Name) -> Result<Vec<Digest>, StoreError> {
-        let naming = locked(&self.naming);
-        let name = self.resolve(name)?;
-        let (directories, path) = self.layout.manifest(&name);
-        let mut digests = Vec::new();
-        match Content::read(&*self.disk, &self.layout, &path, Some(&name)) {
-            Ok((_, content)) => {
-                let names = content.names();
-                Reach::new(self)
-                    .follow(&names.cloned().unwrap_or_default(), None, &mut |digest| digests.push(digest));
+    /// The model that has a name, if one can be read, and every digest that the entries of the name reach. What is
+    /// damaged is replaced like what is not there.
+    fn what_is_there(&self, name: &Name, places: &Places) -> (Option<Arc<StoredManifest>>, Vec<Digest>) {
+        let (mut model, mut digests) = (None, Vec::new());
+        let mut reach = Reach::new(self);
+        for place in places.taken() {
+            let spelled = place.name().unwrap_or_else(|| name.clone());
+            let Ok((_, content)) = Content::read(&*self.disk, &self.layout, &place.path, Some(&spelled))
+            else {
+                continue;
+            };
+            if let Some(names) = content.names() {
+                reach.follow(names, None, &mut |digest| digests.push(digest));
             }
-            Err(error) if is_absence(&error) => {
-                return Err(StoreError::ModelNotFound { name: Box::new(name) });
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let remove = || self.disk.remove(&path);
-        match self.spellings.carry_over(&*self.disk, &path, false, remove) {
-            Ok(()) => {}
-            Err(error) if is_absence(&error) => {
-                return Err(StoreError::ModelNotFound { name: Box::new(name) });
-            }
-            Err(error) => return Err(error.into()),
+            model = model.or_else(|| self.model_of(&spelled, &content).ok());
         }
-        let stays = |directory: &&PathBuf| {
-            let remove = || self.disk.remove_directory(directory);
-            self.spellings.carry_over(&*self.disk, directory, false, remove).is_err()
-        };
-        let left = directories.iter().rev().find(stays);
-        let deepest = left.map_or(self.layout.manifests(), PathBuf::as_path);
-        drop(naming);
-        // The blobs go only after the manifest has gone for good.
-        self.sync_entry_in(deepest)?;
+        (model, digests)
+    }
+
+    /// Removes every entry of a name; answers with the digests that they reached.
+    fn remove_name(&self, name: &Name) -> Result<Vec<Digest>, StoreError> {
+        let _naming = locked(&self.naming);
+        let places = self.places(name)?;
+        if places.taken().next().is_none() {
+            return Err(StoreError::ModelNotFound { name: Box::new(self.resolve(name)?) });
+        }
+        let (_, digests) = self.what_is_there(name, &places);
+        // Who reads both sees the model until it is gone; the blobs go only after that, and for good.
+        self.remove_entries(places.legacy.iter().chain(&places.new).filter(|place| place.is_taken))?;
         Ok(digests)
-    }
-
-    /// Makes what happened to an entry of a directory durable, also where the directory is gone itself.
-    fn sync_entry_in(&self, mut directory: &Path) -> io::Result<()> {
-        loop {
-            match (self.disk.sync_directory(directory), directory.parent()) {
-                (Err(error), Some(parent)) if error.kind() == io::ErrorKind::NotFound => directory = parent,
-                (answer, _) => return answer,
-            }
-        }
     }
 }
 

@@ -1,13 +1,15 @@
 //! Blobs, manifests, leases, pruning.
 //!
 //! A [`Store`] is a directory in Ollama's layout, so that one store serves both programs:
-//! `blobs/sha256-<hex>` and `manifests/<host>/<namespace>/<model>/<tag>`. What is only ours lies in
-//! `ollamake/` beside them.
+//! `blobs/sha256-<hex>`, and names in `manifests/<host>/<namespace>/<model>/<tag>` and, since Ollama 0.35, in
+//! `manifests-v2/`, which wins. What is only ours lies in `ollamake/` beside them. `docs/design/store.md` says why
+//! the store is as it is.
 //!
 //! Three rules hold at every instant, also after a crash or a loss of power:
 //!
 //! 1. A blob that can be seen is complete and verified, and durable before anything that names it.
 //! 2. A model is its old manifest or its new one, and all the blobs that a manifest names are there.
+//!    What any document of any program names is kept, and nothing is removed while something cannot be understood.
 //! 3. Nobody removes a file that somebody holds a lease on, in this process or in another.
 //!
 //! Everything here blocks; asynchronous callers use threads of their own.
@@ -22,17 +24,21 @@ mod document;
 mod durable;
 mod entry;
 mod error;
+mod find;
 mod hashing;
 mod health;
 mod index;
 mod layout;
 mod lease;
+mod listing;
 mod made;
 mod manifests;
 mod map;
 mod names;
+mod naming;
 mod partial;
 mod per_blob;
+mod placing;
 mod prune;
 mod ranges;
 mod reach;
@@ -57,6 +63,8 @@ pub use check::{BlobDamage, CheckProgress, CheckReport, DamagedBlob, MissingBlob
 pub use disk::{Disk, LocalDisk};
 pub use document::LONGEST_DOCUMENT;
 pub use error::StoreError;
+pub use find::Present;
+pub use listing::{DamagedModel, Listing};
 pub use manifests::Placed;
 pub use partial::Partial;
 pub use per_blob::PerBlob;
@@ -95,6 +103,8 @@ struct Shared {
     /// What blobs name that are documents, or may be.
     documents: PerBlob<Named>,
     quarantined: Quarantined,
+    /// The blobs that were there when they were listed last.
+    present: Mutex<Option<Arc<Present>>>,
     retirement: Retirement,
     spare_buffers: Arc<SpareBuffers>,
     /// The state of the file of each blob in which its content is known.
@@ -232,6 +242,7 @@ impl Shared {
             index: Mutex::default(),
             documents: PerBlob::default(),
             quarantined: Quarantined::default(),
+            present: Mutex::default(),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),
             verified: PerBlob::default(),

@@ -13,6 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::index::Census;
+use super::placing::is_temporary_link;
 use super::{Shared, Store, StoreError, Tally, Unread, lease};
 use crate::model::{Digest, Name};
 
@@ -21,6 +22,9 @@ const BATCH: usize = 64;
 
 /// Ollama removes an entry before it puts another in its place. After so long the other is there.
 const REPLACEMENT: Duration = Duration::from_millis(20);
+
+/// No process takes longer to give a link its place.
+const LINKING: Duration = Duration::from_secs(60);
 
 /// What to prune.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +82,9 @@ impl Store {
         if !report.unread.is_empty() {
             report.damaged = census.damaged().filter_map(|(entry, _)| entry.name.clone()).collect();
             return Ok(report);
+        }
+        if !options.dry_run {
+            store.clear_links(&census, options.grace)?;
         }
         drop(census);
         let candidates = store.blobs_older_than(options.grace)?;
@@ -141,6 +148,19 @@ impl Shared {
             }
         }
         Ok(tally)
+    }
+
+    /// Removes the links that a process began to make and did not finish.
+    fn clear_links(&self, census: &Census, grace: Duration) -> io::Result<()> {
+        let age = grace.max(LINKING);
+        for entry in &census.entries {
+            let is_ours = entry.place.rsplit('/').next().is_some_and(is_temporary_link);
+            let path = self.layout.root().join(&entry.place);
+            if is_ours && self.disk.metadata_of_link(&path).is_ok_and(|metadata| is_old(&metadata, age)) {
+                ignore_absence(self.disk.remove(&path))?;
+            }
+        }
+        Ok(())
     }
 
     fn blobs_older_than(&self, grace: Duration) -> io::Result<Vec<Digest>> {

@@ -208,7 +208,7 @@ impl Shared {
 
     /// The bytes of a blob, or those of the longest document and one more. It is not leased: whoever asks may have
     /// claimed it.
-    fn read_document(&self, digest: Digest) -> io::Result<Option<Vec<u8>>> {
+    pub(super) fn read_document(&self, digest: Digest) -> io::Result<Option<Vec<u8>>> {
         let path = self.layout.blob(digest);
         match self.disk.open(&path) {
             // A blob may lie on another disk, which is not there.

@@ -12,14 +12,19 @@ use crate::model::{Digest, Manifest, ModelConfig, Name};
 pub struct StoredManifest {
     /// The name, in the letter case of the store.
     pub name: Name,
-    /// The file, byte for byte.
+    /// The file, byte for byte: a manifest, or a list of manifests.
     pub bytes: Vec<u8>,
     /// The digest of the file.
     pub digest: Digest,
-    /// What the file says.
+    /// What the model consists of: what the file says, or the manifest of the list that is used here, without the
+    /// documents that are named only to be kept.
     pub manifest: Manifest,
-    /// When the file was written.
+    /// When the name was made.
     pub modified: SystemTime,
+    /// The sum of the sizes of its blobs; of a list, of those of all its manifests that are in the store.
+    pub size: u64,
+    /// The manifest for registries, where it is not the file.
+    published: Option<Vec<u8>>,
     /// What the file names.
     pub(super) names: Names,
     /// The configuration, once somebody asked for it.
@@ -27,21 +32,46 @@ pub struct StoredManifest {
 }
 
 impl StoredManifest {
-    /// A manifest from the bytes of its file.
-    pub(super) fn parse(name: Name, bytes: Vec<u8>, modified: SystemTime) -> Result<Self, Damage> {
-        Self::of(Document::parse(bytes)?, name, modified)
-    }
-
     /// A manifest that was parsed.
     pub(super) fn of(document: Document, name: Name, modified: SystemTime) -> Result<Self, Damage> {
         match document.content {
-            DocumentContent::Manifest(manifest) => {
+            DocumentContent::Manifest(written) => {
+                let manifest = written.without_documents();
+                let published = (manifest != written).then(|| manifest.to_bytes());
+                let (size, config) = (manifest.size(), OnceLock::new());
                 let Document { digest, bytes, names, .. } = document;
-                Ok(Self { name, bytes, digest, manifest, modified, names, config: OnceLock::new() })
+                Ok(Self { name, bytes, digest, manifest, modified, size, published, names, config })
             }
             DocumentContent::List(_) => {
-                Err(Damage { problem: "it is a list of manifests".to_owned(), names: document.names })
+                let problem = "it is a list of manifests".to_owned();
+                Err(Damage { problem, digest: Some(document.digest), names: document.names })
             }
         }
+    }
+
+    /// A list, of which this manifest is used.
+    pub(super) fn of_list(
+        list: &Document,
+        (manifest, bytes): (Manifest, Vec<u8>),
+        size: u64,
+        name: Name,
+        modified: SystemTime,
+    ) -> Self {
+        Self {
+            name,
+            bytes: list.bytes.clone(),
+            digest: list.digest,
+            manifest: manifest.without_documents(),
+            modified,
+            size,
+            published: Some(bytes),
+            names: list.names.clone(),
+            config: OnceLock::new(),
+        }
+    }
+
+    /// The manifest for registries, byte for byte.
+    pub fn published(&self) -> &[u8] {
+        self.published.as_deref().unwrap_or(&self.bytes)
     }
 }

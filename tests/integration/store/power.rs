@@ -10,6 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use ollamake::model::Reference;
 use ollamake::store::{Disk, LocalDisk, Store};
 use serde_json::{Value, json};
 
@@ -29,6 +30,8 @@ enum Event {
     Removed(PathBuf),
     DirectoryCreated(PathBuf),
     DirectoryRemoved(PathBuf),
+    /// A symbolic link, and what it says.
+    Linked(PathBuf, PathBuf),
     /// Not done to the disk: the caller was told that this model is made, with this prompt, or removed.
     Promised(&'static str, Option<&'static str>),
 }
@@ -103,6 +106,13 @@ impl Disk for RecordingDisk {
         self.perform(|| LocalDisk.create_directory(path), |()| Event::DirectoryCreated(path.to_owned()))
     }
 
+    fn make_link(&self, target: &Path, path: &Path) -> io::Result<()> {
+        self.perform(
+            || LocalDisk.make_link(target, path),
+            |()| Event::Linked(path.to_owned(), target.to_owned()),
+        )
+    }
+
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
         self.perform(|| LocalDisk.remove_directory(path), |()| Event::DirectoryRemoved(path.to_owned()))
     }
@@ -113,6 +123,7 @@ impl Disk for RecordingDisk {
 enum Entry {
     File(u64),
     Directory,
+    Link(PathBuf),
 }
 
 /// What a file system forgets when it loses power.
@@ -166,6 +177,9 @@ impl FileSystem {
             Event::DirectoryCreated(path) => {
                 self.names.insert(path, Entry::Directory);
             }
+            Event::Linked(path, target) => {
+                self.names.insert(path, Entry::Link(target));
+            }
             Event::Promised(model, prompt) => {
                 self.promises.insert(model, prompt);
             }
@@ -184,6 +198,7 @@ impl FileSystem {
             }
             match entry {
                 Entry::Directory => fs::create_dir(path).unwrap(),
+                Entry::Link(target) => std::os::unix::fs::symlink(target, path).unwrap(),
                 Entry::File(inode) => {
                     fs::write(path, contents.get(inode).map_or(&[][..], Vec::as_slice)).unwrap();
                 }
@@ -238,6 +253,35 @@ fn serve(disk: &RecordingDisk, store: &Store) {
     });
 }
 
+/// Replaces, copies and removes models that newer versions of Ollama know.
+fn work_in_both_trees(disk: &RecordingDisk, store: &Store) {
+    let make = |model: &'static str, prompt: &'static str| {
+        make_model(store, &name(model), prompt).unwrap();
+        disk.record(Event::Promised(model, Some(prompt)));
+    };
+    make("plain", "prompt one");
+    let bytes = store.manifest(&name("plain")).unwrap().bytes.clone();
+    let digest = store.put_bytes(&bytes).unwrap().blob.digest();
+    store.copy_of(&Reference::Digest(digest), &name("first")).unwrap();
+    disk.record(Event::Promised("first", Some("prompt one")));
+    make("first", "prompt two");
+    make("first", "prompt three");
+    store.copy(&name("first"), &name("copy")).unwrap();
+    disk.record(Event::Promised("copy", Some("prompt three")));
+    store.remove(&name("first")).unwrap();
+    disk.record(Event::Promised("first", None));
+    store.copy(&name("plain"), &name("copy")).unwrap();
+    disk.record(Event::Promised("copy", Some("prompt one")));
+    store.remove(&name("copy")).unwrap();
+    disk.record(Event::Promised("copy", None));
+}
+
+/// What a program finds that reads only `manifests`.
+fn without_new_tree(root: &Path) -> Store {
+    let _ = fs::remove_dir_all(root.join("manifests-v2"));
+    Store::open_on(UnsyncedDisk, root).unwrap()
+}
+
 fn lose_power_everywhere(memory: Memory, work: fn(&RecordingDisk, &Store)) {
     let directory = scratch_directory();
     let root = directory.path().join("store");
@@ -254,14 +298,17 @@ fn lose_power_everywhere(memory: Memory, work: fn(&RecordingDisk, &Store)) {
         let root = remains.path().join("store");
         let store = Store::open_on(UnsyncedDisk, &root).unwrap();
         assert_eq!(leftovers(&root), 0, "{memory:?} after {count}: {event:?}");
-        let report = store.check(true, |_| {}).unwrap();
-        assert!(report.is_clean(), "{memory:?} after {count}: {event:?}: {report:?}");
-        if let Event::Promised(..) = event {
-            let models = store.list().unwrap();
-            for (model, prompt) in &system.promises {
-                let found = models.iter().find(|found| found.name == name(model));
-                let got = found.and_then(|found| found.manifest.layers.last()).map(|layer| layer.digest);
-                assert_eq!(got, prompt.map(|prompt| digest_of(prompt.as_bytes())), "{memory:?}: {model}");
+        for store in [store, without_new_tree(&root)] {
+            let report = store.check(true, |_| {}).unwrap();
+            assert!(report.is_clean(), "{memory:?} after {count}: {event:?}: {report:?}");
+            if let Event::Promised(..) = event {
+                let models = store.list().unwrap();
+                for (model, prompt) in &system.promises {
+                    let found = models.iter().find(|found| found.name == name(model));
+                    let got = found.and_then(|found| found.manifest.layers.last()).map(|layer| layer.digest);
+                    let expected = prompt.map(|prompt| digest_of(prompt.as_bytes()));
+                    assert_eq!(got, expected, "{memory:?}: {model}");
+                }
             }
         }
     }
@@ -273,16 +320,19 @@ fn lose_power_everywhere(memory: Memory, work: fn(&RecordingDisk, &Store)) {
 fn what_was_not_synced_may_be_lost() {
     lose_power_everywhere(Memory::OnlySynced, work);
     lose_power_everywhere(Memory::OnlySynced, serve);
+    lose_power_everywhere(Memory::OnlySynced, work_in_both_trees);
 }
 
 #[test]
 fn contents_that_were_not_synced_may_be_lost() {
     lose_power_everywhere(Memory::AllNames, work);
     lose_power_everywhere(Memory::AllNames, serve);
+    lose_power_everywhere(Memory::AllNames, work_in_both_trees);
 }
 
 #[test]
 fn names_that_were_not_synced_may_be_lost() {
     lose_power_everywhere(Memory::AllContents, work);
     lose_power_everywhere(Memory::AllContents, serve);
+    lose_power_everywhere(Memory::AllContents, work_in_both_trees);
 }

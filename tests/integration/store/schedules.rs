@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ollamake::model::Digest;
+use ollamake::model::{Digest, Reference};
 use ollamake::store::{Disk, LocalDisk, PruneOptions, Stamp, Store, StoreError};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
@@ -256,6 +256,22 @@ fn a_copy_is_whole_or_is_none() {
             prune,
         ],
         |store| assert!(store.manifest(&name("m")).is_err()),
+    );
+}
+
+#[test]
+fn a_model_in_both_trees_is_never_without_its_blobs() {
+    fn shared(store: &Store) {
+        make_model(store, &name("plain"), "one").unwrap();
+        let bytes = store.manifest(&name("plain")).unwrap().bytes.clone();
+        let digest = store.put_bytes(&bytes).unwrap().blob.digest();
+        store.copy_of(&Reference::Digest(digest), &name("m")).unwrap();
+    }
+    explore(
+        Locks::Kept,
+        shared,
+        &[|store| make(store, "m", "two"), |store| assert!(was_done(store.remove(&name("plain")))), prune],
+        |store| assert_prompt(store, "m", "two"),
     );
 }
 

@@ -137,6 +137,10 @@ fn what_is_foreign_in_the_directories_is_left_alone() {
     assert_eq!(unread[0].place, "manifests/registry.ollama.ai/library/README");
     assert_eq!(store.prune(EVERYTHING).unwrap().unread, unread);
     fs::remove_file(readme).unwrap();
+    let notes = blobs.join("notes");
+    fs::write(&notes, b"x").unwrap();
+    assert_eq!(store.check(true, |_| {}).unwrap().foreign, ["blobs/notes"]);
+    fs::remove_file(notes).unwrap();
     store.remove(&name("m")).unwrap();
     assert!(foreign.iter().all(|path| path.exists()));
 }

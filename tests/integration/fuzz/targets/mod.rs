@@ -10,7 +10,7 @@ use ollamake::convert::tokenizer::{self, Flavour, Sizes};
 use ollamake::create::FileName;
 use ollamake::gguf::{Array, Gguf, Header, TensorDescription, Value};
 use ollamake::library::Description;
-use ollamake::model::{Digest, Manifest, ModelConfig, Name};
+use ollamake::model::{Child, Digest, Manifest, ManifestList, ModelConfig, Name, Reference};
 use ollamake::modelfile::Modelfile;
 use ollamake::plan::{Plan, Resources, Source, SourceDescription};
 use ollamake::quantize::{FileType, Quantized, quantize};
@@ -217,6 +217,16 @@ fn manifest(bytes: &[u8]) {
             manifest.blobs().count() == manifest.layers.len() + 1 && manifest.size() >= manifest.config.size
         );
     }
+    if let Ok(list) = ManifestList::from_bytes(bytes) {
+        for element in list.elements {
+            if let Child::Inline(child) = element.child {
+                for form in child.forms() {
+                    let again = Manifest::from_bytes(&form).expect("a manifest of a list is one by itself");
+                    assert_eq!(again, child.manifest);
+                }
+            }
+        }
+    }
     if let Ok(config) = serde_json::from_slice::<ModelConfig>(bytes) {
         let written = serde_json::to_vec(&config).expect("a configuration can be written");
         let again: ModelConfig = serde_json::from_slice(&written).expect("what was written can be read");
@@ -227,6 +237,12 @@ fn manifest(bytes: &[u8]) {
 /// No part of a name and no file name leads out of its directory, and both mean what they show.
 fn name(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
+    match text.parse::<Reference>() {
+        Ok(Reference::Name(name)) => assert_eq!(text.parse(), Ok(name)),
+        Ok(Reference::Pinned(name, _)) => assert!(text.starts_with(name.model()) || text.contains('/')),
+        Ok(Reference::Digest(digest)) => assert_eq!(Digest::in_any_spelling(&text), Ok(digest)),
+        Err(_) => assert!(text.parse::<Name>().is_err()),
+    }
     if let Ok(name) = text.parse::<Name>() {
         for part in name.parts() {
             assert!(!part.is_empty() && part.len() <= 255 && part.is_ascii(), "{part:?}");
