@@ -24,6 +24,9 @@ struct Model {
     name: String,
     digest: String,
     size: u64,
+    /// Why it cannot be used.
+    #[serde(default)]
+    damaged: String,
     #[serde(with = "time::serde::rfc3339")]
     modified_at: OffsetDateTime,
 }
@@ -37,7 +40,11 @@ impl List {
         let mut rows = vec![["NAME", "ID", "SIZE", "MODIFIED"].map(str::to_owned)];
         for model in tags.models.into_iter().filter(|model| model.name.to_lowercase().starts_with(&prefix)) {
             let id = model.digest.chars().take(12).collect();
-            rows.push([model.name, id, format::bytes(model.size), format::age(model.modified_at, now)]);
+            let mut age = format::age(model.modified_at, now);
+            if !model.damaged.is_empty() {
+                age = format!("{age} (damaged: {})", model.damaged);
+            }
+            rows.push([model.name, id, format::bytes(model.size), age]);
         }
         print!("{}", format::table(&rows));
         Ok(())

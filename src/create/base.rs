@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::input::Input;
 use super::part::{Origin, Part, has_weights};
+use super::shards::open_shards;
 use super::{CreateError, Quantization};
 use crate::library::{DescriptionError, Descriptions};
 use crate::model::{Layer, MediaType, ModelConfig, Name};
@@ -40,7 +41,7 @@ impl Base {
             problem,
         };
         let config = store.config(model)?;
-        let mut layers = Vec::with_capacity(model.manifest.layers.len());
+        let mut opened = Vec::with_capacity(model.manifest.layers.len());
         for layer in &model.manifest.layers {
             let blob = store.blob(layer.digest).map_err(|error| match error {
                 StoreError::BlobNotFound { digest } => {
@@ -48,25 +49,37 @@ impl Base {
                 }
                 other => other.into(),
             })?;
-            let part = match layer.media_type {
-                MediaType::Model | MediaType::Projector | MediaType::Adapter | MediaType::Draft
-                    if config.model_format != "safetensors" =>
-                {
-                    let description = descriptions.of(&blob).map_err(|error| match error {
-                        DescriptionError::Store(error) => error.into(),
-                        DescriptionError::Gguf(error) => damaged(layer.media_type.noun(), error.to_string()),
-                    })?;
-                    let file = format!("{} of {}", layer.media_type.noun(), model.name.short());
-                    let input = Input { file, blob: blob.clone() };
-                    Some(Part::existing(layer.media_type.clone(), Origin::Base, input, description))
-                }
-                _ => None,
+            opened.push((layer.clone(), blob));
+        }
+        let mut layers = Vec::with_capacity(opened.len());
+        let mut rest = opened.as_slice();
+        while let [(layer, blob), others @ ..] = rest {
+            let (layer, blob) = (layer.clone(), blob.clone());
+            if !is_gguf_file(&layer.media_type, &config) {
+                layers.push(BaseLayer { layer, blob, part: None });
+                rest = others;
+                continue;
+            }
+            let noun = layer.media_type.noun();
+            let description = descriptions.of(&blob).map_err(|error| match error {
+                DescriptionError::Store(error) => error.into(),
+                DescriptionError::Gguf(error) => damaged(noun, error.to_string()),
+            })?;
+            if description.is_shard {
+                let shards = open_shards(rest, &model.name.short(), quantize)?;
+                let (shards, count) = shards.map_err(|problem| damaged(noun, problem))?;
+                layers.extend(shards);
+                rest = &rest[count..];
+                continue;
+            }
+            let input = Input { file: format!("{noun} of {}", model.name.short()), blob: blob.clone() };
+            let part = Part::existing(layer.media_type.clone(), Origin::Base, input, description);
+            let part = match quantize {
+                Some(to) => part.quantized(to)?,
+                None => part,
             };
-            let part = match (part, quantize) {
-                (Some(part), Some(to)) => Some(part.quantized(to)?),
-                (part, _) => part,
-            };
-            layers.push(BaseLayer { layer: layer.clone(), blob, part });
+            layers.push(BaseLayer { layer, blob, part: Some(part) });
+            rest = others;
         }
         let base = Self { name: model.name.clone(), config, layers };
         if quantize.is_some() && !has_weights(base.parts()) {
@@ -96,5 +109,21 @@ impl Base {
         if config.capabilities.is_empty() {
             config.capabilities.clone_from(&self.config.capabilities);
         }
+        if config.draft.is_none() {
+            config.draft.clone_from(&self.config.draft);
+        }
+        if self.config.model_format == "safetensors" {
+            // Of tensors in blobs of their own only the configuration tells what they are.
+            inherit(&mut config.model_family, &self.config.model_family);
+            inherit(&mut config.model_type, &self.config.model_type);
+            inherit(&mut config.file_type, &self.config.file_type);
+            config.model_families.clone_from(&self.config.model_families);
+        }
     }
+}
+
+/// Whether a layer is a GGUF file.
+fn is_gguf_file(kind: &MediaType, config: &ModelConfig) -> bool {
+    config.model_format != "safetensors"
+        && matches!(kind, MediaType::Model | MediaType::Projector | MediaType::Adapter | MediaType::Draft)
 }

@@ -23,6 +23,7 @@ mod prepare;
 mod quantization;
 mod remote;
 mod request;
+mod shards;
 mod stage;
 mod uploads;
 mod usage;

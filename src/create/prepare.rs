@@ -8,7 +8,7 @@ use super::part::Part;
 use super::planned_file::ensure_space;
 use super::uploads::parts_of_model;
 use super::{CreateError, FileName, Files, Quantization, Request, Workshop, remote_url};
-use crate::model::{Digest, Name};
+use crate::model::{Name, Reference};
 use crate::store::StoreError;
 use crate::template::Template;
 
@@ -84,28 +84,29 @@ impl Workshop {
     /// A model of the store. Where there is none of this name, the name may be the digest of a GGUF blob,
     /// as `show` tells it; otherwise the model has to be fetched.
     fn source_of_model(&self, from: &str, quantize: Option<&Quantization>) -> Result<Source, CreateError> {
-        let name: Name = from.parse()?;
-        match self.store.manifest(&name) {
+        let reference: Reference = from.parse()?;
+        match self.store.find(&reference) {
             Ok(mut model) => loop {
                 let opened = Base::open(&self.store, &self.descriptions, &model, quantize);
                 if opened.is_ok() {
                     return opened.map(Source::Base);
                 }
                 // Whoever replaced or removed the model meanwhile may have taken its blobs with it.
-                match self.store.manifest(&name) {
-                    Ok(now) if now.digest != model.digest => model = now,
-                    Err(StoreError::ModelNotFound { .. }) => return Ok(Source::Elsewhere(name)),
+                match (self.store.find(&reference), &reference) {
+                    (Ok(now), _) if now.digest != model.digest => model = now,
+                    (Err(StoreError::ModelNotFound { .. }), Reference::Name(name)) => {
+                        return Ok(Source::Elsewhere(name.clone()));
+                    }
                     _ => return opened.map(Source::Base),
                 }
             },
-            Err(StoreError::ModelNotFound { .. }) => {
-                match (from.parse::<Digest>(), "model.gguf".parse::<FileName>()) {
-                    (Ok(digest), Ok(file)) => {
-                        parts_of_model(self, &Files::single(file, digest), quantize).map(Source::Files)
-                    }
-                    _ => Ok(Source::Elsewhere(name)),
+            Err(StoreError::ModelNotFound { name }) => match (reference, "model.gguf".parse::<FileName>()) {
+                (Reference::Digest(digest), Ok(file)) => {
+                    parts_of_model(self, &Files::single(file, digest), quantize).map(Source::Files)
                 }
-            }
+                (Reference::Name(name), _) => Ok(Source::Elsewhere(name)),
+                _ => Err(StoreError::ModelNotFound { name }.into()),
+            },
             Err(error) => Err(error.into()),
         }
     }

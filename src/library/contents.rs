@@ -16,7 +16,8 @@ const PARAMETER_WIDTH: usize = 30;
 #[derive(Debug, Default)]
 pub(crate) struct Contents {
     pub(crate) config: Arc<ModelConfig>,
-    pub(crate) weights: Option<Digest>,
+    /// The files of the weights: one, unless they were split into shards.
+    pub(crate) weights: Vec<Digest>,
     pub(crate) adapters: Vec<Digest>,
     pub(crate) projectors: Vec<Digest>,
     pub(crate) template: String,
@@ -36,7 +37,7 @@ impl Contents {
             Self { config: store.config(model)?, template: DEFAULT_TEMPLATE.to_owned(), ..Self::default() };
         for layer in &model.manifest.layers {
             match layer.media_type {
-                MediaType::Model => contents.weights = Some(layer.digest),
+                MediaType::Model => contents.weights = vec![layer.digest],
                 MediaType::Adapter => contents.adapters.push(layer.digest),
                 MediaType::Projector => contents.projectors.push(layer.digest),
                 MediaType::Template | MediaType::Prompt => contents.template = text(store, layer)?,

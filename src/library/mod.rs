@@ -11,7 +11,7 @@ mod parameter_text;
 mod parts;
 
 pub(crate) use capabilities::{capabilities, is_rendered_by_ollama};
-pub(crate) use catalog::{Catalog, Listed};
+pub(crate) use catalog::{Catalog, Models};
 pub(crate) use contents::Contents;
 pub use description::{CHAT_TEMPLATE_KEY, ChatTemplateSupport, Description, UNKNOWN_FILE_TYPE};
 pub use descriptions::{DescriptionError, Descriptions};

@@ -14,14 +14,19 @@ pub(crate) fn modelfile(short_name: &str, contents: &Contents) -> String {
          # To build a new Modelfile based on this, replace FROM with:\n\
          # FROM {short_name}\n\n"
     );
-    for command in commands(contents) {
+    for command in commands(short_name, contents) {
         text.push_str(&format!("{command}\n"));
     }
     text
 }
 
-fn commands(contents: &Contents) -> Vec<Command> {
-    let weights = contents.weights.map(|digest| digest.to_string()).unwrap_or_default();
+fn commands(short_name: &str, contents: &Contents) -> Vec<Command> {
+    let weights = match contents.weights.as_slice() {
+        [] => String::new(),
+        [only] => only.to_string(),
+        // No file alone is the model.
+        _ => short_name.to_owned(),
+    };
     let mut commands = vec![Command::From(weights)];
     commands.extend(contents.adapters.iter().map(|digest| Command::Adapter(digest.to_string())));
     commands.extend(contents.projectors.iter().map(|digest| Command::From(digest.to_string())));

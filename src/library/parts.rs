@@ -7,12 +7,12 @@ use serde::Serialize;
 use super::capabilities::{Evidence, Projector, capabilities};
 use super::description::{Description, UNKNOWN_FILE_TYPE};
 use super::descriptions::{DescriptionError, Descriptions};
-use crate::model::{LONGEST_TEXT, MediaType, ModelConfig};
+use crate::model::{Digest, LONGEST_TEXT, MediaType, ModelConfig};
 use crate::store::{Store, StoreError, StoredManifest};
 use crate::template::Template;
 
 /// What `details` says. Field order: Ollama, `api/types.go` (`ModelDetails`).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Details {
     pub(crate) parent_model: String,
     pub(crate) format: String,
@@ -27,18 +27,23 @@ pub(crate) struct Details {
 }
 
 /// What a listing tells about a model beside what its manifest says.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) config: Arc<ModelConfig>,
     pub(crate) details: Details,
     pub(crate) capabilities: Vec<String>,
+    /// Why the model cannot be used.
+    pub(crate) damage: Option<String>,
 }
 
 /// The layers of a model that its answers are made from, read.
 #[derive(Debug)]
 pub(crate) struct Parts {
     pub(crate) config: Arc<ModelConfig>,
+    /// What the weights say, all shards together.
     pub(crate) weights: Option<Arc<Description>>,
+    /// The files that the weights are in.
+    pub(crate) files: Vec<Digest>,
     /// The model that the weights were taken from, or empty.
     pub(crate) parent: String,
     pub(crate) projector: Option<Projector>,
@@ -53,6 +58,7 @@ impl Facts {
             config: Arc::clone(&parts.config),
             details: Details::of(parts),
             capabilities: capabilities(parts.evidence()),
+            damage: None,
         }
     }
 }
@@ -91,6 +97,7 @@ impl Parts {
         let mut parts = Self {
             config,
             weights: None,
+            files: Vec::new(),
             parent: String::new(),
             projector: None,
             template: None,
@@ -115,8 +122,9 @@ impl Parts {
             };
             match layer.media_type {
                 MediaType::Model if parts.config.model_format != "safetensors" => {
-                    let described = describe();
-                    parts.weights = described.or(parts.weights);
+                    if let Some(described) = describe() {
+                        parts.add_weights(layer.digest, described);
+                    }
                 }
                 MediaType::Projector => {
                     let hears = describe().is_some_and(|description| description.hears);
@@ -135,6 +143,21 @@ impl Parts {
             }
         }
         Ok(parts)
+    }
+
+    /// Takes in a file of weights. The shards of a model follow each other, and the first has the metadata of all.
+    fn add_weights(&mut self, digest: Digest, described: Arc<Description>) {
+        match &mut self.weights {
+            Some(before) if before.is_shard && described.is_shard => {
+                let parameter_count = before.parameter_count.saturating_add(described.parameter_count);
+                *before = Arc::new(Description { parameter_count, ..Description::clone(before) });
+                self.files.push(digest);
+            }
+            weights => {
+                *weights = Some(described);
+                self.files = vec![digest];
+            }
+        }
     }
 
     /// What the parts tell about the model's capabilities.

@@ -104,6 +104,11 @@ impl Shard<'_> {
     pub fn is_first(&self) -> bool {
         self.file.get(NUMBER_KEY).and_then(ValueRef::as_u64) == Some(0)
     }
+
+    /// How many shards the model was split into.
+    pub fn count(&self) -> Option<u64> {
+        self.file.get(COUNT_KEY).and_then(ValueRef::as_u64)
+    }
 }
 
 /// Removes what says that a file is one of several.

@@ -7,8 +7,8 @@ use axum::http::{HeaderMap, StatusCode};
 use super::Shared;
 use super::errors::Failure;
 use super::request::Fields;
-use crate::model::Name;
 use crate::model::go_text::quoted;
+use crate::model::{Name, Reference};
 use crate::store::StoreError;
 
 /// `POST /api/copy`
@@ -20,20 +20,19 @@ pub(super) async fn copy(
     let mut fields = Fields::read(&server, &headers, body, "CopyRequest").await?;
     let mut name = |field: &str| {
         let text = fields.string(field)?;
-        text.parse::<Name>()
-            .map(|name| (name, text.clone()))
-            .map_err(|_| Failure::bad_request(format!("{field} {} is invalid", quoted(&text))))
+        let invalid = Failure::bad_request(format!("{field} {} is invalid", quoted(&text)));
+        text.parse::<Reference>().map(|reference| (reference, text)).map_err(|_| invalid)
     };
     let (source, written) = name("source")?;
-    let (destination, _) = name("destination")?;
+    let (destination, text) = name("destination")?;
+    let Reference::Name(destination) = destination else {
+        return Err(Failure::bad_request(format!("destination {} is invalid", quoted(&text))));
+    };
     let workshop = server.workshop.clone();
     let copied = server
         .blocking(move || {
             let store = workshop.store();
-            if store.resolve(&source)? == store.resolve(&destination)? {
-                return store.manifest(&source).map(drop);
-            }
-            workshop.clear_replaced(&store.copy(&source, &destination)?);
+            workshop.clear_replaced(&store.copy_of(&source, &destination)?);
             Ok(())
         })
         .await?;

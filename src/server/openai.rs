@@ -15,7 +15,7 @@ use super::errors::Failure;
 use super::show::find;
 use super::tags::list;
 use super::times::unix_seconds;
-use crate::model::Name;
+use crate::model::{Name, Reference};
 use crate::store::StoredManifest;
 
 #[derive(Serialize)]
@@ -73,7 +73,7 @@ pub(super) async fn models(State(server): State<Shared>) -> Result<Response, Ope
     let shared = Arc::clone(&server);
     let listed = server.blocking(move || list(&shared)).await?.map_err(Failure::from)?;
     let data: Vec<Model> =
-        listed.iter().map(|(model, _)| Model::new(model.name.short(), &model.name, model)).collect();
+        listed.listed.iter().map(|(model, _)| Model::new(model.name.short(), &model.name, model)).collect();
     Ok(json_line(StatusCode::OK, &List { object: "list", data: (!data.is_empty()).then_some(data) }))
 }
 
@@ -83,8 +83,8 @@ pub(super) async fn model(
     Path(text): Path<String>,
 ) -> Result<Response, OpenAiFailure> {
     let name: Name = text.parse().map_err(Failure::from)?;
-    let store = server.store().clone();
-    let (model, name) = server.blocking(move || find(&store, &name).map(|model| (model, name))).await??;
+    let (store, reference) = (server.store().clone(), Reference::Name(name.clone()));
+    let model = server.blocking(move || find(&store, &reference)).await??;
     Ok(json_line(StatusCode::OK, &Model::new(text, &name, &model)))
 }
 

@@ -20,7 +20,7 @@ use crate::library::{
     CHAT_TEMPLATE_KEY, Contents, Description, Details, Info, Parts, capabilities, info,
     is_rendered_by_ollama, modelfile, remote_info,
 };
-use crate::model::{Digest, Name};
+use crate::model::{Digest, Reference};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 
 /// Field order: Ollama, `api/types.go` (`ShowResponse`).
@@ -87,13 +87,17 @@ pub(super) async fn show(
     if model.is_empty() {
         return Err(Failure::bad_request("model is required"));
     }
-    let name: Name = model.trim().parse()?;
+    let reference: Reference = model.trim().parse()?;
     let shared = Arc::clone(&server);
     server
         .blocking(move || {
-            let model = find(shared.store(), &name)?;
+            let model = find(shared.store(), &reference)?;
+            shared.store().ensure_parts(&model)?;
             let parts = Parts::read(shared.store(), shared.workshop.descriptions(), &model)?;
             let mut contents = Contents::read(shared.store(), &model)?;
+            if !parts.files.is_empty() {
+                contents.weights.clone_from(&parts.files);
+            }
             if !system.is_empty() {
                 contents.system = system;
             }
@@ -105,11 +109,16 @@ pub(super) async fn show(
         .await?
 }
 
-/// The model of a name, or that it was not found in the words of `show`.
-pub(super) fn find(store: &Store, name: &Name) -> Result<Arc<StoredManifest>, Failure> {
-    store.manifest(name).map_err(|error| match error {
-        StoreError::ModelNotFound { .. } => Failure::not_found(format!("model '{}' not found", name.short())),
-        other => other.into(),
+/// The model that is meant, or that it was not found in the words of `show`.
+pub(super) fn find(store: &Store, reference: &Reference) -> Result<Arc<StoredManifest>, Failure> {
+    store.find(reference).map_err(|error| match (error, reference) {
+        (StoreError::ModelNotFound { .. }, Reference::Name(name) | Reference::Pinned(name, _)) => {
+            Failure::not_found(format!("model '{}' not found", name.short()))
+        }
+        (StoreError::ModelNotFound { .. }, Reference::Digest(digest)) => {
+            Failure::not_found(format!("model '{digest}' not found"))
+        }
+        (other, _) => other.into(),
     })
 }
 
@@ -123,18 +132,23 @@ fn answer(
 ) -> Result<Response, Failure> {
     let config = &*contents.config;
     let is_remote = !config.remote_host.is_empty();
-    let weights = open_gguf(store, contents.weights.filter(|_| parts.weights.is_some() && !is_remote))?;
-    let weights = parse_gguf(weights.as_ref())?;
-    let projector = open_gguf(store, contents.projectors.first().copied().filter(|_| !is_remote))?;
-    let projector = parse_gguf(projector.as_ref())?;
+    let open = |digests: &[Digest]| -> Result<Vec<Blob>, StoreError> {
+        let digests = if is_remote { &[] } else { digests };
+        digests.iter().map(|digest| store.blob(*digest)).collect()
+    };
+    let shards = open(&parts.files)?;
+    let shards: Vec<Gguf<'_>> = shards.iter().map(parse_gguf).collect::<Result<_, _>>()?;
+    // The first shard has the metadata.
+    let weights = shards.first();
+    let projector = open(&contents.projectors[..contents.projectors.len().min(1)])?;
+    let projector = projector.first().map(parse_gguf).transpose()?;
 
-    let chat_template =
-        weights.as_ref().and_then(|gguf| gguf.get(CHAT_TEMPLATE_KEY)).and_then(ValueRef::as_str);
+    let chat_template = weights.and_then(|gguf| gguf.get(CHAT_TEMPLATE_KEY)).and_then(ValueRef::as_str);
     let template = match chat_template {
         Some(text) if !text.is_empty() && !is_rendered_by_ollama(parts.evidence()) => text,
         _ => &contents.template,
     };
-    let mut model_info = match (&weights, &parts.weights) {
+    let mut model_info = match (weights, &parts.weights) {
         (Some(gguf), Some(description)) => info(gguf, description, verbose),
         _ => BTreeMap::new(),
     };
@@ -162,7 +176,7 @@ fn answer(
         remote_host: &config.remote_host,
         model_info,
         projector_info: projector.as_ref().map(|gguf| info(gguf, &Description::of(gguf), verbose)),
-        tensors: weights.iter().flat_map(|gguf| gguf.tensors()).map(Tensor::from).collect(),
+        tensors: shards.iter().flat_map(|gguf| gguf.tensors()).map(Tensor::from).collect(),
         capabilities: capabilities(parts.evidence()),
         modified_at: model.modified,
         requires: &config.requires,
@@ -170,14 +184,9 @@ fn answer(
     Ok(json(&answer))
 }
 
-fn open_gguf(store: &Store, digest: Option<Digest>) -> Result<Option<Blob>, StoreError> {
-    digest.map(|digest| store.blob(digest)).transpose()
-}
-
-fn parse_gguf(blob: Option<&Blob>) -> Result<Option<Gguf<'_>>, StoreError> {
-    let Some(blob) = blob else { return Ok(None) };
+fn parse_gguf(blob: &Blob) -> Result<Gguf<'_>, StoreError> {
     let damaged = |problem: String| StoreError::DamagedBlob { digest: blob.digest(), problem };
-    Gguf::parse(blob.bytes()?).map(Some).map_err(|error| damaged(error.to_string()))
+    Gguf::parse(blob.bytes()?).map_err(|error| damaged(error.to_string()))
 }
 
 impl<'a> From<&'a crate::gguf::TensorInfo<'_>> for Tensor<'a> {

@@ -11,9 +11,9 @@ use super::Shared;
 use super::body::encoded;
 use super::errors::Failure;
 use super::times;
-use crate::library::{Details, Facts, Listed};
+use crate::library::{Details, Facts, Models};
 use crate::model::go_json;
-use crate::store::{StoreError, StoredManifest};
+use crate::store::{DamagedModel, StoreError, StoredManifest};
 
 /// Field order: Ollama, `api/types.go` (`ListModelResponse`).
 #[derive(Serialize)]
@@ -31,16 +31,22 @@ struct Entry<'a> {
     details: &'a Details,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     capabilities: &'a [String],
+    /// Not Ollama's: why the model cannot be used.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    damaged: &'a str,
 }
 
 /// `GET /api/tags`
 pub(super) async fn tags(State(server): State<Shared>) -> Result<Response, Failure> {
     let shared = Arc::clone(&server);
     let answer = server.blocking(move || {
-        let listed = list(&shared)?;
+        let Models { listed, damaged } = list(&shared)?;
+        let damaged: Vec<_> = damaged.iter().filter_map(entry_of_damaged).collect();
+        let entries =
+            listed.iter().map(|(_, entry)| entry.as_str()).chain(damaged.iter().map(String::as_str));
         // The entries were encoded when they were first listed; thousands of them are only joined.
         let mut answer = br#"{"models":["#.to_vec();
-        for (index, (_, entry)) in listed.iter().enumerate() {
+        for (index, entry) in entries.enumerate() {
             if index > 0 {
                 answer.push(b',');
             }
@@ -52,8 +58,8 @@ pub(super) async fn tags(State(server): State<Shared>) -> Result<Response, Failu
     Ok(encoded(answer.await??))
 }
 
-/// All models that can be read, those made last first, with their entries.
-pub(super) fn list(server: &Shared) -> Result<Vec<Listed<String>>, StoreError> {
+/// All models, with the entries of those whose manifests can be read.
+pub(super) fn list(server: &Shared) -> Result<Models<String>, StoreError> {
     server.catalog.list(server.store(), server.workshop.descriptions(), entry)
 }
 
@@ -66,9 +72,27 @@ fn entry(model: &StoredManifest, facts: &Facts) -> String {
         remote_model: &facts.config.remote_model,
         remote_host: &facts.config.remote_host,
         modified_at: model.modified,
-        size: model.manifest.size(),
+        size: model.size,
         digest: model.digest.hex(),
         details: &facts.details,
         capabilities: &facts.capabilities,
+        damaged: facts.damage.as_deref().unwrap_or_default(),
     })
+}
+
+/// What a listing says about a model whose manifest cannot be used. Clients cut the digest, so one has to be there.
+fn entry_of_damaged(model: &DamagedModel) -> Option<String> {
+    let name = model.name.short();
+    Some(go_json::to_string(&Entry {
+        model: name.clone(),
+        name,
+        remote_model: "",
+        remote_host: "",
+        modified_at: model.modified?,
+        size: 0,
+        digest: model.digest?.hex(),
+        details: &Details::default(),
+        capabilities: &[],
+        damaged: &model.problem,
+    }))
 }

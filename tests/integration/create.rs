@@ -5,3 +5,4 @@ mod files;
 mod inheritance;
 mod making;
 mod recipe;
+mod todays;
