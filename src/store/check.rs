@@ -121,7 +121,7 @@ impl Store {
         for unread in self.0.reach(&census, &mut |_| ())? {
             match unread {
                 Unread { model: Some(model), place, problem } if !place.starts_with("blobs/") => {
-                    report.damaged_manifests.push((model, problem));
+                    report.damaged_manifests.push((model, format!("{problem} (in {place})")));
                 }
                 unread => report.unread.push(unread),
             }

@@ -181,6 +181,15 @@ pub(super) fn is_loop(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
 }
 
+/// Whether something was removed, where its absence is as good.
+pub(super) fn ignore_absence(removal: io::Result<()>) -> io::Result<bool> {
+    match removal {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Writes all the bytes at `offset`.
 pub(super) fn write_all_at(disk: &dyn Disk, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut written = 0;

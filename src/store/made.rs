@@ -5,8 +5,8 @@
 
 use std::io;
 
+use super::disk::ignore_absence;
 use super::disk::read_up_to;
-use super::prune::ignore_absence;
 use super::temporary::TemporaryFile;
 use super::{Blob, Shared, Store, StoreError, disk};
 use crate::model::Digest;

@@ -18,8 +18,9 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
+use super::disk::ignore_absence;
 use super::disk::{read_up_to, write_all_at};
-use super::prune::{ignore_absence, is_old};
+use super::prune::is_old;
 use super::ranges::Ranges;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;

@@ -8,10 +8,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::disk::ignore_absence;
 use super::disk::write_all_at;
 use super::document::{Damage, Document, DocumentContent};
 use super::naming::{Place, Places, Tree};
-use super::prune::ignore_absence;
 use super::temporary::TemporaryFile;
 use super::{Shared, StoreError, lease};
 use crate::model::{Digest, Layer, Manifest, ManifestList, MediaType};

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use super::disk::ignore_absence;
 use super::index::Census;
 use super::placing::is_temporary_link;
 use super::{Shared, Store, StoreError, Tally, Unread, lease};
@@ -253,13 +254,4 @@ fn is_older(file: &File, grace: Duration) -> bool {
 /// A time in the future, from a clock that was wrong, makes a file young.
 pub(super) fn is_old(metadata: &std::fs::Metadata, grace: Duration) -> bool {
     metadata.modified().is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age >= grace))
-}
-
-/// Whether something was removed, where its absence is as good.
-pub(super) fn ignore_absence(removal: io::Result<()>) -> io::Result<bool> {
-    match removal {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
-    }
 }

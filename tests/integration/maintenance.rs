@@ -138,3 +138,50 @@ fn pruning_frees_what_nobody_needs() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("no blob is removed as long as"), "{}", text(&output));
 }
+
+#[test]
+fn what_keeps_every_blob_is_named_and_does_not_stop_the_check() {
+    let (directory, store, [system, _]) = store_with_model();
+    let root = directory.path();
+    let orphan = store.put_bytes(b"orphan").unwrap().blob.digest();
+    let place = "manifests-v2/ollama.com/library/m/latest";
+    let entry = root.join(place);
+    fs::create_dir_all(entry.parent().unwrap()).unwrap();
+    let make: [fn(&Path); 4] = [
+        |path| rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap(),
+        |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
+        |path| std::os::unix::fs::symlink("latest", path).unwrap(),
+        |path| fs::write(path, b"root:x:0:0 is no manifest").unwrap(),
+    ];
+    for make in make {
+        make(&entry);
+        let output = run(root, &["fsck"]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        let told = text(&output);
+        assert!(
+            told.contains("damaged manifest of m:latest: ")
+                && told.contains(place)
+                && told.contains("3 models"),
+            "{told}"
+        );
+        assert!(!told.contains("root:x"), "{told}");
+        let output = run(root, &["prune", "--grace", "0"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output).contains(place) && !text(&output).contains("root:x"), "{}", text(&output));
+        assert!(store.contains(orphan).unwrap() && store.contains(system).unwrap());
+        fs::remove_file(&entry).unwrap();
+    }
+    // A link that leads nowhere is told, and stops nothing.
+    std::os::unix::fs::symlink("../../../../blobs/none", &entry).unwrap();
+    let output = run(root, &["fsck"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains(&format!("{place} is a link that leads nowhere")), "{}", text(&output));
+    assert_eq!(run(root, &["prune", "--grace", "0"]).status.code(), Some(0));
+    assert!(!store.contains(orphan).unwrap());
+    // A disk that is not there: nobody can look.
+    fs::remove_dir_all(root.join("manifests-v2")).unwrap();
+    std::os::unix::fs::symlink("/mnt/not/there", root.join("manifests-v2")).unwrap();
+    let output = run(root, &["fsck"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("manifests-v2"), "{}", text(&output));
+}
