@@ -13,7 +13,7 @@ use rand::{Rng as _, SeedableRng as _};
 use super::api::Api;
 use super::client::{Client, KINDS, Kind, Manner, World};
 use super::moment::{Moment, Watch};
-use super::snapshot::Snapshot;
+use super::snapshot::{Snapshot, adopt};
 use super::{seed, setting};
 use crate::support::process::{Process, command, run, text};
 
@@ -61,6 +61,7 @@ async fn nothing_is_lost_when_the_server_is_killed() {
             starting.wait().unwrap();
             continue;
         }
+        adopt(root, || random.random_bool(0.2));
         let mut server = Process::start(root, &[]);
         check(root, &server, &mut clients).await;
         let later = Duration::from_micros(random.random_range(0..3000));

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
 use ollamake::model::Digest;
 use serde_json::Value;
@@ -39,25 +40,26 @@ impl Snapshot {
             assert_eq!(digest_of(&fs::read(&path).unwrap()), digest, "the content of a blob");
             snapshot.blobs.insert(digest);
         }
-        let manifests = root.join("manifests");
-        let mut directories = vec![manifests.clone()];
-        while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(directory).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    directories.push(path);
-                    continue;
-                }
-                let parts =
-                    path.strip_prefix(&manifests).unwrap().to_str().unwrap().rsplit_once('/').unwrap();
-                let name = format!("{}:{}", parts.0, parts.1);
-                let name = name.strip_prefix("registry.ollama.ai/library/").unwrap_or(&name).to_owned();
-                let manifest: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-                let model = snapshot.model(root, &name, &manifest);
-                snapshot.models.insert(name, model);
-            }
+        for (place, path) in entries(&root.join("manifests")) {
+            let (model, tag) = place.rsplit_once('/').unwrap();
+            let name = format!("{model}:{tag}");
+            let name = name.strip_prefix("registry.ollama.ai/library/").unwrap_or(&name).to_owned();
+            let model = snapshot.model_in(root, &name, &path);
+            snapshot.models.insert(name, model);
+        }
+        // An entry of newer versions wins.
+        for (place, path) in entries(&root.join("manifests-v2")) {
+            let (model, tag) = place.rsplit_once('/').unwrap();
+            let name = format!("{model}:{tag}").replace("%3A", ":");
+            let name = name.strip_prefix("ollama.com/library/").unwrap_or(&name).to_owned();
+            let model = snapshot.model_in(root, &name, &path);
+            snapshot.models.insert(name, model);
         }
         snapshot
+    }
+
+    fn model_in(&self, root: &Path, name: &str, path: &Path) -> Model {
+        self.model(root, name, &serde_json::from_slice(&fs::read(path).unwrap()).unwrap())
     }
 
     fn model(&self, root: &Path, name: &str, manifest: &Value) -> Model {
@@ -74,5 +76,40 @@ impl Snapshot {
             }
         }
         model
+    }
+}
+
+/// The entries of a tree of manifests by their places in it, but for those that a process began to make.
+fn entries(tree: &Path) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
+    let mut directories = vec![tree.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            let place = path.strip_prefix(tree).unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                directories.push(path);
+            } else if !place.contains("/.manifest-") {
+                found.insert(place, path);
+            }
+        }
+    }
+    found
+}
+
+/// Gives some models an entry as newer versions of Ollama do, while nobody works on the store: the manifest becomes a
+/// blob, and a link leads to it.
+pub(super) fn adopt(root: &Path, mut is_chosen: impl FnMut() -> bool) {
+    for (place, path) in entries(&root.join("manifests")) {
+        let place = place.replace("registry.ollama.ai/", "ollama.com/").replace(':', "%3A");
+        let link = root.join("manifests-v2").join(place);
+        if !is_chosen() || link.exists() {
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        let blob = digest_of(&bytes).file_name();
+        fs::write(root.join("blobs").join(&blob), bytes).unwrap();
+        fs::create_dir_all(link.parent().unwrap()).unwrap();
+        symlink(Path::new("../../../../blobs").join(blob), link).unwrap();
     }
 }
