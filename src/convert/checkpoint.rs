@@ -108,7 +108,8 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         let is_of_it = |name: &&str| words.iter().any(|word| name.contains(word));
         whole.part(part).is_some() && names.iter().any(is_of_it)
     };
-    if projector.is_none() && has("vision_config", &["vision", "visual"]) {
+    let sees = has("vision_config", &["vision", "visual"]) || has("vq_config", &["vqmodel"]);
+    if projector.is_none() && sees {
         warnings.push(Warning::EncoderLeftOut { input: "images" });
     }
     if has("audio_config", &["audio"]) {

@@ -198,7 +198,8 @@ impl<'s> Reader<'s> {
         Ok(value[0])
     }
 
-    /// The mean magnitude of all elements. Threads that need it at the same time come to the same.
+    /// The mean magnitude of all elements, rounded once; PyTorch's own mean of a large tensor depends on its number
+    /// of threads. Threads that need it here at the same time come to the same.
     fn mean_magnitude(&self, input: &Node<'_>, mean: &Mean) -> Result<f32, PlanError> {
         const CHUNK: u64 = 1 << 16;
         if let Some(value) = mean.value.get() {
@@ -234,7 +235,11 @@ impl<'s> Reader<'s> {
             Operation::NegatedExponential => each(values, &|value| rounded(-exponential(value))),
             Operation::Exponential => each(values, &|value| rounded(exponential(value))),
             Operation::Multiply(factor) => each(values, &|value| rounded(value * factor.value())),
-            Operation::Add(term) => each(values, &|value| rounded(value + term.value())),
+            // PyTorch rounds the term as well, but no factor.
+            Operation::Add(term) => {
+                let term = rounded(term.value());
+                each(values, &|value| rounded(value + term));
+            }
             // Of the tensor as a whole, which is not at hand here.
             Operation::Widen | Operation::Ternary => {}
             Operation::Round(ElementType::F16) => {

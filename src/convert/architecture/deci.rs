@@ -113,7 +113,9 @@ fn blocks(model: &Model) -> Result<Vec<Block>, ConvertError> {
             attends: group.is_some(),
             is_linear: group.is_none() && attention.flag("replace_with_linear")?,
             groups: group.map_or(0, |group| model.heads().unwrap_or(0) / group.max(1)),
-            feed_forward: ((2.0 * factor * model.hidden_size()? as f64 / 3.0) as u64).next_multiple_of(256),
+            feed_forward: ((2.0 * factor * model.hidden_size()? as f64 / 3.0) as u64)
+                .div_ceil(256)
+                .saturating_mul(256),
         })
     };
     listed.iter().enumerate().map(block).collect()

@@ -1,7 +1,9 @@
 //! Baidu's Ernie 4.5, dense and with experts.
 
 use super::Family;
-use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, GATED_FEED_FORWARD, NORMS, replaced, text_name};
+use super::common::{
+    ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, consecutive_rows, halves, replaced, text_name,
+};
 use super::deepseek2::SHARED_EXPERTS;
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
@@ -20,9 +22,33 @@ pub(super) const FAMILY: Family = Family {
     )],
     tokenizer: Flavour { space_prefix: SpacePrefix::Last, ..Flavour::SENTENCE_PIECE },
     rename: |_, name| text_name(name).map(|name| replaced(name, "ernie.", "model.")),
-    tensors: &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD],
+    tensors: &[EMBEDDINGS, NORMS, LAYERS],
     ..Family::STANDARD
 };
+
+/// Matrices that share their inputs are stored apart or, as Baidu's own framework has them, as one.
+const LAYERS: &[Rule] = &[
+    Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*"),
+    Rule::keep("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*"),
+    Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*"),
+    Rule::split(
+        "model.layers.{}.self_attn.qkv_proj.weight",
+        &["blk.{}.attn_q.weight", "blk.{}.attn_k.weight", "blk.{}.attn_v.weight"],
+        |model, weight| {
+            let (heads, groups, size) = (model.heads()?, model.key_value_heads()?, model.head_size()?);
+            consecutive_rows(weight, &[heads, groups, groups].map(|count| count.saturating_mul(size)))
+        },
+    ),
+    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*").required(),
+    Rule::keep("model.layers.{}.mlp.gate_proj.*", "blk.{}.ffn_gate.*"),
+    Rule::keep("model.layers.{}.mlp.up_proj.*", "blk.{}.ffn_up.*"),
+    Rule::split(
+        "model.layers.{}.mlp.up_gate_proj.weight",
+        &["blk.{}.ffn_gate.weight", "blk.{}.ffn_up.weight"],
+        halves,
+    ),
+    Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*").required(),
+];
 
 pub(super) const MIXTURE: Family = Family {
     names: &["Ernie4_5_MoeForCausalLM"],

@@ -11,6 +11,7 @@ mod baichuan;
 mod bert;
 mod bitnet;
 mod bloom;
+mod chameleon;
 mod chatglm;
 mod command_r;
 mod common;
@@ -210,6 +211,7 @@ pub(super) const FAMILIES: &[&Family] = &[
     &baichuan::FAMILY,
     &bitnet::FAMILY,
     &bloom::FAMILY,
+    &chameleon::FAMILY,
     &chatglm::ORIGINAL,
     &chatglm::LIBRARY,
     &deci::FAMILY,

@@ -127,8 +127,10 @@ fn differences(bases: &Cases, case: &Path) -> Vec<String> {
             Err(reason) => vec![reason],
         };
         all.extend(found.into_iter().take(8).map(|difference| format!("{label}: {difference}")));
+        // There is no place for further files in a model, so what would be in them is told instead.
         let further = listing.get("side_files").and_then(Json::as_object).into_iter().flatten();
-        all.extend(further.map(|(name, _)| format!("{label}: {name} is missing")));
+        let untold = further.filter(|(name, _)| !is_told_of(&files, name));
+        all.extend(untold.map(|(name, _)| format!("{label}: {name} is neither made nor told of")));
     }
     all
 }
@@ -138,6 +140,15 @@ fn has_template(files: &Files) -> bool {
     let mentions = |text: &[u8]| String::from_utf8_lossy(text).contains("chat_template");
     files.0.iter().any(|(name, text)| {
         name.contains("chat_template") || (name == "tokenizer_config.json" && mentions(text))
+    })
+}
+
+/// Whether a warning names the task that the adapter in a further file is for.
+fn is_told_of(files: &Files, name: &str) -> bool {
+    let task = name.strip_prefix("lora-").and_then(|name| name.strip_suffix(".gguf")).unwrap();
+    let conversion = convert::checkpoint(&files.sources(), OutputType::Auto).unwrap();
+    conversion.warnings.iter().any(|warning| {
+        matches!(warning, Warning::AdaptersLeftOut { tasks } if tasks.split(", ").any(|told| told == task))
     })
 }
 

@@ -1,6 +1,6 @@
 //! Recipes that converters need, one by one.
 
-use ollamake::plan::{BlockScale, Encoding, Location, Operation, Recipe, RecipeError, Stored};
+use ollamake::plan::{BlockScale, Constant, Encoding, Location, Operation, Recipe, RecipeError, Stored};
 use ollamake::tensor::{ElementType, dequantize, f8_e4m3_to_f32, f32_to_f16};
 
 use super::{AT_START, bytes_of, data_of, stored_f32, values_of};
@@ -161,6 +161,14 @@ fn arithmetic_follows_the_precision_of_what_is_stored() {
     dequantize(ElementType::F16, &halves, &mut exact).unwrap();
     assert_ne!(sum[0], exact[0] + 1.0);
     assert_eq!(f32_to_f16(sum[0]), f32_to_f16(exact[0] + 1.0));
+    // PyTorch 2.11 has these for a half near 0.011: it rounds a term to half precision first, but no factor.
+    let small = [f32_to_f16(0.011).to_le_bytes().to_vec()];
+    let of_small = |operation| {
+        let recipe = Recipe::stored(Stored::plain(AT_START, ElementType::F16, &[1])).unwrap();
+        values_of(recipe.map(operation), &small)
+    };
+    assert_eq!(of_small(Operation::Add(Constant::new(0.2))), [0.210_937_5]);
+    assert_eq!(of_small(Operation::Multiply(Constant::new(0.2))), [0.002_201_080_3]);
     let single = Recipe::stored(Stored::plain(AT_START, ElementType::F32, &[2])).unwrap();
     let decay = values_of(single.map(Operation::NegatedExponential), &[bytes_of(&[0.1, 1.0])]);
     assert_eq!(decay, [-1.105_171, -std::f32::consts::E]);
