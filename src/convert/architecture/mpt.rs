@@ -26,9 +26,6 @@ pub(super) const FAMILY: Family = Family {
         out.count("attention.head_count", model.heads()?)?;
         let attention = configuration.part("attn_config");
         let attention = attention.ok_or_else(|| configuration.missing(&["attn_config"]))?;
-        if let Some(heads) = attention.optional_integer(&["kv_n_heads"])?.filter(|heads| *heads > 0) {
-            out.count("attention.head_count_kv", heads)?;
-        }
         out.float("attention.layer_norm_epsilon", 1e-5);
         if let Some(clamp) = attention.optional_number(&["clip_qkv"])? {
             out.float("attention.clamp_kqv", clamp);
