@@ -50,7 +50,9 @@ mod tests {
         for step in -8_000..8_000_i16 {
             let x = f32::from(step) / 91.0;
             let exact = f64::from(x).exp();
-            let error = (f64::from(exponential(x)) - exact).abs() / exact;
+            // The smallest numbers have fewer digits.
+            let size = exact.max(f32::MIN_POSITIVE.into());
+            let error = (f64::from(exponential(x)) - exact).abs() / size;
             assert!(error < 0.6 * f64::from(f32::EPSILON), "exp({x}) is off by {error}");
         }
         assert_eq!(exponential(0.0), 1.0);

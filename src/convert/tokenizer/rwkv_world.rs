@@ -56,6 +56,7 @@ fn literal_bytes(literal: &str) -> Option<Vec<u8>> {
     while let Some(character) = characters.next() {
         let code = match character {
             '\\' => escaped(&mut characters)?,
+            other if is_bytes && !other.is_ascii() => return None,
             other => u32::from(other),
         };
         match is_bytes {
