@@ -12,7 +12,8 @@ use crate::quantize::{InvalidRecipe, Recipe, Size};
 /// The options.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct RecipeOptions {
-    /// A recipe: a JSON object of the fields that the interface takes, or words of PATTERN=TYPE. Options change it
+    /// A recipe: a JSON object of the fields that the interface takes, or words of PATTERN=TYPE. Options
+    /// change it
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
     /// Weigh errors by this importance matrix (GGUF or the older format)

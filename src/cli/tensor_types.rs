@@ -1,5 +1,5 @@
-//! `--tensor-type` and `--tensor-type-file`, in the order in which they are given: the first pattern that matches
-//! decides.
+//! `--tensor-type` and `--tensor-type-file`, in the order in which they are given: the first pattern that
+//! matches decides.
 
 use std::path::PathBuf;
 

@@ -21,6 +21,13 @@ pub enum Event {
         /// All bytes of the sources.
         total: u64,
     },
+    /// How far a tensor, or all together, is from what it stands for.
+    Quality {
+        /// The tensor.
+        tensor: String,
+        /// Its type and its error, for people.
+        error: String,
+    },
     /// The file that was made is brought to the disk.
     Verifying,
     /// A layer of the model is there.
@@ -48,6 +55,8 @@ pub enum Action {
     Joining,
     /// A checkpoint or an adapter becomes a GGUF file.
     Converting(Conversion),
+    /// It is measured what types would do to weights.
+    Measuring,
     /// Weights are quantized.
     Quantizing {
         /// The file type before, for people.

@@ -119,8 +119,8 @@ impl Part {
         std::iter::repeat_n(event, count).chain(warnings)
     }
 
-    /// The part with its weights quantized. Weights that are of that type already stay as they are, unless a recipe
-    /// says more, and so does what is no model.
+    /// The part with its weights quantized. Weights that are of that type already stay as they are, unless a
+    /// recipe says more, and so does what is no model.
     pub(super) fn quantized(self, to: &Quantization) -> Result<Self, CreateError> {
         let from = match &self.content {
             Content::Existing(_, description) => description.file_type,

@@ -2,6 +2,7 @@
 
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,8 @@ use super::{Action, CreateError, Event, Monitor, Phase, Quantization, Workshop};
 use crate::gguf::Metadata;
 use crate::library::UNKNOWN_FILE_TYPE;
 use crate::model::Digest;
-use crate::plan::{Plan, PlanError, Source};
-use crate::quantize::{FileType, Warning, quantize};
+use crate::plan::{Plan, PlanError, Source, SquaredError};
+use crate::quantize::{FileType, Fitting, Warning, quality, quantize};
 use crate::store::{Committed, Store};
 
 /// A plan whose sources are there.
@@ -24,6 +25,10 @@ pub(super) struct PlannedFile {
     action: Action,
     /// What computing it is.
     phase: Phase,
+    /// What has to be measured before it is known what the plan is; until then it is one of the same tensors.
+    fitting: Option<Box<Fitting>>,
+    /// Whether the error of each tensor is to be told.
+    quality: bool,
 }
 
 impl PlannedFile {
@@ -37,7 +42,7 @@ impl PlannedFile {
         action: Action,
         phase: Phase,
     ) -> Result<Self, CreateError> {
-        let file = Self { plan: Box::new(plan), inputs, action, phase };
+        let file = Self { plan: Box::new(plan), inputs, action, phase, fitting: None, quality: false };
         file.check_sources().map_err(|error| file.failed(error))?;
         Ok(file)
     }
@@ -58,13 +63,23 @@ impl PlannedFile {
         let file = self.name();
         let failed = |source| CreateError::Quantize { file: file.clone(), source: Box::new(source) };
         let importance = to.matrix.as_ref().map(|matrix| &matrix.values);
-        let mut quantized = quantize(*self.plan, &to.scheme, importance).map_err(failed)?;
-        let warnings = std::mem::take(&mut quantized.warnings);
-        let plan = Box::new(quantized.ready().map_err(failed)?);
+        let (plan, warnings, fitting) = match to.target_size {
+            None => {
+                let mut quantized = quantize(*self.plan, &to.scheme, importance).map_err(failed)?;
+                let warnings = std::mem::take(&mut quantized.warnings);
+                (quantized.ready().map_err(failed)?, warnings, None)
+            }
+            Some(size) => {
+                let fitting = Fitting::new(*self.plan, &to.scheme, importance, size).map_err(failed)?;
+                (fitting.to_measure().0.clone(), Vec::new(), Some(Box::new(fitting)))
+            }
+        };
+        let plan = Box::new(plan);
         let action = Action::Quantizing { from, to: to.wish.clone() };
         let mut inputs = self.inputs;
         inputs.extend(to.matrix.as_ref().map(|matrix| matrix.input.clone()));
-        Ok((Self { plan, inputs, action, phase: Phase::Quantize }, warnings))
+        let (phase, quality) = (Phase::Quantize, to.quality);
+        Ok((Self { plan, inputs, action, phase, fitting, quality }, warnings))
     }
 
     /// The files that it is made of.
@@ -82,24 +97,33 @@ impl PlannedFile {
         FileType::of(&self.plan.metadata).map_or(UNKNOWN_FILE_TYPE, FileType::name)
     }
 
-    /// Makes the file in the store, unless that was done before, and tells its progress. What is not writing is charged
-    /// to the file's phase.
+    /// Makes the file in the store, unless that was done before, and tells its progress. What is not writing
+    /// is charged to the file's phase.
     pub(super) fn make(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Committed, CreateError> {
         let total = self.inputs.iter().map(|input| input.blob.length()).sum();
         let recipe = self.recipe();
-        if let Some(blob) = workshop.store.made(recipe)? {
+        if let Some(blob) = workshop.store.made(recipe)?
+            && !self.quality
+        {
             monitor.tell(Event::Making { action: self.action.clone(), completed: total, total });
             monitor.tell(Event::Verifying);
             return Ok(Committed { blob, existed: true });
         }
         let failed = |error| self.failed(error);
-        let size = self.plan.size().map_err(failed)?;
+        let size = self.size().map_err(failed)?;
         let store = &workshop.store;
         // Others may have filled the disk since the job was prepared.
         store.ensure_space(size)?;
         let sources = self.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
         let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
-        let watcher = Watcher { action: &self.action, size, total, monitor };
+        let fitted = match &self.fitting {
+            None => None,
+            Some(fitting) => Some(self.fit(fitting, &sources, workshop, monitor)?),
+        };
+        let plan = fitted.as_ref().unwrap_or(&self.plan);
+        let size = plan.size().map_err(failed)?;
+        let errors = self.quality.then(|| Mutex::new(vec![SquaredError::default(); plan.tensors.len()]));
+        let watcher = Watcher { action: &self.action, size, total, monitor, errors };
         let mut writer = workshop.store.create_blob();
         let mut timed = Timed { sink: &mut writer, spent: Duration::ZERO };
         let start = Instant::now();
@@ -110,7 +134,7 @@ impl PlannedFile {
             let look = || self.inputs.iter().try_for_each(|input| store.ensure_whole(&input.blob, goes_on));
             let whole = thread::Builder::new().spawn_scoped(scope, look);
             let whole = whole.map_err(|reason| failed(PlanError::NoThread { reason }))?;
-            let executed = self.plan.execute(&sources, &mut timed, workshop.resources, &watcher);
+            let executed = plan.execute(&sources, &mut timed, workshop.resources, &watcher);
             // Another failure may come from damage.
             let gives_up = matches!(executed, Err(PlanError::Cancelled | PlanError::Write { .. }));
             is_over.store(gives_up, Ordering::Relaxed);
@@ -129,6 +153,12 @@ impl PlannedFile {
             Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
             Err(error) => return Err(failed(error)),
         }
+        if let Some(errors) = watcher.errors {
+            let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+            for (tensor, error) in quality(plan, &errors) {
+                monitor.tell(Event::Quality { tensor, error });
+            }
+        }
         monitor.tell(Event::Verifying);
         monitor.check_stop()?;
         let made = monitor.usage.time(Phase::Sync, || writer.commit(None))?;
@@ -136,10 +166,42 @@ impl PlannedFile {
         Ok(made)
     }
 
-    /// A digest of everything that decides what is made: the plan, the content of its sources whatever they are
-    /// called, and the version of the program.
+    /// Measures what has to be known for the plan, and tells its warnings.
+    fn fit(
+        &self,
+        fitting: &Fitting,
+        sources: &[&dyn Source],
+        workshop: &Workshop,
+        monitor: Monitor<'_>,
+    ) -> Result<Plan, CreateError> {
+        let total = self.inputs.iter().map(|input| input.blob.length()).sum();
+        let watcher =
+            Watcher { action: &Action::Measuring, size: fitting.elements(), total, monitor, errors: None };
+        let (plan, candidates) = fitting.to_measure();
+        let errors =
+            plan.measure(candidates, sources, workshop.resources, &watcher).map_err(|error| match error {
+                PlanError::Cancelled => CreateError::Cancelled,
+                other => self.failed(other),
+            })?;
+        let failed = |source| CreateError::Quantize { file: self.name(), source: Box::new(source) };
+        let quantized = fitting.clone().choose(&errors).map_err(failed)?;
+        for warning in &quantized.warnings {
+            monitor.tell(Event::Warning(warning.to_string()));
+        }
+        quantized.ready().map_err(failed)
+    }
+
+    /// Bytes of the file, or the most that it may have.
+    fn size(&self) -> Result<u64, PlanError> {
+        let size = self.plan.size()?;
+        Ok(self.fitting.as_ref().map_or(size, |fitting| fitting.size().bytes()))
+    }
+
+    /// A digest of everything that decides what is made: the plan, the content of its sources whatever they
+    /// are called, and the version of the program.
     fn recipe(&self) -> Digest {
-        let label = |input: &Input| format!("{} {}", env!("CARGO_PKG_VERSION"), input.blob.digest());
+        let fit = self.fitting.as_ref().map(|fitting| fitting.to_string()).unwrap_or_default();
+        let label = |input: &Input| format!("{} {}{fit}", env!("CARGO_PKG_VERSION"), input.blob.digest());
         self.plan.digest(self.inputs.iter().map(label))
     }
 
@@ -177,7 +239,8 @@ pub(super) fn ensure_space<'p>(
     for file in files {
         // What was made before is not made again.
         if store.made(file.recipe())?.is_none() {
-            let size = file.plan.check().map_err(|error| file.failed(error))?;
+            file.plan.check().map_err(|error| file.failed(error))?;
+            let size = file.size().map_err(|error| file.failed(error))?;
             needed = needed.saturating_add(size);
         }
     }

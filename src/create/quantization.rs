@@ -3,7 +3,7 @@
 use super::input::Input;
 use super::{CreateError, FileName, Files};
 use crate::model::Digest;
-use crate::quantize::{ImportanceMatrix, Recipe, Scheme, Target};
+use crate::quantize::{ImportanceMatrix, Recipe, Scheme, Size, Target};
 use crate::store::Store;
 
 /// The quantization wished for.
@@ -13,6 +13,10 @@ pub struct Quantization {
     /// As the client calls it, in upper case; progress lines show it.
     pub(super) wish: String,
     pub(super) matrix: Option<Matrix>,
+    /// Whether the errors of tensors are to be told.
+    pub(super) quality: bool,
+    /// The size that the weights have to fit into.
+    pub(super) target_size: Option<Size>,
 }
 
 /// An importance matrix of the store.
@@ -33,7 +37,8 @@ impl Quantization {
         }
         match wish.parse::<Target>() {
             Ok(target) => {
-                Ok(Some(Self { scheme: Scheme::new(target), wish: wish.to_uppercase(), matrix: None }))
+                let (scheme, wish) = (Scheme::new(target), wish.to_uppercase());
+                Ok(Some(Self { scheme, wish, matrix: None, quality: false, target_size: None }))
             }
             Err(_) => Err(CreateError::UnknownQuantization {
                 got: wish.to_owned(),
@@ -50,20 +55,21 @@ impl Quantization {
         store: &Store,
     ) -> Result<Self, CreateError> {
         let scheme = recipe.scheme(self.scheme.target)?;
+        let (quality, target_size) = (recipe.quality, recipe.target_size);
         let selection = recipe.selection()?;
         if recipe.imatrix.is_empty() {
-            return Ok(Self { scheme, ..self });
+            return Ok(Self { scheme, quality, target_size, ..self });
         }
         let input = matrix(&recipe.imatrix, files, store)?;
         let failed = |source| CreateError::Importance { file: input.file.clone(), source: Box::new(source) };
         let read = ImportanceMatrix::read(input.source(), input.blob.bytes()?, &selection).map_err(failed)?;
         let matrix = read.map(|values| Matrix { values, input: input.clone() });
-        Ok(Self { scheme, matrix, ..self })
+        Ok(Self { scheme, matrix, quality, target_size, ..self })
     }
 
     /// Whether weights of the type wished for are what is wished for.
     pub(super) fn is_plain(&self) -> bool {
-        self.scheme == Scheme::new(self.scheme.target) && self.matrix.is_none()
+        self.scheme == Scheme::new(self.scheme.target) && self.matrix.is_none() && self.target_size.is_none()
     }
 }
 

@@ -1,10 +1,11 @@
 //! What is watched while a file is made: how far it has come, and the time that writing takes.
 
 use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Action, Event, Monitor};
-use crate::plan::Observer;
+use crate::plan::{Observer, SquaredError};
 
 /// Tells progress in bytes of the sources, which is what clients know the size of.
 pub(super) struct Watcher<'w> {
@@ -14,6 +15,8 @@ pub(super) struct Watcher<'w> {
     /// Bytes of the sources.
     pub(super) total: u64,
     pub(super) monitor: Monitor<'w>,
+    /// Of each tensor, if they are asked for.
+    pub(super) errors: Option<Mutex<Vec<SquaredError>>>,
 }
 
 impl Watcher<'_> {
@@ -28,6 +31,17 @@ impl Observer for Watcher<'_> {
     fn written(&self, written: u64) {
         let (action, completed, total) = (self.action.clone(), self.completed(written), self.total);
         self.monitor.tell(Event::Making { action, completed, total });
+    }
+
+    fn measures(&self) -> bool {
+        self.errors.is_some()
+    }
+
+    fn measured(&self, tensor: usize, error: SquaredError) {
+        if let Some(errors) = &self.errors {
+            let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+            errors[tensor] = errors[tensor].plus(error);
+        }
     }
 
     fn is_cancelled(&self) -> bool {

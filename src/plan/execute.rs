@@ -17,6 +17,7 @@ use super::importance::Weighing;
 use super::ordered::{Limits, NoThread, ordered};
 use super::program::Program;
 use super::source::Source;
+use super::squared_error::SquaredError;
 use super::stored::bytes_of;
 use crate::gguf::Header;
 use crate::tensor::{self, TensorError};
@@ -43,6 +44,16 @@ pub trait Observer: Sync {
     /// So many bytes of the result have been written. Told by the thread that executes.
     fn written(&self, bytes: u64) {
         let _ = bytes;
+    }
+
+    /// Whether the error of what is quantized is to be measured on the way.
+    fn measures(&self) -> bool {
+        false
+    }
+
+    /// A part of the tensor of this number has this error; told in the order of the file.
+    fn measured(&self, tensor: usize, error: SquaredError) {
+        let _ = (tensor, error);
     }
 
     /// Whether to stop. All threads ask. The execution ends with [`PlanError::Cancelled`] within a few thousand elements' time,
@@ -80,8 +91,11 @@ impl Plan {
             work.chunk_count(),
             Scratch::default,
             |scratch, index| work.evaluate(scratch, index),
-            |index, bytes| {
+            |index, Chunk { bytes, error }| {
                 let (tensor, elements) = work.chunk(index);
+                if let Some(error) = error {
+                    observer.measured(tensor, error);
+                }
                 if elements.start == 0 {
                     output.pad_to(header.data()[tensor].start)?;
                 }
@@ -116,7 +130,7 @@ impl Plan {
         self.tensors.iter().map(|tensor| Program::compile(tensor, &self.sources)).collect()
     }
 
-    fn check_sources(&self, sources: &[&dyn Source]) -> Result<(), PlanError> {
+    pub(super) fn check_sources(&self, sources: &[&dyn Source]) -> Result<(), PlanError> {
         if sources.len() != self.sources.len() {
             return Err(PlanError::SourceCount { got: sources.len(), expected: self.sources.len() });
         }
@@ -167,6 +181,15 @@ struct Scratch {
     numbers: Vec<f32>,
     /// What the columns of the current matrix weigh.
     importance: Vec<f32>,
+    /// What is read in the place of the numbers.
+    decoded: Vec<f32>,
+}
+
+/// A chunk of the file to be.
+struct Chunk<'w> {
+    bytes: Cow<'w, [u8]>,
+    /// How far it is from what it stands for, if that was asked for.
+    error: Option<SquaredError>,
 }
 
 impl<'w> Work<'w> {
@@ -222,7 +245,7 @@ impl<'w> Work<'w> {
     }
 
     /// The bytes of a chunk as the file has them.
-    fn evaluate(&self, scratch: &mut Scratch, index: usize) -> Result<Cow<'w, [u8]>, PlanError> {
+    fn evaluate(&self, scratch: &mut Scratch, index: usize) -> Result<Chunk<'w>, PlanError> {
         let (tensor, elements) = self.chunk(index);
         let program = &self.programs[tensor];
         let reader =
@@ -232,14 +255,15 @@ impl<'w> Work<'w> {
             if program.requires_finite {
                 reader.check_finite(&bytes, elements.start)?;
             }
-            return Ok(bytes);
+            return Ok(Chunk { bytes, error: None });
         }
 
         let element_type = program.tensor.element_type;
         let mut output = self.buffer();
         output.resize(bytes_of(element_type, elements.end - elements.start) as usize, 0);
         let mut rest = output.as_mut_slice();
-        let Scratch { numbers, importance } = scratch;
+        let Scratch { numbers, importance, decoded } = scratch;
+        let mut error = self.observer.measures().then(SquaredError::default);
         let mut matrix = None;
         for part in self.parts(program, elements) {
             if self.observer.is_cancelled() {
@@ -265,9 +289,15 @@ impl<'w> Work<'w> {
                     if program.requires_finite { tensor::validate(element_type, bytes) } else { Ok(()) }
                 })
                 .map_err(|reason| refused(program, reason, first))?;
+            if let Some(error) = &mut error {
+                decoded.resize(count as usize, 0.0);
+                tensor::dequantize(element_type, bytes, decoded)
+                    .map_err(|reason| refused(program, reason, first))?;
+                error.add(numbers, decoded, importance);
+            }
             rest = after;
         }
-        Ok(Cow::Owned(output))
+        Ok(Chunk { bytes: Cow::Owned(output), error })
     }
 
     /// The parts of a chunk that are converted in one go: with importance, whole rows that share one matrix of it.

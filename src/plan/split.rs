@@ -5,9 +5,9 @@ use super::{Plan, PlannedTensor, Recipe, Stored};
 use crate::gguf::Metadata;
 
 impl Plan {
-    /// The plans of several files: each tensor goes to the file whose number is that of the source that it is made
-    /// from, in the order that it has. The first file has the metadata; all say which of how many they are, unless
-    /// there is only one. Each plan has all the sources.
+    /// The plans of several files: each tensor goes to the file whose number is that of the source that it is
+    /// made from, in the order that it has. The first file has the metadata; all say which of how many they
+    /// are, unless there is only one. Each plan has all the sources.
     ///
     /// Source: llama.cpp, `src/llama-quant.cpp` (`keep_split`).
     pub fn split(self) -> Vec<Plan> {

@@ -26,8 +26,8 @@ impl fmt::Display for Plan {
 }
 
 impl fmt::Display for Table<'_> {
-    /// One line a tensor: name, shape, the type that it is stored in and the type that it gets, size in MiB, and the note;
-    /// then the sums.
+    /// One line a tensor: name, shape, the type that it is stored in and the type that it gets, size in MiB,
+    /// and the note; then the sums.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, title, notes } = self;
         let width = plan.tensors.iter().map(|tensor| tensor.name.chars().count()).max().unwrap_or(0).max(6);
@@ -60,7 +60,8 @@ impl fmt::Display for Table<'_> {
 }
 
 impl PlannedTensor {
-    /// Bytes of its data in the file; 0 for a shape that its type does not fit, of which there can be no file.
+    /// Bytes of its data in the file; 0 for a shape that its type does not fit, of which there can be no
+    /// file.
     pub fn data_length(&self) -> u64 {
         self.element_type.tensor_bytes(&self.shape).unwrap_or(0)
     }

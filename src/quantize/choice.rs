@@ -35,6 +35,8 @@ pub enum Reason {
     Output,
     /// The type of the token embedding was asked for.
     TokenEmbedding,
+    /// Of the types that were measured it fits the size best.
+    Size,
     /// A pattern matches its name: its place in the scheme, from 0.
     Pattern(usize),
 }
@@ -47,6 +49,7 @@ impl std::fmt::Display for Reason {
             Self::Pure => formatter.pad("pure"),
             Self::Output => formatter.pad("output type"),
             Self::TokenEmbedding => formatter.pad("embedding type"),
+            Self::Size => formatter.pad("size"),
             Self::Pattern(index) => formatter.pad(&format!("pattern {}", index + 1)),
         }
     }
@@ -138,6 +141,9 @@ impl<'s> Chooser<'s> {
                 return Ok(as_it_is(wanted, Reason::Output));
             }
             _ => {}
+        }
+        if let Some(&assigned) = self.scheme.assigned.get(name) {
+            return Ok(as_it_is(assigned, Reason::Size));
         }
         let base = file_type.base_type();
         if !base.is_quantized() {

@@ -20,8 +20,8 @@ pub struct Example {
 }
 
 impl Recipe {
-    /// The types of all tensors that are quantized, by patterns that match one another's tensors nowhere: with it, any
-    /// target that is quantized gives these types. Layers that agree are named together.
+    /// The types of all tensors that are quantized, by patterns that match one another's tensors nowhere:
+    /// with it, any target that is quantized gives these types. Layers that agree are named together.
     pub fn of_model(architecture: &str, tensors: impl IntoIterator<Item = Example>) -> Self {
         // By what stands around the number of the layer, then by type: the layers.
         let mut kinds: BTreeMap<(String, String), BTreeMap<ElementType, Vec<u32>>> = BTreeMap::new();

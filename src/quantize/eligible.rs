@@ -74,8 +74,9 @@ const KEPT_BY_GLM5_NEXT: [&str; 14] = [
 /// Whether a tensor is quantized, or kept in the type it has, unless a scheme spares it.
 pub(super) fn is_eligible(architecture: &str, name: &str, shape: &Shape) -> bool {
     let is_matrix = shape.dimensions().iter().skip(1).any(|&length| length > 1);
-    // The reference means names that end so. It finds the place of the word from the length of the name, and for
-    // names of five bytes that wraps around to "not found", which every such name without the word fulfils.
+    // The reference means names that end so. It finds the place of the word from the length of the name, and
+    // for names of five bytes that wraps around to "not found", which every such name without the word
+    // fulfils.
     let is_weight = name.ends_with("weight") || name.len() == 5;
     let holds = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
     is_matrix

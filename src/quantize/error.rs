@@ -141,4 +141,21 @@ pub enum QuantizeError {
         /// What is wrong.
         reason: Box<RecipeError>,
     },
+    /// A size for what is only copied.
+    #[error("a copy has the size that it has; give a type beside the target size")]
+    SizeOfCopy,
+    /// The size is too small.
+    #[error("the model does not fit into {size} bytes; the smallest that it can be made is {least} bytes")]
+    DoesNotFit {
+        /// The size in bytes.
+        size: u64,
+        /// The smallest that there is.
+        least: u64,
+    },
+    /// There is no such file.
+    #[error("{reason}")]
+    Unwritable {
+        /// Why not.
+        reason: String,
+    },
 }

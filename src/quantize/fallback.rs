@@ -4,8 +4,8 @@
 
 use crate::tensor::ElementType::{self, *};
 
-/// The type itself, if whole blocks of it make up a row of this length, or what replaces it: a type of blocks of 32,
-/// or F16 where those do not fit either. `None` if nothing is known to replace the type.
+/// The type itself, if whole blocks of it make up a row of this length, or what replaces it: a type of blocks
+/// of 32, or F16 where those do not fit either. `None` if nothing is known to replace the type.
 pub(super) fn fitting(chosen: ElementType, row: u64) -> Option<ElementType> {
     let fits = |element_type: ElementType| row.is_multiple_of(element_type.block_len() as u64);
     if fits(chosen) {

@@ -4,8 +4,8 @@ use super::target::UnknownFileType;
 use crate::gguf::{Metadata, Value};
 use crate::tensor::ElementType;
 
-/// What a model can be quantized to. Most are mixtures: the name says what most tensors get. In the order in which
-/// they are listed for people: from few bits to many.
+/// What a model can be quantized to. Most are mixtures: the name says what most tensors get. In the order in
+/// which they are listed for people: from few bits to many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileType {
     /// All 32-bit floats.

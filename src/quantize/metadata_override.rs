@@ -1,7 +1,8 @@
 //! Keys of the metadata that are set: `KEY=TYPE:VALUE`.
 //!
-//! Source: llama.cpp, `common/common.cpp`, `string_parse_kv_override`, and `src/llama-quant.cpp`. Values that the
-//! reference takes for something else without a word (`int:abc` for zero, negative numbers for positive ones) are refused here.
+//! Source: llama.cpp, `common/common.cpp`, `string_parse_kv_override`, and `src/llama-quant.cpp`. Values that
+//! the reference takes for something else without a word (`int:abc` for zero, negative numbers for positive
+//! ones) are refused here.
 
 use crate::gguf::Value;
 

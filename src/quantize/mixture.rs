@@ -1,7 +1,7 @@
 //! The mixtures: which type a tensor gets, by its role and layer.
 //!
-//! Source: llama.cpp, `src/llama-quant.cpp`, `llama_tensor_get_type_impl`. Each function below is one role; its
-//! `match` can be read beside the branch for that role there.
+//! Source: llama.cpp, `src/llama-quant.cpp`, `llama_tensor_get_type_impl`. Each function below is one role;
+//! its `match` can be read beside the branch for that role there.
 
 use super::error::QuantizeError;
 use super::file_type::FileType;
@@ -10,8 +10,8 @@ use super::role::{Role, layer_of};
 use crate::tensor::ElementType::{self, *};
 use crate::tensor::Shape;
 
-/// Chooses types for the tensors of a model, which must be offered in the order of the file to come: some rules
-/// count the tensors that they have met.
+/// Chooses types for the tensors of a model, which must be offered in the order of the file to come: some
+/// rules count the tensors that they have met.
 #[derive(Debug)]
 pub(super) struct Mixture<'m> {
     model: &'m Model,
@@ -95,8 +95,8 @@ impl<'m> Mixture<'m> {
         }
     }
 
-    /// Matrices of several experts are told by their third dimension. Projections of this architecture's attention
-    /// have one too.
+    /// Matrices of several experts are told by their third dimension. Projections of this architecture's
+    /// attention have one too.
     fn mxfp4_of_experts(&self, role: Role, shape: &Shape) -> ElementType {
         let is_feed_forward =
             matches!(role, Role::FeedForwardUp | Role::FeedForwardGate | Role::FeedForwardDown);

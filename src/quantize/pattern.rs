@@ -1,9 +1,9 @@
 //! Patterns of tensor names, as llama.cpp's `--tensor-type` has them.
 //!
-//! There they are regular expressions of C++'s `std::regex` in its default grammar (ECMAScript), searched anywhere in
-//! a name. Here they run on an engine that takes time in proportion to the name whatever the pattern is, so what needs
-//! another kind of engine is refused: back references and looking ahead. So is what the two engines would read
-//! differently, rather than matching other tensors than the reference does.
+//! There they are regular expressions of C++'s `std::regex` in its default grammar (ECMAScript), searched
+//! anywhere in a name. Here they run on an engine that takes time in proportion to the name whatever the
+//! pattern is, so what needs another kind of engine is refused: back references and looking ahead. So is what
+//! the two engines would read differently, rather than matching other tensors than the reference does.
 
 use std::fmt::Write as _;
 
@@ -94,8 +94,8 @@ fn reason_of(error: &regex::Error) -> String {
     }
 }
 
-/// Writes a pattern of ECMAScript's grammar, as `std::regex` reads it, in the engine's syntax; fails with what is not
-/// supported.
+/// Writes a pattern of ECMAScript's grammar, as `std::regex` reads it, in the engine's syntax; fails with
+/// what is not supported.
 fn translate(text: &str) -> Result<String, String> {
     let mut output = String::with_capacity(text.len() + 8);
     let mut rest = text.chars().peekable();
@@ -127,8 +127,8 @@ fn escaped(letter: Option<char>, others: &[char]) -> Result<String, String> {
     }
 }
 
-/// The rest of a class of letters in brackets. The engine knows brackets in brackets and operations on sets, the
-/// reference does not: there such letters stand for themselves.
+/// The rest of a class of letters in brackets. The engine knows brackets in brackets and operations on sets,
+/// the reference does not: there such letters stand for themselves.
 fn class(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, output: &mut String) -> Result<(), String> {
     output.push('[');
     if rest.next_if_eq(&'^').is_some() {
@@ -174,8 +174,8 @@ pub(super) struct Patterns(Option<RegexSet>);
 pub(super) struct TooManyPatterns;
 
 impl Patterns {
-    /// Prepares patterns for so many names. What they may take falls with the number of names, so that the time for
-    /// all of them is bounded.
+    /// Prepares patterns for so many names. What they may take falls with the number of names, so that the
+    /// time for all of them is bounded.
     pub(super) fn new<'p>(
         patterns: impl Iterator<Item = &'p Pattern>,
         names: usize,

@@ -23,8 +23,8 @@ pub struct Quantized {
     pub choices: Vec<Choice>,
     /// What a person should know of it.
     pub warnings: Vec<Warning>,
-    /// Why it cannot be carried out, if the reason is one that only a run has to mind: a tensor that demands an
-    /// importance matrix has none.
+    /// Why it cannot be carried out, if the reason is one that only a run has to mind: a tensor that demands
+    /// an importance matrix has none.
     pub demand: Option<QuantizeError>,
 }
 
@@ -41,14 +41,15 @@ impl Quantized {
     }
 }
 
-/// The plan of the file that llama-quantize makes of the file that `plan` describes: its tensors in the order of
-/// their layers and names, each in the type that the scheme gives it, and its metadata with the new file type at
-/// the end.
+/// The plan of the file that llama-quantize makes of the file that `plan` describes: its tensors in the order
+/// of their layers and names, each in the type that the scheme gives it, and its metadata with the new file
+/// type at the end.
 ///
-/// Values are quantized from what the planned file would hold: where the plan says F16 or BF16 for values that are
-/// not, they are rounded to that first. Every value must be finite, or execution fails with the tensor's name.
-/// Tensors that have the type they are to get are copied, so a quantized model can be "quantized" to what it is,
-/// which changes no tensor; [`FileType::of`](super::FileType::of) tells beforehand.
+/// Values are quantized from what the planned file would hold: where the plan says F16 or BF16 for values
+/// that are not, they are rounded to that first. Every value must be finite, or execution fails with the
+/// tensor's name. Tensors that have the type they are to get are copied, so a quantized model can be
+/// "quantized" to what it is, which changes no tensor; [`FileType::of`](super::FileType::of) tells
+/// beforehand.
 ///
 /// An importance matrix is one more source of the plan, the last.
 ///
@@ -104,8 +105,8 @@ pub fn quantize(
     Ok(Quantized { plan: Plan { sources, metadata, tensors }, choices, warnings, demand })
 }
 
-/// The tensors in the order of the file to come, without the layers that are left out, and how many layers are left
-/// then.
+/// The tensors in the order of the file to come, without the layers that are left out, and how many layers
+/// are left then.
 fn in_order(tensors: Vec<PlannedTensor>, scheme: &Scheme) -> Result<(Vec<Kept>, Option<u32>), QuantizeError> {
     let tensors = tensors.into_iter().enumerate();
     let mut kept: Vec<Kept> = tensors.map(|(position, tensor)| Kept::new(position, tensor)).collect();

@@ -1,7 +1,7 @@
 //! Leaving out layers.
 //!
-//! Source: llama.cpp, `src/llama-quant.cpp`, `remap_layer`. Layers are told by the first `blk.N.` anywhere in a name,
-//! met in the order of the file, and numbered again in that order.
+//! Source: llama.cpp, `src/llama-quant.cpp`, `remap_layer`. Layers are told by the first `blk.N.` anywhere in
+//! a name, met in the order of the file, and numbered again in that order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,8 +26,8 @@ impl Kept {
     }
 }
 
-/// Leaves out the tensors of some layers and gives those after them new numbers. Answers with how many layers are
-/// left, if any were to be left out.
+/// Leaves out the tensors of some layers and gives those after them new numbers. Answers with how many layers
+/// are left, if any were to be left out.
 ///
 /// # Errors
 /// A layer is not there, or none is left.

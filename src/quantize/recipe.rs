@@ -1,7 +1,7 @@
 //! Recipes: what a scheme deviates from its target in, as people write and send it.
 //!
-//! The fields bear the names of llama-quantize's options. A recipe is a JSON object, in a request or in a file; a file may
-//! also be what llama-quantize takes as `--tensor-type-file`.
+//! The fields bear the names of llama-quantize's options. A recipe is a JSON object, in a request or in a
+//! file; a file may also be what llama-quantize takes as `--tensor-type-file`.
 
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};

@@ -53,8 +53,8 @@ pub(super) fn layer_of(name: &str) -> Option<i32> {
     number[..end].parse().ok()
 }
 
-/// What stands before the number of the layer in a name, the number, and what stands after it: the first `blk.N.`
-/// anywhere counts.
+/// What stands before the number of the layer in a name, the number, and what stands after it: the first
+/// `blk.N.` anywhere counts.
 pub(super) fn around_layer(name: &str) -> Option<(&str, u32, &str)> {
     const PREFIX: &str = "blk.";
     name.match_indices(PREFIX).find_map(|(at, _)| {

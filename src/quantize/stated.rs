@@ -1,8 +1,8 @@
 //! The metadata of the quantized file.
 //!
-//! Source: llama.cpp, `src/llama-quant.cpp` and `tools/quantize/quantize.cpp`: those of the source, and at the end, in
-//! this order, what the file is now, what was set by hand, what importance matrix was used, and how many layers
-//! are left. A key that is set again moves to the end.
+//! Source: llama.cpp, `src/llama-quant.cpp` and `tools/quantize/quantize.cpp`: those of the source, and at
+//! the end, in this order, what the file is now, what was set by hand, what importance matrix was used, and
+//! how many layers are left. A key that is set again moves to the end.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ const VERSION: (&str, u32) = ("general.quantization_version", 2);
 /// The longest text that the reference stores of a matrix, in bytes.
 const LONGEST_TEXT: usize = 127;
 
-/// The number of a file whose type was told from its tensors has this added (llama.cpp, `LLAMA_FTYPE_GUESSED`).
+/// The number of a file whose type was told from its tensors has this added (llama.cpp,
+/// `LLAMA_FTYPE_GUESSED`).
 const GUESSED: u32 = 1024;
 
 /// What is known of the file to be beside the metadata of its source.
@@ -74,8 +75,8 @@ fn cut(text: &str) -> &str {
     &text[..end]
 }
 
-/// The number that the target has in the metadata. That of a copy is what the source says, or what most of its
-/// tensors are.
+/// The number that the target has in the metadata. That of a copy is what the source says, or what most of
+/// its tensors are.
 pub(super) fn file_type_of(target: Target, metadata: &Metadata, tensors: &[PlannedTensor]) -> u32 {
     match target {
         Target::Type(file_type) => file_type.id(),
@@ -86,8 +87,8 @@ pub(super) fn file_type_of(target: Target, metadata: &Metadata, tensors: &[Plann
     }
 }
 
-/// The file type of what most tensors are, as llama.cpp's `llama_model_loader` tells it: the type that is the first to
-/// be met as often as the most frequent one.
+/// The file type of what most tensors are, as llama.cpp's `llama_model_loader` tells it: the type that is the
+/// first to be met as often as the most frequent one.
 fn guessed(tensors: &[PlannedTensor]) -> u32 {
     /// That of files whose type nobody makes as a whole.
     const NVFP4: u32 = 39;

@@ -52,8 +52,8 @@ pub struct UnknownFileType {
 impl std::str::FromStr for Target {
     type Err = UnknownFileType;
 
-    /// Accepts the names in any case, `Q3_K`, `Q4_K` and `Q5_K` for their medium mixtures, and the numbers: what
-    /// llama-quantize accepts (llama.cpp, `tools/quantize/quantize.cpp`).
+    /// Accepts the names in any case, `Q3_K`, `Q4_K` and `Q5_K` for their medium mixtures, and the numbers:
+    /// what llama-quantize accepts (llama.cpp, `tools/quantize/quantize.cpp`).
     fn from_str(name: &str) -> Result<Self, UnknownFileType> {
         if name.eq_ignore_ascii_case(COPY) { Ok(Self::Copy) } else { name.parse().map(Self::Type) }
     }

@@ -33,8 +33,8 @@ impl<'m> Weights<'m> {
         Self { target, matrix, source, demand, quantized: 0, missing: 0, example, warnings }
     }
 
-    /// What the columns of a tensor weigh, which the matrix knows as `original_name`, if it is to be quantized and the
-    /// matrix has values for it.
+    /// What the columns of a tensor weigh, which the matrix knows as `original_name`, if it is to be
+    /// quantized and the matrix has values for it.
     ///
     /// # Errors
     /// It has some, but not as many as the tensor has columns: the matrix is of another model.
@@ -116,7 +116,7 @@ impl<'m> Weights<'m> {
 }
 
 /// Whether a tensor of this type is worth nothing without values of an importance matrix.
-fn demands(name: &str, wanted: ElementType, target: Target) -> bool {
+pub(super) fn demands(name: &str, wanted: ElementType, target: Target) -> bool {
     use ElementType::{Iq1M, Iq1S, Iq2S, Iq2Xs, Iq2Xxs, Iq3Xxs, Q2K};
     if matches!(Role::of(name), Role::TokenEmbedding | Role::Output) {
         return false;

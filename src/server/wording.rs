@@ -43,11 +43,13 @@ impl Line {
         match step {
             Step::Reading => Self::plain("parsing GGUF"),
             Step::Converting(conversion) => Self::plain(converting(*conversion)),
+            Step::Quality { tensor, error } => Self::plain(format!("quality of {tensor}: {error}")),
             Step::Warning(warning) => Self::plain(format!("warning: {warning}")),
             Step::Making { action, completed, total } => {
                 let status = match action {
                     Action::Joining => "merging GGUF shards".to_owned(),
                     Action::Converting(conversion) => converting(*conversion).to_owned(),
+                    Action::Measuring => "measuring tensors".to_owned(),
                     Action::Quantizing { from, to } => format!("quantizing {from} model to {to}"),
                 };
                 // The stand-in for the digest is Ollama's; clients only compare it with the one before.

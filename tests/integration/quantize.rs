@@ -4,6 +4,7 @@
 //! were made. A directory with the full data takes their place where there is one.
 
 mod files;
+mod fitting;
 mod importance;
 mod material;
 mod mixtures;

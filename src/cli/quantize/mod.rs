@@ -1,5 +1,5 @@
-//! `ollamake quantize [OPTIONS] IN [OUT] TYPE [THREADS]`: plain files, no store, no server. The options are those of
-//! llama-quantize, so that a script made for it runs with only the program's name changed.
+//! `ollamake quantize [OPTIONS] IN [OUT] TYPE [THREADS]`: plain files, no store, no server. The options are
+//! those of llama-quantize, so that a script made for it runs with only the program's name changed.
 
 mod error;
 mod input;
@@ -15,7 +15,7 @@ use super::files::same_file;
 use super::mapped_file::map_file;
 use super::recipe_options::RecipeOptions;
 use crate::plan::{Plan, Resources, Source, SourceDescription};
-use crate::quantize::{self, ImportanceMatrix, Quantized, Recipe, Scheme};
+use crate::quantize::{self, Fitting, ImportanceMatrix, Quantized, Recipe, Scheme};
 use input::Input;
 use output::Output;
 use places::Places;
@@ -57,7 +57,14 @@ impl Quantize {
         let mut sources: Vec<&dyn Source> = input.sources();
         sources.extend(used.map(|matrix| &matrix.map as &dyn Source));
         let scheme = Scheme { keep_split: self.keep_split, ..recipe.scheme(self.places.target)? };
-        let quantized = quantize::quantize(input.plan.clone(), &scheme, importance)?;
+        let quantized = match recipe.target_size {
+            None => quantize::quantize(input.plan.clone(), &scheme, importance)?,
+            Some(size) => {
+                let fitting = Fitting::new(input.plan.clone(), &scheme, importance, size)?;
+                let errors = output::measure(&fitting, &sources, self.resources())?;
+                fitting.choose(&errors)?
+            }
+        };
         let warnings = quantized.warnings.iter().map(ToString::to_string);
         for warning in input.warnings.iter().cloned().chain(warnings) {
             eprintln!("warning: {warning}");
@@ -75,7 +82,7 @@ impl Quantize {
                 return Err(QuantizeError::SameFile { path: output.path.clone() });
             }
         }
-        output::write(&outputs, &sources, self.resources())
+        output::write(&outputs, &sources, self.resources(), recipe.quality)
     }
 
     fn resources(&self) -> Resources {

@@ -3,15 +3,16 @@
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use indicatif::ProgressBar;
 use tempfile::NamedTempFile;
 
 use super::QuantizeError;
 use crate::cli::progress::Progress;
-use crate::plan::{Observer, Plan, Resources, Source};
+use crate::plan::{Observer, Plan, Resources, Source, SquaredError};
+use crate::quantize::{Fitting, quality};
 
 /// A file to be written.
 pub(super) struct Output {
@@ -36,11 +37,19 @@ pub(super) fn write(
     outputs: &[Output],
     sources: &[&dyn Source],
     resources: Resources,
+    quality: bool,
 ) -> Result<(), QuantizeError> {
     let interrupted = interruption();
     let mut written = Vec::with_capacity(outputs.len());
     for output in outputs {
-        written.push(write_one(output, sources, resources, &interrupted)?);
+        let bar = Progress::new().bar(format!("writing {}", output.path.display()), output.plan.size()?);
+        let errors = quality.then(|| Mutex::new(vec![SquaredError::default(); output.plan.tensors.len()]));
+        let watch = Watch { bar, interrupted: Arc::clone(&interrupted), errors };
+        written.push(write_one(output, sources, resources, &watch)?);
+        watch.bar.finish_and_clear();
+        if let Some(errors) = watch.errors {
+            show_errors(&output.plan, &errors.into_inner().unwrap_or_else(PoisonError::into_inner));
+        }
     }
     for (output, temporary) in outputs.iter().zip(written) {
         let failed = output.failed();
@@ -54,7 +63,7 @@ fn write_one(
     output: &Output,
     sources: &[&dyn Source],
     resources: Resources,
-    interrupted: &Arc<AtomicBool>,
+    watch: &Watch,
 ) -> Result<NamedTempFile, QuantizeError> {
     let mut temporary = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o666))
@@ -62,14 +71,31 @@ fn write_one(
         .suffix(".partial")
         .tempfile_in(output.directory())
         .map_err(output.failed())?;
-    let message = format!("writing {}", output.path.display());
-    let bar = Progress::new().bar(message, output.plan.size()?);
-    let watch = Watch { bar, interrupted: Arc::clone(interrupted) };
-    output.plan.execute(sources, temporary.as_file_mut(), resources, &watch)?;
-    watch.bar.finish_and_clear();
+    output.plan.execute(sources, temporary.as_file_mut(), resources, watch)?;
     // Before it has its name, so that a loss of power leaves no file of this name that is not complete.
     temporary.as_file().sync_all().map_err(output.failed())?;
     Ok(temporary)
+}
+
+/// Measures what has to be known to fit a model into a size.
+pub(super) fn measure(
+    fitting: &Fitting,
+    sources: &[&dyn Source],
+    resources: Resources,
+) -> Result<Vec<Vec<f64>>, QuantizeError> {
+    let bar = Progress::new().bar("measuring".to_owned(), fitting.elements());
+    let watch = Watch { bar, interrupted: interruption(), errors: None };
+    let (plan, candidates) = fitting.to_measure();
+    let errors = plan.measure(candidates, sources, resources, &watch)?;
+    watch.bar.finish_and_clear();
+    Ok(errors)
+}
+
+/// Prints the error of each tensor that was changed.
+fn show_errors(plan: &Plan, errors: &[SquaredError]) {
+    for (name, text) in quality(plan, errors) {
+        println!("{name}  {text}");
+    }
 }
 
 /// Becomes true on Ctrl-C, so that unfinished files are removed.
@@ -92,11 +118,24 @@ fn interruption() -> Arc<AtomicBool> {
 struct Watch {
     bar: ProgressBar,
     interrupted: Arc<AtomicBool>,
+    /// Of each tensor, if they are asked for.
+    errors: Option<Mutex<Vec<SquaredError>>>,
 }
 
 impl Observer for Watch {
     fn written(&self, bytes: u64) {
         self.bar.set_position(bytes);
+    }
+
+    fn measures(&self) -> bool {
+        self.errors.is_some()
+    }
+
+    fn measured(&self, tensor: usize, error: SquaredError) {
+        if let Some(errors) = &self.errors {
+            let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+            errors[tensor] = errors[tensor].plus(error);
+        }
     }
 
     fn is_cancelled(&self) -> bool {

@@ -1,4 +1,5 @@
-//! What is quantized to what, and where the result goes: `IN [OUT] TYPE [THREADS]`, as llama-quantize takes it.
+//! What is quantized to what, and where the result goes: `IN [OUT] TYPE [THREADS]`, as llama-quantize takes
+//! it.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,8 @@ impl Places {
     }
 }
 
-/// The name that llama-quantize gives a result: the one that was given, and for a number the first in its list.
+/// The name that llama-quantize gives a result: the one that was given, and for a number the first in its
+/// list.
 fn name_of(given: &str, target: Target) -> String {
     let is_number = given.bytes().all(|byte| byte.is_ascii_digit());
     match target {

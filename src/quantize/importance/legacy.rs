@@ -1,8 +1,8 @@
 //! Matrices of the older format: numbers and names one after the other, without a word of what they are.
 //!
-//! All numbers are little-endian. A count of entries; for each the length of its name, the name, how often it was
-//! measured, the count of its values, the values. Then, if the file goes on, the count of chunks and the name of
-//! the text with its length.
+//! All numbers are little-endian. A count of entries; for each the length of its name, the name, how often it
+//! was measured, the count of its values, the values. Then, if the file goes on, the count of chunks and the
+//! name of the text with its length.
 
 use std::collections::BTreeMap;
 

@@ -1,13 +1,14 @@
-//! Importance matrices: how much the columns of a model's tensors matter, measured by llama.cpp's `llama-imatrix`.
+//! Importance matrices: how much the columns of a model's tensors matter, measured by llama.cpp's
+//! `llama-imatrix`.
 //!
-//! A matrix holds for each tensor and column the mean square of what the column is multiplied with. Two formats
-//! circulate: GGUF files, and the `.dat` files from before. Either has for each entry sums, and how many values each sum
-//! is of; experts that lie in one tensor have counts of their own, and one that was never used has none, so
-//! all of its columns count the same. Sources: llama.cpp, `tools/imatrix/imatrix.cpp`, `common/imatrix-loader.cpp` and
-//! `tools/quantize/quantize.cpp`.
+//! A matrix holds for each tensor and column the mean square of what the column is multiplied with. Two
+//! formats circulate: GGUF files, and the `.dat` files from before. Either has for each entry sums, and how
+//! many values each sum is of; experts that lie in one tensor have counts of their own, and one that was
+//! never used has none, so all of its columns count the same. Sources: llama.cpp,
+//! `tools/imatrix/imatrix.cpp`, `common/imatrix-loader.cpp` and `tools/quantize/quantize.cpp`.
 //!
-//! Values are not held: matrices of models with many experts take gigabytes. Reading checks every one of them, and
-//! notes where they lie.
+//! Values are not held: matrices of models with many experts take gigabytes. Reading checks every one of
+//! them, and notes where they lie.
 
 mod error;
 mod gguf;
@@ -52,8 +53,8 @@ pub struct Entry {
 pub enum Counts {
     /// The same for all.
     Same(f32),
-    /// One for each of as many equal parts of the sums: floats that stand for whole numbers, zero for a part that was
-    /// never used.
+    /// One for each of as many equal parts of the sums: floats that stand for whole numbers, zero for a part
+    /// that was never used.
     Each {
         /// Offset of the first in the file.
         offset: u64,
@@ -75,8 +76,8 @@ pub struct Selection {
 const MOST_ENTRIES: usize = 1 << 16;
 
 impl ImportanceMatrix {
-    /// Reads the file that consists of `bytes` and checks the values of the entries that are selected. `None` if
-    /// none is: that is as good as no matrix.
+    /// Reads the file that consists of `bytes` and checks the values of the entries that are selected. `None`
+    /// if none is: that is as good as no matrix.
     ///
     /// # Errors
     /// The file is no importance matrix, or a value is none.
@@ -133,8 +134,8 @@ impl Selection {
 }
 
 impl Entry {
-    /// The importance of a tensor with rows of so many columns, if the file is source number `source` of its plan.
-    /// `None` if the counts are not one for each matrix of the tensor, nor one for all.
+    /// The importance of a tensor with rows of so many columns, if the file is source number `source` of its
+    /// plan. `None` if the counts are not one for each matrix of the tensor, nor one for all.
     pub(super) fn importance(&self, source: usize, columns: u64) -> Result<Option<Importance>, RecipeError> {
         let matrices = self.length / columns;
         let floats = |offset, dimensions: &[u64]| {
@@ -152,7 +153,8 @@ impl Entry {
         Importance::new(floats(self.sums, &[matrices, columns])?, counts).map(Some)
     }
 
-    /// Checks that every sum and every count is a finite number that is not negative, and every count a whole one.
+    /// Checks that every sum and every count is a finite number that is not negative, and every count a whole
+    /// one.
     fn check(&self, name: &str, bytes: &[u8]) -> Result<(), ImportanceError> {
         let refused = |index, value: f32| {
             let (tensor, value) = (name.to_owned(), value.to_string());

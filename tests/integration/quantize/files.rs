@@ -139,8 +139,8 @@ fn files_are_those_of_llama_quantize() {
     assert!(compared >= 200);
 }
 
-/// The reference pads to 32 bytes whatever the metadata say, and its file cannot be read. Here the alignment that
-/// the file states is kept, so only the tensors can be compared.
+/// The reference pads to 32 bytes whatever the metadata say, and its file cannot be read. Here the alignment
+/// that the file states is kept, so only the tensors can be compared.
 fn compare_tensors(file: &[u8], expected: &[Json], label: &str) {
     let parsed = Gguf::parse(file).unwrap();
     assert_eq!(parsed.alignment(), 64);

@@ -83,8 +83,8 @@ impl<'j> Model<'j> {
     fn new(json: &'j Json) -> Self {
         let label = text(&json["name"]);
         let mut plan = skeleton(json);
-        // The reference also chooses types for what is quantized already, and then refuses. The choice does not
-        // depend on it.
+        // The reference also chooses types for what is quantized already, and then refuses. The choice does
+        // not depend on it.
         let quantized = |tensor: &PlannedTensor| tensor.element_type.is_quantized();
         if plan.tensors.iter().any(quantized) {
             let refused = quantize(plan.clone(), &FileType::Q4_0.into(), None).err();
