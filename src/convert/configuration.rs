@@ -136,6 +136,16 @@ impl Configuration {
         Some(Self::new(&format!("{}, {key}", self.label), values.clone()))
     }
 
+    /// A list of parts that are objects of their own.
+    pub(super) fn sections(&self, key: &str) -> Result<Vec<Self>, ConvertError> {
+        let value = self.value(key).ok_or_else(|| self.missing(&[key]))?;
+        let objects: Option<Vec<_>> =
+            value.as_array().and_then(|items| items.iter().map(Value::as_object).collect());
+        let objects = objects.ok_or_else(|| self.bad(key, value, "a list of objects"))?;
+        let label = format!("{}, {key}", self.label);
+        Ok(objects.into_iter().map(|values| Self::new(&label, values.clone())).collect())
+    }
+
     /// Whether a key is there, be it with the value null.
     pub(super) fn has(&self, key: &str) -> bool {
         self.values.contains_key(key)

@@ -43,7 +43,7 @@ pub(super) enum Node<'p> {
     Map { operation: Operation, half: bool, input: Box<Node<'p>>, mean: Mean },
 }
 
-/// The mean magnitude of an input, for operations that need it; computed when the first of them does.
+/// The mean of an input, or of its magnitudes, for operations that need it; computed when the first of them does.
 #[derive(Debug)]
 pub(super) struct Mean {
     /// Elements of the input.

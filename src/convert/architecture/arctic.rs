@@ -13,7 +13,7 @@ pub(super) const FAMILY: Family = Family {
         configuration.remove("head_dim");
         Ok(())
     },
-    tokenizer: Flavour::SENTENCE_PIECE,
+    tokenizer: Flavour::ARCTIC,
     hyperparameters: llama::hyperparameters,
     tensors: &[EMBEDDINGS, PAIRED_ATTENTION, LAYERS, MIXTRAL_EXPERTS],
     ..Family::STANDARD

@@ -51,6 +51,29 @@ pub(super) const SLIDING: Family = Family {
     ..FAMILY
 };
 
+/// The same with experts, whose gates and inputs stay together.
+pub(super) const SLIDING_MIXTURE: Family = Family {
+    names: &["GraniteMoeSWAForCausalLM"],
+    hyperparameters: |source, out| {
+        sliding_hyperparameters(source, out)?;
+        write_shared_width(source, out)
+    },
+    tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, SINKS, FUSED_EXPERTS],
+    ..SLIDING
+};
+
+/// Older and newer names of the same.
+const FUSED_EXPERTS: &[Rule] = &[
+    Rule::keep("model.layers.{}.block_sparse_moe.router.weight", "blk.{}.ffn_gate_inp.weight"),
+    Rule::keep("model.layers.{}.block_sparse_moe.router.layer.weight", "blk.{}.ffn_gate_inp.weight"),
+    Rule::keep("model.layers.{}.block_sparse_moe.experts.gate_up_proj", "blk.{}.ffn_gate_up_exps.weight"),
+    Rule::keep("model.layers.{}.block_sparse_moe.input_linear.weight", "blk.{}.ffn_gate_up_exps.weight"),
+    Rule::keep("model.layers.{}.block_sparse_moe.experts.down_proj", "blk.{}.ffn_down_exps.weight"),
+    Rule::keep("model.layers.{}.block_sparse_moe.output_linear.weight", "blk.{}.ffn_down_exps.weight"),
+    Rule::keep("model.layers.{}.shared_mlp.input_linear.weight", "blk.{}.ffn_up_shexp.weight"),
+    Rule::keep("model.layers.{}.shared_mlp.output_linear.weight", "blk.{}.ffn_down_shexp.weight"),
+];
+
 /// What attention may turn to beside the tokens.
 pub(super) const SINKS: &[Rule] =
     &[Rule::keep("model.layers.{}.self_attn.sinks", "blk.{}.attn_sinks.weight")];
@@ -99,6 +122,10 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
 
 pub(super) fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     hyperparameters(source, out)?;
+    write_shared_width(source, out)
+}
+
+fn write_shared_width(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let shared = source.model.configuration.optional_integer(&["shared_intermediate_size"])?;
     match shared.filter(|width| *width > 0) {
         Some(width) => out.count("expert_shared_feed_forward_length", width),

@@ -7,11 +7,13 @@ use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, SHARED_EXPERT};
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::{ConvertError, Model, Source};
 
 pub(super) const FAMILY: Family = Family {
     names: &["LagunaForCausalLM"],
     architecture: "laguna",
+    tokenizer: Flavour::LAGUNA,
     hyperparameters,
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, GATES, DENSE_LAYERS, EXPERTS, SHARED_EXPERT],
     ..Family::STANDARD

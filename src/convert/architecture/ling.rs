@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::Family;
 use super::common::{DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, consecutive_rows, replaced, text_name};
-use super::deepseek2::{ROUTING, SOME_LATENT_ATTENTION};
+use super::deepseek2::{ROUTING, SHARED_EXPERTS, SOME_LATENT_ATTENTION};
 use super::kda::{self, DELTA_ATTENTION};
 use super::llama::{pair_keys, pair_queries};
 use super::prediction::{self, PREDICTION};
@@ -22,6 +22,10 @@ pub(super) const FIRST: Family = Family {
         standard(source, out)?;
         out.count("rope.dimension_count", source.model.head_size()?)?;
         let configuration = &source.model.configuration;
+        // The output would have to be divided by the norms of its columns.
+        if configuration.optional_flag("norm_head")? == Some(true) {
+            return Err(configuration.bad("norm_head", &true, "false"));
+        }
         counts(
             configuration,
             out,
@@ -58,23 +62,44 @@ pub(super) const SECOND: Family = Family {
     predicted_layers: prediction::stated,
     hyperparameters: second_hyperparameters,
     rename: |_, name| usual_name(name),
+    tensors: &[EMBEDDINGS, NORMS, SECOND_ATTENTION, DENSE_LAYERS, EXPERTS, ROUTING, PREDICTION],
+    ..Family::STANDARD
+};
+
+/// Sarvam's models, whose routers are biased around zero.
+pub(super) const SARVAM: Family = Family {
+    names: &["SarvamMoEForCausalLM", "modeling_sarvam_moe.SarvamMoEForCausalLM"],
+    hyperparameters: |source, out| {
+        second_hyperparameters(source, out)?;
+        out.count("rope.dimension_count", source.model.head_size()?)
+    },
     tensors: &[
         EMBEDDINGS,
         NORMS,
-        &[
-            Rule::keep("model.layers.{}.self_attn.query_key_value.*", "blk.{}.attn_qkv.*").required(),
-            Rule::keep("model.layers.{}.self_attn.query_layernorm.*", "blk.{}.attn_q_norm.*"),
-            Rule::keep("model.layers.{}.self_attn.key_layernorm.*", "blk.{}.attn_k_norm.*"),
-            Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*").required(),
-            LAST_NORM,
-        ],
+        SECOND_ATTENTION,
         DENSE_LAYERS,
         EXPERTS,
-        ROUTING,
+        SHARED_EXPERTS,
+        CENTRED_ROUTING,
         PREDICTION,
     ],
-    ..Family::STANDARD
+    ..SECOND
 };
+
+const CENTRED_ROUTING: &[Rule] = &[
+    Rule::keep("model.layers.{}.mlp.gate.weight", "blk.{}.ffn_gate_inp.weight"),
+    Rule::step("model.layers.{}.mlp.gate.e_score_correction.bias", "blk.{}.exp_probs_b.bias", |_, weight| {
+        weight.map(Operation::Centre)
+    }),
+];
+
+const SECOND_ATTENTION: &[Rule] = &[
+    Rule::keep("model.layers.{}.self_attn.query_key_value.*", "blk.{}.attn_qkv.*").required(),
+    Rule::keep("model.layers.{}.self_attn.query_layernorm.*", "blk.{}.attn_q_norm.*"),
+    Rule::keep("model.layers.{}.self_attn.key_layernorm.*", "blk.{}.attn_k_norm.*"),
+    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*").required(),
+    LAST_NORM,
+];
 
 /// Delta attention in most layers and latent attention with a gate at the end of each group.
 pub(super) const THIRD: Family = Family {

@@ -55,6 +55,35 @@ pub(super) const MIXTURE: Family = Family {
     ..FAMILY
 };
 
+/// Nemotron Puzzle: every layer with experts has numbers of its own.
+pub(super) const PUZZLE: Family = Family {
+    names: &["NemotronHPuzzleForCausalLM"],
+    architecture: "nemotron_h_moe",
+    applies: |_| true,
+    adjust: |configuration, files| {
+        let blocks = configuration.sections("block_configs")?;
+        let kinds = blocks
+            .iter()
+            .map(|block| block.text_value("block_type")?.ok_or_else(|| block.missing(&["block_type"])));
+        let kinds: Vec<String> = kinds.map(|kind| kind.map(str::to_owned)).collect::<Result<_, _>>()?;
+        configuration.set("layers_block_type", kinds);
+        (FAMILY.adjust)(configuration, files)
+    },
+    hyperparameters: puzzle_hyperparameters,
+    rename: |model, name| {
+        if name.starts_with("mtp.") {
+            return None;
+        }
+        let name = (FAMILY.rename)(model, name)?;
+        Some(match name.strip_prefix("model.") {
+            Some(rest) => format!("backbone.{rest}").into(),
+            None => name,
+        })
+    },
+    tensors: &[TRUNK, MAMBA, ATTENTION, EXPERTS],
+    ..FAMILY
+};
+
 /// Embeddings, norms and output.
 pub(super) const TRUNK: &[Rule] = &[
     Rule::keep("backbone.embeddings.*", "token_embd.*").required(),
@@ -191,6 +220,31 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
     match source.model.layers - source.model.main_layers {
         0 => Ok(()),
         predicted => out.count("nextn_predict_layers", predicted),
+    }
+}
+
+fn puzzle_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    shared_hyperparameters(source, out)?;
+    let configuration = &source.model.configuration;
+    let blocks = configuration.sections("block_configs")?;
+    let by_layer = |name: &str| {
+        let numbers = blocks.iter().map(|block| Ok(block.optional_integer(&[name])?.unwrap_or(0)));
+        numbers.collect::<Result<Vec<u64>, ConvertError>>()
+    };
+    let widths = by_layer("moe_intermediate_size")?;
+    out.counts("feed_forward_length", &widths)?;
+    out.counts("expert_feed_forward_length", &widths)?;
+    out.counts("expert_used_count", &by_layer("num_experts_per_tok")?)?;
+    let shared = configuration.integer("moe_shared_expert_intermediate_size")?;
+    out.count("expert_shared_feed_forward_length", shared)?;
+    out.count("expert_count", configuration.integer("n_routed_experts")?)?;
+    out.count("expert_shared_count", configuration.integer("n_shared_experts")?)?;
+    out.set("expert_weights_norm", configuration.flag("norm_topk_prob")?);
+    out.float("expert_weights_scale", configuration.number("routed_scaling_factor")?);
+    out.count("expert_group_count", configuration.integer("n_group")?)?;
+    match configuration.optional_integer(&["moe_latent_size"])? {
+        Some(size) => out.count("moe_latent_size", size),
+        None => Ok(()),
     }
 }
 

@@ -47,9 +47,11 @@ fn tokens(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> {
     let known = inputs.known_tokens()?;
     let size = known.size(inputs.sizes.tokens, inputs.flavour.pad_to_multiple_of)?;
     let decoder = inputs.decoder();
+    let control = inputs.flavour.control;
     let as_listed = inputs.flavour.added_as_listed;
     let mut known = known.tokens.into_iter().peekable();
     let token = |id: u64| match known.next_if(|known| u64::from(known.id) == id) {
+        Some(known) if control.contains(&known.text.as_str()) => Token::new(known.text, TokenKind::Control),
         Some(known) if as_listed => listed(known),
         Some(known) => written(known, &decoder),
         None => Token::padding(id),

@@ -51,6 +51,23 @@ pub(super) fn write(
     Ok(())
 }
 
+/// Writes the template of `chat_template.jinja`, or if there is no such file, as [`write`] does.
+///
+/// # Errors
+///
+/// A file is not text, or not JSON.
+pub(super) fn write_file(
+    files: Files<'_>,
+    settings: &Settings,
+    metadata: &mut Metadata,
+) -> Result<(), ConvertError> {
+    match text(files, JINJA)? {
+        Some(template) => metadata.set(KEY, template),
+        None => write(files, settings, metadata)?,
+    }
+    Ok(())
+}
+
 fn from_files(files: Files<'_>) -> Result<Value, ConvertError> {
     let Some(template) = text(files, JINJA)? else {
         return Ok(object(files, JSON)?

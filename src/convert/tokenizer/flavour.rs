@@ -22,6 +22,8 @@ pub enum Format {
     /// A SentencePiece model that was rewritten as `tokenizer.json`, of whose tokens nothing is known but
     /// their kind, as XVERSE has it.
     UnscoredSentencePiece,
+    /// SentencePiece as Arctic has it: its settings redefine pieces.
+    RedefinedSentencePiece,
     /// WordPiece, if the settings name BERT's class.
     WordPieceOfClass,
     /// Byte pairs of text that is split at spaces alone.
@@ -57,6 +59,12 @@ pub struct Flavour {
     pub keyed_roles: &'static [(&'static str, &'static str)],
     /// Whether the first of several tokens that end texts in `generation_config.json` ends a turn.
     pub turn_ends_first: bool,
+    /// Whether the first token that ends texts in `config.json` and does not begin them ends a turn; written last.
+    pub other_end_is_of_turn: bool,
+    /// Tokens of byte pairs that are never text, whatever the files say.
+    pub control: &'static [&'static str],
+    /// Whether the file of the chat template has precedence over the settings.
+    pub template_file_first: bool,
     /// Token numbers for roles whatever the files say, written after all that the files give, unless the
     /// tokens are byte-level byte pairs.
     pub fixed_roles: &'static [(&'static str, u32)],
@@ -103,6 +111,9 @@ impl Flavour {
         end_of_turn: None,
         keyed_roles: &[],
         turn_ends_first: false,
+        other_end_is_of_turn: false,
+        control: &[],
+        template_file_first: false,
         fixed_roles: &[],
         opening: &[],
         closing: &[],
@@ -214,6 +225,9 @@ impl Flavour {
     /// Qwen of the first kind.
     pub const QWEN: Self = Self { formats: &[Format::Ranked], ..Self::PLAIN };
 
+    /// Arctic.
+    pub const ARCTIC: Self = Self { formats: &[Format::RedefinedSentencePiece], ..Self::PLAIN };
+
     /// XVERSE.
     pub const XVERSE: Self = Self { formats: &[Format::UnscoredSentencePiece], ..Self::PLAIN };
 
@@ -227,6 +241,14 @@ impl Flavour {
     /// Hunyuan, dense.
     pub const HUNYUAN: Self =
         Self { keyed_roles: &[("eos", "eod_token_id")], turn_ends_first: true, ..Self::BYTE_PAIR };
+
+    /// Laguna, whose settings include the file of the template.
+    pub const LAGUNA: Self = Self {
+        other_end_is_of_turn: true,
+        control: &["</assistant>"],
+        template_file_first: true,
+        ..Self::BYTE_PAIR
+    };
 
     /// GLM-4.
     pub const GLM4: Self = Self {

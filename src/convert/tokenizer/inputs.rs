@@ -68,9 +68,10 @@ impl<'a> Inputs<'a> {
     fn has(&self, format: Format) -> bool {
         match format {
             Format::BytePair => self.has_original() || self.files.has(VOCAB_JSON),
-            Format::SentencePiece | Format::CleanedSentencePiece | Format::ExtendedSentencePiece => {
-                self.files.has(TOKENIZER_MODEL)
-            }
+            Format::SentencePiece
+            | Format::CleanedSentencePiece
+            | Format::RedefinedSentencePiece
+            | Format::ExtendedSentencePiece => self.files.has(TOKENIZER_MODEL),
             // Phi-4 has byte pairs, which the class tells.
             Format::SentencePieceReplaced => {
                 self.files.has(TOKENIZER_MODEL) && self.settings.class() != "GPT2Tokenizer"
@@ -144,6 +145,7 @@ fn files_of(format: Format) -> &'static [&'static str] {
         Format::SentencePiece
         | Format::SentencePieceReplaced
         | Format::CleanedSentencePiece
+        | Format::RedefinedSentencePiece
         | Format::ExtendedSentencePiece => &[TOKENIZER_MODEL],
         Format::RewrittenSentencePiece
         | Format::MergedSentencePiece

@@ -8,7 +8,7 @@ use super::contents::{Contents, Splitting};
 use super::file_names::{TOKENIZER_JSON, TOKENIZER_MODEL};
 use super::inputs::Inputs;
 use super::settings::{ADDED_TOKENS, TOKENIZER_CONFIG, added_tokens_file};
-use super::token::{self, ADDED_SCORE, Token, TokenKind};
+use super::token::{self, ADDED_SCORE, Token, TokenKind, UNUSED_SCORE};
 use super::{TokenizerError, TokenizerWarning};
 
 /// The model, as far as it is needed (SentencePiece, `src/sentencepiece_model.proto`, `ModelProto`).
@@ -119,7 +119,26 @@ pub(super) fn replaced(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError
     with_replaced(inputs, tokens)
 }
 
-/// The same as InternLM 2 has it: one piece is the byte zero, which ends strings in C, and others stand for
+/// A SentencePiece vocabulary of whose pieces the settings redefine some, as Arctic has it: special ones count as
+/// pieces of the model, others take part in no merge.
+pub(super) fn redefined(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
+    let mut tokens = tokens_of_model(inputs)?;
+    let unknown =
+        inputs.settings.values.get("unk_token").and_then(serde_json::Value::as_str).map(str::to_owned);
+    for added in inputs.settings.added_tokens()? {
+        let kind = match added.special {
+            true if Some(&added.content) == unknown.as_ref() => TokenKind::Unknown,
+            true => TokenKind::Control,
+            false => TokenKind::UserDefined,
+        };
+        let score = if added.special { 0.0 } else { UNUSED_SCORE };
+        let token = Token { text: added.content, score, kind };
+        replace(&mut tokens, added.id, token, TOKENIZER_CONFIG, &mut inputs.warnings);
+    }
+    Ok(Contents::with_scores("llama", tokens))
+}
+
+/// A vocabulary like that of [`replaced`], as InternLM 2 has it: one piece is the byte zero, which ends strings in C, and others stand for
 /// nothing.
 pub(super) fn cleaned(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
     let mut tokens = tokens_of_model(inputs)?;

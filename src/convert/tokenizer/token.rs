@@ -9,6 +9,9 @@ pub(super) const MOST_TOKENS: u64 = 1 << 21;
 /// The score of a token that takes part in no merge.
 pub(super) const ADDED_SCORE: f32 = -1000.0;
 
+/// The score of a token that stands for nothing.
+pub(super) const UNUSED_SCORE: f32 = -10_000.0;
+
 /// What a token is for; the numbers are llama.cpp's (`llama_token_type`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
@@ -44,7 +47,7 @@ impl Token {
 
     /// What stands where no token has the number.
     pub(super) fn padding(id: u64) -> Self {
-        Self { text: format!("[PAD{id}]"), score: -10_000.0, kind: TokenKind::Unused }
+        Self { text: format!("[PAD{id}]"), score: UNUSED_SCORE, kind: TokenKind::Unused }
     }
 }
 

@@ -69,6 +69,7 @@ pub fn read(
         Format::SentencePiece => sentence_piece::sentence_piece(&mut inputs),
         Format::SentencePieceReplaced => sentence_piece::replaced(&mut inputs),
         Format::CleanedSentencePiece => sentence_piece::cleaned(&mut inputs),
+        Format::RedefinedSentencePiece => sentence_piece::redefined(&mut inputs),
         Format::ExtendedSentencePiece => sentence_piece::extended(&mut inputs),
         Format::RewrittenSentencePiece => rewritten::rewritten(&mut inputs),
         Format::UnscoredSentencePiece => rewritten::unscored(&mut inputs),
@@ -124,7 +125,11 @@ fn write_contents(
         metadata.set("tokenizer.ggml.merges", contents.merges);
     }
     special.write(metadata);
-    chat_template::write(inputs.files, &inputs.settings, metadata)?;
+    let settings = &inputs.settings;
+    match inputs.flavour.template_file_first {
+        true => chat_template::write_file(inputs.files, settings, metadata)?,
+        false => chat_template::write(inputs.files, settings, metadata)?,
+    }
     special.write_normalizer(metadata);
     Ok(())
 }
@@ -208,6 +213,14 @@ fn write_stated_roles(inputs: &Inputs<'_>, metadata: &mut Metadata) -> Result<()
         let ends = generation.get("eos_token_id").and_then(Value::as_array);
         if let Some(first) = ends.filter(|ends| ends.len() >= 2).and_then(|ends| id(&ends[0])) {
             write_role("eot", first, metadata);
+        }
+    }
+    if inputs.flavour.other_end_is_of_turn {
+        let begins = configuration.get("bos_token_id").and_then(id);
+        let ends = configuration.get("eos_token_id").and_then(Value::as_array);
+        let mut others = ends.into_iter().flatten().filter_map(id).filter(|end| Some(*end) != begins);
+        if let Some(end) = others.next() {
+            write_role("eot", end, metadata);
         }
     }
     Ok(())
