@@ -63,6 +63,7 @@ mod llava;
 mod maincoder;
 mod mamba;
 mod maple;
+mod mellum;
 mod mimo;
 mod minicpm;
 mod minimax;
@@ -205,6 +206,7 @@ pub(super) const FAMILIES: &[&Family] = &[
     &diffusion_mixtures::RND1,
     &laguna::FAMILY,
     &smallthinker::FAMILY,
+    &mellum::FAMILY,
     &mimo::FAMILY,
     &arctic::FAMILY,
     &command_r::MIXTURE,
