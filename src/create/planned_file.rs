@@ -86,7 +86,7 @@ impl PlannedFile {
     /// to the file's phase.
     pub(super) fn make(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Committed, CreateError> {
         let total = self.inputs.iter().map(|input| input.blob.length()).sum();
-        let recipe = self.recipe();
+        let recipe = self.recipe()?;
         if let Some(blob) = workshop.store.made(recipe)? {
             monitor.tell(Event::Making { action: self.action.clone(), completed: total, total });
             monitor.tell(Event::Verifying);
@@ -136,11 +136,10 @@ impl PlannedFile {
         Ok(made)
     }
 
-    /// A digest of everything that decides what is made: the plan, the content of its sources whatever they are
-    /// called, and the version of the program.
-    fn recipe(&self) -> Digest {
-        let label = |input: &Input| format!("{} {}", env!("CARGO_PKG_VERSION"), input.blob.digest());
-        self.plan.digest(self.inputs.iter().map(label))
+    /// The name under which what is made is remembered.
+    fn recipe(&self) -> Result<Digest, CreateError> {
+        let contents: Vec<Digest> = self.inputs.iter().map(|input| input.blob.digest()).collect();
+        self.plan.digest(&contents).map_err(|error| self.failed(error))
     }
 
     fn check_sources(&self) -> Result<(), PlanError> {
@@ -176,7 +175,7 @@ pub(super) fn ensure_space<'p>(
     let mut needed = 0_u64;
     for file in files {
         // What was made before is not made again.
-        if store.made(file.recipe())?.is_none() {
+        if store.made(file.recipe()?)?.is_none() {
             let size = file.plan.check().map_err(|error| file.failed(error))?;
             needed = needed.saturating_add(size);
         }

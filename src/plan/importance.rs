@@ -17,8 +17,8 @@ use super::{PlannedTensor, SourceDescription};
 /// `tools/quantize/quantize.cpp`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
-    sums: Recipe,
-    counts: Recipe,
+    pub(super) sums: Recipe,
+    pub(super) counts: Recipe,
 }
 
 /// The longest row that can be weighed: what is read and computed of it has to fit into memory many times.

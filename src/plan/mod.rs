@@ -23,6 +23,7 @@ mod table;
 mod view;
 mod walk;
 
+pub use digest::REVISION;
 pub use error::PlanError;
 pub use execute::{Observer, Resources};
 pub use gguf::{Shard, ShardError, forget_split};
