@@ -3,7 +3,7 @@
 //! Sources: the chat templates that the models' authors publish, llama.cpp (`src/llama-chat.cpp`) for which
 //! tokens tell formats apart, and Ollama (`template/index.json`) for names.
 
-use super::{ChatFormat, Marks};
+use super::format::{ChatFormat, Marks};
 
 const fn marks(all: &'static [&'static str]) -> Marks {
     Marks { all, any: &[], none: &[] }
