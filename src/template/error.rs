@@ -74,12 +74,6 @@ pub enum LiteralError {
     Number(String),
     #[error("integer overflow: {0}")]
     Overflow(String),
-    #[error("syntax error scanning complex number")]
-    Complex,
-    #[error("strconv.ParseFloat: parsing {0}: invalid syntax")]
-    ComplexPart(String),
-    #[error("strconv.ParseFloat: parsing {0}: value out of range")]
-    ComplexRange(String),
 }
 
 /// Text that is not a token of the language.
