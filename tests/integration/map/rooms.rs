@@ -1,0 +1,50 @@
+//! The map: the rooms from top to bottom, each with what it knows. A room imports only from those below it.
+
+/// Rooms within rooms follow theirs, by their path.
+pub(super) const ROOMS: &[(&str, &str)] = &[
+    (
+        "cli",
+        "the command line; thin clients over HTTP, `fsck` and `prune` on the store, `quantize` on plain files",
+    ),
+    ("server", "axum: routes, access rules, NDJSON stream, error -> HTTP. Nothing below knows HTTP statuses"),
+    ("config", "everything that the operator can set"),
+    ("create", "one create job: check what can be known in advance, gather, plan, execute, attach layers"),
+    ("library", "what is known of a model: contents, capabilities, lists, the Modelfile that makes it"),
+    ("convert", "Hugging Face checkpoint or adapter -> Plan"),
+    ("convert/tokenizer", "tokenizer.json, tokenizer.model, vocab.txt -> metadata"),
+    ("convert/architecture", "one declaration a model family"),
+    ("quantize", "Plan -> Plan: which tensor gets which type"),
+    ("registry", "client of OCI registries: pull, push, authentication"),
+    ("template", "Go text/template: parse and check; chat/: recognise a chat format, supply its template"),
+    ("modelfile", "the Modelfile language"),
+    ("store", "blobs, manifests, leases, pruning"),
+    ("plan", "plans, recipes, the executor"),
+    ("safetensors", "the file format, sharded checkpoints"),
+    ("gguf", "the file format: read over untrusted bytes, write"),
+    ("tensor", "element types, casts, block formats, quantization kernels"),
+    ("family", "what an architecture means for the runtime and for what a model can do: plain data"),
+    ("model", "the vocabulary: Name, Digest, Manifest, ModelConfig, parameters. No I/O"),
+];
+
+/// The map as ARCHITECTURE.md shows it.
+pub(super) fn drawn() -> String {
+    const MAIN: &str = "arguments, logging, exit code; arenas.rs: how much memory the allocator keeps";
+    let mut lines = vec![line("main.rs", MAIN)];
+    for (index, (path, about)) in ROOMS.iter().enumerate() {
+        let is_last = |inner: bool| {
+            let mut rest = ROOMS[index + 1..].iter().map(|(next, _)| next.contains('/'));
+            if inner { rest.next() != Some(true) } else { rest.all(|next_inner| next_inner) }
+        };
+        let branch = |inner| if is_last(inner) { "└── " } else { "├── " };
+        lines.push(match path.split_once('/') {
+            Some((_, name)) => line(&format!("│   {}{name}/", branch(true)), about),
+            None => line(&format!("{}{path}/", branch(false)), about),
+        });
+    }
+    format!("```\n{}\n```", lines.join("\n"))
+}
+
+fn line(name: &str, about: &str) -> String {
+    let padding = 25 - name.chars().count();
+    format!("{name}{}{about}", " ".repeat(padding))
+}
