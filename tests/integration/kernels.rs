@@ -105,7 +105,9 @@ fn sources() -> Vec<PathBuf> {
 }
 
 fn sum_of_numbers(values: &[f32]) -> String {
-    digest_of(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()).hex()
+    // Which NaN comes of infinity times zero differs between processors; the expected values have that of x86-64.
+    let bits = |value: &f32| if value.is_nan() { 0xffc0_0000 } else { value.to_bits() };
+    digest_of(&values.iter().flat_map(|value| bits(value).to_le_bytes()).collect::<Vec<_>>()).hex()
 }
 
 fn quantized(
