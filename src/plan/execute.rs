@@ -13,11 +13,11 @@ use std::sync::{Mutex, PoisonError};
 use super::Plan;
 use super::error::PlanError;
 use super::evaluate::Reader;
-use super::importance::Weighing;
 use super::ordered::{Limits, NoThread, ordered};
 use super::program::Program;
 use super::source::Source;
 use super::stored::bytes_of;
+use super::weighing::Weighing;
 use crate::gguf::Header;
 use crate::tensor::{self, TensorError};
 

@@ -11,6 +11,7 @@ mod exponential;
 mod gather;
 mod gguf;
 mod importance;
+mod node;
 mod operation;
 mod ordered;
 mod program;
@@ -22,6 +23,7 @@ mod stored;
 mod table;
 mod view;
 mod walk;
+mod weighing;
 
 pub use digest::REVISION;
 pub use error::PlanError;
