@@ -19,7 +19,7 @@ pub use format::ChatFormat;
 /// The format that a model's Jinja text describes.
 #[must_use]
 pub fn recognize(jinja: &str) -> Option<&'static ChatFormat> {
-    formats::FORMATS.iter().find(|format| format.marks.are_in(jinja))
+    formats::FORMATS.iter().find(|format| format.is_described_by(jinja))
 }
 
 /// All formats, in the order in which they are tried.
