@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::retry::ComeBack;
+use super::come_back::ComeBack;
 use crate::model::Digest;
 
 /// Why a pull or a push failed: which registry, what it said, and what to check.

@@ -21,6 +21,7 @@ mod authentication;
 mod blocking;
 mod challenge;
 mod client;
+mod come_back;
 mod config;
 mod connection_error;
 mod contents;
@@ -51,11 +52,12 @@ mod upload;
 mod waiting;
 
 pub use client::{Client, Options};
+pub use come_back::ComeBack;
 pub use config::Config;
 pub use credentials::{Credentials, InvalidDockerConfig};
 pub use error::Error;
 pub use proxy::Proxies;
-pub use retry::{ComeBack, RetryPolicy};
+pub use retry::RetryPolicy;
 pub use status::{Status, Transfer, Wait};
 
 use blocking::{blocking, defect};
