@@ -20,16 +20,16 @@ use super::remote::InvalidRemote;
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum CreateError {
-    /// The name of the model, or of the one it is made from, is none.
+    /// The name of the model, or of the one that it is made from, is invalid.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// A file's name is none.
+    /// The name of a file is invalid.
     #[error("{source}")]
     FileName { file: String, source: InvalidFileName },
     /// Two files' names differ in letter case only.
     #[error("file names must differ in more than letter case, got {file:?} and {other:?}")]
     FileNameCase { file: String, other: String },
-    /// A file's digest is none.
+    /// The digest of a file is invalid.
     #[error("{source}")]
     Digest { file: String, source: InvalidDigest },
     /// Nothing to make the model from.
@@ -44,7 +44,7 @@ pub enum CreateError {
     /// The bytes of a file have not been uploaded.
     #[error("blob {digest} of file {file:?} not found; upload it first")]
     MissingBlob { file: String, digest: Digest },
-    /// A file is no GGUF file.
+    /// A file is not in GGUF format.
     #[error("supplied file was not in GGUF format")]
     NotGguf { file: String },
     /// A GGUF file is damaged or not supported.
@@ -71,7 +71,7 @@ pub enum CreateError {
     /// A parameter has a value of the wrong type.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
-    /// The remote host is none.
+    /// The address of the remote host is invalid.
     #[error(transparent)]
     Remote(#[from] InvalidRemote),
     /// Remote models have no weights here.

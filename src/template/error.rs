@@ -62,7 +62,7 @@ pub enum SyntaxError {
     Literal(#[from] LiteralError),
 }
 
-/// A constant whose text is not one.
+/// The text of a constant is malformed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum LiteralError {

@@ -1,4 +1,4 @@
-//! Whether the text of a constant is one (the rules: Go's `strconv`).
+//! Whether the text of a constant is well formed (the rules: Go's `strconv`).
 
 use super::error::LiteralError;
 use crate::model::go_text::quoted;
