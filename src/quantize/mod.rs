@@ -46,6 +46,7 @@ pub use planner::{Quantized, quantize};
 pub use recipe::{InvalidRecipe, Recipe};
 pub use scheme::Scheme;
 pub use size::{InvalidSize, Size};
+pub(crate) use stated::QUANTIZATION_VERSION;
 pub use target::{Target, UnknownFileType};
 pub use type_override::{InvalidOverride, InvalidType, TypeOverride, target_type};
 pub use warning::Warning;

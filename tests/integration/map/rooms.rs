@@ -22,7 +22,10 @@ pub(super) const ROOMS: &[(&str, &str)] = &[
     ("safetensors", "the file format, sharded checkpoints"),
     ("gguf", "the file format: read over untrusted bytes, write"),
     ("tensor", "element types, casts, block formats, quantization kernels"),
-    ("family", "what an architecture means for the runtime and for what a model can do: plain data"),
+    (
+        "family",
+        "what an architecture means for the runtime, for what a model can do and for quantizing it: plain data",
+    ),
     ("model", "the vocabulary: Name, Digest, Manifest, ModelConfig, parameters. No I/O"),
 ];
 
