@@ -2,14 +2,12 @@
 
 /// Rooms within rooms follow theirs, by their path.
 pub(super) const ROOMS: &[(&str, &str)] = &[
-    (
-        "cli",
-        "the command line; thin clients over HTTP, `fsck` and `prune` on the store, `quantize` on plain files",
-    ),
-    ("server", "axum: routes, access rules, NDJSON stream, error -> HTTP. Nothing below knows HTTP statuses"),
-    ("config", "everything that the operator can set"),
-    ("create", "one create job: check what can be known in advance, gather, plan, execute, attach layers"),
-    ("library", "what is known of a model: contents, capabilities, lists, the Modelfile that makes it"),
+    ("server", "axum: routes, access rules, NDJSON, error -> HTTP. Nothing below knows HTTP statuses"),
+    ("cli", "the command line: clients over HTTP, and `fsck`, `prune`, `quantize`. It imports no server"),
+    ("jobs", "what runs longer than a request: stages and their turns, events, states"),
+    ("config", "everything that the operator can set, read once; the limits that nobody can set"),
+    ("create", "one create job: check in advance, gather, plan, execute, attach layers"),
+    ("library", "what is known of a model: contents, capabilities, lists, the text that makes it"),
     ("convert", "Hugging Face checkpoint or adapter -> Plan"),
     ("convert/tokenizer", "tokenizer.json, tokenizer.model, vocab.txt -> metadata"),
     ("convert/architecture", "one declaration a model family"),
@@ -22,16 +20,13 @@ pub(super) const ROOMS: &[(&str, &str)] = &[
     ("safetensors", "the file format, sharded checkpoints"),
     ("gguf", "the file format: read over untrusted bytes, write"),
     ("tensor", "element types, casts, block formats, quantization kernels"),
-    (
-        "family",
-        "what an architecture means for the runtime, for what a model can do and for quantizing it: plain data",
-    ),
+    ("family", "what an architecture means for the runtime, capabilities, quantization: plain data"),
     ("model", "the vocabulary: Name, Digest, Manifest, ModelConfig, parameters. No I/O"),
 ];
 
 /// The map as ARCHITECTURE.md shows it.
 pub(super) fn drawn() -> String {
-    const MAIN: &str = "arguments, logging, exit code; arenas.rs: how much memory the allocator keeps";
+    const MAIN: &str = "arguments, settings, logging, exit code; arenas.rs: memory that the allocator keeps";
     let mut lines = vec![line("main.rs", MAIN)];
     for (index, (path, about)) in ROOMS.iter().enumerate() {
         let is_last = |inner: bool| {
