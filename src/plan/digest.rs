@@ -154,6 +154,16 @@ impl Form {
                 self.element_type(element_type);
             }
             Operation::RequireFinite => self.choice(3),
+            Operation::Exponential => self.choice(4),
+            Operation::Multiply(constant) => {
+                self.choice(5);
+                self.number(constant.value().to_bits().into());
+            }
+            Operation::Add(constant) => {
+                self.choice(6);
+                self.number(constant.value().to_bits().into());
+            }
+            Operation::Widen => self.choice(7),
         }
     }
 

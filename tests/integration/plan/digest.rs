@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use ollamake::gguf::{Metadata, Value};
 use ollamake::model::Digest;
 use ollamake::plan::{
-    BlockScale, Encoding, Importance, Location, Operation, Plan, PlannedTensor, REVISION, Recipe,
+    BlockScale, Constant, Encoding, Importance, Location, Operation, Plan, PlannedTensor, REVISION, Recipe,
     SourceDescription, Stored,
 };
 use ollamake::tensor::{ElementType, Shape};
@@ -58,7 +58,12 @@ fn different_plans() -> Vec<(String, Plan)> {
         ("columns joined", joined(1, &[4, 8], &[4, 24])),
         ("plus one", recipe().map(Operation::AddOne)),
         ("plus two", recipe().map(Operation::AddOne).map(Operation::AddOne)),
-        ("exponential", recipe().map(Operation::NegatedExponential)),
+        ("negated exponential", recipe().map(Operation::NegatedExponential)),
+        ("exponential", recipe().map(Operation::Exponential)),
+        ("times two", recipe().map(Operation::Multiply(Constant::new(2.0)))),
+        ("times three", recipe().map(Operation::Multiply(Constant::new(3.0)))),
+        ("plus a constant", recipe().map(Operation::Add(Constant::new(2.0)))),
+        ("widened", recipe().map(Operation::Widen)),
         ("rounded", recipe().map(Operation::Round(ElementType::F16))),
         ("rounded otherwise", recipe().map(Operation::Round(ElementType::Bf16))),
         ("checked", recipe().map(Operation::RequireFinite)),
