@@ -164,6 +164,7 @@ impl Form {
                 self.number(constant.value().to_bits().into());
             }
             Operation::Widen => self.choice(7),
+            Operation::Ternary => self.choice(8),
         }
     }
 

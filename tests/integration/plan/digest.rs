@@ -64,6 +64,7 @@ fn different_plans() -> Vec<(String, Plan)> {
         ("times three", recipe().map(Operation::Multiply(Constant::new(3.0)))),
         ("plus a constant", recipe().map(Operation::Add(Constant::new(2.0)))),
         ("widened", recipe().map(Operation::Widen)),
+        ("three levels", recipe().map(Operation::Ternary)),
         ("rounded", recipe().map(Operation::Round(ElementType::F16))),
         ("rounded otherwise", recipe().map(Operation::Round(ElementType::Bf16))),
         ("checked", recipe().map(Operation::RequireFinite)),
