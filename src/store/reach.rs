@@ -13,13 +13,14 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::digests::digests_in;
 use super::disk::read_up_to;
 use super::document::{Document, LONGEST_DOCUMENT};
 use super::hashing::digest_of;
 use super::index::Census;
+use super::named::Named;
 use super::names::{Names, Role};
 use super::stamp::Stamp;
 use super::{Shared, locked};
@@ -38,10 +39,6 @@ pub struct Unread {
     /// Why it cannot be read or understood.
     pub problem: String,
 }
-
-/// What is known of files that do not change, or not without another stamp.
-#[derive(Debug, Default)]
-pub(super) struct Quarantined(Mutex<HashMap<String, (Stamp, Arc<Names>)>>);
 
 /// A way along everything that is named.
 pub(super) struct Reach<'s> {
@@ -159,13 +156,6 @@ impl<'s> Reach<'s> {
 struct Unclear {
     problem: String,
     names: Names,
-}
-
-/// What a blob names, and whether it is a document.
-#[derive(Debug, Clone)]
-pub(super) struct Named {
-    is_document: bool,
-    names: Arc<Names>,
 }
 
 impl Shared {
