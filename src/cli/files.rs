@@ -76,14 +76,6 @@ fn entries(directory: &Path, prefix: &str) -> Result<Vec<LocalFile>, Error> {
     Ok(entries)
 }
 
-/// Whether two paths lead to one file that exists.
-pub(super) fn same_file(one: &Path, other: &Path) -> bool {
-    match (fs::canonicalize(one), fs::canonicalize(other)) {
-        (Ok(one), Ok(other)) => one == other,
-        _ => false,
-    }
-}
-
 /// Whether a file holds weights of the model itself, by its name.
 fn is_weights(name: &str) -> bool {
     name.ends_with(".safetensors") && !is_module(name)

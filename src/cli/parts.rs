@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::error::parse_name;
-use super::files::{LocalFile, gather, same_file};
+use super::files::{LocalFile, gather};
+use super::mapped_file::same_file;
 use super::recipe_options::{self, RecipeError};
 use crate::model::Digest;
 use crate::modelfile::{Command, Modelfile};

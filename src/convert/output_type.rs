@@ -29,9 +29,6 @@ pub enum OutputType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Precision(pub(super) ElementType);
 
-/// The file type of models whose experts are MXFP4 (llama.cpp, `llama_ftype`).
-pub(super) const FILE_TYPE_MXFP4: u32 = 38;
-
 /// Names, without layer and ending, of tensors that are F32 for their precision.
 const ALWAYS_F32: [&str; 19] = [
     "ffn_gate_inp",

@@ -1,26 +1,27 @@
 //! The tensors of a file to be made, and what its metadata say of how they are stored.
 
 use super::ConvertError;
-use super::output_type::{FILE_TYPE_MXFP4, Precision};
+use super::output_type::Precision;
 use super::parameters::Parameters;
 use super::weight::Weight;
 use crate::plan::{PlannedTensor, Recipe, SourceDescription};
-use crate::quantize::FILE_TYPE_KEY;
+use crate::quantize::{FILE_TYPE_KEY, FileType, QUANTIZATION_VERSION};
 use crate::safetensors::Checkpoint;
 use crate::tensor::ElementType;
-
-/// The version of ggml's block formats that quantized files state.
-const QUANTIZATION_VERSION: u32 = 2;
 
 /// States the file type where the family states one, and the version of the block formats.
 pub(super) fn state_storage(out: &mut Parameters, precision: Precision, tensors: &[PlannedTensor]) {
     let packed = tensors.iter().any(|tensor| tensor.element_type == ElementType::Mxfp4);
-    let number =
-        if packed && precision.0 != ElementType::Q8_0 { FILE_TYPE_MXFP4 } else { precision.file_type() };
+    let number = if packed && precision.0 != ElementType::Q8_0 {
+        FileType::Mxfp4Moe.id()
+    } else {
+        precision.file_type()
+    };
     if out.has_plain(FILE_TYPE_KEY) {
         out.set_plain(FILE_TYPE_KEY, number);
     }
-    out.set_plain("general.quantization_version", QUANTIZATION_VERSION);
+    let (key, version) = QUANTIZATION_VERSION;
+    out.set_plain(key, version);
 }
 
 /// The tensors of a plan. Those that are already packed stand first and stay what they are.

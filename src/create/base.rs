@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use super::base_layer::BaseLayer;
 use super::input::Input;
 use super::part::{Origin, Part, has_weights};
 use super::shards::open_shards;
 use super::{CreateError, Quantization};
 use crate::library::{DescriptionError, Descriptions};
-use crate::model::{Layer, MediaType, ModelConfig, Name};
-use crate::store::{Blob, Store, StoreError, StoredManifest};
+use crate::model::{MediaType, ModelConfig, Name};
+use crate::store::{Store, StoreError, StoredManifest};
 
 /// A model of the store whose layers cannot be removed while this lives.
 #[derive(Debug)]
@@ -16,15 +17,6 @@ pub(super) struct Base {
     pub(super) name: Name,
     pub(super) config: Arc<ModelConfig>,
     pub(super) layers: Vec<BaseLayer>,
-}
-
-/// One of its layers.
-#[derive(Debug)]
-pub(super) struct BaseLayer {
-    pub(super) layer: Layer,
-    pub(super) blob: Blob,
-    /// What shall become of a layer that is a GGUF file.
-    pub(super) part: Option<Part>,
 }
 
 impl Base {

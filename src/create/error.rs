@@ -18,91 +18,50 @@ use super::remote::InvalidRemote;
 
 /// Why a model cannot be created.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum CreateError {
-    /// The name of the model, or of the one it is made from, is none.
+    /// The name of the model, or of the one that it is made from, is invalid.
     #[error(transparent)]
     Name(#[from] InvalidName),
-    /// A file's name is none.
+    /// The name of a file is invalid.
     #[error("{source}")]
-    FileName {
-        /// The text given.
-        file: String,
-        /// What is wrong with it.
-        source: InvalidFileName,
-    },
+    FileName { file: String, source: InvalidFileName },
     /// Two files' names differ in letter case only.
     #[error("file names must differ in more than letter case, got {file:?} and {other:?}")]
-    FileNameCase {
-        /// One.
-        file: String,
-        /// The other.
-        other: String,
-    },
-    /// A file's digest is none.
+    FileNameCase { file: String, other: String },
+    /// The digest of a file is invalid.
     #[error("{source}")]
-    Digest {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        source: InvalidDigest,
-    },
+    Digest { file: String, source: InvalidDigest },
     /// Nothing to make the model from.
     #[error("neither 'from' or 'files' was specified")]
     NoSource,
     /// No file is of a kind that a model can be made from.
     #[error("unknown type")]
-    UnknownType {
-        /// One of the files.
-        file: Option<String>,
-    },
+    UnknownType { file: Option<String> },
     /// Weights in two formats.
     #[error("files has both GGUF and safetensors weights: {gguf:?} and {safetensors:?}; give one of them")]
-    MixedFormats {
-        /// A GGUF file.
-        gguf: String,
-        /// A safetensors file.
-        safetensors: String,
-    },
+    MixedFormats { gguf: String, safetensors: String },
     /// The bytes of a file have not been uploaded.
     #[error("blob {digest} of file {file:?} not found; upload it first")]
-    MissingBlob {
-        /// The file.
-        file: String,
-        /// The blob.
-        digest: Digest,
-    },
-    /// A file is no GGUF file.
+    MissingBlob { file: String, digest: Digest },
+    /// A file is not in GGUF format.
     #[error("supplied file was not in GGUF format")]
-    NotGguf {
-        /// The file.
-        file: String,
-    },
+    NotGguf { file: String },
     /// A GGUF file is damaged or not supported.
     #[error("file {file:?}: {source}")]
-    Gguf {
-        /// The file.
-        file: String,
-        /// What is wrong with it.
-        source: Box<GgufError>,
-    },
+    Gguf { file: String, source: Box<GgufError> },
     /// More than one adapter.
     #[error("only one adapter is currently supported")]
     SeveralAdapters,
     /// A set of shards is not one model.
     #[error("split GGUF: {source}")]
-    Shards {
-        /// One of the shards.
-        file: String,
-        /// What is wrong.
-        source: Box<ShardError>,
-    },
+    Shards { file: String, source: Box<ShardError> },
     /// The template does not parse.
     #[error("template error: {0}")]
     Template(#[from] ParseError),
     /// A part of the request, or of what is made from it, is too long.
     #[error("{part} must not be longer than {limit} bytes, got {got}")]
     TooLong {
-        /// What it is.
         part: String,
         /// Its length in bytes.
         got: usize,
@@ -112,32 +71,19 @@ pub enum CreateError {
     /// A parameter has a value of the wrong type.
     #[error(transparent)]
     Parameter(#[from] InvalidParameter),
-    /// The remote host is none.
+    /// The address of the remote host is invalid.
     #[error(transparent)]
     Remote(#[from] InvalidRemote),
     /// Remote models have no weights here.
     #[error("{field} cannot be used with a remote model")]
-    RemoteWith {
-        /// What was given all the same.
-        field: &'static str,
-    },
+    RemoteWith { field: &'static str },
     /// The quantization wished for does not exist.
     #[error("unsupported quantization type {got} - supported types are {}", .supported.join(", "))]
-    UnknownQuantization {
-        /// What was asked for.
-        got: String,
-        /// What can be asked for.
-        supported: Vec<&'static str>,
-    },
+    UnknownQuantization { got: String, supported: Vec<&'static str> },
     /// The weights cannot be quantized.
     #[error("{}", quantize_message(.source))]
-    Quantize {
-        /// The file.
-        file: String,
-        /// Why not.
-        source: Box<QuantizeError>,
-    },
-    /// A recipe is none.
+    Quantize { file: String, source: Box<QuantizeError> },
+    /// A recipe is invalid.
     #[error(transparent)]
     Recipe(#[from] InvalidRecipe),
     /// A recipe for weights that stay as they are.
@@ -145,24 +91,13 @@ pub enum CreateError {
     RecipeWithoutQuantize,
     /// The recipe names an importance matrix that is not there.
     #[error("recipe.imatrix: {name:?} is neither one of files nor the digest of a blob")]
-    NoSuchMatrix {
-        /// What it names.
-        name: String,
-    },
-    /// The importance matrix is none.
+    NoSuchMatrix { name: String },
+    /// An importance matrix is invalid.
     #[error("importance matrix {file:?}: {source}")]
-    Importance {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        source: Box<ImportanceError>,
-    },
+    Importance { file: String, source: Box<ImportanceError> },
     /// An importance matrix among the files of the model.
     #[error("file {file:?} is an importance matrix and no part of a model; name it as recipe.imatrix")]
-    StrayMatrix {
-        /// The file.
-        file: String,
-    },
+    StrayMatrix { file: String },
     /// There are no weights to quantize.
     #[error("quantize needs a model with weights")]
     NothingToQuantize,
@@ -180,22 +115,10 @@ pub enum CreateError {
     NoBaseOfAdapter,
     /// A part of the base model does not hold what it should.
     #[error("the {part} of model '{}' cannot be read: {problem}", .name.short())]
-    DamagedBase {
-        /// The base model.
-        name: Box<Name>,
-        /// Which part.
-        part: &'static str,
-        /// What is wrong with it.
-        problem: String,
-    },
+    DamagedBase { name: Box<Name>, part: &'static str, problem: String },
     /// The file that was planned cannot be made.
     #[error("{source}")]
-    Plan {
-        /// The file, or one of them.
-        file: String,
-        /// Why not.
-        source: Box<PlanError>,
-    },
+    Plan { file: String, source: Box<PlanError> },
     /// A file that was made cannot be read again. This is a defect.
     #[error("the finished model cannot be read: {0}")]
     Description(#[from] DescriptionError),

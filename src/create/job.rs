@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::adapter::Adapter;
-use super::base::{Base, BaseLayer};
+use super::base::Base;
+use super::base_layer::BaseLayer;
 use super::fetch::fetch;
 use super::layers::Layers;
 use super::part::{Content, Part};

@@ -7,6 +7,7 @@
 
 mod adapter;
 mod base;
+mod base_layer;
 mod error;
 mod event;
 mod fetch;

@@ -101,7 +101,7 @@ impl PlannedFile {
     /// is charged to the file's phase.
     pub(super) fn make(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Committed, CreateError> {
         let total = self.inputs.iter().map(|input| input.blob.length()).sum();
-        let recipe = self.recipe();
+        let recipe = self.recipe()?;
         if let Some(blob) = workshop.store.made(recipe)?
             && !self.quality
         {
@@ -197,12 +197,12 @@ impl PlannedFile {
         Ok(self.fitting.as_ref().map_or(size, |fitting| fitting.size().bytes()))
     }
 
-    /// A digest of everything that decides what is made: the plan, the content of its sources whatever they
-    /// are called, and the version of the program.
-    fn recipe(&self) -> Digest {
-        let fit = self.fitting.as_ref().map(|fitting| fitting.to_string()).unwrap_or_default();
-        let label = |input: &Input| format!("{} {}{fit}", env!("CARGO_PKG_VERSION"), input.blob.digest());
-        self.plan.digest(self.inputs.iter().map(label))
+    /// The name under which what is made is remembered. What decides about a plan that is yet to be fitted counts
+    /// as one more source.
+    fn recipe(&self) -> Result<Digest, CreateError> {
+        let mut contents: Vec<Digest> = self.inputs.iter().map(|input| input.blob.digest()).collect();
+        contents.extend(self.fitting.iter().map(|fitting| Digest::of(fitting.to_string().as_bytes())));
+        self.plan.digest(&contents).map_err(|error| self.failed(error))
     }
 
     fn check_sources(&self) -> Result<(), PlanError> {
@@ -238,7 +238,7 @@ pub(super) fn ensure_space<'p>(
     let mut needed = 0_u64;
     for file in files {
         // What was made before is not made again.
-        if store.made(file.recipe())?.is_none() {
+        if store.made(file.recipe()?)?.is_none() {
             file.plan.check().map_err(|error| file.failed(error))?;
             let size = file.size().map_err(|error| file.failed(error))?;
             needed = needed.saturating_add(size);

@@ -14,7 +14,7 @@ pub struct InvalidRemote;
 /// The full address that `text` means: scheme, host, port and the path in its plain form.
 ///
 /// # Errors
-/// If it is none.
+/// The text is not an address of a server.
 pub fn remote_url(text: &str) -> Result<String, InvalidRemote> {
     let text = match text {
         path if path.starts_with('/') => format!("http://localhost:{DEFAULT_PORT}{path}"),

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::base::BaseLayer;
+use super::base_layer::BaseLayer;
 use super::input::Input;
 use super::part::{Origin, Part};
 use super::{CreateError, Quantization};

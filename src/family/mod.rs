@@ -2,10 +2,10 @@
 //!
 //! How a family's tensors are named is declared in `convert/architecture`; how a conversation is written is a chat
 //! format (`template/chat`), which models of many architectures share. What has to be known of an architecture by its
-//! name alone stands here: what a runtime is told about it, and what it can and cannot do.
+//! name alone stands here: what a runtime is told about it, what it can and cannot do, and how it is quantized.
 
 mod families;
 mod parsers;
 
-pub use families::{AUDIO_UNUSED_IN, Conversation, Family, PROJECTOR, of};
+pub use families::{AUDIO_UNUSED_IN, Conversation, Family, PROJECTOR, Rules, of};
 pub use parsers::{Parser, parser};

@@ -5,6 +5,7 @@ use crate::tensor::{ElementType, TensorError};
 
 /// Why a file is not a valid GGUF model. Offsets are bytes from the start of the file.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum GgufError {
     /// The file does not begin with `GGUF`.
     #[error("not a GGUF file: it begins with bytes {got:02x?}, expected \"GGUF\"")]
@@ -20,16 +21,11 @@ pub enum GgufError {
     Version1,
     /// A version that does not exist or is not known yet.
     #[error("GGUF version {got} is not supported, expected 2 or 3")]
-    Version {
-        /// What the file says.
-        got: u32,
-    },
+    Version { got: u32 },
     /// The file ends before what should be there.
     #[error("the file ends within {what} at byte {offset}: {remaining} bytes remain, {needed} are needed")]
     Truncated {
-        /// What was being read.
         what: String,
-        /// Where it begins.
         offset: u64,
         /// The bytes that remain from there on.
         remaining: u64,
@@ -39,73 +35,42 @@ pub enum GgufError {
     /// The header does not end where that of any model has ended.
     #[error("the header goes on beyond byte {limit}, within {what}; no model has a header of that length")]
     HeaderLength {
-        /// What was being read.
         what: String,
         /// The longest header that is read, in bytes.
         limit: usize,
     },
     /// More key-value pairs or tensors than the file has room for or any model has.
     #[error("the file states {got} {what}, at most {limit} are possible")]
-    Count {
-        /// `key-value pairs` or `tensors`.
-        what: &'static str,
-        /// What the file says.
-        got: u64,
-        /// The most that can be.
-        limit: u64,
-    },
+    Count { what: &'static str, got: u64, limit: u64 },
     /// A string that is not UTF-8.
     #[error("{what} at byte {offset} is not valid UTF-8")]
     Utf8 {
-        /// What the string is.
         what: String,
         /// Where its bytes begin.
         offset: u64,
     },
     /// An empty key.
     #[error("the key at byte {offset} is empty")]
-    EmptyKey {
-        /// Where it begins.
-        offset: u64,
-    },
+    EmptyKey { offset: u64 },
     /// A key longer than the format permits.
     #[error("the key at byte {offset} has {got} bytes, at most 65535 are permitted")]
     KeyLength {
-        /// Where it begins.
         offset: u64,
         /// Its length in bytes.
         got: u64,
     },
     /// A key that occurred before.
     #[error("key {key:?} occurs twice, the second time at byte {offset}")]
-    DuplicateKey {
-        /// The key.
-        key: String,
-        /// Where the second one begins.
-        offset: u64,
-    },
+    DuplicateKey { key: String, offset: u64 },
     /// A number that stands for no value type.
     #[error("key {key:?} has unknown value type {got} at byte {offset}, expected 0 to 12")]
-    UnknownValueType {
-        /// The key.
-        key: String,
-        /// Where the number is.
-        offset: u64,
-        /// The number.
-        got: u32,
-    },
+    UnknownValueType { key: String, offset: u64, got: u32 },
     /// An array of arrays.
     #[error("key {key:?} at byte {offset} is an array of arrays, which is not supported")]
-    NestedArray {
-        /// The key.
-        key: String,
-        /// Where the element type is.
-        offset: u64,
-    },
+    NestedArray { key: String, offset: u64 },
     /// A bool that is neither 0 nor 1.
     #[error("key {key:?} holds {got} at byte {offset}, expected a bool of 0 or 1")]
     Bool {
-        /// The key.
         key: String,
         /// Where the byte is.
         offset: u64,
@@ -114,81 +79,40 @@ pub enum GgufError {
     },
     /// A key without which the model cannot be understood.
     #[error("key {key:?} is missing")]
-    MissingKey {
-        /// The key.
-        key: String,
-    },
+    MissingKey { key: String },
     /// A value of the wrong type or out of its range.
     #[error("key {key:?} has type {got}, expected {expected}")]
-    KeyType {
-        /// The key.
-        key: String,
-        /// Its type.
-        got: ValueType,
-        /// What it should be.
-        expected: &'static str,
-    },
+    KeyType { key: String, got: ValueType, expected: &'static str },
     /// An alignment that is no power of two or absurdly large.
     #[error("general.alignment is {got}, expected a power of two up to 1048576")]
-    Alignment {
-        /// What the file says.
-        got: u32,
-    },
+    Alignment { got: u32 },
     /// A number of layers that no model has.
     #[error("{key} is {got}, expected 1 to 512")]
-    BlockCount {
-        /// The key.
-        key: String,
-        /// What the file says.
-        got: u32,
-    },
+    BlockCount { key: String, got: u32 },
     /// An empty tensor name, or one that llama.cpp would refuse.
     #[error("the tensor name at byte {offset} has {got} bytes, expected 1 to 63")]
     NameLength {
-        /// Where it begins; for a file to be written, the position of the tensor.
         offset: u64,
         /// Its length in bytes.
         got: u64,
     },
     /// A tensor name that occurred before.
     #[error("tensor {tensor:?} occurs twice, the second time at byte {offset}")]
-    DuplicateTensor {
-        /// The name.
-        tensor: String,
-        /// Where the second one begins; for a file to be written, the position of the tensor.
-        offset: u64,
-    },
+    DuplicateTensor { tensor: String, offset: u64 },
     /// No dimension or more than four, a dimension of zero, too many elements, or rows that are not
     /// whole blocks.
     #[error("tensor {tensor:?} at byte {offset}: {reason}")]
-    Shape {
-        /// The name.
-        tensor: String,
-        /// Where its description begins.
-        offset: u64,
-        /// What is wrong.
-        reason: TensorError,
-    },
+    Shape { tensor: String, offset: u64, reason: TensorError },
     /// A number that stands for no element type.
     #[error("tensor {tensor:?} has unknown element type {got} at byte {offset}")]
-    UnknownElementType {
-        /// The name.
-        tensor: String,
-        /// Where the number is.
-        offset: u64,
-        /// The number.
-        got: u32,
-    },
+    UnknownElementType { tensor: String, offset: u64, got: u32 },
     /// Data that does not follow that of the tensor before: unaligned, overlapping or with a gap.
     #[error("tensor {tensor:?} states data offset {got} at byte {offset}, expected {expected}")]
     DataOffset {
-        /// The name.
         tensor: String,
-        /// Where the number is.
         offset: u64,
         /// The number, counted from the start of the data.
         got: u64,
-        /// Where the data of the tensor before ends, aligned.
         expected: u64,
     },
     /// Data past the end of the file.
@@ -196,21 +120,14 @@ pub enum GgufError {
         "tensor {tensor:?} has {needed} bytes of {element_type} data at byte {offset}, but the file ends at byte {length}"
     )]
     DataPastEnd {
-        /// The name.
         tensor: String,
-        /// Its type.
         element_type: ElementType,
-        /// Where its data begins.
         offset: u64,
         /// How many bytes it needs.
         needed: u64,
-        /// The length of the file.
         length: u64,
     },
     /// The sizes of all tensors do not add up to a number of 64 bits.
     #[error("the data up to tensor {tensor:?} has more bytes than can be counted")]
-    DataTooLarge {
-        /// The tensor at which the sum overflows.
-        tensor: String,
-    },
+    DataTooLarge { tensor: String },
 }

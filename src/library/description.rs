@@ -129,7 +129,7 @@ impl<'a> Keys<'a> {
 }
 
 impl ChatTemplateSupport {
-    /// Which words of a Jinja template betray what it supports: Ollama, `server/images.go`.
+    /// Some words of a Jinja template show what it supports: Ollama, `server/images.go`.
     fn of(template: &str) -> Self {
         let has = |word: &str| template.contains(word);
         let tools = has("tools") || has("tool_call");
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn chat_templates_betray_what_they_support() {
+    fn words_of_a_chat_template_show_what_it_supports() {
         let plain = ChatTemplateSupport::of("{{ messages }}");
         assert!(!plain.tools && !plain.thinking);
         let tools = ChatTemplateSupport::of("{% if tools %}{{ m.tool_calls }}{% if m['role'] == 'tool' %}");

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, ManifestList, go_json};
+use super::{Digest, go_json};
 
 /// No layer that is a text is longer, in bytes.
 pub const LONGEST_TEXT: usize = 16 << 20;
@@ -159,12 +159,6 @@ impl MediaType {
             MediaType::Other(text) => text,
             known => Self::NAMES.iter().find(|(kind, _)| kind == known).map_or("", |(_, name)| name),
         }
-    }
-
-    /// Whether the blob is a manifest or a list of manifests. As a layer it is an anchor: Ollama names it in order that
-    /// versions which do not know it keep it.
-    pub fn is_document(&self) -> bool {
-        [Manifest::MEDIA_TYPE, ManifestList::MEDIA_TYPE].contains(&self.as_str())
     }
 
     /// What messages call it.

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Digest, Manifest, go_json};
+use super::{Digest, Manifest, MediaType, go_json};
 
 /// Several manifests under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +113,14 @@ fn without_white_space(text: &str) -> String {
         keep
     };
     text.chars().filter(keeps).collect()
+}
+
+impl MediaType {
+    /// Whether the blob is a manifest or a list of manifests. As a layer it is an anchor: Ollama names it in order that
+    /// versions which do not know it keep it.
+    pub fn is_document(&self) -> bool {
+        [Manifest::MEDIA_TYPE, ManifestList::MEDIA_TYPE].contains(&self.as_str())
+    }
 }
 
 #[cfg(test)]

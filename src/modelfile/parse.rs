@@ -2,9 +2,10 @@
 
 use std::borrow::Cow;
 
+use super::command::Command;
 use super::error::{ParseError, excerpt};
+use super::quote;
 use super::values::{is_version, typed};
-use super::{Command, quote};
 
 /// The text of a file that may carry a byte order mark.
 pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {

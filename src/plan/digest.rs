@@ -1,33 +1,175 @@
-//! The digest of a plan.
-
-use std::fmt::{self, Write};
+//! The digest of a plan: a name for the file that comes out, under which results are remembered.
+//!
+//! It is taken over a form written by hand, in which every list and every text begins with its length and every choice
+//! with a number of its own, so different plans have different forms. Metadata, names, shapes and element types stand
+//! in it as they will stand in the header of the file. What is matched below is matched in full: a new field or
+//! variant does not compile until it has its place.
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Plan, SourceDescription};
+use super::importance::Importance;
+use super::operation::Operation;
+use super::stored::{BlockScale, Encoding, Location, Stored};
+use super::view::{Elements, Factor, View};
+use super::{Plan, PlanError, PlannedTensor, Recipe, SourceDescription};
 use crate::model::Digest;
+use crate::tensor::ElementType;
+
+/// The revision of everything that makes bytes of a plan. It has to be raised when an operation, a kernel or the
+/// executor gives other bytes for the same plan: what was remembered before is then made again. A test holds it against
+/// the expected bytes (`tests/fixtures/revision.json`).
+pub const REVISION: u32 = 1;
 
 impl Plan {
-    /// A digest of everything that the plan says, with other labels for its sources: equal plans with equal labels have
-    /// equal digests. It holds for one version of this program; the bytes of sources are no part of it.
-    pub fn digest(&self, labels: impl Iterator<Item = String>) -> Digest {
-        let Self { sources, metadata, tensors } = self;
-        let mut text = Hashed(Sha256::new());
-        // Hashing cannot fail.
-        for (SourceDescription { label: _, length }, label) in sources.iter().zip(labels) {
-            write!(text, "{label:?} {length} ").unwrap_or_default();
-        }
-        write!(text, "{metadata:?} {tensors:?}").unwrap_or_default();
-        Digest::from_bytes(text.0.finalize().into())
+    /// A digest of everything that decides what is made: the plan, the content of its sources whatever they are called,
+    /// and the [`REVISION`] of what executes it. `contents` are the digests of the sources in order.
+    ///
+    /// # Errors
+    /// The header of the file is impossible.
+    pub fn digest(&self, contents: &[Digest]) -> Result<Digest, PlanError> {
+        let Self { sources, metadata: _, tensors } = self;
+        let mut form = Form(Sha256::new());
+        form.text(b"plan");
+        form.number(REVISION.into());
+        form.list(contents, |form, content| form.text(content.as_bytes()));
+        form.list(sources, |form, SourceDescription { label: _, length }| form.number(*length));
+        form.text(self.header()?.bytes());
+        form.list(tensors, Form::tensor);
+        Ok(Digest::from_bytes(form.0.finalize().into()))
     }
 }
 
-/// Text that is hashed as it is written.
-struct Hashed(Sha256);
+/// What is hashed.
+struct Form(Sha256);
 
-impl Write for Hashed {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.update(text);
-        Ok(())
+impl Form {
+    fn number(&mut self, number: u64) {
+        self.0.update(number.to_le_bytes());
+    }
+
+    /// Which of several variants follows.
+    fn choice(&mut self, number: u8) {
+        self.0.update([number]);
+    }
+
+    fn text(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.0.update(bytes);
+    }
+
+    fn list<T>(&mut self, items: &[T], put: impl Fn(&mut Self, &T)) {
+        self.number(items.len() as u64);
+        items.iter().for_each(|item| put(self, item));
+    }
+
+    fn tensor(&mut self, tensor: &PlannedTensor) {
+        // The rest is in the header.
+        let PlannedTensor { name: _, shape: _, element_type: _, recipe, importance } = tensor;
+        self.recipe(recipe);
+        match importance {
+            None => self.choice(0),
+            Some(Importance { sums, counts }) => {
+                self.choice(1);
+                self.recipe(sums);
+                self.recipe(counts);
+            }
+        }
+    }
+
+    fn recipe(&mut self, recipe: &Recipe) {
+        match recipe {
+            Recipe::View(view) => {
+                self.choice(0);
+                self.view(view);
+            }
+            Recipe::Concatenate { axis, inputs } => {
+                self.choice(1);
+                self.number(*axis as u64);
+                self.list(inputs, Self::recipe);
+            }
+            Recipe::Map { operation, input } => {
+                self.choice(2);
+                self.operation(*operation);
+                self.recipe(input);
+            }
+        }
+    }
+
+    fn view(&mut self, view: &View) {
+        let View { elements, offset, axes } = view;
+        match elements {
+            Elements::Stored(stored) => {
+                self.choice(0);
+                self.stored(stored);
+            }
+            Elements::Values(values) => {
+                self.choice(1);
+                self.list(values, |form, value| form.number(value.to_bits().into()));
+            }
+        }
+        self.number(*offset);
+        self.list(axes, |form, axis| {
+            form.list(axis, |form, Factor { length, stride }| {
+                form.number(*length);
+                form.number(*stride);
+            });
+        });
+    }
+
+    fn stored(&mut self, stored: &Stored) {
+        let Stored { location, encoding, dimensions } = stored;
+        self.location(*location);
+        self.list(dimensions, |form, length| form.number(*length));
+        match encoding {
+            Encoding::Plain(element_type) => {
+                self.choice(0);
+                self.element_type(*element_type);
+            }
+            Encoding::F8E4M3(None) => self.choice(1),
+            Encoding::F8E4M3(Some(BlockScale { location, element_type, block: (rows, columns) })) => {
+                self.choice(2);
+                self.location(*location);
+                self.element_type(*element_type);
+                self.number(*rows);
+                self.number(*columns);
+            }
+            Encoding::Mxfp4 { exponents } => {
+                self.choice(3);
+                self.location(*exponents);
+            }
+        }
+    }
+
+    fn location(&mut self, Location { source, offset }: Location) {
+        self.number(source as u64);
+        self.number(offset);
+    }
+
+    fn operation(&mut self, operation: Operation) {
+        match operation {
+            Operation::AddOne => self.choice(0),
+            Operation::NegatedExponential => self.choice(1),
+            Operation::Round(element_type) => {
+                self.choice(2);
+                self.element_type(element_type);
+            }
+            Operation::RequireFinite => self.choice(3),
+            Operation::Exponential => self.choice(4),
+            Operation::Multiply(constant) => {
+                self.choice(5);
+                self.number(constant.value().to_bits().into());
+            }
+            Operation::Add(constant) => {
+                self.choice(6);
+                self.number(constant.value().to_bits().into());
+            }
+            Operation::Widen => self.choice(7),
+            Operation::Ternary => self.choice(8),
+            Operation::Centre => self.choice(9),
+        }
+    }
+
+    fn element_type(&mut self, element_type: ElementType) {
+        self.number(element_type.id().into());
     }
 }

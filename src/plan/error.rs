@@ -7,112 +7,55 @@ use crate::tensor::{ElementType, Shape, TensorError};
 
 /// Why a plan cannot be, or was not, carried out.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum PlanError {
     /// The header of the file to come is impossible: names, shapes, sizes.
     #[error("the file cannot be written: {0}")]
     Header(#[from] GgufError),
     /// The shape of a tensor has not as many elements as its recipe yields.
     #[error("tensor {tensor:?} has {expected} elements, but its recipe yields {got}")]
-    ElementCount {
-        /// The tensor.
-        tensor: String,
-        /// Elements that the recipe yields.
-        got: u64,
-        /// Elements of the shape.
-        expected: u64,
-    },
+    ElementCount { tensor: String, got: u64, expected: u64 },
     /// A recipe refers to a source that the plan does not have.
     #[error("tensor {tensor:?} refers to source {source_index} of {count}")]
     NoSuchSource {
-        /// The tensor.
         tensor: String,
         /// The index of the source.
         source_index: usize,
-        /// How many sources there are.
         count: usize,
     },
     /// A stored tensor does not lie within its source.
     #[error("tensor {tensor:?} needs {needed} bytes at byte {offset} of {label:?}, which has {length}")]
     PastEnd {
-        /// The tensor.
         tensor: String,
-        /// The source.
         label: String,
         /// Where its bytes begin.
         offset: u64,
-        /// How many it needs.
         needed: u64,
-        /// The length of the source.
         length: u64,
     },
     /// Nothing converts the stored type into the planned one.
     #[error("tensor {tensor:?}: {reason}")]
-    Convert {
-        /// The tensor.
-        tensor: String,
-        /// What is not supported.
-        reason: TensorError,
-    },
+    Convert { tensor: String, reason: TensorError },
     /// An importance matrix was made for a tensor of another shape.
     #[error(
         "the importance of tensor {tensor:?} has {matrices} x {columns} values, which do not fit its shape {shape}"
     )]
-    ImportanceShape {
-        /// The tensor.
-        tensor: String,
-        /// Its shape.
-        shape: Shape,
-        /// The matrices that the importance knows.
-        matrices: u64,
-        /// The columns of each.
-        columns: u64,
-    },
+    ImportanceShape { tensor: String, shape: Shape, matrices: u64, columns: u64 },
     /// A row is too long to be weighed by importance.
     #[error("tensor {tensor:?} has rows of {columns} elements, with importance they may have {longest}")]
-    RowTooLong {
-        /// The tensor.
-        tensor: String,
-        /// Elements of a row.
-        columns: u64,
-        /// The most that there may be.
-        longest: u64,
-    },
+    RowTooLong { tensor: String, columns: u64, longest: u64 },
     /// The executor was given other sources than the plan describes.
     #[error("source {label:?} has {got} bytes, the plan was made for {expected}")]
-    SourceLength {
-        /// The source.
-        label: String,
-        /// Bytes that it has.
-        got: u64,
-        /// Bytes that the plan expects.
-        expected: u64,
-    },
+    SourceLength { label: String, got: u64, expected: u64 },
     /// The executor was given fewer or more sources than the plan describes.
     #[error("{got} sources were given, the plan was made for {expected}")]
-    SourceCount {
-        /// How many were given.
-        got: usize,
-        /// How many the plan has.
-        expected: usize,
-    },
+    SourceCount { got: usize, expected: usize },
     /// A source could not be read.
     #[error("cannot read {length} bytes at byte {offset} of {label:?} for tensor {tensor:?}: {reason}")]
-    Read {
-        /// The tensor.
-        tensor: String,
-        /// The source.
-        label: String,
-        /// Where the range begins.
-        offset: u64,
-        /// How long it is.
-        length: u64,
-        /// What happened.
-        reason: io::Error,
-    },
+    Read { tensor: String, label: String, offset: u64, length: u64, reason: io::Error },
     /// A value that is to be quantized is infinite or not a number.
     #[error("tensor {tensor:?} has invalid data: element {element} is {value}, expected a finite number")]
     NotFinite {
-        /// The tensor.
         tensor: String,
         /// The position of the element in the tensor, in row-major order.
         element: u64,
@@ -123,30 +66,13 @@ pub enum PlanError {
     #[error(
         "tensor {tensor:?} does not fit {element_type}: elements {first} to {last} would become infinite"
     )]
-    Overflow {
-        /// The tensor.
-        tensor: String,
-        /// The element type.
-        element_type: ElementType,
-        /// The first of the elements concerned.
-        first: u64,
-        /// The last of them.
-        last: u64,
-    },
+    Overflow { tensor: String, element_type: ElementType, first: u64, last: u64 },
     /// The finished bytes could not be written.
     #[error("cannot write byte {offset} of the result: {reason}")]
-    Write {
-        /// Where in the file.
-        offset: u64,
-        /// What happened.
-        reason: io::Error,
-    },
+    Write { offset: u64, reason: io::Error },
     /// The operating system has no thread to compute on.
     #[error("there is no thread to compute on: {reason}; try again later")]
-    NoThread {
-        /// What it says.
-        reason: io::Error,
-    },
+    NoThread { reason: io::Error },
     /// Whoever asked for the file no longer wants it.
     #[error("cancelled")]
     Cancelled,

@@ -13,12 +13,12 @@ use std::sync::{Mutex, PoisonError};
 use super::Plan;
 use super::error::PlanError;
 use super::evaluate::Reader;
-use super::importance::Weighing;
 use super::ordered::{Limits, NoThread, ordered};
 use super::program::Program;
 use super::source::Source;
 use super::squared_error::SquaredError;
 use super::stored::bytes_of;
+use super::weighing::Weighing;
 use crate::gguf::Header;
 use crate::tensor::{self, TensorError};
 

@@ -15,88 +15,38 @@ pub struct Shard<'a> {
 
 /// Why files do not make up a whole model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum ShardError {
     /// There is no file at all.
     #[error("a model needs at least one file")]
     NoFile,
     /// A file that is not part of a split model.
     #[error("{label:?} is not a shard of a model: key \"split.count\" is missing")]
-    NotSplit {
-        /// The file.
-        label: String,
-    },
+    NotSplit { label: String },
     /// A key of a shard is missing or wrong.
     #[error("{label:?}: {reason}")]
-    Key {
-        /// The file.
-        label: String,
-        /// What is wrong.
-        reason: GgufError,
-    },
+    Key { label: String, reason: GgufError },
     /// Shards of different models, or of different splits of one.
     #[error("{label:?} belongs to a model of {got} shards, expected {expected}")]
-    CountDisagrees {
-        /// The file.
-        label: String,
-        /// What it says.
-        got: u64,
-        /// What the first file says.
-        expected: u64,
-    },
+    CountDisagrees { label: String, got: u64, expected: u64 },
     /// A shard whose number is not below the number of shards.
     #[error("{label:?} is shard number {got} of {count}, counted from 0")]
-    Number {
-        /// The file.
-        label: String,
-        /// Its number.
-        got: u64,
-        /// The number of shards.
-        count: u64,
-    },
+    Number { label: String, got: u64, count: u64 },
     /// Two shards with the same number.
     #[error("{first:?} and {second:?} are both shard number {number}, counted from 0")]
-    Duplicate {
-        /// The one file.
-        first: String,
-        /// The other.
-        second: String,
-        /// Their number.
-        number: u64,
-    },
+    Duplicate { first: String, second: String, number: u64 },
     /// Some shards were not given.
     #[error("{missing} of {count} shards are missing, the first of them number {first}, counted from 0")]
-    Missing {
-        /// How many are missing.
-        missing: u64,
-        /// How many there should be.
-        count: u64,
-        /// The first that is missing.
-        first: u64,
-    },
+    Missing { missing: u64, count: u64, first: u64 },
     /// The shards do not hold as many tensors as they say.
     #[error("the shards hold {got} tensors, expected {expected}")]
-    TensorCount {
-        /// Tensors in all shards.
-        got: u64,
-        /// What the first shard says.
-        expected: u64,
-    },
+    TensorCount { got: u64, expected: u64 },
     /// A tensor that two shards hold.
     #[error("tensor {tensor:?} is in two shards, the second time in {label:?}")]
-    DuplicateTensor {
-        /// The tensor.
-        tensor: String,
-        /// The second file.
-        label: String,
-    },
+    DuplicateTensor { tensor: String, label: String },
     /// A tensor that cannot be copied.
     #[error("tensor {tensor:?}: {reason}")]
-    Tensor {
-        /// The tensor.
-        tensor: String,
-        /// What is wrong.
-        reason: RecipeError,
-    },
+    Tensor { tensor: String, reason: RecipeError },
 }
 
 impl Shard<'_> {

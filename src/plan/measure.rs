@@ -5,12 +5,12 @@ use std::ops::Range;
 use super::error::PlanError;
 use super::evaluate::Reader;
 use super::execute::{Observer, Resources};
-use super::importance::Weighing;
+use super::node::Node;
 use super::ordered::{Limits, ordered};
-use super::program::Node;
 use super::source::Source;
 use super::squared_error::SquaredError;
 use super::stored::bytes_of;
+use super::weighing::Weighing;
 use super::{Plan, PlannedTensor};
 use crate::tensor::{self, ElementType};
 

@@ -12,6 +12,7 @@ mod gather;
 mod gguf;
 mod importance;
 mod measure;
+mod node;
 mod operation;
 mod ordered;
 mod program;
@@ -24,7 +25,9 @@ mod stored;
 mod table;
 mod view;
 mod walk;
+mod weighing;
 
+pub use digest::REVISION;
 pub use error::PlanError;
 pub use execute::{Observer, Resources};
 pub use gguf::{Shard, ShardError, forget_split};

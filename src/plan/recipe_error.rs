@@ -4,6 +4,7 @@ use crate::tensor::ElementType;
 
 /// Why a recipe cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum RecipeError {
     /// A dimension of zero, or more elements than can be counted.
     #[error("dimensions {dimensions:?} are not positive or too large")]
@@ -13,58 +14,25 @@ pub enum RecipeError {
     },
     /// Values do not fill their dimensions.
     #[error("{got} values were given for dimensions {dimensions:?}")]
-    ValueCount {
-        /// How many values.
-        got: usize,
-        /// The dimensions that they should fill.
-        dimensions: Vec<u64>,
-    },
+    ValueCount { got: usize, dimensions: Vec<u64> },
     /// A row does not consist of whole blocks of its element type.
     #[error("rows of {columns} elements do not consist of whole blocks of {block}")]
-    RowNotInBlocks {
-        /// Elements in a row.
-        columns: u64,
-        /// Elements in a block.
-        block: u64,
-    },
+    RowNotInBlocks { columns: u64, block: u64 },
     /// Scales of 8-bit floats for empty blocks.
     #[error("scales of blocks of {rows} by {columns} elements mean nothing")]
-    ScaleBlock {
-        /// Rows of a block.
-        rows: u64,
-        /// Columns of a block.
-        columns: u64,
-    },
+    ScaleBlock { rows: u64, columns: u64 },
     /// Scales of 8-bit floats that are not floats.
     #[error("scales have element type {element_type}, expected F32, F16 or BF16")]
-    ScaleType {
-        /// Their type.
-        element_type: ElementType,
-    },
+    ScaleType { element_type: ElementType },
     /// A reshape to another number of elements, or one that would cut a permuted axis apart.
     #[error("dimensions {from:?} cannot be reshaped to {to:?}")]
-    Reshape {
-        /// The dimensions there are.
-        from: Vec<u64>,
-        /// The dimensions wanted.
-        to: Vec<u64>,
-    },
+    Reshape { from: Vec<u64>, to: Vec<u64> },
     /// Not a permutation of the axes.
     #[error("axes {order:?} are not a permutation of those of dimensions {dimensions:?}")]
-    Permutation {
-        /// The order wanted.
-        order: Vec<usize>,
-        /// The dimensions there are.
-        dimensions: Vec<u64>,
-    },
+    Permutation { order: Vec<usize>, dimensions: Vec<u64> },
     /// An axis that is not there.
     #[error("there is no axis {axis} in dimensions {dimensions:?}")]
-    Axis {
-        /// The axis wanted.
-        axis: usize,
-        /// The dimensions there are.
-        dimensions: Vec<u64>,
-    },
+    Axis { axis: usize, dimensions: Vec<u64> },
     /// A slice that is empty, past the end, or no walk of constant strides.
     #[error("an axis of length {length} cannot be sliced from {start} to {end} in steps of {step}")]
     Slice {
@@ -72,37 +40,20 @@ pub enum RecipeError {
         start: u64,
         /// The index after the last.
         end: u64,
-        /// Distance between indices.
         step: u64,
-        /// The length of the axis.
         length: u64,
     },
     /// An axis to be squeezed that has more than one element.
     #[error("axis {axis} of dimensions {dimensions:?} is longer than one")]
-    Squeeze {
-        /// The axis.
-        axis: usize,
-        /// The dimensions there are.
-        dimensions: Vec<u64>,
-    },
+    Squeeze { axis: usize, dimensions: Vec<u64> },
     /// Elements of a block format would have to be separated.
     #[error(
         "dimensions {dimensions:?} would tear apart blocks of {block} elements that can only move together"
     )]
-    CutsBlock {
-        /// The dimensions of the view.
-        dimensions: Vec<u64>,
-        /// Elements in a block.
-        block: u64,
-    },
+    CutsBlock { dimensions: Vec<u64>, block: u64 },
     /// Nothing to concatenate, or inputs whose other dimensions differ.
     #[error("cannot concatenate along axis {axis}: dimensions {dimensions:?}")]
-    Concatenation {
-        /// The axis.
-        axis: usize,
-        /// The dimensions of all inputs.
-        dimensions: Vec<Vec<u64>>,
-    },
+    Concatenation { axis: usize, dimensions: Vec<Vec<u64>> },
     /// Sums that are no matrices of columns, or not one count for each.
     #[error(
         "importance of sums of dimensions {sums:?} has counts of dimensions {counts:?}, expected one a matrix"
@@ -110,7 +61,6 @@ pub enum RecipeError {
     Importance {
         /// The dimensions of the sums, slowest first.
         sums: Vec<u64>,
-        /// Those of the counts.
         counts: Vec<u64>,
     },
 }

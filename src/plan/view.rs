@@ -38,7 +38,7 @@ pub(super) struct Factor {
     pub(super) stride: u64,
 }
 
-type Axis = Vec<Factor>;
+pub(super) type Axis = Vec<Factor>;
 
 /// A strided view of a stored tensor or of known values.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +48,7 @@ pub struct View {
     pub(super) offset: u64,
     /// Slowest first; an axis of length one has no factors. Adjacent factors that are one walk are
     /// merged, so that equal views compare equal.
-    axes: Vec<Axis>,
+    pub(super) axes: Vec<Axis>,
 }
 
 impl View {

@@ -2,6 +2,7 @@
 //!
 //! Source: llama.cpp, `src/llama-quant.cpp`, `tensor_allows_quantization`.
 
+use crate::family;
 use crate::tensor::Shape;
 
 /// Parts of names of matrices that are kept: they are small, or the model suffers.
@@ -53,24 +54,6 @@ const KEPT: [&str; 35] = [
 /// Names of matrices that are kept: positions and token types of BERT.
 const KEPT_WHOLE: [&str; 2] = ["position_embd.weight", "token_types.weight"];
 
-/// What GLM-5-next keeps besides.
-const KEPT_BY_GLM5_NEXT: [&str; 14] = [
-    "hc_",
-    "indexer.attn_q_b",
-    "indexer.attn_k",
-    "indexer.proj",
-    "indexer_compressor_gate",
-    "indexer_compressor_ape",
-    "ssm_f_a.weight",
-    "ssm_f_b.weight",
-    "ssm_g_a.weight",
-    "ssm_g_b.weight",
-    "ssm_beta.weight",
-    "attn_kv_a_mqa.weight",
-    "attn_k_b.weight",
-    "attn_v_b.weight",
-];
-
 /// Whether a tensor is quantized, or kept in the type it has, unless a scheme spares it.
 pub(super) fn is_eligible(architecture: &str, name: &str, shape: &Shape) -> bool {
     let is_matrix = shape.dimensions().iter().skip(1).any(|&length| length > 1);
@@ -83,5 +66,5 @@ pub(super) fn is_eligible(architecture: &str, name: &str, shape: &Shape) -> bool
         && is_weight
         && !holds(&KEPT)
         && !KEPT_WHOLE.contains(&name)
-        && !(architecture == "glm5-next" && holds(&KEPT_BY_GLM5_NEXT))
+        && !holds(family::of(architecture).quantization.kept)
 }

@@ -1,6 +1,5 @@
 //! File types: what a model as a whole is quantized to.
 
-use super::target::UnknownFileType;
 use crate::gguf::{Metadata, Value};
 use crate::tensor::ElementType;
 
@@ -186,26 +185,20 @@ impl FileType {
         // The table is in the order of the variants, so the search ends at the right row.
         &TABLE[TABLE.partition_point(|row| row.file_type < self)]
     }
+
+    /// Accepts the names in any case, `Q3_K`, `Q4_K` and `Q5_K` for their medium mixtures, and the numbers.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let is_name = |row: &&Row| {
+            std::iter::once(row.name).chain(row.alias).any(|known| known.eq_ignore_ascii_case(name))
+        };
+        let named = TABLE.iter().find(is_name).map(|row| row.file_type);
+        named.or_else(|| Self::from_id(name.parse().ok()?))
+    }
 }
 
 impl std::fmt::Display for FileType {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.pad(self.name())
-    }
-}
-
-impl std::str::FromStr for FileType {
-    type Err = UnknownFileType;
-
-    /// Accepts the names in any case, `Q3_K`, `Q4_K` and `Q5_K` for their medium mixtures, and the numbers.
-    fn from_str(name: &str) -> Result<Self, UnknownFileType> {
-        let is_name = |row: &&Row| {
-            std::iter::once(row.name).chain(row.alias).any(|known| known.eq_ignore_ascii_case(name))
-        };
-        let named = TABLE.iter().find(is_name).map(|row| row.file_type);
-        named
-            .or_else(|| Self::from_id(name.parse().ok()?))
-            .ok_or_else(|| UnknownFileType { name: name.to_owned() })
     }
 }
 

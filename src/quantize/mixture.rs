@@ -43,10 +43,7 @@ impl<'m> Mixture<'m> {
     /// # Errors
     /// The tensor belongs to a layer that the model does not have.
     pub(super) fn choose(&mut self, name: &str, shape: &Shape) -> Result<ElementType, QuantizeError> {
-        const SPARED_BY_GLM5_NEXT: [&str; 3] = ["attn_q_a", "attn_q_b", "nextn.eh_proj"];
-        if self.model.architecture == "glm5-next"
-            && SPARED_BY_GLM5_NEXT.iter().any(|part| name.contains(part))
-        {
+        if self.model.rules.in_8_bits.iter().any(|part| name.contains(part)) {
             return Ok(Q8_0);
         }
         let role = Role::of(name);
@@ -95,13 +92,13 @@ impl<'m> Mixture<'m> {
         }
     }
 
-    /// Matrices of several experts are told by their third dimension. Projections of this architecture's
-    /// attention have one too.
+    /// Matrices of several experts are told by their third dimension, which the attention of some architectures
+    /// has too.
     fn mxfp4_of_experts(&self, role: Role, shape: &Shape) -> ElementType {
         let is_feed_forward =
             matches!(role, Role::FeedForwardUp | Role::FeedForwardGate | Role::FeedForwardDown);
         let is_stacked = shape.dimensions().get(2).is_some_and(|&matrices| matrices > 1);
-        let is_expert = is_stacked && (self.model.architecture != "bailingmoe3" || is_feed_forward);
+        let is_expert = is_stacked && (!self.model.rules.stacks_attention || is_feed_forward);
         if is_expert { Mxfp4 } else { Q8_0 }
     }
 
@@ -250,7 +247,7 @@ impl<'m> Mixture<'m> {
     }
 
     fn is_falcon(&self) -> bool {
-        self.model.architecture == "falcon"
+        self.model.rules.has_mixtures_of_falcon
     }
 }
 

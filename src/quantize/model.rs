@@ -2,12 +2,15 @@
 
 use super::error::QuantizeError;
 use super::role::Role;
+use crate::family::{self, Rules};
 use crate::gguf::{Array, Metadata, Value};
 
 /// Facts from the metadata and the list of tensors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Model {
     pub(super) architecture: String,
+    /// What is special about it.
+    pub(super) rules: &'static Rules,
     /// Layers that the metadata state, those that predict further tokens included.
     pub(super) layers: u32,
     /// Experts of a layer; 0 if there are none.
@@ -29,16 +32,13 @@ impl Model {
     ) -> Result<Self, QuantizeError> {
         let architecture = metadata.architecture()?.to_owned();
         // Vision projectors have layers under other keys; nothing in their mixture depends on the number.
-        let layers = if architecture == "clip" { 0 } else { metadata.block_count()? };
+        let layers = if architecture == family::PROJECTOR { 0 } else { metadata.block_count()? };
         let heads = first_count(metadata, "attention.head_count")?.unwrap_or(0);
         let key_heads = first_count(metadata, "attention.head_count_kv")?.unwrap_or(heads);
         let predicting = metadata.architecture_count("nextn_predict_layers")?.unwrap_or(0);
-        let is_70b = match architecture.as_str() {
-            "llama" | "llama-embed" => layers.saturating_sub(predicting) == 80 && heads != key_heads,
-            "qwen2" | "deci" | "olmo" => layers.saturating_sub(predicting) == 80,
-            "jais2" => layers.saturating_sub(predicting) == 68,
-            _ => false,
-        };
+        let rules = &family::of(&architecture).quantization;
+        let is_70b = rules.layers_of_70b == Some(layers.saturating_sub(predicting))
+            && (heads != key_heads || !rules.only_grouped_70b);
         let with_role = |role: Role| names.clone().filter(move |name| Role::of(name) == role).count();
         Ok(Self {
             layers,
@@ -47,6 +47,7 @@ impl Model {
             is_70b,
             ties_embeddings: with_role(Role::Output) == 0,
             attention_values: with_role(Role::AttentionValue) as u32,
+            rules,
             architecture,
         })
     }

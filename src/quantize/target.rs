@@ -49,6 +49,15 @@ pub struct UnknownFileType {
     pub name: String,
 }
 
+impl std::str::FromStr for FileType {
+    type Err = UnknownFileType;
+
+    /// Accepts what llama-quantize accepts: names in any case, other names that people use, and numbers.
+    fn from_str(name: &str) -> Result<Self, UnknownFileType> {
+        Self::named(name).ok_or_else(|| UnknownFileType { name: name.to_owned() })
+    }
+}
+
 impl std::str::FromStr for Target {
     type Err = UnknownFileType;
 

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use serde::Deserialize;
 
 use super::Error;
+use super::come_back::ComeBack;
 use super::encoding::decoded;
 use super::place::display;
 use super::repository::Repository;
-use super::retry::ComeBack;
 use super::transport::{Answer, Transport};
 
 /// The most that is read of an error's text, in bytes.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::retry::ComeBack;
+use super::come_back::ComeBack;
 use crate::model::Digest;
 
 /// Why a pull or a push failed: which registry, what it said, and what to check.
@@ -165,7 +165,7 @@ pub enum Error {
         /// What is wrong with its answer.
         reason: String,
     },
-    /// What should be a manifest is none that we can use.
+    /// The registry sent a manifest that cannot be used.
     #[error("registry {registry} sends a manifest that cannot be used: {reason}")]
     InvalidManifest {
         /// The registry.

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use reqwest::Method;
 use reqwest::header::ACCEPT;
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
 use super::Error;
 use super::session::Session;
@@ -47,7 +46,7 @@ pub(super) async fn fetch(session: &Session, name: &Name) -> Result<Vec<u8>, Err
     let Some(index) = index_in(&sent.bytes) else { return checked_for_text(session, sent) };
     let digest = the_only_one(index).map_err(|reason| invalid(session, reason))?;
     let sent = ask(session, &digest.to_string(), &what).await?;
-    let got = Digest::from_bytes(Sha256::digest(&sent.bytes).into());
+    let got = Digest::of(&sent.bytes);
     if got != digest {
         return Err(Error::WrongDigest { registry: session.registry(), expected: digest, got });
     }
@@ -70,7 +69,7 @@ async fn ask(session: &Session, reference: &str, what: &str) -> Result<Sent, Err
         match session.body(answer).read("a manifest", LONGEST_MANIFEST).await {
             Err(error) => backoff.after(error).await?,
             Ok(bytes) => {
-                let got = Digest::from_bytes(Sha256::digest(&bytes).into());
+                let got = Digest::of(&bytes);
                 return match stated {
                     Some(expected) if expected != got => {
                         Err(Error::WrongDigest { registry: session.registry(), expected, got })

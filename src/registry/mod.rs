@@ -14,12 +14,15 @@
 //! | `session`, `answer`, `retry`, `waiting` | one conversation with one repository |
 //! | `pull`, `manifest`, `contents`, `download`, `incoming`, `sharing` | a model from a registry |
 //! | `push`, `upload` | a model to a registry |
-//! | `client`, `environment`, `status`, `progress` | what other rooms see |
+//! | `client`, `config`, `environment`, `status`, `progress` | what other rooms see |
 
 mod answer;
 mod authentication;
+mod blocking;
 mod challenge;
 mod client;
+mod come_back;
+mod config;
 mod connection_error;
 mod contents;
 mod credentials;
@@ -48,20 +51,13 @@ mod trust;
 mod upload;
 mod waiting;
 
-pub use client::{Client, Config, Options};
+pub use client::{Client, Options};
+pub use come_back::ComeBack;
+pub use config::Config;
 pub use credentials::{Credentials, InvalidDockerConfig};
 pub use error::Error;
 pub use proxy::Proxies;
-pub use retry::{ComeBack, RetryPolicy};
+pub use retry::RetryPolicy;
 pub use status::{Status, Transfer, Wait};
 
-fn defect(error: tokio::task::JoinError) -> Error {
-    tracing::error!(%error, "a thread of a transfer failed");
-    Error::Defect
-}
-
-/// Runs what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Error> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(defect)
-}
+use blocking::{blocking, defect};

@@ -2,77 +2,33 @@
 
 /// Why a checkpoint cannot be read. Every message names the file, and the tensor where there is one.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum SafetensorsError {
     /// Fewer bytes than the length of the header takes.
     #[error("{file}: {length} bytes are too few for a safetensors file; upload it again")]
-    TooShort {
-        /// The file.
-        file: String,
-        /// Its length.
-        length: usize,
-    },
+    TooShort { file: String, length: usize },
     /// A header without content, or one that reaches past the end of the file.
     #[error("{file}: the header is said to have {got} bytes, but between 2 and {available} are possible")]
-    HeaderLength {
-        /// The file.
-        file: String,
-        /// The length that the file states.
-        got: u64,
-        /// Bytes that follow the length.
-        available: usize,
-    },
+    HeaderLength { file: String, got: u64, available: usize },
     /// A header larger than any real one.
     #[error("{file}: a header of {got} bytes is over the limit of {limit}")]
-    HeaderTooLarge {
-        /// The file.
-        file: String,
-        /// The length that the file states.
-        got: u64,
-        /// The longest that is read.
-        limit: u64,
-    },
+    HeaderTooLarge { file: String, got: u64, limit: u64 },
     /// The header is not a JSON object.
     #[error("{file}: the header is not a JSON object: {reason}")]
-    HeaderJson {
-        /// The file.
-        file: String,
-        /// What the JSON parser says.
-        reason: String,
-    },
+    HeaderJson { file: String, reason: String },
     /// The same name twice in one header.
     #[error("{file}: tensor {tensor} is listed twice")]
-    DuplicateTensor {
-        /// The file.
-        file: String,
-        /// The tensor.
-        tensor: String,
-    },
+    DuplicateTensor { file: String, tensor: String },
     /// An entry that lacks a field or has one of the wrong kind.
     #[error("{file}: tensor {tensor}: {reason}")]
-    Entry {
-        /// The file.
-        file: String,
-        /// The tensor.
-        tensor: String,
-        /// What the JSON parser says.
-        reason: String,
-    },
+    Entry { file: String, tensor: String, reason: String },
     /// An element type that the format does not have.
     #[error("{file}: tensor {tensor}: element type {got:?} is not one of safetensors")]
-    ElementType {
-        /// The file.
-        file: String,
-        /// The tensor.
-        tensor: String,
-        /// The name given.
-        got: String,
-    },
+    ElementType { file: String, tensor: String, got: String },
     /// Offsets in the wrong order.
     #[error("{file}: tensor {tensor} ends at {end}, before its begin at {begin}")]
     OffsetsReversed {
-        /// The file.
         file: String,
-        /// The tensor.
         tensor: String,
         /// First byte, counted from the end of the header.
         begin: u64,
@@ -82,73 +38,30 @@ pub enum SafetensorsError {
     /// A tensor that reaches past the end of the file.
     #[error("{file}: tensor {tensor} ends at byte {end} of {available} bytes of data; the file is cut off")]
     PastEnd {
-        /// The file.
         file: String,
-        /// The tensor.
         tensor: String,
         /// The byte after its last, counted from the end of the header.
         end: u64,
-        /// Bytes of data that there are.
         available: u64,
     },
     /// More elements than can be counted.
     #[error("{file}: tensor {tensor}: dimensions {dimensions:?} are too large")]
-    TooLarge {
-        /// The file.
-        file: String,
-        /// The tensor.
-        tensor: String,
-        /// Slowest first.
-        dimensions: Vec<u64>,
-    },
+    TooLarge { file: String, tensor: String, dimensions: Vec<u64> },
     /// The offsets do not span what shape and element type need.
     #[error("{file}: tensor {tensor} has {got} bytes, but {dimensions:?} of {dtype} take {expected}")]
-    Size {
-        /// The file.
-        file: String,
-        /// The tensor.
-        tensor: String,
-        /// Bytes between its offsets.
-        got: u64,
-        /// Slowest first.
-        dimensions: Vec<u64>,
-        /// The element type's name.
-        dtype: String,
-        /// Bytes that those dimensions take.
-        expected: u64,
-    },
+    Size { file: String, tensor: String, got: u64, dimensions: Vec<u64>, dtype: String, expected: u64 },
     /// Elements narrower than a byte that do not fill whole bytes.
     #[error("{file}: tensor {tensor}: dimensions {dimensions:?} of {dtype} do not fill whole bytes")]
-    PartialByte {
-        /// The file.
-        file: String,
-        /// The tensor.
-        tensor: String,
-        /// Slowest first.
-        dimensions: Vec<u64>,
-        /// The element type's name.
-        dtype: String,
-    },
+    PartialByte { file: String, tensor: String, dimensions: Vec<u64>, dtype: String },
     /// Two tensors share bytes.
     #[error("{file}: tensors {first} and {second} overlap at byte {offset} of the data")]
-    Overlap {
-        /// The file.
-        file: String,
-        /// The tensor that begins first.
-        first: String,
-        /// The one that begins before the first ends.
-        second: String,
-        /// Where the second begins.
-        offset: u64,
-    },
+    Overlap { file: String, first: String, second: String, offset: u64 },
     /// Bytes that belong to no tensor.
     #[error("{file}: {length} bytes from byte {offset} of the data on belong to no tensor")]
     Gap {
-        /// The file.
         file: String,
         /// First byte of the gap, counted from the end of the header.
         offset: u64,
-        /// Its length.
         length: u64,
     },
     /// The index is not what an index is.
@@ -156,25 +69,17 @@ pub enum SafetensorsError {
     Index {
         /// The index file.
         file: String,
-        /// What is wrong.
         reason: String,
     },
     /// A shard that was not given.
     #[error("{shard} is missing ({asked_by}); upload it too")]
-    MissingShard {
-        /// The shard's name.
-        shard: String,
-        /// Who says that it exists.
-        asked_by: String,
-    },
+    MissingShard { shard: String, asked_by: String },
     /// A tensor that a shard should hold and does not.
     #[error("{shard}: tensor {tensor} is missing, which {index} places there")]
     MissingTensor {
         /// The index file.
         index: String,
-        /// The shard.
         shard: String,
-        /// The tensor.
         tensor: String,
     },
     /// A tensor in a shard of which the index knows nothing.
@@ -182,27 +87,15 @@ pub enum SafetensorsError {
     UnlistedTensor {
         /// The index file.
         index: String,
-        /// The shard.
         shard: String,
-        /// The tensor.
         tensor: String,
     },
     /// The same tensor in two shards.
     #[error("tensor {tensor} is both in {first} and in {second}")]
-    InTwoShards {
-        /// The tensor.
-        tensor: String,
-        /// The first shard.
-        first: String,
-        /// The second shard.
-        second: String,
-    },
+    InTwoShards { tensor: String, first: String, second: String },
     /// The same file name twice.
     #[error("{file} is given twice")]
-    DuplicateFile {
-        /// The name.
-        file: String,
-    },
+    DuplicateFile { file: String },
     /// No weights at all.
     #[error("there is no .safetensors file; upload model.safetensors or the shards of the model")]
     NoWeights,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// Why a license is none.
+/// Why a license cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidLicense {
     /// There are more licenses than any model has.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::create_info::InvalidInfo;
 use super::create_license::InvalidLicense;
-use super::request::DecodeError;
+use super::decode_error::DecodeError;
 use crate::create::CreateError;
 use crate::jobs::{JobError, QueueIsFull};
 use crate::model::{InvalidDigest, InvalidName, go_json};

@@ -1,25 +1,17 @@
-//! `/metrics`: what the server has done, in the text format of Prometheus.
+//! What the server has done, in numbers.
 //!
 //! Labels have few values, whatever clients send: routes are their patterns, not their paths, and methods are
 //! those that routes have.
 
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::http::{Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{Method, StatusCode};
 use prometheus::{
-    CounterVec, Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    CounterVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
 
-use super::Shared;
-use super::errors::Failure;
-use super::health::ask_disk;
-use super::memory;
-use crate::create::{Phase, Stage};
+use crate::create::Phase;
 use crate::jobs::{self, Job, Kind};
-use crate::store::Store;
 
 /// Upper bounds in seconds: from an answer out of memory to a create that waits for a slow disk.
 const DURATIONS: [f64; 12] = [0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
@@ -27,19 +19,19 @@ const DURATIONS: [f64; 12] = [0.000_5, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0
 /// The numbers of one server.
 #[derive(Debug)]
 pub(super) struct Metrics {
-    registry: Registry,
+    pub(super) registry: Registry,
     requests: IntCounterVec,
     durations: HistogramVec,
     uploaded: IntCounter,
-    jobs: IntGaugeVec,
+    pub(super) jobs: IntGaugeVec,
     ended: IntCounterVec,
     phases: CounterVec,
     read: IntCounter,
     written: IntCounter,
-    resident: IntGauge,
-    peak: IntGauge,
-    anonymous: IntGauge,
-    available: IntGauge,
+    pub(super) resident: IntGauge,
+    pub(super) peak: IntGauge,
+    pub(super) anonymous: IntGauge,
+    pub(super) available: IntGauge,
 }
 
 impl Default for Metrics {
@@ -150,32 +142,4 @@ impl Metrics {
         self.read.inc_by(usage.read());
         self.written.inc_by(usage.written());
     }
-}
-
-/// `GET /metrics`
-pub(super) async fn metrics(State(server): State<Shared>) -> Result<Response, Failure> {
-    let metrics = &server.metrics;
-    let gauge = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-    let standing: Vec<_> = server.jobs.list().iter().map(|job| job.standing()).collect();
-    for stage in Stage::ALL {
-        for state in jobs::State::UNDER_WAY {
-            let count = standing.iter().filter(|standing| **standing == (state, stage)).count();
-            metrics.jobs.with_label_values(&[stage.name(), state.name()]).set(gauge(count as u64));
-        }
-    }
-    if let Some(memory) = memory::of_this_process() {
-        metrics.resident.set(gauge(memory.resident));
-        metrics.peak.set(gauge(memory.peak));
-        metrics.anonymous.set(gauge(memory.anonymous));
-    }
-    if let Some(Ok(space)) = ask_disk(&server, Store::available_space).await? {
-        metrics.available.set(gauge(space));
-    }
-    let mut text = Vec::new();
-    let encoder = TextEncoder::new();
-    encoder.encode(&metrics.registry.gather(), &mut text).map_err(|error| {
-        tracing::error!(%error, "the metrics cannot be written");
-        Failure::internal("the metrics cannot be written; see the server's log")
-    })?;
-    Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
 }

@@ -18,7 +18,7 @@ use super::api_key::{self, Requirement};
 use super::body::json as answer;
 use super::errors::Failure;
 use super::{OLLAMA_VERSION, Server, Shared};
-use super::{blobs, copy_delete, create, health, inference, metrics, observe, openai, pull_push, show, tags};
+use super::{blobs, copy_delete, create, health, inference, observe, openai, pull_push, scrape, show, tags};
 
 /// A path and what it answers to.
 struct Route {
@@ -73,7 +73,7 @@ fn routes() -> Vec<Route> {
         route("/api/push", "POST", post(pull_push::push)),
         route("/api/blobs/{digest}", "HEAD, POST", head(blobs::head).post(blobs::upload)),
         route(health::PATH, "HEAD, GET", get(health::health)),
-        route("/metrics", "GET", get(metrics::metrics)),
+        route("/metrics", "GET", get(scrape::metrics)),
         route("/v1/models", "GET", get(openai::models)),
         route("/v1/models/{model}", "GET", get(openai::model)),
     ];

@@ -24,6 +24,15 @@ struct OpenBlob {
     map: OnceLock<Mmap>,
 }
 
+/// A blob that is in the store.
+#[derive(Debug, Clone)]
+pub struct Committed {
+    /// The blob, leased.
+    pub blob: Blob,
+    /// Whether the store had it already.
+    pub existed: bool,
+}
+
 impl Blob {
     /// A blob whose file is open and leased.
     pub(super) fn leased(disk: Arc<dyn Disk>, digest: Digest, file: Arc<File>, length: u64) -> Self {

@@ -1,6 +1,5 @@
 //! A manifest or a list of manifests, understood.
 
-use super::hashing::digest_of;
 use super::names::Names;
 use crate::model::{Child, Digest, Manifest, ManifestList};
 
@@ -37,7 +36,7 @@ pub(super) struct Damage {
 impl Document {
     /// Parses the bytes of a file, of which there may be one more than a document can have.
     pub(super) fn parse(bytes: Vec<u8>) -> Result<Self, Damage> {
-        let digest = digest_of(&bytes);
+        let digest = Digest::of(&bytes);
         let understood = match bytes.len() {
             0 => Err("it is empty".to_owned()),
             length if length > LONGEST_DOCUMENT => {
@@ -70,7 +69,7 @@ fn understand(bytes: &[u8]) -> Result<(DocumentContent, Names), serde_json::Erro
         for element in &list.elements {
             if let Child::Inline(child) = &element.child {
                 // Its content is known: it stands here.
-                names = child.forms().iter().fold(names, |names, form| names.with_leaf(digest_of(form)));
+                names = child.forms().iter().fold(names, |names, form| names.with_leaf(Digest::of(form)));
             }
         }
     }
@@ -96,7 +95,7 @@ mod tests {
         );
         let list = Document::parse(format!(r#"{{"manifests":[{manifest}]}}"#).into_bytes()).unwrap();
         assert!(matches!(list.content, DocumentContent::List(_)));
-        for named in [digest, digest_of(manifest.as_bytes()), list.digest] {
+        for named in [digest, Digest::of(manifest.as_bytes()), list.digest] {
             assert!(list.names.iter().any(|(other, _)| other == named), "{named}");
         }
         let damaged = Document::parse(manifest.replace("size", "length").into_bytes()).unwrap_err();

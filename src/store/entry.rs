@@ -15,7 +15,6 @@ use std::time::{Duration, SystemTime};
 use super::digests::digests_in;
 use super::disk::{Disk, read_up_to};
 use super::document::{Damage, Document, DocumentContent, LONGEST_DOCUMENT};
-use super::hashing::digest_of;
 use super::layout::Layout;
 use super::names::{Names, Role};
 use super::stamp::Stamp;
@@ -157,7 +156,7 @@ fn read_link(
     };
     let file = disk.open(&layout.blob(digest))?;
     let bytes = read_up_to(disk, &file, LONGEST_DOCUMENT)?;
-    let got = digest_of(&bytes);
+    let got = Digest::of(&bytes);
     if bytes.len() <= LONGEST_DOCUMENT && got != digest {
         let problem = format!("it is a link to blob {digest}, whose content is {got}");
         let names = Names::in_text(&bytes).with_leaf(digest);

@@ -1,27 +1,20 @@
 //! Models by digest, and what a model lacks.
 
+use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
-use std::{collections::HashSet, io, sync::Arc};
 
 use super::document::{Document, LONGEST_DOCUMENT};
 use super::entry::Content;
-use super::hashing::digest_of;
+use super::present::Present;
 use super::reach::Reach;
 use super::stamp::Stamp;
 use super::stored_manifest::StoredManifest;
 use super::{Shared, Store, StoreError, locked};
-use crate::model::{Digest, Layer, Manifest, Name, PUBLIC_HOST, Reference};
+use crate::model::{Digest, Name, PUBLIC_HOST, Reference};
 
 /// How many digits the beginning of a digest may have that is taken for it.
 const PREFIX: std::ops::RangeInclusive<usize> = 12..=63;
-
-/// The blobs that are in the store at one moment.
-#[derive(Debug)]
-pub struct Present {
-    /// The state of their directory, unless it may have changed since without a trace.
-    stamp: Option<Stamp>,
-    digests: HashSet<Digest>,
-}
 
 impl Store {
     /// The model that a reference means.
@@ -101,23 +94,11 @@ impl Store {
     }
 }
 
-impl Present {
-    /// The state of the directory; nothing if it may change without another.
-    pub fn stamp(&self) -> Option<Stamp> {
-        self.stamp
-    }
-
-    /// A part of a model that is not there.
-    pub fn lacking<'m>(&self, manifest: &'m Manifest) -> Option<&'m Layer> {
-        manifest.blobs().find(|layer| !self.digests.contains(&layer.digest))
-    }
-}
-
 impl Shared {
     /// The model whose manifest is this blob, if it is one.
     fn model_of_blob(&self, digest: Digest, name: &Name) -> Result<Option<Arc<StoredManifest>>, StoreError> {
         let bytes = match self.read_document(digest) {
-            Ok(Some(bytes)) if bytes.len() <= LONGEST_DOCUMENT && digest_of(&bytes) == digest => bytes,
+            Ok(Some(bytes)) if bytes.len() <= LONGEST_DOCUMENT && Digest::of(&bytes) == digest => bytes,
             Ok(_) => return Ok(None),
             Err(error) => return Err(error.into()),
         };

@@ -63,8 +63,3 @@ fn emptied(buffer: Arc<Vec<u8>>) -> Vec<u8> {
     buffer.clear();
     buffer
 }
-
-/// The digest of bytes in memory.
-pub(super) fn digest_of(bytes: &[u8]) -> Digest {
-    Digest::from_bytes(Sha256::digest(bytes).into())
-}

@@ -14,8 +14,8 @@ use super::disk::{Disk, is_loop};
 use super::document::Damage;
 use super::entry::{Chosen, Content, Entry, blob_named_by};
 use super::layout::Layout;
-use super::naming::name_of_directories;
 use super::stamp::Stamp;
+use super::tree::name_of_directories;
 use crate::model::Name;
 
 /// Host, namespace, model: the levels of directories between a tree's root and a manifest.

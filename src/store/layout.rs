@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::naming::Tree;
+use super::tree::Tree;
 use crate::model::Digest;
 
 #[derive(Debug)]

@@ -6,7 +6,6 @@ use std::time::SystemTime;
 
 use super::document::{Damage, Document, DocumentContent, LONGEST_DOCUMENT};
 use super::entry::{Chosen, Content, Entry};
-use super::hashing::digest_of;
 use super::index::Census;
 use super::stored_manifest::StoredManifest;
 use super::{Shared, locked};
@@ -218,7 +217,7 @@ impl Shared {
         else {
             return Ok(None);
         };
-        if bytes.len() > LONGEST_DOCUMENT || digest_of(&bytes) != digest {
+        if bytes.len() > LONGEST_DOCUMENT || Digest::of(&bytes) != digest {
             return Err(damaged("its content is another".to_owned()));
         }
         let manifest = Manifest::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))?;

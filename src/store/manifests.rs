@@ -10,9 +10,10 @@ use super::document::{Damage, Document, DocumentContent, LONGEST_DOCUMENT};
 use super::entry::Content;
 use super::index::Census;
 use super::listing::Listing;
-use super::naming::{Place, Places, Tree};
+use super::naming::{Place, Places};
 use super::reach::Reach;
 use super::stored_manifest::StoredManifest;
+use super::tree::Tree;
 use super::{Blob, Shared, Store, StoreError, locked};
 use crate::model::{Digest, LONGEST_CONFIG, ModelConfig, Name, Reference};
 

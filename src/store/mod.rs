@@ -31,55 +31,60 @@ mod index;
 mod layout;
 mod lease;
 mod listing;
+mod locked;
 mod made;
 mod manifests;
 mod map;
+mod named;
 mod names;
 mod naming;
 mod partial;
 mod per_blob;
 mod placing;
+mod present;
 mod prune;
 mod ranges;
 mod reach;
 mod retire;
+mod retirement;
 mod spare;
 mod spellings;
 mod stamp;
 mod stored_manifest;
 mod temporary;
+mod tree;
 mod verified;
 mod writeback;
 mod writer;
 
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
 pub use account::{Account, Tally};
-pub use blob::{Blob, BlobReader};
+pub use blob::{Blob, BlobReader, Committed};
 pub use check::{BlobDamage, CheckProgress, CheckReport, DamagedBlob, MissingBlob};
 pub use disk::{Disk, LocalDisk};
 pub use document::LONGEST_DOCUMENT;
 pub use error::StoreError;
-pub use find::Present;
 pub use listing::{DamagedModel, Listing};
 pub use manifests::Placed;
 pub use partial::Partial;
 pub use per_blob::PerBlob;
+pub use present::Present;
 pub use prune::{PruneOptions, PruneReport};
 pub use reach::Unread;
 pub use stamp::Stamp;
 pub use stored_manifest::StoredManifest;
-pub use writer::{BlobWriter, Committed};
+pub use writer::BlobWriter;
 
 use directory_sync::DirectorySync;
-use hashing::digest_of;
 use index::Index;
 use layout::Layout;
-use reach::{Named, Quarantined};
-use retire::Retirement;
+use locked::locked;
+use named::{Named, Quarantined};
+use retirement::Retirement;
 use spare::SpareBuffers;
 use spellings::Spellings;
 use temporary::TemporaryFile;
@@ -188,17 +193,12 @@ impl Store {
         self.0.find_blob(digest)?.ok_or(StoreError::BlobNotFound { digest })
     }
 
-    /// Begins a new blob.
-    pub fn create_blob(&self) -> BlobWriter {
-        BlobWriter::new(self.0.clone())
-    }
-
     /// Stores a small blob. It is durable no later than a manifest that names it.
     ///
     /// # Errors
     /// What the operating system says when it cannot be written.
     pub fn put_bytes(&self, bytes: &[u8]) -> Result<Committed, StoreError> {
-        self.0.place_bytes(digest_of(bytes), bytes)
+        self.0.place_bytes(Digest::of(bytes), bytes)
     }
 
     /// Makes sure that a job which is going to write `bytes` bytes has room for them.
@@ -392,9 +392,4 @@ impl Shared {
     fn sync_blobs(&self) -> io::Result<()> {
         self.blobs_directory.sync(&*self.disk, self.layout.blobs())
     }
-}
-
-/// Locks a mutex whose data are whole at every instant, so that a panic elsewhere has not harmed them.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

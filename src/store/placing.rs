@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 use super::disk::ignore_absence;
 use super::disk::write_all_at;
 use super::document::{Damage, Document, DocumentContent};
-use super::naming::{Place, Places, Tree};
+use super::naming::{Place, Places};
 use super::temporary::TemporaryFile;
+use super::tree::Tree;
 use super::{Shared, StoreError, lease};
 use crate::model::{Digest, Layer, Manifest, ManifestList, MediaType};
 

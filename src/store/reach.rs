@@ -13,13 +13,13 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::digests::digests_in;
 use super::disk::read_up_to;
 use super::document::{Document, LONGEST_DOCUMENT};
-use super::hashing::digest_of;
 use super::index::Census;
+use super::named::Named;
 use super::names::{Names, Role};
 use super::stamp::Stamp;
 use super::{Shared, locked};
@@ -38,10 +38,6 @@ pub struct Unread {
     /// Why it cannot be read or understood.
     pub problem: String,
 }
-
-/// What is known of files that do not change, or not without another stamp.
-#[derive(Debug, Default)]
-pub(super) struct Quarantined(Mutex<HashMap<String, (Stamp, Arc<Names>)>>);
 
 /// A way along everything that is named.
 pub(super) struct Reach<'s> {
@@ -161,13 +157,6 @@ struct Unclear {
     names: Names,
 }
 
-/// What a blob names, and whether it is a document.
-#[derive(Debug, Clone)]
-pub(super) struct Named {
-    is_document: bool,
-    names: Arc<Names>,
-}
-
 impl Shared {
     /// What a blob names that is a document, or may be one. Nothing if it is not there. A blob does not change, so
     /// that is found out once for each.
@@ -186,7 +175,7 @@ impl Shared {
         if bytes.len() > LONGEST_DOCUMENT && !must_be_one {
             return Ok(Arc::default());
         }
-        let got = digest_of(&bytes);
+        let got = Digest::of(&bytes);
         let is_whole = got == digest || bytes.len() > LONGEST_DOCUMENT;
         let seems_to_name = || bytes.trim_ascii_start().starts_with(b"{") || !digests_in(&bytes).is_empty();
         if !is_whole && (must_be_one || seems_to_name()) {

@@ -4,35 +4,18 @@
 //! the number of models, so whoever replaces a model does not wait for it, and many replacements share one
 //! look.
 
-use std::collections::HashSet;
 use std::mem;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
 
+use super::retirement::{Retirement, State};
 use super::{Store, locked};
 use crate::model::Digest;
 
 /// How long digests are gathered before they are looked at. Meanwhile the jobs that replaced the models end
 /// and give their leases back.
 const DELAY: Duration = Duration::from_millis(100);
-
-/// Digests that may be unneeded now.
-#[derive(Debug, Default)]
-pub(super) struct Retirement {
-    state: Mutex<State>,
-    /// Told when nothing is left to be looked at, or when somebody waits for that.
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    pending: HashSet<Digest>,
-    /// Whether a thread is looking after them.
-    attended: bool,
-    /// Whether somebody waits for them.
-    awaited: bool,
-}
 
 impl Store {
     /// As [`remove_unused`](Self::remove_unused), but soon and without waiting. What cannot be removed then

@@ -4,13 +4,13 @@ use std::io::{self, Write};
 use std::mem;
 use std::sync::Arc;
 
-use super::blob::Blob;
+use super::blob::Committed;
 use super::disk::write_all_at;
-use super::hashing::{HashingThread, digest_of};
+use super::hashing::HashingThread;
 use super::spare::Share;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;
-use super::{Shared, StoreError};
+use super::{Shared, Store, StoreError};
 use crate::model::Digest;
 
 /// The unit of hashing and writing. Blobs that fit into one are hashed and written without a thread.
@@ -41,17 +41,15 @@ struct Stream {
     writeback: Writeback,
 }
 
-/// A blob that is in the store.
-#[derive(Debug, Clone)]
-pub struct Committed {
-    /// The blob, leased.
-    pub blob: Blob,
-    /// Whether the store had it already.
-    pub existed: bool,
+impl Store {
+    /// Begins a new blob.
+    pub fn create_blob(&self) -> BlobWriter {
+        BlobWriter::new(self.0.clone())
+    }
 }
 
 impl BlobWriter {
-    pub(super) fn new(store: Arc<Shared>) -> Self {
+    fn new(store: Arc<Shared>) -> Self {
         Self { store, buffer: Vec::new(), length: 0, stream: None, failure: None }
     }
 
@@ -76,7 +74,7 @@ impl BlobWriter {
         };
         let committed = match self.stream.is_some() {
             false => {
-                let digest = verify(digest_of(&self.buffer))?;
+                let digest = verify(Digest::of(&self.buffer))?;
                 self.store.place_bytes(digest, &self.buffer)?
             }
             true => {

@@ -62,7 +62,7 @@ pub enum SyntaxError {
     Literal(#[from] LiteralError),
 }
 
-/// A constant whose text is not one.
+/// The text of a constant is malformed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum LiteralError {
@@ -74,12 +74,6 @@ pub enum LiteralError {
     Number(String),
     #[error("integer overflow: {0}")]
     Overflow(String),
-    #[error("syntax error scanning complex number")]
-    Complex,
-    #[error("strconv.ParseFloat: parsing {0}: invalid syntax")]
-    ComplexPart(String),
-    #[error("strconv.ParseFloat: parsing {0}: value out of range")]
-    ComplexRange(String),
 }
 
 /// Text that is not a token of the language.

@@ -24,8 +24,6 @@ pub(super) enum Kind {
     Character,
     CharacterConstant,
     Number,
-    /// `1+2i`; a lone imaginary part is a number.
-    Complex,
     /// `"..."`
     String,
     /// A string between backquotes.
@@ -325,12 +323,12 @@ impl<'t> Lexer<'t> {
 
     fn number(&mut self) -> Scanned {
         let mut well_formed = self.scan_number();
-        let mut kind = Kind::Number;
         if well_formed && matches!(self.peek(), Some('+' | '-')) {
-            kind = Kind::Complex;
-            well_formed = self.scan_number() && self.pending().ends_with('i');
+            // A complex number of Go, or nothing at all.
+            self.scan_number();
+            well_formed = false;
         }
-        if well_formed { Ok(kind) } else { Err(LexicalError::BadNumber(quoted(self.pending()))) }
+        if well_formed { Ok(Kind::Number) } else { Err(LexicalError::BadNumber(quoted(self.pending()))) }
     }
 
     /// Reads what looks like a number; whether it is one is for the parser to say.
@@ -358,7 +356,6 @@ impl<'t> Lexer<'t> {
             self.accept(|c| matches!(c, '+' | '-'));
             self.accept_run(|c| c == '_' || c.is_ascii_digit());
         }
-        self.accept(|c| c == 'i');
         !self.accept(is_word)
     }
 }

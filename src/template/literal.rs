@@ -1,4 +1,4 @@
-//! Whether the text of a constant is one (the rules: Go's `strconv` and, for complex numbers, `fmt.Sscan`).
+//! Whether the text of a constant is well formed (the rules: Go's `strconv`).
 
 use super::error::LiteralError;
 use crate::model::go_text::quoted;
@@ -66,62 +66,16 @@ fn numeric<'t>(text: &'t str, length: usize, radix: u32, bytes: &mut Vec<u8>) ->
     Some(&text[length..])
 }
 
-/// Checks a real number or a lone imaginary part.
+/// Checks a number.
 pub(super) fn number(text: &str) -> Result<(), LiteralError> {
-    let imaginary = text.strip_suffix('i').is_some_and(|part| float(part).is_ok());
-    if imaginary || is_integer(text) {
+    if is_integer(text) {
         return Ok(());
     }
     match float(text) {
-        Ok(()) if text.contains(['.', 'e', 'E', 'p', 'P']) => Ok(()),
-        Ok(()) => Err(LiteralError::Overflow(quoted(text))),
-        Err(_) => Err(LiteralError::Number(quoted(text))),
+        Some(()) if text.contains(['.', 'e', 'E', 'p', 'P']) => Ok(()),
+        Some(()) => Err(LiteralError::Overflow(quoted(text))),
+        None => Err(LiteralError::Number(quoted(text))),
     }
-}
-
-/// Checks `1+2i`.
-pub(super) fn complex(text: &str) -> Result<(), LiteralError> {
-    let (real, rest) = leading_float(text);
-    let sign = rest.starts_with(['+', '-']).then_some(1).ok_or(LiteralError::Complex)?;
-    let (imaginary, rest) = leading_float(&rest[sign..]);
-    if !rest.starts_with('i') {
-        return Err(LiteralError::Complex);
-    }
-    let end = text.len() - rest.len();
-    for part in [real, &text[end - imaginary.len() - sign..end]] {
-        float(part).map_err(|error| match error {
-            NotFloat::Malformed => LiteralError::ComplexPart(quoted(part)),
-            NotFloat::TooLarge => LiteralError::ComplexRange(quoted(part)),
-        })?;
-    }
-    Ok(())
-}
-
-/// What `fmt.Sscan` takes for a number at the start of `text`, and the rest.
-fn leading_float(text: &str) -> (&str, &str) {
-    let skip_run = |from: usize, wanted: &dyn Fn(char) -> bool| {
-        from + text[from..].find(|c| !wanted(c)).unwrap_or(text.len() - from)
-    };
-    let skip_one =
-        |from: usize, wanted: &dyn Fn(char) -> bool| from + usize::from(text[from..].starts_with(wanted));
-    let is_sign = |c| matches!(c, '+' | '-');
-    let mut end = skip_one(0, &is_sign);
-    // It looks for "Inf" first and keeps the letter that it took for its beginning.
-    end = skip_one(end, &|c| c == 'i');
-    let prefix = skip_one(end, &|c| c == '0');
-    let hexadecimal = prefix > end && text[prefix..].starts_with(['x', 'X']);
-    end = if hexadecimal { prefix + 1 } else { prefix };
-    let digit = |c: char| c == '_' || if hexadecimal { c.is_ascii_hexdigit() } else { c.is_ascii_digit() };
-    end = skip_run(end, &digit);
-    if text[end..].starts_with('.') {
-        end = skip_run(end + 1, &digit);
-    }
-    let exponent =
-        skip_one(end, &|c| matches!((hexadecimal, c), (_, 'p') | (true, 'P') | (false, 'e' | 'E' | 'P')));
-    if exponent > end {
-        end = skip_run(skip_one(exponent, &is_sign), &|c| c == '_' || c.is_ascii_digit());
-    }
-    text.split_at(end)
 }
 
 /// Whether the text is a 64-bit integer, signed or unsigned.
@@ -145,28 +99,23 @@ fn is_integer(text: &str) -> bool {
         && u64::from_str_radix(&digits, radix).is_ok_and(|value| value <= limit)
 }
 
-enum NotFloat {
-    Malformed,
-    TooLarge,
-}
-
-/// Checks a decimal or hexadecimal floating-point number.
-fn float(text: &str) -> Result<(), NotFloat> {
+/// Checks a decimal or hexadecimal floating-point number, which 64 bits must hold.
+fn float(text: &str) -> Option<()> {
     let magnitude = text.strip_prefix(['+', '-']).unwrap_or(text);
     let well_formed = !magnitude.starts_with(['+', '-']) && underscores_separate_digits(magnitude);
     let plain = magnitude.replace('_', "");
     let hexadecimal = plain.strip_prefix("0x").or_else(|| plain.strip_prefix("0X"));
     if !well_formed || plain.is_empty() {
-        return Err(NotFloat::Malformed);
+        return None;
     }
-    let finite = match hexadecimal {
-        Some(digits) => hexadecimal_is_finite(digits).ok_or(NotFloat::Malformed)?,
+    let is_finite = match hexadecimal {
+        Some(digits) => hexadecimal_is_finite(digits)?,
         None if !plain.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-')) => {
-            return Err(NotFloat::Malformed);
+            return None;
         }
-        None => plain.parse::<f64>().map_err(|_| NotFloat::Malformed)?.is_finite(),
+        None => plain.parse::<f64>().ok()?.is_finite(),
     };
-    if finite { Ok(()) } else { Err(NotFloat::TooLarge) }
+    is_finite.then_some(())
 }
 
 /// Whether `digits` (after `0x`) fit a 64-bit float, or nothing if they are not a number.

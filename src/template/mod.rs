@@ -4,7 +4,8 @@
 //! `template.Parse` would refuse is refused, with the same words, before anything is stored; and what the
 //! template uses tells what the model can do. Nothing in this room executes a template.
 //!
-//! The parser follows the grammar of Go 1.27's `text/template/parse` with the functions that Ollama registers.
+//! The parser follows the grammar of Go 1.27's `text/template/parse` with the functions that Ollama registers. Complex
+//! numbers, which Go's templates can state and no model's does, are refused.
 //! It keeps its own stack, so nesting costs heap in proportion to the text and never the thread's stack, and the
 //! template need not be trusted.
 //!

@@ -182,7 +182,6 @@ impl<'t> Parser<'t, '_> {
             Kind::Dot | Kind::Nil | Kind::Boolean => Ok(()),
             Kind::CharacterConstant => literal::character(text),
             Kind::Number => literal::number(text),
-            Kind::Complex => literal::complex(text),
             Kind::String | Kind::RawString => literal::string(text).map(|_| ()),
             _ => return Ok(None),
         };
@@ -224,7 +223,6 @@ fn starts_operand(kind: &Kind) -> bool {
         kind,
         Kind::Boolean
             | Kind::CharacterConstant
-            | Kind::Complex
             | Kind::Dot
             | Kind::Field
             | Kind::Identifier

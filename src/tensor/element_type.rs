@@ -1,7 +1,5 @@
 //! The element types of ggml tensors.
 
-use super::{Shape, TensorError};
-
 /// How the elements of a tensor are stored: the numbers, names and block sizes of ggml
 /// (llama.cpp, `ggml/include/ggml.h` and `ggml/src/ggml-common.h`).
 ///
@@ -165,33 +163,6 @@ impl ElementType {
         self.block_len() > 1
     }
 
-    /// The number of bytes of a row of `columns` elements.
-    ///
-    /// # Errors
-    ///
-    /// [`TensorError::PartialBlock`] if blocks do not divide the row, [`TensorError::TooLarge`] if the
-    /// number of bytes does not fit in 64 bits.
-    pub fn row_bytes(self, columns: u64) -> Result<u64, TensorError> {
-        let block_len = self.block_len() as u64;
-        if !columns.is_multiple_of(block_len) {
-            return Err(TensorError::PartialBlock { element_type: self, columns });
-        }
-        (columns / block_len)
-            .checked_mul(self.block_bytes() as u64)
-            .ok_or_else(|| TensorError::TooLarge { dimensions: vec![columns] })
-    }
-
-    /// The number of bytes of a whole tensor, without padding after it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`row_bytes`](Self::row_bytes).
-    pub fn tensor_bytes(self, shape: &Shape) -> Result<u64, TensorError> {
-        self.row_bytes(shape.row_len())?
-            .checked_mul(shape.rows())
-            .ok_or_else(|| TensorError::TooLarge { dimensions: shape.dimensions().to_vec() })
-    }
-
     fn row(self) -> &'static (ElementType, &'static str, usize, usize) {
         // The table is in the order of the variants, so the search ends at the right row.
         let index = TABLE.partition_point(|row| row.0 < self);
@@ -223,12 +194,5 @@ mod tests {
         for id in [4, 5, 31, 32, 33, 36, 37, 38, 43, u32::MAX] {
             assert_eq!(ElementType::from_id(id), None);
         }
-    }
-
-    #[test]
-    fn rows_are_whole_blocks() {
-        assert_eq!(Q4K.row_bytes(512), Ok(288));
-        assert_eq!(Q4K.row_bytes(128), Err(TensorError::PartialBlock { element_type: Q4K, columns: 128 }));
-        assert!(matches!(F64.row_bytes(u64::MAX), Err(TensorError::TooLarge { .. })));
     }
 }

@@ -34,6 +34,7 @@ mod platform;
 mod quantize;
 mod rounding;
 mod shape;
+mod sizes;
 mod validate;
 
 pub use cast::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};

@@ -124,6 +124,13 @@ fn quantized(
 fn dequantized(element_type: ElementType, data: &[u8]) -> Vec<f32> {
     let mut values = vec![f32::NAN; data.len() / element_type.block_bytes() * element_type.block_len()];
     dequantize(element_type, data, &mut values).expect("dequantize");
+    // Which NaN comes of infinity times zero differs between processors; expected values have that of x86-64.
+    if element_type.is_quantized() && !cfg!(target_arch = "x86_64") {
+        values
+            .iter_mut()
+            .filter(|value| value.is_nan())
+            .for_each(|value| *value = f32::from_bits(0xffc0_0000));
+    }
     values
 }
 

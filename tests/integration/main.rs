@@ -11,6 +11,7 @@ mod hostile;
 mod in_process;
 mod kernels;
 mod maintenance;
+mod map;
 mod modelfile;
 mod ollama_rs;
 mod plan;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::files::same_file;
 use super::mapped_file::map_file;
+use super::mapped_file::same_file;
 use super::recipe_options::RecipeOptions;
 use crate::plan::{Plan, Resources, Source, SourceDescription};
 use crate::quantize::{self, Fitting, ImportanceMatrix, Quantized, Recipe, Scheme};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::common;
+use super::common::{self, Generated};
 use crate::convert::configuration::Class;
 use crate::convert::files::Files;
 use crate::convert::numbers::Numbers;
@@ -11,7 +11,6 @@ use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{Configuration, ConvertError, Model, Source, hyperparameters};
-use crate::plan::Recipe;
 use crate::tensor::ElementType;
 
 /// What is special to a family of models. [`Family::STANDARD`] is the decoder that most descend from.
@@ -52,9 +51,6 @@ pub(in crate::convert) struct Family {
     /// The part that sees, as a file of its own.
     pub(in crate::convert) projector: Option<&'static Projector>,
 }
-
-/// Names and contents of tensors that no file holds.
-pub(in crate::convert) type Generated = Vec<(&'static str, Recipe)>;
 
 impl Family {
     /// A decoder without anything special.

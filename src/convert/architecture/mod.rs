@@ -110,8 +110,8 @@ mod t5;
 mod talkie;
 mod xverse;
 
-pub(super) use common::replaced;
-pub(super) use family::{Family, Generated};
+pub(super) use common::{Generated, replaced};
+pub(super) use family::Family;
 
 use super::configuration::Class;
 use super::{Configuration, ConvertError};

@@ -2,109 +2,55 @@
 
 /// Why a vocabulary cannot be made. Messages name the file and the field or token.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum TokenizerError {
     /// None of the files that could hold the vocabulary was given.
     #[error("the tokenizer is missing; expected {}", files.join(" or "))]
-    Missing {
-        /// The files, any one of which would do.
-        files: Vec<&'static str>,
-    },
+    Missing { files: Vec<&'static str> },
     /// A field that the file must have.
     #[error("{file}: {field} is missing")]
-    MissingField {
-        /// The file.
-        file: &'static str,
-        /// The field.
-        field: &'static str,
-    },
+    MissingField { file: &'static str, field: &'static str },
     /// A field with a value of the wrong kind.
     #[error("{file}: {field} is {got}, expected {expected}")]
     BadField {
-        /// The file.
         file: &'static str,
-        /// The field.
         field: String,
         /// The value, shortened.
         got: String,
-        /// What it should be.
         expected: &'static str,
     },
     /// A file that ends too early, or whose lengths do not fit its size.
     #[error("{file} is damaged: {reason}")]
-    Damaged {
-        /// The file.
-        file: &'static str,
-        /// What the decoder says.
-        reason: String,
-    },
+    Damaged { file: &'static str, reason: String },
     /// A vocabulary without tokens.
     #[error("{file} has no tokens")]
-    Empty {
-        /// The file.
-        file: &'static str,
-    },
+    Empty { file: &'static str },
     /// Two tokens with one number.
     #[error("{file}: tokens {first:?} and {second:?} both have id {id}")]
-    DuplicateId {
-        /// The file.
-        file: &'static str,
-        /// The number.
-        id: u32,
-        /// The token that had it first.
-        first: String,
-        /// The token that wants it too.
-        second: String,
-    },
+    DuplicateId { file: &'static str, id: u32, first: String, second: String },
     /// A merge of something that is not a token.
     #[error("{file}: the merges name {part:?}, which is not in the vocabulary")]
-    UnknownMerge {
-        /// The file.
-        file: &'static str,
-        /// What is not a token.
-        part: String,
-    },
+    UnknownMerge { file: &'static str, part: String },
     /// A token without a number.
     #[error("{file}: no token has id {id}, although {count} tokens are listed")]
-    Gap {
-        /// The file.
-        file: &'static str,
-        /// The number.
-        id: u32,
-        /// How many tokens there are.
-        count: u64,
-    },
+    Gap { file: &'static str, id: u32, count: u64 },
     /// A token whose number the vocabulary does not reach.
     #[error(
         "{file}: token {token:?} has id {id}, but the vocabulary (vocab_size in config.json) ends at {size}"
     )]
     BeyondVocabulary {
-        /// The file.
         file: &'static str,
-        /// The token.
         token: String,
-        /// Its number.
         id: u64,
         /// Numbers from 0 to this one, not included, are allowed.
         size: u64,
     },
     /// A size that no vocabulary has.
     #[error("vocab_size in config.json is {size}, expected at most {limit}")]
-    Size {
-        /// What it says.
-        size: u64,
-        /// The most that is accepted.
-        limit: u64,
-    },
+    Size { size: u64, limit: u64 },
     /// A role that this kind of model needs, and the vocabulary has no token for it.
     #[error("{file}: added_tokens has no {token:?}, which serves as {role} token of this model")]
-    MissingToken {
-        /// The file.
-        file: &'static str,
-        /// The token.
-        token: &'static str,
-        /// What it serves as.
-        role: &'static str,
-    },
+    MissingToken { file: &'static str, token: &'static str, role: &'static str },
 }
 
 impl TokenizerError {
@@ -131,29 +77,15 @@ pub(super) fn shortened(text: &impl std::fmt::Display) -> String {
 
 /// Something that a user should know although the vocabulary was made.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum TokenizerWarning {
     /// `tokenizer.ggml.pre` is `default`: text may be split in another way than the model was trained with.
     #[error("the pre-tokenizer was not recognised (probe hash {}); text may be split wrongly", hash.as_deref().unwrap_or("unknown"))]
-    UnknownPreTokenizer {
-        /// SHA-256 of the token ids of the probe text, if it could be tokenized.
-        hash: Option<String>,
-    },
+    UnknownPreTokenizer { hash: Option<String> },
     /// A token that the embeddings have no row for was left out.
     #[error("{file}: token {token:?} was left out: the vocabulary ends at vocab_size {size}")]
-    TokenLeftOut {
-        /// The file.
-        file: &'static str,
-        /// The token.
-        token: String,
-        /// `vocab_size`.
-        size: u64,
-    },
+    TokenLeftOut { file: &'static str, token: String, size: u64 },
     /// A special token id that does not fit the vocabulary was left out.
     #[error("the id {id} of the {role} token was left out: the vocabulary does not have it")]
-    SpecialTokenLeftOut {
-        /// The role, such as `bos`.
-        role: &'static str,
-        /// The number.
-        id: i64,
-    },
+    SpecialTokenLeftOut { role: &'static str, id: i64 },
 }

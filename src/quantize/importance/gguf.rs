@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Contents, Counts, Entry, ImportanceError, MOST_ENTRIES};
+use super::entry::{Contents, Counts, Entry, MOST_ENTRIES};
+use super::error::ImportanceError;
 use crate::gguf::{ArrayRef, Gguf, TensorInfo, ValueRef};
 use crate::tensor::ElementType;
 

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Contents, Counts, Entry, ImportanceError, MOST_ENTRIES};
+use super::entry::{Contents, Counts, Entry, MOST_ENTRIES};
+use super::error::ImportanceError;
 
 /// Longer names than any tensor has, in bytes.
 const LONGEST_NAME: i32 = 1024;

@@ -11,50 +11,15 @@
 //! from the turn structure of the formats; where a model's Jinja text adds a system message of its own when there
 //! is none (the model's name, the date), ours does not.
 
+mod format;
 mod formats;
 
-/// A way of writing conversations.
-#[derive(Debug)]
-pub struct ChatFormat {
-    /// What status lines call it: Ollama's name where Ollama knows the format.
-    pub name: &'static str,
-    marks: Marks,
-    file: &'static str,
-    /// The texts that end an answer.
-    pub stop: &'static [&'static str],
-}
-
-/// What a Jinja text contains that describes a format.
-#[derive(Debug)]
-struct Marks {
-    all: &'static [&'static str],
-    /// At least one of these, unless there are none.
-    any: &'static [&'static str],
-    none: &'static [&'static str],
-}
-
-impl Marks {
-    fn are_in(&self, jinja: &str) -> bool {
-        let has = |mark: &&str| jinja.contains(*mark);
-        self.all.iter().all(has)
-            && (self.any.is_empty() || self.any.iter().any(has))
-            && !self.none.iter().any(has)
-    }
-}
-
-impl ChatFormat {
-    /// The format's Go template.
-    #[must_use]
-    pub fn template(&self) -> &'static str {
-        // The line end that closes the file is not part of the template.
-        self.file.strip_suffix('\n').unwrap_or(self.file)
-    }
-}
+pub use format::ChatFormat;
 
 /// The format that a model's Jinja text describes.
 #[must_use]
 pub fn recognize(jinja: &str) -> Option<&'static ChatFormat> {
-    formats::FORMATS.iter().find(|format| format.marks.are_in(jinja))
+    formats::FORMATS.iter().find(|format| format.is_described_by(jinja))
 }
 
 /// All formats, in the order in which they are tried.

@@ -194,7 +194,7 @@ fn a_source_that_fails_is_named_with_tensor_and_offset() {
 }
 
 #[test]
-fn plans_are_printed_compared_and_hashed() {
+fn plans_are_printed_and_compared() {
     let (plan, _) = mixed_plan();
     let expected = "\
 tensor   shape        from       to         MiB
@@ -204,11 +204,5 @@ rounded  [299999]      F32     BF16        0.57
 last     [3]           F32      F16        0.00
 4 tensors, 600103 weights, 1.72 MiB, 24.00 bits a weight; the file has 1800480 bytes";
     assert_eq!(plan.to_string(), expected);
-    let mut changed = plan.clone();
-    let digest = |plan: &Plan, label: &str| plan.digest(plan.sources.iter().map(|_| label.to_owned()));
-    assert_eq!((&changed, digest(&changed, "a")), (&plan, digest(&plan, "a")));
-    assert_ne!(digest(&plan, "a"), digest(&plan, "b"));
-    let recipe = changed.tensors[3].recipe.clone();
-    changed.tensors[3].recipe = recipe.map(Operation::AddOne);
-    assert_ne!((&changed, digest(&changed, "a")), (&plan, digest(&plan, "a")));
+    assert_eq!(plan.clone(), plan);
 }

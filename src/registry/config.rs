@@ -1,0 +1,59 @@
+//! How a client behaves.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Credentials, Proxies, RetryPolicy};
+
+const MIB: u64 = 1024 * 1024;
+
+/// The usual silence that is borne at one attempt.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is configured of a client.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Users and passwords.
+    pub credentials: Credentials,
+    /// The file of the ed25519 key for Ollama's signed challenge, usually `~/.ollama/id_ed25519`; made
+    /// when it is needed and missing.
+    pub signing_key: Option<PathBuf>,
+    /// Root certificates in PEM, beside those of the system (or of `SSL_CERT_FILE`).
+    pub certificates: Vec<Vec<u8>>,
+    /// The proxies to use.
+    pub proxies: Proxies,
+    /// How often is tried again what may succeed later.
+    pub retry: RetryPolicy,
+    /// The longest silence of a registry before what was asked for is asked for again.
+    pub patience: Duration,
+    /// What is waited for is told when it has lasted so long, and then each time so much more has passed.
+    pub notice: Duration,
+    /// The length in bytes of the ranges in which blobs are fetched.
+    pub download_piece: u64,
+    /// The length in bytes of the pieces in which blobs are sent; a shorter blob goes in one.
+    pub upload_piece: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            credentials: Credentials::none(),
+            signing_key: None,
+            certificates: Vec::new(),
+            proxies: Proxies::none(),
+            retry: RetryPolicy::default(),
+            patience: PATIENCE,
+            notice: Duration::from_secs(10),
+            download_piece: 16 * MIB,
+            upload_piece: 64 * MIB,
+        }
+    }
+}
+
+impl Config {
+    /// Bears so much silence of a registry over all attempts.
+    pub(super) fn bear_silence(&mut self, longest: Duration) {
+        self.retry.longest_silence = longest;
+        self.patience = (longest / self.retry.attempts).max(PATIENCE.min(longest));
+    }
+}
