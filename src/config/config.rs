@@ -100,7 +100,8 @@ impl Config {
             (None, None) => return Err(ConfigError::NoModelsDirectory),
         };
         let host = variable(variables::HOST.name).unwrap_or_default();
-        let host = Host::parse(&host).ok_or(ConfigError::NotAPort { name: variables::HOST.name, value: host })?;
+        let host =
+            Host::parse(&host).ok_or(ConfigError::NotAPort { name: variables::HOST.name, value: host })?;
         let origins = origins::patterns(&variable(variables::ORIGINS.name).unwrap_or_default());
         let origins =
             origins.map_err(|value| ConfigError::NotAnOrigin { name: variables::ORIGINS.name, value })?;

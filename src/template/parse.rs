@@ -232,7 +232,11 @@ impl<'t> Parser<'t, '_> {
             Some(Frame::Control { control, in_else, .. }) => (*control, in_else),
             Some(Frame::Definition { context, outer, .. }) => {
                 let line = if *context == BLOCK { outer.line } else { self.scope.line };
-                return Err(ParseError { line, problem: SyntaxError::ElseInDefinition { context }, is_jinja: false });
+                return Err(ParseError {
+                    line,
+                    problem: SyntaxError::ElseInDefinition { context },
+                    is_jinja: false,
+                });
             }
             None => return Err(self.error(SyntaxError::StrayKeyword { keyword: "{{else}}" })),
         };

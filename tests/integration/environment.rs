@@ -80,7 +80,8 @@ fn values_that_cannot_be_meant_are_refused_at_the_start() {
 #[test]
 fn the_home_directory_is_known_by_its_signs() {
     let directory = tempfile::tempdir().unwrap();
-    for (value, place) in [("~/tilde", "tilde"), ("$HOME/variable", "variable"), ("${HOME}/braces", "braces")] {
+    for (value, place) in [("~/tilde", "tilde"), ("$HOME/variable", "variable"), ("${HOME}/braces", "braces")]
+    {
         let output = command(directory.path(), &["list"]).env("OLLAMA_MODELS", value).output().unwrap();
         assert!(output.status.success(), "{}", text(&output));
         assert!(directory.path().join(place).join("blobs").is_dir(), "{value}");

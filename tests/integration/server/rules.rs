@@ -205,7 +205,10 @@ async fn private_networks_are_opened_to_allowed_origins_only() {
     };
     let allowed = "access-control-allow-private-network";
     let answer = server.call_with("OPTIONS", "/api/tags", &asked("https://a.example"), "").await;
-    assert_eq!((answer.status.as_u16(), answer.headers.get(allowed).unwrap().as_bytes()), (204, &b"true"[..]));
+    assert_eq!(
+        (answer.status.as_u16(), answer.headers.get(allowed).unwrap().as_bytes()),
+        (204, &b"true"[..])
+    );
     let answer = server.call_with("OPTIONS", "/api/tags", &asked("https://b.example"), "").await;
     assert_eq!((answer.status.as_u16(), answer.headers.get(allowed)), (403, None));
     let answer = server.call_with("OPTIONS", "/api/tags", &asked("https://a.example")[..2], "").await;
