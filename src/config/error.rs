@@ -42,7 +42,8 @@ pub enum ConfigError {
     },
     /// Something in the list is not the origin of a web page.
     #[error(
-        "{name} holds {value:?}, which is not an origin: write scheme://host or scheme://host:port, separated by commas"
+        "{name} holds {value:?}, which is not an origin: write scheme://host or scheme://host:port, \
+         separated by commas"
     )]
     NotAnOrigin {
         /// The variable.
@@ -92,7 +93,8 @@ pub struct OpenStoreError {
     pub(super) source: StoreError,
 }
 
-/// What lies in the way of a directory of the store, which the operating system tells in words that mean something else.
+/// What lies in the way of a directory of the store, which the operating system tells in words that mean
+/// something else.
 fn obstacle(root: &Path) -> Option<String> {
     let inside = ["blobs", "manifests"].map(|name| root.join(name));
     let above: Vec<_> = root.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();

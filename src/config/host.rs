@@ -12,8 +12,8 @@ pub struct Host {
     pub host: String,
     /// The port.
     pub port: u16,
-    /// Empty, or what comes before the path of each request, beginning with a slash and not ending in one: where a server
-    /// lies behind a reverse proxy.
+    /// Empty, or what comes before the path of each request, beginning with a slash and not ending in one:
+    /// where a server lies behind a reverse proxy.
     pub path: String,
 }
 
@@ -31,7 +31,8 @@ impl Default for Host {
 impl Host {
     const DEFAULT_PORT: u16 = 11434;
 
-    /// Parses `[scheme://]host[:port][/path]`; whatever is missing has its default. Nothing, if the port is none.
+    /// Parses `[scheme://]host[:port][/path]`; whatever is missing has its default. Nothing, if the port is
+    /// none.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));

@@ -1,7 +1,7 @@
 //! The web origins that may talk to the server, as people write them in `OLLAMA_ORIGINS`.
 
-/// The patterns in a list: origins without a slash at their end, with one star or none. Whoever names no scheme means both,
-/// and whoever separates by semicolons or blanks means a list, too.
+/// The patterns in a list: origins without a slash at their end, with one star or none. Whoever names no
+/// scheme means both, and whoever separates by semicolons or blanks means a list, too.
 ///
 /// # Errors
 /// The first item that matches no origin, however it is read.

@@ -1,10 +1,12 @@
-//! Paths that would have been expanded, had a shell read them: service managers, compose and `.env` files do not.
+//! Paths that would have been expanded, had a shell read them: service managers, compose and `.env` files
+//! do not.
 
 use std::path::{Path, PathBuf};
 
 use super::error::ConfigError;
 
-/// The path in the variable `name`, with the home directory in place of `~`, `$HOME` or `${HOME}` at its beginning.
+/// The path in the variable `name`, with the home directory in place of `~`, `$HOME` or `${HOME}` at its
+/// beginning.
 pub(super) fn expanded(name: &'static str, text: &str, home: Option<&str>) -> Result<PathBuf, ConfigError> {
     let (first, rest) = text.split_once('/').unwrap_or((text, ""));
     match (first, home) {

@@ -41,7 +41,7 @@ pub struct InvalidName {
 }
 
 impl InvalidName {
-    fn because(reason: impl fmt::Display) -> Self {
+    pub(super) fn because(reason: impl fmt::Display) -> Self {
         Self { reason: format!("a name is [host/][namespace/]model[:tag]; {reason}") }
     }
 
@@ -234,7 +234,8 @@ impl Part {
             }
             Self::Namespace if text.contains(['.', ':']) => {
                 format!(
-                    "the namespace {shown:?} looks like a host, behind which a namespace and a model are needed"
+                    "the namespace {shown:?} looks like a host, behind which a namespace and a model \
+                     are needed"
                 )
             }
             Self::Host => format!("the host {shown:?} may have letters, digits, '-', '_', '.' and ':' only"),
