@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::count_of;
 use crate::config::{ConfigError, OpenStoreError};
-use crate::model::Name;
+use crate::model::{InvalidName, Name};
 use crate::store::{StoreError, Unread};
 
 /// A failed command.
@@ -56,8 +56,12 @@ pub enum Error {
     #[error(transparent)]
     Target(#[from] crate::quantize::UnknownFileType),
     /// Not a Go template.
-    #[error(transparent)]
-    Template(#[from] crate::template::ParseError),
+    #[error("{source}{}", source.hint().map(|hint| format!("; {hint}")).unwrap_or_default())]
+    Template {
+        /// What is wrong with it.
+        #[from]
+        source: crate::template::ParseError,
+    },
     /// A model from two models.
     #[error("FROM names a second model, {second:?} beside {first:?}; remove one")]
     TwoModels {
@@ -88,8 +92,13 @@ pub enum Error {
     )]
     Draft,
     /// Not a model name.
-    #[error("invalid model name: {0:?}; expected [host/][namespace/]model[:tag]")]
-    Name(String),
+    #[error("invalid model name: {text:?}; {reason}")]
+    Name {
+        /// As it was written.
+        text: String,
+        /// The rule, and which part breaks it.
+        reason: String,
+    },
     /// What the server answered.
     #[error("{0}")]
     Server(String),
@@ -154,7 +163,10 @@ impl Error {
 
 /// Parses a model's name as the command line takes it.
 pub(super) fn parse_name(text: &str) -> Result<Name, Error> {
-    text.parse().map_err(|_| Error::Name(text.to_owned()))
+    text.parse().map_err(|error: InvalidName| Error::Name {
+        text: text.to_owned(),
+        reason: error.reason().to_owned(),
+    })
 }
 
 fn describe(all: &[Unread]) -> String {

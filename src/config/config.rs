@@ -11,6 +11,8 @@ use super::api_key::ApiKey;
 use super::error::{ConfigError, OpenStoreError};
 use super::host::Host;
 use super::limits::Limits;
+use super::origins;
+use super::path::expanded;
 use super::setting::{Lookup, text};
 use super::variables;
 use crate::plan::Resources;
@@ -93,16 +95,22 @@ impl Config {
             items.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
         };
         let models = match (variable(variables::MODELS.name), variable(variables::HOME.name)) {
-            (Some(path), _) => PathBuf::from(path),
+            (Some(path), home) => expanded(variables::MODELS.name, &path, home.as_deref())?,
             (None, Some(home)) => PathBuf::from(home).join(".ollama").join("models"),
             (None, None) => return Err(ConfigError::NoModelsDirectory),
         };
+        let host = variable(variables::HOST.name).unwrap_or_default();
+        let host =
+            Host::parse(&host).ok_or(ConfigError::NotAPort { name: variables::HOST.name, value: host })?;
+        let origins = origins::patterns(&variable(variables::ORIGINS.name).unwrap_or_default());
+        let origins =
+            origins.map_err(|value| ConfigError::NotAnOrigin { name: variables::ORIGINS.name, value })?;
         let keeps = variable(variables::NO_PRUNE.name).is_some_and(|value| truth(&value).unwrap_or(true));
         let threads = variables::JOB_THREADS.read_count(lookup)?;
         Ok(Self {
-            host: Host::parse(&variable(variables::HOST.name).unwrap_or_default()),
+            host,
             models,
-            origins: list(variables::ORIGINS.name).into_iter().chain(local_origins()).collect(),
+            origins: origins.into_iter().chain(origins::local()).collect(),
             hosts: list(variables::HOSTS.name),
             machine: machine(),
             prune: !keeps,
@@ -209,17 +217,6 @@ fn truth(text: &str) -> Option<bool> {
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),
         _ => None,
     }
-}
-
-/// Origins on this machine, and those of desktop programs that embed a browser.
-fn local_origins() -> impl Iterator<Item = String> {
-    let web = ["localhost", "127.0.0.1", "0.0.0.0"].into_iter().flat_map(|host| {
-        ["http", "https"]
-            .into_iter()
-            .flat_map(move |scheme| [format!("{scheme}://{host}"), format!("{scheme}://{host}:*")])
-    });
-    let desktop = ["app", "file", "tauri", "vscode-webview", "vscode-file"];
-    web.chain(desktop.into_iter().map(|scheme| format!("{scheme}://*")))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What can be wrong with the configuration.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
 use crate::tensor::TensorError;
@@ -24,6 +24,33 @@ pub enum ConfigError {
     /// The processor has no such width.
     #[error(transparent)]
     Width(#[from] TensorError),
+    /// The host ends in a port that does not exist.
+    #[error("{name}={value:?} ends in a port that is none: write host:port with a number from 0 to 65535")]
+    NotAPort {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// A path that a shell should have expanded, and none has.
+    #[error("{name}={value:?} is not expanded, since no shell has read it: write the path in full")]
+    Unexpanded {
+        /// The variable.
+        name: &'static str,
+        /// What it holds.
+        value: String,
+    },
+    /// Something in the list is not the origin of a web page.
+    #[error(
+        "{name} holds {value:?}, which is not an origin: write scheme://host or scheme://host:port, \
+         separated by commas"
+    )]
+    NotAnOrigin {
+        /// The variable.
+        name: &'static str,
+        /// The item of its list.
+        value: String,
+    },
     /// A format of the log that does not exist.
     #[error("{name}={value:?} is not a format of the log: set it to text or json")]
     UnknownLogFormat {
@@ -56,8 +83,30 @@ pub enum ConfigError {
 
 /// The directory of the store cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the store in {} (OLLAMA_MODELS) cannot be opened: {source}", path.display())]
+#[error(
+    "the store in {} (OLLAMA_MODELS) cannot be opened: {}",
+    path.display(),
+    obstacle(path).unwrap_or_else(|| source.to_string())
+)]
 pub struct OpenStoreError {
     pub(super) path: PathBuf,
     pub(super) source: StoreError,
+}
+
+/// What lies in the way of a directory of the store, which the operating system tells in words that mean
+/// something else.
+fn obstacle(root: &Path) -> Option<String> {
+    let inside = ["blobs", "manifests"].map(|name| root.join(name));
+    let above: Vec<_> = root.ancestors().filter(|path| !path.as_os_str().is_empty()).collect();
+    above.into_iter().rev().chain(inside.iter().map(PathBuf::as_path)).find_map(|path| {
+        let shown = path.display();
+        match (std::fs::metadata(path), std::fs::read_link(path)) {
+            (Err(_), Ok(target)) => {
+                let target = target.display();
+                Some(format!("{shown} is a link to {target}, which is not there: mount or make it"))
+            }
+            (Ok(metadata), _) if !metadata.is_dir() => Some(format!("{shown} is not a directory")),
+            _ => None,
+        }
+    })
 }

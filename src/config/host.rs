@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-/// The scheme, host and port of `OLLAMA_HOST`.
+/// The scheme, host and port of `OLLAMA_HOST`, and the path below which a client finds the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
     /// `http` or `https`.
@@ -12,13 +12,28 @@ pub struct Host {
     pub host: String,
     /// The port.
     pub port: u16,
+    /// Empty, or what comes before the path of each request, beginning with a slash and not ending in one:
+    /// where a server lies behind a reverse proxy.
+    pub path: String,
+}
+
+impl Default for Host {
+    fn default() -> Self {
+        Self {
+            scheme: "http".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port: Self::DEFAULT_PORT,
+            path: String::new(),
+        }
+    }
 }
 
 impl Host {
     const DEFAULT_PORT: u16 = 11434;
 
-    /// Parses `[scheme://]host[:port][/path]`; whatever is missing or wrong has its default.
-    pub fn parse(text: &str) -> Self {
+    /// Parses `[scheme://]host[:port][/path]`; whatever is missing has its default. Nothing, if the port is
+    /// none.
+    pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (scheme, rest) = text.split_once("://").unwrap_or(("http", text));
         let default_port = match text.split_once("://") {
@@ -26,17 +41,21 @@ impl Host {
             Some(("https", _)) => 443,
             _ => Self::DEFAULT_PORT,
         };
-        let authority = rest.split('/').next().unwrap_or_default();
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = split_port(authority);
         let host = match host.trim_matches(['[', ']']) {
             "" if port.is_none() => "127.0.0.1",
             host => host,
         };
-        Self {
-            scheme: scheme.to_owned(),
-            host: host.to_owned(),
-            port: port.and_then(|port| port.parse().ok()).unwrap_or(default_port),
-        }
+        let path = match path.trim_matches('/') {
+            "" => String::new(),
+            path => format!("/{path}"),
+        };
+        let port = match port {
+            None | Some("") => default_port,
+            Some(port) => port.parse().ok()?,
+        };
+        Some(Self { scheme: scheme.to_owned(), host: host.to_owned(), port, path })
     }
 
     /// Where a client on this machine connects: an unspecified address stands for the loopback one.
@@ -68,7 +87,7 @@ impl Host {
 
 impl fmt::Display for Host {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}://{}", self.scheme, self.authority())
+        write!(formatter, "{}://{}{}", self.scheme, self.authority(), self.path)
     }
 }
 
@@ -97,15 +116,21 @@ mod tests {
             ("example.com", "http://example.com:11434"),
             ("http://example.com", "http://example.com:80"),
             ("https://example.com", "https://example.com:443"),
-            ("https://example.com:1234/path", "https://example.com:1234"),
+            ("https://example.com:1234/path", "https://example.com:1234/path"),
+            ("http://127.0.0.1:8080/a/b/", "http://127.0.0.1:8080/a/b"),
+            ("127.0.0.1:8080/", "http://127.0.0.1:8080"),
+            ("host:", "http://host:11434"),
             ("::1", "http://[::1]:11434"),
             ("[::1]", "http://[::1]:11434"),
             ("[::1]:99", "http://[::1]:99"),
-            ("1.2.3.4:99999", "http://1.2.3.4:11434"),
         ];
         for (text, url) in cases {
-            assert_eq!(Host::parse(text).to_string(), url, "{text}");
+            assert_eq!(Host::parse(text).unwrap().to_string(), url, "{text}");
         }
-        assert_eq!(Host::parse("0.0.0.0:5").connectable().authority(), "127.0.0.1:5");
+        for text in ["1.2.3.4:99999", ":abc", "host:-1", "http://host:1x/path"] {
+            assert_eq!(Host::parse(text), None, "{text}");
+        }
+        assert_eq!(Host::default(), Host::parse("").unwrap());
+        assert_eq!(Host::parse("0.0.0.0:5").unwrap().connectable().authority(), "127.0.0.1:5");
     }
 }

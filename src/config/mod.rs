@@ -10,6 +10,8 @@ mod error;
 mod fixed;
 mod host;
 mod limits;
+mod origins;
+mod path;
 mod setting;
 mod table;
 mod variables;

@@ -28,9 +28,16 @@ const fn seconds(name: &'static str, default: u64, meaning: &'static str) -> Num
     Number { name, default, least: 1, most: LONGEST_TIME, unit, meaning }
 }
 
-pub(super) const HOST: Row =
-    row("OLLAMA_HOST", "`127.0.0.1:11434`", "where the server listens, and where the commands find it");
-pub(super) const MODELS: Row = row("OLLAMA_MODELS", "`~/.ollama/models`", "the directory of the store");
+pub(super) const HOST: Row = row(
+    "OLLAMA_HOST",
+    "`127.0.0.1:11434`",
+    "where the server listens, and where the commands find it, below a path if it has one",
+);
+pub(super) const MODELS: Row = row(
+    "OLLAMA_MODELS",
+    "`~/.ollama/models`",
+    "the directory of the store; it may begin with `~` or `$HOME`",
+);
 pub(super) const NO_PRUNE: Row = row(
     "OLLAMA_NOPRUNE",
     "",

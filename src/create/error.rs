@@ -166,6 +166,8 @@ impl CreateError {
                 PlanError::Overflow { .. } => Some("quantize to BF16 or F32".to_owned()),
                 _ => None,
             },
+            Self::Name(error) => Some(error.reason().to_owned()),
+            Self::Template(error) => error.hint().map(str::to_owned),
             Self::SeveralAdapters => Some("merge the adapters into one file first".to_owned()),
             _ => None,
         }

@@ -5,7 +5,7 @@
 
 use super::contents::Contents;
 use super::parameter_text::{items, plain};
-use crate::modelfile::Command;
+use crate::modelfile::{Command, Modelfile};
 
 /// The text for a model of this name.
 pub(crate) fn modelfile(short_name: &str, contents: &Contents) -> String {
@@ -15,9 +15,29 @@ pub(crate) fn modelfile(short_name: &str, contents: &Contents) -> String {
          # FROM {short_name}\n\n"
     );
     for command in commands(short_name, contents) {
-        text.push_str(&format!("{command}\n"));
+        let written = format!("{command}\n");
+        if can_be_written(&command, &written) {
+            text.push_str(&written);
+        } else {
+            let head = written.split_whitespace().next().unwrap_or_default();
+            text.push_str(&format!(
+                "# A {head} is left out: a line in the middle of it ends in three quotes, \
+                 which no Modelfile can hold\n"
+            ));
+        }
     }
     text
+}
+
+/// Whether a command that is written means itself when it is read. There is a kind of text that cannot be
+/// written, and what follows would be taken for commands.
+fn can_be_written(command: &Command, written: &str) -> bool {
+    if !written.contains("\"\"\"") {
+        return true;
+    }
+    // Without a source nothing is a Modelfile.
+    let read = Modelfile::parse(format!("FROM x\n{written}").as_bytes());
+    read.is_ok_and(|read| read.commands().skip(1).eq([command]))
 }
 
 fn commands(short_name: &str, contents: &Contents) -> Vec<Command> {

@@ -33,20 +33,31 @@ pub enum Scheme {
     Https,
 }
 
-/// Why a text is not a model name.
+/// Why a text is not a model name. Clients know the message; the reason stands beside it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid model name")]
-pub struct InvalidName;
+pub struct InvalidName {
+    reason: String,
+}
+
+impl InvalidName {
+    pub(super) fn because(reason: impl fmt::Display) -> Self {
+        Self { reason: format!("a name is [host/][namespace/]model[:tag]; {reason}") }
+    }
+
+    /// The rule, and which part breaks it.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
 
 impl Name {
     /// A name from its four parts. Both names of the public registry's host become one.
     pub fn from_parts(host: &str, namespace: &str, model: &str, tag: &str) -> Result<Self, InvalidName> {
-        let valid = Part::Host.accepts(host)
-            && Part::Namespace.accepts(namespace)
-            && Part::Model.accepts(model)
-            && Part::Tag.accepts(tag);
-        if !valid {
-            return Err(InvalidName);
+        let parts =
+            [(Part::Tag, tag), (Part::Model, model), (Part::Namespace, namespace), (Part::Host, host)];
+        if let Some((part, text)) = parts.into_iter().find(|(part, text)| !part.accepts(text)) {
+            return Err(InvalidName::because(part.complaint(text)));
         }
         Ok(Self {
             scheme: None,
@@ -107,6 +118,9 @@ impl FromStr for Name {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if text.contains('@') {
+            return Err(InvalidName::because("a digest cannot take the place of the tag"));
+        }
         let mut rest = text;
         let mut tag = DEFAULT_TAG;
         if let Some(colon) = rest.rfind(':')
@@ -131,7 +145,9 @@ impl FromStr for Name {
                 None => (None, rest),
                 Some(("http", host)) => (Some(Scheme::Http), host),
                 Some(("https", host)) => (Some(Scheme::Https), host),
-                Some(_) => return Err(InvalidName),
+                Some(_) => {
+                    return Err(InvalidName::because("before a host there may be http:// or https://"));
+                }
             },
         };
         Ok(Self { scheme, ..Self::from_parts(host, namespace, model, tag)? })
@@ -204,6 +220,47 @@ impl Part {
     }
 }
 
+impl Part {
+    /// What is wrong with a text that is not accepted.
+    fn complaint(self, text: &str) -> String {
+        let shown: String = text.chars().take(LONGEST_SHOWN).collect();
+        match self {
+            _ if text.is_empty() => format!("its {self} is empty"),
+            Self::Host if text.starts_with('[') => {
+                format!("the host {shown:?} is an address with brackets: give that registry a name")
+            }
+            Self::Host if text.contains('/') => {
+                format!("{shown:?} cannot all be the host: a registry's names have two parts here")
+            }
+            Self::Namespace if text.contains(['.', ':']) => {
+                format!(
+                    "the namespace {shown:?} looks like a host, behind which a namespace and a model \
+                     are needed"
+                )
+            }
+            Self::Host => format!("the host {shown:?} may have letters, digits, '-', '_', '.' and ':' only"),
+            Self::Namespace => {
+                format!("the namespace {shown:?} may have 80 letters, digits, '-' and '_' only")
+            }
+            _ => format!("the {self} {shown:?} may have 80 letters, digits, '-', '_' and '.' only"),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Host => "host",
+            Self::Namespace => "namespace",
+            Self::Model => "model",
+            Self::Tag => "tag",
+        })
+    }
+}
+
+/// So many characters of what is wrong are shown.
+const LONGEST_SHOWN: usize = 80;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +296,25 @@ mod tests {
     #[test]
     fn case_does_not_distinguish() {
         assert_eq!("T3".parse::<Name>().unwrap(), "t3".parse::<Name>().unwrap());
+    }
+
+    #[test]
+    fn the_part_that_is_wrong_is_told() {
+        for (text, reason) in [
+            ("host.example/a/b/c/m", "\"host.example/a/b\" cannot all be the host"),
+            ("host.example/t/m@sha256:0123", "a digest cannot take the place of the tag"),
+            ("[::1]:5000/t/m", "the host \"[::1]:5000\" is an address with brackets"),
+            ("host.example/m", "the namespace \"host.example\" looks like a host"),
+            ("localhost:5000/m", "the namespace \"localhost:5000\" looks like a host"),
+            ("bad name", "the model \"bad name\" may have"),
+            ("m:", "its tag is empty"),
+            ("ftp://h/n/m", "http:// or https://"),
+        ] {
+            let error = text.parse::<Name>().unwrap_err();
+            assert!(error.reason().contains(reason), "{text}: {}", error.reason());
+            assert_eq!(error.to_string(), "invalid model name");
+        }
+        assert!("x".repeat(100_000).parse::<Name>().unwrap_err().reason().len() < 300);
     }
 
     #[test]

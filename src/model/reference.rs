@@ -26,7 +26,8 @@ impl FromStr for Reference {
         }
         match text.rsplit_once('@') {
             Some((name, digest)) => {
-                let digest = Digest::in_any_spelling(digest).map_err(|_| InvalidName)?;
+                let digest = Digest::in_any_spelling(digest)
+                    .map_err(|_| InvalidName::because("behind an @ stands a whole digest, sha256:<hex>"))?;
                 Ok(Self::Pinned(name.parse()?, digest))
             }
             None => Ok(Self::Name(text.parse()?)),
@@ -52,7 +53,7 @@ mod tests {
         }
         assert_eq!(hex[..12].parse(), Ok(Reference::Name(hex[..12].parse().unwrap())));
         for text in ["m@sha256:12", "@", "bad name", ""] {
-            assert_eq!(text.parse::<Reference>(), Err(InvalidName), "{text}");
+            assert!(text.parse::<Reference>().is_err(), "{text}");
         }
     }
 }

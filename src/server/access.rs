@@ -9,10 +9,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::errors::Failure;
 use crate::config::{Config, split_port};
 
 const ALLOWED_METHODS: &str = "GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS";
@@ -20,6 +21,9 @@ const ALLOWED_HEADERS: &str = "Authorization,Content-Type,User-Agent,Accept,X-Re
     X-Stainless-Arch,X-Stainless-Async,X-Stainless-Custom-Poll-Interval,X-Stainless-Helper-Method,\
     X-Stainless-Lang,X-Stainless-Os,X-Stainless-Package-Version,X-Stainless-Poll-Helper,\
     X-Stainless-Retry-Count,X-Stainless-Runtime,X-Stainless-Runtime-Version,X-Stainless-Timeout";
+/// Browsers ask so before a public page talks to a private network (W3C, "Private Network Access").
+const PRIVATE_NETWORK_REQUEST: HeaderName = HeaderName::from_static("access-control-request-private-network");
+const PRIVATE_NETWORK_ALLOWED: HeaderName = HeaderName::from_static("access-control-allow-private-network");
 /// Twelve hours, in seconds.
 const PREFLIGHT_LIFETIME: &str = "43200";
 const LOCAL_DOMAINS: [&str; 3] = [".localhost", ".local", ".internal"];
@@ -97,14 +101,15 @@ pub(super) async fn enforce(State(rules): State<Arc<AccessRules>>, request: Requ
     }
     if !rules.allows_host(&host, local) {
         tracing::warn!(host, "refused: the host is not a local name and not in OLLAMAKE_HOSTS");
-        return StatusCode::FORBIDDEN.into_response();
+        return forbidden("the server is not known under this host name; the operator sets OLLAMAKE_HOSTS");
     }
     let method = request.method().clone();
+    let asks_for_private_network = request.headers().contains_key(PRIVATE_NETWORK_REQUEST);
     let mut response = next.run(request).await;
     let Some(origin) = origin else { return response };
     let is_preflight = method == Method::OPTIONS;
     if is_preflight {
-        response = preflight(response.headers());
+        response = preflight(response.headers(), asks_for_private_network);
     }
     let headers = response.headers_mut();
     if rules.allows_any_origin() {
@@ -121,8 +126,12 @@ pub(super) async fn enforce(State(rules): State<Arc<AccessRules>>, request: Requ
     response
 }
 
+fn forbidden(reason: &str) -> Response {
+    Failure::new(StatusCode::FORBIDDEN, reason).into_response()
+}
+
 /// The answer to a pre-flight request, with the `Allow` of the route asked for.
-fn preflight(route: &HeaderMap) -> Response {
+fn preflight(route: &HeaderMap, asks_for_private_network: bool) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
     for (name, value) in [
@@ -131,6 +140,9 @@ fn preflight(route: &HeaderMap) -> Response {
         (header::ACCESS_CONTROL_MAX_AGE, PREFLIGHT_LIFETIME),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if asks_for_private_network {
+        headers.insert(PRIVATE_NETWORK_ALLOWED, HeaderValue::from_static("true"));
     }
     if let Some(allow) = route.get(header::ALLOW) {
         headers.insert(header::ALLOW, allow.clone());

@@ -14,6 +14,15 @@ pub struct ParseError {
     /// What is wrong there.
     #[source]
     pub problem: SyntaxError,
+    /// Whether the text looks like a template of Jinja, as checkpoints have them, and not of Go.
+    pub is_jinja: bool,
+}
+
+impl ParseError {
+    /// What to do about it, where it is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        self.is_jinja.then_some("this looks like a Jinja template; TEMPLATE takes one of Go's text/template")
+    }
 }
 
 /// One way in which a template can be wrong.

@@ -45,6 +45,10 @@ impl Template {
     /// What Go's `template.New("").Funcs(...).Parse` says. In addition, as in Ollama, a `{{template "name"}}`
     /// that passes no data is refused.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
+        Self::parse_go(text).map_err(|error| ParseError { is_jinja: looks_like_jinja(text), ..error })
+    }
+
+    fn parse_go(text: &str) -> Result<Self, ParseError> {
         let mut variables = BTreeSet::new();
         let mut without_data = None;
         let mut thinking = thinking::Search::new();
@@ -60,7 +64,7 @@ impl Template {
             thinking.visit(node);
         })?;
         if let Some(line) = without_data {
-            return Err(ParseError { line, problem: SyntaxError::TemplateWithoutData });
+            return Err(ParseError { line, problem: SyntaxError::TemplateWithoutData, is_jinja: false });
         }
         Ok(Self { text: text.to_owned(), variables, thinking: thinking.result() })
     }
@@ -90,6 +94,11 @@ impl Template {
     pub fn thinking_tags(&self) -> Option<&ThinkingTags> {
         self.thinking.as_ref()
     }
+}
+
+/// Whether a text has what only Jinja's templates have: statements, comments, or elements in brackets.
+fn looks_like_jinja(text: &str) -> bool {
+    ["{%", "{#", "messages[", "['"].iter().any(|sign| text.contains(sign))
 }
 
 #[cfg(test)]

@@ -131,7 +131,7 @@ impl<'t> Parser<'t, '_> {
     }
 
     pub(super) fn error(&self, problem: SyntaxError) -> ParseError {
-        ParseError { line: self.scope.line, problem }
+        ParseError { line: self.scope.line, problem, is_jinja: false }
     }
 
     pub(super) fn literal<T>(&self, checked: Result<T, super::LiteralError>) -> Result<T, ParseError> {
@@ -232,7 +232,11 @@ impl<'t> Parser<'t, '_> {
             Some(Frame::Control { control, in_else, .. }) => (*control, in_else),
             Some(Frame::Definition { context, outer, .. }) => {
                 let line = if *context == BLOCK { outer.line } else { self.scope.line };
-                return Err(ParseError { line, problem: SyntaxError::ElseInDefinition { context } });
+                return Err(ParseError {
+                    line,
+                    problem: SyntaxError::ElseInDefinition { context },
+                    is_jinja: false,
+                });
             }
             None => return Err(self.error(SyntaxError::StrayKeyword { keyword: "{{else}}" })),
         };

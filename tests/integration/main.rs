@@ -5,6 +5,7 @@ mod create;
 mod create_command;
 #[cfg(target_os = "linux")]
 mod endurance;
+mod environment;
 mod fuzz;
 mod gguf;
 mod hostile;

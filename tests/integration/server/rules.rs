@@ -33,11 +33,8 @@ async fn dns_rebinding_a_foreign_host_is_refused() {
             &[("Host", "127.0.0.1.evil.example")],
         ] {
             let answer = server.call_with(method, path, headers, body).await;
-            assert_eq!(
-                (answer.status.as_u16(), answer.body.as_str()),
-                (403, ""),
-                "{method} {path} {headers:?}"
-            );
+            assert_eq!(answer.status, 403, "{method} {path} {headers:?}");
+            assert!(answer.body.contains("OLLAMAKE_HOSTS"), "{}", answer.body);
         }
     }
     assert_eq!(server.files(), before);
@@ -193,4 +190,27 @@ async fn models_are_found_in_any_letter_case() {
     assert_eq!(copied.status, 200);
     let tags: Value = server.get("/api/tags").await.json();
     assert_eq!(tags["models"].as_array().unwrap().len(), 1);
+}
+
+/// Browsers ask before a public page talks to a private network.
+#[tokio::test]
+async fn private_networks_are_opened_to_allowed_origins_only() {
+    let server = InProcess::with(|config| config.origins = vec!["https://a.example".into()]);
+    let asked = |origin| {
+        [
+            ("Origin", origin),
+            ("Access-Control-Request-Method", "POST"),
+            ("Access-Control-Request-Private-Network", "true"),
+        ]
+    };
+    let allowed = "access-control-allow-private-network";
+    let answer = server.call_with("OPTIONS", "/api/tags", &asked("https://a.example"), "").await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.headers.get(allowed).unwrap().as_bytes()),
+        (204, &b"true"[..])
+    );
+    let answer = server.call_with("OPTIONS", "/api/tags", &asked("https://b.example"), "").await;
+    assert_eq!((answer.status.as_u16(), answer.headers.get(allowed)), (403, None));
+    let answer = server.call_with("OPTIONS", "/api/tags", &asked("https://a.example")[..2], "").await;
+    assert_eq!(answer.headers.get(allowed), None);
 }
