@@ -111,7 +111,8 @@ fn files_are_those_of_llama_quantize() {
             continue;
         };
         let refused = made.expect_err(&label);
-        let tensor = error.split('\'').nth(1).unwrap_or_default();
+        let is_tensor = |word: &&str| word.ends_with(".weight");
+        let tensor = error.split([' ', '\'']).find(is_tensor).unwrap_or_default();
         let reason = match error {
             _ if error.ends_with("has invalid data") => "invalid data",
             _ if error.starts_with("requantizing") => "already quantized",
@@ -119,6 +120,9 @@ fn files_are_those_of_llama_quantize() {
             _ if error.starts_with("imatrix size") => "it is of another model",
             "quantized data validation failed" => "does not fit",
             "this quantization requires an imatrix!" => "needs an importance matrix",
+            _ if error.starts_with("Missing importance matrix for tensor") => {
+                "the importance matrix has no values"
+            }
             other => panic!("{label}: {other}"),
         };
         assert!(refused.contains(reason) && refused.contains(tensor), "{label}: {error}, {refused}");
