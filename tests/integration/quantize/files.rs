@@ -102,7 +102,7 @@ fn files_are_those_of_llama_quantize() {
         compared += 1;
         let Some(error) = run["error"].as_str() else {
             let file = made.unwrap_or_else(|error| panic!("{label}: {error}"));
-            if run["reader_rejects"] == true {
+            if model == "tiny-align64" {
                 compare_tensors(&file, list(&run["tensors"]), &label);
             } else {
                 assert_eq!(file.len() as u64, run["size"].as_u64().unwrap(), "{label}");

@@ -118,11 +118,12 @@ pub(crate) fn execute_all(plan: &Plan, sources: &[&[u8]]) -> Result<Vec<u8>, Pla
 /// An importance matrix of `files.json`.
 pub(crate) fn matrix_file(json: &Json) -> Vec<u8> {
     let entries = list(&json["entries"]).iter().map(|entry| {
-        let (seed, columns) = (entry[1].as_u64().unwrap(), entry[2].as_u64().unwrap());
-        let values = generator::importance(text(&json["kind"]), seed, columns as usize);
+        let number = |index: usize| entry[index].as_u64().unwrap();
+        // One stream for all matrices of a tensor.
+        let values = generator::importance(text(&json["kind"]), number(1), (number(2) * number(3)) as usize);
         let counts = match &entry[4] {
             Json::Array(counts) => counts.iter().map(|count| count.as_f64().unwrap() as f32).collect(),
-            count => vec![count.as_f64().unwrap() as f32; entry[3].as_u64().unwrap() as usize],
+            count => vec![count.as_f64().unwrap() as f32; number(3) as usize],
         };
         (text(&entry[0]), values, counts)
     });
@@ -148,8 +149,10 @@ fn matrix_in_gguf(json: &Json, entries: &[(&str, Vec<f32>, Vec<f32>)]) -> Vec<u8
     metadata.set("imatrix.chunk_size", json["chunk_size"].as_u64().unwrap() as u32);
     let mut tensors = Vec::new();
     for (name, values, counts) in entries {
-        let sums = counts.iter().flat_map(|count| values.iter().map(move |value| value * count));
-        let (columns, matrices) = (values.len() as u64, counts.len() as u64);
+        let matrices = counts.len() as u64;
+        let columns = values.len() as u64 / matrices;
+        let of_matrices = values.chunks_exact(columns as usize).zip(counts);
+        let sums = of_matrices.flat_map(|(values, count)| values.iter().map(move |value| value * count));
         tensors.push((format!("{name}.in_sum2"), [columns, matrices], bytes_of(sums)));
         tensors.push((format!("{name}.counts"), [1, matrices], bytes_of(counts.iter().copied())));
     }
