@@ -268,7 +268,7 @@ fn tolerance(element_type: ElementType) -> f32 {
         Q4_0 | Q4_1 | Q4K => 0.2,
         Q3K => 0.6,
         Iq4Nl | Iq4Xs | Mxfp4 | Nvfp4 => 0.4,
-        Q2K | Iq3Xxs => 0.8,
+        Q2K => 0.8,
         // Two levels and a zero, and with codebooks even a wrong sign, or, as the reference has it, the signs of a
         // neighbour after a group of zeros: no more than the size is kept.
         _ => 2.2,
