@@ -4,6 +4,7 @@
 //! when that is this machine and none answers there, of one in this very process. `fsck` and `prune` look
 //! after the store's directory itself, beside a server or without one; `quantize` needs neither.
 
+mod architectures;
 mod client;
 mod copy;
 mod create;
@@ -74,6 +75,8 @@ enum Command {
     Quantize(quantize::Quantize),
     /// Print the recipe that makes another model like a model or a GGUF file
     Recipe(recipe::Recipe),
+    /// List the model classes whose checkpoints are converted
+    Architectures(architectures::Architectures),
 }
 
 impl Arguments {
@@ -101,6 +104,10 @@ impl Arguments {
             Command::Prune(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),
             Command::Recipe(command) => command.run(surroundings).await,
+            Command::Architectures(command) => {
+                command.run();
+                Ok(())
+            }
         }
     }
 }

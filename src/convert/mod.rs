@@ -46,6 +46,7 @@ mod weight;
 mod weights;
 
 pub use self::adapter::adapter;
+pub use self::architecture::{ModelClass, model_classes};
 pub use self::checkpoint::{Conversion, Warning, checkpoint, is_description, is_module};
 pub use self::error::ConvertError;
 pub use self::output_type::OutputType;

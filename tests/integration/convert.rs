@@ -1,5 +1,6 @@
 //! Conversion of checkpoints and adapters against what llama.cpp's converter writes, and of broken ones.
 
+mod architectures;
 mod bad_input;
 mod cases;
 mod checkpoint;

@@ -56,6 +56,7 @@ mod kimi;
 mod laguna;
 mod lfm2;
 mod ling;
+mod listing;
 mod llama;
 mod llama4;
 mod llama_embed;
@@ -112,6 +113,7 @@ mod xverse;
 
 pub(super) use common::{Generated, replaced};
 pub(super) use family::Family;
+pub use listing::{ModelClass, model_classes};
 
 use super::configuration::Class;
 use super::{Configuration, ConvertError};
