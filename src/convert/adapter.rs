@@ -73,7 +73,7 @@ pub fn adapter(
     }
     state_storage(&mut out, precision, &tensors);
     let model = Plan { sources: sources(&checkpoint), metadata: out.into_metadata(), tensors };
-    Ok(Conversion { model, projector: None, sources: checkpoint.given, warnings: Vec::new() })
+    Ok(Conversion { model: Some(model), projector: None, sources: checkpoint.given, warnings: Vec::new() })
 }
 
 fn settings(files: Files<'_>) -> Result<Configuration, ConvertError> {

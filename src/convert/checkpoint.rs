@@ -27,9 +27,9 @@ const MODULE_WEIGHTS: &str = "model.safetensors";
 /// The files that a checkpoint or an adapter becomes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Conversion {
-    /// The model, or the adapter.
-    pub model: Plan,
-    /// The projector of a model that sees; it has the same sources.
+    /// The model, or the adapter; `None` for an encoder that is kept without the model that it belongs to.
+    pub model: Option<Plan>,
+    /// The projector of a model that sees or hears; it has the same sources.
     pub projector: Option<Plan>,
     /// The places of the plans' sources among the files that were given.
     pub sources: Vec<usize>,
@@ -70,7 +70,7 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     let files = Files::new(files);
     let values = configuration_values(files)?;
     let whole = Configuration::with_defaults("config.json", values, &architecture::classes());
-    let name = whole.class_name().ok_or(ConvertError::NoArchitecture)?;
+    let name = architecture::text_class(&whole).ok_or(ConvertError::NoArchitecture)?;
     let mut text = whole.text();
     if let Some(title) = files.text(MODEL_CARD)?.and_then(model_card::title) {
         text.set(TITLE, title);
@@ -97,23 +97,30 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         warnings.push(Warning::AdaptersLeftOut { tasks: tasks.join(", ") });
     }
     let source = Source { model: &model, files, id };
-    let (plan, output) = text_plan(family, source, &weights, output, sources.clone(), &mut warnings)?;
-    let projector = match family.projector {
-        Some(projector) if whole.part("vision_config").is_some() => {
-            projector::plan(projector, &whole, source, &weights, output, sources)?
-        }
-        _ => None,
+    let projector = architecture::projector(&whole);
+    let (sees, hears) = projector.map_or((false, false), |projector| projector.senses(&whole));
+    let is_text = |weight: &StoredWeight| (family.rename)(&model, &weight.name).is_some();
+    let (plan, output) = if projector.is_some() && !weights.iter().any(is_text) {
+        (None, output)
+    } else {
+        let (plan, output) = text_plan(family, source, &weights, output, sources.clone(), &mut warnings)?;
+        (Some(plan), output)
+    };
+    let projector = match projector {
+        Some(projector) => projector::plan(projector, &whole, source, &weights, output, sources)?,
+        None => None,
     };
     let has = |part, words: &[&str]| {
         let is_of_it = |name: &&str| words.iter().any(|word| name.contains(word));
         whole.part(part).is_some() && names.iter().any(is_of_it)
     };
-    let sees = has("vision_config", &["vision", "visual"]) || has("vq_config", &["vqmodel"]);
-    if projector.is_none() && sees {
-        warnings.push(Warning::EncoderLeftOut { input: "images" });
-    }
-    if has("audio_config", &["audio"]) {
-        warnings.push(Warning::EncoderLeftOut { input: "sound" });
+    let images = has("vision_config", &["vision", "visual"]) || has("vq_config", &["vqmodel"]);
+    for (input, is_there, is_made) in
+        [("images", images, sees), ("sound", has("audio_config", &["audio"]), hears)]
+    {
+        if is_there && !(is_made && projector.is_some()) {
+            warnings.push(Warning::EncoderLeftOut { input });
+        }
     }
     Ok(Conversion { model: plan, projector, sources: checkpoint.given, warnings })
 }

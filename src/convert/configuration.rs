@@ -116,18 +116,24 @@ impl Configuration {
         Self::new(&self.label, values)
     }
 
-    /// The model's class: that of the text model where it names its own.
-    pub(super) fn class_name(&self) -> Option<&str> {
-        fn first(values: &Map<String, Value>) -> Option<&str> {
-            values.get("architectures")?.get(0)?.as_str()
-        }
-        self.text_part().and_then(first).or_else(|| first(&self.values))
+    /// The class of the text model, where the part that describes it names one.
+    pub(super) fn text_class(&self) -> Option<&str> {
+        self.text_part().and_then(class_of_values)
     }
 
-    /// What is said of the text model, by the names under which families keep it.
+    /// The class that the configuration itself names.
+    pub(super) fn own_class(&self) -> Option<&str> {
+        class_of_values(&self.values)
+    }
+
+    /// What is said of the text model, by the names under which families keep it. Where there are several, the first of
+    /// these counts (llama.cpp, `conversion/base.py`, `load_hparams`).
     fn text_part(&self) -> Option<&Map<String, Value>> {
-        const KEYS: [&str; 2] = ["llm_config", "text_config"];
-        KEYS.iter().find_map(|key| self.values.get(*key)?.as_object())
+        let thinker = || self.values.get("thinker_config")?.get("text_config")?.as_object();
+        let part = |key: &str| self.values.get(key)?.as_object();
+        let before = ["lfm", "language_config"].into_iter().find_map(part);
+        let after = || ["lm_config", "llm_config", "text_config"].into_iter().find_map(part);
+        before.or_else(thinker).or_else(after)
     }
 
     /// A part that is an object of its own.
@@ -277,6 +283,11 @@ impl Configuration {
         let number = number.filter(|number| *number <= u32::MAX.into());
         number.ok_or_else(|| self.bad(key, value, "a whole number below 2^32"))
     }
+}
+
+/// The first of the classes that a configuration names.
+fn class_of_values(values: &Map<String, Value>) -> Option<&str> {
+    values.get("architectures")?.get(0)?.as_str()
 }
 
 /// The class of a type, if any family declares it.

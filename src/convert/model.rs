@@ -7,6 +7,18 @@ use super::{Configuration, ConvertError};
 /// The most layers that llama.cpp loads (`LLAMA_MAX_LAYERS`).
 pub const MAX_LAYERS: u64 = 512;
 
+/// The names that encoders have for the number of their layers.
+pub(super) const ENCODER_LAYERS: [&str; 8] = [
+    "n_layers",
+    "num_hidden_layers",
+    "n_layer",
+    "num_layers",
+    "depth",
+    "layers",
+    "encoder_layers",
+    "vt_num_hidden_layers",
+];
+
 /// The largest head that is believed; those of released models have at most a few hundred dimensions.
 const LARGEST_HEAD: u64 = 1 << 16;
 
@@ -34,6 +46,16 @@ impl Model {
         }
         let rope = Rope::of(&configuration)?;
         Ok(Self { configuration, rope, layers, main_layers })
+    }
+
+    /// An encoder, which may consist of embeddings alone.
+    pub(super) fn encoder(configuration: Configuration) -> Result<Self, ConvertError> {
+        let (key, layers) = configuration.keyed_integer(&ENCODER_LAYERS)?;
+        if layers > MAX_LAYERS {
+            return Err(configuration.bad(key, &layers, &format!("at most {MAX_LAYERS} layers")));
+        }
+        let rope = Rope::of(&configuration)?;
+        Ok(Self { configuration, rope, layers, main_layers: layers })
     }
 
     /// Attention heads.

@@ -1,4 +1,4 @@
-//! The part of a model that sees, as a file of its own for llama.cpp's `--mmproj`.
+//! The part of a model that sees or hears, as a file of its own for llama.cpp's `--mmproj`.
 
 use std::borrow::Cow;
 
@@ -6,6 +6,8 @@ use serde_json::{Map, Value};
 
 use super::files::Files;
 use super::mapping::Mapping;
+use super::model::ENCODER_LAYERS;
+use super::numbers::Numbers;
 use super::output_type::OutputType;
 use super::parameters::Parameters;
 use super::planned::{planned, state_storage};
@@ -15,17 +17,28 @@ use super::weight::Weight;
 use super::weights::StoredWeight;
 use super::{Configuration, ConvertError, Model, Source, general, hyperparameters};
 use crate::family;
-use crate::plan::{Plan, SourceDescription};
+use crate::plan::{Plan, Recipe, SourceDescription};
 use crate::tensor::ElementType;
 
-/// What is special to a family of projectors.
+/// What is special to a family of projectors. [`Projector::STANDARD`] is one with an encoder of images.
 pub(super) struct Projector {
+    /// The configuration of the encoder of images, if the family has one.
+    pub(super) vision: fn(&Configuration) -> Option<Configuration>,
+    /// The configuration of the encoder of sound, if the family has one.
+    pub(super) audio: fn(&Configuration) -> Option<Configuration>,
     /// What the family means by keys of the vision configuration that others use differently; given the whole
     /// configuration too.
     pub(super) adjust: fn(&mut Configuration, &Configuration) -> Result<(), ConvertError>,
+    /// The same for the configuration of the encoder of sound.
+    pub(super) adjust_audio: fn(&mut Configuration, &Configuration) -> Result<(), ConvertError>,
     /// Metadata beyond those that all have.
-    pub(super) hyperparameters: fn(&Vision<'_>, &mut Parameters) -> Result<(), ConvertError>,
-    /// The name under which a tensor is looked up; `None` if it is not part of the projector.
+    pub(super) hyperparameters: fn(&Encoders<'_>, &mut Parameters) -> Result<(), ConvertError>,
+    /// Tensors that no file holds; they stand before all others.
+    pub(super) generated: fn(&Encoders<'_>) -> Result<Vec<(&'static str, Recipe)>, ConvertError>,
+    /// The numbers of a tensor that is computed from several small ones, by the name of the tensor that it stands for.
+    pub(super) computed: fn(&Numbers<'_>, &str) -> Result<Option<Recipe>, ConvertError>,
+    /// The name under which a tensor is looked up; `None` if it is not part of the projector. Given the configuration
+    /// of the encoder of images, or that of the only encoder.
     pub(super) rename: for<'n> fn(&Configuration, &'n str) -> Option<Cow<'n, str>>,
     /// Which tensor becomes which.
     pub(super) tensors: &'static [&'static [Rule]],
@@ -33,17 +46,40 @@ pub(super) struct Projector {
     pub(super) forced: fn(&str) -> Option<ElementType>,
 }
 
+impl Projector {
+    /// A projector whose encoder of images is where most families have it.
+    pub(super) const STANDARD: Self = Self {
+        vision: |whole| whole.part("vision_config"),
+        audio: |_| None,
+        adjust: |_, _| Ok(()),
+        adjust_audio: |_, _| Ok(()),
+        hyperparameters: |_, _| Ok(()),
+        generated: |_| Ok(Vec::new()),
+        computed: |_, _| Ok(None),
+        rename: |_, name| Some(Cow::Borrowed(name)),
+        tensors: &[],
+        forced: |_| None,
+    };
+
+    /// Whether the checkpoint with this configuration has an encoder of images, and one of sound.
+    pub(super) fn senses(&self, whole: &Configuration) -> (bool, bool) {
+        ((self.vision)(whole).is_some(), (self.audio)(whole).is_some())
+    }
+}
+
 /// What a projector's metadata are made from.
-pub(super) struct Vision<'a> {
-    /// The encoder's configuration.
+pub(super) struct Encoders<'a> {
+    /// The configuration of the encoder of images; without values if there is none.
     pub(super) vision: &'a Configuration,
-    /// The configuration around it.
+    /// The configuration of the encoder of sound; without values if there is none.
+    pub(super) audio: &'a Configuration,
+    /// The configuration around them.
     pub(super) whole: &'a Configuration,
     /// How images are prepared.
     pub(super) preprocessor: &'a Configuration,
     /// The text model.
     pub(super) text: &'a Model,
-    /// Layers of the encoder.
+    /// Layers of the encoder of images, or of the only encoder.
     pub(super) layers: u64,
 }
 
@@ -56,20 +92,40 @@ pub(super) fn plan(
     output: OutputType,
     sources: Vec<SourceDescription>,
 ) -> Result<Option<Plan>, ConvertError> {
-    let mut vision = whole.part("vision_config").ok_or_else(|| whole.missing(&["vision_config"]))?;
-    (projector.adjust)(&mut vision, whole)?;
-    let named = |weight: &'_ StoredWeight| (projector.rename)(&vision, &weight.name).map(Cow::into_owned);
+    let (mut vision, mut audio) = ((projector.vision)(whole), (projector.audio)(whole));
+    if let Some(vision) = &mut vision {
+        (projector.adjust)(vision, whole)?;
+    }
+    if let Some(audio) = &mut audio {
+        (projector.adjust_audio)(audio, whole)?;
+    }
+    let Some(first) = vision.as_ref().or(audio.as_ref()) else { return Ok(None) };
+    let named = |weight: &'_ StoredWeight| (projector.rename)(first, &weight.name).map(Cow::into_owned);
     let seen: Vec<(String, &StoredWeight)> =
         weights.iter().filter_map(|weight| Some((named(weight)?, weight))).collect();
     if seen.is_empty() {
         return Ok(None);
     }
-    let preprocessor = preprocessor(source.files)?;
-    let model = Model::new(vision.clone(), 0)?;
+    let none = |label: &str| Configuration::new(label, Map::new());
+    let (no_vision, no_audio) = (none("config.json, vision_config"), none("config.json, audio_config"));
+    let model = Model::encoder(first.clone())?;
+    let subject = Encoders {
+        vision: vision.as_ref().unwrap_or(&no_vision),
+        audio: audio.as_ref().unwrap_or(&no_audio),
+        whole,
+        preprocessor: &if vision.is_some() { preprocessor(source.files)? } else { none(PREPROCESSOR) },
+        text: source.model,
+        layers: model.main_layers,
+    };
     let precision = output.settle(seen.iter().map(|(_, weight)| *weight));
     let mut mapping = Mapping::new(&model, family::PROJECTOR, projector.tensors);
+    for (name, recipe) in (projector.generated)(&subject)? {
+        mapping.push(name.to_owned(), Weight::Whole(recipe))?;
+    }
+    let numbers = Numbers { weights, sources: &sources, files: source.files };
     for (name, weight) in &seen {
-        mapping.add(name, || weight.recipe().map(Weight::Whole))?;
+        let computed = (projector.computed)(&numbers, &weight.name)?;
+        mapping.add(name, || computed.map_or_else(|| weight.recipe(), Ok).map(Weight::Whole))?;
     }
     let tensors = planned(mapping.finish()?, |name, dimensions| {
         let forced = (projector.forced)(name).or_else(|| convolution_type(name, precision.0));
@@ -78,9 +134,13 @@ pub(super) fn plan(
     let mut out = Parameters::new(family::PROJECTOR);
     let count = ParameterCount::of_model(&tensors);
     general::write(general::FileKind::Projector, source.files, source.id, count, &mut out)?;
-    let layers = model.main_layers;
-    let subject = Vision { vision: &vision, whole, preprocessor: &preprocessor, text: source.model, layers };
-    standard(&subject, &mut out)?;
+    hyperparameters::file_type_here(&mut out);
+    if vision.is_some() {
+        vision_standard(&subject, &mut out)?;
+    }
+    if let Some(audio) = &audio {
+        audio_standard(audio, source.model, &mut out)?;
+    }
     (projector.hyperparameters)(&subject, &mut out)?;
     state_storage(&mut out, precision, &tensors);
     Ok(Some(Plan { sources, metadata: out.into_metadata(), tensors }))
@@ -93,10 +153,9 @@ fn convolution_type(name: &str, asked: ElementType) -> Option<ElementType> {
     convolution.then_some(element_type)
 }
 
-/// Metadata that all projectors have.
-fn standard(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+/// Metadata of all encoders of images.
+fn vision_standard(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let vision = subject.vision;
-    hyperparameters::file_type_here(out);
     out.set("has_vision_encoder", true);
     out.count("vision.projection_dim", subject.text.hidden_size()?)?;
     let heads = ["num_attention_heads", "num_heads", "heads", "vt_num_attention_heads"];
@@ -115,6 +174,21 @@ fn standard(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertErr
         let numbers = numbers.ok_or_else(|| subject.preprocessor.missing(&[key]))?;
         let numbers: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
         out.set(&format!("vision.{key}"), numbers);
+    }
+    Ok(())
+}
+
+/// Metadata of all encoders of sound.
+fn audio_standard(audio: &Configuration, text: &Model, out: &mut Parameters) -> Result<(), ConvertError> {
+    out.set("has_audio_encoder", true);
+    out.count("audio.projection_dim", text.hidden_size()?)?;
+    for (key, number) in [
+        ("embedding_length", audio.integer("hidden_size")?),
+        ("feed_forward_length", audio.integer("intermediate_size")?),
+        ("block_count", audio.integer_of(&ENCODER_LAYERS)?),
+        ("attention.head_count", audio.integer("num_attention_heads")?),
+    ] {
+        out.count(&format!("audio.{key}"), number)?;
     }
     Ok(())
 }

@@ -32,6 +32,7 @@ impl Adapter {
         let Self::Safetensors(inputs) = self else { return Ok(None) };
         let conversion = convert::adapter(&sources(inputs)?, base, OutputType::Auto)?;
         let read = chosen(inputs, &conversion.sources);
-        Part::converted(MediaType::Adapter, Origin::Adapter, read, conversion.model).map(Some)
+        let part = |plan| Part::converted(MediaType::Adapter, Origin::Adapter, read, plan);
+        conversion.model.map(part).transpose()
     }
 }

@@ -81,12 +81,17 @@ fn converted(store: &Store, files: &Files, to_be_quantized: bool) -> Result<Vec<
     let output = if to_be_quantized { OutputType::Unrounded } else { OutputType::Auto };
     let conversion = convert::checkpoint(&sources(&inputs)?, output)?;
     let read = || chosen(&inputs, &conversion.sources);
-    let mut model = Part::converted(MediaType::Model, Origin::Checkpoint, read(), conversion.model)?;
-    model.warnings = conversion.warnings.iter().map(ToString::to_string).collect();
-    let mut parts = vec![model];
-    if let Some(projector) = conversion.projector {
-        let origin = Origin::CheckpointProjector;
-        parts.push(Part::converted(MediaType::Projector, origin, read(), projector)?);
+    let mut parts = Vec::new();
+    for (kind, origin, plan) in [
+        (MediaType::Model, Origin::Checkpoint, conversion.model),
+        (MediaType::Projector, Origin::CheckpointProjector, conversion.projector),
+    ] {
+        if let Some(plan) = plan {
+            parts.push(Part::converted(kind, origin, read(), plan)?);
+        }
+    }
+    if let Some(first) = parts.first_mut() {
+        first.warnings = conversion.warnings.iter().map(ToString::to_string).collect();
     }
     Ok(parts)
 }

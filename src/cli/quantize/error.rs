@@ -54,6 +54,11 @@ pub enum QuantizeError {
     /// The checkpoint cannot be converted.
     #[error(transparent)]
     Convert(#[from] ConvertError),
+    /// The checkpoint is an encoder without the model that it belongs to.
+    #[error(
+        "the checkpoint is an encoder alone, which is not quantized; create a model from it and its base"
+    )]
+    EncoderAlone,
     /// The options are no recipe.
     #[error(transparent)]
     Options(#[from] RecipeError),

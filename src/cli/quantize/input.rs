@@ -74,12 +74,13 @@ impl Input {
             named.iter().map(|(name, file)| NamedSource { name, bytes: &file.map }).collect();
         let conversion = convert::checkpoint(&sources, OutputType::Unrounded)?;
         let mut warnings: Vec<String> = conversion.warnings.iter().map(ToString::to_string).collect();
+        let plan = conversion.model.ok_or(QuantizeError::EncoderAlone)?;
         if conversion.projector.is_some() {
             warnings.push("the checkpoint has a projector, which is not written".to_owned());
         }
         let mut named: Vec<_> = named.into_iter().map(|(_, file)| Some(file)).collect();
         let files = conversion.sources.iter().filter_map(|place| named.get_mut(*place)?.take()).collect();
-        Ok(Self { files, plan: conversion.model, warnings })
+        Ok(Self { files, plan, warnings })
     }
 
     pub(super) fn sources(&self) -> Vec<&dyn Source> {

@@ -17,6 +17,9 @@ use crate::tensor::ElementType;
 pub(in crate::convert) struct Family {
     /// What `architectures` in `config.json` says.
     pub(in crate::convert) names: &'static [&'static str],
+    /// Whether the family is that of the text model too where the part of the configuration that describes it names
+    /// another class.
+    pub(in crate::convert) overrules_text: bool,
     /// `general.architecture` of the model file.
     pub(in crate::convert) architecture: &'static str,
     /// The configuration classes of the family.
@@ -48,7 +51,7 @@ pub(in crate::convert) struct Family {
     /// The element type of a tensor of the model, by its name there, where the family's differs from the usual one;
     /// given the one that was asked for.
     pub(in crate::convert) element_type: fn(&Model, &str, ElementType) -> Option<ElementType>,
-    /// The part that sees, as a file of its own.
+    /// The part that sees or hears, as a file of its own.
     pub(in crate::convert) projector: Option<&'static Projector>,
 }
 
@@ -56,6 +59,7 @@ impl Family {
     /// A decoder without anything special.
     pub(in crate::convert) const STANDARD: Self = Self {
         names: &[],
+        overrules_text: false,
         architecture: "",
         classes: &[],
         applies: |_| true,

@@ -9,7 +9,7 @@ use crate::convert::configuration::{Absent, Class, Part};
 use crate::convert::files::Files;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
 use crate::convert::parameters::Parameters;
-use crate::convert::projector::{Projector, Vision};
+use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
@@ -153,7 +153,6 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
 }
 
 const PROJECTOR: Projector = Projector {
-    adjust: |_, _| Ok(()),
     hyperparameters: vision_hyperparameters,
     rename: |_, name| {
         let name = name.strip_prefix("model.").unwrap_or(name);
@@ -167,6 +166,7 @@ const PROJECTOR: Projector = Projector {
         "v.patch_embd.weight" | "v.position_embd.weight" => Some(ElementType::F32),
         _ => None,
     },
+    ..Projector::STANDARD
 };
 
 const VISION: &[Rule] = &[
@@ -185,7 +185,7 @@ const VISION: &[Rule] = &[
     Rule::keep("vision_tower.vision_model.encoder.layers.{}.mlp.fc2.*", "v.blk.{}.ffn_down.*"),
 ];
 
-fn vision_hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn vision_hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let vision = subject.vision;
     out.set("projector_type", "gemma3");
     let epsilon = vision.optional_number(&["layer_norm_eps"])?.unwrap_or(1e-6);

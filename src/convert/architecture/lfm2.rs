@@ -62,7 +62,7 @@ pub(super) const EMBEDDING: Family = Family {
     classes: &[],
     hyperparameters: |source, out| {
         (FAMILY.hyperparameters)(source, out)?;
-        if source.model.configuration.class_name() == Some("Lfm2BidirectionalModel") {
+        if source.model.configuration.own_class() == Some("Lfm2BidirectionalModel") {
             out.set("attention.causal", false);
         }
         pooling::write(source, out)

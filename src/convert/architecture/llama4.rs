@@ -6,7 +6,7 @@ use super::common::{ATTENTION, EMBEDDINGS, GATE_AND_UP_EXPERTS, NORMS, transpose
 use super::{Family, llama};
 use crate::convert::configuration::{Absent, Class, Derived, Part};
 use crate::convert::parameters::Parameters;
-use crate::convert::projector::{Projector, Vision};
+use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{ConvertError, Source};
@@ -81,7 +81,6 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
 }
 
 const PROJECTOR: Projector = Projector {
-    adjust: |_, _| Ok(()),
     hyperparameters: vision_hyperparameters,
     rename: |_, name| {
         let name = name.strip_prefix("model.").unwrap_or(name);
@@ -89,7 +88,7 @@ const PROJECTOR: Projector = Projector {
         seen.then_some(Cow::Borrowed(name))
     },
     tensors: &[VISION],
-    forced: |_| None,
+    ..Projector::STANDARD
 };
 
 const VISION: &[Rule] = &[
@@ -112,7 +111,7 @@ const VISION: &[Rule] = &[
     Rule::keep("vision_model.model.layers.{}.mlp.fc2.*", "v.blk.{}.ffn_down.*"),
 ];
 
-fn vision_hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn vision_hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let vision = subject.vision;
     out.set("projector_type", "llama4");
     out.float("vision.attention.layer_norm_epsilon", vision.number("norm_eps")?);

@@ -116,6 +116,7 @@ pub(super) use family::Family;
 pub use listing::{ModelClass, model_classes};
 
 use super::configuration::Class;
+use super::projector::Projector;
 use super::{Configuration, ConvertError};
 use crate::model;
 
@@ -276,6 +277,23 @@ pub(super) const FAMILIES: &[&Family] = &[
     &rwkv::SEVENTH,
     &rwkv::SEVENTH_QWEN,
 ];
+
+/// The class whose family is that of the text model.
+pub(super) fn text_class(whole: &Configuration) -> Option<&str> {
+    let own = whole.own_class();
+    let overrules =
+        |name| FAMILIES.iter().any(|family| family.overrules_text && family.names.contains(&name));
+    own.filter(|name| overrules(name)).or_else(|| whole.text_class()).or(own)
+}
+
+/// The projector of a model: that of the class that the encoder of images names, or else that of the whole.
+pub(super) fn projector(whole: &Configuration) -> Option<&'static Projector> {
+    let vision = whole.part("vision_config");
+    let named = [vision.as_ref(), Some(whole)].into_iter().flatten().filter_map(Configuration::own_class);
+    let of_class = |name| FAMILIES.iter().filter(move |family| family.names.contains(&name));
+    let text = whole.text();
+    named.flat_map(of_class).find(|family| family.projector.is_some() && (family.applies)(&text))?.projector
+}
 
 /// The family of a configuration.
 ///

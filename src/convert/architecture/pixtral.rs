@@ -6,7 +6,7 @@ use super::llama::{pair_keys, pair_queries};
 use crate::convert::ConvertError;
 use crate::convert::configuration::Class;
 use crate::convert::parameters::Parameters;
-use crate::convert::projector::{Projector, Vision};
+use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 
 pub(super) const CLASS: Class = Class::new(
@@ -29,7 +29,7 @@ pub(super) const PROJECTOR: Projector = Projector {
         seen.then_some(Cow::Borrowed(name))
     },
     tensors: &[TENSORS],
-    forced: |_| None,
+    ..Projector::STANDARD
 };
 
 const TENSORS: &[Rule] = &[
@@ -50,7 +50,7 @@ const TENSORS: &[Rule] = &[
     Rule::keep("vision_tower.transformer.layers.{}.feed_forward.down_proj.*", "v.blk.{}.ffn_down.*"),
 ];
 
-fn hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let vision = subject.vision;
     out.set("projector_type", "pixtral");
     // The model's code has this number, its configuration does not.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Family;
 use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part};
 use crate::convert::parameters::Parameters;
-use crate::convert::projector::{Projector, Vision};
+use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
@@ -73,7 +73,7 @@ const PROJECTOR: Projector = Projector {
         name.starts_with("visual.").then_some(Cow::Borrowed(name))
     },
     tensors: &[TENSORS],
-    forced: |_| None,
+    ..Projector::STANDARD
 };
 
 const TENSORS: &[Rule] = &[
@@ -122,7 +122,7 @@ fn thirds(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
     (0..3).map(part).collect()
 }
 
-fn hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let vision = subject.vision;
     match vision.integers("fullatt_block_indexes")? {
         None => out.set("projector_type", "qwen2vl_merger"),

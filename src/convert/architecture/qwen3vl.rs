@@ -7,7 +7,7 @@ use super::{Family, qwen2};
 use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part};
 use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
-use crate::convert::projector::{Projector, Vision};
+use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{ConvertError, Source};
@@ -75,7 +75,7 @@ pub(super) const PROJECTOR: Projector = Projector {
         Some(deepstack_name(vision, inner).map_or(Cow::Borrowed(name), Cow::Owned))
     },
     tensors: &[TENSORS],
-    forced: |_| None,
+    ..Projector::STANDARD
 };
 
 const TENSORS: &[Rule] = &[
@@ -104,7 +104,7 @@ fn deepstack_name(vision: &Configuration, name: &str) -> Option<String> {
     Some(format!("visual.deepstack.{layer}.{rest}"))
 }
 
-fn hyperparameters(subject: &Vision<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let vision = subject.vision;
     out.set("projector_type", "qwen3vl_merger");
     out.set("use_gelu", true);

@@ -184,13 +184,14 @@ fn converted(bases: &Cases, expected: &Json, files: &Files, label: &str) -> Resu
     let plan = if let Some(base) = expected.get("base").and_then(Json::as_str) {
         let base = convert::checkpoint(&read(&bases[base]).sources(), OutputType::F16);
         let base = base.map_err(|error| format!("the base: {error}"))?;
-        let adapter = convert::adapter(&files.sources(), &base.model.metadata, output);
-        adapter.map_err(|error| reason(&error))?.model
+        let adapter =
+            convert::adapter(&files.sources(), &base.model.ok_or("the base is no model")?.metadata, output);
+        adapter.map_err(|error| reason(&error))?.model.ok_or("no adapter is made")?
     } else {
         let conversion = convert::checkpoint(&files.sources(), output).map_err(|error| reason(&error))?;
         match label.starts_with("mmproj-") {
             true => conversion.projector.ok_or("no projector is made")?,
-            false => conversion.model,
+            false => conversion.model.ok_or("no model is made")?,
         }
     };
     execute(&plan, files).map_err(|error| reason(&error))

@@ -50,9 +50,11 @@ pub(super) fn checkpoint(bytes: &[u8]) {
     if let Ok(conversion) = convert::checkpoint(&sources, output) {
         assert!(conversion.warnings.iter().all(|warning| !warning.to_string().is_empty()));
         let wish = FileType::all().nth(text.len() % FileType::all().len()).expect("one of the types");
-        let quantized = quantize(conversion.model.clone(), &wish.into(), None);
-        let quantized = quantized.and_then(Quantized::ready).ok();
-        for plan in [Some(conversion.model), conversion.projector, quantized].into_iter().flatten() {
+        let quantized = conversion.model.clone().and_then(|model| {
+            let quantized = quantize(model, &wish.into(), None);
+            quantized.and_then(Quantized::ready).ok()
+        });
+        for plan in [conversion.model, conversion.projector, quantized].into_iter().flatten() {
             make(&plan, &files);
         }
     }
@@ -61,7 +63,7 @@ pub(super) fn checkpoint(bytes: &[u8]) {
     base.set("general.architecture", architectures[text.len() % architectures.len()]);
     base.set(format!("{}.block_count", architectures[text.len() % architectures.len()]), 2_u32);
     if let Ok(conversion) = convert::adapter(&sources, &base, output) {
-        make(&conversion.model, &files);
+        make(&conversion.model.expect("an adapter"), &files);
     }
 }
 
