@@ -13,6 +13,7 @@ use super::numbers::Numbers;
 use super::output_type::OutputType;
 use super::parameters::Parameters;
 use super::planned::{planned, sources, state_storage};
+use super::rule::Rule;
 use super::size_label::ParameterCount;
 use super::tokenizer::{Sizes, TokenizerWarning};
 use super::weight::Weight;
@@ -49,6 +50,9 @@ pub enum Warning {
         /// What it encodes.
         input: &'static str,
     },
+    /// Of the text model there are tensors, but no layers.
+    #[error("the text model has no layers in these files; only its encoder is converted")]
+    TextLeftOut,
     /// Adapters are model files of their own, of which a runtime that has no tasks would apply all at once.
     #[error("the adapters for {tasks} are not converted; the model answers as if there were no task")]
     AdaptersLeftOut {
@@ -84,10 +88,19 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         }
     }
     let weights = weights::read(&checkpoint, &text, family.stored_by_rank)?;
-    (family.adjust)(&mut text, files)?;
     let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
-    let predicted = (family.predicted_layers)(&text, &names)?;
-    let model = Model::new(text, predicted)?;
+    let projector = architecture::projector(&whole);
+    let alone = match projector {
+        Some(_) => !has_layers(family, &Model::bare(text.clone())?, &names),
+        None => false,
+    };
+    let model = if alone {
+        Model::bare(text)?
+    } else {
+        (family.adjust)(&mut text, files)?;
+        let predicted = (family.predicted_layers)(&text, &names)?;
+        Model::new(text, predicted)?
+    };
 
     let sources = sources(&checkpoint);
     let mut warnings = Vec::new();
@@ -97,10 +110,11 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         warnings.push(Warning::AdaptersLeftOut { tasks: tasks.join(", ") });
     }
     let source = Source { model: &model, files, id };
-    let projector = architecture::projector(&whole);
     let (sees, hears) = projector.map_or((false, false), |projector| projector.senses(&whole));
-    let is_text = |weight: &StoredWeight| (family.rename)(&model, &weight.name).is_some();
-    let (plan, output) = if projector.is_some() && !weights.iter().any(is_text) {
+    let (plan, output) = if alone {
+        if names.iter().any(|name| (family.rename)(&model, name).is_some()) {
+            warnings.push(Warning::TextLeftOut);
+        }
         (None, output)
     } else {
         let (plan, output) = text_plan(family, source, &weights, output, sources.clone(), &mut warnings)?;
@@ -123,6 +137,16 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         }
     }
     Ok(Conversion { model: plan, projector, sources: checkpoint.given, warnings })
+}
+
+/// Whether some tensor belongs to a layer of the text model. Encoders are kept without it too.
+fn has_layers(family: &Family, model: &Model, names: &[&str]) -> bool {
+    let rules = family.tensors.iter().copied().flatten().filter(|rule| rule.pattern.contains("{}"));
+    let rules: Vec<&Rule> = rules.collect();
+    names.iter().any(|name| {
+        let name = (family.rename)(model, name);
+        name.is_some_and(|name| rules.iter().any(|rule| rule.matches(&name).is_some()))
+    })
 }
 
 /// Writes the vocabulary as the family declares it.

@@ -7,6 +7,9 @@ use super::{Configuration, ConvertError};
 /// The most layers that llama.cpp loads (`LLAMA_MAX_LAYERS`).
 pub const MAX_LAYERS: u64 = 512;
 
+/// The names that text models have for the number of their layers.
+const LAYERS: [&str; 4] = ["n_layers", "num_hidden_layers", "n_layer", "num_layers"];
+
 /// The names that encoders have for the number of their layers.
 pub(super) const ENCODER_LAYERS: [&str; 8] = [
     "n_layers",
@@ -37,7 +40,6 @@ pub(super) struct Model {
 
 impl Model {
     pub(super) fn new(configuration: Configuration, predicted_layers: u64) -> Result<Self, ConvertError> {
-        const LAYERS: [&str; 4] = ["n_layers", "num_hidden_layers", "n_layer", "num_layers"];
         let (key, main_layers) = configuration.keyed_integer(&LAYERS)?;
         let layers = main_layers.saturating_add(predicted_layers);
         if main_layers == 0 || layers > MAX_LAYERS {
@@ -46,6 +48,13 @@ impl Model {
         }
         let rope = Rope::of(&configuration)?;
         Ok(Self { configuration, rope, layers, main_layers })
+    }
+
+    /// What is known of a text model that is not converted itself: its width, but perhaps not its layers.
+    pub(super) fn bare(configuration: Configuration) -> Result<Self, ConvertError> {
+        let layers = configuration.optional_integer(&LAYERS)?.unwrap_or(0);
+        let rope = Rope::of(&configuration)?;
+        Ok(Self { configuration, rope, layers, main_layers: layers })
     }
 
     /// An encoder, which may consist of embeddings alone.

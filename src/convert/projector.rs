@@ -44,6 +44,10 @@ pub(super) struct Projector {
     pub(super) tensors: &'static [&'static [Rule]],
     /// The element type that a family insists on, by the tensor's name in the file.
     pub(super) forced: fn(&str) -> Option<ElementType>,
+    /// Tensors of the file that are applied as convolutions, beside those that cut and merge patches.
+    pub(super) convolutions: &'static [&'static str],
+    /// Mean and deviation of the colours of images, where no file says them.
+    pub(super) normalization: Option<[[f64; 3]; 2]>,
 }
 
 impl Projector {
@@ -59,6 +63,8 @@ impl Projector {
         rename: |_, name| Some(Cow::Borrowed(name)),
         tensors: &[],
         forced: |_| None,
+        convolutions: &[],
+        normalization: None,
     };
 
     /// Whether the checkpoint with this configuration has an encoder of images, and one of sound.
@@ -113,7 +119,11 @@ pub(super) fn plan(
         vision: vision.as_ref().unwrap_or(&no_vision),
         audio: audio.as_ref().unwrap_or(&no_audio),
         whole,
-        preprocessor: &if vision.is_some() { preprocessor(source.files)? } else { none(PREPROCESSOR) },
+        preprocessor: &if vision.is_some() {
+            preprocessor(projector, source.files)?
+        } else {
+            none(PREPROCESSOR)
+        },
         text: source.model,
         layers: model.main_layers,
     };
@@ -128,7 +138,7 @@ pub(super) fn plan(
         mapping.add(name, || computed.map_or_else(|| weight.recipe(), Ok).map(Weight::Whole))?;
     }
     let tensors = planned(mapping.finish()?, |name, dimensions| {
-        let forced = (projector.forced)(name).or_else(|| convolution_type(name, precision.0));
+        let forced = (projector.forced)(name).or_else(|| convolution_type(projector, name, precision.0));
         precision.of(name, dimensions, forced)
     })?;
     let mut out = Parameters::new(family::PROJECTOR);
@@ -147,8 +157,9 @@ pub(super) fn plan(
 }
 
 /// What is applied as a convolution is F16 in F16 files and F32 in all others.
-fn convolution_type(name: &str, asked: ElementType) -> Option<ElementType> {
-    let convolution = [".patch_embd.weight", ".patch_merger.weight"].iter().any(|part| name.contains(part));
+fn convolution_type(projector: &Projector, name: &str, asked: ElementType) -> Option<ElementType> {
+    let convolution = [".patch_embd.weight", ".patch_merger.weight"].iter().any(|part| name.contains(part))
+        || projector.convolutions.contains(&name);
     let element_type = if asked == ElementType::F16 { ElementType::F16 } else { ElementType::F32 };
     convolution.then_some(element_type)
 }
@@ -197,8 +208,12 @@ fn audio_standard(audio: &Configuration, text: &Model, out: &mut Parameters) -> 
 const PREPROCESSOR: &str = "preprocessor_config.json";
 
 /// How images are prepared: `processor_config.json` over `preprocessor_config.json`.
-fn preprocessor(files: Files<'_>) -> Result<Configuration, ConvertError> {
+fn preprocessor(projector: &Projector, files: Files<'_>) -> Result<Configuration, ConvertError> {
     let mut values = Map::new();
+    if let Some([mean, deviation]) = projector.normalization {
+        values.insert("image_mean".to_owned(), mean.to_vec().into());
+        values.insert("image_std".to_owned(), deviation.to_vec().into());
+    }
     for (file, inner) in [(PREPROCESSOR, "media_proc_cfg"), ("processor_config.json", "image_processor")] {
         let Some(Value::Object(given)) = files.json(file)? else { continue };
         let nested = given.get(inner).and_then(Value::as_object).cloned().unwrap_or_default();

@@ -26,7 +26,6 @@ mod remote;
 mod request;
 mod shards;
 mod stage;
-mod turn;
 mod uploads;
 mod usage;
 mod watch;

@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::model::{Digest, Layer, Name};
+use crate::model::{Digest, Name};
 
 /// Why an operation on the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +75,7 @@ pub enum StoreError {
         digest: Digest,
     },
     /// A blob does not hold what it should.
-    #[error(
-        "blob {digest} is damaged ({problem}); upload its file or pull its model again, or take it out with \
-         \"ollamake fsck --repair\""
-    )]
+    #[error("blob {digest} is damaged ({problem}); remove it and upload or pull it again")]
     DamagedBlob {
         /// The blob.
         digest: Digest,
@@ -125,14 +122,6 @@ pub enum StoreError {
         /// What the operating system said.
         source: io::Error,
     },
-}
-
-impl StoreError {
-    /// The blob of a layer has another length than the manifest states.
-    pub(super) fn of_length(layer: &Layer, got: u64) -> Self {
-        let problem = format!("it has {got} bytes of {}", layer.size);
-        Self::DamagedBlob { digest: layer.digest, problem }
-    }
 }
 
 /// What the operating system says never names a path; what others say might.

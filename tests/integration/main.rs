@@ -3,7 +3,6 @@
 mod convert;
 mod create;
 mod create_command;
-mod damage;
 #[cfg(target_os = "linux")]
 mod endurance;
 mod environment;

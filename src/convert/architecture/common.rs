@@ -92,6 +92,16 @@ pub(super) fn halves(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightErr
     Ok(vec![Weight::Whole(first), Weight::Whole(second)])
 }
 
+/// The thirds of the first axis: queries, keys and values of which there are as many.
+pub(super) fn thirds(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
+    let third = weight.row_count() / 3;
+    let part = |index: u64| {
+        let weight = weight.clone();
+        weight.rows(|recipe| recipe.slice(0, index * third..(index + 1) * third))
+    };
+    (0..3).map(part).collect()
+}
+
 /// Several weights whose outputs follow each other, so many of each.
 pub(super) fn consecutive_rows(weight: Weight, sizes: &[u64]) -> Result<Vec<Weight>, WeightError> {
     let all = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));

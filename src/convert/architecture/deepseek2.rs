@@ -159,25 +159,14 @@ pub(super) fn split_keys_and_values(
 
 pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     standard(source, out)?;
-    let model = source.model;
-    let configuration = &model.configuration;
-    let optional = |key: &str| configuration.optional_integer(&[key]);
+    let configuration = &source.model.configuration;
     // All heads share one latent key.
     out.count("attention.head_count_kv", 1)?;
     if !configuration.has("rms_norm_eps") {
         out.float("attention.layer_norm_rms_epsilon", 1e-6);
     }
-    let experts = optional("n_routed_experts")?;
-    let dense = optional("first_k_dense_replace")?;
-    out.count(
-        "leading_dense_block_count",
-        dense.unwrap_or(if experts.is_some() { 0 } else { model.main_layers }),
-    )?;
-    let latent = optional("kv_lora_rank")?.unwrap_or(512);
-    out.count("vocab_size", configuration.integer("vocab_size")?)?;
-    if let Some(rank) = optional("q_lora_rank")? {
-        out.count("attention.q_lora_rank", rank)?;
-    }
+    dense_layers(source.model, out)?;
+    let latent = configuration.optional_integer(&["kv_lora_rank"])?.unwrap_or(512);
     let rotated = configuration.integer("qk_rope_head_dim")?;
     out.count("attention.kv_lora_rank", latent)?;
     out.count("attention.key_length", latent.saturating_add(rotated))?;
@@ -185,21 +174,42 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
     let plain = configuration.integer("qk_nope_head_dim")?;
     out.count("attention.key_length_mla", plain.saturating_add(rotated))?;
     out.count("attention.value_length_mla", configuration.integer("v_head_dim")?)?;
+    experts(source.model, out)?;
+    if let Some(scale) = source.model.rope.common.optional_number(&["mscale_all_dim"])? {
+        out.float("rope.scaling.yarn_log_multiplier", 0.1 * scale);
+    }
+    Ok(())
+}
+
+/// How many layers have no experts, and what else comes before latent attention.
+pub(super) fn dense_layers(model: &Model, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &model.configuration;
+    let optional = |key: &str| configuration.optional_integer(&[key]);
+    let otherwise = if optional("n_routed_experts")?.is_some() { 0 } else { model.main_layers };
+    let dense = optional("first_k_dense_replace")?;
+    out.count("leading_dense_block_count", dense.unwrap_or(otherwise))?;
+    out.count("vocab_size", configuration.integer("vocab_size")?)?;
+    match optional("q_lora_rank")? {
+        Some(rank) => out.count("attention.q_lora_rank", rank),
+        None => Ok(()),
+    }
+}
+
+/// The experts, and how many dimensions are rotated.
+pub(super) fn experts(model: &Model, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &model.configuration;
     let width = configuration.integer_of(&["moe_intermediate_size", "intermediate_size"])?;
     out.count("expert_feed_forward_length", width)?;
-    if let Some(experts) = experts {
+    if let Some(experts) = configuration.optional_integer(&["n_routed_experts"])? {
         out.count("expert_count", experts)?;
     }
-    out.count("expert_shared_count", optional("n_shared_experts")?.unwrap_or(0))?;
+    let shared = configuration.optional_integer(&["n_shared_experts"])?;
+    out.count("expert_shared_count", shared.unwrap_or(0))?;
     if let Some(scale) = configuration.optional_number(&["routed_scaling_factor"])? {
         out.float("expert_weights_scale", scale);
     }
     if configuration.flag("norm_topk_prob")? {
         out.set("expert_weights_norm", true);
     }
-    out.count("rope.dimension_count", rotated)?;
-    if let Some(scale) = model.rope.common.optional_number(&["mscale_all_dim"])? {
-        out.float("rope.scaling.yarn_log_multiplier", 0.1 * scale);
-    }
-    Ok(())
+    out.count("rope.dimension_count", configuration.integer("qk_rope_head_dim")?)
 }

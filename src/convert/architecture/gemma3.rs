@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::Family;
 use super::common::{GATED_FEED_FORWARD, add_one};
 use super::gemma::NORMS;
+use super::vision::{settings, siglip};
 use crate::convert::configuration::{Absent, Class, Part};
 use crate::convert::files::Files;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
@@ -155,11 +156,11 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
 const PROJECTOR: Projector = Projector {
     hyperparameters: vision_hyperparameters,
     rename: |_, name| {
-        let name = name.strip_prefix("model.").unwrap_or(name);
-        let seen = ["multi_modal_projector.", "vision_tower."].iter().any(|start| name.starts_with(start));
-        (seen && !name.contains("vision_model.head.")).then_some(Cow::Borrowed(name))
+        let inner = name.strip_prefix("model.").unwrap_or(name);
+        let connection = Some(inner).filter(|inner| inner.starts_with("multi_modal_projector."));
+        connection.or_else(|| siglip::name(name)).map(Cow::Borrowed)
     },
-    tensors: &[VISION],
+    tensors: &[CONNECTION, siglip::ENDS, siglip::LAYERS],
     forced: |name| match name {
         // Its values overflow in the products of other types.
         "mm.input_projection.weight" => Some(ElementType::F16),
@@ -169,20 +170,9 @@ const PROJECTOR: Projector = Projector {
     ..Projector::STANDARD
 };
 
-const VISION: &[Rule] = &[
+const CONNECTION: &[Rule] = &[
     Rule::keep("multi_modal_projector.mm_input_projection_weight", "mm.input_projection.weight"),
     Rule::step("multi_modal_projector.mm_soft_emb_norm.weight", "mm.soft_emb_norm.weight", add_one),
-    Rule::keep("vision_tower.vision_model.embeddings.patch_embedding.*", "v.patch_embd.*"),
-    Rule::keep("vision_tower.vision_model.embeddings.position_embedding.*", "v.position_embd.*"),
-    Rule::keep("vision_tower.vision_model.post_layernorm.*", "v.post_ln.*"),
-    Rule::keep("vision_tower.vision_model.encoder.layers.{}.layer_norm1.*", "v.blk.{}.ln1.*"),
-    Rule::keep("vision_tower.vision_model.encoder.layers.{}.layer_norm2.*", "v.blk.{}.ln2.*"),
-    Rule::keep("vision_tower.vision_model.encoder.layers.{}.self_attn.q_proj.*", "v.blk.{}.attn_q.*"),
-    Rule::keep("vision_tower.vision_model.encoder.layers.{}.self_attn.k_proj.*", "v.blk.{}.attn_k.*"),
-    Rule::keep("vision_tower.vision_model.encoder.layers.{}.self_attn.v_proj.*", "v.blk.{}.attn_v.*"),
-    Rule::keep("vision_tower.vision_model.encoder.layers.{}.self_attn.out_proj.*", "v.blk.{}.attn_out.*"),
-    Rule::keep("vision_tower.vision_model.encoder.layers.{}.mlp.fc1.*", "v.blk.{}.ffn_up.*"),
-    Rule::keep("vision_tower.vision_model.encoder.layers.{}.mlp.fc2.*", "v.blk.{}.ffn_down.*"),
 ];
 
 fn vision_hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
@@ -191,12 +181,5 @@ fn vision_hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Resul
     let epsilon = vision.optional_number(&["layer_norm_eps"])?.unwrap_or(1e-6);
     out.float("vision.attention.layer_norm_epsilon", epsilon);
     out.set("use_gelu", true);
-    let tokens = subject.preprocessor.optional_integer(&["image_seq_length"])?.unwrap_or(256);
-    let patches = vision.integer("image_size")?.checked_div(vision.integer("patch_size")?).unwrap_or(0);
-    let scale = patches.checked_div((tokens as f64).sqrt() as u64).unwrap_or(0);
-    // Four is what the runtime assumes.
-    if scale > 0 && scale != 4 {
-        out.count("vision.projector.scale_factor", scale)?;
-    }
-    Ok(())
+    settings::pooled_patches(subject, out)
 }

@@ -4,57 +4,139 @@ use super::Family;
 use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, STACKED_EXPERTS, text_name};
 use super::deepseek2::{self, LATENT_ATTENTION, ROUTING};
 use super::prediction::{self, PREDICTION};
-use crate::convert::configuration::{Class, Derived};
+use super::vision::glm4v;
+use crate::convert::configuration::{Absent, Class, Derived, Part};
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::weight::{Weight, WeightError};
+use crate::convert::{ConvertError, Model, Source};
+use crate::plan::Recipe;
 
 pub(super) const FAMILY: Family = Family {
-    names: &["Glm4ForCausalLM"],
+    names: &["Glm4ForCausalLM", "Glm4vForConditionalGeneration"],
     architecture: "glm4",
-    classes: &[Class::new(
-        "glm4",
-        &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 151552, "max_position_embeddings": 131072, "hidden_size": 4096,
-        "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2,
-        "head_dim": 128, "rms_norm_eps": 1.5625e-7, "rope_theta": 10000.0, "partial_rotary_factor": 0.5}"#,
-    )],
+    classes: &[
+        Class::new(
+            "glm4",
+            &[Derived::KeyValueHeads],
+            r#"{"vocab_size": 151552, "max_position_embeddings": 131072, "hidden_size": 4096,
+            "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2,
+            "head_dim": 128, "rms_norm_eps": 1.5625e-7, "rope_theta": 10000.0, "partial_rotary_factor": 0.5}"#,
+        ),
+        seeing("glm4v", &[text_part("glm4v_text"), VISION_PART]),
+        Class::new(
+            "glm4v_text",
+            &[Derived::KeyValueHeads],
+            r#"{"vocab_size": 151552, "max_position_embeddings": 32768, "hidden_size": 4096,
+            "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2,
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0}"#,
+        ),
+        glm4v::CLASS,
+    ],
     tokenizer: Flavour::GLM4,
     hyperparameters: |source, out| {
         standard(source, out)?;
-        rotary_size(source, out)
+        out.count("rope.dimension_count", rotary_size(source.model)?)
     },
-    tensors: &[
-        EMBEDDINGS,
-        ATTENTION,
-        &[
-            Rule::keep("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*").required(),
-            Rule::keep("model.layers.{}.post_self_attn_layernorm.*", "blk.{}.post_attention_norm.*")
-                .required(),
-            Rule::keep("model.layers.{}.post_attention_layernorm.*", "blk.{}.ffn_norm.*").required(),
-            Rule::keep("model.layers.{}.post_mlp_layernorm.*", "blk.{}.post_ffw_norm.*").required(),
-            Rule::keep("model.layers.{}.mlp.gate_up_proj.*", "blk.{}.ffn_up.*").required(),
-            Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*").required(),
-        ],
-    ],
+    tensors: &[EMBEDDINGS, LAYERS],
+    projector: Some(&glm4v::PROJECTOR),
     ..Family::STANDARD
 };
 
+/// GLM-OCR, which predicts further tokens.
+pub(super) const OCR: Family = Family {
+    names: &["GlmOcrForConditionalGeneration"],
+    classes: &[],
+    predicted_layers: prediction::stated,
+    hyperparameters: |source, out| {
+        (FAMILY.hyperparameters)(source, out)?;
+        prediction::write_stated(source.model, out)
+    },
+    tensors: &[EMBEDDINGS, LAYERS, PREDICTION],
+    ..FAMILY
+};
+
+const LAYERS: &[Rule] = &[
+    Rule::step("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*", halve_rotary_rows).required(),
+    Rule::step("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*", halve_rotary_rows).required(),
+    Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*").required(),
+    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*").required(),
+    Rule::keep("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*").required(),
+    Rule::keep("model.layers.{}.post_self_attn_layernorm.*", "blk.{}.post_attention_norm.*").required(),
+    Rule::keep("model.layers.{}.post_attention_layernorm.*", "blk.{}.ffn_norm.*").required(),
+    Rule::keep("model.layers.{}.post_mlp_layernorm.*", "blk.{}.post_ffw_norm.*").required(),
+    Rule::keep("model.layers.{}.mlp.gate_up_proj.*", "blk.{}.ffn_up.*").required(),
+    Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*").required(),
+];
+
+const fn seeing(model_type: &'static str, parts: &'static [Part]) -> Class {
+    Class { model_type, defaults: "{}", derived: &[], parts }
+}
+
+const fn text_part(class: &'static str) -> Part {
+    Part { key: "text_config", class, absent: Absent::Values("{}") }
+}
+
+const VISION_PART: Part =
+    Part { key: "vision_config", class: glm4v::CLASS.model_type, absent: Absent::Values("{}") };
+
+/// The most heads whose rows are put in another order one by one.
+const MOST_HEADS: u64 = 1024;
+
+/// The rotated dimensions of each head from neighbouring pairs to halves, where positions have several parts: the order
+/// in which llama.cpp rotates by parts (llama.cpp, `conversion/glm.py`).
+fn halve_rotary_rows(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    if !model.rope.common.has("mrope_section") {
+        return Ok(weight);
+    }
+    let (size, rotated) = (model.head_size()?, rotary_size(model)?);
+    let heads = weight.row_count().checked_div(size).unwrap_or(0);
+    if heads > MOST_HEADS {
+        let expected = format!("at most {MOST_HEADS} heads");
+        return Err(model.configuration.bad("num_attention_heads", &heads, &expected).into());
+    }
+    weight.rows(|recipe| {
+        let mut parts = Vec::new();
+        for first in (0..heads).map(|head| head * size) {
+            let turned = first..first + rotated;
+            parts.push(recipe.clone().step_by(0, turned.clone(), 2)?);
+            parts.push(recipe.clone().step_by(0, turned.start + 1..turned.end, 2)?);
+            if rotated < size {
+                parts.push(recipe.clone().slice(0, turned.end..first + size)?);
+            }
+        }
+        Recipe::concatenate(0, parts)
+    })
+}
+
 pub(super) const MIXTURE: Family = Family {
-    names: &["Glm4MoeForCausalLM"],
+    names: &["Glm4MoeForCausalLM", "Glm4vMoeForConditionalGeneration"],
     architecture: "glm4moe",
-    classes: &[Class::new(
-        "glm4_moe",
-        &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 151552, "max_position_embeddings": 131072, "hidden_size": 4096,
-        "intermediate_size": 10944, "num_hidden_layers": 46, "num_attention_heads": 96, "num_key_value_heads": 8,
-        "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "n_routed_experts": 128,
-        "num_experts_per_tok": 8, "n_group": 1, "topk_group": 1, "n_shared_experts": 1,
-        "moe_intermediate_size": 1408, "first_k_dense_replace": 1, "norm_topk_prob": true,
-        "routed_scaling_factor": 1.0}"#,
-    )],
+    classes: &[
+        Class::new(
+            "glm4_moe",
+            &[Derived::KeyValueHeads],
+            r#"{"vocab_size": 151552, "max_position_embeddings": 131072, "hidden_size": 4096,
+            "intermediate_size": 10944, "num_hidden_layers": 46, "num_attention_heads": 96, "num_key_value_heads": 8,
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "n_routed_experts": 128,
+            "num_experts_per_tok": 8, "n_group": 1, "topk_group": 1, "n_shared_experts": 1,
+            "moe_intermediate_size": 1408, "first_k_dense_replace": 1, "norm_topk_prob": true,
+            "routed_scaling_factor": 1.0}"#,
+        ),
+        seeing("glm4v_moe", &[text_part("glm4v_moe_text"), VISION_PART]),
+        Class::new(
+            "glm4v_moe_text",
+            &[Derived::KeyValueHeads],
+            r#"{"vocab_size": 151424, "max_position_embeddings": 65536, "hidden_size": 4096,
+            "intermediate_size": 10944, "num_hidden_layers": 46, "num_attention_heads": 96, "num_key_value_heads": 8,
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "n_routed_experts": 128,
+            "num_experts_per_tok": 8, "n_group": 1, "topk_group": 1, "n_shared_experts": 1,
+            "moe_intermediate_size": 1408, "first_k_dense_replace": 1, "norm_topk_prob": true,
+            "routed_scaling_factor": 1.0}"#,
+        ),
+    ],
     predicted_layers: prediction::stated,
     tokenizer: Flavour::GLM4_MOE,
     hyperparameters: mixture_hyperparameters,
@@ -72,6 +154,7 @@ pub(super) const MIXTURE: Family = Family {
                 .required(),
         ],
     ],
+    projector: Some(&glm4v::PROJECTOR),
     ..Family::STANDARD
 };
 
@@ -91,14 +174,14 @@ pub(super) const LITE: Family = Family {
     ..Family::STANDARD
 };
 
-fn rotary_size(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let fraction = source.model.rope.common.optional_number(&["partial_rotary_factor"])?.unwrap_or(0.5);
-    out.count("rope.dimension_count", source.model.rotary_size(fraction)?)
+fn rotary_size(model: &Model) -> Result<u64, ConvertError> {
+    let fraction = model.rope.common.optional_number(&["partial_rotary_factor"])?.unwrap_or(0.5);
+    model.rotary_size(fraction)
 }
 
 fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     standard(source, out)?;
-    rotary_size(source, out)?;
+    out.count("rope.dimension_count", rotary_size(source.model)?)?;
     let configuration = &source.model.configuration;
     for (name, key) in [
         ("expert_count", "n_routed_experts"),
@@ -124,5 +207,10 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
 }
 
 /// Solar Open, which is built like GLM-4.5.
-pub(super) const SOLAR: Family =
-    Family { names: &["SolarOpenForCausalLM"], classes: &[], tokenizer: Flavour::SOLAR, ..MIXTURE };
+pub(super) const SOLAR: Family = Family {
+    names: &["SolarOpenForCausalLM"],
+    classes: &[],
+    tokenizer: Flavour::SOLAR,
+    projector: None,
+    ..MIXTURE
+};

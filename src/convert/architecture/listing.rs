@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::FAMILIES;
+use super::families;
 
 /// A model class that is converted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -20,7 +20,7 @@ pub struct ModelClass {
 /// All classes, by name.
 pub fn model_classes() -> Vec<ModelClass> {
     let mut classes: BTreeMap<&str, ModelClass> = BTreeMap::new();
-    for family in FAMILIES {
+    for family in families() {
         for name in family.names {
             let entry = || ModelClass { name, architectures: Vec::new(), projector: false };
             let class = classes.entry(name).or_insert_with(entry);

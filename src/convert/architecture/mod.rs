@@ -109,6 +109,7 @@ mod starcoder2;
 mod step;
 mod t5;
 mod talkie;
+mod vision;
 mod xverse;
 
 pub(super) use common::{Generated, replaced};
@@ -121,7 +122,12 @@ use super::{Configuration, ConvertError};
 use crate::model;
 
 /// All families. The first that answers to a name and applies to the configuration is taken.
-pub(super) const FAMILIES: &[&Family] = &[
+fn families() -> impl Iterator<Item = &'static Family> {
+    FAMILIES.iter().chain(vision::FAMILIES).copied()
+}
+
+/// The families of text models, some of which have a projector that no other has.
+const FAMILIES: &[&Family] = &[
     &llama::FAMILY,
     &mistral3::FAMILY,
     &llava::FAMILY,
@@ -162,6 +168,7 @@ pub(super) const FAMILIES: &[&Family] = &[
     &olmo::MIXTURE,
     &deepseek2::FAMILY,
     &glm4::FAMILY,
+    &glm4::OCR,
     &glm4::MIXTURE,
     &glm4::LITE,
     &gpt_oss::FAMILY,
@@ -281,8 +288,7 @@ pub(super) const FAMILIES: &[&Family] = &[
 /// The class whose family is that of the text model.
 pub(super) fn text_class(whole: &Configuration) -> Option<&str> {
     let own = whole.own_class();
-    let overrules =
-        |name| FAMILIES.iter().any(|family| family.overrules_text && family.names.contains(&name));
+    let overrules = |name| families().any(|family| family.overrules_text && family.names.contains(&name));
     own.filter(|name| overrules(name)).or_else(|| whole.text_class()).or(own)
 }
 
@@ -290,7 +296,7 @@ pub(super) fn text_class(whole: &Configuration) -> Option<&str> {
 pub(super) fn projector(whole: &Configuration) -> Option<&'static Projector> {
     let vision = whole.part("vision_config");
     let named = [vision.as_ref(), Some(whole)].into_iter().flatten().filter_map(Configuration::own_class);
-    let of_class = |name| FAMILIES.iter().filter(move |family| family.names.contains(&name));
+    let of_class = |name| families().filter(move |family| family.names.contains(&name));
     let text = whole.text();
     named.flat_map(of_class).find(|family| family.projector.is_some() && (family.applies)(&text))?.projector
 }
@@ -301,7 +307,7 @@ pub(super) fn projector(whole: &Configuration) -> Option<&'static Projector> {
 ///
 /// None answers to the name (the error names the nearest that do), or none of those applies.
 pub(super) fn find(name: &str, configuration: &Configuration) -> Result<&'static Family, ConvertError> {
-    let mut named = FAMILIES.iter().copied().filter(|family| family.names.contains(&name)).peekable();
+    let mut named = families().filter(|family| family.names.contains(&name)).peekable();
     if named.peek().is_none() {
         return Err(ConvertError::UnknownArchitecture { name: name.to_owned(), nearest: nearest(name) });
     }
@@ -318,22 +324,22 @@ pub(super) fn find(name: &str, configuration: &Configuration) -> Result<&'static
 
 /// The family that makes model files of an architecture.
 pub(super) fn find_by_architecture(architecture: &str) -> Option<&'static Family> {
-    FAMILIES.iter().find(|family| family.architecture == architecture).copied()
+    families().find(|family| family.architecture == architecture)
 }
 
 /// All configuration classes.
 pub(super) fn classes() -> Vec<&'static [Class]> {
-    FAMILIES.iter().map(|family| family.classes).collect()
+    families().map(|family| family.classes).collect()
 }
 
 /// The folders of all modules that some family has a place for.
 pub(super) fn modules() -> impl Iterator<Item = &'static &'static str> {
-    FAMILIES.iter().flat_map(|family| family.modules)
+    families().flat_map(|family| family.modules)
 }
 
 /// The three supported names that differ least from `name`.
 fn nearest(name: &str) -> Vec<&'static str> {
-    model::nearest(name, FAMILIES.iter().flat_map(|family| family.names).copied(), 3)
+    model::nearest(name, families().flat_map(|family| family.names).copied(), 3)
 }
 
 #[cfg(test)]

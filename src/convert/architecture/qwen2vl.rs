@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use super::Family;
+use super::common::thirds;
+use super::vision::patches::{FRAMES, frames};
+use crate::convert::ConvertError;
 use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen2VLModel", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],
@@ -77,7 +78,7 @@ const PROJECTOR: Projector = Projector {
 };
 
 const TENSORS: &[Rule] = &[
-    Rule::split("visual.patch_embed.proj.weight", &["v.patch_embd.weight", "v.patch_embd.weight.1"], frames),
+    Rule::split("visual.patch_embed.proj.weight", FRAMES, frames),
     Rule::split(
         "visual.blocks.{}.attn.qkv.*",
         &["v.blk.{}.attn_q.*", "v.blk.{}.attn_k.*", "v.blk.{}.attn_v.*"],
@@ -103,23 +104,6 @@ pub(super) fn name_usually(vision: &mut Configuration, image_size: u64) -> Resul
     vision.set("num_attention_heads", vision.integer("num_heads")?);
     vision.set("num_hidden_layers", vision.integer("depth")?);
     Ok(())
-}
-
-/// The convolution over two frames as one over each.
-pub(super) fn frames(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
-    let recipe = weight.whole()?;
-    // Exactly two: a third frame would be lost.
-    let both = recipe.clone().slice(2, 0..2)?.reshape(&recipe.dimensions())?;
-    Ok(vec![Weight::Whole(both.clone().select(2, 0)?), Weight::Whole(both.select(2, 1)?)])
-}
-
-fn thirds(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
-    let third = weight.row_count() / 3;
-    let part = |index: u64| {
-        let weight = weight.clone();
-        weight.rows(|recipe| recipe.slice(0, index * third..(index + 1) * third))
-    };
-    (0..3).map(part).collect()
 }
 
 fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::qwen2vl::{frames, name_usually};
+use super::qwen2vl::name_usually;
+use super::vision::patches::{FRAMES, frames};
 use super::{Family, qwen2};
 use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part};
 use crate::convert::model::MAX_LAYERS;
@@ -79,7 +80,7 @@ pub(super) const PROJECTOR: Projector = Projector {
 };
 
 const TENSORS: &[Rule] = &[
-    Rule::split("visual.patch_embed.proj.weight", &["v.patch_embd.weight", "v.patch_embd.weight.1"], frames),
+    Rule::split("visual.patch_embed.proj.weight", FRAMES, frames),
     Rule::keep("visual.patch_embed.proj.bias", "v.patch_embd.bias"),
     Rule::keep("visual.pos_embed.*", "v.position_embd.*"),
     Rule::keep("visual.blocks.{}.attn.qkv.*", "v.blk.{}.attn_qkv.*"),

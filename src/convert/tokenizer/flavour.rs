@@ -57,6 +57,8 @@ pub struct Flavour {
     pub end_of_turn: Option<&'static str>,
     /// Keys of the configuration for roles, written after all that the other files give.
     pub keyed_roles: &'static [(&'static str, &'static str)],
+    /// Roles that no token has where `config.json` gives them a negative number, whatever the other files say.
+    pub deniable_roles: &'static [&'static str],
     /// Whether the first of several tokens that end texts in `generation_config.json` ends a turn.
     pub turn_ends_first: bool,
     /// Whether the first token that ends texts in `config.json` and does not begin them ends a turn; written last.
@@ -110,6 +112,7 @@ impl Flavour {
         roles: &[],
         end_of_turn: None,
         keyed_roles: &[],
+        deniable_roles: &[],
         turn_ends_first: false,
         other_end_is_of_turn: false,
         control: &[],
@@ -239,8 +242,12 @@ impl Flavour {
     pub const PLAMO: Self = Self { formats: &[Format::Plamo], chat_template: false, ..Self::PLAIN };
 
     /// Hunyuan, dense.
-    pub const HUNYUAN: Self =
-        Self { keyed_roles: &[("eos", "eod_token_id")], turn_ends_first: true, ..Self::BYTE_PAIR };
+    pub const HUNYUAN: Self = Self {
+        keyed_roles: &[("eos", "eod_token_id")],
+        deniable_roles: &["pad"],
+        turn_ends_first: true,
+        ..Self::BYTE_PAIR
+    };
 
     /// Laguna, whose settings include the file of the template.
     pub const LAGUNA: Self = Self {

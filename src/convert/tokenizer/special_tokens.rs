@@ -7,10 +7,10 @@
 use serde_json::{Map, Value};
 
 use super::super::ConvertError;
-use super::super::files::Files;
 use super::TokenizerWarning;
-use super::json::{AddedToken, TokenizerJson};
-use super::settings::{Settings, object, text_of};
+use super::inputs::Inputs;
+use super::json::AddedToken;
+use super::settings::{object, text_of};
 use super::surrounding::Surrounding;
 use crate::gguf::Metadata;
 
@@ -44,19 +44,18 @@ pub(super) struct SpecialTokens {
 impl SpecialTokens {
     /// Finds the tokens. Numbers that are negative or, where `size` is given, not less than it, are left out.
     pub(super) fn find(
-        files: Files<'_>,
-        json: Option<&TokenizerJson>,
-        settings: &Settings,
+        inputs: &Inputs<'_>,
         size: Option<u64>,
         warnings: &mut Vec<TokenizerWarning>,
     ) -> Result<Self, ConvertError> {
+        let json = inputs.original();
         let mut found = Self {
             ids: Vec::new(),
             surrounding: Surrounding::default(),
             lowercase: None,
             strip_accents: None,
         };
-        let mut values = settings.values.clone();
+        let mut values = inputs.settings.values.clone();
         if let Some(json) = json {
             found.read_normalizer(&json.normalizer);
             found.surrounding.read(&json.post_processor, &mut values);
@@ -64,10 +63,13 @@ impl SpecialTokens {
         let added = json.map_or(&[][..], |json| &json.added_tokens);
         let mut roles: Vec<&'static str> = ROLES.to_vec();
         roles.extend(found.surrounding.further_roles());
+        let config = object(inputs.files, CONFIG)?.unwrap_or_default();
+        let number = |role: &str| config.get(&format!("{role}_token_id")).and_then(Value::as_i64);
+        let denied = |role: &str| number(role).is_some_and(|number| number < 0);
+        roles.retain(|role| !(inputs.flavour.deniable_roles.contains(role) && denied(role)));
         for role in &roles {
             found.read_settings(role, &values, added, size, warnings);
         }
-        let config = object(files, CONFIG)?.unwrap_or_default();
         for role in &roles {
             found.read_config(role, &config, size, warnings);
         }

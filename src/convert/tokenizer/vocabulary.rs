@@ -96,8 +96,7 @@ fn write_contents(
 ) -> Result<(), ConvertError> {
     let size = contents.is_closed.then_some(contents.tokens.len() as u64);
     let mut warnings = std::mem::take(&mut inputs.warnings);
-    let mut special =
-        SpecialTokens::find(inputs.files, inputs.original(), &inputs.settings, size, &mut warnings)?;
+    let mut special = SpecialTokens::find(inputs, size, &mut warnings)?;
     complete_roles(inputs, format, &contents, &mut special)?;
     metadata.set("tokenizer.ggml.model", contents.model);
     match contents.splitting {

@@ -1,0 +1,56 @@
+//! The encoder of GLM-4.1V, GLM-4.5V and GLM-OCR.
+
+use std::borrow::Cow;
+
+use super::patches::{FRAMES, frames};
+use super::settings;
+use crate::convert::architecture::qwen2vl::name_usually;
+use crate::convert::configuration::Class;
+use crate::convert::projector::Projector;
+use crate::convert::rule::Rule;
+
+/// The class of the encoder, which calls itself by the type of the whole.
+pub(in crate::convert::architecture) const CLASS: Class = Class::new(
+    "glm4v_vision",
+    &[],
+    r#"{"depth": 24, "hidden_size": 1536, "intermediate_size": 13696, "num_heads": 12, "image_size": 336,
+    "patch_size": 14, "rms_norm_eps": 1e-5, "hidden_act": "silu", "spatial_merge_size": 2}"#,
+);
+
+pub(in crate::convert::architecture) const PROJECTOR: Projector = Projector {
+    adjust: |vision, _| name_usually(vision, 336),
+    hyperparameters: |subject, out| {
+        out.set("projector_type", "glm4v");
+        settings::activation(subject, out)?;
+        settings::epsilon(subject, "rms_norm_eps", 1e-5, out)
+    },
+    rename: |_, name| {
+        let name = name.strip_prefix("model.").unwrap_or(name);
+        name.starts_with("visual.").then_some(Cow::Borrowed(name))
+    },
+    tensors: &[TENSORS],
+    ..Projector::STANDARD
+};
+
+pub(in crate::convert::architecture) const TENSORS: &[Rule] = &[
+    Rule::split("visual.patch_embed.proj.weight", FRAMES, frames).required(),
+    Rule::keep("visual.patch_embed.proj.bias", "v.patch_embd.bias"),
+    Rule::keep("visual.embeddings.position_embedding.*", "v.position_embd.*"),
+    Rule::keep("visual.post_conv_layernorm.*", "v.norm_embd.*"),
+    Rule::keep("visual.blocks.{}.norm1.*", "v.blk.{}.ln1.*").required(),
+    Rule::keep("visual.blocks.{}.norm2.*", "v.blk.{}.ln2.*").required(),
+    Rule::keep("visual.blocks.{}.attn.qkv.*", "v.blk.{}.attn_qkv.*").required(),
+    Rule::keep("visual.blocks.{}.attn.q_norm.*", "v.blk.{}.attn_q_norm.*"),
+    Rule::keep("visual.blocks.{}.attn.k_norm.*", "v.blk.{}.attn_k_norm.*"),
+    Rule::keep("visual.blocks.{}.attn.proj.*", "v.blk.{}.attn_out.*").required(),
+    Rule::keep("visual.blocks.{}.mlp.gate_proj.*", "v.blk.{}.ffn_gate.*").required(),
+    Rule::keep("visual.blocks.{}.mlp.up_proj.*", "v.blk.{}.ffn_up.*").required(),
+    Rule::keep("visual.blocks.{}.mlp.down_proj.*", "v.blk.{}.ffn_down.*").required(),
+    Rule::keep("visual.post_layernorm.*", "v.post_ln.*"),
+    Rule::keep("visual.downsample.*", "mm.patch_merger.*").required(),
+    Rule::keep("visual.merger.proj.*", "mm.model.fc.*").required(),
+    Rule::keep("visual.merger.post_projection_norm.*", "mm.post_norm.*").required(),
+    Rule::keep("visual.merger.gate_proj.*", "mm.gate.*").required(),
+    Rule::keep("visual.merger.up_proj.*", "mm.up.*").required(),
+    Rule::keep("visual.merger.down_proj.*", "mm.down.*").required(),
+];
