@@ -140,5 +140,15 @@ fn print_account(account: &Account) {
     tell(account.under_way, "temporary file", "being written");
     tell(account.left_over, "temporary file", "left over; \"ollamake prune\" removes what nobody writes");
     tell(account.partial_downloads, "partial download", "to be resumed or pruned");
+    tell(
+        account.foreign_downloads,
+        "unfinished part",
+        "of Ollama's own downloads; \"ollamake prune\" removes what is old enough",
+    );
+    tell(
+        account.old_names,
+        "blob",
+        "with the name of an old version of Ollama; \"ollamake serve\" renames them",
+    );
     tell(account.quarantined, "damaged blob", "in ollamake/quarantine, to be removed by hand");
 }

@@ -27,6 +27,16 @@ impl Base {
         model: &StoredManifest,
         quantize: Option<&Quantization>,
     ) -> Result<Self, CreateError> {
+        let layers = model.manifest.layers.iter().map(|layer| layer.digest);
+        Self::open_whole(store, descriptions, model, quantize).map_err(|error| error.or_damage(store, layers))
+    }
+
+    fn open_whole(
+        store: &Store,
+        descriptions: &Descriptions,
+        model: &StoredManifest,
+        quantize: Option<&Quantization>,
+    ) -> Result<Self, CreateError> {
         let damaged = |part: &'static str, problem: String| CreateError::DamagedBase {
             name: Box::new(model.name.clone()),
             part,
@@ -35,7 +45,7 @@ impl Base {
         let config = store.config(model)?;
         let mut opened = Vec::with_capacity(model.manifest.layers.len());
         for layer in &model.manifest.layers {
-            let blob = store.blob(layer.digest).map_err(|error| match error {
+            let blob = store.blob_of(layer).map_err(|error| match error {
                 StoreError::BlobNotFound { digest } => {
                     damaged(layer.media_type.noun(), format!("blob {digest} is not in the store"))
                 }

@@ -10,7 +10,7 @@ use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
 use crate::plan::{PlanError, ShardError};
 use crate::quantize::{ImportanceError, InvalidRecipe, QuantizeError};
 use crate::registry;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::template::ParseError;
 
 use super::file_name::InvalidFileName;
@@ -148,6 +148,37 @@ impl CreateError {
             Self::UnknownType { file } => file.as_deref(),
             _ => None,
         }
+    }
+
+    /// This error, or the damage of one of the blobs that it may come from: what seems to be wrong with a
+    /// file may be what has happened to it in the store.
+    pub(super) fn or_damage(self, store: &Store, blobs: impl IntoIterator<Item = Digest>) -> Self {
+        let damage = |digest| {
+            let blob = store.blob(digest).ok()?;
+            store.ensure_whole(&blob, || true).err().map(Self::from)
+        };
+        match self.may_come_from_damage() {
+            true => blobs.into_iter().find_map(damage).unwrap_or(self),
+            false => self,
+        }
+    }
+
+    fn may_come_from_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::UnknownType { .. }
+                | Self::NotGguf { .. }
+                | Self::Gguf { .. }
+                | Self::Shards { .. }
+                | Self::StrayMatrix { .. }
+                | Self::Importance { .. }
+                | Self::Quantize { .. }
+                | Self::NothingToQuantize
+                | Self::Convert(_)
+                | Self::Plan { .. }
+                | Self::DamagedBase { .. }
+                | Self::Description(_)
+        )
     }
 
     /// What to do about it, where the message does not say so.

@@ -10,6 +10,13 @@ pub enum Event {
     Reading,
     /// Files that were uploaded are read, which are to be converted.
     Converting(Conversion),
+    /// A blob is read, of which it is not known whether it is whole.
+    Checking {
+        /// The blob.
+        digest: Digest,
+    },
+    /// Another job, perhaps of another process, makes the same file.
+    WaitingForTwin,
     /// Something about the files is doubtful.
     Warning(String),
     /// A file is made. A later event of the same action replaces an earlier one.

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
 
-use super::{CreateError, Event, Monitor, Phase, Workshop};
-use crate::model::{Digest, Name};
-use crate::registry::{self, Options, Status};
+use super::{CreateError, Event, Files, Monitor, Phase, Request, Workshop};
+use crate::model::{Digest, LONGEST_TEXT, Name};
+use crate::registry::{self, Artifact, Options, Pulled, Status};
 use crate::store::Placed;
 use tokio::runtime::Handle;
 
@@ -29,7 +29,30 @@ pub fn fetch(
         monitor.usage.count_read(received.by(&status));
         tell(status, monitor);
     });
-    until_stopped(pull, monitor)?.map_err(pull_failed)
+    match until_stopped(pull, monitor)?.map_err(pull_failed)? {
+        Pulled::Model(placed) => Ok(placed),
+        Pulled::Artifact(artifact) => assemble(workshop, name, artifact, monitor),
+    }
+}
+
+/// Makes a model of the files of an artifact, as of uploaded ones.
+fn assemble(
+    workshop: &Workshop,
+    name: &Name,
+    artifact: Artifact,
+    monitor: Monitor<'_>,
+) -> Result<Placed, CreateError> {
+    let files = artifact.files.iter().map(|(file, blob)| (file.clone(), blob.digest().to_string()));
+    let mut licenses = Vec::new();
+    for blob in &artifact.licenses {
+        licenses.push(String::from_utf8_lossy(&blob.read(LONGEST_TEXT)?).into_owned());
+    }
+    let request = Request { files: Some(Files::parse(files.collect())?), licenses, ..Request::default() };
+    let mut left = Some(workshop.prepare(name, request)?);
+    while let Some(job) = left {
+        left = job.advance(monitor)?;
+    }
+    Ok(Placed { model: workshop.store.manifest(name)?, replaced: None, given_up: Vec::new() })
 }
 
 /// Sends a model to its registry.

@@ -100,11 +100,15 @@ impl Job {
     /// The stages that are left, as far as is known.
     pub fn stages(&self) -> Vec<Stage> {
         let has_to_fetch = matches!(self.source, Source::Elsewhere(_));
-        let is_to_be_made = |part: &Part| part.planned().is_some();
+        let store = &self.workshop.store;
+        let takes_time = |part: &Part| match &part.content {
+            Content::Planned(_) => true,
+            Content::Existing(input, _) => store.has_to_read(&input.blob),
+        };
         // What is made of a model that has to be fetched is planned when it is here.
         let waits =
             matches!(self.adapter, Adapter::Safetensors(_)) || (has_to_fetch && self.quantize.is_some());
-        let has_to_compute = self.assembly.is_none() && (waits || self.parts().any(is_to_be_made));
+        let has_to_compute = self.assembly.is_none() && (waits || self.parts().any(takes_time));
         let left = |stage: &Stage| match stage {
             Stage::Transfer => has_to_fetch,
             Stage::Compute => has_to_compute,
@@ -170,6 +174,7 @@ impl Job {
         let (layers, parameters) = (Layers::new(self.workshop.store.clone()), self.parameters.clone());
         let mut work = Work { job: self, layers, config, parameters, monitor };
         work.attach_source()?;
+        work.layers.ensure_whole(monitor)?;
         Ok(Assembly { layers: work.layers, config: work.config, parameters: work.parameters })
     }
 

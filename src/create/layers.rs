@@ -5,7 +5,7 @@
 
 use std::collections::HashSet;
 
-use super::{CreateError, Event};
+use super::{CreateError, Event, Monitor};
 use crate::model::{
     Digest, LONGEST_CONFIG, LONGEST_TEXT, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters,
     layer_json, parameters_to_bytes,
@@ -116,6 +116,17 @@ impl Layers {
         }
         self.remove(&MediaType::Messages);
         self.add_bytes(MediaType::Messages, &Message::list_to_bytes(messages))
+    }
+
+    /// Makes sure that what is taken over as it is has not been damaged here, by reading what is not known.
+    pub(super) fn ensure_whole(&self, monitor: Monitor<'_>) -> Result<(), CreateError> {
+        for Entry { blob, .. } in &self.entries {
+            if self.store.has_to_read(blob) {
+                monitor.tell(Event::Checking { digest: blob.digest() });
+            }
+            self.store.ensure_whole(blob, || !monitor.stop.is_cancelled())?;
+        }
+        monitor.check_stop()
     }
 
     /// What is told about the layers, in order.

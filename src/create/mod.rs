@@ -26,6 +26,7 @@ mod remote;
 mod request;
 mod shards;
 mod stage;
+mod turn;
 mod uploads;
 mod usage;
 mod watch;

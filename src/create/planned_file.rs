@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::input::Input;
+use super::turn::take_turn;
 use super::watch::{Timed, Watcher};
 use super::{Action, CreateError, Event, Monitor, Phase, Quantization, Workshop};
 use crate::gguf::Metadata;
@@ -102,7 +103,8 @@ impl PlannedFile {
     pub(super) fn make(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Committed, CreateError> {
         let total = self.inputs.iter().map(|input| input.blob.length()).sum();
         let recipe = self.recipe()?;
-        if let Some(blob) = workshop.store.made(recipe)?
+        let _turn = take_turn(&workshop.store, recipe, monitor)?;
+        if let Some(blob) = workshop.store.made(recipe, || !monitor.stop.is_cancelled())?
             && !self.quality
         {
             monitor.tell(Event::Making { action: self.action.clone(), completed: total, total });
@@ -238,7 +240,7 @@ pub(super) fn ensure_space<'p>(
     let mut needed = 0_u64;
     for file in files {
         // What was made before is not made again.
-        if store.made(file.recipe()?)?.is_none() {
+        if store.made(file.recipe()?, || false)?.is_none() {
             file.plan.check().map_err(|error| file.failed(error))?;
             let size = file.size().map_err(|error| file.failed(error))?;
             needed = needed.saturating_add(size);

@@ -18,6 +18,12 @@ impl Workshop {
     /// # Errors
     /// Whatever is wrong with the request, as far as it can be known without doing the work.
     pub fn prepare(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
+        let files = request.files.iter().chain(&request.adapters).flat_map(Files::iter);
+        let digests: Vec<_> = files.map(|(_, digest)| digest).collect();
+        self.prepare_whole(name, request).map_err(|error| error.or_damage(&self.store, digests))
+    }
+
+    fn prepare_whole(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
         request.check()?;
         let quantize = match request.quantize {
             Some(wish) => Some(wish.following(&request.recipe, request.files.as_ref(), &self.store)?),

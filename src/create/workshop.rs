@@ -23,7 +23,9 @@ impl Workshop {
     /// `prune`, what only the replaced model used is removed.
     pub fn new(store: Store, registries: registry::Config, resources: Resources, prune: bool) -> Self {
         Self {
-            registries: registry::Client::new(registries, store.clone()),
+            registries: registry::Client::new(registries, store.clone()).inspect_err(|error| {
+                tracing::warn!(%error, "models can be neither pulled nor pushed");
+            }),
             descriptions: Arc::new(Descriptions::new(store.clone())),
             store,
             resources,

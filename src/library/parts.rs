@@ -87,7 +87,7 @@ impl Details {
 }
 
 impl Parts {
-    /// Reads what is there; weights that cannot be read are as good as none.
+    /// Reads what is there; weights that cannot be read are as good as none, unless that may be damage.
     pub(crate) fn read(
         store: &Store,
         descriptions: &Descriptions,
@@ -107,27 +107,23 @@ impl Parts {
             if layer.media_type == MediaType::Model {
                 parts.parent.clone_from(&layer.from);
             }
-            let mut describe = || match descriptions.known(layer.digest) {
-                Some(known) => Some(known),
-                None => {
-                    let described =
-                        store.blob(layer.digest).map_err(Into::into).and_then(|blob| descriptions.of(&blob));
-                    described
-                        .inspect_err(|error| {
-                            tracing::warn!(model = %model.name, digest = %layer.digest, %error, "unreadable layer");
-                            parts.lack_something |= matches!(error, DescriptionError::Store(_));
-                        })
-                        .ok()
+            let mut describe = || match describe(store, descriptions, layer.digest) {
+                Ok(known) => Ok(Some(known)),
+                Err(DescriptionError::Store(error @ StoreError::DamagedBlob { .. })) => Err(error),
+                Err(error) => {
+                    tracing::warn!(model = %model.name, digest = %layer.digest, %error, "unreadable layer");
+                    parts.lack_something |= matches!(error, DescriptionError::Store(_));
+                    Ok(None)
                 }
             };
             match layer.media_type {
                 MediaType::Model if parts.config.model_format != "safetensors" => {
-                    if let Some(described) = describe() {
+                    if let Some(described) = describe()? {
                         parts.add_weights(layer.digest, described);
                     }
                 }
                 MediaType::Projector => {
-                    let hears = describe().is_some_and(|description| description.hears);
+                    let hears = describe()?.is_some_and(|description| description.hears);
                     let earlier = parts.projector.is_some_and(|projector| projector.hears);
                     parts.projector = Some(Projector { hears: hears || earlier });
                 }
@@ -169,4 +165,22 @@ impl Parts {
             template: self.template.as_ref(),
         }
     }
+}
+
+/// What a blob says. One that says nothing, and may not be what was stored, is taken for damaged.
+fn describe(
+    store: &Store,
+    descriptions: &Descriptions,
+    digest: Digest,
+) -> Result<Arc<Description>, DescriptionError> {
+    if let Some(known) = descriptions.known(digest) {
+        return Ok(known);
+    }
+    let blob = store.blob(digest)?;
+    descriptions.of(&blob).map_err(|error| match error {
+        DescriptionError::Gguf(error) if !store.is_surely_whole(&blob) => {
+            StoreError::DamagedBlob { digest, problem: error.to_string() }.into()
+        }
+        error => error,
+    })
 }

@@ -8,9 +8,9 @@ use super::repository::Repository;
 use super::session::Session;
 use super::sharing::Downloads;
 use super::transport::Transport;
-use super::{Config, Credentials, Error, RetryPolicy, Status, pull, push};
+use super::{Config, Credentials, Error, Pulled, RetryPolicy, Status, pull, push};
 use crate::model::Name;
-use crate::store::{Placed, Store};
+use crate::store::Store;
 
 /// What a request says about its registry.
 #[derive(Debug, Clone, Copy, Default)]
@@ -51,8 +51,9 @@ impl Client {
         })
     }
 
-    /// Fetches a model. It appears in the store when all of it is there and verified; what was replaced
-    /// is answered, its blobs untouched.
+    /// Fetches a model. It appears in the store when all of it is there and verified; what was replaced is
+    /// answered, its blobs untouched. An artifact of another tool's becomes no model by itself: its files are
+    /// answered.
     ///
     /// Dropping the future cancels the pull; what has arrived stays for the next one.
     ///
@@ -63,7 +64,7 @@ impl Client {
         name: &Name,
         options: Options,
         progress: impl Fn(Status) + Sync,
-    ) -> Result<Placed, Error> {
+    ) -> Result<Pulled, Error> {
         self.speaking(name, options, &progress, async |session| {
             pull::pull(&session, &self.store, name, &self.shared, &progress).await
         })

@@ -2,14 +2,19 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use super::waiting::Waits;
 use super::{Error, blocking, defect};
 use crate::model::Digest;
 use crate::store::{Blob, Partial, Store, StoreError};
+
+/// How often it is looked whether another process is done.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// So many bytes are handed to a writing thread at once.
 const LOT: usize = 512 * 1024;
@@ -21,11 +26,50 @@ pub(crate) struct Incoming {
     writes: TaskTracker,
 }
 
+/// What there is of a blob that is wanted.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// All of it: another process was faster.
+    Whole(Blob),
+    /// Some of it, or nothing yet.
+    Part(Incoming),
+}
+
 impl Incoming {
-    /// Begins a blob, or goes on where an earlier attempt has left it.
-    pub(crate) async fn open(store: Store, digest: Digest, size: u64) -> Result<Self, Error> {
-        let partial = Arc::new(blocking(move || store.partial(digest, size)).await??);
-        Ok(Self { partial, writes: TaskTracker::new() })
+    /// Begins a blob, or goes on where an earlier attempt has left it. As long as another process fetches it,
+    /// it is waited for; whatever becomes of it there, what has been fetched counts here.
+    pub(crate) async fn open(
+        store: Store,
+        digest: Digest,
+        size: u64,
+        waits: &Arc<Waits>,
+    ) -> Result<Found, Error> {
+        let mut waiting = None;
+        loop {
+            let store = store.clone();
+            if let Some(found) = blocking(move || Self::try_open(&store, digest, size)).await?? {
+                return Ok(found);
+            }
+            waiting.get_or_insert_with(|| {
+                waits.openly(format!("another program, which fetches blob {}", digest.short()))
+            });
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// As [`open`](Self::open), or nothing if another process fetches it.
+    fn try_open(store: &Store, digest: Digest, size: u64) -> Result<Option<Found>, StoreError> {
+        let partial = match store.partial(digest, size) {
+            Ok(partial) => partial,
+            Err(StoreError::Busy { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // Only now nobody else can be about to finish it.
+        if let Some(blob) = store.known_blob(digest, size)? {
+            partial.discard()?;
+            return Ok(Some(Found::Whole(blob)));
+        }
+        Ok(Some(Found::Part(Self { partial: Arc::new(partial), writes: TaskTracker::new() })))
     }
 
     /// The number of bytes that are there.

@@ -12,11 +12,12 @@
 //! | `transport`, `trust`, `proxy`, `proxy_exceptions`, `connection_error`, `encoding` | HTTP and its failures |
 //! | `challenge`, `credentials`, `identity`, `authentication` | proving who we are, to the right one |
 //! | `session`, `answer`, `retry`, `waiting` | one conversation with one repository |
-//! | `pull`, `manifest`, `contents`, `download`, `incoming`, `sharing` | a model from a registry |
+//! | `pull`, `manifest`, `artifact`, `contents`, `download`, `incoming`, `sharing` | a model from a registry |
 //! | `push`, `upload` | a model to a registry |
 //! | `client`, `config`, `environment`, `status`, `progress` | what other rooms see |
 
 mod answer;
+mod artifact;
 mod authentication;
 mod blocking;
 mod challenge;
@@ -51,12 +52,14 @@ mod trust;
 mod upload;
 mod waiting;
 
+pub use artifact::Artifact;
 pub use client::{Client, Options};
 pub use come_back::ComeBack;
 pub use config::Config;
 pub use credentials::{Credentials, InvalidDockerConfig};
 pub use error::Error;
 pub use proxy::Proxies;
+pub use pull::Pulled;
 pub use retry::RetryPolicy;
 pub use status::{Status, Transfer, Wait};
 

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio_util::sync::CancellationToken;
 
+use super::artifact::{Artifact, Outline};
 use super::download::Download;
 use super::session::Session;
 use super::sharing::Downloads;
@@ -21,6 +23,15 @@ pub(super) struct Shared {
     pub(super) piece: u64,
 }
 
+/// What a pull has brought.
+#[derive(Debug)]
+pub enum Pulled {
+    /// A model, which is in the store.
+    Model(Placed),
+    /// Files that a model is still to be made of.
+    Artifact(Artifact),
+}
+
 /// Fetches a model: its manifest, the blobs that are missing, and then it appears.
 pub(super) async fn pull(
     session: &Arc<Session>,
@@ -28,15 +39,22 @@ pub(super) async fn pull(
     name: &Name,
     shared: &Shared,
     progress: &(impl Fn(Status) + Sync),
-) -> Result<Placed, Error> {
+) -> Result<Pulled, Error> {
     progress(Status::PullingManifest);
     let bytes = manifest::fetch(session, name).await?;
     let (manifest, layers) = manifest::check(session, &bytes)?;
-    let plan = blocking({
-        let (store, layers) = (store.clone(), layers.clone());
-        move || what_is_missing(&store, layers)
-    });
-    let blobs = plan.await??.into_iter().map(|(layer, blob)| async move {
+    let outline = Outline::of(&manifest, &bytes).map_err(|reason| manifest::invalid(session, reason))?;
+    let layers = match &outline {
+        Some(outline) => outline.layers(layers),
+        None => layers,
+    };
+    let plan = {
+        let (store, layers, wanted) = (store.clone(), layers.clone(), CancellationToken::new());
+        let _until_dropped = wanted.clone().drop_guard();
+        let _waiting = session.waits().quietly("the check of the blobs that are here".into());
+        blocking(move || what_is_missing(&store, layers, || !wanted.is_cancelled())).await??
+    };
+    let blobs = plan.into_iter().map(|(layer, blob)| async move {
         let (digest, total) = (layer.digest, layer.size);
         let report = |completed| progress(Status::Pulling(Transfer { digest, total, completed }));
         let blob = match blob {
@@ -64,6 +82,10 @@ pub(super) async fn pull(
     // The leases keep the blobs until the manifest names them.
     let leases: Vec<Blob> = stream::iter(blobs).buffer_unordered(PARALLEL_BLOBS).try_collect().await?;
 
+    if let Some(outline) = outline {
+        progress(Status::VerifyingDigest);
+        return Ok(Pulled::Artifact(outline.with(&leases)));
+    }
     contents::check(session, &manifest, &leases).await?;
 
     progress(Status::VerifyingDigest);
@@ -76,20 +98,20 @@ pub(super) async fn pull(
     });
     let placed = placed.await??;
     progress(Status::Success);
-    Ok(placed)
+    Ok(Pulled::Model(placed))
 }
 
-/// Every layer, with a lease on its blob if the store has it; there is room for the others.
-fn what_is_missing(store: &Store, layers: Vec<Layer>) -> Result<Vec<(Layer, Option<Blob>)>, StoreError> {
+/// Every layer, with a lease on its blob if the store has it and it is whole; there is room for the others.
+/// `goes_on` says whether the answer is wanted still.
+fn what_is_missing(
+    store: &Store,
+    layers: Vec<Layer>,
+    goes_on: impl Fn() -> bool,
+) -> Result<Vec<(Layer, Option<Blob>)>, StoreError> {
     let mut plan = Vec::with_capacity(layers.len());
     let mut missing = 0_u64;
     for layer in layers {
-        let blob = match store.blob(layer.digest) {
-            // A shorter one is what a crash has left.
-            Ok(blob) => Some(blob).filter(|blob| blob.length() == layer.size),
-            Err(StoreError::BlobNotFound { .. }) => None,
-            Err(error) => return Err(error),
-        };
+        let blob = store.whole_blob(layer.digest, Some(layer.size), &goes_on)?;
         if blob.is_none() {
             missing = missing.saturating_add(layer.size.saturating_sub(store.begun(layer.digest)));
         }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
+use tokio_util::sync::CancellationToken;
 
 use super::session::Session;
 use super::transport::Payload;
@@ -27,11 +28,18 @@ pub(super) async fn push(
     progress: &(impl Fn(Status) + Sync),
 ) -> Result<(), Error> {
     progress(Status::RetrievingManifest);
-    let opened = blocking({
-        let (store, name, is_ollama) = (store.clone(), name.clone(), session.repository().is_ollama());
-        move || Opened::open(&store, &name, is_ollama)
-    });
-    let opened = opened.await?.inspect_err(|_| progress(Status::NoManifest))?;
+    let opened = {
+        let (store, name, wanted) = (store.clone(), name.clone(), CancellationToken::new());
+        let is_ollama = session.repository().is_ollama();
+        let _until_dropped = wanted.clone().drop_guard();
+        let _waiting = session.waits().quietly("the check of the blobs that are to be sent".into());
+        blocking(move || Opened::open(&store, &name, is_ollama, || !wanted.is_cancelled())).await?
+    };
+    let opened = opened.inspect_err(|error| {
+        if matches!(error, StoreError::ModelNotFound { .. } | StoreError::DamagedManifest { .. }) {
+            progress(Status::NoManifest);
+        }
+    })?;
     let uploads = opened.blobs.iter().map(|blob| async {
         let (digest, total) = (blob.digest(), blob.length());
         let mount_from = opened.elsewhere.get(&digest).cloned();
@@ -64,12 +72,19 @@ struct Opened {
 }
 
 impl Opened {
-    fn open(store: &Store, name: &Name, is_ollama: bool) -> Result<Self, StoreError> {
+    /// Opens a model whose blobs are whole; `goes_on` says whether the answer is wanted still.
+    fn open(
+        store: &Store,
+        name: &Name,
+        is_ollama: bool,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Self, StoreError> {
         let model = store.manifest(name)?;
         store.ensure_parts(&model)?;
         let mut seen = HashSet::new();
         let layers = model.manifest.blobs().filter(|layer| seen.insert(layer.digest));
-        let blobs = layers.map(|layer| store.blob(layer.digest)).collect::<Result<_, _>>()?;
+        let blobs: Vec<_> = layers.map(|layer| store.blob_of(layer)).collect::<Result<_, _>>()?;
+        blobs.iter().try_for_each(|blob| store.ensure_whole(blob, &goes_on))?;
         let others = if is_ollama { Vec::new() } else { store.list()? };
         let elsewhere = elsewhere(name, &model.manifest, &others);
         Ok(Self { model, blobs, elsewhere })

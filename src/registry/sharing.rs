@@ -7,8 +7,9 @@ use tokio::sync::watch;
 
 use super::Error;
 use super::download::Download;
-use super::incoming::Incoming;
+use super::incoming::{Found, Incoming};
 use super::progress::INTERVAL;
+use super::waiting::Waiting;
 use crate::model::Digest;
 use crate::store::{Blob, Store, StoreError};
 
@@ -42,21 +43,27 @@ impl Downloads {
         report: impl Fn(u64),
     ) -> Result<Blob, Error> {
         let digest = download.digest;
-        let registry = download.session.registry();
+        let (registry, waits) = (download.session.registry(), download.session.waits().clone());
         let mut download = Some(download);
         loop {
             let (mut receiver, leading) = self.join_or_lead(store, digest, &mut download);
-            let mut told = false;
+            // The leader's own conversation tells what it waits for.
+            let waiting = (!leading).then(|| {
+                waits.quietly(format!("another pull, which fetches blob {}", digest.short()).into())
+            });
+            let mut before = None;
             let failure = loop {
                 let state = receiver.borrow_and_update().clone();
                 match state {
                     State::Beginning => {}
                     State::Running { received } => {
                         report(received);
-                        told = true;
+                        if before.replace(received) != Some(received) {
+                            waiting.iter().for_each(Waiting::begin_anew);
+                        }
                     }
                     State::Done { blob, found } => {
-                        if !told {
+                        if before.is_none() {
                             report(found);
                         }
                         return Ok(blob);
@@ -130,7 +137,18 @@ async fn fetch(
     store: Store,
     download: &Download,
 ) -> Result<(Blob, u64), Error> {
-    let incoming = Incoming::open(store, download.digest, download.size).await?;
+    let opening = Incoming::open(store, download.digest, download.size, download.session.waits());
+    let opened = tokio::select! {
+        opened = opening => opened?,
+        () = sender.closed() => return Err(unwanted(download)),
+    };
+    let incoming = match opened {
+        Found::Whole(blob) => {
+            let length = blob.length();
+            return Ok((blob, length));
+        }
+        Found::Part(incoming) => incoming,
+    };
     let found = incoming.received();
     sender.send_replace(State::Running { received: found });
     match while_wanted(sender, download, &incoming).await {
@@ -147,6 +165,11 @@ async fn fetch(
             Err(error)
         }
     }
+}
+
+fn unwanted(download: &Download) -> Error {
+    let reason = "nobody waits for it any more".to_owned();
+    Error::Interrupted { registry: download.session.registry(), reason }
 }
 
 /// The store does not know who sent the wrong bytes.
@@ -173,10 +196,7 @@ async fn while_wanted(
         tokio::select! {
             biased;
             result = &mut work => return result,
-            () = sender.closed() => {
-                let reason = "nobody waits for it any more".to_owned();
-                return Err(Error::Interrupted { registry: download.session.registry(), reason });
-            }
+            () = sender.closed() => return Err(unwanted(download)),
             _ = ticks.tick() => {
                 sender.send_replace(State::Running { received: incoming.received() });
             }

@@ -56,6 +56,8 @@ impl Line {
                 let digest = "0000000000000000000".to_owned();
                 Self { status, digest, total: *total, completed: *completed }
             }
+            Step::Checking { digest } => Self::plain(format!("checking {}", digest.short())),
+            Step::WaitingForTwin => Self::plain("waiting for another job, which makes the same"),
             Step::Verifying => Self::plain("verifying conversion"),
             Step::Layer { digest, existed: true } => Self::layer("using existing layer", *digest),
             Step::Layer { digest, existed: false } => Self::layer("creating new layer", *digest),

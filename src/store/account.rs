@@ -31,6 +31,10 @@ pub struct Account {
     pub partial_downloads: Tally,
     /// Damaged blobs that were taken out of the store.
     pub quarantined: Tally,
+    /// Parts of downloads that Ollama has not finished. Pruning removes those that are not young.
+    pub foreign_downloads: Tally,
+    /// Blobs with names that old versions of Ollama gave them. They get new ones when a server starts.
+    pub old_names: Tally,
 }
 
 impl Tally {
@@ -71,6 +75,8 @@ impl Store {
         // Their journals are not touched: whoever holds the lock of one keeps the download from its owner.
         account.partial_downloads = store.tally(store.layout.partial())?;
         account.quarantined = store.tally(store.layout.quarantine())?;
+        let others = store.ollamas_files()?;
+        (account.foreign_downloads, account.old_names) = (others.partial, others.old_names);
         Ok(account)
     }
 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::entry::Content;
+use super::ollamas_files::has_old_name;
 use super::reach::Reach;
 use super::verified::UNIT;
 use super::{Shared, Store, StoreError, Unread, lease};
@@ -257,7 +258,9 @@ impl Shared {
             names => names?,
         };
         let names = names.iter().map(|name| name.to_string_lossy());
-        let foreign = names.filter(|name| !name.starts_with("sha256-") && !name.starts_with('.'));
+        let is_foreign =
+            |name: &str| !name.starts_with("sha256-") && !name.starts_with('.') && !has_old_name(name);
+        let foreign = names.filter(|name| is_foreign(name));
         let mut places: Vec<_> = foreign.map(|name| format!("blobs/{name}")).collect();
         places.sort();
         Ok(places)

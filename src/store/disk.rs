@@ -51,6 +51,13 @@ pub trait Disk: Send + Sync + 'static {
         File::open(path)?.sync_all()
     }
 
+    /// What this run of the operating system is called, if it says so: what was written in the same run can
+    /// be read, be it synced or not, though the program that wrote it was killed.
+    fn run_of_system(&self) -> Option<String> {
+        let name = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
+        (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
+    }
+
     /// Takes a shared lock on an open file, waiting for it.
     fn lock_shared(&self, file: &File) -> io::Result<()> {
         file.lock_shared()

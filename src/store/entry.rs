@@ -36,6 +36,8 @@ pub(super) struct Entry {
 /// Which manifests of a list are in the store, and the model that it stands for then.
 #[derive(Debug, Default)]
 pub(super) struct Chosen(pub(super) Mutex<Option<(Vec<bool>, Arc<StoredManifest>)>>);
+/// What file systems of others leave in every directory that somebody looks into.
+const LITTER: [&str; 4] = ["Thumbs.db", "ehthumbs.db", "desktop.ini", "Icon\r"];
 
 /// What an entry holds.
 #[derive(Debug)]
@@ -46,7 +48,8 @@ pub(super) enum Content {
     Document(Box<Document>, SystemTime),
     /// A link that leads nowhere, and what it names: a blob that may be there all the same.
     Dangling(Names),
-    /// A file with a leading dot that has no digest in it: something of the system's, or of another program's.
+    /// A file that has no digest in it, with a leading dot or one of [`LITTER`]: something of the system's,
+    /// or of another program's.
     Foreign,
     /// Anything else. Nobody knows all that it names.
     Damaged(Damage),
@@ -179,8 +182,11 @@ fn read_file(disk: &dyn Disk, path: &Path, name: Option<&Name>) -> io::Result<(S
     let file = disk.open(path)?;
     let metadata = file.metadata()?;
     let bytes = read_up_to(disk, &file, LONGEST_DOCUMENT)?;
-    let is_hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-    let content = match is_hidden && bytes.len() <= LONGEST_DOCUMENT && digests_in(&bytes).is_empty() {
+    let is_foreign = path.file_name().is_some_and(|name| {
+        let name = name.to_string_lossy();
+        name.starts_with('.') || LITTER.iter().any(|litter| name.eq_ignore_ascii_case(litter))
+    });
+    let content = match is_foreign && bytes.len() <= LONGEST_DOCUMENT && digests_in(&bytes).is_empty() {
         true => Content::Foreign,
         false => understand(bytes, metadata.modified()?, name),
     };

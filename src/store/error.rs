@@ -5,7 +5,7 @@
 
 use std::io;
 
-use crate::model::{Digest, Name};
+use crate::model::{Digest, Layer, Name};
 
 /// Why an operation on the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -75,7 +75,10 @@ pub enum StoreError {
         digest: Digest,
     },
     /// A blob does not hold what it should.
-    #[error("blob {digest} is damaged ({problem}); remove it and upload or pull it again")]
+    #[error(
+        "blob {digest} is damaged ({problem}); upload its file or pull its model again, or take it out with \
+         \"ollamake fsck --repair\""
+    )]
     DamagedBlob {
         /// The blob.
         digest: Digest,
@@ -122,6 +125,14 @@ pub enum StoreError {
         /// What the operating system said.
         source: io::Error,
     },
+}
+
+impl StoreError {
+    /// The blob of a layer has another length than the manifest states.
+    pub(super) fn of_length(layer: &Layer, got: u64) -> Self {
+        let problem = format!("it has {got} bytes of {}", layer.size);
+        Self::DamagedBlob { digest: layer.digest, problem }
+    }
 }
 
 /// What the operating system says never names a path; what others say might.

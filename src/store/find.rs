@@ -56,15 +56,19 @@ impl Store {
         }
     }
 
-    /// Makes sure that all parts of a model are in the store.
+    /// Makes sure that all parts of a model are in the store, in the lengths that it states.
     ///
     /// # Errors
-    /// [`StoreError::LacksBlob`], or what the operating system says.
+    /// [`StoreError::LacksBlob`], [`StoreError::DamagedBlob`], or what the operating system says.
     pub fn ensure_parts(&self, model: &StoredManifest) -> Result<(), StoreError> {
         for layer in model.manifest.blobs() {
-            if !self.contains(layer.digest)? {
-                let (name, noun) = (Box::new(model.name.clone()), layer.media_type.noun());
-                return Err(StoreError::LacksBlob { name, noun, digest: layer.digest });
+            match self.size(layer.digest)? {
+                Some(length) if length == layer.size => {}
+                Some(length) => return Err(StoreError::of_length(layer, length)),
+                None => {
+                    let (name, noun) = (Box::new(model.name.clone()), layer.media_type.noun());
+                    return Err(StoreError::LacksBlob { name, noun, digest: layer.digest });
+                }
             }
         }
         Ok(())

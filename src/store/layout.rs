@@ -19,6 +19,7 @@ pub(super) struct Layout {
     partial: PathBuf,
     made: PathBuf,
     quarantine: PathBuf,
+    verified: PathBuf,
 }
 
 impl Layout {
@@ -33,6 +34,7 @@ impl Layout {
             partial: own.join("partial"),
             made: own.join("made"),
             quarantine: own.join("quarantine"),
+            verified: own.join("verified"),
             own,
         }
     }
@@ -93,8 +95,17 @@ impl Layout {
         &self.quarantine
     }
 
+    /// What is remembered of blobs that are whole.
+    pub(super) fn verified(&self) -> &Path {
+        &self.verified
+    }
+
+    pub(super) fn verified_record(&self, blob: Digest) -> PathBuf {
+        self.verified.join(blob.file_name())
+    }
+
     /// Every directory that a store has, parents first.
-    pub(super) fn directories(&self) -> [&Path; 8] {
+    pub(super) fn directories(&self) -> [&Path; 9] {
         [
             &self.root,
             &self.blobs,
@@ -104,6 +115,7 @@ impl Layout {
             &self.partial,
             &self.made,
             &self.quarantine,
+            &self.verified,
         ]
     }
 }

@@ -7,7 +7,6 @@ use std::io;
 
 use super::disk::ignore_absence;
 use super::disk::read_up_to;
-use super::temporary::TemporaryFile;
 use super::{Blob, Shared, Store, StoreError, disk};
 use crate::model::Digest;
 
@@ -15,13 +14,14 @@ use crate::model::Digest;
 const LONGEST: usize = 128;
 
 impl Store {
-    /// The blob that a recipe made before, if the store still has it.
+    /// The blob that a recipe made before, if the store still has it and it is whole; gives up when `goes_on`
+    /// says no.
     ///
     /// # Errors
     /// What the operating system says about the blob.
-    pub fn made(&self, recipe: Digest) -> Result<Option<Blob>, StoreError> {
+    pub fn made(&self, recipe: Digest, goes_on: impl Fn() -> bool) -> Result<Option<Blob>, StoreError> {
         match self.0.read_made(recipe) {
-            Some(digest) => Ok(self.0.find_blob(digest)?),
+            Some(digest) => self.whole_blob(digest, None, goes_on),
             None => Ok(None),
         }
     }
@@ -42,7 +42,7 @@ impl Shared {
     }
 
     fn write_made(&self, recipe: Digest, blob: Digest) -> io::Result<()> {
-        let mut temporary = TemporaryFile::create(self.disk.clone(), self.layout.temporary())?;
+        let mut temporary = self.new_temporary()?;
         disk::write_all_at(&*self.disk, temporary.file(), blob.to_string().as_bytes(), 0)?;
         // Not synced: of what a loss of power tears nothing can be parsed, and then it is made again.
         temporary.replace(&self.layout.made_by(recipe))

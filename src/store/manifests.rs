@@ -15,7 +15,7 @@ use super::reach::Reach;
 use super::stored_manifest::StoredManifest;
 use super::tree::Tree;
 use super::{Blob, Shared, Store, StoreError, locked};
-use crate::model::{Digest, LONGEST_CONFIG, ModelConfig, Name, Reference};
+use crate::model::{Digest, LONGEST_CONFIG, Layer, ModelConfig, Name, Reference};
 
 /// Ollama removes an entry before it puts another in its place. It is looked for so often, at such intervals.
 const LOOKS: u32 = 4;
@@ -97,9 +97,22 @@ impl Store {
             return Err(StoreError::InvalidManifest { problem: "it is a list of manifests".to_owned() });
         };
         let leases: Vec<Blob> =
-            manifest.blobs().map(|layer| self.blob(layer.digest)).collect::<Result<_, _>>()?;
+            manifest.blobs().map(|layer| self.blob_of(layer)).collect::<Result<_, _>>()?;
         self.0.ensure_durable(&leases)?;
         self.0.place_document(name, document, Tree::Legacy)
+    }
+
+    /// The blob of a layer, leased.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobNotFound`], [`StoreError::DamagedBlob`] if it has not the length that the layer
+    /// states, or what the operating system says.
+    pub fn blob_of(&self, layer: &Layer) -> Result<Blob, StoreError> {
+        let blob = self.blob(layer.digest)?;
+        match blob.length() == layer.size {
+            true => Ok(blob),
+            false => Err(StoreError::of_length(layer, blob.length())),
+        }
     }
 
     /// Gives a model a second name. The entry is the same, byte for byte, and in the same tree.

@@ -38,6 +38,7 @@ mod map;
 mod named;
 mod names;
 mod naming;
+mod ollamas_files;
 mod partial;
 mod per_blob;
 mod placing;
@@ -53,6 +54,7 @@ mod stamp;
 mod stored_manifest;
 mod temporary;
 mod tree;
+mod turn;
 mod verified;
 mod writeback;
 mod writer;
@@ -60,7 +62,7 @@ mod writer;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 pub use account::{Account, Tally};
 pub use blob::{Blob, BlobReader, Committed};
@@ -77,6 +79,7 @@ pub use prune::{PruneOptions, PruneReport};
 pub use reach::Unread;
 pub use stamp::Stamp;
 pub use stored_manifest::StoredManifest;
+pub use turn::Turn;
 pub use writer::BlobWriter;
 
 use directory_sync::DirectorySync;
@@ -114,6 +117,10 @@ struct Shared {
     spare_buffers: Arc<SpareBuffers>,
     /// The state of the file of each blob in which its content is known.
     verified: PerBlob<Stamp>,
+    /// The state of the file of each blob in which it is damaged, and the digest of its content.
+    damaged: PerBlob<(Stamp, Digest)>,
+    /// Held while a long blob is read to know whether it is whole.
+    looking: Mutex<()>,
     /// The number of the file of each blob that is synced.
     durable: PerBlob<u64>,
 }
@@ -135,7 +142,10 @@ impl Store {
     pub fn open_on(disk: impl Disk, root: &Path) -> Result<Self, StoreError> {
         let store = Shared::new(disk, root);
         match store.make_directories() {
-            Ok(()) => store.clear_leftovers()?,
+            Ok(()) => {
+                store.clear_leftovers()?;
+                store.rename_old_blobs()?;
+            }
             Err(error) => match StoreError::from(error) {
                 StoreError::ReadOnly { .. } if store.disk.metadata(root).is_ok() => {}
                 error => return Err(error),
@@ -166,15 +176,15 @@ impl Store {
         Ok(self.size(digest)?.is_some())
     }
 
-    /// Whether the store has a blob, of this length if one is given. Its age counts from now on, so that pruning
-    /// spares it while the model that it is for is being made.
+    /// Whether the store has a blob that is whole, of this length if one is given. Its age counts from now
+    /// on, so that pruning spares it while the model that it is for is being made.
     ///
     /// # Errors
     /// What the operating system says.
     pub fn renew(&self, digest: Digest, length: Option<u64>) -> Result<bool, StoreError> {
-        let Some(blob) = self.0.find_blob(digest)? else { return Ok(false) };
+        let Some(blob) = self.whole_blob(digest, length, || true)? else { return Ok(false) };
         self.0.renew(&blob);
-        Ok(length.is_none_or(|length| length == blob.length()))
+        Ok(true)
     }
 
     /// The length of a blob in bytes, if the store has it.
@@ -215,11 +225,14 @@ impl Store {
     }
 }
 
+/// The age of a blob that is younger need not count from now on.
+const YOUNG: Duration = Duration::from_secs(60);
+
 /// What lies where a blob is to be put.
 enum Existing {
     Nothing,
-    /// What a crash has left of a program that does not sync. It is replaced, and until then leased, lest somebody
-    /// take away what replaces it.
+    /// What a crash has left of a program that does not sync, or a file of which nobody knows whether it is
+    /// damaged. It is replaced, and until then leased, lest somebody take away what replaces it.
     Torn(Blob),
     Whole(Blob),
 }
@@ -246,6 +259,8 @@ impl Shared {
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),
             verified: PerBlob::default(),
+            damaged: PerBlob::default(),
+            looking: Mutex::new(()),
             durable: PerBlob::default(),
             layout,
         }
@@ -285,6 +300,23 @@ impl Shared {
         }
     }
 
+    /// A temporary file.
+    fn new_temporary(&self) -> io::Result<TemporaryFile> {
+        self.with_directories(|| TemporaryFile::create(self.disk.clone(), self.layout.temporary()))
+    }
+
+    /// Does something in a directory of the store. If there is none any more, since somebody has removed the
+    /// store under us, its directories are made again.
+    fn with_directories<T>(&self, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match work() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_directories()?;
+                work()
+            }
+            answer => answer,
+        }
+    }
+
     fn length_of(&self, digest: Digest) -> io::Result<Option<u64>> {
         match self.disk.metadata(&self.layout.blob(digest)) {
             Ok(metadata) => Ok(Some(metadata.len())),
@@ -316,7 +348,7 @@ impl Shared {
 
     /// A temporary file with these contents, synced.
     fn write_temporary(&self, bytes: &[u8]) -> io::Result<TemporaryFile> {
-        let temporary = TemporaryFile::create(self.disk.clone(), self.layout.temporary())?;
+        let temporary = self.new_temporary()?;
         disk::write_all_at(&*self.disk, temporary.file(), bytes, 0)?;
         self.disk.sync(temporary.file())?;
         Ok(temporary)
@@ -359,7 +391,7 @@ impl Shared {
     /// What the store has under the name of a blob of this length.
     fn existing(&self, _placing: &MutexGuard<'_, ()>, digest: Digest, length: u64) -> io::Result<Existing> {
         let Some(blob) = self.find_blob(digest)? else { return Ok(Existing::Nothing) };
-        if blob.length() != length {
+        if blob.length() != length || !self.is_surely_whole(&blob) {
             return Ok(Existing::Torn(blob));
         }
         self.renew(&blob);
@@ -368,6 +400,10 @@ impl Shared {
 
     /// Has a blob's age count from now on, for Ollama's pruning too.
     fn renew(&self, blob: &Blob) {
+        let modified = blob.file().metadata().and_then(|metadata| metadata.modified());
+        if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < YOUNG)) {
+            return;
+        }
         let was_verified = self.is_known_whole(blob.digest(), blob.file());
         // Who may not set it does not own it.
         if blob.touch(SystemTime::now()).is_ok() && was_verified {

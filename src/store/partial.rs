@@ -1,10 +1,12 @@
 //! Downloads that outlive their process.
 //!
-//! A partial download is two files: the bytes, each at its place, and a journal of the ranges that are
-//! known to be durable. A range gets into the journal only after the bytes have been synced, so whatever a
-//! crash leaves, the journal promises no byte that is not there; one that is left without its file, or beside a file of
-//! another length, is not believed. The digest of the whole is computed along the way, in order,
-//! from the file itself; bytes that were damaged while nobody looked are found before the blob is visible.
+//! A partial download is two files: the bytes, each at its place, and a journal of the ranges that are there.
+//! A range is called durable only after the bytes have been synced, so whatever a loss of power leaves, the
+//! journal promises no byte that is not there. A range that was only written is promised to this run of the
+//! operating system, which outlives a program that is killed. A journal that is left without its file, or
+//! beside a file of another length, is not believed. The digest of the whole is computed along the way, in
+//! order, from the file itself; bytes that were damaged while nobody looked are found before the blob is
+//! visible.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -27,8 +29,13 @@ use super::writeback::Writeback;
 use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease, locked};
 use crate::model::Digest;
 
-/// A journal holds a few lines for every 32 MiB; one that is longer than this is not ours.
+/// A journal holds a few lines for each time that something is noted; one that is longer than this is not
+/// ours.
 const LONGEST_JOURNAL: usize = 16 << 20;
+/// What was written is noted when it is so much more than was noted before,
+const LEAST_NOTED: u64 = 256 << 10;
+/// and not more often than so many times for the whole.
+const MOST_NOTES: u64 = 4096;
 /// The unit in which the file is read for its digest.
 const HASHING_UNIT: usize = 256 << 10;
 
@@ -43,6 +50,8 @@ pub struct Partial {
     journal: Arc<Journal>,
     progress: Arc<Progress>,
     writeback: Mutex<Writeback>,
+    /// How many bytes had been received when that was noted last.
+    noted: Mutex<u64>,
     hashing: Option<JoinHandle<io::Result<Option<Digest>>>>,
 }
 
@@ -80,6 +89,18 @@ struct Journal {
     file: File,
     /// Where the next line goes.
     end: Mutex<u64>,
+    /// Whether the run of the operating system is known, so that what is only written can be noted.
+    knows_run: bool,
+}
+
+/// What a journal says.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Noted {
+    received: Ranges,
+    /// The end of its last whole line.
+    end: u64,
+    /// Whether its last lines are of the run of the operating system that was asked for.
+    is_of_this_run: bool,
 }
 
 impl Store {
@@ -98,7 +119,7 @@ impl Store {
     pub fn partial(&self, digest: Digest, length: u64) -> Result<Partial, StoreError> {
         let store = self.0.clone();
         let (path, journal_path) = store.partial_paths(digest);
-        let journal = store.disk.update(&journal_path)?;
+        let journal = store.with_directories(|| store.disk.update(&journal_path))?;
         match store.disk.try_lock(&journal) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { digest }),
@@ -112,8 +133,9 @@ impl Store {
         }
         let text = read_up_to(&*store.disk, &journal, LONGEST_JOURNAL)?;
         let there = file.metadata()?.len();
-        let fits = |(received, _): &(Ranges, u64)| (received.reach()..=length).contains(&there);
-        let (received, end) = match parse_journal(&text, length).filter(fits) {
+        let run = store.disk.run_of_system();
+        let fits = |noted: &Noted| (noted.received.reach()..=length).contains(&there);
+        let mut noted = match parse_journal(&text, length, run.as_deref()).filter(fits) {
             Some(known) => known,
             None => {
                 let header = format!("length {length}\n");
@@ -122,9 +144,18 @@ impl Store {
                 // Before there are bytes that the old one would promise.
                 store.disk.sync(&journal)?;
                 file.set_len(0)?;
-                (Ranges::default(), header.len() as u64)
+                Noted { end: header.len() as u64, ..Noted::default() }
             }
         };
+        if let Some(run) = run.as_ref().filter(|_| !noted.is_of_this_run) {
+            // Not known to be durable: if a loss of power takes it, what is noted under it is not believed
+            // either.
+            let line = format!("{RUN}{run}\n");
+            write_all_at(&*store.disk, &journal, line.as_bytes(), noted.end)?;
+            noted.end += line.len() as u64;
+        }
+        let Noted { received, end, .. } = noted;
+        let before = received.total();
         let state = State { taken: received.clone(), received, ending: Ending::Open };
         let progress = Arc::new(Progress { state: Mutex::new(state), changed: Condvar::new() });
         let hashing = {
@@ -137,9 +168,10 @@ impl Store {
             digest,
             length,
             file,
-            journal: Arc::new(Journal { file: journal, end: Mutex::new(end) }),
+            journal: Arc::new(Journal { file: journal, end: Mutex::new(end), knows_run: run.is_some() }),
             progress,
             writeback: Mutex::default(),
+            noted: Mutex::new(before),
             hashing: Some(hashing),
         })
     }
@@ -188,6 +220,7 @@ impl Partial {
             locked(&self.progress.state).received.insert(gap);
             self.progress.changed.notify_one();
         }
+        self.note_written()?;
         let mut writeback = locked(&self.writeback);
         let received = self.received();
         if writeback.is_due(received) {
@@ -251,13 +284,27 @@ impl Partial {
         Ok(())
     }
 
-    /// What makes the bytes received so far count after a crash.
+    /// Has the bytes received so far count if this process is killed, but not more often than is worth it.
+    fn note_written(&self) -> io::Result<()> {
+        if !self.journal.knows_run {
+            return Ok(());
+        }
+        let mut noted = locked(&self.noted);
+        let received = locked(&self.progress.state).received.clone();
+        if received.total() < *noted + LEAST_NOTED.max(self.length / MOST_NOTES) {
+            return Ok(());
+        }
+        *noted = received.total();
+        self.journal.append(&self.store, WRITTEN, &received)
+    }
+
+    /// What makes the bytes received so far count after a loss of power.
     fn checkpoint(&self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
         let (store, file, journal) = (self.store.clone(), self.file.clone(), self.journal.clone());
         let received = locked(&self.progress.state).received.clone();
         move || {
             store.disk.sync(&file)?;
-            journal.append(&store, &received)
+            journal.append(&store, "", &received)
         }
     }
 
@@ -291,10 +338,10 @@ impl std::fmt::Debug for Partial {
 }
 
 impl Journal {
-    fn append(&self, store: &Shared, durable: &Ranges) -> io::Result<()> {
+    fn append(&self, store: &Shared, kind: &str, ranges: &Ranges) -> io::Result<()> {
         let mut lines = String::new();
-        for range in durable.iter() {
-            let _ = writeln!(lines, "{} {}", range.start, range.end);
+        for range in ranges.iter() {
+            let _ = writeln!(lines, "{kind}{} {}", range.start, range.end);
         }
         let mut end = locked(&self.end);
         write_all_at(&*store.disk, &self.file, lines.as_bytes(), *end)?;
@@ -333,24 +380,39 @@ impl Shared {
     }
 }
 
-/// The ranges that a journal promises and the end of its last whole line; nothing if it is not the journal
-/// of a blob of this length.
-fn parse_journal(text: &[u8], length: u64) -> Option<(Ranges, u64)> {
+/// What a line begins with that names the run of the operating system that the following ones are of.
+const RUN: &str = "run ";
+/// What a line begins with whose range is only written. Those without are durable.
+const WRITTEN: &str = "written ";
+
+/// What a journal promises in this run of the operating system; nothing if it is not the journal of a blob of
+/// this length.
+fn parse_journal(text: &[u8], length: u64, run: Option<&str>) -> Option<Noted> {
     let end = text.iter().rposition(|byte| *byte == b'\n')? + 1;
     let mut lines = std::str::from_utf8(&text[..end]).ok()?.lines();
     if lines.next()?.strip_prefix("length ")? != length.to_string() {
         return None;
     }
-    let mut ranges = Ranges::default();
+    let mut noted = Noted { end: end as u64, ..Noted::default() };
     for line in lines {
-        let (start, end) = line.split_once(' ')?;
+        if let Some(name) = line.strip_prefix(RUN) {
+            noted.is_of_this_run = run == Some(name);
+            continue;
+        }
+        let (is_promised, range) = match line.strip_prefix(WRITTEN) {
+            Some(range) => (noted.is_of_this_run, range),
+            None => (true, line),
+        };
+        let (start, end) = range.split_once(' ')?;
         let range = start.parse().ok()?..end.parse().ok()?;
         if range.start > range.end || range.end > length {
             return None;
         }
-        ranges.insert(range);
+        if is_promised {
+            noted.received.insert(range);
+        }
     }
-    Some((ranges, end as u64))
+    Some(noted)
 }
 
 /// Hashes the file from its beginning as far as it has been received; the digest if that was all.
@@ -392,18 +454,32 @@ mod tests {
 
     #[test]
     fn a_torn_journal_promises_no_more_than_its_whole_lines() {
-        let mut ranges = Ranges::default();
-        ranges.insert(0..50);
-        assert_eq!(parse_journal(b"length 100\n0 50\n60 9", 100), Some((ranges, 16)));
+        let mut received = Ranges::default();
+        received.insert(0..50);
+        let noted = Noted { received, end: 16, is_of_this_run: false };
+        assert_eq!(parse_journal(b"length 100\n0 50\n60 9", 100, None), Some(noted));
         for foreign in [
             &b""[..],
             b"length 100",
             b"length 99\n",
             b"0 50\n",
             b"length 100\n0 101\n",
+            b"length 100\nwritten 0 101\n",
             b"length 100\n\0\0\n",
         ] {
-            assert_eq!(parse_journal(foreign, 100), None, "{foreign:?}");
+            assert_eq!(parse_journal(foreign, 100, None), None, "{foreign:?}");
         }
+    }
+
+    #[test]
+    fn what_was_only_written_counts_in_the_same_run_of_the_system() {
+        let text = b"length 100\n0 10\nrun one\nwritten 10 30\nrun two\nwritten 40 60\n";
+        let total = |run| parse_journal(text, 100, run).unwrap().received.total();
+        assert_eq!(total(None), 10);
+        assert_eq!(total(Some("one")), 30);
+        assert_eq!(total(Some("two")), 30);
+        assert_eq!(total(Some("three")), 10);
+        assert!(parse_journal(text, 100, Some("two")).unwrap().is_of_this_run);
+        assert!(!parse_journal(text, 100, Some("one")).unwrap().is_of_this_run);
     }
 }

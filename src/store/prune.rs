@@ -78,6 +78,7 @@ impl Store {
         let leftovers = store.leftovers(options.dry_run)?;
         let mut report = PruneReport { leftovers, freed: leftovers.bytes, ..PruneReport::default() };
         store.prune_partial(options, &mut report)?;
+        store.prune_ollamas_downloads(options, &mut report)?;
         let census = store.whole_census()?;
         report.unread = store.reach(&census, &mut |_| ())?;
         if !report.unread.is_empty() {
@@ -103,6 +104,7 @@ impl Store {
         }
         if !options.dry_run {
             store.forget_lost()?;
+            store.forget_gone()?;
         }
         Ok(report)
     }
@@ -241,7 +243,7 @@ impl Shared {
 
     /// Removes a claimed blob; `false` if another program was faster.
     fn remove_claimed(&self, claimed: &Claimed) -> io::Result<bool> {
-        self.verified.remove(claimed.digest);
+        self.forget_whole(claimed.digest);
         self.durable.remove(claimed.digest);
         ignore_absence(self.disk.remove(&self.layout.blob(claimed.digest)))
     }

@@ -1,7 +1,9 @@
 //! What tells one state of a file or directory from another.
 
+use std::fmt;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
+use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use rustix::fs::{FileType, Stat};
@@ -42,6 +44,37 @@ impl Stamp {
     /// each has a link to its parent. File systems that do not count say 1.
     pub(super) fn counts(&self, entries: usize) -> bool {
         self.is_directory && self.links == entries as u64 + 2
+    }
+}
+
+/// The stamp of a file as text: length, inode, links, and when its contents and when anything of it changed,
+/// in seconds and nanoseconds.
+impl fmt::Display for Stamp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { inode, links, length, modified, changed, is_directory: _ } = self;
+        writeln!(
+            formatter,
+            "{length} {inode} {links} {} {} {} {}",
+            modified.0, modified.1, changed.0, changed.1
+        )
+    }
+}
+
+impl FromStr for Stamp {
+    type Err = ();
+
+    /// Whatever is not the whole text of a stamp is none.
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut numbers = text.strip_suffix('\n').ok_or(())?.split(' ');
+        let mut next = || numbers.next().ok_or(());
+        let mut count = || next()?.parse::<u64>().map_err(drop);
+        let (length, inode, links) = (count()?, count()?, count()?);
+        let mut time = || Ok::<_, ()>((next()?.parse().map_err(drop)?, next()?.parse().map_err(drop)?));
+        let (modified, changed) = (time()?, time()?);
+        match numbers.next() {
+            None => Ok(Self { is_directory: false, inode, links, length, modified, changed }),
+            Some(_) => Err(()),
+        }
     }
 }
 
@@ -91,5 +124,17 @@ mod tests {
             assert_eq!(stamp.is_directory(), path == directory.path());
             assert!(!stamp.is_settled());
         }
+    }
+
+    #[test]
+    fn a_stamp_survives_as_text_and_half_of_one_does_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let stamp = Stamp::from(&std::fs::metadata(file.path()).unwrap());
+        let text = stamp.to_string();
+        assert_eq!(text.parse(), Ok(stamp));
+        for end in 0..text.len() {
+            assert_eq!(text[..end].parse::<Stamp>(), Err(()), "{:?}", &text[..end]);
+        }
+        assert!(format!("{} 1\n", text.trim_end()).parse::<Stamp>().is_err());
     }
 }

@@ -152,7 +152,7 @@ impl std::fmt::Debug for BlobWriter {
 impl Stream {
     fn start(store: &Arc<Shared>) -> io::Result<Self> {
         Ok(Self {
-            temporary: TemporaryFile::create(store.disk.clone(), store.layout.temporary())?,
+            temporary: store.new_temporary()?,
             hashing: HashingThread::start()?,
             buffers: 1,
             share: Share::of(&store.spare_buffers),

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::support::bytes::digest_of;
-use crate::support::files::file_names;
+use crate::support::files::names_in_store;
 use crate::support::generator;
 
 /// A server and the directory of its store.
@@ -112,7 +112,7 @@ impl InProcess {
 
     /// The names of all files under the store's directory that hold bytes of clients.
     pub(crate) fn files(&self) -> Vec<String> {
-        file_names(self.directory.path())
+        names_in_store(self.directory.path())
     }
 }
 

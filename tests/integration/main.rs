@@ -3,6 +3,7 @@
 mod convert;
 mod create;
 mod create_command;
+mod damage;
 #[cfg(target_os = "linux")]
 mod endurance;
 mod environment;

@@ -10,6 +10,7 @@ mod hostile;
 mod interruption;
 mod model;
 mod odd_answers;
+mod proxies;
 mod resumable_registry;
 mod round_trip;
 mod sharing;
@@ -18,13 +19,14 @@ mod tls;
 mod tls_front;
 mod tls_stub;
 mod token_server;
+mod two_programs;
 mod unreachable;
 mod uploads;
 
 use std::sync::Mutex;
 use std::time::Duration;
 
-use ollamake::registry::{Client, Config, Error, Options, Proxies, RetryPolicy, Status};
+use ollamake::registry::{Client, Config, Error, Options, Proxies, Pulled, RetryPolicy, Status};
 use ollamake::store::{Placed, Store};
 
 use crate::support::files::files;
@@ -51,7 +53,10 @@ impl Site {
 
     async fn pull(&self, name: &str) -> Result<Placed, Error> {
         let progress = |status| self.statuses.lock().unwrap().push(status);
-        self.client.pull(&name.parse().unwrap(), Options::default(), progress).await
+        match self.client.pull(&name.parse().unwrap(), Options::default(), progress).await? {
+            Pulled::Model(placed) => Ok(placed),
+            Pulled::Artifact(artifact) => panic!("{artifact:?}"),
+        }
     }
 
     async fn push(&self, name: &str) -> Result<(), Error> {

@@ -327,7 +327,8 @@ async fn blobs_that_are_shorter_longer_or_other() {
 async fn a_configuration_that_shares_its_digest_with_a_layer_is_verified() {
     let wrong = noise(70, 5000);
     let digest = digest_of(&noise(71, 5000));
-    let layer = format!(r#"{{"mediaType":"x","digest":"{digest}","size":5000}}"#);
+    let kind = "application/vnd.ollama.image.model";
+    let layer = format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":5000}}"#);
     let manifest = format!(r#"{{"schemaVersion":2,"config":{layer},"layers":[{layer},{layer}]}}"#);
     let registry = Stub::start(move |asked: &Asked| match asked.uri.path().contains("/manifests/") {
         true => answer(200, &[], manifest.clone()),

@@ -195,6 +195,13 @@ fn some_things_name_nothing_and_stop_nothing() {
         .unwrap();
     symlink("nowhere", built.prepare(&legacy("dangling"))).unwrap();
     fs::write(built.prepare("manifests/.DS_Store"), b"\0\x01 system").unwrap();
+    for litter in ["Thumbs.db", "desktop.ini", "DESKTOP.INI"] {
+        fs::write(
+            built.prepare(&format!("manifests/registry.ollama.ai/library/m/{litter}")),
+            b"\0\x01 of another system",
+        )
+        .unwrap();
+    }
     fs::write(built.prepare("manifests-v2/ollama.com/library/m/.manifest-1"), b"").unwrap();
     let child = built.make("child");
     let document = built.blob(&child.bytes());

@@ -218,6 +218,7 @@ fn no_message_names_a_path() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path()).unwrap();
     fs::remove_dir_all(directory.path().join("ollamake")).unwrap();
+    fs::write(directory.path().join("ollamake"), b"in the way").unwrap();
     let error = store.put_bytes(b"x").unwrap_err();
     assert!(!error.to_string().contains('/'), "{error}");
     fs::write(directory.path().join("file"), b"").unwrap();

@@ -20,16 +20,27 @@ pub(crate) fn files(root: &Path) -> Vec<PathBuf> {
 }
 
 /// The names of all files under a directory, in order.
-pub(crate) fn file_names(root: &Path) -> Vec<String> {
+fn file_names(root: &Path) -> Vec<String> {
+    names_of(files(root))
+}
+
+fn names_of(paths: Vec<PathBuf>) -> Vec<String> {
     let name = |path: PathBuf| path.file_name().unwrap().to_string_lossy().into_owned();
-    let mut names: Vec<_> = files(root).into_iter().map(name).collect();
+    let mut names: Vec<_> = paths.into_iter().map(name).collect();
     names.sort();
     names
 }
 
 /// The names of the files that are under way in a store.
 pub(crate) fn unfinished(store: &Path) -> Vec<String> {
-    file_names(&store.join("ollamake"))
+    let own = store.join("ollamake");
+    ["temporary", "partial"].iter().flat_map(|directory| file_names(&own.join(directory))).collect()
+}
+
+/// The names of the files of a store, but for what is only remembered of them.
+pub(crate) fn names_in_store(store: &Path) -> Vec<String> {
+    let is_remembered = |path: &PathBuf| path.starts_with(store.join("ollamake/verified"));
+    names_of(files(store).into_iter().filter(|path| !is_remembered(path)).collect())
 }
 
 /// A file or directory of the fixtures.
