@@ -38,9 +38,11 @@ impl Create {
         let (modelfile, path) = self.modelfile()?;
         let progress = Progress::new();
         let mut parts = Parts::of(&modelfile, path.as_deref())?;
-        parts.recipe.extend(self.recipe.recipe()?);
+        parts.follow(self.recipe.recipe()?)?;
         let quantize = self.quantize.map(Target::name).or(modelfile.quantize());
-        parts.add_matrix();
+        if quantize.is_none() && !parts.recipe.is_empty() {
+            return Err(Error::NoTarget);
+        }
         let parameters = modelfile.parameters();
         warn_of_unknown(&parameters, &progress);
         let client = Client::connect(surroundings).await?;

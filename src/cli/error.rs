@@ -55,6 +55,11 @@ pub enum Error {
     /// Not a type that weights can be quantized to.
     #[error(transparent)]
     Target(#[from] crate::quantize::UnknownFileType),
+    /// A recipe for weights that stay as they are.
+    #[error(
+        "a recipe needs the type that most tensors get: QUANTIZE in the Modelfile, or -q; COPY keeps the types"
+    )]
+    NoTarget,
     /// Not a Go template.
     #[error("{source}{}", source.hint().map(|hint| format!("; {hint}")).unwrap_or_default())]
     Template {

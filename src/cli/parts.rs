@@ -63,6 +63,7 @@ impl Parts {
                 if !recipe.imatrix.is_empty() && recipe.imatrix.parse::<Digest>().is_err() {
                     recipe.imatrix = resolve(&recipe.imatrix, directory).display().to_string();
                 }
+                check(&recipe)?;
                 self.recipe.extend(recipe);
                 Ok(())
             }
@@ -70,18 +71,18 @@ impl Parts {
         }
     }
 
-    /// Has the importance matrix of the recipe uploaded, if it is a file here, and calls it what it is called there.
-    pub(super) fn add_matrix(&mut self) {
-        let path = PathBuf::from(&self.recipe.imatrix);
-        let is_stored = self.recipe.imatrix.parse::<Digest>().is_ok() && !path.exists();
-        if self.recipe.imatrix.is_empty() || is_stored {
-            return;
-        }
+    /// Puts what options say before what the Modelfile says. The importance matrix, if it is a file here, will be
+    /// uploaded, and is called what it is called there.
+    pub(super) fn follow(&mut self, options: Recipe) -> Result<(), Error> {
+        self.recipe = options.over(std::mem::take(&mut self.recipe));
+        check(&self.recipe)?;
+        let Some(path) = matrix_path(&self.recipe) else { return Ok(()) };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         let is_taken = self.files.local.iter().any(|file| file.name == name);
         let name = if is_taken { format!("imatrix/{name}") } else { name };
         self.recipe.imatrix.clone_from(&name);
         self.files.local.push(LocalFile { path, name });
+        Ok(())
     }
 
     /// A FROM that names no file here is the name of a model.
@@ -131,6 +132,23 @@ impl Files {
         }
         Ok(())
     }
+}
+
+/// Checks of a recipe what can be known before anything is uploaded.
+fn check(recipe: &Recipe) -> Result<(), Error> {
+    recipe.scheme(Target::Copy).map_err(RecipeError::from)?;
+    recipe.selection().map_err(RecipeError::from)?;
+    match matrix_path(recipe) {
+        Some(path) => fs::metadata(&path).map(drop).map_err(Error::file(&path)),
+        None => Ok(()),
+    }
+}
+
+/// The file that is the importance matrix, unless there is none or it is in the server's store already.
+fn matrix_path(recipe: &Recipe) -> Option<PathBuf> {
+    let path = PathBuf::from(&recipe.imatrix);
+    let is_stored = recipe.imatrix.parse::<Digest>().is_ok() && !path.exists();
+    (!recipe.imatrix.is_empty() && !is_stored).then_some(path)
 }
 
 /// Whether a FROM that names nothing here can be meant as a model.

@@ -89,22 +89,19 @@ impl RecipeOptions {
     /// # Errors
     /// A file cannot be read or is no recipe; a pattern without a type.
     pub(super) fn recipe(&self) -> Result<Recipe, RecipeError> {
-        let mut recipe = match &self.recipe {
+        let base = match &self.recipe {
             Some(path) => read(path)?,
             None => Recipe::default(),
         };
-        // What is given by hand decides before what the recipe says.
-        let mut tensor_types = Recipe::default();
+        let mut options = Recipe::default();
         for given in &self.tensor_types.0 {
             match given {
-                Given::Word(word) => tensor_types.tensor_types.push(Recipe::tensor_type(word)?),
-                Given::File(path) => tensor_types.extend(read(path)?),
+                Given::Word(word) => options.tensor_types.push(Recipe::tensor_type(word)?),
+                Given::File(path) => options.extend(read(path)?),
             }
         }
-        tensor_types.tensor_types.append(&mut recipe.tensor_types);
-        recipe.extend(tensor_types);
         let text = |option: &Option<String>| option.clone().unwrap_or_default();
-        recipe.extend(Recipe {
+        options.extend(Recipe {
             imatrix: self.imatrix.as_ref().map(|path| path.display().to_string()).unwrap_or_default(),
             output_tensor_type: text(&self.output_tensor_type),
             token_embedding_type: text(&self.token_embedding_type),
@@ -119,7 +116,7 @@ impl RecipeOptions {
             target_size: self.target_size,
             tensor_types: Vec::new(),
         });
-        Ok(recipe)
+        Ok(options.over(base))
     }
 }
 

@@ -215,6 +215,15 @@ impl Recipe {
         self.target_size = other.target_size.or(self.target_size);
     }
 
+    /// This recipe, and where it says nothing, what another one says; its patterns are asked first.
+    #[must_use]
+    pub fn over(mut self, mut other: Self) -> Self {
+        let mut tensor_types = std::mem::take(&mut self.tensor_types);
+        tensor_types.append(&mut other.tensor_types);
+        other.extend(self);
+        Self { tensor_types, ..other }
+    }
+
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
@@ -309,7 +318,10 @@ mod tests {
                 r#"{"tensor_type": []}"#,
                 "no field \"tensor_type\"; the nearest that it has is \"tensor_types\"",
             ),
+            (r#"{"pure": "yes"}"#, "recipe.pure: invalid type: string \"yes\", expected a boolean"),
+            // What a number is called depends on how the package is built.
             (r#"{"pure": 1}"#, "recipe.pure: invalid type: "),
+            (r#"{"pure": 1}"#, ", expected a boolean"),
             (r#"{"tensor_types": [["a"]]}"#, "recipe.tensor_types: invalid length 1"),
             (r#"{"tensor_types": [["(", "q8_0"]]}"#, "recipe.tensor_types: pattern \"(\" is no regular"),
             (r#"{"output_tensor_type": "q9"}"#, "recipe.output_tensor_type: unknown tensor type"),

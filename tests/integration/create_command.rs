@@ -1,5 +1,7 @@
 //! `ollamake create` and its neighbours as a person runs them: a Modelfile in a directory, and no server.
 
+mod recipes;
+
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -64,6 +66,12 @@ impl Desk {
 
     fn manifest(&self, name: &str) -> Manifest {
         Store::open(self.models.path()).unwrap().manifest(&name.parse().unwrap()).unwrap().manifest.clone()
+    }
+
+    /// The weights of a model, which has nothing else.
+    fn weights(&self, name: &str) -> Vec<u8> {
+        let [(_, digest)] = self.layers(name)[..] else { panic!("{name} has several layers") };
+        fs::read(self.models.path().join("blobs").join(digest.file_name())).unwrap()
     }
 
     fn layers(&self, name: &str) -> Vec<(MediaType, Digest)> {

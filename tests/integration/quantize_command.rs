@@ -8,6 +8,8 @@ use ollamake::cli::quantize::{Quantize, QuantizeError};
 use ollamake::gguf::Gguf;
 
 use crate::support::files::fixture;
+use crate::support::older_matrix::older_matrix;
+use crate::support::process::{command, text};
 
 #[derive(Debug, Parser)]
 struct Command {
@@ -53,6 +55,34 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn a_dry_run_with_a_size_measures_and_says_what_a_run_makes() {
+    let directory = tempfile::tempdir().unwrap();
+    let whole = fixture("quantize/tiny-align32-odd-f16.gguf");
+    let output = directory.path().join("out.gguf");
+    let [input, to] = [&whole, &output].map(|path| path.to_str().unwrap());
+    let options = ["--tensor-type", "attn_q=q5_1", "--target-size", "7KiB"];
+    let arguments = [&["quantize", "--dry-run"], &options[..], &[input, to, "Q4_K_M"]].concat();
+    let shown = command(directory.path(), &arguments).output().unwrap();
+    assert!(shown.status.success(), "{}", text(&shown));
+    assert!(files_in(directory.path()).is_empty());
+    run(&whole, &output, "Q4_K_M", &options).unwrap();
+    let bytes = fs::read(&output).unwrap();
+    assert!(bytes.len() <= 7 << 10);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    assert!(shown.contains(&format!("the file has {} bytes", bytes.len())), "{shown}");
+    for tensor in Gguf::parse(&bytes).unwrap().tensors() {
+        let line = shown.lines().find(|line| line.split_whitespace().next() == Some(tensor.name)).unwrap();
+        assert!(line.split_whitespace().any(|word| word == tensor.element_type.name()), "{line}");
+        let reason = match tensor.name {
+            "blk.0.attn_q.weight" => "pattern 1",
+            name if name.ends_with("norm.weight") => "kept",
+            _ => "size",
+        };
+        assert!(line.ends_with(reason), "{line}");
+    }
+}
+
+#[test]
 fn a_failure_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let inputs = tempfile::tempdir().unwrap();
@@ -89,10 +119,7 @@ fn an_unknown_type_lists_the_known_ones() {
 
 /// An importance matrix for a tensor of 256 columns, in the older format.
 fn matrix(tensor: &str) -> Vec<u8> {
-    let number = |number: i32| number.to_le_bytes();
-    let values = (0..256).flat_map(|column| (column as f32).to_le_bytes());
-    let head = [&number(1)[..], &number(tensor.len() as i32), tensor.as_bytes(), &number(1), &number(256)];
-    head.concat().into_iter().chain(values).collect()
+    older_matrix(tensor, &std::array::from_fn::<_, 256, _>(|column| column as f32))
 }
 
 #[test]

@@ -5,6 +5,7 @@ use ollamake::tensor::ElementType;
 use serde_json::json;
 
 use crate::in_process::{InProcess, gguf};
+use crate::support::older_matrix::older_matrix;
 
 const TENSOR: &str = "blk.0.ffn_down.weight";
 
@@ -13,23 +14,17 @@ fn model() -> Vec<u8> {
     metadata.set("general.architecture", "llama");
     metadata.set("general.file_type", 1_u32);
     metadata.set("llama.block_count", 1_u32);
-    let tensors =
-        [(TENSOR, &[256, 64][..], ElementType::F16), ("output.weight", &[256, 8], ElementType::F16)];
+    let tensors = [
+        (TENSOR, &[256, 64][..], ElementType::F16),
+        ("output.weight", &[256, 8], ElementType::F16),
+        ("output_norm.weight", &[256], ElementType::F32),
+    ];
     gguf(&metadata, &tensors)
 }
 
 /// A matrix for the one tensor, in the older format.
 fn matrix() -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for number in [1, TENSOR.len() as i32] {
-        bytes.extend_from_slice(&number.to_le_bytes());
-    }
-    bytes.extend_from_slice(TENSOR.as_bytes());
-    for number in [2, 256] {
-        bytes.extend_from_slice(&i32::to_le_bytes(number));
-    }
-    bytes.extend((0..256).flat_map(|column| (column as f32).to_le_bytes()));
-    bytes
+    older_matrix(TENSOR, &std::array::from_fn::<_, 256, _>(|column| column as f32))
 }
 
 /// The weights of the model "m".
@@ -54,7 +49,7 @@ async fn a_matrix_weighs_and_is_no_part_of_the_model() {
     assert_eq!(parsed.get("quantize.imatrix.file").and_then(|value| value.as_str()), Some("i.dat"));
     assert_eq!(parsed.get("quantize.imatrix.entries_count").and_then(|value| value.as_u64()), Some(1));
     assert_eq!(plain.get("quantize.imatrix.file"), None);
-    assert_eq!(parsed.tensors().len(), 2);
+    assert_eq!(parsed.tensors().len(), 3);
     // The same blob by its digest, and for a model that is there already.
     let request = json!({"model": "base", "files": {"m.gguf": model}});
     server.create(request).await;
@@ -98,4 +93,27 @@ async fn a_recipe_changes_types_and_metadata_and_says_what_changes_nothing() {
     let parsed = Gguf::parse(blob.bytes().unwrap()).unwrap();
     assert_eq!(parsed.get("my.key").and_then(|value| value.as_str()), Some("there"));
     assert_eq!(parsed.tensor(TENSOR).unwrap().element_type, ElementType::Q6K);
+}
+
+#[tokio::test]
+async fn what_a_pattern_cannot_change_is_told() {
+    let server = InProcess::new();
+    let model = server.upload(&model()).await.to_string();
+    let create = async |quantize: &str, recipe: serde_json::Value| {
+        let request =
+            json!({"model": "m", "files": {"m.gguf": model}, "quantize": quantize, "recipe": recipe});
+        let lines = server.create(request).await;
+        lines.into_iter().filter(|line| line.starts_with("warning: ")).collect::<Vec<_>>()
+    };
+    let recipe = json!({"tensor_types": [["norm", "q8_0"], ["ffn", "q8_0"], ["down", "q4_0"]]});
+    assert_eq!(
+        create("q4_0", recipe).await,
+        [
+            "warning: pattern \"norm\" changes nothing: the tensors that it matches are not quantized",
+            "warning: pattern \"down\" changes nothing: other patterns or options decide about the tensors that it \
+             matches",
+        ]
+    );
+    let told = create("f16", json!({"tensor_types": [["ffn", "q8_0"]]})).await;
+    assert_eq!(told, ["warning: the types by pattern change nothing: F16 knows no exceptions"]);
 }

@@ -5,5 +5,6 @@ pub(crate) mod files;
 pub(crate) mod generator;
 pub(crate) mod large_gguf;
 mod noise;
+pub(crate) mod older_matrix;
 pub(crate) mod process;
 pub(crate) mod shared;
