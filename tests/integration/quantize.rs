@@ -3,6 +3,7 @@
 //! `mixtures.json` and `files.json` hold what llama-quantize chose and wrote; beside the fixtures stands how they
 //! were made. A directory with the full data takes their place where there is one.
 
+mod derived;
 mod files;
 mod fitting;
 mod importance;

@@ -32,7 +32,7 @@ fn pattern(name: &str) -> (String, Option<u32>) {
 }
 
 /// The plan of a model of which only names, shapes and types matter.
-fn skeleton(model: &Json) -> Plan {
+pub(super) fn skeleton(model: &Json) -> Plan {
     let mut tensors = Vec::new();
     for group in list(&model["groups"]) {
         let layers = group["layers"].as_str().map_or(vec![0], layers);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::raw_gguf::Raw;
 use super::{Case, Input};
 
 /// A whole model of one layer.
@@ -98,6 +99,16 @@ fn matrices() -> Vec<Case> {
         &["would end within"],
     );
     add("a name of two gigabytes", numbers(&[1, i32::MAX]), &["the length of the name"]);
+    for (name, raw, says) in [
+        ("ten gigabytes announced", in_gguf(2, &[2_684_354_560, 1], 1), "in_sum2"),
+        ("a million entries announced in GGUF", in_gguf(2_000_000, &[256, 1], 1), "tensors"),
+        ("2^64-1 entries announced", in_gguf(u64::MAX, &[256, 1], 1), "tensors"),
+        ("values without counts", in_gguf(1, &[256, 1], 1), ".counts"),
+        ("values of 16 bits", in_gguf_of((1, 2), 2, &[256, 1], 1), "element type F16, expected F32"),
+        ("seven counts for 256 values", in_gguf(2, &[256, 1], 7), "do not divide"),
+    ] {
+        add(name, raw.0, &["i.dat", says]);
+    }
     add("the model itself", MODEL.to_vec(), &["no importance matrix", "imatrix.datasets"]);
     add("a text", b"hello".to_vec(), &["no importance matrix"]);
     let fields = json!({"quantize": "IQ2_XXS"});
@@ -118,4 +129,20 @@ fn matrices() -> Vec<Case> {
         &["i.dat", "recipe.imatrix"],
     ));
     cases
+}
+
+/// A matrix in GGUF for one tensor: so many tensors announced, sums of these dimensions, and so many counts.
+fn in_gguf(tensors: u64, sums: &[u64], counts: u64) -> Raw {
+    in_gguf_of((0, 4), tensors, sums, counts)
+}
+
+/// The same with sums of an element type, given by its number and its bytes.
+fn in_gguf_of((sums_type, bytes): (u32, u64), tensors: u64, sums: &[u64], counts: u64) -> Raw {
+    let name = |end: &str| format!("blk.0.attn_k.weight.{end}");
+    let head = Raw::header(3, tensors, 3).entry("imatrix.datasets", 9).u32(8).u64(0);
+    let head = head.entry("imatrix.chunk_count", 4).u32(1).entry("imatrix.chunk_size", 4).u32(512);
+    let head = head.tensor(&name("in_sum2"), sums, sums_type, 0);
+    let after = bytes * sums.iter().product::<u64>();
+    let head = if tensors == 1 { head } else { head.tensor(&name("counts"), &[1, counts], 0, after) };
+    head.data()
 }
