@@ -43,6 +43,13 @@ pub(crate) fn write(path: &Path) -> io::Result<u64> {
     Ok(tensors.iter().map(|(_, shape, _)| shape.elements()).sum())
 }
 
+/// The names of the matrices of the layers, and the columns of each: what an importance matrix is measured for.
+pub(crate) fn matrices() -> impl Iterator<Item = (String, u64)> {
+    let matrices =
+        tensors().into_iter().filter(|(name, shape, _)| name.starts_with("blk.") && shape.rank() == 2);
+    matrices.map(|(name, shape, _)| (name, shape.row_len()))
+}
+
 fn tensors() -> Vec<(String, Shape, ElementType)> {
     let matrix = |name: String, row: u64, rows: u64| {
         (name, Shape::new(&[row, rows]).expect("positive lengths"), ElementType::Bf16)
