@@ -1,9 +1,9 @@
 //! From the files of a checkpoint to the plans of a model and its projector.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::architecture::Family;
-use super::configuration::{Configuration, TASKS, TITLE};
+use super::configuration::{Configuration, TARGET, TASKS, TITLE};
 use super::error::ConvertError;
 use super::files::Files;
 use super::general::{FileKind, MODEL_CARD};
@@ -15,6 +15,7 @@ use super::parameters::Parameters;
 use super::planned::{planned, sources, state_storage};
 use super::rule::Rule;
 use super::size_label::ParameterCount;
+use super::target::{self, Target};
 use super::tokenizer::{Sizes, TokenizerWarning};
 use super::weight::Weight;
 use super::weights::{self, StoredWeight};
@@ -72,7 +73,7 @@ pub enum Warning {
 /// configuration, tokenizer and weights do not fit each other.
 pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conversion, ConvertError> {
     let files = Files::new(files);
-    let values = configuration_values(files)?;
+    let values = files.configuration()?;
     let whole = Configuration::with_defaults("config.json", values, &architecture::classes());
     let name = architecture::text_class(&whole).ok_or(ConvertError::NoArchitecture)?;
     let mut text = whole.text();
@@ -80,6 +81,9 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         text.set(TITLE, title);
     }
     let family = architecture::find(name, &text)?;
+    if family.drafts {
+        text.set_part(TARGET, Target::read(files)?.configuration);
+    }
     let mut checkpoint = Checkpoint::read(files.sources())?;
     for folder in family.modules.iter().rev() {
         let name = format!("{folder}/{MODULE_WEIGHTS}");
@@ -149,7 +153,7 @@ fn has_layers(family: &Family, model: &Model, names: &[&str]) -> bool {
     })
 }
 
-/// Writes the vocabulary as the family declares it.
+/// Writes the vocabulary as the family declares it, or as that of its target does.
 fn write_vocabulary(
     family: &Family,
     source: Source<'_>,
@@ -161,12 +165,17 @@ fn write_vocabulary(
         tokens: configuration.optional_integer(&["vocab_size"])?,
         token_types: configuration.optional_integer(&["type_vocab_size"])?,
     };
-    let vocabulary = tokenizer::read(source.files.sources(), &family.tokenizer, sizes)?;
+    let vocabulary = if family.drafts {
+        let target = Target::read(source.files)?;
+        tokenizer::read(&target.files, &target.family.tokenizer, sizes)?
+    } else {
+        tokenizer::read(source.files.sources(), &family.tokenizer, sizes)?
+    };
     for (key, value) in vocabulary.metadata.iter() {
         out.set_plain(key, value.clone());
     }
     warnings.extend(vocabulary.warnings.into_iter().map(Warning::Tokenizer));
-    Ok(())
+    (family.after_vocabulary)(&source, out)
 }
 
 /// The plan of the model without the part that sees, and the type that the other part is to have.
@@ -197,10 +206,11 @@ fn text_plan(
     let precision = settled.for_tensors(output, &mapped);
     let output = if precision == settled { output } else { OutputType::F32 };
     let forced = |name: &str| (family.element_type)(model, name, precision.0);
-    let tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, forced(name)))?;
+    let mut tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, forced(name)))?;
     check_vocabulary(model, &tensors)?;
 
     general::write(FileKind::Model, source.files, source.id, ParameterCount::of_model(&tensors), &mut out)?;
+    tensors.extend((family.appended)(model, source.files)?);
     (family.hyperparameters)(&source, &mut out)?;
     state_storage(&mut out, precision, &tensors);
     write_vocabulary(family, source, &mut out, warnings)?;
@@ -224,20 +234,6 @@ fn check_vocabulary(model: &Model, tensors: &[PlannedTensor]) -> Result<(), Conv
     }
 }
 
-fn configuration_values(files: Files<'_>) -> Result<Map<String, Value>, ConvertError> {
-    match files.json("config.json")? {
-        Some(Value::Object(values)) => Ok(values),
-        Some(_) => Err(ConvertError::Json {
-            file: "config.json".to_owned(),
-            reason: "expected an object".to_owned(),
-        }),
-        None => Err(ConvertError::MissingFile {
-            file: "config.json",
-            purpose: "it says what kind of model the weights are",
-        }),
-    }
-}
-
 /// Whether a file of a checkpoint's directory, by its name in it, may hold weights of a module behind the
 /// model's layers.
 pub fn is_module(name: &str) -> bool {
@@ -248,5 +244,6 @@ pub fn is_module(name: &str) -> bool {
 
 /// Whether a file of a checkpoint's directory, by its name in it, may say something about the model beside its weights.
 pub fn is_description(name: &str) -> bool {
-    name.ends_with(".json") || name == MODEL_CARD || tokenizer::is_file(name)
+    let of_tokenizer = tokenizer::is_file(target::in_folder(name).unwrap_or(name));
+    name.ends_with(".json") || name == MODEL_CARD || of_tokenizer
 }

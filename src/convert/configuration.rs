@@ -13,6 +13,9 @@ pub(super) const TITLE: &str = "title of the model card";
 /// The tasks for which a checkpoint has adapters beside the weights.
 pub(super) const TASKS: &str = "lora_adaptations";
 
+/// The key under which the configuration of the model is kept that a draft predicts tokens for.
+pub(super) const TARGET: &str = "target";
+
 /// The defaults of one configuration class.
 #[derive(Debug)]
 pub(super) struct Class {
@@ -140,6 +143,18 @@ impl Configuration {
     pub(super) fn part(&self, key: &str) -> Option<Self> {
         let Value::Object(values) = self.values.get(key)? else { return None };
         Some(Self::new(&format!("{}, {key}", self.label), values.clone()))
+    }
+
+    /// Takes the values of a part over those around it, if it is there.
+    pub(super) fn take_over(&mut self, key: &str) {
+        if let Some(Value::Object(values)) = self.values.get(key).cloned() {
+            self.values.extend(values);
+        }
+    }
+
+    /// Keeps another configuration as a part.
+    pub(super) fn set_part(&mut self, key: &str, part: Configuration) {
+        self.values.insert(key.to_owned(), Value::Object(part.values));
     }
 
     /// A list of parts that are objects of their own.

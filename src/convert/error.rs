@@ -78,6 +78,9 @@ pub enum ConvertError {
     /// A tensor whose numbers become metadata and cannot.
     #[error("tensor {tensor}: {reason}; its numbers belong into the metadata of the model")]
     Numbers { tensor: String, reason: String },
+    /// A table of a draft's tokens that does not say what they are.
+    #[error("tensor {tensor}: {reason}; it must lead every token of the draft to another one of its target")]
+    TokenTable { tensor: String, reason: String },
     /// Scales that belong to no weight or do not fit theirs.
     #[error("tensor {tensor}: {reason}")]
     Scale { tensor: String, reason: String },

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::ConvertError;
 use crate::model::tree_size;
@@ -74,6 +74,21 @@ impl<'a> Files<'a> {
         serde_json::from_str(&without_special_numbers(text))
             .map(Some)
             .map_err(|error| ConvertError::Json { file: name.to_owned(), reason: error.to_string() })
+    }
+
+    /// The configuration of the model.
+    pub(super) fn configuration(&self) -> Result<Map<String, Value>, ConvertError> {
+        const FILE: &str = "config.json";
+        let expected =
+            || ConvertError::Json { file: FILE.to_owned(), reason: "expected an object".to_owned() };
+        match self.json(FILE)? {
+            Some(Value::Object(values)) => Ok(values),
+            Some(_) => Err(expected()),
+            None => Err(ConvertError::MissingFile {
+                file: FILE,
+                purpose: "it says what kind of model the weights are",
+            }),
+        }
     }
 }
 

@@ -90,7 +90,9 @@ impl<'m> Mapping<'m> {
                 if self.names.contains(&name) { Ok(()) } else { self.push(name, weight()?) }
             }
             Target::Part(target) => self.add_part(index, target, found, weight()?),
-            Target::Stack(_, count) => self.add_to_stack(index, rule, count(self.model)?, found, weight()?),
+            Target::Stack(_, count) | Target::Rows(_, count) => {
+                self.add_to_stack(index, rule, count(self.model)?, found, weight()?)
+            }
         }
     }
 
@@ -127,8 +129,7 @@ impl<'m> Mapping<'m> {
         let group = rule.stack_group();
         let rules: Vec<usize> = (0..self.rules.len())
             .filter(|&other| {
-                matches!(self.rules[other].target, Target::Stack(..))
-                    && self.rules[other].stack_group() == group
+                self.rules[other].target.gathered().is_some() && self.rules[other].stack_group() == group
             })
             .collect();
         let (layer, place) = rule.place(found);
@@ -139,14 +140,18 @@ impl<'m> Mapping<'m> {
         }
         let mut waiting = self.waiting.remove(&(group, layer)).unwrap_or_default();
         for index in rules {
-            let Target::Stack(target, _) = self.rules[index].target else { continue };
+            let Some((target, _)) = self.rules[index].target.gathered() else { continue };
             let mut weights = Vec::new();
             for place in 0..count {
                 let weight = waiting.remove(&(index, place));
                 weights.push(weight.ok_or_else(|| self.lacks_part(index, layer, place))?);
             }
             let name = found.fill(target);
-            let stacked = Weight::stack(weights).map_err(|error| explain(&name, error))?;
+            let stacked = match self.rules[index].target {
+                Target::Rows(..) => Weight::join(weights),
+                _ => Weight::stack(weights),
+            };
+            let stacked = stacked.map_err(|error| explain(&name, error))?;
             self.push(name, stacked)?;
         }
         Ok(())
@@ -186,7 +191,7 @@ impl<'m> Mapping<'m> {
             {
                 return Err(self.lacks(rule.pattern.replace("{}", &layer.to_string())));
             }
-            let Target::Stack(_, count) = rule.target else { continue };
+            let Some((_, count)) = rule.target.gathered() else { continue };
             let count = if rule.stack_group() == *group { count(self.model)? } else { 0 };
             if let Some(place) = (0..count).find(|place| !waiting.contains_key(&(index, *place))) {
                 return Err(self.lacks_part(index, *layer, place));

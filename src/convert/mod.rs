@@ -11,7 +11,7 @@
 //! | `weights` | stored tensors with their scales; formats of other programs are refused by name |
 //! | `stored_bytes` | the numbers of a tensor, for what only they tell |
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
-//! | `model` | what is known of a model before its weights are looked at |
+//! | `model`, `target` | what is known of a model before its weights are looked at, and of the one that it drafts for |
 //! | `parameters`, `hyperparameters`, `rope`, `pooling` | metadata of the architecture |
 //! | `numbers` | the few numbers of weights that are metadata |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
@@ -41,6 +41,7 @@ mod rope;
 mod rule;
 mod size_label;
 mod stored_bytes;
+mod target;
 pub mod tokenizer;
 mod weight;
 mod weights;

@@ -29,8 +29,10 @@ pub(super) enum Target {
     Copy(&'static str),
     /// It is a part of one; the parts follow each other along the first axis in the order of their rules.
     Part(&'static str),
-    /// It is one of several that become one: the number of the last `{}` is its place.
+    /// It is one of several that become one, along a new axis: the number of the last `{}` is its place.
     Stack(&'static str, Count),
+    /// The same along the first axis of each.
+    Rows(&'static str, Count),
 }
 
 /// What becomes of a weight of a layer, whose number is given.
@@ -38,6 +40,16 @@ pub(super) type LayerStep = fn(&Model, u64, Weight) -> Result<Weight, WeightErro
 
 /// How many tensors become one.
 pub(super) type Count = fn(&Model) -> Result<u64, ConvertError>;
+
+impl Target {
+    /// The name of what several tensors become, and how many there are.
+    pub(super) fn gathered(self) -> Option<(&'static str, Count)> {
+        match self {
+            Target::Stack(name, count) | Target::Rows(name, count) => Some((name, count)),
+            _ => None,
+        }
+    }
+}
 
 impl Rule {
     /// The tensor itself under another name.
@@ -81,6 +93,11 @@ impl Rule {
     /// part of a layer.
     pub(super) const fn stack(pattern: &'static str, name: &'static str, count: Count) -> Self {
         Self::to(pattern, Target::Stack(name, count))
+    }
+
+    /// Rows of a tensor that is stored in several parts, as for [`stack`](Self::stack).
+    pub(super) const fn rows(pattern: &'static str, name: &'static str, count: Count) -> Self {
+        Self::to(pattern, Target::Rows(name, count))
     }
 
     /// A tensor that the model has no use for.

@@ -108,6 +108,7 @@ fn quantizer(element_type: ElementType) -> Option<Quantizer> {
         ElementType::F32 => plain::<PlainF32>(),
         ElementType::F16 => plain::<PlainF16>(),
         ElementType::Bf16 => plain::<PlainBf16>(),
+        ElementType::I64 => plain::<PlainI64>(),
         ElementType::Q4_0 => blocks::<blocks::Q4_0>(),
         ElementType::Q4_1 => blocks::<blocks::Q4_1>(),
         ElementType::Q5_0 => blocks::<blocks::Q5_0>(),
@@ -173,6 +174,19 @@ impl Kernel for PlainBf16 {
     #[inline(always)]
     fn run<L: Lanes>(Rows { values, .. }: Rows<'_>, output: &mut [u8]) {
         each(values, output, |value| f32_to_bf16(value).to_le_bytes());
+    }
+}
+
+/// Writes whole numbers as such.
+struct PlainI64;
+
+impl Kernel for PlainI64 {
+    type Input<'i> = Rows<'i>;
+    type Output = u8;
+
+    #[inline(always)]
+    fn run<L: Lanes>(Rows { values, .. }: Rows<'_>, output: &mut [u8]) {
+        each(values, output, |value| (value as i64).to_le_bytes());
     }
 }
 

@@ -11,6 +11,7 @@ use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{Configuration, ConvertError, Model, Source, hyperparameters};
+use crate::plan::PlannedTensor;
 use crate::tensor::ElementType;
 
 /// What is special to a family of models. [`Family::STANDARD`] is the decoder that most descend from.
@@ -22,6 +23,8 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) overrules_text: bool,
     /// `general.architecture` of the model file.
     pub(in crate::convert) architecture: &'static str,
+    /// Whether the models predict tokens for another one, whose configuration and vocabulary lie beside theirs.
+    pub(in crate::convert) drafts: bool,
     /// The configuration classes of the family.
     pub(in crate::convert) classes: &'static [Class],
     /// Whether the family is the right one for a configuration, where several answer to a name.
@@ -34,6 +37,8 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) tokenizer: Flavour,
     /// The metadata.
     pub(in crate::convert) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
+    /// Metadata that follow the vocabulary.
+    pub(in crate::convert) after_vocabulary: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that are computed from the configuration; their metadata come before all others.
     pub(in crate::convert) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
     /// Metadata that are numbers among the weights; they come before all others too.
@@ -48,6 +53,8 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) stored_by_rank: &'static [&'static str],
     /// Which tensor becomes which.
     pub(in crate::convert) tensors: &'static [&'static [Rule]],
+    /// Tensors that are computed from others and follow all of them.
+    pub(in crate::convert) appended: fn(&Model, Files<'_>) -> Result<Vec<PlannedTensor>, ConvertError>,
     /// The element type of a tensor of the model, by its name there, where the family's differs from the usual one;
     /// given the one that was asked for.
     pub(in crate::convert) element_type: fn(&Model, &str, ElementType) -> Option<ElementType>,
@@ -61,18 +68,21 @@ impl Family {
         names: &[],
         overrules_text: false,
         architecture: "",
+        drafts: false,
         classes: &[],
         applies: |_| true,
         adjust: |_, _| Ok(()),
         predicted_layers: |_, _| Ok(0),
         tokenizer: Flavour::BYTE_PAIR,
         hyperparameters: hyperparameters::standard,
+        after_vocabulary: |_, _| Ok(()),
         generated: |_, _| Ok(Vec::new()),
         measured: |_, _, _| Ok(()),
         modules: &[],
         rename: |_, name| common::text_name(name),
         stored_by_rank: &[],
         tensors: common::DECODER,
+        appended: |_, _| Ok(Vec::new()),
         element_type: |_, _, _| None,
         projector: None,
     };

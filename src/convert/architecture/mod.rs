@@ -18,9 +18,12 @@ mod common;
 mod dbrx;
 mod deci;
 mod deepseek2;
+mod dflash;
 mod diffusion;
 mod diffusion_mixtures;
 mod dots;
+mod draft;
+mod eagle3;
 mod ernie;
 mod eurobert;
 mod exaone;
@@ -96,6 +99,7 @@ mod qwen3moe;
 mod qwen3next;
 mod qwen3vl;
 mod qwen3vlmoe;
+mod qwen4exp;
 mod refact;
 mod rugpt3xl;
 mod rwkv;
@@ -128,6 +132,8 @@ fn families() -> impl Iterator<Item = &'static Family> {
 
 /// The families of text models, some of which have a projector that no other has.
 const FAMILIES: &[&Family] = &[
+    // A draft of one layer calls itself Llama too.
+    &eagle3::FAMILY,
     &llama::FAMILY,
     &mistral3::FAMILY,
     &llava::FAMILY,
@@ -274,6 +280,9 @@ const FAMILIES: &[&Family] = &[
     &t5::ENCODER_ONLY,
     &talkie::FAMILY,
     &xverse::FAMILY,
+    &qwen4exp::FAMILY,
+    &dflash::FAMILY,
+    &dflash::SPARK,
     &granite_hybrid::BAMBA,
     &mamba::FIRST,
     &mamba::SECOND,

@@ -27,7 +27,8 @@ pub(super) const MIXTURE: Family = Family {
     ..FAMILY
 };
 
-const LINEAR_ATTENTION: &[Rule] = &[
+/// Linear attention whose value heads are put in another order.
+pub(super) const LINEAR_ATTENTION: &[Rule] = &[
     Rule::step("model.layers.{}.linear_attn.A_log", "blk.{}.ssm_a", |model, weight| {
         decay(model, tile_values(model, weight, 0, Some(1))?)
     }),

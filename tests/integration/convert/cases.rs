@@ -123,7 +123,7 @@ fn expectations(case: &Path) -> Json {
 /// Everything in which a case differs from what is expected, cut after a few lines for each output type.
 fn differences(bases: &Cases, case: &Path) -> Vec<String> {
     let expected = expectations(case);
-    let files = with_card(read(case), case);
+    let files = with_card(with_target(read(case), bases, &expected), case);
     let mut all = Vec::new();
     for (label, listing) in expected["outtypes"].as_object().unwrap() {
         let found = match converted(bases, &expected, &files, label) {
@@ -157,6 +157,18 @@ fn is_told_of(files: &Files, name: &str) -> bool {
     conversion.warnings.iter().any(|warning| {
         matches!(warning, Warning::AdaptersLeftOut { tasks } if tasks.split(", ").any(|told| told == task))
     })
+}
+
+/// Drafts are converted with what describes their target, which may be another case.
+fn with_target(mut files: Files, bases: &Cases, expected: &Json) -> Files {
+    let options = expected.get("options").and_then(Json::as_array).into_iter().flatten();
+    let targets: Vec<&PathBuf> = options.filter_map(|option| bases.get(option.as_str()?)).collect();
+    for (name, bytes) in targets.into_iter().flat_map(|target| read(target).0) {
+        if !name.ends_with(".safetensors") {
+            files.0.push((format!("target/{name}"), bytes));
+        }
+    }
+    files
 }
 
 /// The reference goes by the name of the directory where a model card says nothing better. What is uploaded

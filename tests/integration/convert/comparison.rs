@@ -102,8 +102,11 @@ fn difference(value: &ValueRef<'_>, expected: &Json) -> Option<String> {
         ValueRef::Bool(flag) => ("bool", Json::from(*flag)),
         ValueRef::String(text) => ("string", Json::from(*text)),
         ValueRef::Array(array) => {
-            let names = ["uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "bool", "string"];
-            let element = names[array.element_type().id() as usize];
+            const NAMES: [&str; 13] = [
+                "uint8", "int8", "uint16", "int16", "uint32", "int32", "float32", "bool", "string", "array",
+                "uint64", "int64", "float64",
+            ];
+            let element = NAMES[array.element_type().id() as usize];
             let items: Vec<Json> = array.iter().take(16).map(|item| json_of(&item)).collect();
             if kind != "array" || expected["elem_type"] != element || expected["len"] != array.len() {
                 return Some(format!("{} of {element}, expected {}", array.len(), brief(expected)));
@@ -125,6 +128,7 @@ fn json_of(value: &ValueRef<'_>) -> Json {
     match value {
         ValueRef::U32(number) => Json::from(*number),
         ValueRef::I32(number) => Json::from(*number),
+        ValueRef::U64(number) => Json::from(*number),
         ValueRef::F32(number) => Json::from(f64::from(*number)),
         ValueRef::Bool(flag) => Json::from(*flag),
         ValueRef::String(text) => Json::from(*text),
