@@ -40,7 +40,7 @@ impl<'a> Target<'a> {
         })?;
         let classes = architecture::classes();
         let whole = Configuration::with_defaults("target/config.json", values, &classes);
-        let name = whole.class_name().ok_or(ConvertError::NoArchitecture)?;
+        let name = architecture::text_class(&whole).ok_or(ConvertError::NoArchitecture)?;
         let configuration = whole.text();
         let family = architecture::find(name, &configuration)?;
         Ok(Self { files: own, configuration, family })

@@ -16,26 +16,25 @@ const END: &str = "<!-- end of model classes -->\n";
 /// The longest line of the list.
 const WIDTH: usize = 110;
 
-/// Names one after the other, those whose encoder is converted too with a star.
+/// Names one after the other, a paragraph a letter, those whose encoder is converted too with a star.
 fn list() -> String {
-    let classes = model_classes();
-    let with_encoder = classes.iter().filter(|class| class.projector).count();
-    let mut text = format!(
-        "<details>\n<summary>{} model classes are converted, \
-         the encoders of {with_encoder} of them too (*)</summary>\n\n",
-        classes.len()
+    let mut text = String::from(
+        "<details>\n<summary>The model classes that are converted, those with * with their encoders</summary>",
     );
-    let mut length = 0;
-    for (index, class) in classes.iter().enumerate() {
+    let (mut letter, mut length) = (None, 0);
+    for class in model_classes() {
         let star = if class.projector { "\\*" } else { "" };
-        let comma = if index + 1 < classes.len() { "," } else { "" };
-        let word = format!("{}{star}{comma}", class.name.replace('_', "\\_"));
-        if length > 0 && length + 1 + word.len() > WIDTH {
-            text.push('\n');
+        let word = format!("{}{star}", class.name.replace('_', "\\_"));
+        let first = word.chars().next().map(|first| first.to_ascii_uppercase());
+        if first != letter {
+            text.push_str("\n\n");
+            (letter, length) = (first, 0);
+        } else if length + ", ".len() + word.len() > WIDTH {
+            text.push_str(",\n");
             length = 0;
-        } else if length > 0 {
-            text.push(' ');
-            length += 1;
+        } else {
+            text.push_str(", ");
+            length += ", ".len();
         }
         text.push_str(&word);
         length += word.len();

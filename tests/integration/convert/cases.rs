@@ -71,6 +71,11 @@ fn narrowed() -> String {
     std::env::var("OLLAMAKE_CASE").unwrap_or_default()
 }
 
+/// Whether a case is none of them.
+fn is_narrowed_out(name: &str) -> bool {
+    !narrowed().split(',').any(|beginning| name.starts_with(beginning))
+}
+
 fn is_narrowed() -> bool {
     !narrowed().is_empty()
 }
@@ -83,10 +88,9 @@ struct Outcome {
 impl Outcome {
     /// Tries all cases with weights, and prints how they differ. `bases` are those that cases may refer to.
     fn of(set: &Cases, bases: &Cases) -> Self {
-        let beginnings = narrowed();
         let chosen: Vec<_> = set
             .iter()
-            .filter(|(name, _)| beginnings.split(',').any(|beginning| name.starts_with(beginning)))
+            .filter(|(name, _)| !is_narrowed_out(name))
             .filter(|(_, case)| has_weights(case))
             .collect();
         assert!(!chosen.is_empty() || is_narrowed(), "there are no cases");
