@@ -1,6 +1,7 @@
 //! BLOOM.
 
 use super::Family;
+use super::common::inside_transformer;
 use super::gptneox::by_kind;
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::file_type_here;
@@ -34,7 +35,7 @@ pub(super) const FAMILY: Family = Family {
         file_type_here(out);
         Ok(())
     },
-    rename: |_, name| Some(name.strip_prefix("transformer.").unwrap_or(name).into()),
+    rename: |_, name| Some(inside_transformer(name)),
     tensors: &[TENSORS],
     ..Family::STANDARD
 };

@@ -1,7 +1,7 @@
 //! ChatGLM 3, GLM-4 of the first kind, GLM-Edge.
 
 use super::Family;
-use super::common::{ATTENTION, EMBEDDINGS, NORMS, text_name};
+use super::common::{ATTENTION, EMBEDDINGS, NORMS, inside_transformer, text_name};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
@@ -24,7 +24,7 @@ pub(super) const ORIGINAL: Family = Family {
     hyperparameters,
     rename: |_, name| {
         let unused = name.ends_with("rotary_pos_emb.inv_freq");
-        (!unused).then(|| name.strip_prefix("transformer.").unwrap_or(name).into())
+        (!unused).then(|| inside_transformer(name))
     },
     tensors: &[TENSORS],
     ..Family::STANDARD

@@ -26,6 +26,16 @@ pub(super) const NORMS: &[Rule] = &[
     Rule::keep("model.layers.{}.post_attention_layernorm.*", "blk.{}.ffn_norm.*").required(),
 ];
 
+/// Norms whose weights are stored around zero.
+pub(super) const NORMS_AROUND_ZERO: &[Rule] = &[
+    Rule::step("model.norm.weight", "output_norm.weight", add_one).required(),
+    Rule::step("model.layers.{}.input_layernorm.weight", "blk.{}.attn_norm.weight", add_one).required(),
+    Rule::step("model.layers.{}.post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", add_one)
+        .required(),
+    Rule::step("model.layers.{}.self_attn.q_norm.weight", "blk.{}.attn_q_norm.weight", add_one),
+    Rule::step("model.layers.{}.self_attn.k_norm.weight", "blk.{}.attn_k_norm.weight", add_one),
+];
+
 /// Attention with separate queries, keys and values, and norms on queries and keys where there are any.
 pub(super) const ATTENTION: &[Rule] = &[
     Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*").required(),
@@ -236,6 +246,11 @@ pub(super) fn text_name(name: &str) -> Option<Cow<'_, str>> {
     // Models without a head are saved without the name of their trunk.
     let bare = ["embed_tokens.", "layers.", "norm."].iter().any(|start| name.starts_with(start));
     Some(if bare { format!("model.{name}").into() } else { name })
+}
+
+/// The name of a tensor inside the module that older model classes call `transformer`.
+pub(super) fn inside_transformer(name: &str) -> Cow<'_, str> {
+    name.strip_prefix("transformer.").unwrap_or(name).into()
 }
 
 /// Whether a tensor is a buffer, which some checkpoints hold beside the weights.

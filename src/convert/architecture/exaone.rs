@@ -1,6 +1,6 @@
 //! LG's EXAONE 3 and 4.
 
-use super::common::{ATTENTION, EMBEDDINGS, GATED_FEED_FORWARD};
+use super::common::{ATTENTION, EMBEDDINGS, GATED_FEED_FORWARD, inside_transformer};
 use super::{Family, llama};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
@@ -23,7 +23,7 @@ pub(super) const THIRD: Family = Family {
         out.count("rope.dimension_count", (fraction * share as f64) as u64)
     },
     generated: llama::rope_factors,
-    rename: |_, name| Some(name.strip_prefix("transformer.").unwrap_or(name).into()),
+    rename: |_, name| Some(inside_transformer(name)),
     tensors: &[THIRD_TENSORS],
     ..Family::STANDARD
 };

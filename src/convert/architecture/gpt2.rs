@@ -1,6 +1,7 @@
 //! GPT-2.
 
 use super::Family;
+use super::common::inside_transformer;
 use crate::convert::Model;
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::file_type_here;
@@ -28,22 +29,26 @@ pub(super) const FAMILY: Family = Family {
         file_type_here(out);
         Ok(())
     },
-    rename: |_, name| {
-        // Masks are kept beside the weights in old checkpoints.
-        let mask = name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
-        if mask { None } else { Some(name.strip_prefix("transformer.").unwrap_or(name).into()) }
-    },
-    tensors: &[TENSORS],
+    rename: |_, name| (!is_mask(name)).then(|| inside_transformer(name)),
+    tensors: &[POSITIONS, EMBEDDINGS, NORMS, LAYERS],
     ..Family::STANDARD
 };
 
-const TENSORS: &[Rule] = &[
+pub(super) const POSITIONS: &[Rule] = &[Rule::keep("wpe.*", "position_embd.*").required()];
+
+pub(super) const EMBEDDINGS: &[Rule] = &[
     Rule::keep("wte.*", "token_embd.*").required(),
-    Rule::keep("wpe.*", "position_embd.*").required(),
-    Rule::keep("ln_f.*", "output_norm.*").required(),
     Rule::keep("lm_head.*", "output.*"),
+];
+
+pub(super) const NORMS: &[Rule] = &[
+    Rule::keep("ln_f.*", "output_norm.*").required(),
     Rule::keep("h.{}.ln_1.*", "blk.{}.attn_norm.*").required(),
     Rule::keep("h.{}.ln_2.*", "blk.{}.ffn_norm.*").required(),
+];
+
+/// Attention and a feed-forward network, both with weights that lie inputs first.
+pub(super) const LAYERS: &[Rule] = &[
     Rule::step("h.{}.attn.c_attn.weight", "blk.{}.attn_qkv.weight", outputs_first).required(),
     Rule::keep("h.{}.attn.c_attn.bias", "blk.{}.attn_qkv.bias"),
     Rule::step("h.{}.attn.c_proj.weight", "blk.{}.attn_output.weight", outputs_first).required(),
@@ -53,6 +58,11 @@ const TENSORS: &[Rule] = &[
     Rule::step("h.{}.mlp.c_proj.weight", "blk.{}.ffn_down.weight", outputs_first).required(),
     Rule::keep("h.{}.mlp.c_proj.bias", "blk.{}.ffn_down.bias"),
 ];
+
+/// Masks are kept beside the weights in old checkpoints.
+pub(super) fn is_mask(name: &str) -> bool {
+    name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias")
+}
 
 /// Matrices lie inputs first. The factors of an adapter do not: PEFT turns their product.
 pub(super) fn outputs_first(_: &Model, weight: Weight) -> Result<Weight, WeightError> {

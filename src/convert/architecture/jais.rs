@@ -1,8 +1,8 @@
 //! Inception's Jais: GPT-2 with a gate and slopes instead of positions, and Jais 2.
 
 use super::Family;
-use super::common::{ATTENTION, EMBEDDINGS, NORMS, UNGATED_FEED_FORWARD};
-use super::gpt2::outputs_first;
+use super::common::{ATTENTION, EMBEDDINGS, NORMS, UNGATED_FEED_FORWARD, inside_transformer};
+use super::gpt2::{self, is_mask, outputs_first};
 use crate::convert::hyperparameters::{file_type_here, standard};
 use crate::convert::numbers::Numbers;
 use crate::convert::parameters::Parameters;
@@ -36,31 +36,20 @@ pub(super) const FIRST: Family = Family {
         Ok(())
     },
     measured: largest_bias,
-    rename: |_, name| {
-        let mask = name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
-        (!mask).then(|| name.strip_prefix("transformer.").unwrap_or(name).into())
-    },
-    tensors: &[TENSORS],
+    rename: |_, name| (!is_mask(name)).then(|| inside_transformer(name)),
+    tensors: &[SCALED, gpt2::NORMS, gpt2::LAYERS, GATE],
     ..Family::STANDARD
 };
 
-const TENSORS: &[Rule] = &[
+const SCALED: &[Rule] = &[
     Rule::step("wte.*", "token_embd.*", scaled_embeddings).required(),
-    Rule::keep("ln_f.*", "output_norm.*").required(),
     Rule::step("lm_head.*", "output.*", scaled_output),
     Rule::drop(SLOPES),
-    Rule::keep("h.{}.ln_1.*", "blk.{}.attn_norm.*").required(),
-    Rule::keep("h.{}.ln_2.*", "blk.{}.ffn_norm.*").required(),
-    Rule::step("h.{}.attn.c_attn.weight", "blk.{}.attn_qkv.weight", outputs_first).required(),
-    Rule::keep("h.{}.attn.c_attn.bias", "blk.{}.attn_qkv.bias"),
-    Rule::step("h.{}.attn.c_proj.weight", "blk.{}.attn_output.weight", outputs_first).required(),
-    Rule::keep("h.{}.attn.c_proj.bias", "blk.{}.attn_output.bias"),
-    Rule::step("h.{}.mlp.c_fc.weight", "blk.{}.ffn_up.weight", outputs_first).required(),
-    Rule::keep("h.{}.mlp.c_fc.bias", "blk.{}.ffn_up.bias"),
+];
+
+const GATE: &[Rule] = &[
     Rule::step("h.{}.mlp.c_fc2.weight", "blk.{}.ffn_gate.weight", outputs_first).required(),
     Rule::keep("h.{}.mlp.c_fc2.bias", "blk.{}.ffn_gate.bias"),
-    Rule::step("h.{}.mlp.c_proj.weight", "blk.{}.ffn_down.weight", outputs_first).required(),
-    Rule::keep("h.{}.mlp.c_proj.bias", "blk.{}.ffn_down.bias"),
 ];
 
 /// The slope of each head's bias against distant tokens.

@@ -1,7 +1,7 @@
 //! MiniMax: Text-01 and M1 with linear attention in most layers, M2, and M3, whose attention is sparse.
 
 use super::Family;
-use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, add_one};
+use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, NORMS_AROUND_ZERO, add_one};
 use super::llama::MIXTRAL_EXPERTS;
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
@@ -58,7 +58,8 @@ pub(super) const M3: Family = Family {
         out.count("leading_dense_block_count", dense as u64)
     },
     tensors: &[
-        AROUND_ZERO,
+        NORMS_AROUND_ZERO,
+        INDEXER_NORMS,
         &[EMBEDDINGS[0], EMBEDDINGS[2]],
         ATTENTION,
         DENSE_LAYERS,
@@ -87,14 +88,7 @@ const MIXED_ATTENTION: &[Rule] = &[
     Rule::keep("model.layers.{}.self_attn.out_proj.*", "blk.{}.attn_output.*"),
 ];
 
-/// The norms of M3, whose weights are stored around zero.
-const AROUND_ZERO: &[Rule] = &[
-    Rule::step("model.norm.weight", "output_norm.weight", add_one).required(),
-    Rule::step("model.layers.{}.input_layernorm.weight", "blk.{}.attn_norm.weight", add_one).required(),
-    Rule::step("model.layers.{}.post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", add_one)
-        .required(),
-    Rule::step("model.layers.{}.self_attn.q_norm.weight", "blk.{}.attn_q_norm.weight", add_one),
-    Rule::step("model.layers.{}.self_attn.k_norm.weight", "blk.{}.attn_k_norm.weight", add_one),
+const INDEXER_NORMS: &[Rule] = &[
     Rule::step("model.layers.{}.self_attn.index_q_norm.weight", "blk.{}.indexer.q_norm.weight", add_one),
     Rule::step("model.layers.{}.self_attn.index_k_norm.weight", "blk.{}.indexer.k_norm.weight", add_one),
 ];

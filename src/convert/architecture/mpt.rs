@@ -1,6 +1,7 @@
 //! MosaicML's MPT, Replit Code and SEA-LION.
 
 use super::Family;
+use super::common::inside_transformer;
 use crate::convert::configuration::Class;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
@@ -38,7 +39,7 @@ pub(super) const FAMILY: Family = Family {
         out.float("attention.max_alibi_bias", bias);
         Ok(())
     },
-    rename: |_, name| Some(name.strip_prefix("transformer.").unwrap_or(name).into()),
+    rename: |_, name| Some(inside_transformer(name)),
     tensors: &[TENSORS],
     ..Family::STANDARD
 };

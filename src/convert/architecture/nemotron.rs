@@ -1,7 +1,7 @@
 //! NVIDIA's Nemotron 3 and 4, and Minitron.
 
 use super::Family;
-use super::common::{ATTENTION, EMBEDDINGS, UNGATED_FEED_FORWARD, add_one};
+use super::common::{ATTENTION, EMBEDDINGS, NORMS_AROUND_ZERO, UNGATED_FEED_FORWARD};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
@@ -21,20 +21,15 @@ pub(super) const FAMILY: Family = Family {
     )],
     tokenizer: Flavour { fixed_roles: &[("pad", 0), ("unk", 1)], ..Flavour::SENTENCE_PIECE },
     hyperparameters,
-    tensors: &[ENDS, NORMS, ATTENTION, UNGATED_FEED_FORWARD],
+    tensors: &[ENDS, NORMS_AROUND_ZERO, NORM_BIASES, ATTENTION, UNGATED_FEED_FORWARD],
     ..Family::STANDARD
 };
 
 const ENDS: &[Rule] = &[EMBEDDINGS[0], EMBEDDINGS[2]];
 
-/// Weights are stored around zero, biases as they are.
-const NORMS: &[Rule] = &[
-    Rule::step("model.norm.weight", "output_norm.weight", add_one).required(),
+const NORM_BIASES: &[Rule] = &[
     Rule::keep("model.norm.bias", "output_norm.bias"),
-    Rule::step("model.layers.{}.input_layernorm.weight", "blk.{}.attn_norm.weight", add_one).required(),
     Rule::keep("model.layers.{}.input_layernorm.bias", "blk.{}.attn_norm.bias"),
-    Rule::step("model.layers.{}.post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", add_one)
-        .required(),
     Rule::keep("model.layers.{}.post_attention_layernorm.bias", "blk.{}.ffn_norm.bias"),
 ];
 

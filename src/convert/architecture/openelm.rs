@@ -1,7 +1,7 @@
 //! Apple's OpenELM, whose layers differ in width and heads.
 
 use super::Family;
-use super::common::halves;
+use super::common::{halves, inside_transformer};
 use crate::convert::hyperparameters::{file_type_here, key_and_value_length};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -19,7 +19,7 @@ pub(super) const FAMILY: Family = Family {
     // The models themselves come without one and say to take Llama 2's.
     tokenizer: Flavour::SENTENCE_PIECE,
     hyperparameters,
-    rename: |_, name| Some(name.strip_prefix("transformer.").unwrap_or(name).into()),
+    rename: |_, name| Some(inside_transformer(name)),
     tensors: &[TENSORS],
     ..Family::STANDARD
 };

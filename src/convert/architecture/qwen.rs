@@ -1,7 +1,8 @@
 //! Qwen of the first kind.
 
 use super::Family;
-use super::common::is_buffer;
+use super::common::{inside_transformer, is_buffer};
+use super::gpt2::{EMBEDDINGS, NORMS};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 
@@ -9,17 +10,12 @@ pub(super) const FAMILY: Family = Family {
     names: &["QWenLMHeadModel"],
     architecture: "qwen",
     tokenizer: Flavour::QWEN,
-    rename: |_, name| (!is_buffer(name)).then(|| name.strip_prefix("transformer.").unwrap_or(name).into()),
-    tensors: &[TENSORS],
+    rename: |_, name| (!is_buffer(name)).then(|| inside_transformer(name)),
+    tensors: &[EMBEDDINGS, NORMS, LAYERS],
     ..Family::STANDARD
 };
 
-const TENSORS: &[Rule] = &[
-    Rule::keep("wte.*", "token_embd.*").required(),
-    Rule::keep("ln_f.*", "output_norm.*").required(),
-    Rule::keep("lm_head.*", "output.*"),
-    Rule::keep("h.{}.ln_1.*", "blk.{}.attn_norm.*").required(),
-    Rule::keep("h.{}.ln_2.*", "blk.{}.ffn_norm.*").required(),
+const LAYERS: &[Rule] = &[
     Rule::keep("h.{}.attn.c_attn.*", "blk.{}.attn_qkv.*").required(),
     Rule::keep("h.{}.attn.c_proj.*", "blk.{}.attn_output.*").required(),
     Rule::keep("h.{}.mlp.w1.*", "blk.{}.ffn_up.*").required(),

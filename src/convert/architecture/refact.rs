@@ -1,7 +1,8 @@
 //! Refact 1.6B.
 
 use super::Family;
-use super::common::halves;
+use super::common::{halves, inside_transformer};
+use super::gpt2::{EMBEDDINGS, NORMS};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::rule::Rule;
 
@@ -25,17 +26,12 @@ pub(super) const FAMILY: Family = Family {
         file_type_here(out);
         Ok(())
     },
-    rename: |_, name| Some(name.strip_prefix("transformer.").unwrap_or(name).into()),
-    tensors: &[TENSORS],
+    rename: |_, name| Some(inside_transformer(name)),
+    tensors: &[EMBEDDINGS, NORMS, LAYERS],
     ..Family::STANDARD
 };
 
-const TENSORS: &[Rule] = &[
-    Rule::keep("wte.*", "token_embd.*").required(),
-    Rule::keep("ln_f.*", "output_norm.*").required(),
-    Rule::keep("lm_head.*", "output.*"),
-    Rule::keep("h.{}.ln_1.*", "blk.{}.attn_norm.*").required(),
-    Rule::keep("h.{}.ln_2.*", "blk.{}.ffn_norm.*").required(),
+const LAYERS: &[Rule] = &[
     Rule::keep("h.{}.attn.q.*", "blk.{}.attn_q.*").required(),
     Rule::split("h.{}.attn.kv.weight", &["blk.{}.attn_k.weight", "blk.{}.attn_v.weight"], halves).required(),
     Rule::keep("h.{}.attn.c_proj.*", "blk.{}.attn_output.*").required(),

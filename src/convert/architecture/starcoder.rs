@@ -1,7 +1,8 @@
 //! StarCoder of the first kind and SantaCoder, and CodeShell, which is built like them.
 
 use super::Family;
-use super::common::is_buffer;
+use super::common::{inside_transformer, is_buffer};
+use super::gpt2::{EMBEDDINGS, NORMS, POSITIONS, is_mask};
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
@@ -19,11 +20,9 @@ pub(super) const FAMILY: Family = Family {
     )],
     hyperparameters: |source, out| hyperparameters(source, 1, out),
     rename: |_, name| {
-        // Masks are kept beside the weights in old checkpoints.
-        let mask = name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
-        (!mask && !is_buffer(name)).then(|| name.strip_prefix("transformer.").unwrap_or(name).into())
+        (!is_mask(name) && !is_buffer(name)).then(|| inside_transformer(name))
     },
-    tensors: &[&[Rule::keep("wpe.*", "position_embd.*").required()], TENSORS],
+    tensors: &[POSITIONS, EMBEDDINGS, NORMS, LAYERS],
     ..Family::STANDARD
 };
 
@@ -39,16 +38,11 @@ pub(super) const CODESHELL: Family = Family {
         out.float("rope.scaling.factor", 1.0);
         Ok(())
     },
-    tensors: &[TENSORS],
+    tensors: &[EMBEDDINGS, NORMS, LAYERS],
     ..FAMILY
 };
 
-const TENSORS: &[Rule] = &[
-    Rule::keep("wte.*", "token_embd.*").required(),
-    Rule::keep("ln_f.*", "output_norm.*").required(),
-    Rule::keep("lm_head.*", "output.*"),
-    Rule::keep("h.{}.ln_1.*", "blk.{}.attn_norm.*").required(),
-    Rule::keep("h.{}.ln_2.*", "blk.{}.ffn_norm.*").required(),
+const LAYERS: &[Rule] = &[
     Rule::keep("h.{}.attn.c_attn.*", "blk.{}.attn_qkv.*").required(),
     Rule::keep("h.{}.attn.c_proj.*", "blk.{}.attn_output.*").required(),
     Rule::keep("h.{}.mlp.c_fc.*", "blk.{}.ffn_up.*").required(),

@@ -1,6 +1,8 @@
 //! StepFun's Step 3.5 and 3.7: full and sliding attention with different numbers of heads, and gates on them.
 
-use super::common::{DENSE_LAYERS, EMBEDDINGS, add_one, replaced, text_name, without_single_axes};
+use super::common::{
+    DENSE_LAYERS, EMBEDDINGS, NORMS_AROUND_ZERO, add_one, replaced, text_name, without_single_axes,
+};
 use super::prediction;
 use super::{Family, Generated};
 use crate::convert::hyperparameters::standard;
@@ -33,7 +35,8 @@ pub(super) const FAMILY: Family = Family {
         Some(replaced(text, "shared_head.output", "shared_head.head"))
     },
     tensors: &[
-        AROUND_ZERO,
+        NORMS_AROUND_ZERO,
+        PREDICTION_NORMS,
         &[EMBEDDINGS[0], EMBEDDINGS[2]],
         ATTENTION,
         DENSE_LAYERS,
@@ -43,14 +46,8 @@ pub(super) const FAMILY: Family = Family {
     ..Family::STANDARD
 };
 
-/// The norms, whose weights are stored around zero.
-const AROUND_ZERO: &[Rule] = &[
-    Rule::step("model.norm.weight", "output_norm.weight", add_one).required(),
-    Rule::step("model.layers.{}.input_layernorm.weight", "blk.{}.attn_norm.weight", add_one).required(),
-    Rule::step("model.layers.{}.post_attention_layernorm.weight", "blk.{}.ffn_norm.weight", add_one)
-        .required(),
-    Rule::step("model.layers.{}.self_attn.q_norm.weight", "blk.{}.attn_q_norm.weight", add_one),
-    Rule::step("model.layers.{}.self_attn.k_norm.weight", "blk.{}.attn_k_norm.weight", add_one),
+/// The norms of the layers that predict further tokens, around zero too.
+const PREDICTION_NORMS: &[Rule] = &[
     Rule::step("model.layers.{}.enorm.weight", "blk.{}.nextn.enorm.weight", add_one),
     Rule::step("model.layers.{}.hnorm.weight", "blk.{}.nextn.hnorm.weight", add_one),
     Rule::step("model.layers.{}.shared_head.norm.weight", "blk.{}.nextn.shared_head_norm.weight", add_one),
