@@ -1,6 +1,7 @@
 //! The rooms of the crate: the sources import as the map of ARCHITECTURE.md says, and no files in a circle.
 
 mod circles;
+mod paths;
 mod rooms;
 mod sources;
 
