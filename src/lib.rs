@@ -23,6 +23,8 @@
 //! | [`server`] | HTTP: routes, access, streams, and which status an error is |
 //! | [`cli`] | the command line |
 
+mod locked;
+
 pub mod cli;
 pub mod config;
 pub mod convert;

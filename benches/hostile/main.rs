@@ -52,7 +52,7 @@ fn measure(case: &Case) -> Row {
     let server = Server::start();
     let idle = server.forget_peak();
     let start = Instant::now();
-    let outcome = cases::send(&server.address, case);
+    let outcome = cases::send(&server.address, server.store(), case);
     let time = start.elapsed();
     let peak = server.peak().saturating_sub(idle);
     let length = case.input.length();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -14,7 +15,7 @@ use crate::memory::memory;
 pub(crate) struct Server {
     pub(crate) address: String,
     process: Child,
-    _store: TempDir,
+    store: TempDir,
 }
 
 impl Server {
@@ -36,7 +37,7 @@ impl Server {
         let address = line.trim().rsplit('/').next().expect("an address").to_owned();
         // Nothing of what it says may hold it up.
         thread::spawn(move || lines.read_to_end(&mut Vec::new()));
-        let server = Self { address, process, _store: store };
+        let server = Self { address, process, store };
         for _ in 0..3 {
             let mut connection = TcpStream::connect(&server.address).expect("the server listens");
             connection
@@ -45,6 +46,11 @@ impl Server {
             connection.read_to_end(&mut Vec::new()).expect("an answer");
         }
         server
+    }
+
+    /// The directory of its store.
+    pub(crate) fn store(&self) -> &Path {
+        self.store.path()
     }
 
     /// Bytes that are resident now; the peak is counted from here.

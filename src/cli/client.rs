@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio_util::io::ReaderStream;
 
 use super::progress::Progress;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 use crate::config::ApiKey;
 use crate::model::Digest;
 use crate::store::Store;
@@ -36,7 +36,7 @@ impl Drop for Client {
 impl Client {
     /// The server at `OLLAMA_HOST`, or, when none answers there, one that lives as long as this
     /// process, on a port of its own and the store of `OLLAMA_MODELS`.
-    pub(super) async fn connect(surroundings: &Surroundings) -> Result<Self, Error> {
+    pub(super) async fn connect(surroundings: &Surroundings) -> Result<Self, CliError> {
         let config = surroundings.config()?;
         // An error says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -51,23 +51,23 @@ impl Client {
         }
     }
 
-    async fn embedded(mut self, surroundings: &Surroundings) -> Result<Self, Error> {
+    async fn embedded(mut self, surroundings: &Surroundings) -> Result<Self, CliError> {
         let config = surroundings.config()?;
         let store = config.open_store()?;
-        let address = (surroundings.embed)(config.clone(), store.clone()).await.map_err(Error::Embed)?;
+        let address = (surroundings.embed)(config.clone(), store.clone()).await.map_err(CliError::Embed)?;
         tracing::debug!(%address, "no server answers at OLLAMA_HOST; serving from this process");
         self.base = format!("http://{address}");
         self.embedded = Some(store);
         Ok(self)
     }
 
-    fn connection_error(&self, error: &reqwest::Error) -> Error {
+    fn connection_error(&self, error: &reqwest::Error) -> CliError {
         let mut reason = error.source();
         while let Some(deeper) = reason.and_then(|cause| cause.source()) {
             reason = Some(deeper);
         }
         let reason = reason.map_or_else(|| error.to_string(), ToString::to_string);
-        Error::Connection { url: self.base.clone(), reason }
+        CliError::Connection { url: self.base.clone(), reason }
     }
 
     fn url(&self, path: &str) -> String {
@@ -81,31 +81,36 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, Error> {
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, CliError> {
         let response = self.with_key(request).send().await.map_err(|error| self.connection_error(&error))?;
         if response.status().is_success() {
             return Ok(response);
         }
         let status = response.status();
         let body = response.text().await.map_err(|error| self.connection_error(&error))?;
-        Err(Error::Server(
+        Err(CliError::Server(
             error_text(&body).unwrap_or_else(|| format!("the server answered {status}: {body}")),
         ))
     }
 
     /// A request with a JSON body, its answer thrown away.
-    pub(super) async fn call(&self, method: Method, path: &str, body: &impl Serialize) -> Result<(), Error> {
+    pub(super) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<(), CliError> {
         self.send(self.http.request(method, self.url(path)).json(body)).await.map(drop)
     }
 
     /// A GET request's JSON answer.
-    pub(super) async fn get(&self, path: &str) -> Result<Value, Error> {
+    pub(super) async fn get(&self, path: &str) -> Result<Value, CliError> {
         let response = self.send(self.http.get(self.url(path))).await?;
         response.json().await.map_err(|error| self.connection_error(&error))
     }
 
     /// A POST request's JSON answer.
-    pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, Error> {
+    pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, CliError> {
         let response = self.send(self.http.post(self.url(path)).json(body)).await?;
         response.json().await.map_err(|error| self.connection_error(&error))
     }
@@ -116,7 +121,7 @@ impl Client {
         path: &str,
         body: &impl Serialize,
         progress: &Progress,
-    ) -> Result<(), Error> {
+    ) -> Result<(), CliError> {
         let mut response = self.send(self.http.post(self.url(path)).json(body)).await?;
         let mut pending = Vec::new();
         let mut last = String::new();
@@ -125,9 +130,9 @@ impl Client {
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = pending.drain(..=end).collect();
                 let line: Value = serde_json::from_slice(&line)
-                    .map_err(|error| Error::Server(format!("a status line is not JSON: {error}")))?;
+                    .map_err(|error| CliError::Server(format!("a status line is not JSON: {error}")))?;
                 if let Some(error) = line["error"].as_str() {
-                    return Err(Error::Server(error.to_owned()));
+                    return Err(CliError::Server(error.to_owned()));
                 }
                 progress.status(&line);
                 last = line["status"].as_str().unwrap_or_default().to_owned();
@@ -136,19 +141,24 @@ impl Client {
         if last == "success" {
             return Ok(());
         }
-        Err(Error::Server("the server ended the stream before the job was done".to_owned()))
+        Err(CliError::Server("the server ended the stream before the job was done".to_owned()))
     }
 
     /// Uploads a file as a blob, unless the server has it.
-    pub(super) async fn upload(&self, path: &Path, digest: Digest, progress: &Progress) -> Result<(), Error> {
+    pub(super) async fn upload(
+        &self,
+        path: &Path,
+        digest: Digest,
+        progress: &Progress,
+    ) -> Result<(), CliError> {
         let url = self.url(&format!("/api/blobs/{digest}"));
         match self.send(self.http.head(&url)).await {
             Ok(_) => return Ok(()),
-            Err(Error::Server(_)) => {}
+            Err(CliError::Server(_)) => {}
             Err(other) => return Err(other),
         }
-        let file = tokio::fs::File::open(path).await.map_err(Error::file(path))?;
-        let length = file.metadata().await.map_err(Error::file(path))?.len();
+        let file = tokio::fs::File::open(path).await.map_err(CliError::file(path))?;
+        let length = file.metadata().await.map_err(CliError::file(path))?.len();
         let bar = progress.bar(format!("uploading {}", path.display()), length);
         let stream = ReaderStream::with_capacity(file, 1 << 18).inspect_ok({
             let bar = bar.clone();

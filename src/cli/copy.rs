@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::client::Client;
 use super::error::parse_name;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Copy {
@@ -15,7 +15,7 @@ pub(super) struct Copy {
 }
 
 impl Copy {
-    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         parse_name(&self.source)?;
         parse_name(&self.destination)?;
         let body = json!({"source": self.source, "destination": self.destination});

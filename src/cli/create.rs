@@ -13,7 +13,7 @@ use super::files;
 use super::parts::{Files, Parts};
 use super::progress::Progress;
 use super::recipe_options::RecipeOptions;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 use crate::model::{Parameters, known_parameters, nearest, parameter_kind};
 use crate::modelfile::Modelfile;
 use crate::quantize::Target;
@@ -33,7 +33,7 @@ pub(super) struct Create {
 }
 
 impl Create {
-    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         parse_name(&self.name)?;
         let (modelfile, path) = self.modelfile()?;
         let progress = Progress::new();
@@ -41,7 +41,7 @@ impl Create {
         parts.follow(self.recipe.recipe()?)?;
         let quantize = self.quantize.map(Target::name).or(modelfile.quantize());
         if quantize.is_none() && !parts.recipe.is_empty() {
-            return Err(Error::NoTarget);
+            return Err(CliError::NoTarget);
         }
         let parameters = modelfile.parameters();
         warn_of_unknown(&parameters, &progress);
@@ -66,22 +66,22 @@ impl Create {
     }
 
     /// The Modelfile that applies, and where it is.
-    fn modelfile(&self) -> Result<(Modelfile, Option<PathBuf>), Error> {
+    fn modelfile(&self) -> Result<(Modelfile, Option<PathBuf>), CliError> {
         let path = self.file.clone().unwrap_or_else(|| PathBuf::from("Modelfile"));
         let (text, found) = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => match &self.file {
-                Some(_) => return Err(Error::NoModelfile(path)),
+                Some(_) => return Err(CliError::NoModelfile(path)),
                 None => (b"FROM .\n".to_vec(), None),
             },
-            other => (other.map_err(Error::file(&path))?, Some(path.clone())),
+            other => (other.map_err(CliError::file(&path))?, Some(path.clone())),
         };
-        let modelfile = Modelfile::parse(&text).map_err(|source| Error::Modelfile { path, source })?;
+        let modelfile = Modelfile::parse(&text).map_err(|source| CliError::Modelfile { path, source })?;
         Ok((modelfile, found))
     }
 }
 
 /// Uploads the files and returns the request's object of names and digests; nothing for no files.
-async fn upload(client: &Client, files: Files, progress: &Progress) -> Result<Option<Value>, Error> {
+async fn upload(client: &Client, files: Files, progress: &Progress) -> Result<Option<Value>, CliError> {
     let mut digests = files.stored;
     for file in files.local {
         let digest = tokio::task::block_in_place(|| files::digest(&file.path, progress))?;

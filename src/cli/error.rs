@@ -10,15 +10,11 @@ use crate::store::{StoreError, Unread};
 
 /// A failed command.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
+pub enum CliError {
     /// A file of the user's cannot be read or written.
     #[error("{}: {source}", path.display())]
-    File {
-        /// As the user named it.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    File { path: PathBuf, source: io::Error },
     /// A directory given as a model holds no model.
     #[error("{}: no model here: expected *.safetensors or *.gguf files", .0.display())]
     NoModel(PathBuf),
@@ -33,22 +29,10 @@ pub enum Error {
     NoModelfile(PathBuf),
     /// A Modelfile that does not parse.
     #[error("{}: {source}", path.display())]
-    Modelfile {
-        /// As the user named it.
-        path: PathBuf,
-        /// What is wrong, with its line.
-        source: crate::modelfile::ParseError,
-    },
+    Modelfile { path: PathBuf, source: crate::modelfile::ModelfileError },
     /// A command of a Modelfile that cannot be carried out.
     #[error("{}: (line {line}): {source}", path.display())]
-    Line {
-        /// The Modelfile as the user named it.
-        path: PathBuf,
-        /// Where the command begins.
-        line: usize,
-        /// What is wrong.
-        source: Box<Error>,
-    },
+    Line { path: PathBuf, line: usize, source: Box<CliError> },
     /// Options or commands make up no recipe.
     #[error(transparent)]
     Recipe(#[from] super::recipe_options::RecipeError),
@@ -63,34 +47,18 @@ pub enum Error {
     /// Not a Go template.
     #[error("{source}{}", source.hint().map(|hint| format!("; {hint}")).unwrap_or_default())]
     Template {
-        /// What is wrong with it.
         #[from]
-        source: crate::template::ParseError,
+        source: crate::template::TemplateError,
     },
     /// A model from two models.
     #[error("FROM names a second model, {second:?} beside {first:?}; remove one")]
-    TwoModels {
-        /// The one named first.
-        first: String,
-        /// The other one.
-        second: String,
-    },
+    TwoModels { first: String, second: String },
     /// A model from a model and files.
     #[error("FROM names the model {model:?} as well as files; remove the one or the others")]
-    ModelAndFiles {
-        /// The model.
-        model: String,
-    },
+    ModelAndFiles { model: String },
     /// Two files that the server would take for one.
     #[error("two files would be called {name:?}: {} and {}; rename one", first.display(), second.display())]
-    SameName {
-        /// What they would be called.
-        name: String,
-        /// One of them.
-        first: PathBuf,
-        /// The other one.
-        second: PathBuf,
-    },
+    SameName { name: String, first: PathBuf, second: PathBuf },
     /// A Modelfile asks for a draft model.
     #[error(
         "DRAFT is not supported: a model is made without the draft models that Ollama attaches; remove the line"
@@ -98,23 +66,13 @@ pub enum Error {
     Draft,
     /// Not a model name.
     #[error("invalid model name: {text:?}; {reason}")]
-    Name {
-        /// As it was written.
-        text: String,
-        /// The rule, and which part breaks it.
-        reason: String,
-    },
+    Name { text: String, reason: String },
     /// What the server answered.
     #[error("{0}")]
     Server(String),
     /// The connection to the server failed.
     #[error("cannot reach the server at {url}: {reason}")]
-    Connection {
-        /// The server's address.
-        url: String,
-        /// The innermost cause.
-        reason: String,
-    },
+    Connection { url: String, reason: String },
     /// The configuration in the environment is wrong.
     #[error(transparent)]
     Configuration(ConfigError),
@@ -132,28 +90,22 @@ pub enum Error {
     Store(#[from] StoreError),
     /// The store has been checked, and it is not whole.
     #[error("the store has {}", count_of(*findings, "problem"))]
-    Findings {
-        /// How many things are wrong with it.
-        findings: usize,
-    },
+    Findings { findings: usize },
     /// The store could not be checked.
     #[error("the store cannot be checked: {0}")]
-    Unchecked(Box<Error>),
+    Unchecked(Box<CliError>),
     /// Nothing is pruned.
     #[error(
         "no blob is removed as long as the store has what cannot be read or understood: {}; make the models again, or remove them with \"ollamake rm\"; mend or remove what is of no model",
         describe(.unread)
     )]
-    Unpruned {
-        /// What keeps every blob.
-        unread: Vec<Unread>,
-    },
+    Unpruned { unread: Vec<Unread> },
     /// Quantizing a plain file failed.
     #[error(transparent)]
     Quantize(#[from] super::quantize::QuantizeError),
 }
 
-impl Error {
+impl CliError {
     /// The exit code of a command that failed so: 1, or 2 where a check could not be made at all.
     pub fn exit_code(&self) -> u8 {
         if matches!(self, Self::Unchecked(_)) { 2 } else { 1 }
@@ -162,13 +114,13 @@ impl Error {
     /// For `map_err` on operations on the user's own files.
     pub(super) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Error::File { path, source }
+        move |source| CliError::File { path, source }
     }
 }
 
 /// Parses a model's name as the command line takes it.
-pub(super) fn parse_name(text: &str) -> Result<Name, Error> {
-    text.parse().map_err(|error: InvalidName| Error::Name {
+pub(super) fn parse_name(text: &str) -> Result<Name, CliError> {
+    text.parse().map_err(|error: InvalidName| CliError::Name {
         text: text.to_owned(),
         reason: error.reason().to_owned(),
     })

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::Error;
+use super::CliError;
 use super::progress::Progress;
 use crate::convert::{is_description, is_module};
 use crate::model::Digest;
@@ -21,7 +21,7 @@ pub(super) struct LocalFile {
 }
 
 /// The files of a model: `path` itself, or what a directory holds of a checkpoint or of GGUF files.
-pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, Error> {
+pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, CliError> {
     if !path.is_dir() {
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
         check(path)?;
@@ -51,23 +51,23 @@ pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, Error> {
         if let Some(pickle) = entries.iter().find(|entry| is_pickle(&entry.name))
             && !entries.iter().any(|entry| entry.name.ends_with(".gguf"))
         {
-            return Err(Error::Pickle(pickle.path.clone()));
+            return Err(CliError::Pickle(pickle.path.clone()));
         }
         entries.retain(|entry| entry.name.ends_with(".gguf"));
     }
     if entries.is_empty() {
-        return Err(Error::NoModel(path.to_owned()));
+        return Err(CliError::NoModel(path.to_owned()));
     }
     entries.sort_by(|one, two| one.name.cmp(&two.name));
     entries.iter().try_for_each(|entry| check(&entry.path))?;
     Ok(entries)
 }
 
-fn entries(directory: &Path, prefix: &str) -> Result<Vec<LocalFile>, Error> {
-    let listing = fs::read_dir(directory).map_err(Error::file(directory))?;
+fn entries(directory: &Path, prefix: &str) -> Result<Vec<LocalFile>, CliError> {
+    let listing = fs::read_dir(directory).map_err(CliError::file(directory))?;
     let mut entries = Vec::new();
     for entry in listing {
-        let entry = entry.map_err(Error::file(directory))?;
+        let entry = entry.map_err(CliError::file(directory))?;
         let file_name = entry.file_name().to_string_lossy().into_owned();
         if !file_name.starts_with('.') {
             entries.push(LocalFile { path: entry.path(), name: format!("{prefix}{file_name}") });
@@ -88,19 +88,19 @@ fn is_pickle(name: &str) -> bool {
 }
 
 /// Refuses what cannot be the file that its name says.
-fn check(path: &Path) -> Result<(), Error> {
+fn check(path: &Path) -> Result<(), CliError> {
     const POINTER: &[u8] = b"version https://git-lfs";
     let mut head = Vec::new();
     File::open(path)
         .and_then(|file| file.take(POINTER.len() as u64).read_to_end(&mut head))
-        .map_err(Error::file(path))?;
-    if head == POINTER { Err(Error::LargeFilePointer(path.to_owned())) } else { Ok(()) }
+        .map_err(CliError::file(path))?;
+    if head == POINTER { Err(CliError::LargeFilePointer(path.to_owned())) } else { Ok(()) }
 }
 
 /// The digest of a file's content.
-pub(super) fn digest(path: &Path, progress: &Progress) -> Result<Digest, Error> {
-    let mut file = File::open(path).map_err(Error::file(path))?;
-    let length = file.metadata().map_err(Error::file(path))?.len();
+pub(super) fn digest(path: &Path, progress: &Progress) -> Result<Digest, CliError> {
+    let mut file = File::open(path).map_err(CliError::file(path))?;
+    let length = file.metadata().map_err(CliError::file(path))?.len();
     let bar = progress.bar(format!("hashing {}", path.display()), length);
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -112,7 +112,7 @@ pub(super) fn digest(path: &Path, progress: &Progress) -> Result<Digest, Error> 
                 bar.inc(count as u64);
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Error::file(path)(error)),
+            Err(error) => return Err(CliError::file(path)(error)),
         }
     }
     bar.finish();
@@ -123,7 +123,7 @@ pub(super) fn digest(path: &Path, progress: &Progress) -> Result<Digest, Error> 
 mod tests {
     use super::*;
 
-    fn names(files: &[&str]) -> Result<Vec<String>, Error> {
+    fn names(files: &[&str]) -> Result<Vec<String>, CliError> {
         let directory = tempfile::tempdir().unwrap();
         for file in files {
             let path = directory.path().join(file);
@@ -161,8 +161,8 @@ mod tests {
 
     #[test]
     fn what_is_no_model_is_refused() {
-        assert!(matches!(names(&["a.txt"]), Err(Error::NoModel(_))));
-        assert!(matches!(names(&["pytorch_model.bin"]), Err(Error::Pickle(_))));
+        assert!(matches!(names(&["a.txt"]), Err(CliError::NoModel(_))));
+        assert!(matches!(names(&["pytorch_model.bin"]), Err(CliError::Pickle(_))));
     }
 
     #[test]
@@ -170,6 +170,6 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("model.gguf");
         fs::write(&path, "version https://git-lfs.github.com/spec/v1\noid sha256:0\n").unwrap();
-        assert!(matches!(gather(&path), Err(Error::LargeFilePointer(_))));
+        assert!(matches!(gather(&path), Err(CliError::LargeFilePointer(_))));
     }
 }

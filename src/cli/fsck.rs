@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::format::{bytes, count_of, names};
 use super::progress::Progress;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 use crate::model::Name;
 use crate::store::{
     Account, BlobDamage, CheckReport, DamagedBlob, MissingBlob, Store, StoreError, Tally, Unread,
@@ -20,15 +20,15 @@ pub(super) struct Fsck {
 }
 
 impl Fsck {
-    pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
-        let report = self.look(surroundings).map_err(|error| Error::Unchecked(Box::new(error)))?;
+    pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
+        let report = self.look(surroundings).map_err(|error| CliError::Unchecked(Box::new(error)))?;
         match report.findings() {
             0 => Ok(()),
-            findings => Err(Error::Findings { findings }),
+            findings => Err(CliError::Findings { findings }),
         }
     }
 
-    fn look(&self, surroundings: &Surroundings) -> Result<CheckReport, Error> {
+    fn look(&self, surroundings: &Surroundings) -> Result<CheckReport, CliError> {
         let config = surroundings.config()?;
         let store = config.open_existing_store()?;
         let account = store.account()?;

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::client::Client;
 use super::format;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct List {
@@ -32,9 +32,9 @@ struct Model {
 }
 
 impl List {
-    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         let tags: Tags = serde_json::from_value(Client::connect(surroundings).await?.get("/api/tags").await?)
-            .map_err(|error| Error::Server(format!("unexpected answer to /api/tags: {error}")))?;
+            .map_err(|error| CliError::Server(format!("unexpected answer to /api/tags: {error}")))?;
         let prefix = self.prefix.unwrap_or_default().to_lowercase();
         let now = OffsetDateTime::now_utc();
         let mut rows = vec![["NAME", "ID", "SIZE", "MODIFIED"].map(str::to_owned)];

@@ -31,7 +31,7 @@ use clap::{ArgAction, Parser, Subcommand};
 
 use crate::config::settings_text;
 
-pub use error::Error;
+pub use error::CliError;
 pub use surroundings::Surroundings;
 
 /// Make models for Ollama and llama.cpp.
@@ -86,12 +86,12 @@ impl Arguments {
     }
 
     /// Does what was asked. Errors are for people; the caller prints them.
-    pub async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         outlive_limits();
         match self.command {
             Command::Serve => {
                 let config = surroundings.config()?.clone();
-                (surroundings.serve)(config).await.map_err(Error::Start)
+                (surroundings.serve)(config).await.map_err(CliError::Start)
             }
             Command::Create(command) => command.run(surroundings).await,
             Command::List(command) => command.run(surroundings).await,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Error;
+use super::CliError;
 use super::error::parse_name;
 use super::files::{LocalFile, gather};
 use super::mapped_file::same_file;
@@ -35,23 +35,23 @@ pub(super) struct Files {
 
 impl Parts {
     /// Reads a Modelfile, which lies at `path` if it is a file, and checks what can be checked here.
-    pub(super) fn of(modelfile: &Modelfile, path: Option<&Path>) -> Result<Self, Error> {
+    pub(super) fn of(modelfile: &Modelfile, path: Option<&Path>) -> Result<Self, CliError> {
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
         let mut parts = Self::default();
         for (line, command) in modelfile.lines() {
             parts.add(command, directory).map_err(|source| match path {
-                Some(path) => Error::Line { path: path.to_owned(), line, source: Box::new(source) },
+                Some(path) => CliError::Line { path: path.to_owned(), line, source: Box::new(source) },
                 None => source,
             })?;
         }
         Ok(parts)
     }
 
-    fn add(&mut self, command: &Command, directory: &Path) -> Result<(), Error> {
+    fn add(&mut self, command: &Command, directory: &Path) -> Result<(), CliError> {
         match command {
             Command::From(value) => self.add_from(value, resolve(value, directory)),
             Command::Adapter(value) => self.adapters.add(value, &resolve(value, directory)),
-            Command::Draft(_) => Err(Error::Draft),
+            Command::Draft(_) => Err(CliError::Draft),
             Command::Template(text) => Ok(Template::parse(text).map(drop)?),
             Command::Quantize(wish) => Ok(wish.parse::<Target>().map(drop)?),
             Command::Recipe(value) => {
@@ -73,7 +73,7 @@ impl Parts {
 
     /// Puts what options say before what the Modelfile says. The importance matrix, if it is a file here, will be
     /// uploaded, and is called what it is called there.
-    pub(super) fn follow(&mut self, options: Recipe) -> Result<(), Error> {
+    pub(super) fn follow(&mut self, options: Recipe) -> Result<(), CliError> {
         self.recipe = options.over(std::mem::take(&mut self.recipe));
         check(&self.recipe)?;
         let Some(path) = matrix_path(&self.recipe) else { return Ok(()) };
@@ -86,20 +86,20 @@ impl Parts {
     }
 
     /// A FROM that names no file here is the name of a model.
-    fn add_from(&mut self, value: &str, path: PathBuf) -> Result<(), Error> {
+    fn add_from(&mut self, value: &str, path: PathBuf) -> Result<(), CliError> {
         match fs::metadata(&path) {
             Err(error) if value.parse::<Digest>().is_err() => {
                 if !is_model(value) {
-                    return Err(Error::file(&path)(error));
+                    return Err(CliError::file(&path)(error));
                 }
                 if let Some(first) = self.from.replace(value.to_owned()) {
-                    return Err(Error::TwoModels { first, second: value.to_owned() });
+                    return Err(CliError::TwoModels { first, second: value.to_owned() });
                 }
             }
             _ => self.files.add(value, &path)?,
         }
         match &self.from {
-            Some(model) if !self.files.is_empty() => Err(Error::ModelAndFiles { model: model.clone() }),
+            Some(model) if !self.files.is_empty() => Err(CliError::ModelAndFiles { model: model.clone() }),
             _ => Ok(()),
         }
     }
@@ -111,7 +111,7 @@ impl Files {
     }
 
     /// Adds the file or the directory at `path`, or, where nothing is there and `value` is a digest, that blob.
-    fn add(&mut self, value: &str, path: &Path) -> Result<(), Error> {
+    fn add(&mut self, value: &str, path: &Path) -> Result<(), CliError> {
         if let Ok(digest) = value.parse::<Digest>()
             && !path.exists()
         {
@@ -126,7 +126,7 @@ impl Files {
                 Some(other) if same_file(&other.path, &file.path) => {}
                 Some(other) => {
                     let (name, first, second) = (file.name, other.path.clone(), file.path);
-                    return Err(Error::SameName { name, first, second });
+                    return Err(CliError::SameName { name, first, second });
                 }
             }
         }
@@ -135,11 +135,11 @@ impl Files {
 }
 
 /// Checks of a recipe what can be known before anything is uploaded.
-fn check(recipe: &Recipe) -> Result<(), Error> {
+fn check(recipe: &Recipe) -> Result<(), CliError> {
     recipe.scheme(Target::Copy).map_err(RecipeError::from)?;
     recipe.selection().map_err(RecipeError::from)?;
     match matrix_path(recipe) {
-        Some(path) => fs::metadata(&path).map(drop).map_err(Error::file(&path)),
+        Some(path) => fs::metadata(&path).map(drop).map_err(CliError::file(&path)),
         None => Ok(()),
     }
 }

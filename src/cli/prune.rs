@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::format::{bytes, count_of};
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 use crate::store::{PruneOptions, PruneReport};
 
 /// What a running server, or another command, is using stays.
@@ -20,12 +20,12 @@ pub(super) struct Prune {
 }
 
 impl Prune {
-    pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         let store = surroundings.config()?.open_existing_store()?;
         let grace = Duration::from_secs(self.grace);
         let report = store.prune(PruneOptions { grace, dry_run: self.dry_run })?;
         self.print(&report);
-        if report.unread.is_empty() { Ok(()) } else { Err(Error::Unpruned { unread: report.unread }) }
+        if report.unread.is_empty() { Ok(()) } else { Err(CliError::Unpruned { unread: report.unread }) }
     }
 
     fn print(&self, report: &PruneReport) {

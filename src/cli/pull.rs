@@ -6,7 +6,7 @@ use serde_json::json;
 use super::client::Client;
 use super::error::parse_name;
 use super::progress::Progress;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Pull {
@@ -17,7 +17,7 @@ pub(super) struct Pull {
 }
 
 impl Pull {
-    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "insecure": self.insecure});
         Client::connect(surroundings).await?.job("/api/pull", &body, &Progress::new()).await

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::client::Client;
 use super::error::parse_name;
 use super::progress::Progress;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Push {
@@ -17,7 +17,7 @@ pub(super) struct Push {
 }
 
 impl Push {
-    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "insecure": self.insecure});
         Client::connect(surroundings).await?.job("/api/push", &body, &Progress::new()).await

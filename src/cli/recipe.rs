@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::error::parse_name;
 use super::mapped_file::map_file;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 use crate::gguf::{Gguf, ValueRef};
 use crate::quantize::{self, Example, FileType};
 use crate::tensor::{ElementType, Shape};
@@ -28,7 +28,7 @@ struct Known {
 }
 
 impl Recipe {
-    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         let path = Path::new(&self.model);
         let known = if path.is_file() { of_file(path)? } else { self.of_model(surroundings).await? };
         let recipe = quantize::Recipe::of_model(&known.architecture, known.tensors);
@@ -40,7 +40,7 @@ impl Recipe {
         Ok(())
     }
 
-    async fn of_model(&self, surroundings: &Surroundings) -> Result<Known, Error> {
+    async fn of_model(&self, surroundings: &Surroundings) -> Result<Known, CliError> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "verbose": true});
         let answer = Client::connect(surroundings).await?.post("/api/show", &body).await?;
@@ -61,10 +61,10 @@ impl Recipe {
     }
 }
 
-fn of_file(path: &Path) -> Result<Known, Error> {
-    let map = map_file(path).map_err(Error::file(path))?;
+fn of_file(path: &Path) -> Result<Known, CliError> {
+    let map = map_file(path).map_err(CliError::file(path))?;
     let file =
-        Gguf::parse(&map).map_err(|reason| Error::Quantize(quantize_error(path.to_owned(), reason)))?;
+        Gguf::parse(&map).map_err(|reason| CliError::Quantize(quantize_error(path.to_owned(), reason)))?;
     let example = |tensor: &crate::gguf::TensorInfo<'_>| Example {
         name: tensor.name.to_owned(),
         shape: tensor.shape,

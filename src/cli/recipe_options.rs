@@ -61,20 +61,10 @@ pub(super) struct RecipeOptions {
 pub enum RecipeError {
     /// A file cannot be read.
     #[error("{}: {reason}", path.display())]
-    File {
-        /// As the user named it.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    File { path: PathBuf, reason: io::Error },
     /// A file is no recipe.
     #[error("{}: {reason}", path.display())]
-    Invalid {
-        /// As the user named it.
-        path: PathBuf,
-        /// What is wrong.
-        reason: InvalidRecipe,
-    },
+    Invalid { path: PathBuf, reason: InvalidRecipe },
     /// The options are none.
     #[error(transparent)]
     Options(#[from] InvalidRecipe),

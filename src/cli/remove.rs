@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::client::Client;
 use super::error::parse_name;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Remove {
@@ -15,7 +15,7 @@ pub(super) struct Remove {
 }
 
 impl Remove {
-    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         self.models.iter().try_for_each(|model| parse_name(model).map(drop))?;
         let client = Client::connect(surroundings).await?;
         for model in &self.models {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::error::parse_name;
 use super::format;
-use super::{Error, Surroundings};
+use super::{CliError, Surroundings};
 use crate::model::human_count;
 
 #[derive(Debug, Args)]
@@ -49,7 +49,7 @@ impl Part {
 }
 
 impl Show {
-    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), Error> {
+    pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "verbose": self.verbose});
         let answer = Client::connect(surroundings).await?.post("/api/show", &body).await?;

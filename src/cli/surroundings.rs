@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use futures_util::future::BoxFuture;
 
-use super::error::Error;
+use super::error::CliError;
 use crate::config::{Config, ConfigError};
 use crate::store::Store;
 
@@ -23,7 +23,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    pub(super) fn config(&self) -> Result<&Config, Error> {
-        self.config.as_ref().map_err(|error| Error::Configuration(error.clone()))
+    pub(super) fn config(&self) -> Result<&Config, CliError> {
+        self.config.as_ref().map_err(|error| CliError::Configuration(error.clone()))
     }
 }

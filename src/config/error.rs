@@ -8,71 +8,35 @@ use crate::tensor::TensorError;
 
 /// A variable whose value cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum ConfigError {
     /// A number within bounds was expected.
     #[error("{name}={value:?} is not a whole number from {least} to {most}")]
-    OutOfBounds {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-        /// The smallest that is taken.
-        least: u64,
-        /// The largest.
-        most: u64,
-    },
+    OutOfBounds { name: &'static str, value: String, least: u64, most: u64 },
     /// The processor has no such width.
     #[error(transparent)]
     Width(#[from] TensorError),
     /// The host ends in a port that does not exist.
     #[error("{name}={value:?} ends in a port that is none: write host:port with a number from 0 to 65535")]
-    NotAPort {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-    },
+    NotAPort { name: &'static str, value: String },
     /// A path that a shell should have expanded, and none has.
     #[error("{name}={value:?} is not expanded, since no shell has read it: write the path in full")]
-    Unexpanded {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-    },
+    Unexpanded { name: &'static str, value: String },
     /// Something in the list is not the origin of a web page.
     #[error(
         "{name} holds {value:?}, which is not an origin: write scheme://host or scheme://host:port, \
          separated by commas"
     )]
-    NotAnOrigin {
-        /// The variable.
-        name: &'static str,
-        /// The item of its list.
-        value: String,
-    },
+    NotAnOrigin { name: &'static str, value: String },
     /// A format of the log that does not exist.
     #[error("{name}={value:?} is not a format of the log: set it to text or json")]
-    UnknownLogFormat {
-        /// The variable.
-        name: &'static str,
-        /// What it holds.
-        value: String,
-    },
+    UnknownLogFormat { name: &'static str, value: String },
     /// The variable is set, but what it holds cannot be a key. A server without protection would be a surprise.
     #[error("{name} holds no key: visible ASCII characters without blanks; unset it to serve without a key")]
-    NoApiKey {
-        /// The variable.
-        name: &'static str,
-    },
+    NoApiKey { name: &'static str },
     /// The file with the key cannot be read.
     #[error("the file that {name} names cannot be read: {reason}")]
-    UnreadableApiKey {
-        /// The variable.
-        name: &'static str,
-        /// What the operating system says.
-        reason: io::ErrorKind,
-    },
+    UnreadableApiKey { name: &'static str, reason: io::ErrorKind },
     /// The key is given twice.
     #[error("set either OLLAMAKE_API_KEY or OLLAMAKE_API_KEY_FILE")]
     TwoApiKeys,

@@ -41,25 +41,20 @@ pub struct Conversion {
 
 /// Something that may be wrong with a converted model.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum Warning {
     /// The vocabulary.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerWarning),
     /// A part of the checkpoint has no counterpart among the projectors made here.
     #[error("the encoder of {input} is not converted; the model will not understand {input}")]
-    EncoderLeftOut {
-        /// What it encodes.
-        input: &'static str,
-    },
+    EncoderLeftOut { input: &'static str },
     /// Of the text model there are tensors, but no layers.
     #[error("the text model has no layers in these files; only its encoder is converted")]
     TextLeftOut,
     /// Adapters are model files of their own, of which a runtime that has no tasks would apply all at once.
     #[error("the adapters for {tasks} are not converted; the model answers as if there were no task")]
-    AdaptersLeftOut {
-        /// What they are for.
-        tasks: String,
-    },
+    AdaptersLeftOut { tasks: String },
 }
 
 /// Plans the conversion of a checkpoint.

@@ -7,7 +7,7 @@ use super::input::Input;
 use super::part::{Origin, Part, has_weights};
 use super::shards::open_shards;
 use super::{CreateError, Quantization};
-use crate::library::{DescriptionError, Descriptions};
+use crate::library::{Descriptions, LibraryError, Shards};
 use crate::model::{MediaType, ModelConfig, Name};
 use crate::store::{Store, StoreError, StoredManifest};
 
@@ -63,14 +63,15 @@ impl Base {
                 continue;
             }
             let noun = layer.media_type.noun();
-            let description = descriptions.of(&blob).map_err(|error| match error {
-                DescriptionError::Store(error) => error.into(),
-                DescriptionError::Gguf(error) => damaged(noun, error.to_string()),
-            })?;
+            let unreadable = |error| match error {
+                LibraryError::Store(error) => error.into(),
+                other => damaged(noun, other.to_string()),
+            };
+            let description = descriptions.of(&blob).map_err(unreadable)?;
             if description.is_shard {
-                let shards = open_shards(rest, &model.name.short(), quantize)?;
-                let (shards, count) = shards.map_err(|problem| damaged(noun, problem))?;
-                layers.extend(shards);
+                let shards = Shards::read(rest, &model.name.short()).map_err(unreadable)?;
+                let count = shards.count;
+                layers.extend(open_shards(shards, rest, &model.name.short(), quantize)?);
                 rest = &rest[count..];
                 continue;
             }

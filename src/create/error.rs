@@ -5,13 +5,13 @@
 
 use crate::convert::ConvertError;
 use crate::gguf::GgufError;
-use crate::library::DescriptionError;
+use crate::library::LibraryError;
 use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
 use crate::plan::{PlanError, ShardError};
 use crate::quantize::{ImportanceError, InvalidRecipe, QuantizeError};
 use crate::registry;
 use crate::store::{Store, StoreError};
-use crate::template::ParseError;
+use crate::template::TemplateError;
 
 use super::file_name::InvalidFileName;
 use super::remote::InvalidRemote;
@@ -56,9 +56,14 @@ pub enum CreateError {
     /// A set of shards is not one model.
     #[error("split GGUF: {source}")]
     Shards { file: String, source: Box<ShardError> },
+    /// A shard whose name says that it is another one than it is.
+    #[error(
+        "split GGUF: {file:?} is shard {got} by its name, expected {expected}, since split.no counts from 0; rename it"
+    )]
+    ShardName { file: String, got: u64, expected: u64 },
     /// The template does not parse.
     #[error("template error: {0}")]
-    Template(#[from] ParseError),
+    Template(#[from] TemplateError),
     /// A part of the request, or of what is made from it, is too long.
     #[error("{part} must not be longer than {limit} bytes, got {got}")]
     TooLong {
@@ -121,7 +126,7 @@ pub enum CreateError {
     Plan { file: String, source: Box<PlanError> },
     /// A file that was made cannot be read again. This is a defect.
     #[error("the finished model cannot be read: {0}")]
-    Description(#[from] DescriptionError),
+    Description(#[from] LibraryError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -141,6 +146,7 @@ impl CreateError {
             | Self::NotGguf { file }
             | Self::Gguf { file, .. }
             | Self::Shards { file, .. }
+            | Self::ShardName { file, .. }
             | Self::Quantize { file, .. }
             | Self::Importance { file, .. }
             | Self::StrayMatrix { file }

@@ -8,6 +8,7 @@ use super::{CreateError, FileName, Files, Quantization, Workshop};
 use crate::convert::{self, ConvertError, OutputType};
 use crate::gguf::ShardName;
 use crate::model::MediaType;
+use crate::plan::Shard;
 use crate::quantize::ImportanceMatrix;
 use crate::safetensors::NamedSource;
 use crate::store::{Store, StoreError};
@@ -49,8 +50,15 @@ pub(super) fn gguf_parts(workshop: &Workshop, files: &Files) -> Result<Vec<Part>
         let description = workshop.descriptions.keep(digest, &parsed);
         if description.is_shard {
             // Shards whose names say nothing count as those of one model.
-            let model = ShardName::parse(name.as_str()).map_or("", |name| name.model);
-            sharded.entry(model).or_default().push(input);
+            let name = ShardName::parse(name.as_str());
+            let stated = name.and_then(ShardName::number);
+            let number = Shard { description: input.source(), file: parsed }.number();
+            if let (Some(got), Some(expected)) = (stated, number.map(|number| number.saturating_add(1)))
+                && got != expected
+            {
+                return Err(CreateError::ShardName { file: input.file, got, expected });
+            }
+            sharded.entry(name.map_or("", |name| name.model)).or_default().push(input);
         } else {
             parts.push(Part::existing(description.kind.clone(), Origin::Gguf, input, description));
         }

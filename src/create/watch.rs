@@ -1,10 +1,11 @@
 //! What is watched while a file is made: how far it has come, and the time that writing takes.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::{Action, Event, Monitor};
+use crate::locked::locked;
 use crate::plan::{Observer, SquaredError};
 
 /// Tells progress in bytes of the sources, which is what clients know the size of.
@@ -39,7 +40,7 @@ impl Observer for Watcher<'_> {
 
     fn measured(&self, tensor: usize, error: SquaredError) {
         if let Some(errors) = &self.errors {
-            let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut errors = locked(errors);
             errors[tensor] = errors[tensor].plus(error);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::log::Log;
 use super::state::{Kind, State};
 use crate::create::{Stage, Usage};
+use crate::locked::locked;
 use crate::model::Name;
 
 /// What tells a job from all others, also from those of other times.
@@ -112,6 +113,6 @@ impl Job {
     }
 
     fn lock(&self) -> MutexGuard<'_, (State, Stage)> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.standing)
     }
 }

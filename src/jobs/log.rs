@@ -6,13 +6,14 @@
 //! log takes is therefore bounded by what the job can be about, and does not depend on who reads it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::error::JobError;
 use super::event::{Event, Subject};
+use crate::locked::locked;
 
 /// How a job ended.
 pub type Outcome = Result<(), Arc<JobError>>;
@@ -65,7 +66,7 @@ impl Log {
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Contents> {
-        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.contents)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -17,6 +17,7 @@ use super::subscription::Subscription;
 use super::turns::{QueueIsFull, Queues};
 use super::work::Work;
 use crate::create::{CreateError, Stage};
+use crate::locked::locked;
 
 /// How many jobs there may be.
 #[derive(Debug, Clone, Copy)]
@@ -130,7 +131,7 @@ impl Jobs {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Job>>> {
-        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.jobs)
     }
 }
 

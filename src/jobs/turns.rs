@@ -1,11 +1,12 @@
 //! Whose turn it is: so many jobs run at once, and so many more wait, in the order in which they came.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
 use crate::create::Stage;
+use crate::locked::locked;
 
 /// A queue and the jobs that have left it for their work.
 #[derive(Debug)]
@@ -81,7 +82,7 @@ impl Turns {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.state)
     }
 }
 

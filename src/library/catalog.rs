@@ -1,10 +1,11 @@
 //! What listings tell about models, derived once for each manifest that is read.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::descriptions::Descriptions;
 use super::parts::{Facts, Parts};
+use crate::locked::locked;
 use crate::store::{DamagedModel, Listing, Present, Stamp, Store, StoreError, StoredManifest};
 
 /// A model and what was derived from it.
@@ -113,6 +114,6 @@ impl<T> Catalog<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<usize, Known<T>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0)
     }
 }

@@ -3,26 +3,16 @@
 use std::sync::Arc;
 
 use super::description::Description;
-use crate::gguf::{Gguf, GgufError};
+use super::error::LibraryError;
+use crate::gguf::Gguf;
 use crate::model::Digest;
-use crate::store::{Blob, PerBlob, Store, StoreError};
+use crate::store::{Blob, PerBlob, Store};
 
 /// A cache of descriptions by digest. A blob never changes, so an entry never goes stale.
 #[derive(Debug)]
 pub struct Descriptions {
     store: Store,
     known: PerBlob<Arc<Description>>,
-}
-
-/// Why a blob cannot be described.
-#[derive(Debug, thiserror::Error)]
-pub enum DescriptionError {
-    /// It cannot be read.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// It is no valid GGUF file.
-    #[error(transparent)]
-    Gguf(#[from] GgufError),
 }
 
 impl Descriptions {
@@ -40,7 +30,7 @@ impl Descriptions {
     ///
     /// # Errors
     /// The blob cannot be read, or is no valid GGUF file.
-    pub fn of(&self, blob: &Blob) -> Result<Arc<Description>, DescriptionError> {
+    pub fn of(&self, blob: &Blob) -> Result<Arc<Description>, LibraryError> {
         match self.known(blob.digest()) {
             Some(known) => Ok(known),
             None => Ok(self.keep(blob.digest(), &Gguf::parse(blob.bytes()?)?)),

@@ -6,9 +6,11 @@ use serde::Serialize;
 
 use super::capabilities::{Evidence, Projector, capabilities};
 use super::description::{Description, UNKNOWN_FILE_TYPE};
-use super::descriptions::{DescriptionError, Descriptions};
-use crate::model::{Digest, LONGEST_TEXT, MediaType, ModelConfig};
-use crate::store::{Store, StoreError, StoredManifest};
+use super::descriptions::Descriptions;
+use super::error::LibraryError;
+use super::shards::Shards;
+use crate::model::{Digest, LONGEST_TEXT, Layer, MediaType, ModelConfig};
+use crate::store::{Blob, Store, StoreError, StoredManifest};
 use crate::template::Template;
 
 /// What `details` says. Field order: Ollama, `api/types.go` (`ModelDetails`).
@@ -42,7 +44,7 @@ pub(crate) struct Parts {
     pub(crate) config: Arc<ModelConfig>,
     /// What the weights say, all shards together.
     pub(crate) weights: Option<Arc<Description>>,
-    /// The files that the weights are in.
+    /// The files that the weights are in, the one first that has the metadata of all.
     pub(crate) files: Vec<Digest>,
     /// The model that the weights were taken from, or empty.
     pub(crate) parent: String,
@@ -87,12 +89,15 @@ impl Details {
 }
 
 impl Parts {
-    /// Reads what is there; weights that cannot be read are as good as none, unless that may be damage.
+    /// Reads what is there. Weights that cannot be read are as good as none, unless that may be damage.
+    ///
+    /// # Errors
+    /// Something else cannot be read, or the shards of the weights are not the whole of one model.
     pub(crate) fn read(
         store: &Store,
         descriptions: &Descriptions,
         model: &StoredManifest,
-    ) -> Result<Self, StoreError> {
+    ) -> Result<Self, LibraryError> {
         let config = store.config(model)?;
         let mut parts = Self {
             config,
@@ -103,23 +108,33 @@ impl Parts {
             template: None,
             lack_something: false,
         };
-        for layer in &model.manifest.layers {
+        let mut shards_to_come = 0;
+        for (index, layer) in model.manifest.layers.iter().enumerate() {
             if layer.media_type == MediaType::Model {
                 parts.parent.clone_from(&layer.from);
             }
             let mut describe = || match describe(store, descriptions, layer.digest) {
                 Ok(known) => Ok(Some(known)),
-                Err(DescriptionError::Store(error @ StoreError::DamagedBlob { .. })) => Err(error),
+                Err(LibraryError::Store(error @ StoreError::DamagedBlob { .. })) => Err(error),
                 Err(error) => {
                     tracing::warn!(model = %model.name, digest = %layer.digest, %error, "unreadable layer");
-                    parts.lack_something |= matches!(error, DescriptionError::Store(_));
+                    parts.lack_something |= matches!(error, LibraryError::Store(_));
                     Ok(None)
                 }
             };
             match layer.media_type {
                 MediaType::Model if parts.config.model_format != "safetensors" => {
-                    if let Some(described) = describe()? {
-                        parts.add_weights(layer.digest, described);
+                    if shards_to_come > 0 {
+                        shards_to_come -= 1;
+                    } else if let Some(described) = describe()? {
+                        (parts.weights, parts.files) = match described.is_shard {
+                            false => (Some(described), vec![layer.digest]),
+                            true => {
+                                let (together, files) = read_shards(store, descriptions, model, index)?;
+                                shards_to_come = files.len() - 1;
+                                (Some(together), files)
+                            }
+                        };
                     }
                 }
                 MediaType::Projector => {
@@ -141,21 +156,6 @@ impl Parts {
         Ok(parts)
     }
 
-    /// Takes in a file of weights. The shards of a model follow each other, and the first has the metadata of all.
-    fn add_weights(&mut self, digest: Digest, described: Arc<Description>) {
-        match &mut self.weights {
-            Some(before) if before.is_shard && described.is_shard => {
-                let parameter_count = before.parameter_count.saturating_add(described.parameter_count);
-                *before = Arc::new(Description { parameter_count, ..Description::clone(before) });
-                self.files.push(digest);
-            }
-            weights => {
-                *weights = Some(described);
-                self.files = vec![digest];
-            }
-        }
-    }
-
     /// What the parts tell about the model's capabilities.
     pub(crate) fn evidence(&self) -> Evidence<'_> {
         Evidence {
@@ -172,15 +172,39 @@ fn describe(
     store: &Store,
     descriptions: &Descriptions,
     digest: Digest,
-) -> Result<Arc<Description>, DescriptionError> {
+) -> Result<Arc<Description>, LibraryError> {
     if let Some(known) = descriptions.known(digest) {
         return Ok(known);
     }
     let blob = store.blob(digest)?;
     descriptions.of(&blob).map_err(|error| match error {
-        DescriptionError::Gguf(error) if !store.is_surely_whole(&blob) => {
+        LibraryError::Gguf(error) if !store.is_surely_whole(&blob) => {
             StoreError::DamagedBlob { digest, problem: error.to_string() }.into()
         }
         error => error,
     })
+}
+
+/// What the shards say that begin with this layer, and their files.
+fn read_shards(
+    store: &Store,
+    descriptions: &Descriptions,
+    model: &StoredManifest,
+    index: usize,
+) -> Result<(Arc<Description>, Vec<Digest>), LibraryError> {
+    let alike =
+        model.manifest.layers[index..].iter().take_while(|layer| layer.media_type == MediaType::Model);
+    let opened = alike.map(|layer| Ok((layer.clone(), store.blob(layer.digest)?)));
+    let opened = opened.collect::<Result<Vec<(Layer, Blob)>, LibraryError>>()?;
+    // One that cannot be described may be damaged.
+    let described =
+        opened.iter().try_for_each(|(layer, _)| describe(store, descriptions, layer.digest).map(drop));
+    let shards = described.and_then(|()| Shards::read(&opened, &model.name.short()));
+    let shards = shards.map_err(|error| match error {
+        LibraryError::Store(error) => error.into(),
+        other => LibraryError::Damaged { name: Box::new(model.name.clone()), problem: other.to_string() },
+    })?;
+    let mut files: Vec<_> = opened[..shards.count].iter().map(|(layer, _)| layer.digest).collect();
+    files.swap(0, shards.first);
+    Ok((Arc::new(shards.description), files))
 }

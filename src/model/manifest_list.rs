@@ -11,7 +11,7 @@ use super::{Digest, Manifest, MediaType, go_json};
 /// Several manifests under one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ManifestList {
-    /// The manifests, in the order of the file.
+    /// The manifests, in the order of the file. Elements that neither refer to one nor are one are left out.
     pub elements: Vec<ListElement>,
 }
 
@@ -35,8 +35,6 @@ pub enum Child {
     Reference(Digest),
     /// In the list.
     Inline(Box<InlineManifest>),
-    /// Nowhere: the element has neither a digest nor a configuration.
-    Nothing,
 }
 
 /// A manifest that stands in a list.
@@ -63,13 +61,14 @@ impl ManifestList {
             manifests: Vec<&'a RawValue>,
         }
         let written: Written<'_> = serde_json::from_slice(bytes)?;
-        let elements = written.manifests.into_iter().map(|text| ListElement::from_text(text.get()));
+        let elements = written.manifests.into_iter();
+        let elements = elements.filter_map(|text| ListElement::from_text(text.get()).transpose());
         Ok(Self { elements: elements.collect::<Result<_, _>>()? })
     }
 }
 
 impl ListElement {
-    fn from_text(text: &str) -> Result<Self, serde_json::Error> {
+    fn from_text(text: &str) -> Result<Option<Self>, serde_json::Error> {
         #[derive(Deserialize)]
         struct Written {
             #[serde(rename = "mediaType", default)]
@@ -88,10 +87,10 @@ impl ListElement {
                 manifest: serde_json::from_str(text)?,
                 text: without_white_space(text),
             })),
-            _ => Child::Nothing,
+            _ => return Ok(None),
         };
         let is_manifest = ["", Manifest::MEDIA_TYPE].contains(&written.media_type.as_str());
-        Ok(Self { is_manifest, runner: written.runner, format: written.format, child })
+        Ok(Some(Self { is_manifest, runner: written.runner, format: written.format, child }))
     }
 }
 
@@ -136,7 +135,7 @@ mod tests {
         );
         let spaced = inline.replace(',', " ,\n  ");
         let list = format!(
-            r#"{{"schemaVersion":2,"manifests":[{{"digest":"sha256-{}","runner":"mlx"}},{spaced},{{"mediaType":"x"}}]}}"#,
+            r#"{{"schemaVersion":2,"manifests":[{{"digest":"sha256-{}","runner":"mlx"}},{spaced},{{}},{{"mediaType":"x","digest":"sha256:{hex}"}}]}}"#,
             hex.to_uppercase()
         );
         let list = ManifestList::from_bytes(list.as_bytes()).unwrap();
@@ -145,7 +144,7 @@ mod tests {
         assert_eq!((reference.is_manifest, reference.runner.as_str()), (true, "mlx"));
         let Child::Inline(child) = &whole.child else { panic!("{whole:?}") };
         assert_eq!(child.forms().map(|form| String::from_utf8(form).unwrap()), [inline.clone(), inline]);
-        assert_eq!((other.is_manifest, &other.child), (false, &Child::Nothing));
+        assert!(!other.is_manifest);
         for bad in ["{}", "[]", r#"{"manifests":[1]}"#, r#"{"manifests":[{"digest":"sha256:1"}]}"#] {
             assert!(ManifestList::from_bytes(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -1,7 +1,7 @@
 //! A whole Modelfile, and what it comes to.
 
 use super::command::Command;
-use super::error::ParseError;
+use super::error::ModelfileError;
 use super::{parse, values};
 use crate::model::{Message, ParameterKind, Parameters, parameter_kind};
 
@@ -19,7 +19,7 @@ impl Modelfile {
     /// # Errors
     ///
     /// The first mistake, with its line. The values of known parameters and of `REQUIRES` are checked too.
-    pub fn parse(bytes: &[u8]) -> Result<Self, ParseError> {
+    pub fn parse(bytes: &[u8]) -> Result<Self, ModelfileError> {
         parse::parse(&parse::decode(bytes)).map(|commands| Self { commands })
     }
 

@@ -7,7 +7,7 @@ use thiserror::Error;
 /// A mistake in a Modelfile, with its line from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
-pub enum ParseError {
+pub enum ModelfileError {
     #[error("no FROM line: add one that names a model, a file or a directory")]
     NoFrom,
     #[error(

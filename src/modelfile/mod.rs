@@ -21,4 +21,4 @@ mod values;
 
 pub use command::Command;
 pub use document::Modelfile;
-pub use error::ParseError;
+pub use error::ModelfileError;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::command::Command;
-use super::error::{ParseError, excerpt};
+use super::error::{ModelfileError, excerpt};
 use super::quote;
 use super::values::{is_version, typed};
 
@@ -22,14 +22,14 @@ pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// The commands with their lines.
-pub(super) fn parse(text: &str) -> Result<Vec<(usize, Command)>, ParseError> {
+pub(super) fn parse(text: &str) -> Result<Vec<(usize, Command)>, ModelfileError> {
     let mut reader = Reader { rest: text, line: 1 };
     let mut commands = Vec::new();
     while let Some(command) = reader.command()? {
         commands.push(command);
     }
     if !commands.iter().any(|(_, command)| matches!(command, Command::From(_))) {
-        return Err(ParseError::NoFrom);
+        return Err(ModelfileError::NoFrom);
     }
     Ok(commands)
 }
@@ -92,7 +92,7 @@ impl<'t> Reader<'t> {
         word
     }
 
-    fn command(&mut self) -> Result<Option<(usize, Command)>, ParseError> {
+    fn command(&mut self) -> Result<Option<(usize, Command)>, ModelfileError> {
         let line = loop {
             self.rest = self.rest.trim_start_matches(is_space);
             match self.rest.chars().next() {
@@ -103,7 +103,7 @@ impl<'t> Reader<'t> {
         };
         let word = self.take_word();
         let Some((name, form)) = COMMANDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(word)) else {
-            return Err(ParseError::UnknownCommand { line, got: excerpt(word) });
+            return Err(ModelfileError::UnknownCommand { line, got: excerpt(word) });
         };
         let command = match form {
             Form::Text(command) => command(self.value(name)?),
@@ -111,50 +111,52 @@ impl<'t> Reader<'t> {
             Form::Message => self.message(name)?,
         };
         match &command {
-            Command::From(value) if value.is_empty() => Err(ParseError::MissingValue { line, command: name }),
+            Command::From(value) if value.is_empty() => {
+                Err(ModelfileError::MissingValue { line, command: name })
+            }
             Command::Requires(value) if !is_version(value) => {
-                Err(ParseError::Version { line, got: excerpt(value) })
+                Err(ModelfileError::Version { line, got: excerpt(value) })
             }
             _ => Ok(Some((line, command))),
         }
     }
 
-    fn parameter(&mut self, command: &'static str) -> Result<Command, ParseError> {
+    fn parameter(&mut self, command: &'static str) -> Result<Command, ModelfileError> {
         let line = self.line;
         let name = self.take_word();
         if name.is_empty() {
-            return Err(ParseError::MissingValue { line, command });
+            return Err(ModelfileError::MissingValue { line, command });
         }
         if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(ParseError::ParameterName { line, got: excerpt(name) });
+            return Err(ModelfileError::ParameterName { line, got: excerpt(name) });
         }
         let value = self.value(command)?;
         match typed(name, &value) {
             Ok(_) => Ok(Command::Parameter { name: name.to_owned(), value }),
             Err(expected) => {
                 let got = excerpt(&value);
-                Err(ParseError::ParameterValue { line, name: name.to_owned(), expected, got })
+                Err(ModelfileError::ParameterValue { line, name: name.to_owned(), expected, got })
             }
         }
     }
 
-    fn message(&mut self, command: &'static str) -> Result<Command, ParseError> {
+    fn message(&mut self, command: &'static str) -> Result<Command, ModelfileError> {
         let line = self.line;
         let role = self.take_word();
         if role.is_empty() {
-            return Err(ParseError::MissingValue { line, command });
+            return Err(ModelfileError::MissingValue { line, command });
         }
         if !["system", "user", "assistant"].contains(&role) {
-            return Err(ParseError::UnknownRole { line, got: excerpt(role) });
+            return Err(ModelfileError::UnknownRole { line, got: excerpt(role) });
         }
         Ok(Command::Message { role: role.to_owned(), content: self.value(command)? })
     }
 
     /// The rest of the line, or of the lines up to the one that closes the quotes.
-    fn value(&mut self, command: &'static str) -> Result<String, ParseError> {
+    fn value(&mut self, command: &'static str) -> Result<String, ModelfileError> {
         let line = self.line;
         if !self.rest.starts_with(is_space) {
-            return Err(ParseError::MissingValue { line, command });
+            return Err(ModelfileError::MissingValue { line, command });
         }
         let text = self.rest.trim_start_matches(|c: char| c.is_whitespace() && !NEWLINES.contains(&c));
         let mut end = 0;
@@ -170,7 +172,7 @@ impl<'t> Reader<'t> {
             }
             if self.rest.is_empty() {
                 let quote = quote::opening(text).unwrap_or_default();
-                return Err(ParseError::UnclosedQuote { line, command, quote });
+                return Err(ModelfileError::UnclosedQuote { line, command, quote });
             }
         }
     }

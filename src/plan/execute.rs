@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::Plan;
 use super::error::PlanError;
@@ -20,6 +20,7 @@ use super::squared_error::SquaredError;
 use super::stored::bytes_of;
 use super::weighing::Weighing;
 use crate::gguf::Header;
+use crate::locked::locked;
 use crate::tensor::{self, TensorError};
 
 /// What an execution may use.
@@ -316,11 +317,11 @@ impl<'w> Work<'w> {
     }
 
     fn buffer(&self) -> Vec<u8> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+        locked(&self.buffers).pop().unwrap_or_default()
     }
 
     fn recycle(&self, bytes: Cow<'_, [u8]>) {
-        let mut buffers = self.buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffers = locked(&self.buffers);
         if let Cow::Owned(buffer) = bytes
             && buffers.len() < self.window
         {

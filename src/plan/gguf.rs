@@ -2,7 +2,7 @@
 
 use super::stored::{Location, Stored};
 use super::{Plan, PlannedTensor, Recipe, RecipeError, SourceDescription};
-use crate::gguf::{Gguf, GgufError, Metadata, TensorInfo, Value, ValueRef};
+use crate::gguf::{Gguf, GgufError, Metadata, TensorInfo, ValueRef};
 
 /// One file of a model that was split into several.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,12 @@ pub enum ShardError {
     /// A key of a shard is missing or wrong.
     #[error("{label:?}: {reason}")]
     Key { label: String, reason: GgufError },
+    /// A model that was split into more files than are taken.
+    #[error("{label:?} belongs to a model of {count} shards; at most {MOST_SHARDS} are taken")]
+    TooMany { label: String, count: u64 },
+    /// Shards of different models.
+    #[error("{first:?} and {label:?} disagree about {key}")]
+    Disagree { first: String, label: String, key: &'static str },
     /// Shards of different models, or of different splits of one.
     #[error("{label:?} belongs to a model of {got} shards, expected {expected}")]
     CountDisagrees { label: String, got: u64, expected: u64 },
@@ -52,7 +58,12 @@ pub enum ShardError {
 impl Shard<'_> {
     /// Whether it is the shard that has the metadata of the whole model.
     pub fn is_first(&self) -> bool {
-        self.file.get(NUMBER_KEY).and_then(ValueRef::as_u64) == Some(0)
+        self.number() == Some(0)
+    }
+
+    /// Which of the shards it is, counted from 0.
+    pub fn number(&self) -> Option<u64> {
+        self.file.get(NUMBER_KEY).and_then(ValueRef::as_u64)
     }
 
     /// How many shards the model was split into.
@@ -80,6 +91,12 @@ const COUNT_KEY: &str = "split.count";
 const NUMBER_KEY: &str = "split.no";
 const TENSORS_KEY: &str = "split.tensors.count";
 
+/// What a shard says of the whole model, if it says it (Ollama from 0.35 on).
+const COMMON_KEYS: [&str; 2] = ["general.architecture", "general.file_type"];
+
+/// A model is split into no more files (Ollama from 0.35 on).
+const MOST_SHARDS: u64 = 1024;
+
 impl Plan {
     /// The plan that copies a file: all its metadata, all its tensors as they are, in its order.
     ///
@@ -103,8 +120,8 @@ impl Plan {
     /// Files that are not the whole of one split model.
     pub fn joining(shards: &[Shard<'_>]) -> Result<Self, ShardError> {
         let ordered = in_order(shards)?;
+        COMMON_KEYS.iter().try_for_each(|key| ensure_agreement(shards, key))?;
         let mut metadata: Metadata = shards[ordered[0]].file.metadata();
-        let stated = metadata.get(TENSORS_KEY).and_then(Value::as_u64);
         forget_split(&mut metadata);
         let mut tensors: Vec<PlannedTensor> = Vec::new();
         let mut seen = std::collections::HashSet::new();
@@ -119,8 +136,10 @@ impl Plan {
             }
         }
         let got = tensors.len() as u64;
-        if let Some(expected) = stated.filter(|&expected| expected != got) {
-            return Err(ShardError::TensorCount { got, expected });
+        for shard in shards {
+            if let Some(expected) = key(shard, TENSORS_KEY)?.filter(|&expected| expected != got) {
+                return Err(ShardError::TensorCount { got, expected });
+            }
         }
         let sources = shards.iter().map(|shard| shard.description.clone()).collect();
         Ok(Self { sources, metadata, tensors })
@@ -140,6 +159,9 @@ fn copy(tensor: &TensorInfo<'_>, source: usize) -> Result<PlannedTensor, ShardEr
 fn in_order(shards: &[Shard<'_>]) -> Result<Vec<usize>, ShardError> {
     let first = shards.first().ok_or(ShardError::NoFile)?;
     let count = split_count(first)?;
+    if count > MOST_SHARDS {
+        return Err(ShardError::TooMany { label: first.description.label.clone(), count });
+    }
     let mut numbered = std::collections::BTreeMap::new();
     for (index, shard) in shards.iter().enumerate() {
         let label = || shard.description.label.clone();
@@ -165,6 +187,19 @@ fn in_order(shards: &[Shard<'_>]) -> Result<Vec<usize>, ShardError> {
         return Err(ShardError::Missing { missing, count, first });
     }
     Ok(numbered.into_values().collect())
+}
+
+/// Makes sure that the shards which state a key state the same.
+fn ensure_agreement(shards: &[Shard<'_>], key: &'static str) -> Result<(), ShardError> {
+    let mut stated = shards.iter().filter_map(|shard| Some((shard, shard.file.get(key)?)));
+    let Some((first, expected)) = stated.next() else { return Ok(()) };
+    match stated.find(|(_, value)| *value != expected) {
+        Some((other, _)) => {
+            let label = |shard: &Shard<'_>| shard.description.label.clone();
+            Err(ShardError::Disagree { first: label(first), label: label(other), key })
+        }
+        None => Ok(()),
+    }
 }
 
 fn split_count(shard: &Shard<'_>) -> Result<u64, ShardError> {

@@ -1,9 +1,10 @@
 //! Work on several threads whose results are consumed in order.
 
+use crate::locked::{locked, whole};
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::thread;
 
 /// How much may be under way at once.
@@ -42,7 +43,7 @@ pub(super) fn ordered<S, T: Send, E: Send + From<NoThread>>(
 ) -> Result<(), E> {
     let state = Mutex::new(State { next: 0, consumed: 0, finished: BTreeMap::new(), stopped: false });
     let (room, ready) = (Condvar::new(), Condvar::new());
-    let lock = || state.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = || locked(&state);
     let stop = || {
         lock().stopped = true;
         room.notify_all();
@@ -112,7 +113,7 @@ fn wait<'m, S>(
     guard: MutexGuard<'m, S>,
     holds: impl Fn(&S) -> bool,
 ) -> MutexGuard<'m, S> {
-    condition.wait_while(guard, |state| !holds(state)).unwrap_or_else(PoisonError::into_inner)
+    whole(condition.wait_while(guard, |state| !holds(state)))
 }
 
 /// Runs its function if the thread unwinds.

@@ -7,6 +7,7 @@ use crate::tensor::{ElementType, TensorError};
 
 /// Why a plan cannot be quantized.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum QuantizeError {
     /// The metadata lack what the mixture depends on, or state nonsense.
     #[error(transparent)]
@@ -16,78 +17,32 @@ pub enum QuantizeError {
         "tensor {tensor:?} is already quantized to {got}, quantizing it again to {wanted} for {target} would lose \
          quality; start from the F16, BF16 or F32 model, or allow requantizing"
     )]
-    AlreadyQuantized {
-        /// The tensor.
-        tensor: String,
-        /// Its type.
-        got: ElementType,
-        /// The type that it would get.
-        wanted: ElementType,
-        /// What was asked for.
-        target: Target,
-    },
+    AlreadyQuantized { tensor: String, got: ElementType, wanted: ElementType, target: Target },
     /// A tensor that holds no floats would have to be quantized.
     #[error("tensor {tensor:?} has element type {got}, which cannot become {wanted}")]
-    NotFloat {
-        /// The tensor.
-        tensor: String,
-        /// Its type.
-        got: ElementType,
-        /// The type that it would get.
-        wanted: ElementType,
-    },
+    NotFloat { tensor: String, got: ElementType, wanted: ElementType },
     /// A tensor of four dimensions would have to be quantized.
     #[error("tensor {tensor:?} has four dimensions, quantization supports at most three")]
-    FourDimensions {
-        /// The tensor.
-        tensor: String,
-    },
+    FourDimensions { tensor: String },
     /// A tensor of an expert whose layer the model does not have.
     #[error("tensor {tensor:?} belongs to no layer, expected \"blk.N.\" with N below {layers}")]
-    Layer {
-        /// The tensor.
-        tensor: String,
-        /// The layers that the metadata state.
-        layers: u32,
-    },
+    Layer { tensor: String, layers: u32 },
     /// The type does not fit the tensor.
     #[error("tensor {tensor:?}: {reason}")]
-    Tensor {
-        /// The tensor.
-        tensor: String,
-        /// What does not fit.
-        reason: TensorError,
-    },
+    Tensor { tensor: String, reason: TensorError },
     /// No type is known to replace the one that does not fit.
     #[error(
         "tensor {tensor:?} has rows of {row} elements, which are not whole blocks of {wanted} ({}), and nothing \
          replaces that type; override the type of this tensor",
         wanted.block_len()
     )]
-    NoFallback {
-        /// The tensor.
-        tensor: String,
-        /// The type that it would get.
-        wanted: ElementType,
-        /// The length of its rows.
-        row: u64,
-    },
+    NoFallback { tensor: String, wanted: ElementType, row: u64 },
     /// The patterns would take too long.
     #[error("the {patterns} patterns of tensor types are too much for {tensors} tensors; write shorter ones")]
-    TooManyPatterns {
-        /// How many patterns there are.
-        patterns: usize,
-        /// How many tensors.
-        tensors: usize,
-    },
+    TooManyPatterns { patterns: usize, tensors: usize },
     /// A layer that is to be left out is not there.
     #[error("layer {layer} cannot be left out: the model has {layers} layers, counted from 0")]
-    NoSuchLayer {
-        /// The layer.
-        layer: u32,
-        /// How many there are.
-        layers: usize,
-    },
+    NoSuchLayer { layer: u32, layers: usize },
     /// All layers are to be left out.
     #[error("no layer would be left; leave out fewer")]
     NoLayerLeft,
@@ -96,51 +51,26 @@ pub enum QuantizeError {
         "tensor {tensor:?} would become {wanted}, which needs an importance matrix; give one, or give this tensor \
          another type, such as \"{tensor}=q4_k\""
     )]
-    NeedsImportance {
-        /// The tensor.
-        tensor: String,
-        /// The type that it would get.
-        wanted: ElementType,
-    },
+    NeedsImportance { tensor: String, wanted: ElementType },
     /// A tensor would be worth nothing without values that the importance matrix does not have.
     #[error(
         "tensor {tensor:?} would become {wanted}, for which the importance matrix has no values; give a matrix that \
          has them, or give this tensor another type, such as \"{tensor}=q4_k\""
     )]
-    NoImportance {
-        /// The tensor.
-        tensor: String,
-        /// The type that it would get.
-        wanted: ElementType,
-    },
+    NoImportance { tensor: String, wanted: ElementType },
     /// The importance matrix is of another model.
     #[error(
         "the importance matrix has {got} values for tensor {tensor:?}, expected {expected}; it is of another model"
     )]
-    ImportanceLength {
-        /// The tensor.
-        tensor: String,
-        /// How many there are.
-        got: u64,
-        /// How many there should be: one for each column of each expert.
-        expected: u64,
-    },
+    ImportanceLength { tensor: String, got: u64, expected: u64 },
     /// Counts of the importance matrix that do not fit the experts of a tensor.
     #[error(
         "the importance matrix has neither one count for tensor {tensor:?} nor one for each of its matrices"
     )]
-    ImportanceCounts {
-        /// The tensor.
-        tensor: String,
-    },
+    ImportanceCounts { tensor: String },
     /// Values of the importance matrix that cannot be read.
     #[error("the importance of tensor {tensor:?}: {reason}")]
-    Weighing {
-        /// The tensor.
-        tensor: String,
-        /// What is wrong.
-        reason: Box<RecipeError>,
-    },
+    Weighing { tensor: String, reason: Box<RecipeError> },
     /// A size for what is only copied.
     #[error("a copy has the size that it has; give a type beside the target size")]
     SizeOfCopy,
@@ -149,13 +79,9 @@ pub enum QuantizeError {
     DoesNotFit {
         /// The size in bytes.
         size: u64,
-        /// The smallest that there is.
         least: u64,
     },
     /// There is no such file.
     #[error("{reason}")]
-    Unwritable {
-        /// Why not.
-        reason: String,
-    },
+    Unwritable { reason: String },
 }

@@ -20,6 +20,7 @@ pub struct Pattern {
 
 /// Why a text is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum InvalidPattern {
     /// There is no text.
     #[error("a pattern must not be empty")]
@@ -32,20 +33,10 @@ pub enum InvalidPattern {
     },
     /// It uses what is not supported.
     #[error("pattern {pattern:?}: {what} is not supported")]
-    Unsupported {
-        /// The pattern.
-        pattern: String,
-        /// What it uses.
-        what: String,
-    },
+    Unsupported { pattern: String, what: String },
     /// It is no regular expression.
     #[error("pattern {pattern:?} is no regular expression: {reason}")]
-    Syntax {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong.
-        reason: String,
-    },
+    Syntax { pattern: String, reason: String },
 }
 
 /// The longest pattern in bytes: enough for a list of all layers.

@@ -46,29 +46,17 @@ pub struct Recipe {
 
 /// Why a recipe is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum InvalidRecipe {
     /// The text is no JSON object.
     #[error("a recipe is a JSON object or lines of PATTERN=TYPE: {reason}")]
-    Syntax {
-        /// What is wrong.
-        reason: String,
-    },
+    Syntax { reason: String },
     /// A field that no recipe has.
     #[error("recipe has no field {field:?}; the nearest that it has is {nearest:?}")]
-    Unknown {
-        /// The field.
-        field: String,
-        /// One that there is.
-        nearest: &'static str,
-    },
+    Unknown { field: String, nearest: &'static str },
     /// A field whose value is none.
     #[error("recipe.{field}: {reason}")]
-    Field {
-        /// The field.
-        field: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    Field { field: &'static str, reason: String },
 }
 
 /// All fields, in the order in which they are printed.

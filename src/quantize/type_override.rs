@@ -15,13 +15,11 @@ pub struct TypeOverride {
 
 /// Why a text gives no type to tensors.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum InvalidOverride {
     /// There is no `=` in it.
     #[error("{text:?} gives no type to tensors, expected PATTERN=TYPE, such as \"attn_v=q8_0\"")]
-    NoType {
-        /// The text.
-        text: String,
-    },
+    NoType { text: String },
     /// The pattern is none.
     #[error(transparent)]
     Pattern(#[from] InvalidPattern),

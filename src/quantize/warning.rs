@@ -10,6 +10,7 @@ use crate::tensor::ElementType;
 
 /// One thing to know.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum Warning {
     /// Tensors whose rows do not fit the types that they would have got.
     #[error(
@@ -17,66 +18,29 @@ pub enum Warning {
         list(blocks.iter().map(ToString::to_string), "or"),
         list(stored.iter().map(|(element_type, count)| of_several(*element_type, *count, stored.len())), "and")
     )]
-    FellBack {
-        /// How many they are.
-        fallen: usize,
-        /// How many tensors are quantized.
-        quantized: usize,
-        /// The lengths of blocks that the rows are no multiples of.
-        blocks: Vec<usize>,
-        /// What they are stored as, and how many of them.
-        stored: Vec<(ElementType, usize)>,
-    },
+    FellBack { fallen: usize, quantized: usize, blocks: Vec<usize>, stored: Vec<(ElementType, usize)> },
     /// A pattern that matches no tensor.
     #[error("pattern {pattern:?} matches no tensor; the nearest name is {nearest:?}")]
-    Unmatched {
-        /// The pattern.
-        pattern: String,
-        /// The name of a tensor.
-        nearest: String,
-    },
+    Unmatched { pattern: String, nearest: String },
     /// A pattern that matches only what is not quantized.
     #[error("pattern {pattern:?} changes nothing: the tensors that it matches are not quantized")]
-    OnlyKept {
-        /// The pattern.
-        pattern: String,
-    },
+    OnlyKept { pattern: String },
     /// A pattern that comes too late.
     #[error(
         "pattern {pattern:?} changes nothing: other patterns or options decide about the tensors that it matches"
     )]
-    Shadowed {
-        /// The pattern.
-        pattern: String,
-    },
+    Shadowed { pattern: String },
     /// Patterns for a target that knows no exceptions.
     #[error("the types by pattern change nothing: {target} knows no exceptions")]
-    NoExceptions {
-        /// The target.
-        target: Target,
-    },
+    NoExceptions { target: Target },
     /// Tensors that the importance matrix says nothing of.
     #[error(
         "the importance matrix has no values for {missing} of {quantized} tensors that are quantized, such as {example:?}"
     )]
-    Unweighted {
-        /// How many they are.
-        missing: usize,
-        /// How many tensors are quantized.
-        quantized: usize,
-        /// One of them.
-        example: String,
-    },
+    Unweighted { missing: usize, quantized: usize, example: String },
     /// Values for an embedding of another size, which the reference passes over too.
     #[error("the importance matrix has {got} values for {tensor:?}, expected {expected}; they are not used")]
-    Embedding {
-        /// The embedding.
-        tensor: String,
-        /// How many there are.
-        got: u64,
-        /// How many there should be.
-        expected: u64,
-    },
+    Embedding { tensor: String, got: u64, expected: u64 },
 }
 
 fn of_several(element_type: ElementType, count: usize, types: usize) -> String {

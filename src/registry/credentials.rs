@@ -31,16 +31,14 @@ pub(crate) struct Login {
 
 /// Why Docker's configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum InvalidDockerConfig {
     /// The file is not JSON of the expected form.
     #[error("docker's config.json cannot be read: {0}")]
     Json(#[from] serde_json::Error),
     /// An `auth` is not base64 of `user:password`.
     #[error("docker's config.json: the \"auth\" of {registry} is not base64 of user:password")]
-    Login {
-        /// Whose entry it is.
-        registry: String,
-    },
+    Login { registry: String },
 }
 
 impl Credentials {

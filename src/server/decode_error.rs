@@ -14,24 +14,10 @@ pub(super) enum DecodeError {
     Unrepresentable(serde_json::Error),
     /// The value is no object.
     #[error("json: cannot unmarshal {got} into Go value of type api.{structure}")]
-    NotAnObject {
-        /// What it is.
-        got: &'static str,
-        /// Go's name of the request.
-        structure: &'static str,
-    },
+    NotAnObject { got: &'static str, structure: &'static str },
     /// A field has the wrong type.
     #[error("json: cannot unmarshal {got} into Go struct field {structure}.{field} of type {expected}")]
-    WrongType {
-        /// What it is.
-        got: &'static str,
-        /// Go's name of the request.
-        structure: &'static str,
-        /// The field's name.
-        field: String,
-        /// Go's name of the type wanted.
-        expected: &'static str,
-    },
+    WrongType { got: &'static str, structure: &'static str, field: String, expected: &'static str },
     /// It consists of more values than anybody needs.
     #[error(
         "the request has too many values: they take about {got} bytes of memory, {LARGEST_TREE} are allowed"
@@ -42,10 +28,5 @@ pub(super) enum DecodeError {
     },
     /// The field has the right type, but what is in it cannot be represented, or has another type.
     #[error("{field}: {reason}")]
-    Malformed {
-        /// The field's name.
-        field: String,
-        /// What is wrong.
-        reason: serde_json::Error,
-    },
+    Malformed { field: String, reason: serde_json::Error },
 }

@@ -14,6 +14,7 @@ use super::create_license::InvalidLicense;
 use super::decode_error::DecodeError;
 use crate::create::CreateError;
 use crate::jobs::{JobError, QueueIsFull};
+use crate::library::LibraryError;
 use crate::model::{InvalidDigest, InvalidName, go_json};
 use crate::plan::PlanError;
 use crate::registry;
@@ -151,6 +152,15 @@ impl From<StoreError> for Failure {
             tracing::error!(error = ?error, "the store failed");
         }
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<LibraryError> for Failure {
+    fn from(error: LibraryError) -> Self {
+        match error {
+            LibraryError::Store(error) => error.into(),
+            other => Self::internal(other.to_string()),
+        }
     }
 }
 

@@ -18,15 +18,11 @@ use crate::store::{PruneOptions, Store, Unread};
 
 /// Why a server cannot start.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum StartError {
     /// The operating system does not let it listen.
     #[error("cannot serve on {address}: {source}")]
-    Listen {
-        /// Where it should listen.
-        address: String,
-        /// What the system said.
-        source: io::Error,
-    },
+    Listen { address: String, source: io::Error },
     /// There is nothing to serve.
     #[error(transparent)]
     Store(#[from] OpenStoreError),

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::disk::Disk;
-use super::locked;
+use crate::locked::locked;
 
 /// Counts the changes of a directory's entries and knows how many of them are durable.
 #[derive(Debug, Default)]

@@ -10,7 +10,8 @@ use super::present::Present;
 use super::reach::Reach;
 use super::stamp::Stamp;
 use super::stored_manifest::StoredManifest;
-use super::{Shared, Store, StoreError, locked};
+use super::{Shared, Store, StoreError};
+use crate::locked::locked;
 use crate::model::{Digest, Name, PUBLIC_HOST, Reference};
 
 /// How many digits the beginning of a digest may have that is taken for it.

@@ -412,14 +412,18 @@ impl Directory {
         gone
     }
 
-    /// Keeps the children that are still listed and takes in the new ones.
+    /// Keeps the children that are still listed and takes in the new ones. Entries are read again: a link may have been
+    /// replaced by a later one to the same blob, which no stamp of the blob tells.
     fn adopt(&mut self, names: Vec<OsString>) {
         let mut before = std::mem::take(&mut self.children);
         self.nameless = 0;
         for name in names {
             match name.into_string() {
                 Ok(part) => {
-                    let node = before.remove(&part).unwrap_or(Node::Unknown);
+                    let mut node = before.remove(&part).unwrap_or(Node::Unknown);
+                    if let Node::Entry(known) = &mut node {
+                        known.stamp = None;
+                    }
                     self.children.insert(part, node);
                 }
                 Err(_) => self.nameless += 1,

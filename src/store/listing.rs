@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::Shared;
 use super::document::{Damage, Document, DocumentContent, LONGEST_DOCUMENT};
 use super::entry::{Chosen, Content, Entry};
 use super::index::Census;
 use super::stored_manifest::StoredManifest;
-use super::{Shared, locked};
+use crate::locked::locked;
 use crate::model::{Child, Digest, Layer, ListElement, Manifest, ManifestList, Name, PUBLIC_HOST_ALIAS};
 
 /// The runners of a list, the one first whose manifest is used. We work on GGUF files.
@@ -143,7 +144,6 @@ impl Shared {
         match element.child {
             Child::Reference(digest) => self.disk.metadata(&self.layout.blob(digest)).is_ok(),
             Child::Inline(_) => true,
-            Child::Nothing => false,
         }
     }
 
@@ -196,7 +196,6 @@ impl Shared {
                     Some(child) => child,
                     None => continue,
                 },
-                Child::Nothing => continue,
             };
             let or = |own: &mut String, theirs: &str| {
                 if own.is_empty() {

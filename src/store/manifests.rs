@@ -14,7 +14,8 @@ use super::naming::{Place, Places};
 use super::reach::Reach;
 use super::stored_manifest::StoredManifest;
 use super::tree::Tree;
-use super::{Blob, Shared, Store, StoreError, locked};
+use super::{Blob, Shared, Store, StoreError};
+use crate::locked::locked;
 use crate::model::{Digest, LONGEST_CONFIG, Layer, ModelConfig, Name, Reference};
 
 /// Ollama removes an entry before it puts another in its place. It is looked for so often, at such intervals.

@@ -31,7 +31,6 @@ mod index;
 mod layout;
 mod lease;
 mod listing;
-mod locked;
 mod made;
 mod manifests;
 mod map;
@@ -85,13 +84,13 @@ pub use writer::BlobWriter;
 use directory_sync::DirectorySync;
 use index::Index;
 use layout::Layout;
-use locked::locked;
 use named::{Named, Quarantined};
 use retirement::Retirement;
 use spare::SpareBuffers;
 use spellings::Spellings;
 use temporary::TemporaryFile;
 
+use crate::locked::locked;
 use crate::model::Digest;
 
 /// A store of models. Clones are the same store.

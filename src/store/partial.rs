@@ -26,7 +26,8 @@ use super::prune::is_old;
 use super::ranges::Ranges;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;
-use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease, locked};
+use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease};
+use crate::locked::locked;
 use crate::model::Digest;
 
 /// A journal holds a few lines for each time that something is noted; one that is longer than this is not

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
-use super::locked;
+use crate::locked::locked;
 use crate::model::Digest;
 
 /// So much is kept without asking whether the blobs are still there.

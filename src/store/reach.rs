@@ -15,6 +15,7 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use super::Shared;
 use super::digests::digests_in;
 use super::disk::read_up_to;
 use super::document::{Document, LONGEST_DOCUMENT};
@@ -22,7 +23,7 @@ use super::index::Census;
 use super::named::Named;
 use super::names::{Names, Role};
 use super::stamp::Stamp;
-use super::{Shared, locked};
+use crate::locked::locked;
 use crate::model::{Digest, Name};
 
 /// Longer files that were taken out of the store are searched only if they begin as a document does.

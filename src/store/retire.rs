@@ -9,8 +9,9 @@ use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
 
+use super::Store;
 use super::retirement::{Retirement, State};
-use super::{Store, locked};
+use crate::locked::locked;
 use crate::model::Digest;
 
 /// How long digests are gathered before they are looked at. Meanwhile the jobs that replaced the models end

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::disk::Disk;
-use super::locked;
 use super::stamp::Stamp;
+use crate::locked::locked;
 
 /// Directories of fewer entries are listed anew each time: that costs no more than looking here.
 const LARGE: usize = 64;

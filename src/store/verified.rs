@@ -17,7 +17,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::disk::{ignore_absence, read_up_to, write_all_at};
 use super::stamp::Stamp;
-use super::{Blob, Shared, Store, StoreError, locked};
+use super::{Blob, Shared, Store, StoreError};
+use crate::locked::locked;
 use crate::model::Digest;
 
 /// The unit in which blobs are read; each thread has one such buffer.

@@ -8,7 +8,7 @@ use thiserror::Error;
 /// A template that Go would not accept.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("template: :{line}: {problem}")]
-pub struct ParseError {
+pub struct TemplateError {
     /// The line that Go reports, from 1: where the parser had read to, which may lie after the culprit.
     pub line: usize,
     /// What is wrong there.
@@ -18,7 +18,7 @@ pub struct ParseError {
     pub is_jinja: bool,
 }
 
-impl ParseError {
+impl TemplateError {
     /// What to do about it, where it is known.
     pub fn hint(&self) -> Option<&'static str> {
         self.is_jinja.then_some("this looks like a Jinja template; TEMPLATE takes one of Go's text/template")

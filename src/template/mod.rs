@@ -24,7 +24,7 @@ mod thinking;
 
 use std::collections::BTreeSet;
 
-pub use error::{LexicalError, LiteralError, ParseError, SyntaxError};
+pub use error::{LexicalError, LiteralError, SyntaxError, TemplateError};
 pub use thinking::ThinkingTags;
 
 use node::Node;
@@ -44,11 +44,11 @@ impl Template {
     ///
     /// What Go's `template.New("").Funcs(...).Parse` says. In addition, as in Ollama, a `{{template "name"}}`
     /// that passes no data is refused.
-    pub fn parse(text: &str) -> Result<Self, ParseError> {
-        Self::parse_go(text).map_err(|error| ParseError { is_jinja: looks_like_jinja(text), ..error })
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        Self::parse_go(text).map_err(|error| TemplateError { is_jinja: looks_like_jinja(text), ..error })
     }
 
-    fn parse_go(text: &str) -> Result<Self, ParseError> {
+    fn parse_go(text: &str) -> Result<Self, TemplateError> {
         let mut variables = BTreeSet::new();
         let mut without_data = None;
         let mut thinking = thinking::Search::new();
@@ -64,7 +64,7 @@ impl Template {
             thinking.visit(node);
         })?;
         if let Some(line) = without_data {
-            return Err(ParseError { line, problem: SyntaxError::TemplateWithoutData, is_jinja: false });
+            return Err(TemplateError { line, problem: SyntaxError::TemplateWithoutData, is_jinja: false });
         }
         Ok(Self { text: text.to_owned(), variables, thinking: thinking.result() })
     }

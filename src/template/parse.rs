@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::error::{ParseError, SyntaxError};
+use super::error::{SyntaxError, TemplateError};
 use super::lex::{Kind, Lexer, Token};
 use super::literal;
 use super::node::{Body, Node};
@@ -13,7 +13,7 @@ use crate::model::go_text::quoted_bytes;
 
 /// Reads a template and shows its nodes, with those of its definitions in place, to `visit`. What was shown
 /// counts only if Go accepts the template, that is, if there is no error in the end.
-pub(super) fn parse<'t>(text: &'t str, visit: &mut dyn FnMut(&Node<'t>)) -> Result<(), ParseError> {
+pub(super) fn parse<'t>(text: &'t str, visit: &mut dyn FnMut(&Node<'t>)) -> Result<(), TemplateError> {
     let mut parser = Parser {
         lexer: Lexer::new(text),
         pushed_back: Vec::new(),
@@ -130,15 +130,15 @@ impl<'t> Parser<'t, '_> {
         self.pushed_back.push(token);
     }
 
-    pub(super) fn error(&self, problem: SyntaxError) -> ParseError {
-        ParseError { line: self.scope.line, problem, is_jinja: false }
+    pub(super) fn error(&self, problem: SyntaxError) -> TemplateError {
+        TemplateError { line: self.scope.line, problem, is_jinja: false }
     }
 
-    pub(super) fn literal<T>(&self, checked: Result<T, super::LiteralError>) -> Result<T, ParseError> {
+    pub(super) fn literal<T>(&self, checked: Result<T, super::LiteralError>) -> Result<T, TemplateError> {
         checked.map_err(|error| self.error(error.into()))
     }
 
-    pub(super) fn unexpected(&self, token: &Token<'t>, context: &'static str) -> ParseError {
+    pub(super) fn unexpected(&self, token: &Token<'t>, context: &'static str) -> TemplateError {
         self.error(match &token.kind {
             Kind::Error(error) => {
                 let line = self.scope.action_line;
@@ -149,7 +149,7 @@ impl<'t> Parser<'t, '_> {
         })
     }
 
-    fn expect(&mut self, kind: &Kind, context: &'static str) -> Result<(), ParseError> {
+    fn expect(&mut self, kind: &Kind, context: &'static str) -> Result<(), TemplateError> {
         let token = self.next_non_space();
         if token.kind == *kind { Ok(()) } else { Err(self.unexpected(&token, context)) }
     }
@@ -159,7 +159,7 @@ impl<'t> Parser<'t, '_> {
         (self.visit)(&node);
     }
 
-    fn template(&mut self) -> Result<(), ParseError> {
+    fn template(&mut self) -> Result<(), TemplateError> {
         loop {
             let token = self.next_non_space();
             match token.kind {
@@ -172,7 +172,7 @@ impl<'t> Parser<'t, '_> {
         }
     }
 
-    fn action(&mut self, line: usize) -> Result<(), ParseError> {
+    fn action(&mut self, line: usize) -> Result<(), TemplateError> {
         let token = self.next_non_space();
         if token.kind == Kind::Define && self.frames.is_empty() {
             return self.definition();
@@ -199,7 +199,7 @@ impl<'t> Parser<'t, '_> {
         Ok(())
     }
 
-    fn in_range(&mut self, keyword: &'static str, context: &'static str) -> Result<(), ParseError> {
+    fn in_range(&mut self, keyword: &'static str, context: &'static str) -> Result<(), TemplateError> {
         self.expect(&Kind::RightDelimiter, context)?;
         if self.scope.ranges == 0 {
             return Err(self.error(SyntaxError::OutsideRange { keyword }));
@@ -208,7 +208,7 @@ impl<'t> Parser<'t, '_> {
         Ok(())
     }
 
-    fn open(&mut self, control: Control) -> Result<(), ParseError> {
+    fn open(&mut self, control: Control) -> Result<(), TemplateError> {
         let variables = self.scope.declared.len();
         let pipe = self.pipeline(control.context())?;
         let body = if control == Control::Range { Body::Range } else { Body::Branch };
@@ -218,7 +218,7 @@ impl<'t> Parser<'t, '_> {
         Ok(())
     }
 
-    fn else_action(&mut self) -> Result<(), ParseError> {
+    fn else_action(&mut self) -> Result<(), TemplateError> {
         let token = self.next_non_space();
         // `else if` and `else with` stand for a nested body that ends with the outer one.
         let nested = match token.kind {
@@ -232,7 +232,7 @@ impl<'t> Parser<'t, '_> {
             Some(Frame::Control { control, in_else, .. }) => (*control, in_else),
             Some(Frame::Definition { context, outer, .. }) => {
                 let line = if *context == BLOCK { outer.line } else { self.scope.line };
-                return Err(ParseError {
+                return Err(TemplateError {
                     line,
                     problem: SyntaxError::ElseInDefinition { context },
                     is_jinja: false,
@@ -257,7 +257,7 @@ impl<'t> Parser<'t, '_> {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<(), ParseError> {
+    fn end(&mut self) -> Result<(), TemplateError> {
         self.expect(&Kind::RightDelimiter, "end")?;
         match self.frames.pop() {
             Some(Frame::Control { control, variables, in_else }) => {
@@ -274,7 +274,7 @@ impl<'t> Parser<'t, '_> {
         Ok(())
     }
 
-    fn definition(&mut self) -> Result<(), ParseError> {
+    fn definition(&mut self) -> Result<(), TemplateError> {
         let outer = std::mem::replace(&mut self.scope, Scope::new());
         let token = self.next_non_space();
         let name = self.name(&token, DEFINE)?;
@@ -283,7 +283,7 @@ impl<'t> Parser<'t, '_> {
         Ok(())
     }
 
-    fn block(&mut self) -> Result<(), ParseError> {
+    fn block(&mut self) -> Result<(), TemplateError> {
         let token = self.next_non_space();
         let name = self.name(&token, BLOCK)?;
         let pipe = self.pipeline(BLOCK)?;
@@ -298,7 +298,7 @@ impl<'t> Parser<'t, '_> {
         self.frames.push(Frame::Definition { context, name, outer: Box::new(outer) });
     }
 
-    fn call(&mut self) -> Result<(), ParseError> {
+    fn call(&mut self) -> Result<(), TemplateError> {
         let token = self.next_non_space();
         self.name(&token, TEMPLATE)?;
         let next = self.next_non_space();
@@ -312,7 +312,7 @@ impl<'t> Parser<'t, '_> {
         Ok(())
     }
 
-    fn name(&self, token: &Token<'t>, context: &'static str) -> Result<Vec<u8>, ParseError> {
+    fn name(&self, token: &Token<'t>, context: &'static str) -> Result<Vec<u8>, TemplateError> {
         match token.kind {
             Kind::String | Kind::RawString => self.literal(literal::string(token.text)),
             _ => Err(self.unexpected(token, context)),
@@ -320,7 +320,7 @@ impl<'t> Parser<'t, '_> {
     }
 
     /// Enters the template that the current scope is of. Only an empty one may be defined again.
-    fn define(&mut self, name: Vec<u8>) -> Result<(), ParseError> {
+    fn define(&mut self, name: Vec<u8>) -> Result<(), TemplateError> {
         let empty = self.scope.empty;
         if self.definitions.get(&name).is_none_or(|earlier_empty| *earlier_empty) {
             self.definitions.insert(name, empty);

@@ -2,7 +2,7 @@
 //!
 //! An open parenthesis is an entry on a stack of our own, up to the depth at which Go gives up.
 
-use super::error::{ParseError, SyntaxError};
+use super::error::{SyntaxError, TemplateError};
 use super::functions;
 use super::lex::{Kind, Token};
 use super::literal;
@@ -56,7 +56,7 @@ enum Expect<'t> {
 
 impl<'t> Parser<'t, '_> {
     /// Reads a pipeline up to and including the right delimiter.
-    pub(super) fn pipeline(&mut self, context: &'static str) -> Result<Pipe<'t>, ParseError> {
+    pub(super) fn pipeline(&mut self, context: &'static str) -> Result<Pipe<'t>, TemplateError> {
         let mut references = Pipe::new();
         let mut innermost = Open::new(context, 0);
         let mut outer: Vec<Open> = Vec::new();
@@ -124,7 +124,7 @@ impl<'t> Parser<'t, '_> {
     }
 
     /// Reads `$x :=`, `$x =` or, in a range, `$x, $y :=`.
-    fn declarations(&mut self, context: &'static str) -> Result<(), ParseError> {
+    fn declarations(&mut self, context: &'static str) -> Result<(), TemplateError> {
         for declared in 1.. {
             let variable = self.next_non_space();
             if variable.kind != Kind::Variable {
@@ -158,7 +158,7 @@ impl<'t> Parser<'t, '_> {
         Ok(())
     }
 
-    fn check(&self, pipeline: &Open) -> Result<(), ParseError> {
+    fn check(&self, pipeline: &Open) -> Result<(), TemplateError> {
         if pipeline.commands == 0 {
             return Err(self.error(SyntaxError::MissingValue { context: pipeline.context }));
         }
@@ -169,7 +169,7 @@ impl<'t> Parser<'t, '_> {
     }
 
     /// The term that the token is, if it is one.
-    fn term(&self, token: &Token<'t>) -> Result<Option<Term<'t>>, ParseError> {
+    fn term(&self, token: &Token<'t>) -> Result<Option<Term<'t>>, TemplateError> {
         let text = token.text;
         let constant = match token.kind {
             Kind::Identifier if functions::is_defined(text) => return Ok(Some(Term::Function)),
@@ -189,7 +189,7 @@ impl<'t> Parser<'t, '_> {
     }
 
     /// Reads the fields that follow a term directly, as in `.A.B` or `(index .A 1).B`.
-    fn fields(&mut self, term: Term<'t>, references: &mut Pipe<'t>) -> Result<(), ParseError> {
+    fn fields(&mut self, term: Term<'t>, references: &mut Pipe<'t>) -> Result<(), TemplateError> {
         let mut fields = Vec::new();
         let rest = loop {
             let token = self.next();

@@ -9,6 +9,10 @@ pub(crate) mod cases;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
+
+use cases::Input;
+use ollamake::store::PruneOptions;
 
 use crate::socket::Listening;
 use crate::support::files::files;
@@ -24,7 +28,7 @@ enum Tested {
 use Tested::{Elsewhere, Here};
 
 /// Every kind of attack.
-const ROWS: [(&str, Tested); 48] = [
+const ROWS: [(&str, Tested); 51] = [
     // HTTP
     ("dns-rebinding", Here),
     ("drive-by", Here),
@@ -68,6 +72,10 @@ const ROWS: [(&str, Tested); 48] = [
     ("importance-matrix", Here),
     // Templates
     ("templates", Here),
+    // Stores
+    ("store-entries", Here),
+    ("store-lists", Here),
+    ("store-layers", Here),
     // Registries
     ("registry-digests", Here),
     ("registry-bombs", Here),
@@ -85,18 +93,29 @@ const ROWS: [(&str, Tested); 48] = [
 async fn refuse(row: &'static str) {
     let cases: Vec<_> = cases::all().iter().filter(|case| case.row == row).collect();
     assert!(!cases.is_empty(), "{row} has no case");
-    let server = Listening::new().await;
+    let mut server = Listening::new().await;
     for case in cases {
+        let plants = matches!(case.input, Input::Store { .. });
+        if plants {
+            server = Listening::new().await;
+        }
         let name = format!("{row}, {}", case.name);
-        let address = server.address.clone();
-        let sent = tokio::task::spawn_blocking(move || cases::send(&address, case));
+        let (address, store) = (server.address.clone(), server.directory.path().to_owned());
+        let sent = tokio::task::spawn_blocking(move || cases::send(&address, &store, case));
         let outcome = sent.await.unwrap();
         let answer = format!("{name}: {} {:.400}", outcome.status, outcome.body);
         assert_eq!(case.fault(&outcome), None, "{answer}");
         assert!(!outcome.body.contains(server.directory.path().to_str().unwrap()), "{answer}");
         assert!(outcome.body.len() < 4096 + case.input.length(), "{answer}");
         assert_eq!(server.unfinished(), Vec::<String>::new(), "{name}");
-        assert!(server.store.list().unwrap().is_empty(), "{name}");
+        if plants {
+            // It may be named by what lies there.
+            let report = server.store.prune(PruneOptions { grace: Duration::ZERO, dry_run: false }).unwrap();
+            assert_eq!(report.blobs, [], "{name}");
+            server.store.check(true, |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"));
+        } else {
+            assert!(server.store.list().unwrap().is_empty(), "{name}");
+        }
     }
 }
 
@@ -120,6 +139,7 @@ mod refused {
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
         safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe importance_matrix
         templates
+        store_entries store_lists store_layers
         registry_digests registry_bombs registry_detours registry_blobs
     }
 

@@ -171,6 +171,16 @@ fn what_keeps_every_blob_is_named_and_does_not_stop_the_check() {
         assert!(store.contains(orphan).unwrap() && store.contains(system).unwrap());
         fs::remove_file(&entry).unwrap();
     }
+    // A file that anybody might leave there, without any digest, is told each time until it goes.
+    let note = root.join("manifests/registry.ollama.ai/README.txt");
+    fs::write(&note, b"models of the team").unwrap();
+    for command in ["prune", "fsck"] {
+        let output = run(root, &[command]);
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(text(&output).contains("manifests/registry.ollama.ai/README.txt"), "{}", text(&output));
+    }
+    fs::remove_file(note).unwrap();
+    assert_eq!(run(root, &["prune"]).status.code(), Some(0));
     // A link that leads nowhere is told, and stops nothing.
     std::os::unix::fs::symlink("../../../../blobs/none", &entry).unwrap();
     let output = run(root, &["fsck"]);

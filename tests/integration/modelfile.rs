@@ -1,6 +1,6 @@
 //! The Modelfile language.
 
-use ollamake::modelfile::{Command, Modelfile, ParseError};
+use ollamake::modelfile::{Command, Modelfile, ModelfileError};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -238,7 +238,7 @@ proptest! {
                 let again = parse(&written(modelfile.commands()));
                 prop_assert!(again.commands().eq(modelfile.commands()));
             }
-            Err(ParseError::NoFrom) => {}
+            Err(ModelfileError::NoFrom) => {}
             Err(error) => prop_assert!(error.to_string().starts_with("(line ")),
         }
     }

@@ -220,7 +220,7 @@ fn what_options_cannot_mean_is_refused_and_leaves_nothing() {
     for (file_type, options, says) in [
         ("IQ2_XXS", &[][..], "needs an importance matrix"),
         ("Q4_0", &["--imatrix", &path("other.dat")], "it is of another model"),
-        ("Q4_0", &["--imatrix", &path("text.dat")], "no importance matrix"),
+        ("Q4_0", &["--imatrix", &path("text.dat")], "not an importance matrix"),
         ("Q4_0", &["--imatrix", &path("none.dat")], "none.dat"),
         ("Q4_0", &["--tensor-type", "attn_v"], "is no PATTERN=TYPE"),
         ("Q4_0", &["--tensor-type", "(=q8_0"], "no regular expression"),

@@ -18,6 +18,7 @@ mod stub;
 mod tls;
 mod tls_front;
 mod tls_stub;
+mod todays;
 mod token_server;
 mod two_programs;
 mod unreachable;

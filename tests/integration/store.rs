@@ -8,6 +8,7 @@ mod meanwhile;
 mod names;
 mod power;
 mod random;
+mod reading;
 mod schedules;
 mod sharing;
 mod size_limit;

@@ -11,46 +11,26 @@ use crate::quantize::{self, ImportanceError, InvalidRecipe};
 
 /// Why a file was not quantized.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum QuantizeError {
     /// A file of the user's cannot be read or written.
     #[error("{}: {reason}", path.display())]
-    File {
-        /// As the user named it.
-        path: PathBuf,
-        /// What the system said.
-        reason: io::Error,
-    },
+    File { path: PathBuf, reason: io::Error },
     /// A file is no valid GGUF file.
     #[error("{}: {reason}", path.display())]
-    Gguf {
-        /// As the user named it.
-        path: PathBuf,
-        /// What is wrong.
-        reason: GgufError,
-    },
+    Gguf { path: PathBuf, reason: GgufError },
     /// A file is no importance matrix.
     #[error("{}: {reason}", path.display())]
-    Importance {
-        /// As the user named it.
-        path: PathBuf,
-        /// What is wrong.
-        reason: ImportanceError,
-    },
+    Importance { path: PathBuf, reason: ImportanceError },
     /// The file is one of several, and its name does not tell those of the others.
     #[error("{}: part of a split model, but not named \"...-00001-of-0000N.gguf\"", path.display())]
-    ShardName {
-        /// As the user named it.
-        path: PathBuf,
-    },
+    ShardName { path: PathBuf },
     /// The files do not make up a model.
     #[error(transparent)]
     Shards(#[from] ShardError),
     /// A directory does not hold a model.
     #[error("{reason}")]
-    Directory {
-        /// Why not.
-        reason: String,
-    },
+    Directory { reason: String },
     /// The checkpoint cannot be converted.
     #[error(transparent)]
     Convert(#[from] ConvertError),
@@ -73,8 +53,5 @@ pub enum QuantizeError {
     Plan(#[from] PlanError),
     /// The result would take the place of the source.
     #[error("{}: source and result are the same file", path.display())]
-    SameFile {
-        /// As the user named it.
-        path: PathBuf,
-    },
+    SameFile { path: PathBuf },
 }

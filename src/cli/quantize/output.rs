@@ -4,13 +4,14 @@ use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use indicatif::ProgressBar;
 use tempfile::NamedTempFile;
 
 use super::QuantizeError;
 use crate::cli::progress::Progress;
+use crate::locked::{locked, whole};
 use crate::plan::{Observer, Plan, Resources, Source, SquaredError};
 use crate::quantize::{Fitting, quality};
 
@@ -48,7 +49,7 @@ pub(super) fn write(
         written.push(write_one(output, sources, resources, &watch)?);
         watch.bar.finish_and_clear();
         if let Some(errors) = watch.errors {
-            show_errors(&output.plan, &errors.into_inner().unwrap_or_else(PoisonError::into_inner));
+            show_errors(&output.plan, &whole(errors.into_inner()));
         }
     }
     for (output, temporary) in outputs.iter().zip(written) {
@@ -133,7 +134,7 @@ impl Observer for Watch {
 
     fn measured(&self, tensor: usize, error: SquaredError) {
         if let Some(errors) = &self.errors {
-            let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut errors = locked(errors);
             errors[tensor] = errors[tensor].plus(error);
         }
     }

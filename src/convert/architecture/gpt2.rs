@@ -36,10 +36,8 @@ pub(super) const FAMILY: Family = Family {
 
 pub(super) const POSITIONS: &[Rule] = &[Rule::keep("wpe.*", "position_embd.*").required()];
 
-pub(super) const EMBEDDINGS: &[Rule] = &[
-    Rule::keep("wte.*", "token_embd.*").required(),
-    Rule::keep("lm_head.*", "output.*"),
-];
+pub(super) const EMBEDDINGS: &[Rule] =
+    &[Rule::keep("wte.*", "token_embd.*").required(), Rule::keep("lm_head.*", "output.*")];
 
 pub(super) const NORMS: &[Rule] = &[
     Rule::keep("ln_f.*", "output_norm.*").required(),

@@ -19,9 +19,7 @@ pub(super) const FAMILY: Family = Family {
         "layer_norm_epsilon": 1e-5}"#,
     )],
     hyperparameters: |source, out| hyperparameters(source, 1, out),
-    rename: |_, name| {
-        (!is_mask(name) && !is_buffer(name)).then(|| inside_transformer(name))
-    },
+    rename: |_, name| (!is_mask(name) && !is_buffer(name)).then(|| inside_transformer(name)),
     tensors: &[POSITIONS, EMBEDDINGS, NORMS, LAYERS],
     ..Family::STANDARD
 };

@@ -2,11 +2,12 @@
 
 use std::fs;
 
-use ollamake::gguf::Gguf;
+use ollamake::gguf::{Gguf, Metadata};
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
+use ollamake::tensor::ElementType;
 use serde_json::{Value, json};
 
-use crate::in_process::{InProcess, small_gguf};
+use crate::in_process::{InProcess, gguf, small_gguf};
 
 const SHARDS: [&[u8]; 3] = [
     include_bytes!("../../fixtures/gguf/tiny-00001-of-00003.gguf"),
@@ -104,6 +105,114 @@ async fn shards_that_are_no_model_are_refused() {
         assert!(answer.error().contains(model) || answer.error().contains("shard"), "{}", answer.error());
         assert!(server.store.manifest(&"new".parse().unwrap()).is_err(), "{model}");
     }
+}
+
+/// A shard of one tensor that states these keys.
+fn shard(number: u16, count: u16, keys: &[(&str, &str)], tensor: &str) -> Vec<u8> {
+    let mut metadata = Metadata::new();
+    keys.iter().for_each(|(key, value)| metadata.set(*key, *value));
+    metadata.set("split.no", number);
+    metadata.set("split.count", count);
+    metadata.set("split.tensors.count", 2_i32);
+    gguf(&metadata, &[(tensor, &[32, 4], ElementType::F16)])
+}
+
+const ARCHITECTURE: &str = "general.architecture";
+
+#[tokio::test]
+async fn shards_that_contradict_each_other_are_told_as_damaged() {
+    let server = InProcess::new();
+    let first = shard(0, 2, &[(ARCHITECTURE, "llama")], "a");
+    let whole = shard(1, 2, &[], "b");
+    place(
+        &server,
+        "whole",
+        &gguf_config(),
+        &[(MediaType::Model, &first, ""), (MediaType::Model, &whole, "")],
+    );
+    let cases = [
+        ("architecture", shard(1, 2, &[(ARCHITECTURE, "qwen3")], "b"), "general.architecture"),
+        ("count", shard(1, 3, &[], "b"), "3 shards, expected 2"),
+        ("number", shard(0, 2, &[], "b"), "number 0"),
+        ("tensor", shard(1, 2, &[], "a"), "\"a\""),
+    ];
+    for (model, second, _) in &cases {
+        place(
+            &server,
+            model,
+            &gguf_config(),
+            &[(MediaType::Model, &first, ""), (MediaType::Model, second, "")],
+        );
+    }
+    let many = shard(0, 2000, &[(ARCHITECTURE, "llama")], "a");
+    let others: Vec<_> = (1..2000).map(|_| (MediaType::Model, &whole[..], "")).collect();
+    place(&server, "many", &gguf_config(), &[&[(MediaType::Model, &many[..], "")], &others[..]].concat());
+    assert_eq!(show(&server, "whole").await["model_info"]["general.parameter_count"], 256);
+    let tags = server.get("/api/tags").await.json();
+    let damage = |model: &str| {
+        let mut entries = tags["models"].as_array().unwrap().iter();
+        let entry = entries.find(|entry| entry["name"] == format!("{model}:latest")).unwrap();
+        entry["damaged"].as_str().map(str::to_owned)
+    };
+    assert_eq!(damage("whole"), None);
+    let many = [("many", &whole, "1024")];
+    for (model, _, why) in cases.iter().map(|(model, second, why)| (*model, second, *why)).chain(many) {
+        let told = damage(model).unwrap_or_else(|| panic!("{model} is not told as damaged"));
+        assert!(told.contains(why), "{model}: {told}");
+        let shown = server.post("/api/show", json!({"model": model})).await;
+        assert_eq!(shown.status, 500, "{model}: {}", shown.body);
+        assert!(shown.error().contains(why) && shown.error().contains(model), "{}", shown.error());
+        let refused = server.post("/api/create", json!({"model": "new", "from": model})).await;
+        assert!(refused.error().contains(why) && refused.error().contains(model), "{}", refused.error());
+    }
+}
+
+#[tokio::test]
+async fn a_split_draft_and_the_order_of_shards_are_kept() {
+    let server = InProcess::new();
+    let [first, second] = [shard(0, 2, &[(ARCHITECTURE, "llama")], "a"), shard(1, 2, &[], "b")];
+    let whole = small_gguf(&[]);
+    place(
+        &server,
+        "m",
+        &gguf_config(),
+        &[(MediaType::Model, &whole, ""), (MediaType::Draft, &second, ""), (MediaType::Draft, &first, "")],
+    );
+    server.create(json!({"model": "derived", "from": "m", "system": "be brief"})).await;
+    assert_eq!(layers(&server, "derived")[..3], layers(&server, "m")[..]);
+    // Whatever the order of the layers, the shard number 0 has the metadata.
+    place(&server, "n", &gguf_config(), &[(MediaType::Model, &second, ""), (MediaType::Model, &first, "")]);
+    assert_eq!(show(&server, "n").await["model_info"][ARCHITECTURE], "llama");
+}
+
+#[tokio::test]
+async fn uploaded_shards_are_joined_by_what_they_say() {
+    let server = InProcess::new();
+    let [first, second] = [shard(0, 2, &[(ARCHITECTURE, "llama")], "a"), shard(1, 2, &[], "b")];
+    let [first, second] = [server.upload(&first).await.to_string(), server.upload(&second).await.to_string()];
+    // Named as gguf-split names them, and in ways that say nothing.
+    for (one, two) in [("m-00001-of-00002.gguf", "m-00002-of-00002.gguf"), ("z.gguf", "a.gguf")] {
+        server.create(json!({"model": "m", "files": {one: first, two: second}})).await;
+        let made = layers(&server, "m");
+        assert_eq!(made.len(), 1);
+        let blob = server.store.blob(made[0].1).unwrap();
+        let names: Vec<_> = Gguf::parse(blob.bytes().unwrap())
+            .unwrap()
+            .tensors()
+            .iter()
+            .map(|tensor| tensor.name.to_owned())
+            .collect();
+        assert_eq!(names, ["a", "b"], "{one}");
+    }
+    // A name that says something else than the file.
+    let files = json!({"m-00002-of-00002.gguf": first, "m-00001-of-00002.gguf": second});
+    let refused = server.post("/api/create", json!({"model": "wrong", "files": files})).await;
+    assert_eq!(refused.status, 400);
+    assert!(
+        refused.error().contains("m-00001-of-00002.gguf") && refused.error().contains("split.no"),
+        "{}",
+        refused.error()
+    );
 }
 
 #[tokio::test]

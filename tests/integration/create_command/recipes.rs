@@ -107,7 +107,7 @@ fn recipes_that_are_none_are_told_before_anything_is_uploaded() {
         (&["--recipe", "none.json"], "none.json: No such file"),
         (&["--override-kv", "a=b"], "sets no key"),
         (&["--include-weights", "a", "--exclude-weights", "b"], "cannot be used with"),
-        (&["--target-size", "large"], "is no size"),
+        (&["--target-size", "large"], "is not a size"),
     ] {
         let error = desk.refused(&[&["create", "m", "-q", "q4_0"], options].concat());
         assert!(error.contains(says), "{options:?}: {error}");

@@ -1,12 +1,15 @@
-//! Stores of every kind at random: nothing that is reachable is ever removed.
+//! Stores of every kind at random: nothing that is reachable is ever removed, by the store's own functions or by the
+//! program that is run on it.
 //!
 //! What is reachable is computed here anew, from what the store was built of, by a search of texts alone.
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use ollamake::store::{PruneOptions, Store};
 use rand::rngs::StdRng;
@@ -17,11 +20,26 @@ use serde_json::json;
 use super::contract::name;
 use super::todays::{ALL_MEANS, Built, LIST, MANIFEST, Made, Means, anchor, legacy, line, list_of, v2};
 use crate::support::bytes::digest_of;
+use crate::support::process::{Process, run, text};
 
 const STORES: u64 = 60;
 const STEPS: usize = 8;
 const MODELS: [&str; 4] = ["a", "b", "c", "d"];
 const RUNNERS: [&str; 4] = ["llamacpp", "ggml", "mlx", ""];
+
+/// On one store of so many the program itself is run.
+const STORES_A_PROCESS: u64 = 6;
+
+/// Places where a manifest can lie that is of no model, or of none that is listed.
+const ODD_PLACES: [&str; 7] = [
+    "manifests/loose",
+    "manifests/registry.ollama.ai/library/odd/-bad tag",
+    "manifests/registry.ollama.ai/library/odd/deeper/and/deeper",
+    "manifests-v2/ollama.com/library/odd/.manifest-123",
+    "manifests-v2/h%3a5000/n/odd/t",
+    "manifests-v3/anything",
+    "Manifests/x/y/z/t",
+];
 
 /// The hexadecimal digits of every digest in a text that begins with any spelling of the function's name.
 fn hexes(text: &str) -> Vec<String> {
@@ -35,10 +53,13 @@ fn hexes(text: &str) -> Vec<String> {
 /// The text of every file below a directory, and the digest of each.
 fn texts(directory: &Path, found: &mut Vec<String>) {
     for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
+        let entry = entry.unwrap();
+        let path = entry.path();
+        if entry.file_type().unwrap().is_dir() {
             texts(&path, found);
-        } else if let Ok(bytes) = fs::read(&path) {
+        } else if path.is_file()
+            && let Ok(bytes) = fs::read(&path)
+        {
             // The entry may be a copy of a blob.
             found.push(format!("sha256:{}", digest_of(&bytes).hex()));
             found.push(String::from_utf8_lossy(&bytes).into_owned());
@@ -49,8 +70,11 @@ fn texts(directory: &Path, found: &mut Vec<String>) {
 /// Every digest that something reaches: every text is searched, those of documents in blobs too.
 fn named(built: &Built, documents: &BTreeSet<String>) -> BTreeSet<String> {
     let mut pending = Vec::new();
-    for tree in ["manifests", "manifests-v2"] {
-        texts(&built.root().join(tree), &mut pending);
+    for entry in fs::read_dir(built.root()).unwrap() {
+        let tree = entry.unwrap();
+        if tree.file_name().to_string_lossy().to_lowercase().starts_with("manifests") {
+            texts(&tree.path(), &mut pending);
+        }
     }
     let mut named = BTreeSet::new();
     while let Some(text) = pending.pop() {
@@ -138,15 +162,59 @@ fn build(random: &mut StdRng, built: &Built) -> BTreeSet<String> {
             let target = format!("../../../../blobs/{}", digest_of(b"gone").file_name());
             symlink(target, built.prepare(&v2(model))).unwrap();
         }
-        if random.random_bool(0.1) {
-            fs::write(built.prepare(&legacy("torn")), &entry[..entry.len() / 2]).unwrap();
+        if random.random_bool(0.3) {
+            let place = *ODD_PLACES.choose(random).unwrap();
+            let bytes = pool.choose(random).unwrap().bytes();
+            built.place(place, &respell(random, bytes), Means::Copy);
         }
     }
+    built.blob(b"nobody names this");
+    plant_what_cannot_be_read(random, built, &pool[0]);
     documents
 }
 
+/// Puts something into a store that nobody can understand, or, mostly, nothing.
+fn plant_what_cannot_be_read(random: &mut StdRng, built: &Built, made: &Made) {
+    match random.random_range(0..12) {
+        0 => fs::write(built.prepare(&legacy("torn")), &made.bytes()[..100]).unwrap(),
+        1 => {
+            let pipe = built.prepare(&v2("pipe"));
+            rustix::fs::mkfifoat(rustix::fs::CWD, pipe, rustix::fs::Mode::RWXU).unwrap();
+        }
+        2 => {
+            let place = built.prepare("manifests/nameless/x");
+            fs::write(place.with_file_name(OsStr::from_bytes(b"\xff")), made.bytes()).unwrap();
+        }
+        3 => symlink("/", built.prepare("manifests-v2/disk")).unwrap(),
+        _ => {}
+    }
+}
+
+/// Runs the program on a store, and tells what.
+fn run_program(random: &mut StdRng, built: &Built) -> String {
+    if random.random_bool(0.5) {
+        return format!("the program prunes: {}", text(&run(built.root(), &["prune", "--grace", "0"])));
+    }
+    // A server removes what is older than an hour when it starts.
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    for entry in fs::read_dir(built.root().join("blobs")).unwrap() {
+        fs::File::open(entry.unwrap().path()).unwrap().set_modified(long_ago).unwrap();
+    }
+    let server = Process::start(built.root(), &[("RUST_LOG", "info")]);
+    let (start, mut log) = (Instant::now(), String::new());
+    while !log.contains("prune") {
+        assert!(start.elapsed() < Duration::from_secs(30), "the server does not prune: {log}");
+        std::thread::sleep(Duration::from_millis(5));
+        log += &server.log();
+    }
+    format!("the program serves: {log}")
+}
+
 /// Does something, and tells what.
-fn step(random: &mut StdRng, built: &Built) -> String {
+fn step(random: &mut StdRng, built: &Built, runs_programs: bool) -> String {
+    if runs_programs && random.random_bool(0.4) {
+        return run_program(random, built);
+    }
     let store = Store::open(built.root()).unwrap();
     let (one, two) = (*MODELS.choose(random).unwrap(), *MODELS.choose(random).unwrap());
     let done = match random.random_range(0..5) {
@@ -170,7 +238,9 @@ fn what_is_reachable_is_never_removed() {
     let seed: u64 = std::env::var("OLLAMAKE_SEED")
         .map_or_else(|_| rand::random::<u32>().into(), |seed| seed.parse().unwrap());
     println!("OLLAMAKE_SEED={seed}");
+    let mut removed_by_programs = 0;
     for number in 0..STORES {
+        let runs_programs = number % STORES_A_PROCESS == 0;
         let mut random = StdRng::seed_from_u64(seed.wrapping_add(number));
         let built = Built::new();
         let mut documents = build(&mut random, &built);
@@ -178,7 +248,12 @@ fn what_is_reachable_is_never_removed() {
         for _ in 0..STEPS {
             let before = named(&built, &documents);
             let was_there: Vec<_> = before.iter().filter(|hex| blob(&built, hex).exists()).cloned().collect();
-            history.push(step(&mut random, &built));
+            let blobs = || fs::read_dir(built.root().join("blobs")).unwrap().count();
+            let count = blobs();
+            history.push(step(&mut random, &built, runs_programs));
+            if history.last().unwrap().starts_with("the program") {
+                removed_by_programs += count - blobs();
+            }
             note_documents(&built, &mut documents);
             let after = named(&built, &documents);
             let lost: Vec<_> =
@@ -186,4 +261,5 @@ fn what_is_reachable_is_never_removed() {
             assert!(lost.is_empty(), "seed {}: {history:#?} lost {lost:?}", seed.wrapping_add(number));
         }
     }
+    assert!(removed_by_programs > 0, "programs removed nothing at all");
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -19,8 +20,8 @@ pub(crate) struct Outcome {
     pub(crate) body: String,
 }
 
-/// Sends a case to the server at `host:port`.
-pub(crate) fn send(address: &str, case: &Case) -> Outcome {
+/// Sends a case to the server at `host:port`, whose store is in this directory.
+pub(crate) fn send(address: &str, store: &Path, case: &Case) -> Outcome {
     match &case.input {
         Input::Request(bytes) => exchange(address, bytes),
         Input::Create { files, fields } => {
@@ -39,6 +40,16 @@ pub(crate) fn send(address: &str, case: &Case) -> Outcome {
                 body[key] = value.clone();
             }
             exchange(address, &request("/api/create", body.to_string().as_bytes()))
+        }
+        Input::Store { planted, request } => {
+            for (place, planted) in planted {
+                planted.plant(&store.join(place)).unwrap_or_else(|error| panic!("{place}: {error}"));
+            }
+            // Whatever lies there, the other models are listed.
+            let listed =
+                exchange(address, b"GET /api/tags HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+            assert_eq!(listed.status, 200, "{}", listed.body);
+            exchange(address, request)
         }
         Input::Pull(answers) => {
             let registry = registry(answers.clone());

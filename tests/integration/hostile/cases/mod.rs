@@ -8,6 +8,7 @@ mod quantization;
 pub(crate) mod raw_gguf;
 mod registries;
 mod requests;
+mod stores;
 mod templates;
 
 use std::sync::LazyLock;
@@ -15,6 +16,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 pub(crate) use client::{Outcome, send};
+use stores::Planted;
 
 /// One hostile input.
 pub(crate) struct Case {
@@ -35,6 +37,8 @@ pub(crate) enum Input {
     Create { files: Vec<(String, Vec<u8>)>, fields: Value },
     /// The bytes of a request.
     Request(Vec<u8>),
+    /// What lies at places of the store, and the bytes of a request.
+    Store { planted: Vec<(String, Planted)>, request: Vec<u8> },
     /// A pull from a registry that answers requests whose path contains a text.
     Pull(Vec<RegistryAnswer>),
 }
@@ -57,6 +61,9 @@ impl Input {
                 files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() + fields.to_string().len()
             }
             Self::Request(bytes) => bytes.len(),
+            Self::Store { planted, request } => {
+                planted.iter().map(|(_, planted)| planted.length()).sum::<usize>() + request.len()
+            }
             Self::Pull(answers) => answers.iter().map(|answer| answer.head.len() + answer.body.len()).sum(),
         }
     }
@@ -95,6 +102,7 @@ pub(crate) fn all() -> &'static [Case] {
         cases.extend(quantization::cases());
         cases.extend(templates::cases());
         cases.extend(registries::cases());
+        cases.extend(stores::cases());
         cases
     });
     &ALL

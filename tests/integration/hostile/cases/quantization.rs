@@ -109,8 +109,8 @@ fn matrices() -> Vec<Case> {
     ] {
         add(name, raw.0, &["i.dat", says]);
     }
-    add("the model itself", MODEL.to_vec(), &["no importance matrix", "imatrix.datasets"]);
-    add("a text", b"hello".to_vec(), &["no importance matrix"]);
+    add("the model itself", MODEL.to_vec(), &["not an importance matrix", "imatrix.datasets"]);
+    add("a text", b"hello".to_vec(), &["not an importance matrix"]);
     let fields = json!({"quantize": "IQ2_XXS"});
     cases.push(quantizing(
         "importance-matrix",
