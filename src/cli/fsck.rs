@@ -61,7 +61,7 @@ impl Fsck {
             println!("  to mend: pull or create the model again, or remove it");
         }
         for place in &report.foreign {
-            println!("\n{place} is no blob\n  to mend: move it out of the store, or remove it");
+            println!("\n{place} is not a blob\n  to mend: move it out of the store, or remove it");
         }
         for (model, digest) in &report.absent {
             println!("manifest {digest} of {} is not in the store, which is no problem", model.short());

@@ -62,10 +62,10 @@ pub enum RecipeError {
     /// A file cannot be read.
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: io::Error },
-    /// A file is no recipe.
+    /// A file is not a recipe.
     #[error("{}: {reason}", path.display())]
     Invalid { path: PathBuf, reason: InvalidRecipe },
-    /// The options are none.
+    /// The options are not a recipe.
     #[error(transparent)]
     Options(#[from] InvalidRecipe),
 }
@@ -77,7 +77,7 @@ impl RecipeOptions {
     /// The recipe that the options make up.
     ///
     /// # Errors
-    /// A file cannot be read or is no recipe; a pattern without a type.
+    /// A file cannot be read or is not a recipe; a pattern without a type.
     pub(super) fn recipe(&self) -> Result<Recipe, RecipeError> {
         let base = match &self.recipe {
             Some(path) => read(path)?,

@@ -17,7 +17,7 @@ impl ApiKey {
     /// Takes a text for a key, without the blanks and line ends around it.
     ///
     /// # Errors
-    /// The rest is no key.
+    /// The rest is not a key.
     pub fn parse(text: &str) -> Result<Self, InvalidApiKey> {
         let text = text.trim();
         let is_key = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());

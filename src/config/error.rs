@@ -17,7 +17,7 @@ pub enum ConfigError {
     #[error(transparent)]
     Width(#[from] TensorError),
     /// The host ends in a port that does not exist.
-    #[error("{name}={value:?} ends in a port that is none: write host:port with a number from 0 to 65535")]
+    #[error("{name}={value:?} ends in an invalid port: write host:port with a number from 0 to 65535")]
     NotAPort { name: &'static str, value: String },
     /// A path that a shell should have expanded, and none has.
     #[error("{name}={value:?} is not expanded, since no shell has read it: write the path in full")]

@@ -59,7 +59,7 @@ impl<'m> Mapping<'m> {
                 architecture: self.architecture.to_owned(),
             });
         };
-        // A bias alone is no weight.
+        // A bias alone is not a weight.
         if found.suffix != "bias" {
             self.used.insert((index, found.numbers[0]));
         }

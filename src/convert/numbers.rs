@@ -27,7 +27,7 @@ impl Numbers<'_> {
     ///
     /// # Errors
     ///
-    /// It has far more than any real one, or its element type is no plain one.
+    /// It has far more than any real one, or its element type is not a plain one.
     pub(super) fn of(&self, name: &str) -> Result<Option<Vec<f32>>, ConvertError> {
         let Some(weight) = self.find(name) else { return Ok(None) };
         let (location, element_type) = weight.plain()?;

@@ -56,7 +56,7 @@ pub enum CreateError {
     /// A set of shards is not one model.
     #[error("split GGUF: {source}")]
     Shards { file: String, source: Box<ShardError> },
-    /// A shard whose name says that it is another one than it is.
+    /// A shard whose name contradicts its number.
     #[error(
         "split GGUF: {file:?} is shard {got} by its name, expected {expected}, since split.no counts from 0; rename it"
     )]

@@ -120,7 +120,7 @@ impl Part {
     }
 
     /// The part with its weights quantized. Weights that are of that type already stay as they are, unless a
-    /// recipe says more, and so does what is no model.
+    /// recipe says more, and so does what is not a model.
     pub(super) fn quantized(self, to: &Quantization) -> Result<Self, CreateError> {
         let from = match &self.content {
             Content::Existing(_, description) => description.file_type,

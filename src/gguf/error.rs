@@ -83,7 +83,7 @@ pub enum GgufError {
     /// A value of the wrong type or out of its range.
     #[error("key {key:?} has type {got}, expected {expected}")]
     KeyType { key: String, got: ValueType, expected: &'static str },
-    /// An alignment that is no power of two or absurdly large.
+    /// An alignment that is not a power of two or absurdly large.
     #[error("general.alignment is {got}, expected a power of two up to 1048576")]
     Alignment { got: u32 },
     /// A number of layers that no model has.

@@ -33,7 +33,7 @@ impl Header {
     ///
     /// # Errors
     /// Keys or names that are empty, too long or not unique; rows that are not whole blocks; an
-    /// alignment that is no power of two; more bytes than can be counted.
+    /// alignment that is not a power of two; more bytes than can be counted.
     pub fn new(metadata: &Metadata, tensors: &[TensorDescription<'_>]) -> Result<Self, GgufError> {
         let alignment = metadata.alignment()?;
         let mut bytes = Vec::new();

@@ -29,7 +29,7 @@ impl Descriptions {
     /// The description of a blob.
     ///
     /// # Errors
-    /// The blob cannot be read, or is no valid GGUF file.
+    /// The blob cannot be read, or is not a valid GGUF file.
     pub fn of(&self, blob: &Blob) -> Result<Arc<Description>, LibraryError> {
         match self.known(blob.digest()) {
             Some(known) => Ok(known),

@@ -12,7 +12,7 @@ pub enum LibraryError {
     /// A blob cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A blob is no valid GGUF file.
+    /// A blob is not a valid GGUF file.
     #[error(transparent)]
     Gguf(#[from] GgufError),
     /// Layers that are not the whole of one split model.

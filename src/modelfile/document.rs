@@ -13,7 +13,7 @@ pub struct Modelfile {
 }
 
 impl Modelfile {
-    /// Reads a Modelfile: UTF-8, or UTF-16 or UTF-8 behind a byte order mark. Bytes that are no text become
+    /// Reads a Modelfile: UTF-8, or UTF-16 or UTF-8 behind a byte order mark. Bytes that are not text become
     /// U+FFFD.
     ///
     /// # Errors

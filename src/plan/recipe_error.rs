@@ -54,7 +54,7 @@ pub enum RecipeError {
     /// Nothing to concatenate, or inputs whose other dimensions differ.
     #[error("cannot concatenate along axis {axis}: dimensions {dimensions:?}")]
     Concatenation { axis: usize, dimensions: Vec<Vec<u64>> },
-    /// Sums that are no matrices of columns, or not one count for each.
+    /// Sums that are not matrices of columns, or not one count for each.
     #[error(
         "importance of sums of dimensions {sums:?} has counts of dimensions {counts:?}, expected one a matrix"
     )]

@@ -24,7 +24,7 @@ impl<'p> Weighing<'p> {
     /// Checks the importance of `tensor`, if it has any, and prepares it.
     ///
     /// # Errors
-    /// Dimensions that do not fit the tensor, bytes that the sources do not have, types that are no numbers.
+    /// Dimensions that do not fit the tensor, bytes that the sources do not have, types that are not numbers.
     pub(super) fn compile(
         tensor: &'p PlannedTensor,
         sources: &[SourceDescription],

@@ -18,7 +18,7 @@ pub struct Pattern {
     translated: String,
 }
 
-/// Why a text is no pattern.
+/// Why a text is not a pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum InvalidPattern {
@@ -34,8 +34,8 @@ pub enum InvalidPattern {
     /// It uses what is not supported.
     #[error("pattern {pattern:?}: {what} is not supported")]
     Unsupported { pattern: String, what: String },
-    /// It is no regular expression.
-    #[error("pattern {pattern:?} is no regular expression: {reason}")]
+    /// It is not a regular expression.
+    #[error("pattern {pattern:?} is not a regular expression: {reason}")]
     Syntax { pattern: String, reason: String },
 }
 
@@ -228,8 +228,8 @@ mod tests {
             (r"\x41", "is not supported"),
             (r"a\", "at the end"),
             ("[a", "without end"),
-            ("a(b", "is no regular expression: unclosed group"),
-            ("*a", "is no regular expression: repetition operator missing expression"),
+            ("a(b", "is not a regular expression: unclosed group"),
+            ("*a", "is not a regular expression: repetition operator missing expression"),
             ("(a{1000}){1000}", "repeats too much"),
             ("((((a{100}){100}){100}){100}){100}", "repeats too much"),
         ] {

@@ -44,17 +44,17 @@ pub struct Recipe {
     pub target_size: Option<Size>,
 }
 
-/// Why a recipe is none.
+/// Why a recipe is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum InvalidRecipe {
-    /// The text is no JSON object.
+    /// The text is not a JSON object.
     #[error("a recipe is a JSON object or lines of PATTERN=TYPE: {reason}")]
     Syntax { reason: String },
     /// A field that no recipe has.
     #[error("recipe has no field {field:?}; the nearest that it has is {nearest:?}")]
     Unknown { field: String, nearest: &'static str },
-    /// A field whose value is none.
+    /// A field whose value is invalid.
     #[error("recipe.{field}: {reason}")]
     Field { field: &'static str, reason: String },
 }
@@ -76,7 +76,7 @@ const FIELDS: [&str; 13] = [
     "target_size",
 ];
 
-/// The most entries of a list; more is no recipe that anybody wrote.
+/// The most entries of a list; more is not a recipe that anybody wrote.
 const MOST_ENTRIES: usize = 4096;
 
 impl Recipe {
@@ -311,12 +311,12 @@ mod tests {
             (r#"{"pure": 1}"#, "recipe.pure: invalid type: "),
             (r#"{"pure": 1}"#, ", expected a boolean"),
             (r#"{"tensor_types": [["a"]]}"#, "recipe.tensor_types: invalid length 1"),
-            (r#"{"tensor_types": [["(", "q8_0"]]}"#, "recipe.tensor_types: pattern \"(\" is no regular"),
+            (r#"{"tensor_types": [["(", "q8_0"]]}"#, "recipe.tensor_types: pattern \"(\" is not a regular"),
             (r#"{"output_tensor_type": "q9"}"#, "recipe.output_tensor_type: unknown tensor type"),
             (r#"{"prune_layers": [-1]}"#, "recipe.prune_layers: invalid value"),
             (r#"{"override_kv": ["a"]}"#, "recipe.override_kv: \"a\" sets no key"),
             (r#"{"include_weights": ["a"], "exclude_weights": ["b"]}"#, "both included and excluded"),
-            (r#"{"target_size": "large"}"#, "recipe.target_size: \"large\" is no size"),
+            (r#"{"target_size": "large"}"#, "recipe.target_size: \"large\" is not a size"),
         ] {
             let message = read(text).unwrap_err();
             assert!(message.contains(says), "{text}: {message}");

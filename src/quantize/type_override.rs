@@ -20,10 +20,10 @@ pub enum InvalidOverride {
     /// There is no `=` in it.
     #[error("{text:?} gives no type to tensors, expected PATTERN=TYPE, such as \"attn_v=q8_0\"")]
     NoType { text: String },
-    /// The pattern is none.
+    /// The pattern is invalid.
     #[error(transparent)]
     Pattern(#[from] InvalidPattern),
-    /// The type is none.
+    /// The type is unknown.
     #[error(transparent)]
     Type(#[from] InvalidType),
 }
@@ -43,7 +43,7 @@ impl TypeOverride {
     /// An override from the texts of its pattern and its type.
     ///
     /// # Errors
-    /// Either is none.
+    /// Either of them is invalid.
     pub fn new(pattern: &str, element_type: &str) -> Result<Self, InvalidOverride> {
         Ok(Self { pattern: pattern.parse()?, element_type: target_type(element_type)? })
     }
@@ -104,7 +104,7 @@ mod tests {
             ("a=q4_k_m", "unknown tensor type \"q4_k_m\"; the nearest that can be made is Q4_K"),
             ("a=i32", "unknown tensor type \"i32\""),
             ("a=b=q8_0", "unknown tensor type \"b=q8_0\""),
-            ("(=q8_0", "is no regular expression"),
+            ("(=q8_0", "is not a regular expression"),
         ] {
             let message = text.parse::<TypeOverride>().unwrap_err().to_string();
             assert!(message.contains(says), "{text}: {message}");

@@ -14,7 +14,7 @@ use crate::tensor::ElementType;
 pub enum Warning {
     /// Tensors whose rows do not fit the types that they would have got.
     #[error(
-        "{fallen} of {quantized} tensors have rows that are no multiple of {}; stored as {}",
+        "{fallen} of {quantized} tensors have rows that are not a multiple of {}; stored as {}",
         list(blocks.iter().map(ToString::to_string), "or"),
         list(stored.iter().map(|(element_type, count)| of_several(*element_type, *count, stored.len())), "and")
     )]

@@ -21,7 +21,7 @@ impl ComeBack {
         let now = SystemTime::now();
         if let Ok(seconds) = text.parse() {
             let after = Duration::from_secs(seconds);
-            // A time that the clock cannot hold is as good as never.
+            // A time that the clock cannot hold means never.
             return Some(Self { after, at: now.checked_add(after).unwrap_or(now + YEAR) });
         }
         let at = httpdate::parse_http_date(text).ok()?;

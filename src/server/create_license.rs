@@ -16,7 +16,7 @@ pub(super) enum InvalidLicense {
 /// Each is a layer, and a file that is open while the model is made.
 const MOST: usize = 256;
 
-/// The texts, each a layer of its own. An empty text alone is no license.
+/// The texts, each a layer of its own. An empty text alone is not a license.
 ///
 /// # Errors
 /// The value has another type, or lists too many.

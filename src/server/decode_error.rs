@@ -6,13 +6,13 @@ use crate::config::LARGEST_TREE;
 /// Why a body is not the request that it should be.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DecodeError {
-    /// The text is no JSON.
+    /// The text is not JSON.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     /// The text is JSON, but says something that cannot be represented.
     #[error("json: {0}")]
     Unrepresentable(serde_json::Error),
-    /// The value is no object.
+    /// The value is not an object.
     #[error("json: cannot unmarshal {got} into Go value of type api.{structure}")]
     NotAnObject { got: &'static str, structure: &'static str },
     /// A field has the wrong type.

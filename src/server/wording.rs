@@ -17,7 +17,7 @@ pub(super) struct Line {
     /// Which blob it happens to; clients keep one bar for each.
     #[serde(skip_serializing_if = "String::is_empty")]
     digest: String,
-    /// How many bytes there are to do; 0 for a line that is no bar.
+    /// How many bytes there are to do; 0 for a line that is not a bar.
     #[serde(skip_serializing_if = "crate::model::is_zero")]
     total: u64,
     /// How many of them are done.

@@ -36,7 +36,7 @@ pub struct CheckReport {
     pub missing_blobs: Vec<MissingBlob>,
     /// Links where manifests are that lead nowhere.
     pub dangling: Vec<String>,
-    /// Files among the blobs that are none, nor what any program puts there while it writes one.
+    /// Files among the blobs that are neither blobs nor what a program puts there while it writes one.
     pub foreign: Vec<String>,
     /// Manifests of lists that are not in the store, and the models of the lists. Nothing is wrong with that.
     pub absent: Vec<(Name, Digest)>,
@@ -251,7 +251,7 @@ impl Shared {
         Ok(missing.unwrap_or_default())
     }
 
-    /// What lies among the blobs and is none. Ollama writes `sha256-<random>` and `sha256-<digits>-partial`.
+    /// Files among the blobs that are not blobs. Ollama writes `sha256-<random>` and `sha256-<digits>-partial`.
     fn foreign_files(&self) -> io::Result<Vec<String>> {
         let names = match self.disk.list(self.layout.blobs()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -15,7 +15,7 @@ use super::stamp::Stamp;
 /// Files are plain [`File`]s, so that they can be mapped; their contents and locks go through the disk all
 /// the same.
 pub trait Disk: Send + Sync + 'static {
-    /// Opens a file for reading. What is no file, such as a pipe that nobody writes to, is refused without waiting.
+    /// Opens a file for reading. What is not a file, such as a pipe that nobody writes to, is refused without waiting.
     fn open(&self, path: &Path) -> io::Result<File> {
         let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         regular(OpenOptions::new().read(true).custom_flags(flags).open(path)?)
@@ -118,7 +118,7 @@ pub trait Disk: Send + Sync + 'static {
         self.metadata_of_link(path).is_ok()
     }
 
-    /// What a symbolic link says, whether it leads anywhere or not; nothing of what is no link.
+    /// What a symbolic link says, whether it leads anywhere or not; nothing of what is not a link.
     fn link(&self, path: &Path) -> io::Result<Option<PathBuf>> {
         match fs::read_link(path) {
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
@@ -173,7 +173,7 @@ fn regular(file: File) -> io::Result<File> {
     match (kind.is_file(), kind.is_dir()) {
         (true, _) => Ok(file),
         (_, true) => Err(io::ErrorKind::IsADirectory.into()),
-        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }
 

@@ -1,8 +1,8 @@
 //! One entry of a directory of manifests, whatever it is.
 //!
 //! An entry is a manifest or a list of manifests, or a symbolic link to the blob that holds one (Ollama from 0.35 on).
-//! Its kind is found out before it is opened, and nothing outside `blobs/` is read through a link: what lies there is
-//! nobody's business, and what cannot be relied on to be what it was.
+//! Its kind is found out before it is opened, and nothing outside `blobs/` is read through a link: what lies there may
+//! be secret, and may change at any time.
 
 use std::fs::{FileType, Metadata};
 use std::io;
@@ -93,7 +93,7 @@ impl Content {
         }
     }
 
-    /// Reads an entry that is no directory. A file that was written to just now may be half of one, since Ollama
+    /// Reads an entry that is not a directory. A file that was written to just now may be half of one, since Ollama
     /// writes in place; it is given a moment.
     ///
     /// # Errors

@@ -85,7 +85,7 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: String,
     },
-    /// Bytes that were offered as a manifest are none.
+    /// Bytes that were offered as a manifest are not one.
     #[error("invalid manifest: {problem}")]
     InvalidManifest {
         /// What is wrong with them.

@@ -21,7 +21,7 @@ impl Store {
     /// The model that a reference means.
     ///
     /// # Errors
-    /// [`StoreError::ModelNotFound`], also of a blob that is no manifest; [`StoreError::DamagedManifest`], or what the
+    /// [`StoreError::ModelNotFound`], also of a blob that is not a manifest; [`StoreError::DamagedManifest`], or what the
     /// operating system says.
     pub fn find(&self, reference: &Reference) -> Result<Arc<StoredManifest>, StoreError> {
         match reference {

@@ -129,8 +129,8 @@ impl Index {
     }
 }
 
-/// The name of a tree. A plain file that happens to be called so is none; in the place of the tree itself it is in
-/// the way.
+/// The name of a tree. A plain file that happens to be called so is not a tree; in the place of the tree itself it
+/// is in the way.
 fn tree(disk: &dyn Disk, layout: &Layout, name: &OsString) -> Option<String> {
     let text = name.to_str().filter(|name| name.to_ascii_lowercase().starts_with("manifests"))?;
     let path = layout.root().join(name);

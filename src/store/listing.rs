@@ -91,7 +91,7 @@ impl Shared {
         modified: SystemTime,
     ) -> Result<Arc<StoredManifest>, Damage> {
         let DocumentContent::List(list) = &document.content else {
-            return Err(Damage::unreadable("it is no list"));
+            return Err(Damage::unreadable("it is not a list"));
         };
         let there: Vec<bool> = list.elements.iter().map(|element| self.is_present(element)).collect();
         let mut known = locked(&known.0);
@@ -217,7 +217,7 @@ impl Shared {
             return Ok(None);
         };
         if bytes.len() > LONGEST_DOCUMENT || Digest::of(&bytes) != digest {
-            return Err(damaged("its content is another".to_owned()));
+            return Err(damaged("its content has another digest".to_owned()));
         }
         let manifest = Manifest::from_bytes(&bytes).map_err(|error| damaged(error.to_string()))?;
         Ok(Some((manifest, bytes)))

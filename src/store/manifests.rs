@@ -226,7 +226,7 @@ impl Shared {
                 self.model_of_list(document, name, *modified).map(Arc::new).map_err(|damage| damage.problem)
             }
             Content::Damaged(damage) => Err(damage.problem.clone()),
-            Content::Dangling(_) | Content::Foreign => Err("it is no manifest".to_owned()),
+            Content::Dangling(_) | Content::Foreign => Err("it is not a manifest".to_owned()),
         }
     }
 

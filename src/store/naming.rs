@@ -104,7 +104,7 @@ impl Shared {
         Ok(Place { tree, parts, directories: [host, namespace, model], path, is_taken })
     }
 
-    /// Whether something is there that is no directory.
+    /// Whether something is there that is not a directory.
     fn is_entry(&self, path: &std::path::Path) -> bool {
         match self.disk.metadata_of_link(path) {
             Ok(metadata) => !metadata.is_dir(),

@@ -185,7 +185,7 @@ impl Shared {
         Ok(names.iter().filter_map(digest_of_name).collect())
     }
 
-    /// The names in a directory that may have none. Names that are not UTF-8 are none of ours.
+    /// The names in a directory that may have none. Names that are not UTF-8 are not ours.
     pub(super) fn list_or_nothing(&self, directory: &Path) -> io::Result<Vec<String>> {
         match self.disk.list(directory) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),

@@ -160,7 +160,7 @@ fn every_row_has_exactly_one_test_that_names_it() {
         for named in text.split(&mark).skip(1) {
             let (row, rest) = named.split_once("`.\n").expect("the end of a row's name");
             let next = rest.lines().find(|line| !line.trim_start().starts_with("///")).unwrap_or_default();
-            assert!(next.contains("test"), "{row} is named by what is no test in {}", file.display());
+            assert!(next.contains("test"), "{row} is named by what is not a test in {}", file.display());
             *tests.entry(row.to_owned()).or_default() += 1;
         }
     }

@@ -151,7 +151,7 @@ fn what_keeps_every_blob_is_named_and_does_not_stop_the_check() {
         |path| rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RWXU).unwrap(),
         |path| std::os::unix::fs::symlink("/etc/passwd", path).unwrap(),
         |path| std::os::unix::fs::symlink("latest", path).unwrap(),
-        |path| fs::write(path, b"root:x:0:0 is no manifest").unwrap(),
+        |path| fs::write(path, b"root:x:0:0 is not a manifest").unwrap(),
     ];
     for make in make {
         make(&entry);

@@ -16,10 +16,10 @@ pub enum QuantizeError {
     /// A file of the user's cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: io::Error },
-    /// A file is no valid GGUF file.
+    /// A file is not a valid GGUF file.
     #[error("{}: {reason}", path.display())]
     Gguf { path: PathBuf, reason: GgufError },
-    /// A file is no importance matrix.
+    /// A file is not an importance matrix.
     #[error("{}: {reason}", path.display())]
     Importance { path: PathBuf, reason: ImportanceError },
     /// The file is one of several, and its name does not tell those of the others.
@@ -39,7 +39,7 @@ pub enum QuantizeError {
         "the checkpoint is an encoder alone, which is not quantized; create a model from it and its base"
     )]
     EncoderAlone,
-    /// The options are no recipe.
+    /// The options are not a recipe.
     #[error(transparent)]
     Options(#[from] RecipeError),
     /// The recipe means nothing.

@@ -9,7 +9,7 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
 use crate::quantize::{FileType, Target};
 
-/// The arguments that are no options.
+/// The arguments that are not options.
 #[derive(Debug, Clone)]
 pub(super) struct Places {
     /// The model: a file, any of its files if it is split, or a directory.
@@ -61,7 +61,7 @@ impl Places {
             [] => None,
             [threads] => {
                 let threads = threads.to_string_lossy();
-                let count = threads.parse().map_err(|_| format!("{threads:?} is no number of threads"))?;
+                let count = threads.parse().map_err(|_| format!("{threads:?} is not a number of threads"))?;
                 NonZeroUsize::new(count)
             }
             [_, unexpected, ..] => return Err(format!("unexpected argument {unexpected:?}")),
@@ -145,7 +145,7 @@ mod tests {
         for (words, says) in [
             ("in.gguf out.gguf", "unknown quantization type \"out.gguf\""),
             ("in.gguf out.gguf Q9", "unknown quantization type \"Q9\""),
-            ("in.gguf q8_0 many", "\"many\" is no number of threads"),
+            ("in.gguf q8_0 many", "\"many\" is not a number of threads"),
             ("in.gguf q8_0 1 2", "unexpected argument \"2\""),
         ] {
             let message = places(words).unwrap_err();

@@ -21,7 +21,7 @@ pub(super) const FAMILY: Family = Family {
         "rope_theta": 10000.0}"#,
     )],
     adjust: |configuration, _| {
-        // One expert is none.
+        // A model with one expert has no experts to choose from.
         configuration.remove("num_experts");
         Ok(())
     },

@@ -48,7 +48,7 @@ pub(super) fn write(inputs: &Inputs<'_>, metadata: &mut Metadata) -> Result<u64,
     Ok(size)
 }
 
-/// A line: text, score, and, if it is no normal token, its kind.
+/// A line: text, score, and, if it is not a normal token, its kind.
 fn token_of(number: usize, line: &str) -> Result<Token, TokenizerError> {
     let bad = |expected| {
         TokenizerError::bad_field(TOKENIZER_JSON_LINES, format!("line {}", number + 1), &line, expected)

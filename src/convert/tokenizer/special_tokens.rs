@@ -166,7 +166,7 @@ impl SpecialTokens {
     ) {
         let key = format!("{role}_token_id");
         let id = config.get(&key).filter(|id| !id.is_null()).or_else(|| config.get("text_config")?.get(&key));
-        // Lists of several ids, which some roles have, are no number.
+        // Lists of several ids, which some roles have, are not a number.
         if let Some(id) = id.and_then(Value::as_i64) {
             self.set_checked(role, id, size, warnings);
         }

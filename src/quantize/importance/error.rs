@@ -1,27 +1,27 @@
-//! Why a file is no importance matrix.
+//! Why a file is not an importance matrix.
 
 use crate::gguf::GgufError;
 
-/// Why a file is no importance matrix that can be used.
+/// Why a file is not an importance matrix that can be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum ImportanceError {
-    /// It is no valid GGUF file.
+    /// It is not a valid GGUF file.
     #[error(transparent)]
     Gguf(#[from] GgufError),
     /// A GGUF file of another kind.
-    #[error("this is no importance matrix: key {key:?} is missing; make one with llama-imatrix")]
+    #[error("this is not an importance matrix: key {key:?} is missing; make one with llama-imatrix")]
     MissingKey { key: &'static str },
     /// The file of the older format ends too early, or is of another kind.
     #[error(
-        "this is no importance matrix: it is no GGUF file, and as one of the older format it would end within \
+        "this is not an importance matrix: it is not a GGUF file, and as one of the older format it would end within \
          {what} at byte {offset}; make one with llama-imatrix"
     )]
     Truncated { what: String, offset: u64 },
     /// A number of the older format that cannot be.
-    #[error("this is no importance matrix: {what} at byte {offset} is {got}")]
+    #[error("this is not an importance matrix: {what} at byte {offset} is {got}")]
     Number { what: String, offset: u64, got: i32 },
-    /// A name is no text.
+    /// A name is not a text.
     #[error("the name of entry {index} at byte {offset} is no UTF-8 text")]
     Name {
         /// Which, from 0.
@@ -32,7 +32,7 @@ pub enum ImportanceError {
     #[error("the importance matrix has no entries")]
     Empty,
     /// There are more entries than any model has tensors.
-    #[error("this is no importance matrix: it has {got} entries, more than {limit}")]
+    #[error("this is not an importance matrix: it has {got} entries, more than {limit}")]
     TooMany { got: u64, limit: usize },
     /// Sums without counts, or the other way round.
     #[error("entry {tensor:?} has no {missing:?} in the importance matrix")]

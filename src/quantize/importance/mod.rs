@@ -54,7 +54,7 @@ impl ImportanceMatrix {
     /// if none is: that is as good as no matrix.
     ///
     /// # Errors
-    /// The file is no importance matrix, or a value is none.
+    /// The file is not an importance matrix, or a value is not a number.
     pub fn read(
         source: SourceDescription,
         bytes: &[u8],

@@ -86,7 +86,7 @@ fn first_nearest<L: Lanes, const D: usize>(terms: &[f32; 32], candidates: &[u32]
         found_at = L::Words::select(nearer, L::Words::splat(first as u32), found_at);
     }
     let ties = smallest.equal(L::splat(smallest.smallest())).bits();
-    // Distances that are no numbers have no smallest: the first candidate is as good as any.
+    // Distances that are not numbers have no smallest: the first candidate is as good as any.
     let lane = (ties.trailing_zeros() as usize) % L::COUNT;
     if count <= L::COUNT {
         return candidates[lane];

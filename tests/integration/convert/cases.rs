@@ -200,8 +200,11 @@ fn converted(bases: &Cases, expected: &Json, files: &Files, label: &str) -> Resu
     let plan = if let Some(base) = expected.get("base").and_then(Json::as_str) {
         let base = convert::checkpoint(&read(&bases[base]).sources(), OutputType::F16);
         let base = base.map_err(|error| format!("the base: {error}"))?;
-        let adapter =
-            convert::adapter(&files.sources(), &base.model.ok_or("the base is no model")?.metadata, output);
+        let adapter = convert::adapter(
+            &files.sources(),
+            &base.model.ok_or("the base is not a model")?.metadata,
+            output,
+        );
         adapter.map_err(|error| reason(&error))?.model.ok_or("no adapter is made")?
     } else {
         let conversion = convert::checkpoint(&files.sources(), output).map_err(|error| reason(&error))?;

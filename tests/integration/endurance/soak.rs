@@ -11,7 +11,7 @@ use crate::support::process::Process;
 const CLIENTS: usize = 64;
 /// Memory is compared with that after so long, if the run is several times as long.
 const WARM: Duration = Duration::from_secs(60);
-/// How much more memory is no growth, in percent.
+/// How much more memory does not count as growth, in percent.
 const TOLERANCE: u64 = 10;
 /// Threads that wait for work, and idle connections, end in this time.
 const CALM: Duration = Duration::from_secs(20);

@@ -71,7 +71,7 @@ impl Sources {
             let mut seen = HashSet::new();
             for path in file.imported_paths() {
                 let Some(absolute) = self.absolute(module, &path) else { continue };
-                // A whole module is no item; what is used of it is found where it is used.
+                // A whole module is not an item; what is used of it is found where it is used.
                 if self.files.contains_key(&absolute) {
                     continue;
                 }

@@ -172,7 +172,7 @@ fn arithmetic_follows_the_precision_of_what_is_stored() {
     let single = Recipe::stored(Stored::plain(AT_START, ElementType::F32, &[2])).unwrap();
     let decay = values_of(single.map(Operation::NegatedExponential), &[bytes_of(&[0.1, 1.0])]);
     assert_eq!(decay, [-1.105_171, -std::f32::consts::E]);
-    // Rounding to what is stored already is no change, so the bytes are copied.
+    // Rounding to what is stored already is not a change, so the bytes are copied.
     let same = data_of(recipe.map(Operation::Round(ElementType::F16)), ElementType::F16, &sources);
     assert_eq!(same, halves);
 }

@@ -98,7 +98,7 @@ fn execute_if_small(plan: &Plan, sources: &[&dyn Source]) {
     }
     let mut made = Vec::new();
     let resources = Resources { threads: std::num::NonZeroUsize::MIN, memory: 1 << 20 };
-    // Weights may be no numbers.
+    // Weights may not be numbers.
     if plan.execute(sources, &mut made, resources, &()).is_ok() {
         assert_eq!(made.len() as u64, size);
         let file = Gguf::parse(&made).expect("what is made is a valid file");

@@ -123,7 +123,7 @@ fn lists() -> Vec<Case> {
         json!({"schemaVersion": 2, "mediaType": MANIFEST, "config": layer, "layers": [layer, layer]});
     let brackets = format!("{{\"manifests\":{}", "[".repeat(500_000)).into_bytes();
     vec![
-        case("store-lists", "a list that names itself", circle, 500, "its content is another"),
+        case("store-lists", "a list that names itself", circle, 500, "its content has another digest"),
         case("store-lists", "a hundred lists in each other", nested, 500, "damaged"),
         entry("300,000 elements of nothing", empty, "none of the manifests"),
         entry("6,000 manifests that are not there", list(&references), "none of the manifests"),
@@ -157,6 +157,6 @@ fn layers() -> Vec<Case> {
         case("a template of a gibibyte", template, Planted::Hollow(GIBIBYTE), "is damaged"),
         case("parameters of a gibibyte", parameters, Planted::Hollow(GIBIBYTE), "is damaged"),
         case("a template that is a pipe", template, Planted::Pipe, "the model store failed"),
-        case("parameters that are no object", parameters, Planted::File(b"[1]".to_vec()), "is damaged"),
+        case("parameters that are not an object", parameters, Planted::File(b"[1]".to_vec()), "is damaged"),
     ]
 }
