@@ -11,6 +11,7 @@ mod modelfile;
 mod parameter_text;
 mod parts;
 mod shards;
+mod weights;
 
 pub(crate) use capabilities::{capabilities, is_rendered_by_ollama};
 pub(crate) use catalog::{Catalog, Models};
@@ -22,3 +23,4 @@ pub(crate) use model_info::{Info, info, remote_info};
 pub(crate) use modelfile::modelfile;
 pub(crate) use parts::{Details, Facts, Parts};
 pub(crate) use shards::{Shards, shard_label};
+pub(crate) use weights::{Weights, parse_gguf};

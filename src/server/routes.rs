@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get, head, post};
+use axum::routing::{delete, get, head, post};
 use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -17,16 +17,9 @@ use super::access::{self, AccessRules};
 use super::api_key::{self, Requirement};
 use super::body::json as answer;
 use super::errors::Failure;
-use super::{OLLAMA_VERSION, Server, Shared};
-use super::{blobs, copy_delete, create, health, inference, observe, openai, pull_push, scrape, show, tags};
-
-/// A path and what it answers to.
-struct Route {
-    path: &'static str,
-    /// The methods, in the order in which Ollama names them.
-    allow: &'static str,
-    handlers: MethodRouter<Shared>,
-}
+use super::route::Route;
+use super::{OLLAMA_VERSION, Server};
+use super::{blobs, copy_delete, create, extensions, health, inference, observe, openai, pull_push, scrape, show, tags};
 
 /// The interface as a service.
 pub fn router(server: &Arc<Server>) -> Router {
@@ -56,7 +49,7 @@ pub fn router(server: &Arc<Server>) -> Router {
 }
 
 fn routes() -> Vec<Route> {
-    let route = |path, allow, handlers| Route { path, allow, handlers };
+    let route = Route::new;
     let running = || async { running() };
     let version = || async { answer(&json!({"version": OLLAMA_VERSION})) };
     let mut routes = vec![
@@ -90,6 +83,7 @@ fn routes() -> Vec<Route> {
     ] {
         routes.push(route(path, "POST", post(inference::refuse_openai)));
     }
+    routes.extend(extensions::routes());
     routes
 }
 
@@ -112,22 +106,13 @@ fn method_not_allowed(allow: &'static str) -> Response {
 async fn not_found(method: Method, uri: Uri) -> Response {
     let without_slash = uri.path().strip_suffix('/').filter(|path| !path.is_empty());
     let known = without_slash.filter(|path| {
-        routes().iter().any(|route| matches(route.path, path) && route.allow.contains(method.as_str()))
+        routes().iter().any(|route| route.matches(path) && route.allow.contains(method.as_str()))
     });
     match known {
         Some(path) if method == Method::GET => redirect(StatusCode::MOVED_PERMANENTLY, &method, path, &uri),
         Some(path) => redirect(StatusCode::TEMPORARY_REDIRECT, &method, path, &uri),
         None => plain(StatusCode::NOT_FOUND, "text/plain", "404 page not found"),
     }
-}
-
-/// Whether a path is one that the pattern, with its parts in braces, means.
-fn matches(pattern: &str, path: &str) -> bool {
-    let mut parts = path.split('/');
-    pattern.split('/').all(|wanted| match parts.next() {
-        Some(part) => wanted == part || (wanted.starts_with('{') && !part.is_empty()),
-        None => false,
-    }) && parts.next().is_none()
 }
 
 /// Sends a client that asks for a path with empty, `.` or `..` parts to the plain one.
@@ -175,17 +160,4 @@ fn plain(status: StatusCode, content_type: &'static str, text: impl IntoResponse
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a request panicked");
     Failure::internal("the request failed because of a defect in the server; see its log").into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_whole_paths() {
-        assert!(matches("/api/blobs/{digest}", "/api/blobs/x"));
-        assert!(!matches("/api/blobs/{digest}", "/api/blobs/"));
-        assert!(!matches("/api/blobs/{digest}", "/api/blobs/x/y"));
-        assert!(!matches("/api/tags", "/api"));
-    }
 }

@@ -15,13 +15,13 @@ use super::body::json;
 use super::errors::Failure;
 use super::request::Fields;
 use super::times;
-use crate::gguf::{Gguf, ValueRef};
+use crate::gguf::ValueRef;
 use crate::library::{
-    CHAT_TEMPLATE_KEY, Contents, Description, Details, Info, Parts, capabilities, info,
-    is_rendered_by_ollama, modelfile, remote_info,
+    CHAT_TEMPLATE_KEY, Contents, Description, Details, Info, Parts, Weights, capabilities, info,
+    is_rendered_by_ollama, modelfile, parse_gguf, remote_info,
 };
-use crate::model::{Digest, Reference};
-use crate::store::{Blob, Store, StoreError, StoredManifest};
+use crate::model::Reference;
+use crate::store::{Store, StoreError, StoredManifest};
 
 /// Field order: Ollama, `api/types.go` (`ShowResponse`).
 #[derive(Serialize)]
@@ -132,16 +132,12 @@ fn answer(
 ) -> Result<Response, Failure> {
     let config = &*contents.config;
     let is_remote = !config.remote_host.is_empty();
-    let open = |digests: &[Digest]| -> Result<Vec<Blob>, StoreError> {
-        let digests = if is_remote { &[] } else { digests };
-        digests.iter().map(|digest| store.blob(*digest)).collect()
-    };
-    let shards = open(&parts.files)?;
-    let shards: Vec<Gguf<'_>> = shards.iter().map(parse_gguf).collect::<Result<_, _>>()?;
-    // The first shard has the metadata.
+    let files = Weights::open(store, parts)?;
+    let shards = files.parse()?;
     let weights = shards.first();
-    let projector = open(&contents.projectors[..contents.projectors.len().min(1)])?;
-    let projector = projector.first().map(parse_gguf).transpose()?;
+    let projector = contents.projectors.first().filter(|_| !is_remote);
+    let projector = projector.map(|digest| store.blob(*digest)).transpose()?;
+    let projector = projector.as_ref().map(parse_gguf).transpose()?;
 
     let chat_template = weights.and_then(|gguf| gguf.get(CHAT_TEMPLATE_KEY)).and_then(ValueRef::as_str);
     let template = match chat_template {
@@ -182,11 +178,6 @@ fn answer(
         requires: &config.requires,
     };
     Ok(json(&answer))
-}
-
-fn parse_gguf(blob: &Blob) -> Result<Gguf<'_>, StoreError> {
-    let damaged = |problem: String| StoreError::DamagedBlob { digest: blob.digest(), problem };
-    Gguf::parse(blob.bytes()?).map_err(|error| damaged(error.to_string()))
 }
 
 impl<'a> From<&'a crate::gguf::TensorInfo<'_>> for Tensor<'a> {

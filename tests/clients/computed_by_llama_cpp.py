@@ -59,9 +59,16 @@ def create(model, checkpoint, quantize):
     request = {"model": model, "files": files, "stream": False, "quantize": quantize}
     answer = json.loads(curl("/api/create", "-d", json.dumps(request)))
     assert answer == {"status": "success"}, answer
-    manifest = json.loads((STORE / f"manifests/registry.ollama.ai/library/{model}/latest").read_text())
-    (weights,) = [layer for layer in manifest["layers"] if layer["mediaType"].endswith(".model")]
-    return STORE / "blobs" / weights["digest"].replace(":", "-")
+    (weights,) = [layer for layer in manifest(model)["layers"] if layer["mediaType"].endswith(".model")]
+    return layer_path(weights)
+
+
+def manifest(model):
+    return json.loads((STORE / f"manifests/registry.ollama.ai/library/{model}/latest").read_text())
+
+
+def layer_path(layer):
+    return STORE / "blobs" / layer["digest"].replace(":", "-")
 
 
 def load(path, **options):

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod limits;
+mod looking_in;
 mod operation;
 mod process;
 mod rules;

@@ -1,0 +1,22 @@
+//! `/ollamake/v1/blobs/DIGEST`: the bytes of a blob.
+
+use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+
+use super::download::send;
+use crate::model::Digest;
+use crate::server::Shared;
+use crate::server::errors::Failure;
+
+/// `GET /ollamake/v1/blobs/DIGEST`
+pub(super) async fn read(
+    State(server): State<Shared>,
+    Path(digest): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let digest: Digest = digest.parse()?;
+    let store = server.store().clone();
+    let blob = server.blocking(move || store.blob(digest)).await??;
+    Ok(send(blob, &digest.file_name(), &headers))
+}

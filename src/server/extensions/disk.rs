@@ -1,0 +1,174 @@
+//! `/ollamake/v1/store`: what the store takes, and what could go.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Serialize;
+
+use crate::model::Digest;
+use crate::server::Shared;
+use crate::server::body::json;
+use crate::server::errors::Failure;
+use crate::server::request::Fields;
+use crate::store::{Account, PruneOptions, PruneReport, Store, StoreError, StoredManifest, Tally};
+
+#[derive(Serialize)]
+struct Usage {
+    /// Bytes left on the file system.
+    available: u64,
+    models: Vec<Model>,
+    /// What is in use by jobs, in any process.
+    leased: Files,
+    /// What no model names; pruning removes it when it is old enough.
+    unnamed: Files,
+    /// What is being written.
+    under_way: Files,
+    /// What programs left that ended before they were done.
+    left_over: Files,
+    partial_downloads: Files,
+    /// What was damaged and taken out.
+    quarantined: Files,
+}
+
+#[derive(Serialize)]
+struct Model {
+    model: String,
+    digest: String,
+    /// Bytes of all its blobs.
+    size: u64,
+    /// Those that other models have as well.
+    shared: u64,
+    /// Those that are its own: what deleting it frees.
+    own: u64,
+}
+
+#[derive(Serialize)]
+struct Files {
+    files: usize,
+    bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Pruned {
+    dry_run: bool,
+    /// Bytes that were freed, or would be.
+    freed: u64,
+    blobs: Vec<Blob>,
+    left_over: Files,
+    partial_downloads: usize,
+    /// What cannot be read or understood; as long as there is anything, no blob is removed.
+    unread: Vec<Unread>,
+}
+
+#[derive(Serialize)]
+struct Blob {
+    digest: String,
+    size: u64,
+}
+
+#[derive(Serialize)]
+struct Unread {
+    /// Where in the store.
+    place: String,
+    problem: String,
+}
+
+/// `GET /ollamake/v1/store`
+pub(super) async fn usage(State(server): State<Shared>) -> Result<Response, Failure> {
+    let store = server.store().clone();
+    let answer = move || {
+        let Account { leased, unnamed, under_way, left_over, partial_downloads, quarantined } = store.account()?;
+        Ok::<_, StoreError>(json(&Usage {
+            available: store.available_space()?,
+            models: models(&store)?,
+            leased: leased.into(),
+            unnamed: unnamed.into(),
+            under_way: under_way.into(),
+            left_over: left_over.into(),
+            partial_downloads: partial_downloads.into(),
+            quarantined: quarantined.into(),
+        }))
+    };
+    Ok(server.blocking(answer).await??)
+}
+
+/// The models, and how much of each is its own.
+fn models(store: &Store) -> Result<Vec<Model>, StoreError> {
+    let models = store.list()?;
+    let blobs: Vec<HashMap<Digest, u64>> =
+        models.iter().map(|model| blobs_of(store, model)).collect::<Result<_, _>>()?;
+    let mut owners: HashMap<Digest, usize> = HashMap::new();
+    for digest in blobs.iter().flat_map(HashMap::keys) {
+        *owners.entry(*digest).or_default() += 1;
+    }
+    let sum = |blobs: &HashMap<Digest, u64>, is_counted: &dyn Fn(usize) -> bool| {
+        let counted = blobs.iter().filter(|(digest, _)| is_counted(owners[*digest]));
+        counted.fold(0_u64, |sum, (_, size)| sum.saturating_add(*size))
+    };
+    let told = models.iter().zip(&blobs).map(|(model, blobs)| Model {
+        model: model.name.short(),
+        digest: model.digest.to_string(),
+        size: sum(blobs, &|_| true),
+        shared: sum(blobs, &|owners| owners > 1),
+        own: sum(blobs, &|owners| owners == 1),
+    });
+    Ok(told.collect())
+}
+
+/// The blobs of a model that are there, each with its size.
+fn blobs_of(store: &Store, model: &StoredManifest) -> Result<HashMap<Digest, u64>, StoreError> {
+    let mut blobs = HashMap::new();
+    for layer in model.manifest.layers.iter().chain([&model.manifest.config]) {
+        if let Some(size) = store.size(layer.digest)? {
+            blobs.insert(layer.digest, size);
+        }
+    }
+    Ok(blobs)
+}
+
+/// `POST /ollamake/v1/store/prune`
+pub(super) async fn prune(
+    State(server): State<Shared>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let mut fields = Fields::read(&server, &headers, body, "PruneRequest").await?;
+    let dry_run = fields.boolean("dry_run")?.unwrap_or(false);
+    let mut options = PruneOptions { dry_run, ..PruneOptions::default() };
+    if let Some(seconds) = fields.value("grace_seconds")? {
+        let message = || format!("grace_seconds must be a whole number of seconds, got {seconds}");
+        options.grace = Duration::from_secs(seconds.as_u64().ok_or_else(|| Failure::bad_request(message()))?);
+    }
+    let shared = Arc::clone(&server);
+    let report = server.blocking(move || shared.store().prune(options)).await??;
+    Ok(json(&Pruned::new(report, dry_run)))
+}
+
+impl Pruned {
+    fn new(report: PruneReport, dry_run: bool) -> Self {
+        let PruneReport { blobs, leftovers, partial_downloads, freed, unread, damaged: _ } = report;
+        let blob = |(digest, size): (Digest, u64)| Blob { digest: digest.to_string(), size };
+        Self {
+            dry_run,
+            freed,
+            blobs: blobs.into_iter().map(blob).collect(),
+            left_over: leftovers.into(),
+            partial_downloads,
+            unread: unread
+                .into_iter()
+                .map(|unread| Unread { place: unread.place, problem: unread.problem })
+                .collect(),
+        }
+    }
+}
+
+impl From<Tally> for Files {
+    fn from(tally: Tally) -> Self {
+        Self { files: tally.files, bytes: tally.bytes }
+    }
+}

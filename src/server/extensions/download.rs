@@ -1,0 +1,164 @@
+//! Sending files: whole, in part, or not at all when the client has them (RFC 9110, sections 8.8, 13 and 14).
+
+use std::io;
+use std::ops::Range;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use http_range_header::parse_range_header;
+
+use crate::server::errors::Failure;
+use crate::store::Blob;
+
+/// What is read at once, in bytes: enough that reading is not what a fast connection waits for.
+const CHUNK: u64 = 1 << 20;
+
+/// What of a file is sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Part(Range<u64>),
+    /// The client has it already.
+    Nothing,
+}
+
+/// Answers with a blob, or with what the client wants of it; a browser keeps it under `name`.
+pub(super) fn send(blob: Blob, name: &str, headers: &HeaderMap) -> Response {
+    let tag = format!("\"{}\"", blob.digest());
+    let length = blob.length();
+    let extent = match extent(&tag, length, headers) {
+        Ok(extent) => extent,
+        Err(failure) => return *failure,
+    };
+    let (status, range) = match extent {
+        Extent::Nothing => (StatusCode::NOT_MODIFIED, 0..0),
+        Extent::Whole => (StatusCode::OK, 0..length),
+        Extent::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+    };
+    let mut answer = status.into_response();
+    let answered = answer.headers_mut();
+    let mut set = |name, text: String| {
+        if let Ok(value) = HeaderValue::try_from(text) {
+            answered.insert(name, value);
+        }
+    };
+    set(header::ETAG, tag);
+    set(header::ACCEPT_RANGES, "bytes".to_owned());
+    // Under a digest there is never anything else.
+    set(header::CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned());
+    if status == StatusCode::NOT_MODIFIED {
+        return answer;
+    }
+    if status == StatusCode::PARTIAL_CONTENT {
+        set(header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1));
+    }
+    set(header::CONTENT_TYPE, "application/octet-stream".to_owned());
+    set(header::CONTENT_LENGTH, (range.end - range.start).to_string());
+    set(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", plain(name)));
+    *answer.body_mut() = body(blob, range);
+    answer
+}
+
+/// What of a file with this tag and length is to be sent.
+fn extent(tag: &str, length: u64, headers: &HeaderMap) -> Result<Extent, Box<Response>> {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    if text(header::IF_MATCH).is_some_and(|tags| !names(tags, tag)) {
+        let failure = Failure::new(StatusCode::PRECONDITION_FAILED, "the file is another one: see If-Match");
+        return Err(Box::new(failure.into_response()));
+    }
+    if text(header::IF_NONE_MATCH).is_some_and(|tags| names(tags, tag)) {
+        return Ok(Extent::Nothing);
+    }
+    let is_current = text(header::IF_RANGE).is_none_or(|condition| condition.trim() == tag);
+    let Some(Ok(parsed)) = text(header::RANGE).filter(|_| is_current).map(parse_range_header) else {
+        // What is no range, or one in another unit, is passed over.
+        return Ok(Extent::Whole);
+    };
+    match parsed.validate(length).as_deref() {
+        Ok([range]) => Ok(Extent::Part(*range.start()..range.end() + 1)),
+        // Several at once may be answered with everything.
+        Ok(_) => Ok(Extent::Whole),
+        Err(_) => {
+            let message = format!("the range does not lie in the file, which has {length} bytes");
+            let mut response = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, message).into_response();
+            if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
+                response.headers_mut().insert(header::CONTENT_RANGE, value);
+            }
+            Err(Box::new(response))
+        }
+    }
+}
+
+/// Whether a list of entity tags names this one.
+fn names(tags: &str, tag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|named| named == "*" || named.trim_start_matches("W/") == tag)
+}
+
+/// A file name in which nothing means anything to a header or a file system.
+fn plain(name: &str) -> String {
+    let is_plain = |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
+    name.chars().map(|character| if is_plain(character) { character } else { '-' }).collect()
+}
+
+/// The bytes of a blob, read as the client takes them.
+fn body(blob: Blob, range: Range<u64>) -> Body {
+    Body::from_stream(stream::try_unfold((blob, range), |(blob, range)| async move {
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let reading = tokio::task::spawn_blocking(move || {
+            let wanted = CHUNK.min(range.end - range.start);
+            let mut buffer = vec![0; wanted as usize];
+            match blob.read_at(&mut buffer, range.start)? {
+                count if count == buffer.len() => Ok((blob, range.start + wanted..range.end, buffer)),
+                _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+            }
+        });
+        let (blob, rest, buffer) = reading.await.map_err(io::Error::other)??;
+        Ok::<_, io::Error>(Some((Bytes::from(buffer), (blob, rest))))
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAG: &str = "\"sha256:1\"";
+
+    fn extent_of(headers: &[(&'static str, &'static str)]) -> Result<Extent, StatusCode> {
+        let headers = headers.iter().map(|(name, value)| {
+            (name.parse().unwrap(), HeaderValue::from_static(value))
+        });
+        extent(TAG, 100, &headers.collect()).map_err(|failure| failure.status())
+    }
+
+    #[test]
+    fn ranges_and_conditions_decide_what_is_sent() {
+        let part = |range| Ok(Extent::Part(range));
+        for (headers, expected) in [
+            (&[][..], Ok(Extent::Whole)),
+            (&[("range", "bytes=0-9")], part(0..10)),
+            (&[("range", "bytes=90-")], part(90..100)),
+            (&[("range", "bytes=-5")], part(95..100)),
+            (&[("range", "bytes=90-200")], part(90..100)),
+            (&[("range", "bytes=0-1,5-6")], Ok(Extent::Whole)),
+            (&[("range", "lines=0-1")], Ok(Extent::Whole)),
+            (&[("range", "bytes=100-")], Err(StatusCode::RANGE_NOT_SATISFIABLE)),
+            (&[("range", "bytes=0-9"), ("if-range", TAG)], part(0..10)),
+            (&[("range", "bytes=0-9"), ("if-range", "\"other\"")], Ok(Extent::Whole)),
+            (&[("if-none-match", "\"a\", W/\"sha256:1\"")], Ok(Extent::Nothing)),
+            (&[("if-none-match", "*")], Ok(Extent::Nothing)),
+            (&[("if-match", "\"a\"")], Err(StatusCode::PRECONDITION_FAILED)),
+            (&[("if-match", TAG)], Ok(Extent::Whole)),
+        ] {
+            assert_eq!(extent_of(headers), expected, "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_files_are_plain() {
+        assert_eq!(plain("a b/c\"d\r\né.gguf"), "a-b-c-d---.gguf");
+    }
+}

@@ -1,0 +1,246 @@
+//! `/ollamake/v1/models/NAME/…`: what a model holds.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::download::send;
+use crate::gguf::{Gguf, TensorInfo, ValueRef};
+use crate::library::{Parts, Weights};
+use crate::model::Reference;
+use crate::server::body::json;
+use crate::server::errors::Failure;
+use crate::server::show::find;
+use crate::server::{Server, Shared};
+use crate::store::StoredManifest;
+
+/// Elements of an array that are shown unless more are asked for.
+const ELEMENTS: usize = 16;
+/// The most that are shown at once.
+const MOST_ELEMENTS: usize = 100_000;
+
+/// What of a model is asked for; each view knows some of it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wish {
+    /// The one key of the metadata to be shown.
+    key: Option<String>,
+    /// The first element of arrays to be shown.
+    #[serde(default)]
+    from: usize,
+    /// How many elements of arrays are to be shown.
+    count: Option<usize>,
+    /// Which of the files of a split model is to be sent, the first being 1.
+    shard: Option<usize>,
+}
+
+/// `GET /ollamake/v1/models/NAME/metadata`, `…/tensors` and `…/file`. Names have slashes themselves.
+pub(super) async fn look(
+    State(server): State<Shared>,
+    Path(path): Path<String>,
+    wish: Result<Query<Wish>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let Query(wish) = wish.map_err(|rejection| Failure::bad_request(rejection.body_text()))?;
+    let Some((name, view)) = path.rsplit_once('/') else { return Err(no_such_view(&path)) };
+    let reference: Reference = name.parse()?;
+    let view: fn(&Opened, &Wish, &HeaderMap) -> Result<Response, Failure> = match view {
+        "metadata" => metadata,
+        "tensors" => tensors,
+        "file" => file,
+        _ => return Err(no_such_view(view)),
+    };
+    let shared = Arc::clone(&server);
+    server.blocking(move || view(&Opened::find(&shared, &reference)?, &wish, &headers)).await?
+}
+
+fn no_such_view(got: &str) -> Failure {
+    Failure::not_found(format!("{got:?} is none of metadata, tensors and file"))
+        .with_hint("ask for /ollamake/v1/models/NAME/metadata, for example")
+}
+
+/// A model with its files open.
+pub(super) struct Opened {
+    pub(super) model: Arc<StoredManifest>,
+    pub(super) weights: Weights,
+}
+
+/// Which model an answer is about.
+#[derive(Serialize)]
+pub(super) struct Identity {
+    model: String,
+    digest: String,
+}
+
+impl Opened {
+    /// Opens a model that has weights.
+    pub(super) fn find(server: &Server, reference: &Reference) -> Result<Self, Failure> {
+        let store = server.store();
+        let model = find(store, reference)?;
+        store.ensure_parts(&model)?;
+        let parts = Parts::read(store, server.workshop.descriptions(), &model)?;
+        let weights = Weights::open(store, &parts)?;
+        if weights.files().is_empty() {
+            let message = format!("model '{}' has no weights in a GGUF file", model.name.short());
+            return Err(Failure::bad_request(message));
+        }
+        Ok(Self { model, weights })
+    }
+
+    pub(super) fn identity(&self) -> Identity {
+        Identity { model: self.model.name.short(), digest: self.model.digest.to_string() }
+    }
+}
+
+/// A pair of the metadata.
+#[derive(Serialize)]
+struct Pair<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    value: Value<'a>,
+}
+
+/// A value with its type. Of an array only some elements are shown.
+#[derive(Debug, Serialize, PartialEq)]
+pub(super) struct Value<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from: Option<usize>,
+    value: serde_json::Value,
+    #[serde(skip)]
+    whole: ValueRef<'a>,
+}
+
+impl<'a> Value<'a> {
+    /// A value, and of an array the elements of a range.
+    pub(super) fn new(value: ValueRef<'a>, from: usize, count: usize) -> Self {
+        let kind = value.value_type().to_string();
+        match value {
+            ValueRef::Array(array) => Self {
+                kind: format!("[{}]", array.element_type()),
+                length: Some(array.len()),
+                from: (from > 0).then_some(from),
+                value: array.iter().skip(from).take(count).map(scalar).collect(),
+                whole: value,
+            },
+            value => Self { kind, length: None, from: None, value: scalar(value), whole: value },
+        }
+    }
+
+    /// Whether both are the same, elements that are not shown included.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.whole == other.whole
+    }
+}
+
+/// A value that is no array. Numbers that JSON does not have become `null`.
+fn scalar(value: ValueRef<'_>) -> serde_json::Value {
+    serde_json::to_value(crate::library::Info::Stored(value, true)).unwrap_or_default()
+}
+
+/// A tensor as it lies in a file.
+#[derive(Serialize)]
+struct Tensor<'a> {
+    name: &'a str,
+    shape: &'a [u64],
+    #[serde(rename = "type")]
+    element_type: &'static str,
+    /// Bytes that it takes.
+    bytes: u64,
+    /// Where it begins, in bytes from the start of the file.
+    offset: u64,
+    /// Which of the files it lies in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shard: Option<usize>,
+}
+
+fn metadata(opened: &Opened, wish: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        #[serde(flatten)]
+        identity: Identity,
+        metadata: Vec<Pair<'a>>,
+    }
+    let count = wish.count.unwrap_or(ELEMENTS);
+    if count > MOST_ELEMENTS {
+        let message = format!("count must be at most {MOST_ELEMENTS}, got {count}; ask for the rest with from");
+        return Err(Failure::bad_request(message));
+    }
+    let shards = opened.weights.parse()?;
+    let entries = shards.first().map(Gguf::entries).unwrap_or_default();
+    let wanted = |key: &str| wish.key.as_deref().is_none_or(|wanted| wanted == key);
+    let metadata: Vec<_> = entries
+        .iter()
+        .filter(|(key, _)| wanted(key))
+        .map(|(key, value)| Pair { key, value: Value::new(*value, wish.from, count) })
+        .collect();
+    match &wish.key {
+        Some(key) if metadata.is_empty() => Err(Failure::not_found(format!("the model has no key {key:?}"))),
+        _ => Ok(json(&Answer { identity: opened.identity(), metadata })),
+    }
+}
+
+fn tensors(opened: &Opened, _: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        #[serde(flatten)]
+        identity: Identity,
+        files: Vec<File>,
+        tensors: Vec<Tensor<'a>>,
+    }
+    #[derive(Serialize)]
+    struct File {
+        digest: String,
+        size: u64,
+    }
+    let shards = opened.weights.parse()?;
+    let is_split = shards.len() > 1;
+    let tensors = shards.iter().enumerate().flat_map(|(index, gguf)| {
+        let shard = is_split.then_some(index + 1);
+        gguf.tensors().iter().map(move |tensor| Tensor::new(tensor, shard))
+    });
+    let files = opened.weights.files().iter();
+    Ok(json(&Answer {
+        identity: opened.identity(),
+        files: files.map(|blob| File { digest: blob.digest().to_string(), size: blob.length() }).collect(),
+        tensors: tensors.collect(),
+    }))
+}
+
+fn file(opened: &Opened, wish: &Wish, headers: &HeaderMap) -> Result<Response, Failure> {
+    let files = opened.weights.files();
+    let (model, count) = (&opened.model.name, files.len());
+    let name = format!("{}-{}", model.model(), model.tag());
+    let (blob, name) = match (files, wish.shard) {
+        ([only], None | Some(1)) => (only, format!("{name}.gguf")),
+        (files, Some(shard)) => match shard.checked_sub(1).and_then(|index| files.get(index)) {
+            Some(blob) => (blob, format!("{name}-{shard:05}-of-{count:05}.gguf")),
+            None => return Err(Failure::bad_request(format!("shard must be 1 to {count}, got {shard}"))),
+        },
+        _ => {
+            let message = format!("the model was split into {count} files");
+            return Err(Failure::bad_request(message).with_hint("ask for each, from ?shard=1 on"));
+        }
+    };
+    Ok(send(blob.clone(), &name, headers))
+}
+
+impl<'a> Tensor<'a> {
+    fn new(tensor: &'a TensorInfo<'_>, shard: Option<usize>) -> Self {
+        Self {
+            name: tensor.name,
+            shape: tensor.shape.dimensions(),
+            element_type: tensor.element_type.name(),
+            bytes: tensor.data.end - tensor.data.start,
+            offset: tensor.data.start,
+            shard,
+        }
+    }
+}
