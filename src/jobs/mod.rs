@@ -26,7 +26,7 @@ mod work;
 
 pub use error::JobError;
 pub use event::Event;
-pub use job::{Job, JobId, Order};
+pub use job::{InvalidJobId, Job, JobId, Order, Standing};
 pub use log::Outcome;
 pub use state::{Kind, State};
 pub use subscription::{News, Subscription};

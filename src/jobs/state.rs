@@ -49,6 +49,21 @@ impl State {
     /// Those of a job that has ended.
     pub const ENDED: [Self; 4] = [Self::Succeeded, Self::Failed, Self::Stopped, Self::Interrupted];
 
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Queued,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Stopped,
+        Self::Interrupted,
+    ];
+
+    /// Whether a job that stands so has ended.
+    pub fn is_end(self) -> bool {
+        Self::ENDED.contains(&self)
+    }
+
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {

@@ -33,10 +33,25 @@ pub enum News {
 }
 
 impl Subscription {
-    /// Follows a job, all that was said so far first.
-    pub(super) fn new(job: Arc<Job>) -> Self {
+    /// Follows a job from the event with this number on: 0 for all that was said so far.
+    pub(super) fn from(job: Arc<Job>, next: u64) -> Self {
         job.followed();
-        Self { job, next: 0, burst: 0, last_tick: None }
+        Self { job, next, burst: 0, last_tick: None }
+    }
+
+    /// The job that is followed.
+    pub fn job(&self) -> &Arc<Job> {
+        &self.job
+    }
+
+    /// Lets the job go on when nobody follows it any more.
+    pub fn detach(self) {
+        self.job.detach();
+    }
+
+    /// The number of the next event; the last one that was told has the number before it, if none was replaced.
+    pub fn position(&self) -> u64 {
+        self.next
     }
 
     /// The next thing that happens. Progress is told in bursts, a tenth of a second apart.

@@ -1,8 +1,9 @@
 //! All jobs of a server.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,7 +36,11 @@ pub struct Capacity {
 /// What is done when a job has ended, before its readers hear of it.
 type Ended = Box<dyn Fn(&Job, &Outcome) + Send + Sync>;
 
-/// The jobs that are under way.
+/// How many jobs that have ended are kept, and for how long.
+const KEPT: usize = 1000;
+const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// The jobs that are under way, and those that have ended lately.
 pub struct Jobs {
     shared: Arc<Shared>,
     tasks: TaskTracker,
@@ -45,10 +50,17 @@ pub struct Jobs {
 
 struct Shared {
     queues: Queues,
-    jobs: Mutex<HashMap<JobId, Arc<Job>>>,
+    jobs: Mutex<Table>,
     ended: Ended,
     /// No job begins any more.
     closed: CancellationToken,
+}
+
+#[derive(Default)]
+struct Table {
+    under_way: HashMap<JobId, Arc<Job>>,
+    /// The one that ended last is the last.
+    ended: VecDeque<Arc<Job>>,
 }
 
 impl fmt::Debug for Jobs {
@@ -76,7 +88,42 @@ impl Jobs {
 
     /// The jobs that are under way.
     pub fn list(&self) -> Vec<Arc<Job>> {
-        self.shared.lock().values().cloned().collect()
+        self.shared.lock().under_way.values().cloned().collect()
+    }
+
+    /// The jobs that have ended lately, the last one last.
+    pub fn ended_lately(&self) -> Vec<Arc<Job>> {
+        let mut table = self.shared.lock();
+        table.forget_old();
+        table.ended.iter().cloned().collect()
+    }
+
+    /// A job that is under way or has ended lately.
+    pub fn get(&self, id: JobId) -> Option<Arc<Job>> {
+        let table = self.shared.lock();
+        let ended = || table.ended.iter().find(|job| job.id() == id);
+        table.under_way.get(&id).or_else(ended).cloned()
+    }
+
+    /// Follows a job from the event with this number on.
+    pub fn follow(&self, job: &Arc<Job>, from: u64) -> Subscription {
+        Subscription::from(Arc::clone(job), from)
+    }
+
+    /// Stops a job, whoever follows it.
+    pub fn stop_job(&self, job: &Job) {
+        job.stop().cancel();
+    }
+
+    /// Forgets a job that has ended; `false` if it has not.
+    pub fn forget(&self, job: &Job) -> bool {
+        let mut table = self.shared.lock();
+        let has_ended = job.standing().state.is_end();
+        if has_ended {
+            table.under_way.remove(&job.id());
+            table.ended.retain(|ended| ended.id() != job.id());
+        }
+        has_ended
     }
 
     /// Starts a job. It stops when its last subscription is dropped; the first is answered.
@@ -88,9 +135,9 @@ impl Jobs {
         let work: Box<dyn Work> = Box::new(work);
         let stop = self.stopped.child_token();
         let job = Arc::new(Job::new(JobId::random(), order, first_stage(&*work), stop));
-        let subscription = Subscription::new(Arc::clone(&job));
+        let subscription = Subscription::from(Arc::clone(&job), 0);
         let (shared, stopped) = (Arc::clone(&self.shared), self.stopped.clone());
-        shared.lock().insert(job.id(), Arc::clone(&job));
+        shared.lock().under_way.insert(job.id(), Arc::clone(&job));
         let task = async move {
             let result = run(&job, work, place, &shared.queues, &shared.closed).await;
             let state = match &result {
@@ -101,11 +148,10 @@ impl Jobs {
                 Err(JobError::Create(CreateError::Cancelled)) => State::Interrupted,
                 Err(_) => State::Failed,
             };
-            let (_, stage) = job.standing();
-            job.stand(state, stage);
+            job.stand(state, job.standing().stage);
             let outcome = result.map_err(Arc::new);
             (shared.ended)(&job, &outcome);
-            shared.lock().remove(&job.id());
+            shared.lock().end(&job);
             job.log().end(outcome);
         };
         self.tasks.spawn(task.in_current_span());
@@ -129,8 +175,27 @@ impl Jobs {
     }
 }
 
+impl Table {
+    /// A job has ended.
+    fn end(&mut self, job: &Job) {
+        // It may have been forgotten already.
+        self.ended.extend(self.under_way.remove(&job.id()));
+        self.forget_old();
+    }
+
+    fn forget_old(&mut self) {
+        let is_old = |job: &Arc<Job>| {
+            let ended = job.standing().ended.and_then(|ended| ended.elapsed().ok());
+            ended.is_some_and(|age| age > KEPT_FOR)
+        };
+        while self.ended.len() > KEPT || self.ended.front().is_some_and(is_old) {
+            self.ended.pop_front();
+        }
+    }
+}
+
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Arc<Job>>> {
+    fn lock(&self) -> MutexGuard<'_, Table> {
         locked(&self.jobs)
     }
 }
@@ -138,7 +203,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
-    use std::time::Duration;
 
     use super::*;
     use crate::create::{self, Action, Monitor};
@@ -182,7 +246,7 @@ mod tests {
 
     async fn until(jobs: &Jobs, standing: &[(State, Stage)]) {
         let is_so = || {
-            let mut now: Vec<_> = jobs.list().iter().map(|job| job.standing()).collect();
+            let mut now: Vec<_> = jobs.list().iter().map(|job| (job.standing().state, job.standing().stage)).collect();
             now.sort_by_key(|(state, stage)| (stage.name(), state.name()));
             now == standing
         };
@@ -247,10 +311,10 @@ mod tests {
     #[tokio::test]
     async fn a_job_stops_when_its_last_reader_goes() {
         let (told, end) = mpsc::channel();
-        let jobs = Jobs::new(ONE, move |job, _| told.send(job.standing().0).unwrap());
+        let jobs = Jobs::new(ONE, move |job, _| told.send(job.standing().state).unwrap());
         let first = start(&jobs, endless).unwrap();
         until(&jobs, &[(State::Running, Stage::Compute)]).await;
-        let mut second = Subscription::new(Arc::clone(&jobs.list()[0]));
+        let mut second = Subscription::from(Arc::clone(&jobs.list()[0]), 0);
         drop(first);
         assert!(matches!(second.next().await, News::Event(_)));
         assert!(end.try_recv().is_err());
@@ -271,7 +335,7 @@ mod tests {
         });
         until(&jobs, &[(State::Running, Stage::Compute)]).await;
         let job = Arc::clone(&jobs.list()[0]);
-        let mut readers: Vec<_> = (0..50).map(|_| Subscription::new(Arc::clone(&job))).collect();
+        let mut readers: Vec<_> = (0..50).map(|_| Subscription::from(Arc::clone(&job), 0)).collect();
         go.send(()).unwrap();
         for reader in &mut readers {
             let (events, outcome) = read(reader).await;
@@ -327,7 +391,7 @@ mod tests {
     #[tokio::test]
     async fn when_the_server_stops_jobs_that_wait_and_jobs_that_run_are_interrupted() {
         let (told, states) = mpsc::channel();
-        let jobs = Jobs::new(ONE, move |job, _| told.send(job.standing().0).unwrap());
+        let jobs = Jobs::new(ONE, move |job, _| told.send(job.standing().state).unwrap());
         let mut first = start(&jobs, endless).unwrap();
         until(&jobs, &[(State::Running, Stage::Compute)]).await;
         let mut second = start(&jobs, |_| Ok(())).unwrap();

@@ -10,7 +10,7 @@ use axum::response::Response;
 
 use super::errors::Failure;
 use super::request::Fields;
-use super::stream::answer;
+use super::stream::{Hearing, answer};
 use super::{Shared, create_info, create_license};
 use crate::create::{CreateError, Files, Phase, Quantization, Request, Usage};
 use crate::jobs::{Kind, Order};
@@ -32,13 +32,13 @@ pub(super) async fn create(
     let turn = Arc::clone(&server.preparations).acquire_owned().await;
     let prepare = move || {
         let _turn = turn;
-        let (name, request, streamed) = decode(fields, limit)?;
+        let (name, request, hearing) = decode(fields, limit)?;
         let job = prepared.time(Phase::Prepare, || workshop.prepare(&name, request));
-        Ok::<_, Failure>((job.map_err(as_job)?, streamed))
+        Ok::<_, Failure>((job.map_err(as_job)?, hearing))
     };
-    let (job, streamed) = server.blocking(prepare).await??;
+    let (job, hearing) = server.blocking(prepare).await??;
     let order = Order { kind: Kind::Create, model: job.name().clone(), usage };
-    Ok(answer(server.jobs.start(order, job)?, streamed).await)
+    Ok(answer(server.jobs.start(order, job)?, hearing).await)
 }
 
 /// What Ollama finds in the job itself, and answers as its jobs do.
@@ -46,11 +46,10 @@ fn as_job(error: impl Into<Failure>) -> Failure {
     error.into().into_job_answer()
 }
 
-/// The name of the model to be, what it is made from, of so many files at most, and whether the steps are to be
-/// told.
-fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, bool), Failure> {
+/// The name of the model to be, what it is made from, of so many files at most, and how the client wants to hear of it.
+fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), Failure> {
     let model = fields.model()?;
-    let streamed = fields.boolean("stream")?.unwrap_or(true);
+    let hearing = Hearing::of(&mut fields)?;
     let mut files = |field: &str| -> Result<Option<Files>, Failure> {
         let named = fields.strings(field)?;
         if let Some(count) = named.as_ref().map(BTreeMap::len).filter(|&count| count > limit) {
@@ -85,7 +84,7 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, bool), Fai
     request.recipe = Recipe::from_object(recipe).map_err(|error| as_job(CreateError::from(error)))?;
     request.info = create_info::info(&info).map_err(as_job)?;
     request.licenses = create_license::texts(license).map_err(as_job)?;
-    Ok((name, request, streamed))
+    Ok((name, request, hearing))
 }
 
 /// Ollama attaches a second, smaller model that guesses ahead. A model without the one that was asked for would

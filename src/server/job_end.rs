@@ -20,7 +20,7 @@ pub(super) fn tell(metrics: &Metrics, job: &Job, outcome: &Outcome) {
         job = %job.id(),
         kind = job.order().kind.name(),
         model = %job.order().model,
-        outcome = job.standing().0.name(),
+        outcome = job.standing().state.name(),
         seconds = round(job.age().as_secs_f64()),
         bytes_in = usage.read(),
         bytes_out = usage.written(),

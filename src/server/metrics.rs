@@ -133,7 +133,7 @@ impl Metrics {
 
     /// A job ended.
     pub(super) fn job_ended(&self, job: &Job) {
-        let (state, _) = job.standing();
+        let state = job.standing().state;
         self.ended.with_label_values(&[job.order().kind.name(), state.name()]).inc();
         let usage = &job.order().usage;
         for phase in Phase::ALL {

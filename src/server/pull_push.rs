@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::Shared;
 use super::errors::Failure;
 use super::request::Fields;
-use super::stream::answer;
+use super::stream::{Hearing, answer};
 use crate::create::{Monitor, Stage, fetch, publish};
 use crate::jobs::{Kind, Once, Order};
 use crate::model::Name;
@@ -20,7 +20,7 @@ use crate::registry::Options;
 struct Transfer {
     model: String,
     options: Options,
-    streamed: bool,
+    hearing: Hearing,
 }
 
 impl Transfer {
@@ -34,7 +34,7 @@ impl Transfer {
         Ok(Self {
             model: fields.model()?.trim().to_owned(),
             options: Options { insecure: fields.boolean("insecure")?.unwrap_or(false) },
-            streamed: fields.boolean("stream")?.unwrap_or(true),
+            hearing: Hearing::of(&mut fields)?,
         })
     }
 }
@@ -55,7 +55,7 @@ pub(super) async fn pull(
         Ok(())
     };
     let job = server.jobs.start(order, Once { stage: Stage::Transfer, work })?;
-    Ok(answer(job, request.streamed).await)
+    Ok(answer(job, request.hearing).await)
 }
 
 /// `POST /api/push`
@@ -73,7 +73,7 @@ pub(super) async fn push(
     let order = order(Kind::Push, &name);
     let work = move |monitor: Monitor<'_>| publish(&workshop, &name, options, monitor);
     let job = server.jobs.start(order, Once { stage: Stage::Transfer, work })?;
-    Ok(answer(job, request.streamed).await)
+    Ok(answer(job, request.hearing).await)
 }
 
 fn order(kind: Kind, name: &Name) -> Order {

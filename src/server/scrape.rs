@@ -20,7 +20,7 @@ pub(super) async fn metrics(State(server): State<Shared>) -> Result<Response, Fa
     let standing: Vec<_> = server.jobs.list().iter().map(|job| job.standing()).collect();
     for stage in Stage::ALL {
         for state in jobs::State::UNDER_WAY {
-            let count = standing.iter().filter(|standing| **standing == (state, stage)).count();
+            let count = standing.iter().filter(|job| (job.state, job.stage) == (state, stage)).count();
             metrics.jobs.with_label_values(&[stage.name(), state.name()]).set(gauge(count as u64));
         }
     }

@@ -3,18 +3,61 @@
 use std::convert::Infallible;
 
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
+use super::body::json;
 use super::errors::Failure;
+use super::request::Fields;
 use super::wording::Line;
 use crate::jobs::{News, Subscription};
 use crate::model::go_json;
 
-/// Answers a request for a job, which stops when the client goes away.
-pub(super) async fn answer(job: Subscription, streamed: bool) -> Response {
-    if streamed { answer_with_lines(job).await } else { answer_once(job).await }
+/// The header that names the job.
+const JOB: HeaderName = HeaderName::from_static("ollamake-job");
+
+/// How a client wants to hear of its job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hearing {
+    /// A line for each step. The job stops when the client goes away.
+    Lines,
+    /// Only how it ended. The job stops when the client goes away.
+    End,
+    /// Nothing: it asks for it.
+    Detached,
+}
+
+impl Hearing {
+    /// What a request says of it.
+    pub(super) fn of(fields: &mut Fields) -> Result<Self, Failure> {
+        let is_streamed = fields.boolean("stream")?.unwrap_or(true);
+        let is_detached = fields.boolean("detach")?.unwrap_or(false);
+        Ok(match (is_detached, is_streamed) {
+            (true, _) => Self::Detached,
+            (false, true) => Self::Lines,
+            (false, false) => Self::End,
+        })
+    }
+}
+
+/// Answers a request for a job.
+pub(super) async fn answer(job: Subscription, hearing: Hearing) -> Response {
+    let id = job.job().id().to_string();
+    let mut response = match hearing {
+        Hearing::Lines => answer_with_lines(job).await,
+        Hearing::End => answer_once(job).await,
+        Hearing::Detached => {
+            job.detach();
+            let mut response = json(&serde_json::json!({"job": id}));
+            *response.status_mut() = StatusCode::ACCEPTED;
+            response
+        }
+    };
+    if let Ok(id) = HeaderValue::try_from(id) {
+        response.headers_mut().insert(JOB, id);
+    }
+    response
 }
 
 /// Answers with a line for each event. A job that fails before its first one is answered with the error's own

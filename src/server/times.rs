@@ -19,6 +19,14 @@ pub(super) fn time<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S:
     serializer.serialize_str(&text)
 }
 
+/// The same of a time that may not have come yet.
+pub(super) fn some_time<S: Serializer>(some: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    match some {
+        Some(moment) => time(moment, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 /// Seconds since 1970.
 pub(super) fn unix_seconds(time: SystemTime) -> i64 {
     OffsetDateTime::from(time).unix_timestamp()

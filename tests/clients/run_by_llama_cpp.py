@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes a model of each checkpoint with a running server, runs it in llama.cpp, and compares what it computes with PyTorch.
 
-    pip install llama-cpp-python torch transformers
+    pip install gguf llama-cpp-python torch transformers
     ollamake serve &
     run_by_llama_cpp.py CHECKPOINT...
 
@@ -14,22 +14,29 @@ checkpoint, the line says so, and that the model ran has to do.
 The server is that of OLLAMA_HOST, and its store that of OLLAMA_MODELS, which has to be on this machine.
 """
 
-import ctypes
 import json
+import multiprocessing
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import warnings
 
-from computed_by_llama_cpp import HOST, create, curl, layer_path, manifest
+import llama_cpp
+import numpy
+import torch
+import transformers
+from gguf import GGUFReader
+
+from computed_by_llama_cpp import create, curl, layer_path, manifest
 
 # Largest difference of a logit that still counts as the same, relative to the largest logit. llama.cpp rounds activations
 # of some functions to half precision (GELU by a table), which is what most of it is.
 TOLERANCE = 2e-2
 TOKENS = 24
-# A state may come from these configurations alone; anything else is an encoder.
-STATES = {"bert", "modernbert", "nomic-bert", "t5encoder"}
+# Architectures that make states and no logits whether or not they pool.
+ENCODERS = {"bert", "modern-bert", "nomic-bert", "t5encoder"}
 
 
 def tokens_of(vocabulary):
@@ -39,9 +46,6 @@ def tokens_of(vocabulary):
 
 def run(model_path, projector_path):
     """Runs a model on its tokens; answers with its vocabulary, kind, and the values of every position."""
-    import llama_cpp
-    import numpy
-
     llama_cpp.llama_backend_init()
     options = llama_cpp.llama_model_default_params()
     options.use_extra_bufts = False
@@ -88,11 +92,9 @@ def run(model_path, projector_path):
 
 def output_head(path):
     """Whether a model makes logits: what pools or only encodes does not."""
-    from gguf import GGUFReader
-
     fields = GGUFReader(str(path)).fields
     architecture = bytes(fields["general.architecture"].parts[-1]).decode()
-    return f"{architecture}.pooling_type" not in fields and architecture not in STATES
+    return f"{architecture}.pooling_type" not in fields and architecture not in ENCODERS
 
 
 def load_projector(model, path):
@@ -111,9 +113,6 @@ def load_projector(model, path):
 
 def reference(checkpoint, kind, tokens):
     """What the class of transformers computes, or why there is nothing."""
-    import torch
-    import transformers
-
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)
     names = ["AutoModelForCausalLM", "AutoModelForImageTextToText", "AutoModel"] if kind == "logits" else ["AutoModel"]
@@ -136,8 +135,6 @@ def reference(checkpoint, kind, tokens):
 
 
 def compare(checkpoint, weights, projector):
-    import numpy
-
     tokens, kind, values = run(weights, projector)
     if not numpy.isfinite(values).all():
         raise RuntimeError(f"llama.cpp computes {kind} that are not finite")
@@ -161,30 +158,44 @@ def examine(checkpoint):
     except subprocess.CalledProcessError as error:
         return f"is refused: {error.stdout.strip()[:160]}", False
     projectors = [layer for layer in manifest(name)["layers"] if layer["mediaType"].endswith(".projector")]
-    paths = [str(weights), *(str(layer_path(layer)) for layer in projectors)]
-    command = [sys.executable, __file__, "--one", str(checkpoint), *paths]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    projector = layer_path(projectors[0]) if projectors else None
+    answer = apart(compare, checkpoint, weights, projector)
     curl("/api/delete", "-X", "DELETE", "-d", json.dumps({"model": name}))
-    lines = ended.stdout.strip().splitlines()
-    if ended.returncode == 0 and lines:
-        answer = json.loads(lines[-1])
-        return answer["line"], answer["good"]
-    last = [line for line in ended.stderr.strip().splitlines() if line.strip()][-1:] or ["nothing said"]
-    how = f"llama.cpp ends the process (status {ended.returncode})" if ended.returncode < 0 else "fails"
-    return f"{how}: {last[0][:160]}", False
+    return answer
+
+
+def apart(work, *arguments):
+    """Does the work in a copy of this process; one that ends early is bad, and its last words say why."""
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    with tempfile.TemporaryFile() as words:
+
+        def child():
+            os.dup2(words.fileno(), 2)
+            sender.send(work(*arguments))
+
+        process = multiprocessing.get_context("fork").Process(target=child)
+        process.start()
+        sender.close()
+        try:
+            answer = receiver.recv()
+        except EOFError:
+            answer = None
+        process.join()
+        if answer is not None:
+            return answer
+        words.seek(0)
+        said = [line for line in words.read().decode(errors="replace").splitlines() if line.strip()]
+        how = f"llama.cpp ends the process (signal {-process.exitcode})" if process.exitcode < 0 else "fails"
+        return f"{how}: {said[-1][:160] if said else 'without a word'}", False
 
 
 def main():
-    match sys.argv[1:]:
-        case ["--one", checkpoint, weights, *projector]:
-            warnings.simplefilter("ignore")
-            line, good = compare(pathlib.Path(checkpoint), weights, projector[0] if projector else None)
-            print(json.dumps({"line": line, "good": good}))
-            return
-        case []:
-            sys.exit(__doc__)
+    checkpoints = [pathlib.Path(argument) for argument in sys.argv[1:]]
+    if not checkpoints:
+        sys.exit(__doc__)
+    warnings.simplefilter("ignore")
     counts = {True: 0, False: 0, None: 0}
-    for checkpoint in map(pathlib.Path, sys.argv[1:]):
+    for checkpoint in checkpoints:
         architecture = json.loads((checkpoint / "config.json").read_text()).get("architectures", ["?"])[0]
         line, good = examine(checkpoint)
         counts[good] += 1

@@ -7,6 +7,7 @@
 //! | `comparison` | how two models differ |
 //! | `types` | what models can be quantized to |
 //! | `disk` | what the store takes, and what could go |
+//! | `jobs` | what runs, what ran lately, and what it says |
 //!
 //! `download` sends files, whole or in ranges.
 
@@ -14,6 +15,7 @@ mod blobs;
 mod comparison;
 mod disk;
 mod download;
+mod jobs;
 mod models;
 mod types;
 
@@ -29,6 +31,10 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/ollamake/v1/blobs/{digest}", READ, get(blobs::read)),
         Route::new("/ollamake/v1/compare", READ, get(comparison::compare)),
         Route::new("/ollamake/v1/types", READ, get(types::list)),
+        Route::new("/ollamake/v1/jobs", READ, get(jobs::list)),
+        Route::new("/ollamake/v1/jobs/{id}", "HEAD, GET, DELETE", get(jobs::one).delete(jobs::forget)),
+        Route::new("/ollamake/v1/jobs/{id}/events", READ, get(jobs::events)),
+        Route::new("/ollamake/v1/jobs/{id}/stop", "POST", post(jobs::stop)),
         Route::new("/ollamake/v1/store", READ, get(disk::usage)),
         Route::new("/ollamake/v1/store/prune", "POST", post(disk::prune)),
     ]

@@ -101,3 +101,71 @@ async fn jobs_that_wait_for_a_registry_keep_nobody_from_computing() {
     }
     assert_eq!(standing(&server).await, [0.0; 4]);
 }
+
+/// What a job is told to be, once it stands so.
+async fn until(server: &InProcess, id: &str, state: &str) -> serde_json::Value {
+    for _ in 0..1000 {
+        let job = server.get(&format!("/ollamake/v1/jobs/{id}")).await;
+        assert_eq!(job.status, StatusCode::OK, "{}", job.body);
+        let job = job.json();
+        if job["state"] == state {
+            return job;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("job {id} is never {state}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detached_job_goes_on_alone_and_is_followed_from_anywhere() {
+    let registry = SlowRegistry::start().await;
+    let server = InProcess::new();
+    let request = json!({"model": registry.model("m"), "insecure": true, "detach": true});
+    let answer = server.post("/api/pull", request).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{}", answer.body);
+    let id = answer.json()["job"].as_str().unwrap().to_owned();
+    assert_eq!(answer.headers["ollamake-job"], id.as_str());
+    let job = until(&server, &id, "running").await;
+    assert_eq!((&job["kind"], &job["stage"], &job["detached"]), (&json!("pull"), &json!("transfer"), &json!(true)));
+
+    let path = format!("/ollamake/v1/jobs/{id}/events");
+    let readers = join_all((0..3).map(|_| server.get(&path)));
+    let open = async { registry.gate.send_replace(true) };
+    let (readers, _) = tokio::join!(readers, open);
+    for reader in &readers {
+        assert_eq!(reader.statuses().last().map(String::as_str), Some("success"), "{}", reader.body);
+        assert_eq!(reader.statuses()[0], "pulling manifest");
+    }
+    let job = until(&server, &id, "succeeded").await;
+    let events = job["events"].as_u64().unwrap();
+    let rest = server.get(&format!("{path}?from={events}")).await;
+    assert_eq!(rest.statuses(), ["success"]);
+    assert_eq!(server.get(&format!("{path}?from={}", events + 1)).await.status, StatusCode::BAD_REQUEST);
+    let listed = server.get("/ollamake/v1/jobs?state=succeeded").await.json();
+    assert_eq!(listed["jobs"].as_array().unwrap().len(), 1);
+    assert_eq!(server.get("/ollamake/v1/jobs?state=running").await.json()["jobs"], json!([]));
+    assert_eq!(server.get("/ollamake/v1/jobs?state=odd").await.status, StatusCode::BAD_REQUEST);
+
+    let path = format!("/ollamake/v1/jobs/{id}");
+    assert_eq!(server.call("DELETE", &path, "").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(server.get(&path).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(server.get("/ollamake/v1/jobs/none").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_stopped_by_anyone_and_kept_until_it_has_ended() {
+    let registry = SlowRegistry::start().await;
+    let server = InProcess::new();
+    let request = json!({"model": registry.model("m"), "insecure": true, "detach": true});
+    let answer = server.post("/api/pull", request).await;
+    let id = answer.json()["job"].as_str().unwrap().to_owned();
+    until(&server, &id, "running").await;
+    let path = format!("/ollamake/v1/jobs/{id}");
+    assert_eq!(server.call("DELETE", &path, "").await.status, StatusCode::CONFLICT);
+    // A reader who comes and goes leaves it as it is.
+    drop(server.get(&path).await);
+    let stopped = server.post(&format!("{path}/stop"), json!({})).await.json();
+    assert_eq!(stopped["state"], "stopped", "{stopped}");
+    let told = server.get(&format!("{path}/events")).await;
+    assert!(!told.error().is_empty(), "{}", told.body);
+}
