@@ -50,14 +50,8 @@ impl State {
     pub const ENDED: [Self; 4] = [Self::Succeeded, Self::Failed, Self::Stopped, Self::Interrupted];
 
     /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Queued,
-        Self::Running,
-        Self::Succeeded,
-        Self::Failed,
-        Self::Stopped,
-        Self::Interrupted,
-    ];
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Stopped, Self::Interrupted];
 
     /// Whether a job that stands so has ended.
     pub fn is_end(self) -> bool {

@@ -246,7 +246,8 @@ mod tests {
 
     async fn until(jobs: &Jobs, standing: &[(State, Stage)]) {
         let is_so = || {
-            let mut now: Vec<_> = jobs.list().iter().map(|job| (job.standing().state, job.standing().stage)).collect();
+            let mut now: Vec<_> =
+                jobs.list().iter().map(|job| (job.standing().state, job.standing().stage)).collect();
             now.sort_by_key(|(state, stage)| (stage.name(), state.name()));
             now == standing
         };

@@ -19,7 +19,9 @@ use super::body::json as answer;
 use super::errors::Failure;
 use super::route::Route;
 use super::{OLLAMA_VERSION, Server};
-use super::{blobs, copy_delete, create, extensions, health, inference, observe, openai, pull_push, scrape, show, tags};
+use super::{
+    blobs, copy_delete, create, extensions, health, inference, observe, openai, pull_push, scrape, show, tags,
+};
 
 /// The interface as a service.
 pub fn router(server: &Arc<Server>) -> Router {

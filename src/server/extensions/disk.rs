@@ -15,7 +15,7 @@ use crate::server::Shared;
 use crate::server::body::json;
 use crate::server::errors::Failure;
 use crate::server::request::Fields;
-use crate::store::{Account, PruneOptions, PruneReport, Store, StoreError, StoredManifest, Tally};
+use crate::store::{PruneOptions, PruneReport, Store, StoreError, StoredManifest, Tally};
 
 #[derive(Serialize)]
 struct Usage {
@@ -31,6 +31,8 @@ struct Usage {
     /// What programs left that ended before they were done.
     left_over: Files,
     partial_downloads: Files,
+    /// What other programs began to download.
+    foreign_downloads: Files,
     /// What was damaged and taken out.
     quarantined: Files,
 }
@@ -82,16 +84,17 @@ struct Unread {
 pub(super) async fn usage(State(server): State<Shared>) -> Result<Response, Failure> {
     let store = server.store().clone();
     let answer = move || {
-        let Account { leased, unnamed, under_way, left_over, partial_downloads, quarantined } = store.account()?;
+        let account = store.account()?;
         Ok::<_, StoreError>(json(&Usage {
             available: store.available_space()?,
             models: models(&store)?,
-            leased: leased.into(),
-            unnamed: unnamed.into(),
-            under_way: under_way.into(),
-            left_over: left_over.into(),
-            partial_downloads: partial_downloads.into(),
-            quarantined: quarantined.into(),
+            leased: account.leased.into(),
+            unnamed: account.unnamed.into(),
+            under_way: account.under_way.into(),
+            left_over: account.left_over.into(),
+            partial_downloads: account.partial_downloads.into(),
+            foreign_downloads: account.foreign_downloads.into(),
+            quarantined: account.quarantined.into(),
         }))
     };
     Ok(server.blocking(answer).await??)

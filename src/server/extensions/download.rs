@@ -128,9 +128,8 @@ mod tests {
     const TAG: &str = "\"sha256:1\"";
 
     fn extent_of(headers: &[(&'static str, &'static str)]) -> Result<Extent, StatusCode> {
-        let headers = headers.iter().map(|(name, value)| {
-            (name.parse().unwrap(), HeaderValue::from_static(value))
-        });
+        let headers =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
         extent(TAG, 100, &headers.collect()).map_err(|failure| failure.status())
     }
 

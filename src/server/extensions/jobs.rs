@@ -165,7 +165,10 @@ pub(super) async fn stop(State(server): State<Shared>, Path(id): Path<String>) -
 }
 
 /// `DELETE /ollamake/v1/jobs/ID`
-pub(super) async fn forget(State(server): State<Shared>, Path(id): Path<String>) -> Result<Response, Failure> {
+pub(super) async fn forget(
+    State(server): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
     let job = find(&server, &id)?;
     if !server.jobs.forget(&job) {
         let message = format!("job {id} is {}", job.standing().state.name());

@@ -170,7 +170,8 @@ fn metadata(opened: &Opened, wish: &Wish, _: &HeaderMap) -> Result<Response, Fai
     }
     let count = wish.count.unwrap_or(ELEMENTS);
     if count > MOST_ELEMENTS {
-        let message = format!("count must be at most {MOST_ELEMENTS}, got {count}; ask for the rest with from");
+        let message =
+            format!("count must be at most {MOST_ELEMENTS}, got {count}; ask for the rest with from");
         return Err(Failure::bad_request(message));
     }
     let shards = opened.weights.parse()?;

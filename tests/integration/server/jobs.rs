@@ -126,7 +126,10 @@ async fn a_detached_job_goes_on_alone_and_is_followed_from_anywhere() {
     let id = answer.json()["job"].as_str().unwrap().to_owned();
     assert_eq!(answer.headers["ollamake-job"], id.as_str());
     let job = until(&server, &id, "running").await;
-    assert_eq!((&job["kind"], &job["stage"], &job["detached"]), (&json!("pull"), &json!("transfer"), &json!(true)));
+    assert_eq!(
+        (&job["kind"], &job["stage"], &job["detached"]),
+        (&json!("pull"), &json!("transfer"), &json!(true))
+    );
 
     let path = format!("/ollamake/v1/jobs/{id}/events");
     let readers = join_all((0..3).map(|_| server.get(&path)));

@@ -43,7 +43,8 @@ async fn metadata_have_types_and_arrays_are_shown_in_parts() {
     assert_eq!((&numbers["type"], &numbers["length"]), (&json!("[i32]"), &json!(100)));
     assert_eq!(numbers["value"].as_array().unwrap().len(), 16);
 
-    let part = shown(&server, "/ollamake/v1/models/team/m:x/metadata?key=llama.numbers&from=98&count=5").await;
+    let part =
+        shown(&server, "/ollamake/v1/models/team/m:x/metadata?key=llama.numbers&from=98&count=5").await;
     assert_eq!(part["metadata"][0]["value"], json!([98, 99]));
     for (query, status, says) in [
         ("?key=none", StatusCode::NOT_FOUND, "the model has no key \"none\""),
@@ -110,9 +111,7 @@ async fn files_are_sent_whole_and_in_ranges() {
 async fn two_models_are_compared_key_by_key_and_tensor_by_tensor() {
     let (server, _) = with_model().await;
     let digest = server.upload(&small_gguf(&[("general.basename", "other")])).await;
-    server
-        .create(json!({"model": "n", "files": {"n.gguf": digest.to_string()}, "quantize": "q8_0"}))
-        .await;
+    server.create(json!({"model": "n", "files": {"n.gguf": digest.to_string()}, "quantize": "q8_0"})).await;
     let answer = shown(&server, "/ollamake/v1/compare?a=m&b=n").await;
     assert_eq!((&answer["a"]["model"], &answer["b"]["model"]), (&json!("m:latest"), &json!("n:latest")));
     let differing: Vec<_> =
@@ -169,7 +168,8 @@ async fn pruning_is_told_before_it_is_done() {
 #[tokio::test]
 async fn the_types_are_those_that_can_be_asked_for() {
     let types = shown(&InProcess::new(), "/ollamake/v1/types").await;
-    let found = types["types"].as_array().unwrap().iter().find(|kind| kind["name"] == "IQ2_XS").unwrap().clone();
+    let found =
+        types["types"].as_array().unwrap().iter().find(|kind| kind["name"] == "IQ2_XS").unwrap().clone();
     assert_eq!(found["needs_importance"], true);
     assert_eq!(found["bits_per_weight"], 2.3125);
 }
