@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::rule::{Match, Rule, Target};
+use super::rule::{Match, Rule, StackSize, Target};
 use super::weight::{Weight, WeightError};
 use super::{ConvertError, Model};
 
@@ -90,8 +90,8 @@ impl<'m> Mapping<'m> {
                 if self.names.contains(&name) { Ok(()) } else { self.push(name, weight()?) }
             }
             Target::Part(target) => self.add_part(index, target, found, weight()?),
-            Target::Stack(_, count) | Target::Rows(_, count) => {
-                self.add_to_stack(index, rule, count(self.model)?, found, weight()?)
+            Target::Stack(_, size) | Target::Rows(_, size) => {
+                self.add_to_stack(index, rule, size, found, weight()?)
             }
         }
     }
@@ -122,7 +122,7 @@ impl<'m> Mapping<'m> {
         &mut self,
         index: usize,
         rule: Rule,
-        count: u64,
+        size: StackSize,
         found: Match<'_>,
         weight: Weight,
     ) -> Result<(), ConvertError> {
@@ -133,6 +133,7 @@ impl<'m> Mapping<'m> {
             })
             .collect();
         let (layer, place) = rule.place(found);
+        let count = size.of(self.model, layer)?;
         let waiting = self.waiting.entry((group, layer)).or_default();
         waiting.insert((index, place), weight);
         if (waiting.len() as u64) < count.saturating_mul(rules.len() as u64) {
@@ -191,8 +192,8 @@ impl<'m> Mapping<'m> {
             {
                 return Err(self.lacks(rule.pattern.replace("{}", &layer.to_string())));
             }
-            let Some((_, count)) = rule.target.gathered() else { continue };
-            let count = if rule.stack_group() == *group { count(self.model)? } else { 0 };
+            let Some((_, size)) = rule.target.gathered() else { continue };
+            let count = if rule.stack_group() == *group { size.of(self.model, *layer)? } else { 0 };
             if let Some(place) = (0..count).find(|place| !waiting.contains_key(&(index, *place))) {
                 return Err(self.lacks_part(index, *layer, place));
             }

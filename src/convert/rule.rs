@@ -30,9 +30,9 @@ pub(super) enum Target {
     /// It is a part of one; the parts follow each other along the first axis in the order of their rules.
     Part(&'static str),
     /// It is one of several that become one, along a new axis: the number of the last `{}` is its place.
-    Stack(&'static str, Count),
+    Stack(&'static str, StackSize),
     /// The same along the first axis of each.
-    Rows(&'static str, Count),
+    Rows(&'static str, StackSize),
 }
 
 /// What becomes of a weight of a layer, whose number is given.
@@ -41,9 +41,31 @@ pub(super) type LayerStep = fn(&Model, u64, Weight) -> Result<Weight, WeightErro
 /// How many tensors become one.
 pub(super) type Count = fn(&Model) -> Result<u64, ConvertError>;
 
+/// How many tensors of a layer, whose number is given, become one.
+pub(super) type LayerCount = fn(&Model, u64) -> Result<u64, ConvertError>;
+
+/// How many tensors become one.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum StackSize {
+    /// As many in every layer.
+    Same(Count),
+    /// That differs from layer to layer.
+    OfLayer(LayerCount),
+}
+
+impl StackSize {
+    /// The size in a layer.
+    pub(super) fn of(self, model: &Model, layer: u64) -> Result<u64, ConvertError> {
+        match self {
+            StackSize::Same(count) => count(model),
+            StackSize::OfLayer(count) => count(model, layer),
+        }
+    }
+}
+
 impl Target {
     /// The name of what several tensors become, and how many there are.
-    pub(super) fn gathered(self) -> Option<(&'static str, Count)> {
+    pub(super) fn gathered(self) -> Option<(&'static str, StackSize)> {
         match self {
             Target::Stack(name, count) | Target::Rows(name, count) => Some((name, count)),
             _ => None,
@@ -92,12 +114,17 @@ impl Rule {
     /// One of several tensors that become one, as for [`expert`](Self::expert). A pattern with one `{}` is not
     /// part of a layer.
     pub(super) const fn stack(pattern: &'static str, name: &'static str, count: Count) -> Self {
-        Self::to(pattern, Target::Stack(name, count))
+        Self::to(pattern, Target::Stack(name, StackSize::Same(count)))
+    }
+
+    /// The same where layers have different numbers of them.
+    pub(super) const fn stack_of_layer(pattern: &'static str, name: &'static str, count: LayerCount) -> Self {
+        Self::to(pattern, Target::Stack(name, StackSize::OfLayer(count)))
     }
 
     /// Rows of a tensor that is stored in several parts, as for [`stack`](Self::stack).
     pub(super) const fn rows(pattern: &'static str, name: &'static str, count: Count) -> Self {
-        Self::to(pattern, Target::Rows(name, count))
+        Self::to(pattern, Target::Rows(name, StackSize::Same(count)))
     }
 
     /// A tensor that the model has no use for.

@@ -141,6 +141,31 @@ pub(super) fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> R
     grouped.permute(&axes)?.reshape(&dimensions)
 }
 
+/// The most heads whose rows are rearranged head by head.
+const MOST_HEADS: u64 = 1024;
+
+/// Rearranges the rows of so many heads head by head: `change` takes those of one head apart into parts that follow each
+/// other.
+///
+/// # Errors
+/// The rows are no whole number of heads, or the heads more than any model has.
+pub(super) fn rows_by_head(
+    weight: Weight,
+    heads: u64,
+    change: impl Fn(Recipe) -> Result<Vec<Recipe>, RecipeError>,
+) -> Result<Weight, WeightError> {
+    let rows = weight.row_count();
+    let size = rows.checked_div(heads).unwrap_or(0);
+    weight.rows(|recipe| {
+        if heads > MOST_HEADS {
+            return Err(RecipeError::Reshape { from: recipe.dimensions(), to: vec![heads, size] });
+        }
+        let by_head = rows_as(recipe, 1, &[heads, size])?;
+        let parts = (0..heads).map(|head| change(by_head.clone().select(0, head)?));
+        Recipe::concatenate(0, parts.collect::<Result<Vec<_>, _>>()?.concat())
+    })
+}
+
 /// Heads of rotary dimensions from halves to neighbouring pairs, the order in which llama.cpp rotates them
 /// (llama.cpp, `conversion/llama.py`).
 pub(super) fn pair_rotary_rows(weight: Weight, heads: u64) -> Result<Weight, WeightError> {

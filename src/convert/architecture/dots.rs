@@ -6,7 +6,7 @@ use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, replace
 use super::deepseek2::{self, ROUTING, SOME_LATENT_ATTENTION, is_tied_output, split_keys_and_values};
 use super::indexer::{self, INDEXER};
 use super::prediction::{self, PREDICTION};
-use super::{Family, qwen2moe};
+use super::{Family, qwen2moe, vision};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -52,6 +52,7 @@ pub(super) const NOTE: Family = Family {
     },
     predicted_layers: |_, names| Ok(names.contains(&PREDICTED_EMBEDDINGS).into()),
     tokenizer: Flavour { roles: &[("eot", "<|endofassistant|>")], ..Flavour::BYTE_PAIR },
+    projector: Some(&vision::dots3::PROJECTOR),
     hyperparameters: note_hyperparameters,
     rename: note_name,
     tensors: &[

@@ -67,7 +67,7 @@ pub(super) const FOURTH: Family = Family {
 };
 
 /// Norms after attention and after the feed-forward network.
-const LATE_NORMS: &[Rule] = &[
+pub(super) const LATE_NORMS: &[Rule] = &[
     Rule::keep("model.layers.{}.post_attention_layernorm.*", "blk.{}.post_attention_norm.*").required(),
     Rule::keep("model.layers.{}.post_feedforward_layernorm.*", "blk.{}.post_ffw_norm.*").required(),
 ];

@@ -10,9 +10,8 @@ use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::weight::{Weight, WeightError};
+use crate::convert::weight::{Weight, WeightError, rows_by_head};
 use crate::convert::{ConvertError, Model, Source};
-use crate::plan::Recipe;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Glm4ForCausalLM", "Glm4vForConditionalGeneration"],
@@ -82,9 +81,6 @@ const fn text_part(class: &'static str) -> Part {
 const VISION_PART: Part =
     Part { key: "vision_config", class: glm4v::CLASS.model_type, absent: Absent::Values("{}") };
 
-/// The most heads whose rows are put in another order one by one.
-const MOST_HEADS: u64 = 1024;
-
 /// The rotated dimensions of each head from neighbouring pairs to halves, where positions have several parts: the order
 /// in which llama.cpp rotates by parts (llama.cpp, `conversion/glm.py`).
 fn halve_rotary_rows(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
@@ -93,21 +89,13 @@ fn halve_rotary_rows(model: &Model, weight: Weight) -> Result<Weight, WeightErro
     }
     let (size, rotated) = (model.head_size()?, rotary_size(model)?);
     let heads = weight.row_count().checked_div(size).unwrap_or(0);
-    if heads > MOST_HEADS {
-        let expected = format!("at most {MOST_HEADS} heads");
-        return Err(model.configuration.bad("num_attention_heads", &heads, &expected).into());
-    }
-    weight.rows(|recipe| {
-        let mut parts = Vec::new();
-        for first in (0..heads).map(|head| head * size) {
-            let turned = first..first + rotated;
-            parts.push(recipe.clone().step_by(0, turned.clone(), 2)?);
-            parts.push(recipe.clone().step_by(0, turned.start + 1..turned.end, 2)?);
-            if rotated < size {
-                parts.push(recipe.clone().slice(0, turned.end..first + size)?);
-            }
+    rows_by_head(weight, heads, |head| {
+        let mut parts =
+            vec![head.clone().step_by(0, 0..rotated, 2)?, head.clone().step_by(0, 1..rotated, 2)?];
+        if rotated < size {
+            parts.push(head.slice(0, rotated..size)?);
         }
-        Recipe::concatenate(0, parts)
+        Ok(parts)
     })
 }
 

@@ -1,8 +1,8 @@
 //! MiniMax: Text-01 and M1 with linear attention in most layers, M2, and M3, whose attention is sparse.
 
-use super::Family;
 use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, NORMS_AROUND_ZERO, add_one};
 use super::llama::MIXTRAL_EXPERTS;
+use super::{Family, vision};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -33,7 +33,11 @@ pub(super) const M2: Family = Family {
 };
 
 pub(super) const M3: Family = Family {
-    names: &["MiniMaxM3SparseForCausalLM", "MiniMaxM3SparseForConditionalGeneration"],
+    names: &[
+        "MiniMaxM3SparseForCausalLM",
+        "MiniMaxM3SparseForConditionalGeneration",
+        "MiniMaxM3VLForConditionalGeneration",
+    ],
     architecture: "minimax-m3",
     hyperparameters: |source, out| {
         hyperparameters(source, out)?;
@@ -68,6 +72,7 @@ pub(super) const M3: Family = Family {
         SPARSE,
     ],
     element_type: |_, name, _| name.contains(".indexer.").then_some(ElementType::F32),
+    projector: Some(&vision::minimax_m3::PROJECTOR),
     ..Family::STANDARD
 };
 

@@ -58,7 +58,7 @@ const fn vision_part(class: &'static str) -> Part {
     Part { key: "vision_config", class, absent: Absent::Values("{}") }
 }
 
-const PROJECTOR: Projector = Projector {
+pub(super) const PROJECTOR: Projector = Projector {
     adjust: |vision, _| {
         name_usually(vision, 560)?;
         // Qwen 2-VL calls the width of the encoder embed_dim, and that of what it puts out hidden_size.
@@ -77,7 +77,7 @@ const PROJECTOR: Projector = Projector {
     ..Projector::STANDARD
 };
 
-const TENSORS: &[Rule] = &[
+pub(super) const TENSORS: &[Rule] = &[
     Rule::split("visual.patch_embed.proj.weight", FRAMES, frames),
     Rule::split(
         "visual.blocks.{}.attn.qkv.*",
@@ -113,15 +113,20 @@ fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), C
         Some(full) => {
             out.set("projector_type", "qwen2.5vl_merger");
             out.set("use_silu", true);
-            let period = full.first().map_or(0, |first| first + 1);
-            if period == 0 || full.windows(2).any(|pair| pair[0] + period != pair[1]) {
-                let expected = "blocks at equal distances";
-                return Err(vision.bad("fullatt_block_indexes", &serde_json::Value::from(full), expected));
-            }
-            out.count("vision.n_wa_pattern", period)?;
+            out.count("vision.n_wa_pattern", window_period(vision, &full)?)?;
         }
     }
     let epsilon = subject.whole.optional_number(&["rms_norm_eps"])?.unwrap_or(1e-6);
     out.float("vision.attention.layer_norm_epsilon", epsilon);
     Ok(())
+}
+
+/// Of how many blocks one attends to the whole image: `full` are the places of those that do.
+pub(super) fn window_period(vision: &Configuration, full: &[u64]) -> Result<u64, ConvertError> {
+    let period = full.first().map_or(0, |first| first + 1);
+    if period == 0 || full.windows(2).any(|pair| pair[0] + period != pair[1]) {
+        let expected = "blocks at equal distances";
+        return Err(vision.bad("fullatt_block_indexes", &serde_json::Value::from(full), expected));
+    }
+    Ok(period)
 }

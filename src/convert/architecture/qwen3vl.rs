@@ -79,7 +79,7 @@ pub(super) const PROJECTOR: Projector = Projector {
     ..Projector::STANDARD
 };
 
-const TENSORS: &[Rule] = &[
+pub(super) const TENSORS: &[Rule] = &[
     Rule::split("visual.patch_embed.proj.weight", FRAMES, frames),
     Rule::keep("visual.patch_embed.proj.bias", "v.patch_embd.bias"),
     Rule::keep("visual.pos_embed.*", "v.position_embd.*"),
@@ -112,9 +112,7 @@ fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), C
     if let Some(size) = vision.optional_integer(&["spatial_merge_size"])? {
         out.count("vision.spatial_merge_size", size)?;
     }
-    let text = subject.whole.part("text_config");
-    let epsilon = text.map_or(Ok(None), |text| text.optional_number(&["rms_norm_eps"]))?.unwrap_or(1e-6);
-    out.float("vision.attention.layer_norm_epsilon", epsilon);
+    out.float("vision.attention.layer_norm_epsilon", text_epsilon(subject)?);
     let deepstack = vision.integers("deepstack_visual_indexes")?.unwrap_or_default();
     let layers = subject.layers;
     if let Some(layer) = deepstack.iter().find(|layer| **layer >= layers) {
@@ -123,4 +121,10 @@ fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), C
     let flags: Vec<bool> = (0..layers).map(|layer| deepstack.contains(&layer)).collect();
     out.set("vision.is_deepstack_layers", flags);
     Ok(())
+}
+
+/// The epsilon of the text model's norms, which the runtime is given for those of the encoder.
+pub(super) fn text_epsilon(subject: &Encoders<'_>) -> Result<f64, ConvertError> {
+    let text = subject.whole.part("text_config");
+    Ok(text.map_or(Ok(None), |text| text.optional_number(&["rms_norm_eps"]))?.unwrap_or(1e-6))
 }

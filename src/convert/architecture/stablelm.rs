@@ -9,7 +9,7 @@ use crate::convert::rule::Rule;
 use crate::convert::{ConvertError, Model, Source};
 
 pub(super) const FAMILY: Family = Family {
-    names: &["StableLmForCausalLM", "StableLMEpochForCausalLM"],
+    names: &["StableLmForCausalLM", "StableLMEpochForCausalLM", "LlavaStableLMEpochForCausalLM"],
     architecture: "stablelm",
     classes: &[Class::new(
         "stablelm",

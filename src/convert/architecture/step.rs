@@ -3,8 +3,8 @@
 use super::common::{
     DENSE_LAYERS, EMBEDDINGS, NORMS_AROUND_ZERO, add_one, replaced, text_name, without_single_axes,
 };
-use super::prediction;
 use super::{Family, Generated};
+use super::{prediction, vision};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -43,6 +43,7 @@ pub(super) const FAMILY: Family = Family {
         EXPERTS,
         prediction::PREDICTION,
     ],
+    projector: Some(&vision::step3::PROJECTOR),
     ..Family::STANDARD
 };
 
