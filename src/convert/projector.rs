@@ -214,11 +214,13 @@ fn preprocessor(projector: &Projector, files: Files<'_>) -> Result<Configuration
         values.insert("image_mean".to_owned(), mean.to_vec().into());
         values.insert("image_std".to_owned(), deviation.to_vec().into());
     }
-    for (file, inner) in [(PREPROCESSOR, "media_proc_cfg"), ("processor_config.json", "image_processor")] {
+    let of_images: &[&str] = &["media_proc_cfg", "vision_config"];
+    for (file, parts) in [(PREPROCESSOR, of_images), ("processor_config.json", &["image_processor"])] {
         let Some(Value::Object(given)) = files.json(file)? else { continue };
-        let nested = given.get(inner).and_then(Value::as_object).cloned().unwrap_or_default();
+        let part = |key: &&str| given.get(*key).and_then(Value::as_object).cloned();
+        let nested: Vec<_> = parts.iter().filter_map(part).collect();
         values.extend(given);
-        values.extend(nested);
+        values.extend(nested.into_iter().flatten());
     }
     if values.is_empty() {
         let purpose = "it says how images are prepared for the model's vision encoder";
