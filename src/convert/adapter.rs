@@ -57,7 +57,7 @@ pub fn adapter(
             mapping.add(&name, || Ok(weight))?;
         }
     }
-    let mapped = mapping.finish_partial()?;
+    let (mapped, _) = mapping.finish_partial()?;
     let mapped = mapped.into_iter().map(|(name, weight)| embeddings_last(name, weight));
     let mapped = mapped.collect::<Result<Vec<_>, _>>()?;
     let tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, None))?;

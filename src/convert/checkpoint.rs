@@ -7,6 +7,7 @@ use super::configuration::{Configuration, TARGET, TASKS, TITLE};
 use super::error::ConvertError;
 use super::files::Files;
 use super::general::{FileKind, MODEL_CARD};
+use super::lengths::Facts;
 use super::mapping::Mapping;
 use super::model::{Model, Source};
 use super::numbers::Numbers;
@@ -16,15 +17,15 @@ use super::planned::{planned, sources, state_storage};
 use super::rule::Rule;
 use super::size_label::ParameterCount;
 use super::target::{self, Target};
-use super::tokenizer::{Sizes, TokenizerWarning};
+use super::tokenizer::Sizes;
+use super::warning::Warning;
 use super::weight::Weight;
 use super::weights::{self, StoredWeight};
-use super::{architecture, general, model_card, projector, tokenizer};
+use super::{
+    architecture, completeness, general, model_card, modules, projector, shapes, tokenizer, warning,
+};
 use crate::plan::{Plan, PlannedTensor, SourceDescription};
 use crate::safetensors::{Checkpoint, NamedSource};
-
-/// The file of a module of `sentence-transformers` that holds its weights.
-const MODULE_WEIGHTS: &str = "model.safetensors";
 
 /// The files that a checkpoint or an adapter becomes.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,24 +38,6 @@ pub struct Conversion {
     pub sources: Vec<usize>,
     /// What the person who asked should know although the conversion goes on.
     pub warnings: Vec<Warning>,
-}
-
-/// Something that may be wrong with a converted model.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
-pub enum Warning {
-    /// The vocabulary.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerWarning),
-    /// A part of the checkpoint has no counterpart among the projectors made here.
-    #[error("the encoder of {input} is not converted; the model will not understand {input}")]
-    EncoderLeftOut { input: &'static str },
-    /// Of the text model there are tensors, but no layers.
-    #[error("the text model has no layers in these files; only its encoder is converted")]
-    TextLeftOut,
-    /// Adapters are model files of their own, of which a runtime that has no tasks would apply all at once.
-    #[error("the adapters for {tasks} are not converted; the model answers as if there were no task")]
-    AdaptersLeftOut { tasks: String },
 }
 
 /// Plans the conversion of a checkpoint.
@@ -81,7 +64,7 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     }
     let mut checkpoint = Checkpoint::read(files.sources())?;
     for folder in family.modules.iter().rev() {
-        let name = format!("{folder}/{MODULE_WEIGHTS}");
+        let name = format!("{folder}/{}", modules::WEIGHTS);
         if let Some(place) = files.sources().iter().position(|source| source.name == name) {
             checkpoint.put_before(folder, files.sources(), place)?;
         }
@@ -90,15 +73,14 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
     let projector = architecture::projector(&whole);
     let alone = match projector {
-        Some(_) => !has_layers(family, &Model::bare(text.clone())?, &names),
+        Some(_) => !has_layers(family, &Model::bare(text.clone())?, &names, 0),
         None => false,
     };
     let model = if alone {
         Model::bare(text)?
     } else {
         (family.adjust)(&mut text, files)?;
-        let predicted = (family.predicted_layers)(&text, &names)?;
-        Model::new(text, predicted)?
+        model_with_layers(family, text, &names)?
     };
 
     let sources = sources(&checkpoint);
@@ -138,13 +120,14 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     Ok(Conversion { model: plan, projector, sources: checkpoint.given, warnings })
 }
 
-/// Whether some tensor belongs to a layer of the text model. Encoders are kept without it too.
-fn has_layers(family: &Family, model: &Model, names: &[&str]) -> bool {
+/// Whether some tensor belongs to a layer of the text model, from number `first` on. Encoders are kept without it too.
+fn has_layers(family: &Family, model: &Model, names: &[&str], first: u64) -> bool {
     let rules = family.tensors.iter().copied().flatten().filter(|rule| rule.pattern.contains("{}"));
     let rules: Vec<&Rule> = rules.collect();
     names.iter().any(|name| {
-        let name = (family.rename)(model, name);
-        name.is_some_and(|name| rules.iter().any(|rule| rule.matches(&name).is_some()))
+        let Some(name) = (family.rename)(model, name) else { return false };
+        let found = rules.iter().find_map(|rule| rule.matches(&name));
+        found.is_some_and(|found| found.numbers[0] >= first)
     })
 }
 
@@ -193,10 +176,11 @@ fn text_plan(
     (family.measured)(model, &numbers, &mut out)?;
     for weight in weights {
         if let Some(name) = (family.rename)(model, &weight.name) {
-            mapping.add(&name, || weight.recipe().map(Weight::Whole))?;
+            let added = mapping.add(&name, || weight.recipe().map(Weight::Whole));
+            added.map_err(|error| explained(model, weights, error))?;
         }
     }
-    let mapped = mapping.finish()?;
+    let (mapped, found) = mapping.finish()?;
     let settled = output.settle(weights.iter().filter(named));
     let precision = settled.for_tensors(output, &mapped);
     let output = if precision == settled { output } else { OutputType::F32 };
@@ -207,15 +191,48 @@ fn text_plan(
     general::write(FileKind::Model, source.files, source.id, ParameterCount::of_model(&tensors), &mut out)?;
     tensors.extend((family.appended)(model, source.files)?);
     (family.hyperparameters)(&source, &mut out)?;
+    let vocabulary = tensors.iter().find(|tensor| tensor.name == EMBEDDINGS);
+    let facts = Facts {
+        model,
+        architecture: family.architecture,
+        metadata: out.metadata(),
+        vocabulary: vocabulary.map(|tensor| tensor.shape.rows()),
+    };
+    completeness::check(family.lacking, &facts, &found)?;
+    shapes::check(family.shapes, &facts, &found, &tensors)?;
+    warnings.extend(warning::tensors_left_out(family, model, weights, &found));
+    warnings.extend(warning::modules_left_out(family, source.files)?);
     state_storage(&mut out, precision, &tensors);
     write_vocabulary(family, source, &mut out, warnings)?;
     Ok((Plan { sources, metadata: out.into_metadata(), tensors }, output))
 }
 
+/// The model with as many layers beyond the last as are there: fine-tuned checkpoints often lack those that predict
+/// further tokens, whatever their configuration says.
+fn model_with_layers(family: &Family, text: Configuration, names: &[&str]) -> Result<Model, ConvertError> {
+    let predicted = (family.predicted_layers)(&text, names)?;
+    let model = Model::new(text, predicted)?;
+    let counts = predicted == 0 || family.counts_promised_layers;
+    if counts || has_layers(family, &model, names, model.main_layers) {
+        return Ok(model);
+    }
+    Model::new(model.configuration, 0)
+}
+
+/// A layer that the configuration does not count takes the name of one that predicts further tokens.
+fn explained(model: &Model, weights: &[StoredWeight], error: ConvertError) -> ConvertError {
+    let ConvertError::SameName { .. } = error else { return error };
+    let beyond = weights.iter().find(|weight| architecture::is_beyond(model, &weight.name));
+    beyond.map_or(error, |weight| model.too_many_layers(model.main_layers, &weight.name))
+}
+
+/// The embeddings of a model file.
+const EMBEDDINGS: &str = "token_embd.weight";
+
 /// Checks that the configuration's vocabulary is that of the embeddings.
 fn check_vocabulary(model: &Model, tensors: &[PlannedTensor]) -> Result<(), ConvertError> {
     let stated = model.configuration.optional_integer(&["vocab_size"])?;
-    let embeddings = tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
+    let embeddings = tensors.iter().find(|tensor| tensor.name == EMBEDDINGS);
     match (stated, embeddings) {
         (Some(tokens), Some(embeddings)) if embeddings.shape.rows() != tokens => {
             Err(ConvertError::VocabularySize {
@@ -233,7 +250,7 @@ fn check_vocabulary(model: &Model, tensors: &[PlannedTensor]) -> Result<(), Conv
 /// model's layers.
 pub fn is_module(name: &str) -> bool {
     name.split_once('/').is_some_and(|(folder, file)| {
-        file == MODULE_WEIGHTS && architecture::modules().any(|module| *module == folder)
+        file == modules::WEIGHTS && architecture::modules().any(|module| *module == folder)
     })
 }
 

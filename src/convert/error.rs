@@ -90,6 +90,26 @@ pub enum ConvertError {
     /// A tensor that models of this architecture must have.
     #[error("tensor {tensor} is missing, which a model of architecture {architecture} needs")]
     LackingTensor { tensor: String, architecture: String },
+    /// A tensor of another shape than the configuration calls for.
+    #[error("tensor {tensor} has the shape {got}, but config.json calls for {expected}: {because}")]
+    Contradiction {
+        tensor: String,
+        /// Its shape, slowest dimension first.
+        got: String,
+        /// The shape that it should have.
+        expected: String,
+        /// What the configuration says.
+        because: String,
+    },
+    /// A layer that the configuration does not count.
+    #[error(
+        "config.json says {key} {stated}, but the checkpoint has a layer {layer} (tensor {tensor}); does config.json \
+         belong to these weights?"
+    )]
+    LayerCount { key: &'static str, stated: u64, layer: u64, tensor: String },
+    /// Experts that the configuration does not count, or fewer than it does.
+    #[error("config.json says {key} {stated}, the checkpoint has {found} in layer {layer}")]
+    ExpertCount { key: &'static str, stated: u64, found: u64, layer: u64 },
     /// Two tensors of the checkpoint become the same tensor of the model.
     #[error("two tensors of the checkpoint would become {name}")]
     SameName { name: String },

@@ -73,7 +73,7 @@ pub(super) fn write(
         ("description", &identity.description),
         ("size_label", &label),
     ] {
-        if let Some(value) = value {
+        if let Some(value) = value.as_ref().filter(|value| !value.is_empty()) {
             out.set_plain(&format!("general.{key}"), value.as_str());
         }
     }
@@ -184,7 +184,8 @@ fn parents(
     let Some(value) = names.iter().find_map(|name| card.get(*name)) else { return };
     let entries = match value {
         Value::Array(entries) => entries.as_slice(),
-        other => std::slice::from_ref(other),
+        Value::String(_) => std::slice::from_ref(value),
+        _ => &[],
     };
     if entries.len() > MOST_PARENTS {
         return;
@@ -199,7 +200,7 @@ fn parents(
             }
             _ => Vec::new(),
         };
-        for (name, value) in fields {
+        for (name, value) in fields.into_iter().filter(|(_, value)| !value.is_empty()) {
             out.set_plain(&format!("general.{key}.{index}.{name}"), value);
         }
     }
@@ -235,8 +236,10 @@ fn parent_of_id(id: &str, parameters: i64) -> Vec<(&'static str, String)> {
     fields
 }
 
+/// The first of these fields that says anything, if that is a text. An empty one is not written.
 fn first_text<'c>(card: &'c Map<String, Value>, names: &[&str]) -> Option<&'c str> {
-    names.iter().find_map(|name| card.get(*name)).and_then(Value::as_str)
+    let said = names.iter().find_map(|name| card.get(*name).filter(|value| !value.is_null()));
+    said.and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
 fn texts(card: &Map<String, Value>, name: &str) -> Vec<String> {

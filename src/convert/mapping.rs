@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::found::Found;
 use super::rule::{Match, Rule, StackSize, Target};
 use super::weight::{Weight, WeightError};
 use super::{ConvertError, Model};
@@ -12,7 +13,12 @@ pub(super) struct Mapping<'m> {
     architecture: &'static str,
     rules: Vec<Rule>,
     mapped: Vec<(String, Weight)>,
-    names: HashSet<String>,
+    /// What the tensors are called in the checkpoint, by their names in the model.
+    origins: BTreeMap<String, String>,
+    /// Tensors of which nothing becomes part of the model.
+    dropped: Vec<String>,
+    /// Places beyond the last that a stack should have, by group and layer.
+    beyond: BTreeMap<(&'static str, u64), (u64, u64)>,
     /// Tensors that wait for the rest of their stacks, by group and layer, and parts that wait for the
     /// others, by target.
     waiting: HashMap<(&'static str, u64), Waiting>,
@@ -30,7 +36,9 @@ impl<'m> Mapping<'m> {
             architecture,
             rules: tables.concat(),
             mapped: Vec::new(),
-            names: HashSet::new(),
+            origins: BTreeMap::new(),
+            dropped: Vec::new(),
+            beyond: BTreeMap::new(),
             waiting: HashMap::new(),
             used: HashSet::new(),
         }
@@ -38,7 +46,12 @@ impl<'m> Mapping<'m> {
 
     /// Adds a tensor that the family makes itself.
     pub(super) fn push(&mut self, name: String, weight: Weight) -> Result<(), ConvertError> {
-        if !self.names.insert(name.clone()) {
+        let origin = name.clone();
+        self.put(name, weight, &origin)
+    }
+
+    fn put(&mut self, name: String, weight: Weight, origin: &str) -> Result<(), ConvertError> {
+        if self.origins.insert(name.clone(), origin.to_owned()).is_some() {
             return Err(ConvertError::SameName { name });
         }
         self.mapped.push((name, weight));
@@ -65,33 +78,36 @@ impl<'m> Mapping<'m> {
         }
         let explain = |error| explain(name, error);
         match rule.target {
-            Target::Drop => Ok(()),
+            Target::Drop => {
+                self.dropped.push(name.to_owned());
+                Ok(())
+            }
             Target::One(target, step) => {
                 let weight = weight()?;
                 let weight = match step {
                     Some(step) => step(self.model, weight).map_err(explain)?,
                     None => weight,
                 };
-                self.push(found.fill(target), weight)
+                self.put(found.fill(target), weight, name)
             }
             Target::OfLayer(target, step) => {
                 let weight = step(self.model, found.numbers[0], weight()?).map_err(explain)?;
-                self.push(found.fill(target), weight)
+                self.put(found.fill(target), weight, name)
             }
             Target::Several(targets, split) => {
                 let parts = split(self.model, weight()?).map_err(explain)?;
                 for (target, part) in targets.iter().zip(parts) {
-                    self.push(found.fill(target), part)?;
+                    self.put(found.fill(target), part, name)?;
                 }
                 Ok(())
             }
             Target::Copy(target) => {
-                let name = found.fill(target);
-                if self.names.contains(&name) { Ok(()) } else { self.push(name, weight()?) }
+                let copied = found.fill(target);
+                if self.origins.contains_key(&copied) { Ok(()) } else { self.put(copied, weight()?, name) }
             }
-            Target::Part(target) => self.add_part(index, target, found, weight()?),
+            Target::Part(target) => self.add_part(index, target, found, weight()?, name),
             Target::Stack(_, size) | Target::Rows(_, size) => {
-                self.add_to_stack(index, rule, size, found, weight()?)
+                self.add_to_stack(index, rule, size, found, weight()?, name)
             }
         }
     }
@@ -102,6 +118,7 @@ impl<'m> Mapping<'m> {
         target: &'static str,
         found: Match<'_>,
         weight: Weight,
+        origin: &str,
     ) -> Result<(), ConvertError> {
         let layer = found.numbers[0];
         let rules = self.rules.iter().enumerate();
@@ -115,7 +132,7 @@ impl<'m> Mapping<'m> {
         let waiting = self.waiting.remove(&(target, layer)).unwrap_or_default();
         let name = found.fill(target);
         let joined = Weight::join(waiting.into_values().collect()).map_err(|error| explain(&name, error))?;
-        self.push(name, joined)
+        self.put(name, joined, origin)
     }
 
     fn add_to_stack(
@@ -125,6 +142,7 @@ impl<'m> Mapping<'m> {
         size: StackSize,
         found: Match<'_>,
         weight: Weight,
+        origin: &str,
     ) -> Result<(), ConvertError> {
         let group = rule.stack_group();
         let rules: Vec<usize> = (0..self.rules.len())
@@ -134,6 +152,11 @@ impl<'m> Mapping<'m> {
             .collect();
         let (layer, place) = rule.place(found);
         let count = size.of(self.model, layer)?;
+        if place >= count {
+            let (_, last) = self.beyond.entry((group, layer)).or_insert((count, place));
+            *last = place.max(*last);
+            return Ok(());
+        }
         let waiting = self.waiting.entry((group, layer)).or_default();
         waiting.insert((index, place), weight);
         if (waiting.len() as u64) < count.saturating_mul(rules.len() as u64) {
@@ -153,7 +176,7 @@ impl<'m> Mapping<'m> {
                 _ => Weight::stack(weights),
             };
             let stacked = stacked.map_err(|error| explain(&name, error))?;
-            self.push(name, stacked)?;
+            self.put(name, stacked, origin)?;
         }
         Ok(())
     }
@@ -169,17 +192,27 @@ impl<'m> Mapping<'m> {
         ConvertError::LackingTensor { tensor, architecture: self.architecture.to_owned() }
     }
 
-    /// The tensors, after checking that experts are complete and nothing required is missing.
-    pub(super) fn finish(self) -> Result<Vec<(String, Weight)>, ConvertError> {
-        self.check_stacks()?;
+    /// The tensors and where they come from, after checking that experts are complete and nothing required is missing.
+    pub(super) fn finish(self) -> Result<(Vec<(String, Weight)>, Found), ConvertError> {
         self.check_required()?;
-        Ok(self.mapped)
+        self.finish_partial()
     }
 
     /// The tensors of an adapter, which changes what it likes.
-    pub(super) fn finish_partial(self) -> Result<Vec<(String, Weight)>, ConvertError> {
+    pub(super) fn finish_partial(self) -> Result<(Vec<(String, Weight)>, Found), ConvertError> {
+        self.check_counts()?;
         self.check_stacks()?;
-        Ok(self.mapped)
+        Ok((self.mapped, Found { origins: self.origins, dropped: self.dropped, rules: self.rules }))
+    }
+
+    /// Checks that no stack has more parts than the configuration says.
+    fn check_counts(&self) -> Result<(), ConvertError> {
+        match self.beyond.first_key_value() {
+            Some(((_, layer), (stated, last))) => {
+                Err(self.model.other_number_of_experts(*stated, last.saturating_add(1), *layer))
+            }
+            None => Ok(()),
+        }
     }
 
     fn check_stacks(&self) -> Result<(), ConvertError> {
@@ -194,6 +227,15 @@ impl<'m> Mapping<'m> {
             }
             let Some((_, size)) = rule.target.gathered() else { continue };
             let count = if rule.stack_group() == *group { size.of(self.model, *layer)? } else { 0 };
+            let places = (0..count).filter(|place| waiting.contains_key(&(index, *place))).count() as u64;
+            let counts_experts = group.contains("experts");
+            if counts_experts
+                && 0 < places
+                && places < count
+                && (0..places).all(|place| waiting.contains_key(&(index, place)))
+            {
+                return Err(self.model.other_number_of_experts(count, places, *layer));
+            }
             if let Some(place) = (0..count).find(|place| !waiting.contains_key(&(index, *place))) {
                 return Err(self.lacks_part(index, *layer, place));
             }

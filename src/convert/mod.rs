@@ -11,26 +11,32 @@
 //! | `weights` | stored tensors with their scales; formats of other programs are refused by name |
 //! | `stored_bytes` | the numbers of a tensor, for what only they tell |
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
+//! | `found`, `completeness`, `lengths`, `shapes` | whether layers are whole, and tensors as long as the metadata say |
 //! | `model`, `target` | what is known of a model before its weights are looked at, and of the one that it drafts for |
-//! | `parameters`, `hyperparameters`, `rope`, `pooling` | metadata of the architecture |
+//! | `parameters`, `hyperparameters`, `rope`, `modules`, `pooling` | metadata of the architecture |
 //! | `numbers` | the few numbers of weights that are metadata |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
 //! | [`tokenizer`] | metadata of the vocabulary |
+//! | `warning` | what a person should know although the conversion goes on |
 //! | `output_type`, `planned` | the element type of each tensor, and the tensors of a plan |
 //! | `projector`, `adapter` | the two other kinds of file |
 
 mod adapter;
 mod architecture;
 mod checkpoint;
+mod completeness;
 mod configuration;
 mod error;
 mod files;
+mod found;
 mod general;
 mod hyperparameters;
+mod lengths;
 mod mapping;
 mod model;
 mod model_card;
 mod model_id;
+mod modules;
 mod numbers;
 mod output_type;
 mod parameters;
@@ -39,18 +45,21 @@ mod pooling;
 mod projector;
 mod rope;
 mod rule;
+mod shapes;
 mod size_label;
 mod stored_bytes;
 mod target;
 pub mod tokenizer;
+mod warning;
 mod weight;
 mod weights;
 
 pub use self::adapter::adapter;
 pub use self::architecture::{ModelClass, model_classes};
-pub use self::checkpoint::{Conversion, Warning, checkpoint, is_description, is_module};
+pub use self::checkpoint::{Conversion, checkpoint, is_description, is_module};
 pub use self::error::ConvertError;
 pub use self::output_type::OutputType;
+pub use self::warning::Warning;
 pub use model::MAX_LAYERS;
 
 use self::configuration::Configuration;

@@ -25,6 +25,9 @@ pub(super) const ENCODER_LAYERS: [&str; 8] = [
 /// The largest head that is believed; those of released models have at most a few hundred dimensions.
 const LARGEST_HEAD: u64 = 1 << 16;
 
+/// The configuration keys that may state the number of experts; the first that is there does.
+const EXPERTS: [&str; 3] = ["num_local_experts", "num_experts", "n_routed_experts"];
+
 /// A text model: its configuration with defaults, and the numbers that nearly every family needs.
 #[derive(Debug, Clone)]
 pub(super) struct Model {
@@ -114,7 +117,24 @@ impl Model {
 
     /// Experts of a layer.
     pub(super) fn experts(&self) -> Result<u64, ConvertError> {
-        positive(&self.configuration, &["num_local_experts", "num_experts", "n_routed_experts"])
+        positive(&self.configuration, &EXPERTS)
+    }
+
+    /// The error that a layer has another number of experts than the configuration says.
+    pub(super) fn other_number_of_experts(&self, stated: u64, found: u64, layer: u64) -> ConvertError {
+        let key = EXPERTS.into_iter().find(|key| self.configuration.has(key));
+        ConvertError::ExpertCount { key: key.unwrap_or("its number of experts"), stated, found, layer }
+    }
+
+    /// The error that there is a layer beyond the last.
+    pub(super) fn too_many_layers(&self, layer: u64, tensor: &str) -> ConvertError {
+        let key = LAYERS.into_iter().find(|key| self.configuration.has(key));
+        ConvertError::LayerCount {
+            key: key.unwrap_or("num_hidden_layers"),
+            stated: self.main_layers,
+            layer,
+            tensor: tensor.to_owned(),
+        }
     }
 
     /// Layer by layer whether its kind is `kind`.

@@ -64,6 +64,11 @@ impl Parameters {
         self.metadata.get(key).is_some()
     }
 
+    /// What has been set.
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
     pub(super) fn into_metadata(self) -> Metadata {
         self.metadata
     }

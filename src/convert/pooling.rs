@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::parameters::Parameters;
-use super::{ConvertError, Source};
+use super::{ConvertError, Source, modules};
 
 // The numbers of llama.cpp's `llama_pooling_type`.
 const MEAN: u32 = 1;
@@ -29,15 +29,10 @@ pub(super) fn write(source: &Source<'_>, out: &mut Parameters) -> Result<(), Con
 }
 
 fn of_embedding(source: &Source<'_>) -> Result<Option<u32>, ConvertError> {
-    let modules = source.files.json("modules.json")?;
-    let modules = modules.as_ref().and_then(Value::as_array).into_iter().flatten();
-    let text = |module: &Value, key: &str| module.get(key).and_then(Value::as_str).map(str::to_owned);
-    let path = modules
-        .filter(|module| text(module, "type").is_some_and(|kind| kind.ends_with("Pooling")))
-        .find_map(|module| text(module, "path"));
-    let Some(path) = path else { return Ok(None) };
-    let file = format!("{path}/config.json");
-    // The module's folder may not have been uploaded; the pooling is then the runtime's default.
+    let modules = modules::listed(source.files)?;
+    let Some(module) = modules.iter().find(|module| module.is_a("Pooling")) else { return Ok(None) };
+    let file = format!("{}/config.json", module.path);
+    // The module's folder may not have been uploaded, which is told; the pooling is then the runtime's default.
     let Some(pooling) = source.files.json(&file)? else { return Ok(None) };
     let flag = |key: &str| pooling.get(key).and_then(Value::as_bool).unwrap_or(false);
     let number = if flag("pooling_mode_mean_tokens") {

@@ -137,7 +137,8 @@ pub(super) fn plan(
         let computed = (projector.computed)(&numbers, &weight.name)?;
         mapping.add(name, || computed.map_or_else(|| weight.recipe(), Ok).map(Weight::Whole))?;
     }
-    let tensors = planned(mapping.finish()?, |name, dimensions| {
+    let (mapped, _) = mapping.finish()?;
+    let tensors = planned(mapped, |name, dimensions| {
         let forced = (projector.forced)(name).or_else(|| convolution_type(projector, name, precision.0));
         precision.of(name, dimensions, forced)
     })?;

@@ -152,6 +152,20 @@ impl Rule {
         Self { pattern, target, required: false }
     }
 
+    /// The names of the tensors that it makes.
+    pub(super) fn targets(&self) -> &[&'static str] {
+        match &self.target {
+            Target::Drop => &[],
+            Target::Several(names, _) => names,
+            Target::One(name, _)
+            | Target::OfLayer(name, _)
+            | Target::Copy(name)
+            | Target::Part(name)
+            | Target::Stack(name, _)
+            | Target::Rows(name, _) => std::slice::from_ref(name),
+        }
+    }
+
     /// What the pattern's placeholders stand for in `name`, if it matches.
     pub(super) fn matches<'n>(&self, name: &'n str) -> Option<Match<'n>> {
         let mut found = Match { numbers: [0; 2], suffix: "" };

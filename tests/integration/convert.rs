@@ -5,6 +5,8 @@ mod bad_input;
 mod cases;
 mod checkpoint;
 mod comparison;
+mod tensors;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

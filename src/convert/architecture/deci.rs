@@ -25,6 +25,8 @@ pub(super) const FAMILY: Family = Family {
     },
     generated: llama::rope_factors,
     tensors: &[EMBEDDINGS, LAYERS],
+    // Layers may be without attention, or have a matrix in its place.
+    lacking: &["attn"],
     ..Family::STANDARD
 };
 

@@ -40,8 +40,8 @@ pub(super) const FAMILY: Family = Family {
     ],
     hyperparameters,
     rename: |model, name| {
-        // Layers beyond the last predict further tokens, which the runtime does not do for this architecture.
-        let left_out = prediction::is_beyond(model, name) || is_tied_output(model, name);
+        // The runtime does not predict further tokens for this architecture.
+        let left_out = prediction::is_stated_beyond(model, name) || is_tied_output(model, name);
         if left_out { None } else { text_name(name) }
     },
     tensors: &[EMBEDDINGS, NORMS, LATENT_ATTENTION, DENSE_LAYERS, EXPERTS, ROUTING],

@@ -10,6 +10,7 @@ use super::{Family, qwen2moe, vision};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::ANY;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model, Source};
@@ -66,6 +67,8 @@ pub(super) const NOTE: Family = Family {
         ROUTING,
         PREDICTION,
     ],
+    // Only the part of a key that is rotated has a norm.
+    shapes: &[("attn_k_norm.weight", &[&[ANY]])],
     ..Family::STANDARD
 };
 

@@ -8,6 +8,7 @@ use super::llama::{self, PAIRED_ATTENTION};
 use super::{Family, Generated};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::{ANY, QUERIES, WIDTH};
 use crate::convert::{Configuration, ConvertError, Model};
 
 pub(super) const FAMILY: Family = Family {
@@ -34,6 +35,13 @@ pub(super) const FAMILY: Family = Family {
     rename: |_, name| rename(name),
     tensors: &[ENDS, NORMS, PAIRED_ATTENTION, GATED_FEED_FORWARD, FEATURE_TENSORS],
     appended: |model, files| draft::token_table(model, files, draft::target(model)?.integer("vocab_size")?),
+    // Attention takes the features of another model too, and the head has tokens of its own.
+    shapes: &[
+        ("output.weight", &[&[WIDTH, ANY]]),
+        ("attn_q.weight", &[&[ANY, QUERIES]]),
+        ("attn_k.weight", &[&[ANY, ANY]]),
+        ("attn_v.weight", &[&[ANY, ANY]]),
+    ],
     ..Family::STANDARD
 };
 

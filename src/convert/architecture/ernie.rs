@@ -8,6 +8,7 @@ use super::deepseek2::SHARED_EXPERTS;
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::rule::{Count, Rule};
+use crate::convert::shapes::{ANY, WIDTH};
 use crate::convert::tokenizer::{Flavour, SpacePrefix};
 
 pub(super) const FAMILY: Family = Family {
@@ -89,6 +90,12 @@ pub(super) const MIXTURE: Family = Family {
     },
     rename: |_, name| if name.starts_with("model.mtp_") { None } else { text_name(name) },
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, DENSE_LAYERS, EXPERTS, SHARED_EXPERTS],
+    // The stated width of shared experts is not theirs.
+    shapes: &[
+        ("ffn_gate_shexp.weight", &[&[WIDTH, ANY]]),
+        ("ffn_up_shexp.weight", &[&[WIDTH, ANY]]),
+        ("ffn_down_shexp.weight", &[&[ANY, WIDTH]]),
+    ],
     ..Family::STANDARD
 };
 

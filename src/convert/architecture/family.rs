@@ -9,6 +9,7 @@ use crate::convert::numbers::Numbers;
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::Shapes;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{Configuration, ConvertError, Model, Source, hyperparameters};
 use crate::plan::PlannedTensor;
@@ -55,6 +56,14 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) tensors: &'static [&'static [Rule]],
     /// Tensors that are computed from others and follow all of them.
     pub(in crate::convert) appended: fn(&Model, Files<'_>) -> Result<Vec<PlannedTensor>, ConvertError>,
+    /// Whether layers beyond the last that the configuration promises count although they are not there: in the files of
+    /// most models they do not.
+    pub(in crate::convert) counts_promised_layers: bool,
+    /// Tensors of layers, by how their names within these begin, that a layer may lack although it is built like others
+    /// that have them.
+    pub(in crate::convert) lacking: &'static [&'static str],
+    /// The shapes of tensors where the family's differ from the usual ones.
+    pub(in crate::convert) shapes: &'static [Shapes],
     /// The element type of a tensor of the model, by its name there, where the family's differs from the usual one;
     /// given the one that was asked for.
     pub(in crate::convert) element_type: fn(&Model, &str, ElementType) -> Option<ElementType>,
@@ -83,6 +92,9 @@ impl Family {
         stored_by_rank: &[],
         tensors: common::DECODER,
         appended: |_, _| Ok(Vec::new()),
+        counts_promised_layers: false,
+        lacking: &[],
+        shapes: &[],
         element_type: |_, _, _| None,
         projector: None,
     };

@@ -19,6 +19,8 @@ pub(super) const FAMILY: Family = Family {
     generated: rope_factors,
     rename: gemma3n::FAMILY.rename,
     tensors: &[TRUNK, LAYERS, EXPERTS, GATED_FEED_FORWARD],
+    // Layers may take over keys and values from others, or have keys serve as values.
+    lacking: &["attn_k", "attn_v"],
     ..Family::STANDARD
 };
 

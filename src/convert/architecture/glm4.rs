@@ -188,10 +188,7 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
     if let Some(norm) = configuration.optional_flag("norm_topk_prob")? {
         out.set("expert_weights_norm", norm);
     }
-    match configuration.optional_integer(&["num_nextn_predict_layers"])? {
-        Some(layers) => out.count("nextn_predict_layers", layers),
-        None => Ok(()),
-    }
+    prediction::write_stated(source.model, out)
 }
 
 /// Solar Open, which is built like GLM-4.5.

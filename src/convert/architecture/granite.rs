@@ -6,6 +6,7 @@ use super::llama::{self, PAIRED_ATTENTION};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::{TWICE_SHARED_WIDTH, WIDTH};
 use crate::convert::tokenizer::Flavour;
 use crate::convert::{ConvertError, Source};
 
@@ -59,6 +60,8 @@ pub(super) const SLIDING_MIXTURE: Family = Family {
         write_shared_width(source, out)
     },
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, SINKS, FUSED_EXPERTS],
+    // Gate and up of the shared expert are one.
+    shapes: &[("ffn_up_shexp.weight", &[&[WIDTH, TWICE_SHARED_WIDTH]])],
     ..SLIDING
 };
 

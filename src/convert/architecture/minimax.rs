@@ -6,6 +6,7 @@ use super::{Family, vision};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::{ANY, WIDTH};
 use crate::convert::stored_bytes::StoredBytes;
 use crate::convert::tokenizer;
 use crate::convert::{ConvertError, Source};
@@ -21,6 +22,8 @@ pub(super) const TEXT_01: Family = Family {
         out.count("rope.dimension_count", source.model.configuration.integer("rotary_dim")?)
     },
     tensors: &[EMBEDDINGS, NORMS, MIXED_ATTENTION, ROUTER, MIXTRAL_EXPERTS],
+    // Linear attention has as many keys as queries.
+    shapes: &[("attn_qkv.weight", &[&[WIDTH, ANY]])],
     ..Family::STANDARD
 };
 

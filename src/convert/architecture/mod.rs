@@ -119,6 +119,7 @@ mod xverse;
 pub(super) use common::{Generated, replaced};
 pub(super) use family::Family;
 pub use listing::{ModelClass, model_classes};
+pub(super) use prediction::is_beyond;
 
 use super::configuration::Class;
 use super::projector::Projector;

@@ -24,6 +24,8 @@ pub(super) const FAMILY: Family = Family {
     hyperparameters,
     rename: |_, name| trunk_name(name, "model."),
     tensors: &[TENSORS],
+    // The first layer normalizes what the embeddings have normalized already.
+    lacking: &["attn_norm"],
     ..Family::STANDARD
 };
 

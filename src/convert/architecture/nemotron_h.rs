@@ -8,6 +8,7 @@ use crate::convert::configuration::Configuration;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::{ANY, EXPERT_COUNT, EXPERT_WIDTH, Shapes};
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model, Source};
@@ -52,8 +53,15 @@ pub(super) const MIXTURE: Family = Family {
         None => (FAMILY.rename)(model, name),
     },
     tensors: &[TRUNK, MAMBA, ATTENTION, FEED_FORWARD, EXPERTS, PREDICTION],
+    // Experts may work in a narrower space.
+    shapes: NARROW_EXPERTS,
     ..FAMILY
 };
+
+const NARROW_EXPERTS: &[Shapes] = &[
+    ("ffn_up_exps.weight", &[&[ANY, EXPERT_WIDTH, EXPERT_COUNT]]),
+    ("ffn_down_exps.weight", &[&[EXPERT_WIDTH, ANY, EXPERT_COUNT]]),
+];
 
 /// Nemotron Puzzle: every layer with experts has numbers of its own.
 pub(super) const PUZZLE: Family = Family {
@@ -81,6 +89,7 @@ pub(super) const PUZZLE: Family = Family {
         })
     },
     tensors: &[TRUNK, MAMBA, ATTENTION, EXPERTS],
+    shapes: NARROW_EXPERTS,
     ..FAMILY
 };
 

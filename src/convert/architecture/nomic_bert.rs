@@ -32,6 +32,8 @@ pub(super) const MIXTURE: Family = Family {
         out.count("moe_every_n_layers", configuration.integer("moe_every_n_layers")?)?;
         out.count("expert_used_count", configuration.integer("moe_top_k")?)
     },
+    // Layers without experts have no gate in these.
+    lacking: &["ffn_gate."],
     ..FAMILY
 };
 

@@ -29,16 +29,27 @@ pub(super) fn write(model: &Model, out: &mut Parameters) -> Result<(), ConvertEr
 }
 
 /// Whether a tensor belongs to such a layer.
-pub(super) fn is_beyond(model: &Model, name: &str) -> bool {
-    let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
-    let number = layer.and_then(|(number, _)| number.parse::<u64>().ok());
-    number.is_some_and(|number| number >= model.main_layers)
+pub(in crate::convert) fn is_beyond(model: &Model, name: &str) -> bool {
+    layer(name).is_some_and(|layer| layer >= model.main_layers)
 }
 
-/// Writes how many the configuration says there are, none included, if it says anything.
+/// The layer of a tensor of a text model.
+fn layer(name: &str) -> Option<u64> {
+    let name = name.replacen("language_model.", "", 1);
+    let rest = name.trim_start_matches("model.").strip_prefix("layers.")?;
+    rest.split_once('.')?.0.parse().ok()
+}
+
+/// Whether a tensor belongs to such a layer in a model whose file does not have them.
+pub(super) fn is_stated_beyond(model: &Model, name: &str) -> bool {
+    let stated = stated(&model.configuration, &[]).unwrap_or(0);
+    layer(name).is_some_and(|layer| (0..stated).contains(&layer.wrapping_sub(model.main_layers)))
+}
+
+/// Writes how many there are, none included, if the configuration says anything of them.
 pub(super) fn write_stated(model: &Model, out: &mut Parameters) -> Result<(), ConvertError> {
     match model.configuration.optional_integer(&["num_nextn_predict_layers"])? {
-        Some(layers) => out.count("nextn_predict_layers", layers),
+        Some(_) => out.count("nextn_predict_layers", model.layers - model.main_layers),
         None => Ok(()),
     }
 }

@@ -17,6 +17,7 @@ pub(super) const FAMILY: Family = Family {
     rename: |model, name| text_name(name).map(|name| qwen3next::predicting_name(model, name)),
     tensors: &[TRUNK, LINEAR_ATTENTION, DENSE_LAYERS],
     projector: Some(&qwen3vl::PROJECTOR),
+    shapes: qwen3next::SHAPES,
     ..Family::STANDARD
 };
 

@@ -8,6 +8,7 @@ use super::common::{EXPERTS, SHARED_EXPERT, STACKED_EXPERTS, add_one, flat_kerne
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::{ANY, GATED_QUERIES, Shapes, WIDTH};
 use crate::convert::weight::{Weight, WeightError, rows_as};
 use crate::convert::{Configuration, ConvertError, Model, Source};
 use crate::plan::{Operation, Recipe};
@@ -29,6 +30,7 @@ pub(super) const FAMILY: Family = Family {
     hyperparameters,
     rename: |model, name| text_name(name).map(|name| predicting_name(model, name)),
     tensors: &[TRUNK, LINEAR_ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
+    shapes: SHAPES,
     ..Family::STANDARD
 };
 
@@ -50,6 +52,13 @@ pub(super) const TRUNK: &[Rule] = &[
     Rule::step("model.layers.{}.enorm.*", "blk.{}.nextn.enorm.*", add_one),
     Rule::step("model.layers.{}.hnorm.*", "blk.{}.nextn.hnorm.*", add_one),
     Rule::step("model.layers.{}.shared_head.norm.*", "blk.{}.nextn.shared_head_norm.*", add_one),
+];
+
+/// Queries with gates, and linear attention with heads of its own.
+pub(super) const SHAPES: &[Shapes] = &[
+    ("attn_q.weight", &[&[WIDTH, GATED_QUERIES]]),
+    ("attn_q.bias", &[&[GATED_QUERIES]]),
+    ("attn_qkv.weight", &[&[WIDTH, ANY]]),
 ];
 
 const LINEAR_ATTENTION: &[Rule] = &[

@@ -31,6 +31,9 @@ pub(super) const FAMILY: Family = Family {
         SHARED_EXPERT,
     ],
     projector: Some(&qwen3vl::PROJECTOR),
+    // Embeddings of several tokens are there in some layers.
+    lacking: &["ple_"],
+    shapes: qwen3next::SHAPES,
     ..Family::STANDARD
 };
 

@@ -46,6 +46,8 @@ pub(super) const FAMILY: Family = Family {
     },
     rename: |_, name| Some(name.into()),
     tensors: &[EMBEDDINGS, ENCODER, DECODER],
+    // Older models have no gate; the first layer's biases of distance serve all.
+    lacking: &["ffn_gate.", "attn_rel_b"],
     ..Family::STANDARD
 };
 

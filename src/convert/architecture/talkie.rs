@@ -4,6 +4,7 @@ use super::Family;
 use crate::convert::Model;
 use crate::convert::hyperparameters::standard;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::ANY;
 use crate::convert::weight::{Weight, WeightError};
 use crate::plan::{Constant, Operation, Recipe, RecipeError};
 
@@ -23,6 +24,7 @@ pub(super) const FAMILY: Family = Family {
         Ok(())
     },
     tensors: &[TENSORS],
+    shapes: &[("attn_q_norm.weight", &[&[ANY, ANY]])],
     ..Family::STANDARD
 };
 

@@ -7,6 +7,12 @@ pub enum TokenizerError {
     /// None of the files that could hold the vocabulary was given.
     #[error("the tokenizer is missing; expected {}", files.join(" or "))]
     Missing { files: Vec<&'static str> },
+    /// A vocabulary of a kind that models of the class do not have, or that does not hold all that they need.
+    #[error(
+        "the tokenizer cannot be made of tokenizer.json alone, which is of type {kind}; the model needs {}",
+        files.join(" or ")
+    )]
+    OtherKind { kind: String, files: Vec<&'static str> },
     /// A field that the file must have.
     #[error("{file}: {field} is missing")]
     MissingField { file: &'static str, field: &'static str },

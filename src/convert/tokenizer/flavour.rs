@@ -169,8 +169,8 @@ impl Flavour {
     pub const PHI3: Self =
         Self { formats: &[Format::SentencePieceReplaced, Format::BytePair], ..Self::PLAIN };
 
-    /// BERT and its kin.
-    pub const WORD_PIECE: Self = Self { formats: &[Format::WordPiece], ..Self::PLAIN };
+    /// BERT and its kin, of which the multilingual ones have a unigram vocabulary.
+    pub const WORD_PIECE: Self = Self { formats: &[Format::WordPiece, Format::Unigram], ..Self::PLAIN };
 
     /// RoBERTa: byte pairs with token types.
     pub const ROBERTA: Self =

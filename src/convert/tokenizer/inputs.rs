@@ -60,14 +60,18 @@ impl<'a> Inputs<'a> {
                     files.push(file);
                 }
             }
-            TokenizerError::Missing { files }
+            match self.original() {
+                Some(json) => TokenizerError::OtherKind { kind: json.kind(), files },
+                None => TokenizerError::Missing { files },
+            }
         };
         Ok(formats.iter().copied().find(|format| self.has(*format)).ok_or_else(missing)?)
     }
 
     fn has(&self, format: Format) -> bool {
         match format {
-            Format::BytePair => self.has_original() || self.files.has(VOCAB_JSON),
+            // The file says of what kind it is, whatever the class of the model may suggest.
+            Format::BytePair => self.has_original_of("BPE") || self.files.has(VOCAB_JSON),
             Format::SentencePiece
             | Format::CleanedSentencePiece
             | Format::RedefinedSentencePiece
@@ -90,7 +94,7 @@ impl<'a> Inputs<'a> {
             Format::Ranked => self.files.has(QWEN_TIKTOKEN),
             Format::Plamo => self.files.has(TOKENIZER_JSON_LINES),
             Format::PlainUnigram => self.files.has(TOKENIZER_MODEL) || self.files.has(SPIECE_MODEL),
-            Format::WordPiece => self.has_original() || self.files.has(VOCAB_TXT),
+            Format::WordPiece => self.has_original_of("WordPiece") || self.files.has(VOCAB_TXT),
             Format::Unigram => {
                 self.files.has(SENTENCE_PIECE_BPE_MODEL)
                     || self.json.as_ref().is_some_and(TokenizerJson::is_unigram)
@@ -111,6 +115,11 @@ impl<'a> Inputs<'a> {
     /// Whether `tokenizer.json` was given.
     pub(super) fn has_original(&self) -> bool {
         self.original().is_some()
+    }
+
+    /// Whether `tokenizer.json` was given and does not say that it is of another kind.
+    fn has_original_of(&self, kind: &str) -> bool {
+        self.original().is_some_and(|json| json.model.kind.as_deref().is_none_or(|stated| stated == kind))
     }
 
     /// `tokenizer.json`, if it was given.

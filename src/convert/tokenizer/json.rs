@@ -100,6 +100,11 @@ impl TokenizerJson {
             .map_err(|error| ConvertError::Json { file: file.to_owned(), reason: error.to_string() })
     }
 
+    /// Of what kind it says that it is.
+    pub(super) fn kind(&self) -> String {
+        self.model.kind.clone().unwrap_or_else(|| "unknown".to_owned())
+    }
+
     /// Whether the model chooses tokens by their scores.
     pub(super) fn is_unigram(&self) -> bool {
         self.model.kind.as_deref() == Some("Unigram")

@@ -11,6 +11,8 @@ use crate::convert::rule::Rule;
 
 pub(super) const FAMILY: Family = Family {
     names: &["MiniCPMV4_6ForConditionalGeneration"],
+    // The releases promise one and lack it, and the reference counts it.
+    counts_promised_layers: true,
     rename: |model, name| {
         let other = name.starts_with("model.merger.") || name.starts_with("mtp");
         if other { None } else { (qwen35::FAMILY.rename)(model, name) }

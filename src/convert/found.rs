@@ -1,0 +1,69 @@
+//! What applying a family's table has found in a checkpoint.
+
+use std::collections::BTreeMap;
+
+use super::ConvertError;
+use super::rule::Rule;
+
+/// The tensors of a model, and what they are called in the checkpoint.
+pub(super) struct Found {
+    /// The names in the checkpoint by those in the model.
+    pub(super) origins: BTreeMap<String, String>,
+    /// Tensors of the checkpoint of which nothing becomes part of the model.
+    pub(super) dropped: Vec<String>,
+    /// The family's table.
+    pub(super) rules: Vec<Rule>,
+}
+
+impl Found {
+    /// The names of the model's tensors.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.origins.keys().map(String::as_str)
+    }
+
+    /// Whether the model has a tensor.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.origins.contains_key(name)
+    }
+
+    /// What a tensor of the model is called in the checkpoint.
+    pub(super) fn origin<'n>(&'n self, name: &'n str) -> &'n str {
+        self.origins.get(name).map_or(name, String::as_str)
+    }
+
+    /// Whether the table says what becomes a tensor of a layer, given by its name within the layer.
+    pub(super) fn has_rule_for(&self, name: &str) -> bool {
+        self.rules_for(name).next().is_some()
+    }
+
+    /// The error that a tensor of a layer is missing, by the name that the checkpoint would have for it.
+    pub(super) fn lacks(&self, layer: usize, name: &str, architecture: &str) -> ConvertError {
+        let suffix = if name.ends_with(".bias") { "bias" } else { "weight" };
+        let mut patterns = self.rules_for(name).map(|rule| rule.pattern);
+        // The form that other layers have is more likely than those that are there for older files.
+        let used = |pattern: &&str| {
+            let start = pattern.split("{}").next().unwrap_or_default();
+            let end = pattern.rsplit("{}").next().unwrap_or_default().trim_end_matches('*');
+            self.origins.values().any(|origin| origin.starts_with(start) && origin.contains(end))
+        };
+        let first = patterns.clone().next();
+        let tensor = match patterns.find(used).or(first) {
+            Some(pattern) => {
+                let numbered = pattern.replacen("{}", &layer.to_string(), 1).replace("{}", "0");
+                numbered.strip_suffix('*').map_or(numbered.clone(), |stem| format!("{stem}{suffix}"))
+            }
+            None => format!("blk.{layer}.{name}"),
+        };
+        ConvertError::LackingTensor { tensor, architecture: architecture.to_owned() }
+    }
+
+    fn rules_for(&self, name: &str) -> impl Iterator<Item = &Rule> + Clone {
+        let (stem, ending) = name.rsplit_once('.').unwrap_or((name, ""));
+        let is_name = move |target: &&str| {
+            let Some(inner) = target.split_once("blk.{}.").map(|(_, inner)| inner) else { return false };
+            let either = matches!(ending, "weight" | "bias") && inner.strip_suffix(".*") == Some(stem);
+            either || inner == name
+        };
+        self.rules.iter().filter(move |rule| rule.targets().iter().any(|target| is_name(target)))
+    }
+}
