@@ -1,5 +1,7 @@
 //! A create job, ready to run.
 
+use std::sync::Arc;
+
 use serde_json::json;
 
 use super::adapter::Adapter;
@@ -8,16 +10,16 @@ use super::base_layer::BaseLayer;
 use super::fetch::fetch;
 use super::layers::Layers;
 use super::part::{Content, Part};
-use super::planned_file::ensure_space;
+use super::planned_file::{PlannedFile, space_of};
 use super::{CreateError, Event, Info, Monitor, Phase, Quantization, Stage, Workshop};
 use crate::family;
-use crate::gguf::{Gguf, Metadata, ValueRef};
-use crate::library::{CHAT_TEMPLATE_KEY, Description};
+use crate::gguf::Metadata;
+use crate::library::Description;
 use crate::model::{
     Layer, MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes,
 };
 use crate::registry::Options;
-use crate::store::Blob;
+use crate::store::Committed;
 use crate::template::Template;
 use crate::template::chat::recognize;
 
@@ -40,14 +42,6 @@ pub struct Job {
     pub(super) info: Info,
     /// What the computing stage has left for the last.
     pub(super) assembly: Option<Assembly>,
-}
-
-/// A model whose files are there; it lacks metadata and a manifest.
-#[derive(Debug)]
-pub(super) struct Assembly {
-    layers: Layers,
-    config: ModelConfig,
-    parameters: Parameters,
 }
 
 /// What a model is made from.
@@ -160,45 +154,98 @@ impl Job {
             self.adapter = Adapter::Parts(planned.into_iter().collect());
         }
         self.source = Source::Base(base);
-        ensure_space(&self.workshop.store, self.parts().filter_map(Part::planned))
+        self.ensure_space()
     }
 
     /// Makes the files of the model.
     fn assemble(&self, monitor: Monitor<'_>) -> Result<Assembly, CreateError> {
-        let config = ModelConfig {
-            renderer: self.renderer.clone(),
-            parser: self.parser.clone(),
-            requires: self.requires.clone(),
-            ..ModelConfig::default()
-        };
-        let (layers, parameters) = (Layers::new(self.workshop.store.clone()), self.parameters.clone());
-        let mut work = Work { job: self, layers, config, parameters, monitor };
-        work.attach_source()?;
-        work.layers.ensure_whole(monitor)?;
-        Ok(Assembly { layers: work.layers, config: work.config, parameters: work.parameters })
+        let assembly = Assembly::of(self, &mut Maker { workshop: &self.workshop, monitor })?;
+        assembly.layers.ensure_whole(monitor)?;
+        Ok(assembly)
     }
 
     /// Makes the model of its files.
-    fn finish(&self, assembly: Assembly, monitor: Monitor<'_>) -> Result<(), CreateError> {
-        let Assembly { layers, config, parameters } = assembly;
-        let mut work = Work { job: self, layers, config, parameters, monitor };
-        monitor.usage.time(Phase::Finish, || work.attach_metadata().and_then(|()| work.write_manifest()))
+    fn finish(&self, mut assembly: Assembly, monitor: Monitor<'_>) -> Result<(), CreateError> {
+        monitor.usage.time(Phase::Finish, || {
+            assembly.attach_metadata(self)?;
+            assembly.layers.store_texts()?;
+            assembly.layers.events().for_each(|event| monitor.tell(event));
+            monitor.tell(Event::WritingManifest);
+            monitor.check_stop()?;
+            let placed = assembly.layers.place(&self.name, &assembly.config)?;
+            self.workshop.clear_replaced(&placed);
+            Ok(())
+        })
+    }
+
+    /// The bytes of the files that have to be made.
+    pub(super) fn space(&self) -> Result<u64, CreateError> {
+        space_of(&self.workshop.store, self.parts().filter_map(Part::planned))
+    }
+
+    /// Makes sure that there is room for them.
+    pub(super) fn ensure_space(&self) -> Result<(), CreateError> {
+        Ok(self.workshop.store.ensure_space(self.space()?)?)
     }
 }
 
-/// A stage under way.
-struct Work<'w> {
-    job: &'w Job,
-    layers: Layers,
-    config: ModelConfig,
+/// What a model consists of, as far as it has been put together.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    pub(super) layers: Layers,
+    pub(super) config: ModelConfig,
     parameters: Parameters,
-    monitor: Monitor<'w>,
 }
 
-impl Work<'_> {
-    /// Adds the layers of the base model, if there is one, or else of the source, and the adapter's.
-    fn attach_source(&mut self) -> Result<(), CreateError> {
-        let job = self.job;
+/// How the files of parts come about.
+pub(super) trait PartMaker {
+    /// Hears what happens.
+    fn tell(&mut self, event: Event);
+
+    /// Hears that a part is next.
+    ///
+    /// # Errors
+    /// It is not to go on.
+    fn begin(&mut self, part: &Part) -> Result<(), CreateError>;
+
+    /// The file that a part has planned.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    fn make(&mut self, file: &PlannedFile) -> Result<File, CreateError>;
+}
+
+/// A file that was made, or is only known to come.
+pub(super) struct File {
+    pub(super) content: FileContent,
+    pub(super) description: Arc<Description>,
+}
+
+pub(super) enum FileContent {
+    Made(Committed),
+    /// So many bytes.
+    ToCome(u64),
+}
+
+impl Assembly {
+    /// The layers of the base model, if there is one, or else of the source, and the adapter's.
+    ///
+    /// # Errors
+    /// Whatever hinders a file.
+    pub(super) fn of(job: &Job, maker: &mut impl PartMaker) -> Result<Self, CreateError> {
+        let config = ModelConfig {
+            renderer: job.renderer.clone(),
+            parser: job.parser.clone(),
+            requires: job.requires.clone(),
+            ..ModelConfig::default()
+        };
+        let layers = Layers::new(job.workshop.store.clone());
+        let mut assembly = Self { layers, config, parameters: job.parameters.clone() };
+        assembly.attach_source(job, maker)?;
+        Ok(assembly)
+    }
+
+    fn attach_source(&mut self, job: &Job, maker: &mut impl PartMaker) -> Result<(), CreateError> {
         let (mut base, mut files) = (None, &[][..]);
         match &job.source {
             Source::Base(model) => {
@@ -210,7 +257,7 @@ impl Work<'_> {
                 self.config.remote_host.clone_from(host);
                 self.config.remote_model.clone_from(model);
             }
-            // It has been fetched.
+            // It has been fetched, or nothing is known of it.
             Source::Elsewhere(_) => {}
         }
         job.info.apply(&mut self.config);
@@ -218,44 +265,44 @@ impl Work<'_> {
         // The headers were read when the job was prepared; clients wait for the lines all the same.
         let base_parts = base.into_iter().flat_map(Base::parts);
         for event in base_parts.chain(files).chain(adapters).flat_map(Part::events) {
-            self.monitor.tell(event);
+            maker.tell(event);
         }
         if let Some(base) = base {
             for BaseLayer { layer, blob, part } in &base.layers {
                 let layer = Layer { from: base.name.short(), size: blob.length(), ..layer.clone() };
                 match part {
-                    Some(part) => drop(self.attach_part(part, Some(layer))?),
+                    Some(part) => self.attach_part(part, Some(layer), maker)?,
                     None => self.layers.add_existing(layer, blob.clone()),
                 }
             }
         }
-        let blobs: Vec<_> =
-            files.iter().map(|part| self.attach_part(part, None)).collect::<Result<_, _>>()?;
-        blobs.iter().try_for_each(|blob| self.recognise_template(blob))?;
-        adapters.iter().try_for_each(|adapter| self.attach_part(adapter, None).map(drop))
+        files.iter().try_for_each(|part| self.attach_part(part, None, maker))?;
+        files.iter().try_for_each(|part| self.recognise_template(&part.chat_template()?))?;
+        adapters.iter().try_for_each(|adapter| self.attach_part(adapter, None, maker))
     }
 
-    /// Adds a part as it is, or makes the file that it should be; answers with the layer's blob. A part of the base
-    /// model has been a layer before.
-    fn attach_part(&mut self, part: &Part, before: Option<Layer>) -> Result<Blob, CreateError> {
-        self.monitor.check_stop()?;
-        for warning in &part.warnings {
-            tracing::warn!(%warning, "making a model");
-            self.monitor.usage.count_warning();
-        }
-        let (blob, description) = match &part.content {
+    /// Adds a part as it is, or makes the file that it should be. A part of the base model has been a layer before.
+    fn attach_part(
+        &mut self,
+        part: &Part,
+        before: Option<Layer>,
+        maker: &mut impl PartMaker,
+    ) -> Result<(), CreateError> {
+        maker.begin(part)?;
+        let description = match &part.content {
             Content::Existing(input, description) => {
                 let blob = input.blob.clone();
                 let layer = || Layer::new(part.kind.clone(), blob.digest(), blob.length());
-                self.layers.add_existing(before.unwrap_or_else(layer), blob.clone());
-                (blob, description.clone())
+                self.layers.add_existing(before.unwrap_or_else(layer), blob);
+                description.clone()
             }
             Content::Planned(file) => {
-                let made = file.make(&self.job.workshop, self.monitor)?;
-                let blob = made.blob.clone();
-                self.layers.add_made(part.kind.clone(), made);
-                let description = self.job.workshop.descriptions.of(&blob)?;
-                (blob, description)
+                let File { content, description } = maker.make(file)?;
+                match content {
+                    FileContent::Made(made) => self.layers.add_made(part.kind.clone(), made),
+                    FileContent::ToCome(size) => self.layers.add_to_come(part.kind.clone(), size),
+                }
+                description
             }
         };
         match part.kind {
@@ -267,7 +314,7 @@ impl Work<'_> {
             }
             _ => {}
         }
-        Ok(blob)
+        Ok(())
     }
 
     /// Puts what the weights say into the configuration, unless something else was said.
@@ -295,19 +342,18 @@ impl Work<'_> {
     }
 
     /// Adds a Go template of ours for the chat format of the weights.
-    fn recognise_template(&mut self, weights: &Blob) -> Result<(), CreateError> {
-        let bytes = weights.bytes()?;
-        // It was parsed before, when it was uploaded or made.
-        let Ok(gguf) = Gguf::parse(bytes) else { return Ok(()) };
-        let text = gguf.get(CHAT_TEMPLATE_KEY).and_then(ValueRef::as_str).unwrap_or_default();
-        let Some(format) = recognize(text) else { return Ok(()) };
+    fn recognise_template(&mut self, chat_template: &str) -> Result<(), CreateError> {
+        let Some(format) = recognize(chat_template) else { return Ok(()) };
         self.layers.add_recognised_template(format.name, format.template())?;
         let parameters = Parameters::from([("stop".to_owned(), json!(format.stop))]);
         self.layers.add_bytes(MediaType::Parameters, &parameters_to_bytes(&parameters))
     }
 
-    fn attach_metadata(&mut self) -> Result<(), CreateError> {
-        let job = self.job;
+    /// Adds what the request says beside the files.
+    ///
+    /// # Errors
+    /// Something is too long, or a layer of the base model is damaged.
+    pub(super) fn attach_metadata(&mut self, job: &Job) -> Result<(), CreateError> {
         if let Some(template) = &job.template {
             self.layers.replace(MediaType::Template, template.text())?;
         }
@@ -320,16 +366,30 @@ impl Work<'_> {
         self.layers.merge_parameters(std::mem::take(&mut self.parameters))?;
         self.layers.replace_messages(&job.messages)
     }
+}
 
-    fn write_manifest(&mut self) -> Result<(), CreateError> {
-        for event in self.layers.events() {
-            self.monitor.tell(event.clone());
+/// Makes the files, and tells what happens.
+struct Maker<'m> {
+    workshop: &'m Workshop,
+    monitor: Monitor<'m>,
+}
+
+impl PartMaker for Maker<'_> {
+    fn tell(&mut self, event: Event) {
+        self.monitor.tell(event);
+    }
+
+    fn begin(&mut self, part: &Part) -> Result<(), CreateError> {
+        for warning in &part.warnings {
+            tracing::warn!(%warning, "making a model");
+            self.monitor.usage.count_warning();
         }
-        self.monitor.tell(Event::WritingManifest);
-        self.monitor.check_stop()?;
-        let placed = self.layers.place(&self.job.name, &self.config)?;
-        self.job.workshop.clear_replaced(&placed);
-        self.job.workshop.clear(self.layers.superseded(&placed));
-        Ok(())
+        self.monitor.check_stop()
+    }
+
+    fn make(&mut self, file: &PlannedFile) -> Result<File, CreateError> {
+        let made = file.make(self.workshop, self.monitor)?;
+        let description = self.workshop.descriptions.of(&made.blob)?;
+        Ok(File { content: FileContent::Made(made), description })
     }
 }

@@ -3,8 +3,6 @@
 //! How layers replace and join those of the base model, and the order that results: Ollama,
 //! `server/create.go` (`createModel` and the functions it calls).
 
-use std::collections::HashSet;
-
 use super::{CreateError, Event, Monitor};
 use crate::model::{
     Digest, LONGEST_CONFIG, LONGEST_TEXT, Layer, Manifest, MediaType, Message, ModelConfig, Name, Parameters,
@@ -13,7 +11,7 @@ use crate::model::{
 use crate::store::{Blob, Committed, Placed, Store};
 
 /// Layers under construction. Each holds a lease on its blob, so nobody removes what the manifest will
-/// name.
+/// name; texts become blobs with the manifest.
 #[derive(Debug)]
 pub(super) struct Layers {
     store: Store,
@@ -27,9 +25,19 @@ pub(super) struct Layers {
 #[derive(Debug)]
 struct Entry {
     layer: Layer,
-    /// What is told about it.
-    event: Event,
-    blob: Blob,
+    content: Content,
+    /// The format of a template that was recognised, which is told in place of the layer.
+    recognised: Option<&'static str>,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// A blob, and whether the store had it before.
+    Blob { blob: Blob, existed: bool },
+    /// A text that is yet to be stored.
+    Text(Vec<u8>),
+    /// A file that is not made yet, so its digest is not known.
+    ToCome,
 }
 
 impl Layers {
@@ -39,26 +47,25 @@ impl Layers {
 
     /// Adds a layer whose blob the store has.
     pub(super) fn add_existing(&mut self, layer: Layer, blob: Blob) {
-        self.entries.push(Entry {
-            event: Event::Layer { digest: blob.digest(), existed: true },
-            layer,
-            blob,
-        });
+        let content = Content::Blob { blob, existed: true };
+        self.entries.push(Entry { layer, content, recognised: None });
     }
 
     /// Adds a blob that was just made.
     pub(super) fn add_made(&mut self, media_type: MediaType, made: Committed) {
         let Committed { blob, existed } = made;
-        // A blob that this job made is new, however often it is made.
-        let existed = existed && !self.made.contains(&blob.digest());
-        if !existed {
-            self.made.push(blob.digest());
-        }
         let layer = Layer::new(media_type, blob.digest(), blob.length());
-        self.entries.push(Entry { event: Event::Layer { digest: blob.digest(), existed }, layer, blob });
+        let existed = self.note(&blob, existed);
+        self.entries.push(Entry { layer, content: Content::Blob { blob, existed }, recognised: None });
     }
 
-    /// Adds a template that was recognised, which is told in place of the layer.
+    /// Adds a file of so many bytes that is not made yet.
+    pub(super) fn add_to_come(&mut self, media_type: MediaType, size: u64) {
+        let layer = Layer::new(media_type, Digest::of(b""), size);
+        self.entries.push(Entry { layer, content: Content::ToCome, recognised: None });
+    }
+
+    /// Adds a template that was recognised.
     pub(super) fn add_recognised_template(
         &mut self,
         format: &'static str,
@@ -66,7 +73,7 @@ impl Layers {
     ) -> Result<(), CreateError> {
         self.add_bytes(MediaType::Template, text.as_bytes())?;
         if let Some(entry) = self.entries.last_mut() {
-            entry.event = Event::RecognisedTemplate { format };
+            entry.recognised = Some(format);
         }
         Ok(())
     }
@@ -77,8 +84,8 @@ impl Layers {
             let (part, got, limit) = (media_type.noun().to_owned(), bytes.len(), LONGEST_TEXT);
             return Err(CreateError::TooLong { part, got, limit });
         }
-        let made = self.store.put_bytes(bytes)?;
-        self.add_made(media_type, made);
+        let layer = Layer::new(media_type, Digest::of(bytes), bytes.len() as u64);
+        self.entries.push(Entry { layer, content: Content::Text(bytes.to_vec()), recognised: None });
         Ok(())
     }
 
@@ -91,7 +98,11 @@ impl Layers {
     /// Joins parameters to those that are there; a new value wins.
     pub(super) fn merge_parameters(&mut self, mut parameters: Parameters) -> Result<(), CreateError> {
         for entry in self.entries.iter().filter(|entry| entry.layer.media_type == MediaType::Parameters) {
-            let bytes = entry.blob.read(LONGEST_TEXT)?;
+            let bytes = match &entry.content {
+                Content::Blob { blob, .. } => blob.read(LONGEST_TEXT)?,
+                Content::Text(text) => text.clone(),
+                Content::ToCome => continue,
+            };
             let earlier: Parameters = layer_json(&bytes).map_err(|problem| {
                 CreateError::from(crate::store::StoreError::DamagedBlob {
                     digest: entry.layer.digest,
@@ -120,7 +131,8 @@ impl Layers {
 
     /// Makes sure that what is taken over as it is has not been damaged here, by reading what is not known.
     pub(super) fn ensure_whole(&self, monitor: Monitor<'_>) -> Result<(), CreateError> {
-        for Entry { blob, .. } in &self.entries {
+        for entry in &self.entries {
+            let Content::Blob { blob, .. } = &entry.content else { continue };
             if self.store.has_to_read(blob) {
                 monitor.tell(Event::Checking { digest: blob.digest() });
             }
@@ -129,22 +141,47 @@ impl Layers {
         monitor.check_stop()
     }
 
-    /// What is told about the layers, in order.
-    pub(super) fn events(&self) -> impl Iterator<Item = &Event> {
-        self.entries.iter().map(|entry| &entry.event)
+    /// Stores the texts.
+    pub(super) fn store_texts(&mut self) -> Result<(), CreateError> {
+        let mut entries = std::mem::take(&mut self.entries);
+        let stored = entries.iter_mut().try_for_each(|entry| {
+            if let Content::Text(text) = &entry.content {
+                let Committed { blob, existed } = self.store.put_bytes(text)?;
+                let existed = self.note(&blob, existed);
+                entry.content = Content::Blob { blob, existed };
+            }
+            Ok(())
+        });
+        self.entries = entries;
+        stored
+    }
+
+    /// What is told about the layers, in order, once their texts are stored.
+    pub(super) fn events(&self) -> impl Iterator<Item = Event> {
+        self.entries.iter().map(|entry| match (entry.recognised, &entry.content) {
+            (Some(format), _) => Event::RecognisedTemplate { format },
+            (None, content) => {
+                let existed = matches!(content, Content::Blob { existed: true, .. });
+                Event::Layer { digest: entry.layer.digest, existed }
+            }
+        })
+    }
+
+    /// The layers, the configuration last, each with whether its digest is known.
+    ///
+    /// # Errors
+    /// [`CreateError::TooLong`].
+    pub(super) fn outlined(&self, config: &ModelConfig) -> Result<Vec<(Layer, bool)>, CreateError> {
+        let config = checked(config)?;
+        let config = Layer::new(MediaType::Config, Digest::of(&config), config.len() as u64);
+        let told = |entry: &Entry| (entry.layer.clone(), !matches!(entry.content, Content::ToCome));
+        Ok(self.entries.iter().map(told).chain([(config, true)]).collect())
     }
 
     /// Puts the manifest of these layers and a configuration in its place.
     pub(super) fn place(&mut self, name: &Name, config: &ModelConfig) -> Result<Placed, CreateError> {
-        let config = config.to_bytes();
-        if config.len() > LONGEST_CONFIG {
-            let part = "the configuration, with the names of its parts".to_owned();
-            return Err(CreateError::TooLong { part, got: config.len(), limit: LONGEST_CONFIG });
-        }
-        let Committed { blob, existed } = self.store.put_bytes(&config)?;
-        if !existed {
-            self.made.push(blob.digest());
-        }
+        let Committed { blob, existed } = self.store.put_bytes(&checked(config)?)?;
+        self.note(&blob, existed);
         let config = Layer::new(MediaType::Config, blob.digest(), blob.length());
         let layers = self.entries.iter().map(|entry| entry.layer.clone()).collect();
         let placed = self.store.put_manifest(name, &Manifest::new(config, layers).to_bytes())?;
@@ -152,10 +189,14 @@ impl Layers {
         Ok(placed)
     }
 
-    /// What was made and then replaced, so that the model does not have it.
-    pub(super) fn superseded(&self, placed: &Placed) -> impl Iterator<Item = Digest> {
-        let named: HashSet<_> = placed.model.manifest.blobs().map(|layer| layer.digest).collect();
-        self.made.iter().copied().filter(move |digest| !named.contains(digest))
+    /// Notes a blob that was stored; answers whether the store had it before. A blob that this job made is new,
+    /// however often it is made.
+    fn note(&mut self, blob: &Blob, existed: bool) -> bool {
+        let existed = existed && !self.made.contains(&blob.digest());
+        if !existed {
+            self.made.push(blob.digest());
+        }
+        existed
     }
 
     fn remove(&mut self, media_type: &MediaType) {
@@ -165,6 +206,18 @@ impl Layers {
             let kind = &entry.layer.media_type;
             kind != media_type && !(is_template && *kind == MediaType::Prompt)
         });
+    }
+}
+
+/// The bytes of a configuration, unless there are too many.
+fn checked(config: &ModelConfig) -> Result<Vec<u8>, CreateError> {
+    let bytes = config.to_bytes();
+    match bytes.len() {
+        got if got > LONGEST_CONFIG => {
+            let part = "the configuration, with the names of its parts".to_owned();
+            Err(CreateError::TooLong { part, got, limit: LONGEST_CONFIG })
+        }
+        _ => Ok(bytes),
     }
 }
 

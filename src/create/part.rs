@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::input::Input;
 use super::planned_file::PlannedFile;
 use super::{Action, Conversion, CreateError, Event, Phase, Quantization};
-use crate::gguf::Metadata;
-use crate::library::Description;
+use crate::gguf::{Metadata, Value, ValueRef};
+use crate::library::{CHAT_TEMPLATE_KEY, Description};
 use crate::model::MediaType;
 use crate::plan::{Plan, Shard};
 
@@ -145,5 +145,19 @@ impl Part {
             Content::Planned(file) => Ok(file.metadata().clone()),
             Content::Existing(input, _) => Ok(input.parse()?.metadata()),
         }
+    }
+
+    /// The chat template of the file that it is, or will be; empty if it has none.
+    pub(super) fn chat_template(&self) -> Result<String, CreateError> {
+        let template = match &self.content {
+            Content::Planned(file) => {
+                file.metadata().get(CHAT_TEMPLATE_KEY).and_then(Value::as_str).map(str::to_owned)
+            }
+            Content::Existing(input, _) => {
+                let gguf = input.parse()?;
+                gguf.get(CHAT_TEMPLATE_KEY).and_then(ValueRef::as_str).map(str::to_owned)
+            }
+        };
+        Ok(template.unwrap_or_default())
     }
 }

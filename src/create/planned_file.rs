@@ -14,7 +14,7 @@ use crate::gguf::Metadata;
 use crate::library::UNKNOWN_FILE_TYPE;
 use crate::model::Digest;
 use crate::plan::{Plan, PlanError, Source, SquaredError};
-use crate::quantize::{FileType, Fitting, Warning, quality, quantize};
+use crate::quantize::{Choice, FileType, Fitting, QuantizeError, Quantized, Warning, quality, quantize};
 use crate::store::{Committed, Store};
 
 /// A plan whose sources are there.
@@ -30,6 +30,16 @@ pub(super) struct PlannedFile {
     fitting: Option<Box<Fitting>>,
     /// Whether the error of each tensor is to be told.
     quality: bool,
+    /// Why each tensor of the plan gets its type, if it is quantized.
+    choices: Vec<Choice>,
+}
+
+/// A plan that nothing can change any more.
+pub(super) struct Settled {
+    pub(super) plan: Plan,
+    /// Why each tensor gets its type, if it is quantized.
+    pub(super) choices: Vec<Choice>,
+    pub(super) warnings: Vec<String>,
 }
 
 impl PlannedFile {
@@ -43,7 +53,15 @@ impl PlannedFile {
         action: Action,
         phase: Phase,
     ) -> Result<Self, CreateError> {
-        let file = Self { plan: Box::new(plan), inputs, action, phase, fitting: None, quality: false };
+        let file = Self {
+            plan: Box::new(plan),
+            inputs,
+            action,
+            phase,
+            fitting: None,
+            quality: false,
+            choices: Vec::new(),
+        };
         file.check_sources().map_err(|error| file.failed(error))?;
         Ok(file)
     }
@@ -64,15 +82,16 @@ impl PlannedFile {
         let file = self.name();
         let failed = |source| CreateError::Quantize { file: file.clone(), source: Box::new(source) };
         let importance = to.matrix.as_ref().map(|matrix| &matrix.values);
-        let (plan, warnings, fitting) = match to.target_size {
+        let (plan, choices, warnings, fitting) = match to.target_size {
             None => {
                 let mut quantized = quantize(*self.plan, &to.scheme, importance).map_err(failed)?;
                 let warnings = std::mem::take(&mut quantized.warnings);
-                (quantized.ready().map_err(failed)?, warnings, None)
+                let choices = std::mem::take(&mut quantized.choices);
+                (quantized.ready().map_err(failed)?, choices, warnings, None)
             }
             Some(size) => {
                 let fitting = Fitting::new(*self.plan, &to.scheme, importance, size).map_err(failed)?;
-                (fitting.to_measure().0.clone(), Vec::new(), Some(Box::new(fitting)))
+                (fitting.to_measure().0.clone(), Vec::new(), Vec::new(), Some(Box::new(fitting)))
             }
         };
         let plan = Box::new(plan);
@@ -80,7 +99,7 @@ impl PlannedFile {
         let mut inputs = self.inputs;
         inputs.extend(to.matrix.as_ref().map(|matrix| matrix.input.clone()));
         let (phase, quality) = (Phase::Quantize, to.quality);
-        Ok((Self { plan, inputs, action, phase, fitting, quality }, warnings))
+        Ok((Self { plan, inputs, action, phase, fitting, quality, choices }, warnings))
     }
 
     /// The files that it is made of.
@@ -120,7 +139,11 @@ impl PlannedFile {
         let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
         let fitted = match &self.fitting {
             None => None,
-            Some(fitting) => Some(self.fit(fitting, &sources, workshop, monitor)?),
+            Some(fitting) => {
+                let fitted = self.fit(fitting, &sources, workshop, monitor)?;
+                fitted.warnings.iter().for_each(|warning| monitor.tell(Event::Warning(warning.to_string())));
+                Some(fitted.ready().map_err(|source| self.not_quantized(source))?)
+            }
         };
         let plan = fitted.as_ref().unwrap_or(&self.plan);
         let size = plan.size().map_err(failed)?;
@@ -168,14 +191,30 @@ impl PlannedFile {
         Ok(made)
     }
 
-    /// Measures what has to be known for the plan, and tells its warnings.
+    /// The plan, why each of its tensors gets its type, and what a person should know of that. What has to be
+    /// measured for it is measured.
+    pub(super) fn settled(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Settled, CreateError> {
+        let Some(fitting) = &self.fitting else {
+            let (plan, choices) = ((*self.plan).clone(), self.choices.clone());
+            return Ok(Settled { plan, choices, warnings: Vec::new() });
+        };
+        let sources = self.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
+        let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
+        let mut fitted = self.fit(fitting, &sources, workshop, monitor)?;
+        let warnings = fitted.warnings.iter().map(ToString::to_string).collect();
+        let choices = std::mem::take(&mut fitted.choices);
+        let plan = fitted.ready().map_err(|source| self.not_quantized(source))?;
+        Ok(Settled { plan, choices, warnings })
+    }
+
+    /// Measures what has to be known for the plan.
     fn fit(
         &self,
         fitting: &Fitting,
         sources: &[&dyn Source],
         workshop: &Workshop,
         monitor: Monitor<'_>,
-    ) -> Result<Plan, CreateError> {
+    ) -> Result<Quantized, CreateError> {
         let total = self.inputs.iter().map(|input| input.blob.length()).sum();
         let watcher =
             Watcher { action: &Action::Measuring, size: fitting.elements(), total, monitor, errors: None };
@@ -185,12 +224,11 @@ impl PlannedFile {
                 PlanError::Cancelled => CreateError::Cancelled,
                 other => self.failed(other),
             })?;
-        let failed = |source| CreateError::Quantize { file: self.name(), source: Box::new(source) };
-        let quantized = fitting.clone().choose(&errors).map_err(failed)?;
-        for warning in &quantized.warnings {
-            monitor.tell(Event::Warning(warning.to_string()));
-        }
-        quantized.ready().map_err(failed)
+        fitting.clone().choose(&errors).map_err(|source| self.not_quantized(source))
+    }
+
+    fn not_quantized(&self, source: QuantizeError) -> CreateError {
+        CreateError::Quantize { file: self.name(), source: Box::new(source) }
     }
 
     /// Bytes of the file, or the most that it may have.
@@ -227,16 +265,24 @@ impl PlannedFile {
         self.inputs.first().map(|input| input.file.clone()).unwrap_or_default()
     }
 
-    fn failed(&self, error: PlanError) -> CreateError {
+    /// What decides about the types of tensors that are not quantized.
+    pub(super) fn rule(&self) -> &'static str {
+        match self.action {
+            Action::Converting(_) => "converted",
+            _ => "kept",
+        }
+    }
+
+    pub(super) fn failed(&self, error: PlanError) -> CreateError {
         CreateError::Plan { file: self.name(), source: Box::new(error) }
     }
 }
 
-/// Makes sure that there is room for all the files that are to be made.
-pub(super) fn ensure_space<'p>(
+/// The bytes of all the files that are to be made.
+pub(super) fn space_of<'p>(
     store: &Store,
     files: impl Iterator<Item = &'p PlannedFile>,
-) -> Result<(), CreateError> {
+) -> Result<u64, CreateError> {
     let mut needed = 0_u64;
     for file in files {
         // What was made before is not made again.
@@ -246,5 +292,5 @@ pub(super) fn ensure_space<'p>(
             needed = needed.saturating_add(size);
         }
     }
-    Ok(store.ensure_space(needed)?)
+    Ok(needed)
 }

@@ -4,8 +4,6 @@
 use super::adapter::Adapter;
 use super::base::Base;
 use super::job::{Job, Source};
-use super::part::Part;
-use super::planned_file::ensure_space;
 use super::uploads::parts_of_model;
 use super::{CreateError, FileName, Files, Quantization, Request, Workshop, remote_url};
 use crate::model::{Name, Reference};
@@ -18,12 +16,22 @@ impl Workshop {
     /// # Errors
     /// Whatever is wrong with the request, as far as it can be known without doing the work.
     pub fn prepare(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
-        let files = request.files.iter().chain(&request.adapters).flat_map(Files::iter);
-        let digests: Vec<_> = files.map(|(_, digest)| digest).collect();
-        self.prepare_whole(name, request).map_err(|error| error.or_damage(&self.store, digests))
+        let job = self.plan(name, request)?;
+        job.ensure_space()?;
+        Ok(job)
     }
 
-    fn prepare_whole(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
+    /// The same, whether or not there is room for the model.
+    ///
+    /// # Errors
+    /// As those of [`prepare`](Self::prepare).
+    pub fn plan(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
+        let files = request.files.iter().chain(&request.adapters).flat_map(Files::iter);
+        let digests: Vec<_> = files.map(|(_, digest)| digest).collect();
+        self.plan_whole(name, request).map_err(|error| error.or_damage(&self.store, digests))
+    }
+
+    fn plan_whole(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
         request.check()?;
         let quantize = match request.quantize {
             Some(wish) => Some(wish.following(&request.recipe, request.files.as_ref(), &self.store)?),
@@ -66,7 +74,7 @@ impl Workshop {
         if !matches!(source, Source::Elsewhere(_)) && matches!(adapter, Adapter::Safetensors(_)) {
             adapter = Adapter::Parts(adapter.planned(&source.metadata()?)?.into_iter().collect());
         }
-        let job = Job {
+        Ok(Job {
             workshop: self.clone(),
             name: name.clone(),
             source,
@@ -82,9 +90,7 @@ impl Workshop {
             requires: request.requires,
             info: request.info,
             assembly: None,
-        };
-        ensure_space(&self.store, job.parts().filter_map(Part::planned))?;
-        Ok(job)
+        })
     }
 
     /// A model of the store. Where there is none of this name, the name may be the digest of a GGUF blob,

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::cursor::Cursor;
 use super::metadata::checked_alignment;
 use super::value_ref::read_key;
-use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, GgufError, MAGIC, MAX_NAME_BYTES, Metadata, ValueRef};
+use super::{ALIGNMENT_KEY, DEFAULT_ALIGNMENT, GgufError, Header, MAGIC, MAX_NAME_BYTES, Metadata, ValueRef};
 use crate::tensor::{ElementType, Shape, TensorError};
 
 /// A valid GGUF file.
@@ -59,6 +59,14 @@ impl<'a> Gguf<'a> {
             }
             error => error,
         })
+    }
+
+    /// What a file says that is yet to be written.
+    ///
+    /// # Errors
+    /// As those of [`parse`](Self::parse).
+    pub fn of_header(header: &'a Header) -> Result<Self, GgufError> {
+        Self::read(header.bytes(), header.file_length())
     }
 
     /// Reads the header that `bytes` begin with, of a file of so many bytes.

@@ -9,6 +9,8 @@ pub enum Kind {
     Pull,
     /// To send one.
     Push,
+    /// To find out what making one comes to.
+    Plan,
 }
 
 /// How a job stands.
@@ -30,7 +32,7 @@ pub enum State {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Create, Self::Pull, Self::Push];
+    pub const ALL: [Self; 4] = [Self::Create, Self::Pull, Self::Push, Self::Plan];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Kind {
             Self::Create => "create",
             Self::Pull => "pull",
             Self::Push => "push",
+            Self::Plan => "plan",
         }
     }
 }

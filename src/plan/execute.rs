@@ -144,7 +144,11 @@ impl Plan {
         Ok(())
     }
 
-    pub(super) fn header(&self) -> Result<Header, PlanError> {
+    /// The header of the file to come.
+    ///
+    /// # Errors
+    /// There is no such file: see [`PlanError::Header`].
+    pub fn header(&self) -> Result<Header, PlanError> {
         let tensors: Vec<_> = self.tensors.iter().map(|tensor| tensor.description()).collect();
         Ok(Header::new(&self.metadata, &tensors)?)
     }

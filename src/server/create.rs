@@ -1,20 +1,24 @@
 //! `/api/create`: from the fields of a request to a running job.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 
+use tokio_util::sync::CancellationToken;
+
+use super::body::json;
 use super::errors::Failure;
 use super::request::Fields;
-use super::stream::{Hearing, answer};
+use super::stream::{Hearing, answer, answer_with};
 use super::{Shared, create_info, create_license};
-use crate::create::{CreateError, Files, Phase, Quantization, Request, Usage};
-use crate::jobs::{Kind, Order};
-use crate::model::Name;
+use crate::create::{CreateError, Files, Job, Monitor, Outline, Phase, Quantization, Request, Stage, Usage};
+use crate::jobs::{Kind, Once, Order};
+use crate::locked::locked;
+use crate::model::{Name, go_json};
 use crate::quantize::Recipe;
 
 /// `POST /api/create`
@@ -23,7 +27,10 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let fields = Fields::read(&server, &headers, body, "CreateRequest").await?;
+    let mut fields = Fields::read(&server, &headers, body, "CreateRequest").await?;
+    if fields.boolean("dry_run")?.unwrap_or(false) {
+        return dry_run(&server, fields).await;
+    }
     let limit = server.config.limits.files;
     let workshop = server.workshop.clone();
     let usage = Arc::<Usage>::default();
@@ -39,6 +46,59 @@ pub(super) async fn create(
     let (job, hearing) = server.blocking(prepare).await??;
     let order = Order { kind: Kind::Create, model: job.name().clone(), usage };
     Ok(answer(server.jobs.start(order, job)?, hearing).await)
+}
+
+/// Tells what would be made. Where weights have to be measured for that, it is a job like others.
+async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failure> {
+    let candidates: Vec<String> = match fields.is_list("quantize") {
+        true => fields.list("quantize", "[]string")?,
+        false => Vec::new(),
+    };
+    let limit = server.config.limits.files;
+    let workshop = server.workshop.clone();
+    let turn = Arc::clone(&server.preparations).acquire_owned().await;
+    let plan = move || {
+        let _turn = turn;
+        let (name, request, hearing) = decode(fields, limit)?;
+        let has_to_measure = request.recipe.target_size.is_some();
+        let requests: Vec<Request> = match candidates.is_empty() {
+            true => vec![request],
+            false => candidates.iter().map(|wish| quantized(&request, wish)).collect::<Result<_, _>>()?,
+        };
+        let jobs = requests.into_iter().map(|request| workshop.plan(&name, request));
+        let jobs = jobs.collect::<Result<Vec<_>, _>>().map_err(as_job)?;
+        Ok::<_, Failure>((name, jobs, hearing, has_to_measure))
+    };
+    let (name, jobs, hearing, has_to_measure) = server.blocking(plan).await??;
+    if !has_to_measure {
+        let unwatched = move || {
+            let (stop, usage) = (CancellationToken::new(), Usage::default());
+            outlined(&jobs, Monitor { report: &|_| (), stop: &stop, usage: &usage })
+        };
+        return Ok(json(&server.blocking(unwatched).await?.map_err(as_job)?));
+    }
+    let order = Order { kind: Kind::Plan, model: name, usage: Arc::default() };
+    let told = Arc::<Mutex<Option<Outline>>>::default();
+    let telling = Arc::clone(&told);
+    let work = move |monitor: Monitor<'_>| {
+        *locked(&telling) = Some(outlined(&jobs, monitor)?);
+        Ok(())
+    };
+    let job = server.jobs.start(order, Once { stage: Stage::Compute, work })?;
+    Ok(answer_with(job, hearing, move || go_json::to_line(&*locked(&told))).await)
+}
+
+/// What all of the jobs would make, which are of the same sources.
+fn outlined(jobs: &[Job], monitor: Monitor<'_>) -> Result<Outline, CreateError> {
+    let mut all = jobs.iter().map(|job| job.outline(monitor));
+    let first = all.next().unwrap_or_else(|| Err(CreateError::NoSource))?;
+    all.try_fold(first, |outline, next| Ok(outline.beside(next?)))
+}
+
+/// The same request with another quantization.
+fn quantized(request: &Request, wish: &str) -> Result<Request, Failure> {
+    let quantize = Quantization::parse(wish).map_err(as_job)?;
+    Ok(Request { quantize, ..request.clone() })
 }
 
 /// What Ollama finds in the job itself, and answers as its jobs do.
@@ -60,6 +120,10 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), 
     };
     let (files, adapters) = (files("files")?, files("adapters")?);
     refuse_draft(&mut fields)?;
+    if fields.is_list("quantize") {
+        let message = "quantize must be one type; a list is taken with \"dry_run\": true alone";
+        return Err(Failure::bad_request(message));
+    }
     let quantize = fields.string("quantize")?;
     let quantization = fields.string("quantization")?;
     let quantize = if quantize.is_empty() { quantization } else { quantize };

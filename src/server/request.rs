@@ -80,6 +80,12 @@ impl Fields {
         found
     }
 
+    /// Whether the value of `field` is a list.
+    pub(super) fn is_list(&self, field: &str) -> bool {
+        let mut values = self.members.iter().filter(|(key, _)| key.eq_ignore_ascii_case(field));
+        values.next_back().is_some_and(|(_, value)| go_kind(value.get()) == "array")
+    }
+
     /// The value of `field`, or nothing if it is absent or `null`.
     pub(super) fn value(&mut self, field: &str) -> Result<Option<Value>, DecodeError> {
         self.text(field).map(|text| decoded(field, &text)).transpose()

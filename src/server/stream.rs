@@ -43,10 +43,19 @@ impl Hearing {
 
 /// Answers a request for a job.
 pub(super) async fn answer(job: Subscription, hearing: Hearing) -> Response {
+    answer_with(job, hearing, || go_json::to_line(&Line::success())).await
+}
+
+/// Answers a request for a job whose success is told by another line.
+pub(super) async fn answer_with(
+    job: Subscription,
+    hearing: Hearing,
+    success: impl FnOnce() -> Vec<u8> + Send + 'static,
+) -> Response {
     let id = job.job().id().to_string();
     let mut response = match hearing {
-        Hearing::Lines => answer_with_lines(job).await,
-        Hearing::End => answer_once(job).await,
+        Hearing::Lines => answer_with_lines(job, success).await,
+        Hearing::End => answer_once(job, success).await,
         Hearing::Detached => {
             job.detach();
             let mut response = json(&serde_json::json!({"job": id}));
@@ -62,21 +71,24 @@ pub(super) async fn answer(job: Subscription, hearing: Hearing) -> Response {
 
 /// Answers with a line for each event. A job that fails before its first one is answered with the error's own
 /// status.
-async fn answer_with_lines(mut job: Subscription) -> Response {
+async fn answer_with_lines(
+    mut job: Subscription,
+    success: impl FnOnce() -> Vec<u8> + Send + 'static,
+) -> Response {
     let first = match job.next().await {
         News::End(Err(error)) => return Failure::of_job(&error).into_response(),
         news => news,
     };
     // A line is sent when it is there, not when the next one is.
-    let lines = stream::unfold((Some(first), Some(job)), |(news, job)| async move {
-        let mut job = job?;
+    let lines = stream::unfold((Some(first), Some((job, success))), |(news, rest)| async move {
+        let (mut job, success) = rest?;
         let news = match news {
             Some(news) => news,
             None => job.next().await,
         };
         let (line, rest) = match news {
-            News::Event(event) => (go_json::to_line(&Line::of(&event)), Some(job)),
-            News::End(Ok(())) => (go_json::to_line(&Line::success()), None),
+            News::Event(event) => (go_json::to_line(&Line::of(&event)), Some((job, success))),
+            News::End(Ok(())) => (success(), None),
             News::End(Err(error)) => (Failure::of_job(&error).line(), None),
         };
         Some((Ok::<_, Infallible>(Bytes::from(line)), (None, rest)))
@@ -86,13 +98,13 @@ async fn answer_with_lines(mut job: Subscription) -> Response {
 }
 
 /// Answers once, when the job has ended.
-async fn answer_once(mut job: Subscription) -> Response {
+async fn answer_once(mut job: Subscription, success: impl FnOnce() -> Vec<u8>) -> Response {
     loop {
         match job.next().await {
             News::Event(_) => {}
             News::End(Ok(())) => {
                 let headers = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
-                return (headers, go_json::to_string(&Line::success())).into_response();
+                return (headers, success().trim_ascii_end().to_vec()).into_response();
             }
             News::End(Err(error)) => return Failure::of_job(&error).into_response(),
         }

@@ -31,6 +31,9 @@ from gguf import GGUFReader
 
 from computed_by_llama_cpp import create, curl, layer_path, manifest
 
+# llama.cpp calls a debugger when it gives up, unless it is told not to.
+os.environ["GGML_NO_BACKTRACE"] = "1"
+
 # Largest difference of a logit that still counts as the same, relative to the largest logit. llama.cpp rounds activations
 # of some functions to half precision (GELU by a table), which is what most of it is.
 TOLERANCE = 2e-2

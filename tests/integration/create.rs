@@ -1,6 +1,7 @@
 //! Making models from files and from other models.
 
 mod conversion;
+mod dry_run;
 mod files;
 mod inheritance;
 mod making;
