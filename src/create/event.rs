@@ -52,7 +52,7 @@ pub enum Event {
     /// The manifest is written: the model is about to appear.
     WritingManifest,
     /// A model is on its way from or to a registry.
-    Transfer(registry::Status),
+    Transfer(registry::Event),
 }
 
 /// What is done to make a file.

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use super::{CreateError, Event, Files, Monitor, Phase, Request, Workshop};
+use crate::locked::locked;
 use crate::model::{Digest, LONGEST_TEXT, Name};
-use crate::registry::{self, Artifact, Options, Pulled, Status};
+use crate::registry::{self, Artifact, Options, Pulled};
 use crate::store::Placed;
 use tokio::runtime::Handle;
 
@@ -25,9 +26,9 @@ pub fn fetch(
 ) -> Result<Placed, CreateError> {
     let client = workshop.registries().map_err(pull_failed)?;
     let received = Moved::default();
-    let pull = client.pull(name, options, |status| {
-        monitor.usage.count_read(received.by(&status));
-        tell(status, monitor);
+    let pull = client.pull(name, options, |event| {
+        monitor.usage.count_read(received.by(&event));
+        monitor.tell(Event::Transfer(event));
     });
     match until_stopped(pull, monitor)?.map_err(pull_failed)? {
         Pulled::Model(placed) => Ok(placed),
@@ -70,9 +71,9 @@ pub fn publish(
 ) -> Result<(), CreateError> {
     let client = workshop.registries().map_err(push_failed)?;
     let sent = Moved::default();
-    let push = client.push(name, options, |status| {
-        monitor.usage.count_written(sent.by(&status));
-        tell(status, monitor);
+    let push = client.push(name, options, |event| {
+        monitor.usage.count_written(sent.by(&event));
+        monitor.tell(Event::Transfer(event));
     });
     until_stopped(push, monitor)?.map_err(push_failed)
 }
@@ -99,22 +100,15 @@ fn until_stopped<T>(
     monitor.usage.time(Phase::Transfer, || Handle::current().block_on(until_stopped))
 }
 
-/// The end of a transfer is not the end of the job, which has its own way to tell success.
-fn tell(status: Status, monitor: Monitor<'_>) {
-    if status != Status::Success {
-        monitor.tell(Event::Transfer(status));
-    }
-}
-
 /// How far the blobs of a transfer have come. What is told of a blob first was there before.
 #[derive(Default)]
 struct Moved(Mutex<HashMap<Digest, u64>>);
 
 impl Moved {
     /// The bytes that have moved since this blob was told of last.
-    fn by(&self, status: &Status) -> u64 {
-        let Some(transfer) = status.transfer() else { return 0 };
-        let mut blobs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn by(&self, event: &registry::Event) -> u64 {
+        let Some(transfer) = event.transfer() else { return 0 };
+        let mut blobs = locked(&self.0);
         let earlier = blobs.insert(transfer.digest, transfer.completed);
         earlier.map_or(0, |earlier| transfer.completed.saturating_sub(earlier))
     }

@@ -1,8 +1,8 @@
 //! A file that is to be made in the store: a plan with the files that it reads.
 
 use std::panic::resume_unwind;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::watch::{Timed, Watcher};
 use super::{Action, CreateError, Event, Monitor, Phase, Quantization, Workshop};
 use crate::gguf::Metadata;
 use crate::library::UNKNOWN_FILE_TYPE;
+use crate::locked::unpoisoned;
 use crate::model::Digest;
 use crate::plan::{Plan, PlanError, Source, SquaredError};
 use crate::quantize::{Choice, FileType, Fitting, QuantizeError, Quantized, Warning, quality, quantize};
@@ -179,7 +180,7 @@ impl PlannedFile {
             Err(error) => return Err(failed(error)),
         }
         if let Some(errors) = watcher.errors {
-            let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let errors = unpoisoned(errors.into_inner());
             for (tensor, error) in quality(plan, &errors) {
                 monitor.tell(Event::Quality { tensor, error });
             }

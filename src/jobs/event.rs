@@ -2,7 +2,6 @@
 
 use crate::create::{self, Action};
 use crate::model::Digest;
-use crate::registry::Status;
 
 /// Something that happens to a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +29,8 @@ impl Event {
         match self {
             Self::Waiting { .. } => Some(Subject::Queue),
             Self::Work(create::Event::Making { action, .. }) => Some(Subject::File(action.clone())),
-            Self::Work(create::Event::Transfer(Status::Pulling(blob) | Status::Pushing(blob))) => {
-                Some(Subject::Blob(blob.digest))
+            Self::Work(create::Event::Transfer(event)) => {
+                event.transfer().map(|blob| Subject::Blob(blob.digest))
             }
             Self::Work(_) => None,
         }

@@ -1,6 +1,6 @@
 //! Work on several threads whose results are consumed in order.
 
-use crate::locked::{locked, whole};
+use crate::locked::{locked, unpoisoned};
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::resume_unwind;
@@ -113,7 +113,7 @@ fn wait<'m, S>(
     guard: MutexGuard<'m, S>,
     holds: impl Fn(&S) -> bool,
 ) -> MutexGuard<'m, S> {
-    whole(condition.wait_while(guard, |state| !holds(state)))
+    unpoisoned(condition.wait_while(guard, |state| !holds(state)))
 }
 
 /// Runs its function if the thread unwinds.

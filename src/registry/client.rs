@@ -8,7 +8,7 @@ use super::repository::Repository;
 use super::session::Session;
 use super::sharing::Downloads;
 use super::transport::Transport;
-use super::{Config, Credentials, Error, Pulled, RetryPolicy, Status, pull, push};
+use super::{Config, Credentials, Error, Event, Pulled, RetryPolicy, pull, push};
 use crate::model::Name;
 use crate::store::Store;
 
@@ -63,7 +63,7 @@ impl Client {
         &self,
         name: &Name,
         options: Options,
-        progress: impl Fn(Status) + Sync,
+        progress: impl Fn(Event) + Sync,
     ) -> Result<Pulled, Error> {
         self.speaking(name, options, &progress, async |session| {
             pull::pull(&session, &self.store, name, &self.shared, &progress).await
@@ -81,7 +81,7 @@ impl Client {
         &self,
         name: &Name,
         options: Options,
-        progress: impl Fn(Status) + Sync,
+        progress: impl Fn(Event) + Sync,
     ) -> Result<(), Error> {
         self.speaking(name, options, &progress, async |session| {
             push::push(&session, &self.store, name, self.upload_piece, &progress).await
@@ -95,7 +95,7 @@ impl Client {
         &self,
         name: &Name,
         options: Options,
-        progress: &(impl Fn(Status) + Sync),
+        progress: &(impl Fn(Event) + Sync),
         work: impl AsyncFn(Arc<Session>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let repository = Repository::of(name, options.insecure)?;

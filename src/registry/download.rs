@@ -1,7 +1,7 @@
 //! One blob from a registry: ranges side by side, or the whole from its beginning where there are no ranges.
 
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
@@ -13,6 +13,7 @@ use super::incoming::{Incoming, Writer};
 use super::place::Place;
 use super::session::Session;
 use super::transport::Request;
+use crate::locked::locked;
 use crate::model::Digest;
 
 /// So many ranges of a blob are on their way at the same time.
@@ -220,7 +221,7 @@ impl Download {
     }
 
     fn storage(&self) -> std::sync::MutexGuard<'_, Option<Place>> {
-        self.storage.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.storage)
     }
 
     fn wrong_size(&self, got: String) -> Error {

@@ -4,246 +4,135 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::come_back::ComeBack;
+use super::event::Party;
 use crate::model::Digest;
 
 /// Why a pull or a push failed: which registry, what it said, and what to check.
 ///
 /// Cloned for every job that waits for the same download.
 #[derive(Debug, Clone, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum Error {
     /// The host of the name is not one that a URL can hold.
     #[error("{registry:?} is not the address of a registry: use host or host:port")]
-    InvalidAddress {
-        /// The host as written.
-        registry: String,
-    },
+    InvalidAddress { registry: String },
     /// The name says `http://` and nobody agreed.
     #[error(
         "registry {registry} is asked for over http://, where others can read and change what is sent: use https://, or \"insecure\": true"
     )]
-    PlainHttp {
-        /// The registry.
-        registry: String,
-    },
+    PlainHttp { registry: String },
     /// The host has no address.
     #[error(
         "registry {registry} cannot be found ({reason}): check the spelling of the host, and this machine's network and name servers"
     )]
-    UnknownHost {
-        /// The registry.
-        registry: String,
-        /// What the resolver said.
-        reason: String,
-    },
+    UnknownHost { registry: String, reason: String },
     /// No connection comes about.
     #[error(
         "registry {registry} cannot be reached ({reason}): check that it runs at this host and port, and this machine's network and proxy"
     )]
-    Unreachable {
-        /// The registry.
-        registry: String,
-        /// What the operating system said.
-        reason: String,
-    },
+    Unreachable { registry: String, reason: String },
     /// No secure connection comes about.
     #[error(
         "the secure connection to registry {registry} fails ({reason}): check its certificate, this machine's clock, and the root certificates, to which SSL_CERT_FILE adds one that signs itself"
     )]
-    Certificate {
-        /// The registry.
-        registry: String,
-        /// What is wrong with the certificate or the handshake.
-        reason: String,
-    },
+    Certificate { registry: String, reason: String },
     /// Somebody answers, but not in the language of secure connections.
     #[error(
         "registry {registry} does not answer over TLS ({reason}): if it has none, ask for it with http:// and \"insecure\": true"
     )]
-    NoTls {
-        /// The registry.
-        registry: String,
-        /// What came in place of a handshake.
-        reason: String,
-    },
+    NoTls { registry: String, reason: String },
     /// A proxy does not make the connection.
     #[error(
         "the proxy {proxy} does not connect to registry {registry} ({reason}): check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the registry in NO_PROXY"
     )]
-    Proxy {
-        /// The registry.
-        registry: String,
-        /// The proxy, without its password.
-        proxy: String,
-        /// Its answer, or what keeps us from it.
-        reason: String,
-    },
+    Proxy { registry: String, proxy: String, reason: String },
     /// Nothing came for too long.
     #[error(
         "registry {registry} sent nothing, or hardly anything, for {seconds} s: try again, what has arrived is kept; OLLAMAKE_REGISTRY_SILENCE_SECONDS says how much silence is borne", seconds = .silence.as_secs_f32()
     )]
     Silent {
-        /// The registry.
         registry: String,
         /// How long this attempt has waited.
         silence: Duration,
     },
     /// The connection broke, and trying again did not help.
     #[error("the connection to registry {registry} broke ({reason}): try again, what has arrived is kept")]
-    Interrupted {
-        /// The registry.
-        registry: String,
-        /// How it broke.
-        reason: String,
-    },
+    Interrupted { registry: String, reason: String },
     /// The registry does not have what was asked for.
     #[error("{what} does not exist in registry {registry}: {message}")]
-    NotFound {
-        /// The registry.
-        registry: String,
-        /// What was asked for.
-        what: String,
-        /// The registry's own words.
-        message: String,
-    },
+    NotFound { registry: String, what: String, message: String },
     /// The registry does not let us in.
     #[error("registry {registry} denies access: {message}; {advice}")]
-    Denied {
-        /// The registry.
-        registry: String,
-        /// The registry's own words.
-        message: String,
-        /// What to do about it.
-        advice: String,
-    },
+    Denied { registry: String, message: String, advice: String },
     /// The registry answers with another error.
     #[error("registry {registry} answers {status} to {what}: {message}{}", come_back_clause(.come_back))]
-    Refused {
-        /// The registry.
-        registry: String,
-        /// The HTTP status.
-        status: u16,
-        /// What was asked for.
-        what: String,
-        /// The registry's own words.
-        message: String,
-        /// When the registry asks us to come back.
-        come_back: Option<Box<ComeBack>>,
-    },
+    Refused { registry: String, status: u16, what: String, message: String, come_back: Option<Box<ComeBack>> },
     /// Where the registry keeps its blobs, or has them sent, is somebody else, who answers with an error.
     #[error(
         "{storage}, the storage that registry {registry} leads to, answers {status} to {what}: {message}{}; the registry or its storage has to be mended, no login here will do", come_back_clause(.come_back)
     )]
     Storage {
-        /// The registry.
         registry: String,
-        /// Scheme and host of the storage.
         storage: String,
-        /// The HTTP status.
         status: u16,
-        /// What was asked for.
         what: String,
-        /// The storage's own words.
         message: String,
-        /// When it asks us to come back.
         come_back: Option<Box<ComeBack>>,
     },
     /// An answer that has to be small is not.
     #[error("registry {registry} sends more than {limit} bytes as {what}")]
     TooLarge {
-        /// The registry.
         registry: String,
-        /// What the answer should have been.
         what: String,
         /// The most that is accepted, in bytes.
         limit: u64,
     },
     /// The registry does not keep to the protocol.
     #[error("registry {registry} does not keep to the protocol: {reason}")]
-    Protocol {
-        /// The registry.
-        registry: String,
-        /// What is wrong with its answer.
-        reason: String,
-    },
+    Protocol { registry: String, reason: String },
     /// The registry sent a manifest that cannot be used.
     #[error("registry {registry} sends a manifest that cannot be used: {reason}")]
-    InvalidManifest {
-        /// The registry.
-        registry: String,
-        /// What is wrong with it.
-        reason: String,
-    },
+    InvalidManifest { registry: String, reason: String },
     /// The registry wants us to prove who we are to somebody else.
     #[error(
         "registry {registry} asks to send its credentials to {realm}, which is not trusted with them: nothing was sent"
     )]
-    UntrustedRealm {
-        /// The registry.
-        registry: String,
-        /// Where it would have us send them.
-        realm: String,
-    },
+    UntrustedRealm { registry: String, realm: String },
     /// The registry sends us where it must not.
     #[error("registry {registry} leads to {target}: {reason}")]
-    ForbiddenTarget {
-        /// The registry.
-        registry: String,
-        /// Scheme and host of the target.
-        target: String,
-        /// Why we do not go there.
-        reason: String,
-    },
+    ForbiddenTarget { registry: String, target: String, reason: String },
     /// A blob has another length than the manifest says.
     #[error(
         "registry {registry} sends blob {digest} with another length: expected {expected} bytes, got {got}"
     )]
     WrongSize {
-        /// The registry.
         registry: String,
-        /// The blob.
         digest: Digest,
         /// The length that the manifest states, in bytes.
         expected: u64,
-        /// What the registry sends.
         got: String,
     },
     /// A blob or manifest is not the one that was asked for.
     #[error(
         "registry {registry} sends other content: expected {expected}, got {got}; nothing of it was kept"
     )]
-    WrongDigest {
-        /// The registry.
-        registry: String,
-        /// What was asked for.
-        expected: Digest,
-        /// What came.
-        got: Digest,
-    },
+    WrongDigest { registry: String, expected: Digest, got: Digest },
     /// The registry wants a signature and there is no key.
     #[error(
         "the key for signing in to registries (id_ed25519) cannot be used: {reason}; let the server write to the directory .ollama of its home, or put a key without a passphrase there (ssh-keygen -t ed25519)"
     )]
-    SigningKey {
-        /// What is wrong with it.
-        reason: String,
-    },
+    SigningKey { reason: String },
     /// The registry wants a password, and it would be readable on the way there.
     #[error(
         "registry {registry} is spoken to over http:// and asks for a password, which others could read: use https://, or agree to it with OLLAMAKE_REGISTRY=http://{registry}, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
     )]
-    PlainPassword {
-        /// The registry.
-        registry: String,
-    },
+    PlainPassword { registry: String },
     /// A thread of ours failed.
     #[error("the transfer failed because of a defect in the server; see its log")]
     Defect,
     /// The client cannot be set up.
     #[error("the client for registries cannot be set up: {reason}")]
-    Setup {
-        /// What is wrong with the configuration.
-        reason: String,
-    },
+    Setup { reason: String },
     /// The store failed.
     #[error(transparent)]
     Store(Arc<crate::store::StoreError>),
@@ -303,11 +192,11 @@ impl Error {
     }
 
     /// Who has answered with this error.
-    pub(crate) fn party(&self) -> String {
+    pub(crate) fn party(&self) -> Option<Party> {
         match self {
-            Self::Storage { storage, .. } => storage.clone(),
-            Self::Refused { registry, .. } => format!("registry {registry}"),
-            _ => "the registry".to_owned(),
+            Self::Storage { storage, .. } => Some(Party::Storage(storage.clone())),
+            Self::Refused { registry, .. } => Some(Party::Registry(registry.clone())),
+            _ => None,
         }
     }
 }

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
+use super::event::Awaited;
 use super::waiting::Waits;
 use super::{Error, blocking, defect};
 use crate::model::Digest;
@@ -50,9 +51,7 @@ impl Incoming {
             if let Some(found) = blocking(move || Self::try_open(&store, digest, size)).await?? {
                 return Ok(found);
             }
-            waiting.get_or_insert_with(|| {
-                waits.openly(format!("another program, which fetches blob {}", digest.short()))
-            });
+            waiting.get_or_insert_with(|| waits.openly(Awaited::OtherProgram(digest)));
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     }

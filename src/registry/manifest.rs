@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::Error;
 use super::session::Session;
 use crate::model::{Digest, Layer, Manifest, Name};
+use crate::store::LONGEST_DOCUMENT;
 
 /// Docker's manifests and the equivalent of the Open Container Initiative.
 const MEDIA_TYPES: [&str; 2] = [Manifest::MEDIA_TYPE, "application/vnd.oci.image.manifest.v1+json"];
@@ -16,9 +17,6 @@ const MEDIA_TYPES: [&str; 2] = [Manifest::MEDIA_TYPE, "application/vnd.oci.image
 /// Lists of manifests of the same two: one that lists a single model stands for it.
 const INDEX_TYPES: [&str; 2] =
     ["application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json"];
-
-/// The longest manifest, in bytes: registries take none longer.
-const LONGEST_MANIFEST: u64 = 4 * 1024 * 1024;
 
 /// What is needed of a list of manifests (OCI image specification, "Image Index").
 #[derive(Deserialize)]
@@ -66,7 +64,7 @@ async fn ask(session: &Session, reference: &str, what: &str) -> Result<Sent, Err
         };
         let stated = header("docker-content-digest").parse::<Digest>().ok();
         let kind = header("content-type");
-        match session.body(answer).read("a manifest", LONGEST_MANIFEST).await {
+        match session.body(answer).read("a manifest", LONGEST_DOCUMENT as u64).await {
             Err(error) => backoff.after(error).await?,
             Ok(bytes) => {
                 let got = Digest::of(&bytes);

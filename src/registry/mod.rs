@@ -14,7 +14,7 @@
 //! | `session`, `answer`, `retry`, `waiting` | one conversation with one repository |
 //! | `pull`, `manifest`, `artifact`, `contents`, `download`, `incoming`, `sharing` | a model from a registry |
 //! | `push`, `upload` | a model to a registry |
-//! | `client`, `config`, `environment`, `status`, `progress` | what other rooms see |
+//! | `client`, `config`, `environment`, `event`, `progress` | what other rooms see |
 
 mod answer;
 mod artifact;
@@ -31,6 +31,7 @@ mod download;
 mod encoding;
 mod environment;
 mod error;
+mod event;
 mod identity;
 mod incoming;
 mod manifest;
@@ -46,7 +47,6 @@ mod resolver;
 mod retry;
 mod session;
 mod sharing;
-mod status;
 mod transport;
 mod trust;
 mod upload;
@@ -58,9 +58,9 @@ pub use come_back::ComeBack;
 pub use config::Config;
 pub use credentials::{Credentials, InvalidDockerConfig};
 pub use error::Error;
+pub use event::{Awaited, Event, Party, Transfer, Wait};
 pub use proxy::Proxies;
 pub use pull::Pulled;
 pub use retry::RetryPolicy;
-pub use status::{Status, Transfer, Wait};
 
 use blocking::{blocking, defect};

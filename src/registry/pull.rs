@@ -9,7 +9,7 @@ use super::artifact::{Artifact, Outline};
 use super::download::Download;
 use super::session::Session;
 use super::sharing::Downloads;
-use super::{Error, Status, Transfer, blocking, contents, manifest};
+use super::{Awaited, Error, Event, Transfer, blocking, contents, manifest};
 use crate::model::{Layer, Name};
 use crate::store::{Blob, Placed, Store, StoreError};
 
@@ -38,9 +38,9 @@ pub(super) async fn pull(
     store: &Store,
     name: &Name,
     shared: &Shared,
-    progress: &(impl Fn(Status) + Sync),
+    progress: &(impl Fn(Event) + Sync),
 ) -> Result<Pulled, Error> {
-    progress(Status::PullingManifest);
+    progress(Event::PullingManifest);
     let bytes = manifest::fetch(session, name).await?;
     let (manifest, layers) = manifest::check(session, &bytes)?;
     let outline = Outline::of(&manifest, &bytes).map_err(|reason| manifest::invalid(session, reason))?;
@@ -51,12 +51,12 @@ pub(super) async fn pull(
     let plan = {
         let (store, layers, wanted) = (store.clone(), layers.clone(), CancellationToken::new());
         let _until_dropped = wanted.clone().drop_guard();
-        let _waiting = session.waits().quietly("the check of the blobs that are here".into());
+        let _waiting = session.waits().quietly(Awaited::CheckBeforePull);
         blocking(move || what_is_missing(&store, layers, || !wanted.is_cancelled())).await??
     };
     let blobs = plan.into_iter().map(|(layer, blob)| async move {
         let (digest, total) = (layer.digest, layer.size);
-        let report = |completed| progress(Status::Pulling(Transfer { digest, total, completed }));
+        let report = |completed| progress(Event::Pulling(Transfer { digest, total, completed }));
         let blob = match blob {
             Some(blob) => blob,
             None => {
@@ -83,22 +83,20 @@ pub(super) async fn pull(
     let leases: Vec<Blob> = stream::iter(blobs).buffer_unordered(PARALLEL_BLOBS).try_collect().await?;
 
     if let Some(outline) = outline {
-        progress(Status::VerifyingDigest);
+        progress(Event::VerifyingDigest);
         return Ok(Pulled::Artifact(outline.with(&leases)));
     }
     contents::check(session, &manifest, &leases).await?;
 
-    progress(Status::VerifyingDigest);
-    progress(Status::WritingManifest);
+    progress(Event::VerifyingDigest);
+    progress(Event::WritingManifest);
     let (store, name) = (store.clone(), name.clone());
     let placed = blocking(move || {
         let placed = store.put_manifest(&name, &bytes);
         drop(leases);
         placed
     });
-    let placed = placed.await??;
-    progress(Status::Success);
-    Ok(Pulled::Model(placed))
+    Ok(Pulled::Model(placed.await??))
 }
 
 /// Every layer, with a lease on its blob if the store has it and it is whole; there is room for the others.
@@ -113,7 +111,7 @@ fn what_is_missing(
     for layer in layers {
         let blob = store.whole_blob(layer.digest, Some(layer.size), &goes_on)?;
         if blob.is_none() {
-            missing = missing.saturating_add(layer.size.saturating_sub(store.begun(layer.digest)));
+            missing = missing.saturating_add(layer.size.saturating_sub(store.partial_length(layer.digest)));
         }
         plan.push((layer, blob));
     }

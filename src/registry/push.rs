@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::session::Session;
 use super::transport::Payload;
 use super::upload::Upload;
-use super::{Error, Status, Transfer, blocking};
+use super::{Awaited, Error, Event, Transfer, blocking};
 use crate::model::{Digest, Layer, Manifest, Name};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 
@@ -25,31 +25,31 @@ pub(super) async fn push(
     store: &Store,
     name: &Name,
     piece: u64,
-    progress: &(impl Fn(Status) + Sync),
+    progress: &(impl Fn(Event) + Sync),
 ) -> Result<(), Error> {
-    progress(Status::RetrievingManifest);
+    progress(Event::RetrievingManifest);
     let opened = {
         let (store, name, wanted) = (store.clone(), name.clone(), CancellationToken::new());
         let is_ollama = session.repository().is_ollama();
         let _until_dropped = wanted.clone().drop_guard();
-        let _waiting = session.waits().quietly("the check of the blobs that are to be sent".into());
+        let _waiting = session.waits().quietly(Awaited::CheckBeforePush);
         blocking(move || Opened::open(&store, &name, is_ollama, || !wanted.is_cancelled())).await?
     };
     let opened = opened.inspect_err(|error| {
         if matches!(error, StoreError::ModelNotFound { .. } | StoreError::DamagedManifest { .. }) {
-            progress(Status::NoManifest);
+            progress(Event::NoManifest);
         }
     })?;
     let uploads = opened.blobs.iter().map(|blob| async {
         let (digest, total) = (blob.digest(), blob.length());
         let mount_from = opened.elsewhere.get(&digest).cloned();
         let upload = Upload::new(session, blob.clone(), mount_from, piece);
-        upload.run(|completed| progress(Status::Pushing(Transfer { digest, total, completed }))).await
+        upload.run(|completed| progress(Event::Pushing(Transfer { digest, total, completed }))).await
     });
     let uploads: Vec<_> = uploads.collect();
     stream::iter(uploads).buffer_unordered(PARALLEL_BLOBS).try_collect::<()>().await?;
 
-    progress(Status::PushingManifest);
+    progress(Event::PushingManifest);
     let media_type = match opened.model.manifest.media_type.as_str() {
         "" => Manifest::MEDIA_TYPE,
         written => written,
@@ -59,7 +59,6 @@ pub(super) async fn push(
         .header(CONTENT_TYPE, media_type)
         .payload(Payload::Bytes(Bytes::copy_from_slice(opened.model.published())));
     session.ask(&request, "the manifest", &[200, 201, 202, 204]).await?;
-    progress(Status::Success);
     Ok(())
 }
 

@@ -1,7 +1,5 @@
 //! Where a model lives: names to URLs (distribution specification, "Endpoints").
 
-use std::sync::Arc;
-
 use url::{Origin, Url};
 
 use super::Error;
@@ -13,8 +11,6 @@ use crate::model::{Digest, Name, Scheme};
 pub(crate) struct Repository {
     registry: String,
     base: Url,
-    /// What is waited for when nothing comes.
-    sign_of_life: Arc<str>,
     /// Nobody has said that it speaks plain HTTP.
     is_guessed: bool,
 }
@@ -45,8 +41,7 @@ impl Repository {
             None => url("https")?,
         };
         let is_guessed = name.scheme().is_none() && base.scheme() == "http";
-        let sign_of_life = format!("a sign of life of registry {registry}").into();
-        Ok(Self { registry, base, sign_of_life, is_guessed })
+        Ok(Self { registry, base, is_guessed })
     }
 
     /// The same over HTTPS, where plain HTTP was only guessed.
@@ -63,11 +58,6 @@ impl Repository {
     /// Whether plain HTTP was only guessed.
     pub(crate) fn is_guessed(&self) -> bool {
         self.is_guessed
-    }
-
-    /// What is waited for when nothing comes.
-    pub(crate) fn sign_of_life(&self) -> &Arc<str> {
-        &self.sign_of_life
     }
 
     /// Where registries answer whatever they hold (distribution specification, "Determining Support").

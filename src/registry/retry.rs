@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
+use super::event::Awaited;
 use super::waiting::Waits;
 
 /// Shorter waits are over before anybody has read of them.
@@ -69,10 +70,8 @@ impl<'a> Backoff<'a> {
             return Err(error);
         }
         let wait = self.wait(asked_for, rand::random_range(0.5..1.0));
-        let _told = error
-            .come_back()
-            .filter(|_| wait >= WORTH_TELLING)
-            .map(|back| self.waits.openly(format!("{}, which asks to come back {back}", error.party())));
+        let asks = error.party().zip(error.come_back()).filter(|_| wait >= WORTH_TELLING);
+        let _told = asks.map(|(party, back)| self.waits.openly(Awaited::ComeBack(party, back)));
         tracing::debug!(%error, ?wait, failures = self.failures, "trying again");
         tokio::time::sleep(wait).await;
         Ok(())

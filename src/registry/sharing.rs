@@ -1,15 +1,17 @@
 //! One download for all jobs that want the same blob at the same time.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
 use super::Error;
 use super::download::Download;
+use super::event::Awaited;
 use super::incoming::{Found, Incoming};
 use super::progress::INTERVAL;
 use super::waiting::Waiting;
+use crate::locked::locked;
 use crate::model::Digest;
 use crate::store::{Blob, Store, StoreError};
 
@@ -48,9 +50,7 @@ impl Downloads {
         loop {
             let (mut receiver, leading) = self.join_or_lead(store, digest, &mut download);
             // The leader's own conversation tells what it waits for.
-            let waiting = (!leading).then(|| {
-                waits.quietly(format!("another pull, which fetches blob {}", digest.short()).into())
-            });
+            let waiting = (!leading).then(|| waits.quietly(Awaited::OtherPull(digest)));
             let mut before = None;
             let failure = loop {
                 let state = receiver.borrow_and_update().clone();
@@ -105,7 +105,7 @@ impl Downloads {
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<Digest, watch::Sender<State>>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.running)
     }
 }
 

@@ -12,6 +12,7 @@ use reqwest::{Client, ClientBuilder, Method, Response, StatusCode};
 use url::{Host, Origin, Url};
 
 use super::connection_error::connection_error;
+use super::event::Awaited;
 use super::place::{Place, display};
 use super::proxy::{Proxies, refusal_of};
 use super::reach::Reach;
@@ -176,7 +177,7 @@ impl Transport {
 
     /// A sign of life of a registry is waited for as long as the answer lives.
     pub(crate) fn wait_for(&self, repository: &Repository) -> Waiting {
-        self.waits.quietly(repository.sign_of_life().clone())
+        self.waits.quietly(Awaited::Registry(repository.registry().to_owned()))
     }
 
     /// Why a request to `url` got no answer.

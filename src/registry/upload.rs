@@ -132,7 +132,7 @@ impl<'a> Upload<'a> {
             request.place = uploads.place.with_query(&[("mount", &digest), ("from", from)]);
             match self.session.ask_once(&request, &self.what(), &[201, 202]).await {
                 Ok(answer) if answer.response.status().as_u16() == 201 => return Ok(None),
-                Ok(answer) => return self.begun(answer).await.map(Some),
+                Ok(answer) => return self.session_of(answer).await.map(Some),
                 // Perhaps we may not read the other repository; that does not matter.
                 Err(error) => tracing::debug!(%error, from, "no mount"),
             }
@@ -145,10 +145,10 @@ impl<'a> Upload<'a> {
         if answer.response.status().as_u16() == 201 {
             return Ok(None);
         }
-        self.begun(answer).await.map(Some)
+        self.session_of(answer).await.map(Some)
     }
 
-    async fn begun(&self, answer: Answer) -> Result<Begun, Error> {
+    async fn session_of(&self, answer: Answer) -> Result<Begun, Error> {
         let place = self.next_session(&answer).await?;
         let headers = answer.response.headers();
         let direct = headers.get(DIRECT_LOCATION).and_then(|value| value.to_str().ok());

@@ -1,12 +1,13 @@
 //! What a conversation waits for, so that who looks on is told and need not guess.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::status::{Status, Wait};
+use super::event::{Awaited, Event, Wait};
+use crate::locked::locked;
 
 /// How often is looked whether there is something to tell.
 const TICK: Duration = Duration::from_millis(100);
@@ -27,7 +28,7 @@ struct Current {
 
 #[derive(Debug)]
 struct Entry {
-    what: Arc<str>,
+    awaited: Awaited,
     since: Instant,
     /// When it is told next.
     due: Instant,
@@ -39,27 +40,27 @@ impl Waits {
     }
 
     /// Something is waited for as long as the answer lives. It is told when it has lasted for a while.
-    pub(crate) fn quietly(self: &Arc<Self>, what: Arc<str>) -> Waiting {
-        self.begin(what, self.notice)
+    pub(crate) fn quietly(self: &Arc<Self>, awaited: Awaited) -> Waiting {
+        self.begin(awaited, self.notice)
     }
 
     /// Something is waited for as long as the answer lives, and told at once.
-    pub(crate) fn openly(self: &Arc<Self>, what: String) -> Waiting {
-        self.begin(what.into(), Duration::ZERO)
+    pub(crate) fn openly(self: &Arc<Self>, awaited: Awaited) -> Waiting {
+        self.begin(awaited, Duration::ZERO)
     }
 
-    fn begin(self: &Arc<Self>, what: Arc<str>, before: Duration) -> Waiting {
+    fn begin(self: &Arc<Self>, awaited: Awaited, before: Duration) -> Waiting {
         let mut current = self.lock();
         let (id, since) = (current.next, Instant::now());
         current.next += 1;
-        current.entries.insert(id, Entry { what, since, due: since + before });
+        current.entries.insert(id, Entry { awaited, since, due: since + before });
         Waiting { waits: self.clone(), id }
     }
 
     /// Does the work and tells meanwhile what it waits for.
     pub(crate) async fn told<T>(
         &self,
-        progress: &(impl Fn(Status) + Sync),
+        progress: &(impl Fn(Event) + Sync),
         work: impl Future<Output = T>,
     ) -> T {
         let mut work = std::pin::pin!(work);
@@ -69,7 +70,7 @@ impl Waits {
             tokio::select! {
                 biased;
                 result = &mut work => return result,
-                _ = ticks.tick() => self.due().into_iter().for_each(|wait| progress(Status::Waiting(wait))),
+                _ = ticks.tick() => self.due().into_iter().for_each(|wait| progress(Event::Waiting(wait))),
             }
         }
     }
@@ -80,15 +81,15 @@ impl Waits {
         let mut due: Vec<Wait> = Vec::new();
         for entry in self.lock().entries.values_mut().filter(|entry| entry.due <= now) {
             entry.due = now + self.notice.max(TICK);
-            if due.iter().all(|wait| wait.what != entry.what) {
-                due.push(Wait { what: entry.what.clone(), lasting: now - entry.since });
+            if due.iter().all(|wait| wait.awaited != entry.awaited) {
+                due.push(Wait { awaited: entry.awaited.clone(), lasting: now - entry.since });
             }
         }
         due
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.current)
     }
 }
 
@@ -124,21 +125,26 @@ mod tests {
     async fn what_lasts_is_told_again_and_again() {
         let waits = Arc::new(Waits::new(Duration::from_millis(400)));
         let told = Mutex::new(Vec::new());
-        let progress = |status: Status| told.lock().unwrap().push(status.to_string());
+        let progress = |event| match event {
+            Event::Waiting(wait) => told.lock().unwrap().push(wait),
+            other => panic!("{other:?}"),
+        };
+        let (program, answer) = (Awaited::CheckBeforePush, Awaited::Registry("r.example".to_owned()));
         let work = async {
-            let _asked = waits.openly("the other program".to_owned());
-            let first = waits.quietly("an answer".into());
-            let _second = waits.quietly("an answer".into());
-            drop(waits.openly("what is over at once".to_owned()));
+            let _asked = waits.openly(program.clone());
+            let first = waits.quietly(answer.clone());
+            let _second = waits.quietly(answer.clone());
+            drop(waits.openly(Awaited::CheckBeforePull));
             tokio::time::sleep(Duration::from_millis(1_500)).await;
             first.begin_anew();
         };
         waits.told(&progress, work).await;
         let told = told.into_inner().unwrap();
-        let times = |text: &str| told.iter().filter(|line| line.starts_with(text)).count();
-        assert_eq!(told[0], "waiting for the other program");
-        assert_eq!(told.last().unwrap(), "waiting for an answer (1 s)");
-        assert!(times("waiting for the other program") > times("waiting for an answer"), "{told:?}");
-        assert_eq!(times("waiting for what"), 0);
+        let times = |awaited: &Awaited| told.iter().filter(|wait| wait.awaited == *awaited).count();
+        let (first, last) = (&told[0], told.last().unwrap());
+        assert_eq!((&first.awaited, first.lasting.as_secs()), (&program, 0));
+        assert_eq!((&last.awaited, last.lasting.as_secs()), (&answer, 1));
+        assert!(times(&program) > times(&answer), "{told:?}");
+        assert_eq!(times(&Awaited::CheckBeforePull), 0);
     }
 }

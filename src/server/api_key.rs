@@ -34,7 +34,7 @@ pub(super) async fn require(State(required): State<Requirement>, request: Reques
         return next.run(request).await;
     }
     tracing::warn!("refused: the request does not show the server's key");
-    Incoming::new(request.into_body(), required.stall).discard_refused();
+    Incoming::new(request.into_body(), required.stall).discard_rest();
     let message = "unauthorized: send the server's key in the header \"Authorization: Bearer KEY\"";
     let failure = Failure::new(StatusCode::UNAUTHORIZED, message);
     let mut response = failure.into_response();

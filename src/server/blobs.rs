@@ -27,7 +27,7 @@ pub(super) async fn head(
 ) -> Result<Response, Failure> {
     let digest: Digest = text.parse()?;
     let store = server.store().clone();
-    if server.blocking(move || store.renew(digest, None)).await?? {
+    if server.blocking(move || store.renew_if_whole(digest, None)).await?? {
         Ok(StatusCode::OK.into_response())
     } else {
         Err(Failure::not_found(format!("blob {text:?} not found")))
@@ -46,20 +46,20 @@ pub(super) async fn upload(
     let digest = match text.parse::<Digest>() {
         Ok(digest) => digest,
         Err(error) => {
-            body.discard_refused();
+            body.discard_rest();
             return Err(error.into());
         }
     };
     let length = stated_length(&headers);
     if length.is_some_and(|length| length > limits.upload) {
-        body.discard_refused();
+        body.discard_rest();
         return Err(too_large(limits.upload));
     }
     let store = server.store().clone();
     let existing = server
         .blocking(move || {
             // One of another length is what a crash has left; it is replaced.
-            let exists = store.renew(digest, length)?;
+            let exists = store.renew_if_whole(digest, length)?;
             if !exists {
                 store.ensure_space(length.unwrap_or(0))?;
             }
@@ -75,7 +75,7 @@ pub(super) async fn upload(
         }
         Ok(false) => {}
         Err(error) => {
-            body.discard_refused();
+            body.discard_rest();
             return Err(error.into());
         }
     }
@@ -114,7 +114,7 @@ async fn receive(server: &Shared, digest: Digest, mut body: Incoming) -> Result<
     drop(sender);
     server.metrics.uploaded(received);
     let written = writing.await.map_err(|_| Failure::internal("the upload failed; see the server's log"))?;
-    body.discard_refused();
+    body.discard_rest();
     ended?;
     match written {
         Ok(Some(committed)) => Ok(committed),

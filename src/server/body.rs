@@ -110,8 +110,8 @@ impl Incoming {
         });
     }
 
-    /// Reads so much of the body of a request that is refused.
-    pub(super) fn discard_refused(self) {
+    /// Reads what is left of the body of a request that has its answer already, up to a limit.
+    pub(super) fn discard_rest(self) {
         self.discard(REFUSED);
     }
 }
@@ -129,14 +129,14 @@ pub(super) async fn read_all(
     };
     let mut body = Incoming::new(body, limits.stall);
     if stated_length(headers).is_some_and(|length| length > limits.request) {
-        body.discard_refused();
+        body.discard_rest();
         return Err(too_large());
     }
     let mut whole = Vec::new();
     let mut turn = None;
     while let Some(bytes) = body.next().await? {
         if (whole.len() + bytes.len()) as u64 > limits.request {
-            body.discard_refused();
+            body.discard_rest();
             return Err(too_large());
         }
         whole.extend_from_slice(&bytes);

@@ -15,12 +15,12 @@ const MESSAGE: &str =
 
 /// `/api/generate` and its kin.
 pub(super) async fn refuse(State(server): State<Shared>, body: Body) -> impl IntoResponse {
-    Incoming::new(body, server.config.limits.stall).discard_refused();
+    Incoming::new(body, server.config.limits.stall).discard_rest();
     Failure::new(StatusCode::NOT_IMPLEMENTED, MESSAGE)
 }
 
 /// `/v1/chat/completions` and its kin.
 pub(super) async fn refuse_openai(State(server): State<Shared>, body: Body) -> impl IntoResponse {
-    Incoming::new(body, server.config.limits.stall).discard_refused();
+    Incoming::new(body, server.config.limits.stall).discard_rest();
     OpenAiFailure(Failure::new(StatusCode::NOT_IMPLEMENTED, MESSAGE))
 }

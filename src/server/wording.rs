@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::create::{Action, Conversion, Event as Step};
 use crate::jobs::Event;
 use crate::model::Digest;
+use crate::registry::{self, Awaited, Party, Transfer, Wait};
 
 /// One line of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,14 +66,30 @@ impl Line {
                 Self::plain(format!("using autodetected template {format}"))
             }
             Step::WritingManifest => Self::plain("writing manifest"),
-            Step::Transfer(status) => match status.transfer() {
-                None => Self::plain(status.to_string()),
-                Some(blob) => Self {
-                    status: status.to_string(),
-                    digest: blob.digest.to_string(),
-                    total: blob.total,
-                    completed: blob.completed,
-                },
+            Step::Transfer(event) => Self::of_transfer(event),
+        }
+    }
+
+    fn of_transfer(event: &registry::Event) -> Self {
+        use registry::Event;
+        let bar = |what: &str, blob: &Transfer| Self {
+            status: format!("{what} {}", blob.digest.short()),
+            digest: blob.digest.to_string(),
+            total: blob.total,
+            completed: blob.completed,
+        };
+        match event {
+            Event::PullingManifest => Self::plain("pulling manifest"),
+            Event::Pulling(blob) => bar("pulling", blob),
+            Event::VerifyingDigest => Self::plain("verifying sha256 digest"),
+            Event::WritingManifest => Self::plain("writing manifest"),
+            Event::RetrievingManifest => Self::plain("retrieving manifest"),
+            Event::NoManifest => Self::plain("couldn't retrieve manifest"),
+            Event::Pushing(blob) => bar("pushing", blob),
+            Event::PushingManifest => Self::plain("pushing manifest"),
+            Event::Waiting(Wait { awaited, lasting }) => match lasting.as_secs() {
+                0 => Self::plain(format!("waiting for {}", phrase(awaited))),
+                seconds => Self::plain(format!("waiting for {} ({seconds} s)", phrase(awaited))),
             },
         }
     }
@@ -90,5 +107,50 @@ fn converting(conversion: Conversion) -> &'static str {
     match conversion {
         Conversion::Model => "converting model",
         Conversion::Adapter => "converting adapter",
+    }
+}
+
+fn phrase(awaited: &Awaited) -> String {
+    match awaited {
+        Awaited::Registry(registry) => format!("a sign of life of registry {registry}"),
+        Awaited::ComeBack(Party::Registry(registry), back) => {
+            format!("registry {registry}, which asks to come back {back}")
+        }
+        Awaited::ComeBack(Party::Storage(storage), back) => {
+            format!("{storage}, which asks to come back {back}")
+        }
+        Awaited::OtherProgram(digest) => format!("another program, which fetches blob {}", digest.short()),
+        Awaited::OtherPull(digest) => format!("another pull, which fetches blob {}", digest.short()),
+        Awaited::CheckBeforePull => "the check of the blobs that are here".to_owned(),
+        Awaited::CheckBeforePush => "the check of the blobs that are to be sent".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::go_json;
+
+    #[test]
+    fn transfers_are_told_in_the_words_of_ollama() {
+        let digest: Digest = format!("sha256:{}", "0123456789abcdef".repeat(4)).parse().unwrap();
+        let line = |event| go_json::to_string(&Line::of(&Event::Work(Step::Transfer(event))));
+        let transfer = |completed| Transfer { digest, total: 10, completed };
+        assert_eq!(line(registry::Event::PullingManifest), r#"{"status":"pulling manifest"}"#);
+        assert_eq!(
+            line(registry::Event::Pulling(transfer(0))),
+            format!(r#"{{"status":"pulling 0123456789ab","digest":"{digest}","total":10}}"#)
+        );
+        assert_eq!(
+            line(registry::Event::Pushing(transfer(10))),
+            format!(r#"{{"status":"pushing 0123456789ab","digest":"{digest}","total":10,"completed":10}}"#)
+        );
+        let wait = Wait { awaited: Awaited::OtherPull(digest), lasting: Duration::from_millis(1_900) };
+        assert_eq!(
+            line(registry::Event::Waiting(wait)),
+            r#"{"status":"waiting for another pull, which fetches blob 0123456789ab (1 s)"}"#
+        );
     }
 }

@@ -9,19 +9,14 @@ use crate::model::{Digest, Layer, Name};
 
 /// Why an operation on the store failed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum StoreError {
     /// No blob has this digest.
     #[error("blob {digest} not found; upload it first")]
-    BlobNotFound {
-        /// The digest that was asked for.
-        digest: Digest,
-    },
+    BlobNotFound { digest: Digest },
     /// No model has this name.
     #[error("model '{}' not found", .name.short())]
-    ModelNotFound {
-        /// The name that was asked for.
-        name: Box<Name>,
-    },
+    ModelNotFound { name: Box<Name> },
     /// There is no store in a directory that should have one.
     #[error(
         "there is no model store in this directory; set OLLAMA_MODELS to the directory that holds blobs/ and manifests/"
@@ -31,72 +26,38 @@ pub enum StoreError {
     #[error(
         "the manifests in \"{place}\" of the store cannot be looked into: it leads nowhere, or cannot be read; mend or remove it"
     )]
-    LostManifests {
-        /// Where it is, below the directory of the store.
-        place: String,
-    },
+    LostManifests { place: String },
     /// The bytes are not those that the digest promised. Nothing of them was kept.
     #[error("digest mismatch, expected \"{expected}\", got \"{got}\"")]
     DigestMismatch {
-        /// The digest that was promised.
         expected: Digest,
         /// The digest of the bytes.
         got: Digest,
     },
     /// The length is not the one that was promised. Nothing of the bytes was kept.
     #[error("blob {digest} should have {expected} bytes, got {got}")]
-    LengthMismatch {
-        /// The blob.
-        digest: Digest,
-        /// The length that was promised.
-        expected: u64,
-        /// The length found.
-        got: u64,
-    },
+    LengthMismatch { digest: Digest, expected: u64, got: u64 },
     /// A manifest cannot be read as one.
     #[error("the manifest of model '{}' is damaged ({problem}); delete the model or make it again", .name.short())]
-    DamagedManifest {
-        /// The model.
-        name: Box<Name>,
-        /// What is wrong with it.
-        problem: String,
-    },
+    DamagedManifest { name: Box<Name>, problem: String },
     /// A part of a model is not in the store.
     #[error(
         "model '{}' is damaged: its {noun} (blob {digest}) is not in the store; pull or create the model again",
         .name.short()
     )]
-    LacksBlob {
-        /// The model.
-        name: Box<Name>,
-        /// What the part is.
-        noun: &'static str,
-        /// Its blob.
-        digest: Digest,
-    },
+    LacksBlob { name: Box<Name>, noun: &'static str, digest: Digest },
     /// A blob does not hold what it should.
     #[error(
         "blob {digest} is damaged ({problem}); upload its file or pull its model again, or take it out with \
          \"ollamake fsck --repair\""
     )]
-    DamagedBlob {
-        /// The blob.
-        digest: Digest,
-        /// What is wrong with it.
-        problem: String,
-    },
+    DamagedBlob { digest: Digest, problem: String },
     /// Bytes that were offered as a manifest are not one.
     #[error("invalid manifest: {problem}")]
-    InvalidManifest {
-        /// What is wrong with them.
-        problem: String,
-    },
+    InvalidManifest { problem: String },
     /// Another job holds what this one needs for itself alone.
     #[error("blob {digest} is being downloaded by another process; try again when it is done")]
-    Busy {
-        /// The blob.
-        digest: Digest,
-    },
+    Busy { digest: Digest },
     /// The disk is full, known beforehand.
     #[error(
         "not enough space in the model store: {needed} bytes needed, {available} available; free some space or prune the store"
@@ -109,22 +70,13 @@ pub enum StoreError {
     },
     /// The disk is full.
     #[error("no space left in the model store; free some space or prune the store")]
-    NoSpace {
-        /// What the operating system said.
-        source: io::Error,
-    },
+    NoSpace { source: io::Error },
     /// The store cannot be written to, or a part of it not be read.
     #[error("the model store is read-only or denies access; check its permissions")]
-    ReadOnly {
-        /// What the operating system said.
-        source: io::Error,
-    },
+    ReadOnly { source: io::Error },
     /// Anything else that the operating system refused.
     #[error("the model store failed: {}", reason(.source))]
-    Io {
-        /// What the operating system said.
-        source: io::Error,
-    },
+    Io { source: io::Error },
 }
 
 impl StoreError {

@@ -180,7 +180,7 @@ impl Store {
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn renew(&self, digest: Digest, length: Option<u64>) -> Result<bool, StoreError> {
+    pub fn renew_if_whole(&self, digest: Digest, length: Option<u64>) -> Result<bool, StoreError> {
         let Some(blob) = self.whole_blob(digest, length, || true)? else { return Ok(false) };
         self.0.renew(&blob);
         Ok(true)

@@ -15,7 +15,7 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
@@ -27,7 +27,7 @@ use super::ranges::Ranges;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;
 use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease};
-use crate::locked::locked;
+use crate::locked::{locked, unpoisoned};
 use crate::model::Digest;
 
 /// A journal holds a few lines for each time that something is noted; one that is longer than this is not
@@ -106,7 +106,7 @@ struct Noted {
 
 impl Store {
     /// How many bytes an unfinished download takes on the disk.
-    pub fn begun(&self, digest: Digest) -> u64 {
+    pub fn partial_length(&self, digest: Digest) -> u64 {
         /// The unit in which the system counts, whatever the file system's own is (stat(2)).
         const BLOCK: u64 = 512;
         let (path, _) = self.0.partial_paths(digest);
@@ -427,7 +427,7 @@ fn hash_in_order(store: &Shared, file: &File, progress: &Progress) -> io::Result
             let idle = |state: &mut State| {
                 state.ending == Ending::Open && state.received.prefix() < position + HASHING_UNIT as u64
             };
-            let state = progress.changed.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner);
+            let state = unpoisoned(progress.changed.wait_while(state, idle));
             match state.ending {
                 Ending::Abandoned => return Ok(None),
                 Ending::Complete if state.received.prefix() == position => {

@@ -5,13 +5,12 @@
 //! look.
 
 use std::mem;
-use std::sync::PoisonError;
 use std::thread;
 use std::time::Duration;
 
 use super::Store;
 use super::retirement::{Retirement, State};
-use crate::locked::locked;
+use crate::locked::{locked, unpoisoned};
 use crate::model::Digest;
 
 /// How long digests are gathered before they are looked at. Meanwhile the jobs that replaced the models end
@@ -38,7 +37,7 @@ impl Store {
         state.awaited = state.attended;
         changed.notify_all();
         let wait = changed.wait_while(state, |state| state.attended);
-        drop(wait.unwrap_or_else(PoisonError::into_inner));
+        drop(unpoisoned(wait));
     }
 
     fn attend_retirement(&self) {
@@ -46,7 +45,7 @@ impl Store {
         loop {
             let pending = {
                 let wait = changed.wait_timeout_while(locked(state), DELAY, |state| !state.awaited);
-                let (mut state, _) = wait.unwrap_or_else(PoisonError::into_inner);
+                let (mut state, _) = unpoisoned(wait);
                 if state.pending.is_empty() {
                     *state = State::default();
                     changed.notify_all();

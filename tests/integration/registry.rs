@@ -27,7 +27,7 @@ mod uploads;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use ollamake::registry::{Client, Config, Error, Options, Proxies, Pulled, RetryPolicy, Status};
+use ollamake::registry::{Awaited, Client, Config, Error, Event, Options, Proxies, Pulled, RetryPolicy};
 use ollamake::store::{Placed, Store};
 
 use crate::support::files::files;
@@ -37,7 +37,7 @@ struct Site {
     directory: tempfile::TempDir,
     store: Store,
     client: Client,
-    statuses: Mutex<Vec<Status>>,
+    events: Mutex<Vec<Event>>,
 }
 
 impl Site {
@@ -49,11 +49,11 @@ impl Site {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let client = Client::new(config, store.clone()).unwrap();
-        Self { directory, store, client, statuses: Mutex::default() }
+        Self { directory, store, client, events: Mutex::default() }
     }
 
     async fn pull(&self, name: &str) -> Result<Placed, Error> {
-        let progress = |status| self.statuses.lock().unwrap().push(status);
+        let progress = |event| self.events.lock().unwrap().push(event);
         match self.client.pull(&name.parse().unwrap(), Options::default(), progress).await? {
             Pulled::Model(placed) => Ok(placed),
             Pulled::Artifact(artifact) => panic!("{artifact:?}"),
@@ -61,16 +61,29 @@ impl Site {
     }
 
     async fn push(&self, name: &str) -> Result<(), Error> {
-        let progress = |status| self.statuses.lock().unwrap().push(status);
+        let progress = |event| self.events.lock().unwrap().push(event);
         self.client.push(&name.parse().unwrap(), Options::default(), progress).await
     }
 
-    /// The statuses since the last call, as people read them, repetitions left out.
-    fn statuses(&self) -> Vec<String> {
-        let statuses = std::mem::take(&mut *self.statuses.lock().unwrap());
-        let mut texts: Vec<String> = statuses.iter().map(Status::to_string).collect();
-        texts.dedup();
-        texts
+    /// The names of the events since the last call, repetitions left out.
+    fn events(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.taken().iter().map(|event| format!("{event:?}")).collect();
+        names.iter_mut().for_each(|name| name.truncate(name.find('(').unwrap_or(name.len())));
+        names.dedup();
+        names
+    }
+
+    /// What was waited for since the last call.
+    fn waits(&self) -> Vec<Awaited> {
+        let waits = self.taken().into_iter().filter_map(|event| match event {
+            Event::Waiting(wait) => Some(wait.awaited),
+            _ => None,
+        });
+        waits.collect()
+    }
+
+    fn taken(&self) -> Vec<Event> {
+        std::mem::take(&mut *self.events.lock().unwrap())
     }
 
     /// The files of the store, but for empty directories and locks.

@@ -11,7 +11,7 @@ use tempfile::NamedTempFile;
 
 use super::QuantizeError;
 use crate::cli::progress::Progress;
-use crate::locked::{locked, whole};
+use crate::locked::{locked, unpoisoned};
 use crate::plan::{Observer, Plan, Resources, Source, SquaredError};
 use crate::quantize::{Fitting, quality};
 
@@ -49,7 +49,7 @@ pub(super) fn write(
         written.push(write_one(output, sources, resources, &watch)?);
         watch.bar.finish_and_clear();
         if let Some(errors) = watch.errors {
-            show_errors(&output.plan, &whole(errors.into_inner()));
+            show_errors(&output.plan, &unpoisoned(errors.into_inner()));
         }
     }
     for (output, temporary) in outputs.iter().zip(written) {

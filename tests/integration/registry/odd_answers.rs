@@ -16,7 +16,7 @@ use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use super::{Site, impatient};
 use crate::support::bytes::digest_of;
 use ollamake::model::{Layer, Manifest, MediaType};
-use ollamake::registry::{Config, Error, RetryPolicy};
+use ollamake::registry::{Awaited, Config, Error, Party, RetryPolicy};
 
 fn name_at(stub: &Stub) -> String {
     format!("{}/team/m", stub.host())
@@ -96,9 +96,11 @@ async fn a_registry_that_asks_to_wait_is_obeyed_and_the_wait_is_told() {
         let (site, begun) = (Site::new(), Instant::now());
         site.pull(&name_at(&stub)).await.unwrap();
         assert!(begun.elapsed() > Duration::from_millis(1_400), "{:?}", begun.elapsed());
-        let statuses = site.statuses();
-        let told = statuses.iter().find(|status| status.starts_with("waiting for registry ")).unwrap();
-        assert!(told.contains(&stub.host()) && told.contains("asks to come back in"), "{told}");
+        let registry = Party::Registry(stub.host());
+        let waits = site.waits();
+        let is_told =
+            |awaited: &Awaited| matches!(awaited, Awaited::ComeBack(party, _) if *party == registry);
+        assert!(waits.iter().any(is_told), "{waits:?}");
     }
 }
 
@@ -138,8 +140,7 @@ async fn silence_is_told_and_ends() {
     // Two attempts bear as much silence as is borne.
     assert_eq!(stub.asked().len(), 2);
     assert!(begun.elapsed() < Duration::from_secs(10));
-    let told = format!("waiting for a sign of life of registry {}", stub.host());
-    assert!(site.statuses().iter().any(|status| status.starts_with(&told)));
+    assert!(site.waits().contains(&Awaited::Registry(stub.host())));
 }
 
 #[tokio::test(flavor = "multi_thread")]

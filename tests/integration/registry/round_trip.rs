@@ -15,16 +15,16 @@ async fn a_model_comes_back_byte_for_byte() {
     let (here, there) = (Site::with(config()), Site::with(config()));
     model.put(&here.store, &name);
     here.push(&name).await.unwrap();
-    let statuses = here.statuses();
-    assert_eq!(statuses.first().unwrap(), "retrieving manifest");
-    assert_eq!(statuses[statuses.len() - 2..], ["pushing manifest", "success"]);
+    let events = here.events();
+    assert_eq!(events.first().unwrap(), "RetrievingManifest");
+    assert_eq!(events.last().unwrap(), "PushingManifest");
 
     let placed = there.pull(&name).await.unwrap();
     assert!(placed.replaced.is_none());
     model.assert_in(&there.store, &name);
-    let statuses = there.statuses();
-    assert_eq!(statuses.first().unwrap(), "pulling manifest");
-    assert_eq!(statuses[statuses.len() - 3..], ["verifying sha256 digest", "writing manifest", "success"]);
+    let events = there.events();
+    assert_eq!(events.first().unwrap(), "PullingManifest");
+    assert_eq!(events[events.len() - 2..], ["VerifyingDigest", "WritingManifest"]);
 
     // A model that was deleted here comes back, too.
     here.store.remove(&name.parse().unwrap()).unwrap();

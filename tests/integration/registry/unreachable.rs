@@ -33,7 +33,7 @@ async fn a_port_where_nobody_listens() {
     assert!(matches!(error, Error::Unreachable { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains(&address.to_string()) && text.to_lowercase().contains("refused"), "{text}");
-    assert_eq!(site.statuses(), ["pulling manifest"]);
+    assert_eq!(site.events(), ["PullingManifest"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,7 +47,7 @@ async fn a_model_that_is_not_here_cannot_be_pushed() {
     let site = Site::new();
     let error = site.push("127.0.0.1:1/team/nothing").await.unwrap_err();
     assert!(error.to_string().contains("not found"), "{error}");
-    assert_eq!(site.statuses(), ["retrieving manifest", "couldn't retrieve manifest"]);
+    assert_eq!(site.events(), ["RetrievingManifest", "NoManifest"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,12 +157,12 @@ fn a_download_outlives_a_disk_that_cannot_take_its_name() {
     let partial = store.partial(digest, 500_000).unwrap();
     partial.write_at(0, &bytes).unwrap();
     partial.commit().unwrap_err();
-    assert!(store.begun(digest) >= 500_000, "{}", store.begun(digest));
+    assert!(store.partial_length(digest) >= 500_000, "{}", store.partial_length(digest));
     full.store(false, Ordering::Relaxed);
     let partial = store.partial(digest, 500_000).unwrap();
     assert_eq!(partial.received(), 500_000);
     assert!(partial.commit().unwrap().blob.bytes().unwrap() == bytes);
-    assert_eq!(store.begun(digest), 0);
+    assert_eq!(store.partial_length(digest), 0);
 }
 
 #[test]
