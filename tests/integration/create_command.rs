@@ -13,7 +13,6 @@ use ollamake::tensor::ElementType;
 use tempfile::TempDir;
 
 use crate::in_process::{gguf, small_gguf};
-use crate::support::bytes::digest_of;
 use crate::support::process::{command, text};
 
 /// A directory to work in, and a store.
@@ -128,7 +127,7 @@ fn the_modelfile_of_show_makes_the_same_model() {
          LICENSE \"one\r\ntwo\"\nMESSAGE user \"\"\"\"why?\" \"\"\"\nREQUIRES 0.14.0\n",
     );
     let (model, projector, adapter) =
-        (digest_of(&small_gguf(&[])), digest_of(&projector()), digest_of(&adapter()));
+        (Digest::of(&small_gguf(&[])), Digest::of(&projector()), Digest::of(&adapter()));
     let layers = desk.layers("m");
     assert_eq!(
         layers[..3],

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 
-use crate::support::bytes::{digest_of, noise};
 use crate::support::large_gguf::large_gguf;
+use crate::support::noise::noise;
 use crate::support::process::{Process, command, run, text};
 
 /// What happens to a file.
@@ -80,7 +80,7 @@ impl Scene {
     }
 
     fn digest(&self) -> Digest {
-        digest_of(&self.weights)
+        Digest::of(&self.weights)
     }
 
     fn blob(&self) -> std::path::PathBuf {
@@ -136,7 +136,7 @@ struct Registry {
 impl Registry {
     async fn start(weights: &[u8]) -> Self {
         let config = ModelConfig { model_format: "gguf".into(), ..ModelConfig::default() }.to_bytes();
-        let layer = |kind, bytes: &[u8]| Layer::new(kind, digest_of(bytes), bytes.len() as u64);
+        let layer = |kind, bytes: &[u8]| Layer::new(kind, Digest::of(bytes), bytes.len() as u64);
         let manifest =
             Manifest::new(layer(MediaType::Config, &config), vec![layer(MediaType::Model, weights)])
                 .to_bytes();
@@ -150,7 +150,7 @@ impl Registry {
                 let path = parts.uri.path().to_owned();
                 let found = match path.contains("/manifests/") {
                     true => Some(&blobs[0]),
-                    false => blobs.iter().find(|blob| path.ends_with(&digest_of(blob).to_string())),
+                    false => blobs.iter().find(|blob| path.ends_with(&Digest::of(blob).to_string())),
                 };
                 let answer = axum::http::Response::builder();
                 match (parts.method.as_str(), found) {

@@ -14,7 +14,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-use crate::support::bytes::digest_of;
 use crate::support::files::names_in_store;
 use crate::support::generator;
 
@@ -104,7 +103,7 @@ impl InProcess {
 
     /// Uploads a blob, which must succeed.
     pub(crate) async fn upload(&self, bytes: &[u8]) -> Digest {
-        let digest = digest_of(bytes);
+        let digest = Digest::of(bytes);
         let answer = self.call("POST", &format!("/api/blobs/{digest}"), bytes.to_vec()).await;
         assert!(answer.status.is_success(), "{} {}", answer.status, answer.body);
         digest

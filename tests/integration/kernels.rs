@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
+use ollamake::model::Digest;
 use ollamake::tensor::{
     ElementType, Platform, TensorError, can_quantize, dequantize, needs_importance, quantize, quantize_on,
     validate, validate_finite,
@@ -10,7 +11,6 @@ use ollamake::tensor::{
 use proptest::prelude::*;
 use serde::Deserialize;
 
-use crate::support::bytes::digest_of;
 use crate::support::files::fixture;
 use crate::support::{generator, shared};
 
@@ -105,7 +105,7 @@ fn sources() -> Vec<PathBuf> {
 }
 
 fn sum_of_numbers(values: &[f32]) -> String {
-    digest_of(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()).hex()
+    Digest::of(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>()).hex()
 }
 
 fn quantized(
@@ -146,7 +146,7 @@ fn compare(rows: &Rows, cases: &[Case]) {
             let context = format!("{element_type} of {matrix} with {with} on {}", platform.name());
             let importance = importance.map(|id| importances[id].as_slice());
             let data = quantized(platform, element_type, values, *columns, importance);
-            assert_eq!(digest_of(&data).hex(), case.sha256, "{context}");
+            assert_eq!(Digest::of(&data).hex(), case.sha256, "{context}");
             assert_eq!(sum_of_numbers(&dequantized(element_type, &data)), case.dequant_sha256, "{context}");
             let valid = validate(element_type, &data);
             if element_type.is_quantized() {

@@ -12,13 +12,13 @@ use serde_json::json;
 
 use crate::in_process::small_gguf;
 use crate::socket::Listening;
-use crate::support::bytes::digest_of;
+use ollamake::model::Digest;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn life_of_a_model() {
     let server = Listening::new().await;
     let file = small_gguf(&[]);
-    let digest = digest_of(&file).to_string();
+    let digest = Digest::of(&file).to_string();
     let mut writer = server.store.create_blob();
     std::io::Write::write_all(&mut writer, &file).unwrap();
     writer.commit(None).unwrap();

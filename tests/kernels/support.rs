@@ -1,7 +1,5 @@
 //! What the kernels' tests need of what all tests share.
 
-#[path = "../integration/support/bytes.rs"]
-pub(crate) mod bytes;
 #[path = "../integration/support/files.rs"]
 pub(crate) mod files;
 #[path = "../integration/support/generator.rs"]

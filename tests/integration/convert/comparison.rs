@@ -1,9 +1,8 @@
 //! A file beside the listing of what the reference converter writes.
 
 use ollamake::gguf::{Gguf, ValueRef};
+use ollamake::model::Digest;
 use serde_json::Value as Json;
-
-use crate::support::bytes::digest_of;
 
 /// Keys that the reference takes from the name of the checkpoint's directory, which an upload does not have.
 const FROM_DIRECTORY: [&str; 5] =
@@ -74,7 +73,7 @@ fn tensor_differences(gguf: &Gguf<'_>, bytes: &[u8], expected: &[Json]) -> Vec<S
         let (got, got_type) = (tensor.shape.dimensions(), tensor.element_type.name());
         if got != shape || got_type != text(&entry["type"]) {
             found.push(format!("tensor {name} is {got_type} {got:?}, expected {} {shape:?}", entry["type"]));
-        } else if digest_of(&bytes[tensor.data.start as usize..tensor.data.end as usize]).hex()
+        } else if Digest::of(&bytes[tensor.data.start as usize..tensor.data.end as usize]).hex()
             != text(&entry["sha256"])
         {
             found.push(format!("tensor {name} ({got_type} {got:?}) has other bytes"));
@@ -112,7 +111,7 @@ fn difference(value: &ValueRef<'_>, expected: &Json) -> Option<String> {
                 return Some(format!("{} of {element}, expected {}", array.len(), brief(expected)));
             }
             let same = match expected.get("payload_sha256") {
-                Some(hash) => digest_of(array.bytes()).hex() == text(hash),
+                Some(hash) => Digest::of(array.bytes()).hex() == text(hash),
                 None => expected["value"] == Json::from(items),
             };
             let first = array.iter().take(400).map(|item| json_of(&item)).collect::<Vec<_>>();

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use axum::extract::Request;
 use axum::response::IntoResponse;
 use ollamake::gguf::{Gguf, ValueRef};
-use ollamake::model::MediaType;
+use ollamake::model::{Digest, MediaType};
 use serde_json::{Value, json};
 
 use crate::in_process::InProcess;
-use crate::support::bytes::digest_of;
 use crate::support::files::fixture;
 use crate::support::shared;
 
@@ -46,7 +45,7 @@ async fn a_checkpoint_becomes_the_model_that_the_converter_makes() {
     for (made, expected) in made.tensors().iter().zip(tensors) {
         assert_eq!(made.name, expected["name"].as_str().unwrap());
         let data = &bytes[made.data.start as usize..made.data.end as usize];
-        assert_eq!(digest_of(data).hex(), expected["sha256"].as_str().unwrap(), "{}", made.name);
+        assert_eq!(Digest::of(data).hex(), expected["sha256"].as_str().unwrap(), "{}", made.name);
     }
     let config = server.store.config(&model).unwrap();
     assert_eq!((config.model_family.as_str(), config.file_type.as_str()), ("llama", "BF16"));
@@ -61,7 +60,7 @@ fn contents(server: &InProcess, model: &str) -> Vec<(String, String)> {
     let pair = |(key, value): &(&str, ValueRef<'_>)| ((*key).to_owned(), format!("{value:?}"));
     let mut contents: Vec<_> = file.entries().iter().map(pair).collect();
     contents.extend(file.tensors().iter().map(|tensor| {
-        let digest = digest_of(&bytes[tensor.data.start as usize..tensor.data.end as usize]);
+        let digest = Digest::of(&bytes[tensor.data.start as usize..tensor.data.end as usize]);
         let what = format!("{} {} {digest}", tensor.element_type.name(), tensor.shape);
         (tensor.name.to_owned(), what)
     }));

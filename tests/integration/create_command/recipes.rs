@@ -3,6 +3,7 @@
 use std::fs;
 
 use ollamake::gguf::Gguf;
+use ollamake::model::Digest;
 
 use super::Desk;
 use crate::support::files::fixture;
@@ -47,7 +48,7 @@ fn a_modelfile_has_the_type_and_the_recipe() {
 
     // A matrix that the server has can be named by its digest.
     let digest =
-        crate::support::bytes::digest_of(&fs::read(desk.directory.path().join("sub/i.dat")).unwrap());
+        Digest::of(&fs::read(desk.directory.path().join("sub/i.dat")).unwrap());
     desk.put(
         "Modelfile",
         format!("FROM ./model.gguf\nQUANTIZE Q4_0\nRECIPE {PART}, \"imatrix\": \"{digest}\"}}\n"),

@@ -16,7 +16,7 @@ use super::api::{Api, Outcome};
 use super::material::{File, Material};
 use super::registry::{self, Registry};
 use super::snapshot::{self, Snapshot};
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
 use crate::support::process::command;
 
 /// Pruning spares blobs that were used so shortly ago.
@@ -96,7 +96,7 @@ impl World {
     fn constant(&self) -> Made {
         Made {
             weights: Weights::Are(self.material.gguf(u64::MAX).digest),
-            system: Some(digest_of(b"constant")),
+            system: Some(Digest::of(b"constant")),
         }
     }
 
@@ -239,7 +239,7 @@ impl Client {
                 outcome
             }
             Kind::WrongUpload => {
-                let file = File { digest: digest_of(b"another"), ..File::new("blob", noise(1, 300_000)) };
+                let file = File { digest: Digest::of(b"another"), ..File::new("blob", noise(1, 300_000)) };
                 self.upload(api, &file).await
             }
             Kind::Import => {
@@ -295,7 +295,7 @@ impl Client {
                 let number = self.random.random_range(0..registry::MODELS);
                 let owner = if self.manner == Manner::Careful { self.number } else { 1000 };
                 let name = format!("{}/c{owner}/pulled-{number}:latest", self.world.registry.address);
-                let weights = digest_of(&self.world.registry.models[number].blobs[0]);
+                let weights = Digest::of(&self.world.registry.models[number].blobs[0]);
                 let made = Made { weights: Weights::Are(weights), system: None };
                 self.attempt(&name, Some(made), api.job("pull", &json!({"model": name}))).await
             }
@@ -418,7 +418,7 @@ impl Client {
     fn system(&mut self) -> (Digest, String) {
         self.counter += 1;
         let text = format!("prompt {} of {}", self.counter, self.number);
-        (digest_of(text.as_bytes()), text)
+        (Digest::of(text.as_bytes()), text)
     }
 
     /// A name for something new.

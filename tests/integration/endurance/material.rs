@@ -10,7 +10,6 @@ use safetensors::SafeTensors;
 use safetensors::tensor::serialize;
 
 use crate::in_process;
-use crate::support::bytes::digest_of;
 use crate::support::files::fixture;
 
 /// Layers of the checkpoint; the fixture that it is made from has two.
@@ -26,7 +25,7 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn new(name: &str, bytes: Vec<u8>) -> Self {
-        Self { name: name.to_owned(), digest: digest_of(&bytes), bytes: bytes.into() }
+        Self { name: name.to_owned(), digest: Digest::of(&bytes), bytes: bytes.into() }
     }
 }
 

@@ -11,10 +11,10 @@ use axum::http::header::{CONNECTION, RANGE};
 use axum::response::Response;
 use futures_util::{StreamExt as _, stream};
 
-use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
+use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 
 use super::material::Material;
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
 
 /// The number of models.
 pub(super) const MODELS: usize = 4;
@@ -34,7 +34,7 @@ impl Model {
         // The same for all.
         let license = hex::encode(noise(1, 150_000)).into_bytes();
         let config = ModelConfig { model_format: "gguf".into(), ..ModelConfig::default() }.to_bytes();
-        let layer = |kind, bytes: &[u8]| Layer::new(kind, digest_of(bytes), bytes.len() as u64);
+        let layer = |kind, bytes: &[u8]| Layer::new(kind, Digest::of(bytes), bytes.len() as u64);
         let layers = vec![layer(MediaType::Model, &weights), layer(MediaType::License, &license)];
         let manifest = Manifest::new(layer(MediaType::Config, &config), layers).to_bytes();
         Self { manifest, blobs: [weights, license, config] }
@@ -77,7 +77,7 @@ async fn serve(State(models): State<Arc<Vec<Model>>>, request: Request) -> Respo
         number.and_then(|number| models.get(number)).map(|model| model.manifest.clone())
     } else {
         let mut blobs = models.iter().flat_map(|model| &model.blobs);
-        blobs.find(|blob| digest_of(blob).to_string() == last).cloned()
+        blobs.find(|blob| Digest::of(blob).to_string() == last).cloned()
     };
     let Some(bytes) = found else { return answer.status(404).body(Body::empty()).unwrap() };
     let range = request.headers().get(RANGE).map(|value| {
@@ -85,7 +85,7 @@ async fn serve(State(models): State<Arc<Vec<Model>>>, request: Request) -> Respo
         let end = last.parse().map_or(bytes.len(), |last: usize| (last + 1).min(bytes.len()));
         start.parse::<usize>().unwrap()..end
     });
-    let answer = answer.header("docker-content-digest", digest_of(&bytes).to_string());
+    let answer = answer.header("docker-content-digest", Digest::of(&bytes).to_string());
     match range {
         None => answer.header("content-length", bytes.len()).body(slowly(bytes)).unwrap(),
         Some(range) => answer

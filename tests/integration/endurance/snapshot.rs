@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 use ollamake::model::Digest;
 use serde_json::Value;
 
-use crate::support::bytes::digest_of;
-
 /// A model as its manifest tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Model {
@@ -37,7 +35,7 @@ impl Snapshot {
         for entry in fs::read_dir(root.join("blobs")).unwrap() {
             let path = entry.unwrap().path();
             let digest: Digest = path.file_name().unwrap().to_str().unwrap().parse().unwrap();
-            assert_eq!(digest_of(&fs::read(&path).unwrap()), digest, "the content of a blob");
+            assert_eq!(Digest::of(&fs::read(&path).unwrap()), digest, "the content of a blob");
             snapshot.blobs.insert(digest);
         }
         for (place, path) in entries(&root.join("manifests")) {
@@ -107,7 +105,7 @@ pub(super) fn adopt(root: &Path, mut is_chosen: impl FnMut() -> bool) {
             continue;
         }
         let bytes = fs::read(&path).unwrap();
-        let blob = digest_of(&bytes).file_name();
+        let blob = Digest::of(&bytes).file_name();
         fs::write(root.join("blobs").join(&blob), bytes).unwrap();
         fs::create_dir_all(link.parent().unwrap()).unwrap();
         symlink(Path::new("../../../../blobs").join(blob), link).unwrap();

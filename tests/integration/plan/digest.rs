@@ -12,7 +12,6 @@ use ollamake::tensor::{ElementType, Shape};
 use serde::{Deserialize, Serialize};
 
 use super::AT_START;
-use crate::support::bytes::digest_of;
 use crate::support::files::fixture;
 
 const ELSEWHERE: Location = Location { source: 0, offset: 64 };
@@ -183,7 +182,7 @@ fn expected_now() -> BTreeMap<String, String> {
     }
     let digest = |mut lines: Vec<String>| {
         lines.sort_unstable();
-        digest_of(lines.concat().as_bytes()).hex()
+        Digest::of(lines.concat().as_bytes()).hex()
     };
     lines.into_iter().map(|(kind, lines)| (kind, digest(lines))).collect()
 }

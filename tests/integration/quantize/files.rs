@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use ollamake::gguf::Gguf;
+use ollamake::model::Digest;
 use ollamake::plan::{Plan, SourceDescription};
 use ollamake::quantize::{FileType, ImportanceMatrix, Quantized, Recipe, Target, quantize};
 use serde_json::Value as Json;
@@ -10,7 +11,6 @@ use serde_json::Value as Json;
 use super::material::{
     copying, element_type, execute, execute_all, expected, list, matrix_file, source_file, text,
 };
-use crate::support::bytes::digest_of;
 
 /// The recipe of llama-quantize's arguments.
 fn recipe(arguments: &[Json]) -> Recipe {
@@ -106,7 +106,7 @@ fn files_are_those_of_llama_quantize() {
                 compare_tensors(&file, list(&run["tensors"]), &label);
             } else {
                 assert_eq!(file.len() as u64, run["size"].as_u64().unwrap(), "{label}");
-                assert_eq!(digest_of(&file).hex(), run["sha256"], "{label}");
+                assert_eq!(Digest::of(&file).hex(), run["sha256"], "{label}");
             }
             continue;
         };
@@ -142,6 +142,6 @@ fn compare_tensors(file: &[u8], expected: &[Json], label: &str) {
         let data = &file[tensor.data.start as usize..tensor.data.end as usize];
         assert_eq!(tensor.name, expected[0], "{label}");
         assert_eq!(tensor.element_type, element_type(text(&expected[1])), "{label} {}", tensor.name);
-        assert_eq!(digest_of(data).hex()[..16], *text(&expected[2]), "{label} {}", tensor.name);
+        assert_eq!(Digest::of(data).hex()[..16], *text(&expected[2]), "{label} {}", tensor.name);
     }
 }

@@ -3,12 +3,12 @@
 use std::num::NonZeroUsize;
 
 use ollamake::gguf::{Array, Gguf, Header, Metadata, TensorDescription, Value};
+use ollamake::model::Digest;
 use ollamake::plan::{Plan, PlanError, Resources, Source, SourceDescription};
 use ollamake::quantize::FileType;
 use ollamake::tensor::{self, ElementType, Shape};
 use serde_json::Value as Json;
 
-use crate::support::bytes::digest_of;
 use crate::support::files::fixture;
 use crate::support::{generator, shared};
 
@@ -93,7 +93,7 @@ pub(crate) fn source_file(model: &Json, source: &str) -> Vec<u8> {
     file.resize(header.file_length() as usize, 0);
     let expected = &model["files"][source];
     assert_eq!(file.len() as u64, expected["size"].as_u64().unwrap());
-    assert_eq!(digest_of(&file).hex(), expected["sha256"], "{} {source}", model["name"]);
+    assert_eq!(Digest::of(&file).hex(), expected["sha256"], "{} {source}", model["name"]);
     file
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn matrix_file(json: &Json) -> Vec<u8> {
         "legacy" => older_matrix(json, &entries),
         _ => matrix_in_gguf(json, &entries),
     };
-    assert_eq!(digest_of(&file).hex(), json["sha256"], "{}", json["file"]);
+    assert_eq!(Digest::of(&file).hex(), json["sha256"], "{}", json["file"]);
     file
 }
 

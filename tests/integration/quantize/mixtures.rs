@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use ollamake::model::Digest;
 use ollamake::plan::{Location, Plan, PlannedTensor, Recipe, SourceDescription, Stored};
 use ollamake::quantize::{
     FileType, ImportanceMatrix, QuantizeError, Quantized, Scheme, Selection, TypeOverride, quantize,
@@ -11,7 +12,6 @@ use ollamake::tensor::ElementType;
 use serde_json::Value as Json;
 
 use super::material::{element_type, expected, list, metadata, shape, text};
-use crate::support::bytes::digest_of;
 
 /// The numbers in `0-3,6,9`.
 fn layers(ranges: &str) -> Vec<u32> {
@@ -102,7 +102,7 @@ impl<'j> Model<'j> {
         } else {
             let ordered = quantize(plan.clone(), &FileType::F32.into(), None).unwrap().plan.tensors;
             let mut names: Vec<_> = ordered.into_iter().map(|tensor| tensor.name).collect();
-            assert_eq!(digest_of(names.join("\n").as_bytes()).hex(), json["output_order_sha256"], "{label}");
+            assert_eq!(Digest::of(names.join("\n").as_bytes()).hex(), json["output_order_sha256"], "{label}");
             names.truncate(8);
             assert_eq!(serde_json::json!(names), json["output_order_first"], "{label}");
         }

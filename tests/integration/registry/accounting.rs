@@ -8,7 +8,7 @@ use serde_json::json;
 use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use crate::in_process::InProcess;
-use crate::support::bytes::digest_of;
+use ollamake::model::Digest;
 
 /// A registry that knows which repository has which blob.
 async fn registry() -> Stub {
@@ -64,7 +64,7 @@ async fn what_an_earlier_pull_has_left_is_not_read() {
     let registry = registry_of(model.clone(), blob_answer).await;
     let server = InProcess::new();
     let layer = &model.blobs[0];
-    let partial = server.store.partial(digest_of(layer), layer.len() as u64).unwrap();
+    let partial = server.store.partial(Digest::of(layer), layer.len() as u64).unwrap();
     partial.write_at(0, &layer[..600_000]).unwrap();
     let left = partial.received();
     drop(partial);

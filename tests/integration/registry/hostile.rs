@@ -12,7 +12,8 @@ use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, endless, registry_of};
 use super::tls_stub::TlsStub;
 use super::{Site, impatient, through};
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
+use ollamake::model::Digest;
 use ollamake::registry::{Config, Credentials, Error, Options};
 
 /// Pulls from a registry that answers so; the error, once it is sure that it came soon and nothing is left.
@@ -109,7 +110,7 @@ async fn answers_that_are_called_packed_and_are_not() {
 async fn a_manifest_with_another_digest_than_stated() {
     let model = Model::new(60, &[10]);
     let manifest = model.manifest.clone();
-    let stated = digest_of(b"something else").to_string();
+    let stated = Digest::of(b"something else").to_string();
     let registry =
         Stub::start(move |_: &Asked| answer(200, &[("docker-content-digest", &stated)], manifest.clone()))
             .await;
@@ -314,8 +315,8 @@ async fn blobs_that_are_shorter_longer_or_other() {
         };
         assert!(expected, "{case}: {error}");
         assert!(site.store.list().unwrap().is_empty());
-        assert!(!site.store.contains(digest_of(&model.blobs[0])).unwrap(), "{case}");
-        let large = format!("partial/{}", digest_of(&model.blobs[0]).file_name());
+        assert!(!site.store.contains(Digest::of(&model.blobs[0])).unwrap(), "{case}");
+        let large = format!("partial/{}", Digest::of(&model.blobs[0]).file_name());
         let left: Vec<_> = site.files().into_iter().filter(|file| file.contains(&large)).collect();
         // What an honest registry would have sent as well stays for the next attempt.
         assert_eq!(left.is_empty(), case != "shorter, without length", "{case}: {left:?}");
@@ -326,7 +327,7 @@ async fn blobs_that_are_shorter_longer_or_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_shares_its_digest_with_a_layer_is_verified() {
     let wrong = noise(70, 5000);
-    let digest = digest_of(&noise(71, 5000));
+    let digest = Digest::of(&noise(71, 5000));
     let kind = "application/vnd.ollama.image.model";
     let layer = format!(r#"{{"mediaType":"{kind}","digest":"{digest}","size":5000}}"#);
     let manifest = format!(r#"{{"schemaVersion":2,"config":{layer},"layers":[{layer},{layer}]}}"#);

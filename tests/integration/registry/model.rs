@@ -1,7 +1,7 @@
 //! Models to push and to pull.
 
-use crate::support::bytes::{digest_of, noise};
-use ollamake::model::{Layer, Manifest, MediaType, Name};
+use crate::support::noise::noise;
+use ollamake::model::{Digest, Layer, Manifest, MediaType, Name};
 use ollamake::store::Store;
 
 /// A model in memory: a configuration and some layers.
@@ -18,7 +18,8 @@ impl Model {
             lengths.iter().enumerate().map(|(index, length)| noise(seed + index as u64, *length)).collect();
         blobs.push(format!(r#"{{"model_format":"gguf","model_family":"llama","seed":{seed}}}"#).into_bytes());
         let (config, layers) = blobs.split_last().unwrap();
-        let layer = |kind: MediaType, bytes: &Vec<u8>| Layer::new(kind, digest_of(bytes), bytes.len() as u64);
+        let layer =
+            |kind: MediaType, bytes: &Vec<u8>| Layer::new(kind, Digest::of(bytes), bytes.len() as u64);
         let layers = layers.iter().map(|bytes| layer(MediaType::Model, bytes)).collect();
         let manifest = Manifest::new(layer(MediaType::Config, config), layers);
         let text = serde_json::to_string_pretty(&manifest).unwrap();
@@ -39,7 +40,7 @@ impl Model {
         let stored = store.manifest(&name.parse().unwrap()).unwrap();
         assert_eq!(stored.bytes, self.manifest);
         for blob in &self.blobs {
-            let stored = store.blob(digest_of(blob)).unwrap();
+            let stored = store.blob(Digest::of(blob)).unwrap();
             assert!(stored.bytes().unwrap() == blob.as_slice());
         }
     }
@@ -51,6 +52,6 @@ impl Model {
 
     /// The blob with a digest.
     pub(super) fn blob(&self, digest: &str) -> Option<&Vec<u8>> {
-        self.blobs.iter().find(|blob| digest_of(blob).to_string() == digest)
+        self.blobs.iter().find(|blob| Digest::of(blob).to_string() == digest)
     }
 }

@@ -14,8 +14,7 @@ use std::io::Write as _;
 use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use super::{Site, impatient};
-use crate::support::bytes::digest_of;
-use ollamake::model::{Layer, Manifest, MediaType};
+use ollamake::model::{Digest, Layer, Manifest, MediaType};
 use ollamake::registry::{Awaited, Config, Error, Party, RetryPolicy};
 
 fn name_at(stub: &Stub) -> String {
@@ -147,7 +146,7 @@ async fn silence_is_told_and_ends() {
 async fn an_index_of_one_model_stands_for_it() {
     let model = Arc::new(Model::new(314, &[10_000]));
     let served = model.clone();
-    let digest = digest_of(&model.manifest);
+    let digest = Digest::of(&model.manifest);
     let stub = Stub::start(move |asked: &Asked| {
         let last = asked.uri.path().rsplit('/').next().unwrap();
         let index = format!(
@@ -251,7 +250,7 @@ async fn an_address_of_the_storage_that_has_expired_is_asked_for_anew() {
 /// A registry of a model with these layers and this configuration.
 async fn registry_of_layers(layers: &[(MediaType, &str)], config: &str) -> Stub {
     let layer = |kind: &MediaType, text: &str| {
-        Layer::new(kind.clone(), digest_of(text.as_bytes()), text.len() as u64)
+        Layer::new(kind.clone(), Digest::of(text.as_bytes()), text.len() as u64)
     };
     let listed = layers.iter().map(|(kind, text)| layer(kind, text)).collect();
     let manifest = Manifest::new(layer(&MediaType::Config, config), listed).to_bytes();
@@ -262,7 +261,7 @@ async fn registry_of_layers(layers: &[(MediaType, &str)], config: &str) -> Stub 
         if path.contains("/manifests/") {
             return answer(200, &[], manifest.clone());
         }
-        let text = texts.iter().find(|text| path.ends_with(&digest_of(text.as_bytes()).to_string()));
+        let text = texts.iter().find(|text| path.ends_with(&Digest::of(text.as_bytes()).to_string()));
         blob_answer(asked, text.unwrap().as_bytes())
     })
     .await

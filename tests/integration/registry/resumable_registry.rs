@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures_util::StreamExt as _;
 
 use super::stub::answer;
-use crate::support::bytes::digest_of;
+use ollamake::model::Digest;
 
 /// The registry; it ends with this value.
 pub(super) struct ResumableRegistry {
@@ -42,7 +42,7 @@ impl ResumableRegistry {
 
     pub(super) fn has(&self, blob: &[u8]) -> bool {
         let contents = self.contents.lock().unwrap();
-        contents.blobs.get(&digest_of(blob).to_string()).is_some_and(|stored| stored == blob)
+        contents.blobs.get(&Digest::of(blob).to_string()).is_some_and(|stored| stored == blob)
     }
 
     pub(super) fn manifest(&self) -> Vec<u8> {
@@ -96,7 +96,7 @@ async fn serve(State(contents): State<Arc<Mutex<Contents>>>, request: Request) -
             let Some(digest) = digest else { return progress(202) };
             let mut contents = contents.lock().unwrap();
             let blob = contents.sessions.remove(&last).unwrap();
-            if digest_of(&blob).to_string() != digest {
+            if Digest::of(&blob).to_string() != digest {
                 return answer(400, &[], r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#);
             }
             contents.blobs.insert(digest, blob);

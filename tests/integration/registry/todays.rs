@@ -2,13 +2,12 @@
 
 use std::sync::{Arc, Mutex};
 
-use ollamake::model::{Layer, Manifest, MediaType, ModelConfig, Name, Reference};
+use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig, Name, Reference};
 use ollamake::store::Store;
 use serde_json::json;
 
 use super::stub::{Asked, Stub, answer};
 use super::{Site, impatient};
-use crate::support::bytes::digest_of;
 
 const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const LIST: &str = "application/vnd.ollama.manifest.list.v2+json";
@@ -70,7 +69,7 @@ fn manifest(store: &Store, weights: &[&[u8]]) -> Manifest {
 
 /// The digests of blobs with these contents, sorted.
 fn digests(contents: &[&[u8]]) -> Vec<String> {
-    let mut digests: Vec<_> = contents.iter().map(|bytes| digest_of(bytes).to_string()).collect();
+    let mut digests: Vec<_> = contents.iter().map(|bytes| Digest::of(bytes).to_string()).collect();
     digests.sort();
     digests
 }

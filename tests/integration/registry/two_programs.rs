@@ -9,9 +9,9 @@ use axum::body::{Body, Bytes};
 
 use super::model::Model;
 use super::stub::{Asked, Stub, answer};
-use crate::support::bytes::digest_of;
 use crate::support::large_gguf::large_gguf;
 use crate::support::process::{Process, command, text};
+use ollamake::model::Digest;
 use ollamake::store::Store;
 use serde_json::json;
 
@@ -99,7 +99,7 @@ async fn two_conversions_of_the_same_wait_for_each_other() {
     let directory = tempfile::tempdir().unwrap();
     let servers = [Process::start(directory.path(), &[]), Process::start(directory.path(), &[])];
     let weights = large_gguf(1024, 12_288);
-    let digest = digest_of(&weights).to_string();
+    let digest = Digest::of(&weights).to_string();
     // Another test may have been first.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();

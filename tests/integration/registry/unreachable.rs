@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use super::{Site, impatient};
-use crate::support::bytes::digest_of;
+use ollamake::model::Digest;
 use ollamake::registry::{Client, Error, Options};
 use ollamake::store::{Disk, Store};
 
@@ -91,7 +91,7 @@ async fn a_disk_that_fills() {
     assert!(!error.to_string().contains(directory.path().to_str().unwrap()), "{error}");
     assert!(begun.elapsed() < Duration::from_secs(5));
     assert!(store.list().unwrap().is_empty());
-    assert!(!store.contains(digest_of(&model.blobs[0])).unwrap());
+    assert!(!store.contains(Digest::of(&model.blobs[0])).unwrap());
 }
 
 /// A disk with little room left.
@@ -116,7 +116,7 @@ async fn what_has_been_fetched_needs_no_more_room() {
     let error = pull().await.unwrap_err();
     assert!(error.to_string().contains("not enough space"), "{error}");
     let layer = &model.blobs[0];
-    store.partial(digest_of(layer), 1_000_000).unwrap().write_at(0, &layer[..500_000]).unwrap();
+    store.partial(Digest::of(layer), 1_000_000).unwrap().write_at(0, &layer[..500_000]).unwrap();
     pull().await.unwrap();
     model.assert_in(&store, &name);
 }

@@ -9,7 +9,7 @@ use md5::{Digest as _, Md5};
 use super::model::Model;
 use super::stub::{Asked, Stub, answer};
 use super::{Site, impatient, through};
-use crate::support::bytes::digest_of;
+use ollamake::model::Digest;
 use ollamake::registry::{Config, Error, Options};
 
 /// Pushes a model to a registry that answers pieces, and questions how much it has, so. The error, and how often
@@ -123,6 +123,6 @@ async fn ollamas_own_registry_sends_each_part_to_its_storage() {
     site.client.push(&name.parse().unwrap(), options, |_| {}).await.unwrap();
     let taken = taken.lock().unwrap();
     for blob in &model.blobs {
-        assert!(taken.blobs[&digest_of(blob).to_string()] == *blob);
+        assert!(taken.blobs[&Digest::of(blob).to_string()] == *blob);
     }
 }

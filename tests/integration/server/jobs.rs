@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
 use futures_util::future::join_all;
-use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
+use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -14,7 +14,6 @@ use tokio::task::AbortHandle;
 
 use super::operation::metric;
 use crate::in_process::{InProcess, small_gguf};
-use crate::support::bytes::digest_of;
 
 /// A registry with one model, whose blobs do not come before it is opened.
 struct SlowRegistry {
@@ -26,7 +25,7 @@ struct SlowRegistry {
 impl SlowRegistry {
     async fn start() -> Self {
         let (weights, config) = (small_gguf(&[]), ModelConfig::default().to_bytes());
-        let layer = |kind, bytes: &[u8]| Layer::new(kind, digest_of(bytes), bytes.len() as u64);
+        let layer = |kind, bytes: &[u8]| Layer::new(kind, Digest::of(bytes), bytes.len() as u64);
         let layers = vec![layer(MediaType::Model, &weights)];
         let manifest = Manifest::new(layer(MediaType::Config, &config), layers).to_bytes();
         let (gate, opened) = watch::channel(false);
@@ -40,7 +39,7 @@ impl SlowRegistry {
                 }
                 let _ = opened.wait_for(|is_open| *is_open).await;
                 let blobs = [weights, config];
-                match blobs.into_iter().find(|blob| path.ends_with(&digest_of(blob).to_string())) {
+                match blobs.into_iter().find(|blob| path.ends_with(&Digest::of(blob).to_string())) {
                     Some(blob) => (StatusCode::OK, blob),
                     None => (StatusCode::NOT_FOUND, Vec::new()),
                 }

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use crate::hostile::cases::client::request;
 use crate::in_process::{InProcess, small_gguf};
 use crate::socket::{Connection, Listening};
-use crate::support::bytes::digest_of;
 use crate::support::large_gguf::large_gguf;
+use ollamake::model::Digest;
 
 #[tokio::test]
 async fn huge_json_is_refused_by_its_stated_length() {
@@ -57,7 +57,7 @@ fn upload_head(address: &str, digest: impl std::fmt::Display, rest: &str) -> Str
 async fn a_body_cut_off_mid_upload_leaves_nothing() {
     let server = Listening::new().await;
     let contents = vec![1; 400_000];
-    let head = upload_head(&server.address, digest_of(&contents), "Content-Length: 400000");
+    let head = upload_head(&server.address, Digest::of(&contents), "Content-Length: 400000");
     for framing in ["sized", "chunked"] {
         let mut connection = server.connect().await;
         match framing {
@@ -84,7 +84,7 @@ async fn a_body_cut_off_mid_upload_leaves_nothing() {
 async fn a_stalled_upload_is_given_up() {
     let server = Listening::with(|config| config.limits.stall = Duration::from_millis(200)).await;
     let mut connection = server.connect().await;
-    connection.write(upload_head(&server.address, digest_of(b"hello"), "Content-Length: 5")).await;
+    connection.write(upload_head(&server.address, Digest::of(b"hello"), "Content-Length: 5")).await;
     connection.write("he").await;
     let answer = connection.read_until("}").await;
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -137,7 +137,7 @@ async fn drip(mut connection: Connection, piece: Vec<u8>) -> String {
 #[tokio::test]
 async fn a_body_that_drips_is_given_up() {
     let server = Listening::with(|config| config.limits.stall = Duration::from_millis(200)).await;
-    let blob = format!("/api/blobs/{}", digest_of(b"x"));
+    let blob = format!("/api/blobs/{}", Digest::of(b"x"));
     for path in [&blob, "/api/create", "/api/show"] {
         let mut connection = server.connect().await;
         // It would take a minute.
@@ -157,7 +157,7 @@ async fn a_body_that_is_slow_but_moves_is_received() {
     let contents = piece.repeat(6);
     let mut connection = server.connect().await;
     let length = format!("Content-Length: {}", contents.len());
-    connection.write(upload_head(&server.address, digest_of(&contents), &length)).await;
+    connection.write(upload_head(&server.address, Digest::of(&contents), &length)).await;
     for _ in 0..6 {
         tokio::time::sleep(Duration::from_millis(250)).await;
         connection.write(&piece).await;
@@ -224,7 +224,7 @@ async fn connections_beyond_the_limit_wait_to_be_accepted() {
 async fn an_endless_chunked_body_ends_at_the_limit() {
     let server = Listening::with(|config| config.limits.upload = 1 << 20).await;
     let mut connection = server.connect().await;
-    connection.write(upload_head(&server.address, digest_of(b"x"), "Transfer-Encoding: chunked")).await;
+    connection.write(upload_head(&server.address, Digest::of(b"x"), "Transfer-Encoding: chunked")).await;
     let chunk = [b"10000\r\n".as_slice(), &[7; 65536], b"\r\n"].concat();
     for _ in 0..20 {
         // The server may have closed the connection in between.
@@ -245,7 +245,7 @@ async fn a_stated_length_beyond_the_limit_or_the_disk_is_refused_at_once() {
     let upload = |length: u64| {
         Request::builder()
             .method("POST")
-            .uri(format!("/api/blobs/{}", digest_of(b"x")))
+            .uri(format!("/api/blobs/{}", Digest::of(b"x")))
             .header("Host", "localhost")
             .header("Content-Length", length)
             .body(Body::from("x"))
@@ -262,7 +262,7 @@ async fn a_stated_length_beyond_the_limit_or_the_disk_is_refused_at_once() {
 async fn an_upload_whose_digest_does_not_match_leaves_nothing() {
     let server = InProcess::new();
     for length in [5, 500_000] {
-        let path = format!("/api/blobs/{}", digest_of(b"another"));
+        let path = format!("/api/blobs/{}", Digest::of(b"another"));
         let answer = server.call("POST", &path, vec![3; length]).await;
         assert_eq!(answer.status, 400);
         assert!(answer.error().starts_with("digest mismatch, expected "), "{}", answer.body);
@@ -322,7 +322,7 @@ async fn what_replaced_models_left_goes_before_the_server_does() {
 async fn a_small_model_goes_through_a_socket() {
     let server = Listening::new().await;
     let contents = small_gguf(&[]);
-    let digest = digest_of(&contents);
+    let digest = Digest::of(&contents);
     let mut connection = server.connect().await;
     let length = format!("Content-Length: {}", contents.len());
     connection.write(upload_head(&server.address, digest, &length)).await;

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ollamake::config::ApiKey;
+use ollamake::model::Digest;
 use ollamake::store::{Disk, LocalDisk, Store};
 use serde_json::json;
 
 use crate::in_process::{InProcess, small_gguf};
-use crate::support::bytes::digest_of;
 
 const ROUTES: [(&str, &str); 13] = [
     ("GET", "/"),
@@ -39,7 +39,7 @@ fn locked() -> InProcess {
 #[tokio::test]
 async fn without_the_key_nothing_is_answered_but_health() {
     let server = locked();
-    let blob = format!("/api/blobs/{}", digest_of(b"hello"));
+    let blob = format!("/api/blobs/{}", Digest::of(b"hello"));
     for (method, path) in ROUTES.into_iter().chain([("HEAD", &*blob), ("POST", &*blob)]) {
         for wrong in ["", "Bearer", "Bearer ", "Bearer sesam", "Bearer sesame2", "Basic sesame", "sesame"] {
             let answer = server.call_with(method, path, &[("Authorization", wrong)], "{}").await;
@@ -218,7 +218,7 @@ async fn no_client_can_make_the_metrics_grow() {
         server.get(&format!("/nothing/{number}")).await;
         server.call(&format!("METHOD{number}"), "/api/tags", "").await;
         server.get(&format!("/v1/models/model{number}")).await;
-        server.call("HEAD", &format!("/api/blobs/{}", digest_of(&[number as u8])), "").await;
+        server.call("HEAD", &format!("/api/blobs/{}", Digest::of(&[number as u8])), "").await;
     };
     ask(0).await;
     series().await;

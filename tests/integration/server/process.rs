@@ -14,7 +14,6 @@ use tempfile::TempDir;
 
 use crate::hostile::cases::client::request;
 use crate::in_process::small_gguf;
-use crate::support::bytes::digest_of;
 use crate::support::files::unfinished;
 use crate::support::large_gguf::large_gguf;
 use crate::support::process::{Process, command, text};
@@ -147,7 +146,7 @@ fn a_job_that_cannot_end_in_time_is_cancelled_and_told_so() {
 fn what_ends_in_time_is_finished() {
     let mut server = Served::start(&[]);
     let contents = b"hello";
-    let digest = digest_of(contents);
+    let digest = Digest::of(contents);
     let mut stream = TcpStream::connect(&server.process.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
@@ -211,7 +210,7 @@ fn work_is_done_and_the_end_is_orderly_when_nobody_reads_the_log() {
         rest_of(stream)
     };
     let contents = small_gguf(&[]);
-    let digest = digest_of(&contents);
+    let digest = Digest::of(&contents);
     let answer = ask(&format!("/api/blobs/{digest}"), &contents);
     assert!(answer.starts_with("HTTP/1.1 201"), "{answer}");
     let body = format!(r#"{{"model": "m", "files": {{"m.gguf": "{digest}"}}}}"#);

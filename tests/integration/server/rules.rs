@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::in_process::{InProcess, small_gguf};
-use crate::support::bytes::digest_of;
+use ollamake::model::Digest;
 
 const MUTATIONS: [(&str, &str, &str); 6] = [
     ("POST", "/api/create", r#"{"model": "x", "from": "m"}"#),
@@ -103,7 +103,7 @@ async fn digests_that_are_paths_short_or_in_upper_case_are_refused() {
 #[tokio::test]
 async fn the_spelling_of_a_digest_with_a_hyphen_is_an_alias() {
     let server = InProcess::new();
-    let name = digest_of(b"hello").file_name();
+    let name = Digest::of(b"hello").file_name();
     assert_eq!(server.call("POST", &format!("/api/blobs/{name}"), "hello").await.status, 201);
     assert_eq!(server.call("HEAD", &format!("/api/blobs/{name}"), "").await.status, 200);
 }
@@ -133,7 +133,7 @@ async fn file_names_never_become_paths() {
 #[tokio::test]
 async fn a_file_that_does_not_exist_is_named_by_its_digest_and_no_path() {
     let server = InProcess::new();
-    let missing = digest_of(b"never uploaded").to_string();
+    let missing = Digest::of(b"never uploaded").to_string();
     for request in [
         json!({"model": "m", "files": {"a.gguf": missing}}),
         json!({"model": "m", "files": {"model.safetensors": missing}}),

@@ -8,18 +8,18 @@ use std::time::{Duration, SystemTime};
 use axum::body::{Body, Bytes};
 use futures_util::stream;
 use hyper::Request;
+use ollamake::model::Digest;
 use ollamake::store::PruneOptions;
 
 use super::limits::wait_until;
 use crate::in_process::InProcess;
 use crate::socket::Listening;
-use crate::support::bytes::digest_of;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn several_uploads_of_one_digest_all_succeed() {
     let server = Arc::new(InProcess::new());
     let contents = Bytes::from(vec![9; 3_000_000]);
-    let path = format!("/api/blobs/{}", digest_of(&contents));
+    let path = format!("/api/blobs/{}", Digest::of(&contents));
     let uploads: Vec<_> = (0..8)
         .map(|_| {
             let (server, path, contents) = (Arc::clone(&server), path.clone(), contents.clone());
@@ -35,7 +35,7 @@ async fn several_uploads_of_one_digest_all_succeed() {
         assert!(status == 201 || status == 200, "{status}");
     }
     assert_eq!(server.call("HEAD", &path, "").await.status, 200);
-    assert_eq!(server.files(), [digest_of(&contents).file_name()]);
+    assert_eq!(server.files(), [Digest::of(&contents).file_name()]);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn leave_to_send_a_body_is_given_only_if_it_is_needed() {
     let server = Listening::new().await;
     let head = format!(
         "POST /api/blobs/{} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
-        digest_of(b"hello")
+        Digest::of(b"hello")
     );
     let mut connection = server.connect().await;
     connection.write(&head).await;
@@ -71,7 +71,7 @@ async fn leave_to_send_a_body_is_given_only_if_it_is_needed() {
 async fn a_client_that_sends_an_existing_blob_all_the_same_can_go_on() {
     let server = Listening::new().await;
     let contents = vec![5; 3_000_000];
-    let digest = digest_of(&contents);
+    let digest = Digest::of(&contents);
     let head = format!(
         "POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n",
         contents.len()
@@ -94,7 +94,7 @@ async fn chunked_uploads_are_accepted() {
     let mut connection = server.connect().await;
     let head = format!(
         "POST /api/blobs/{} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
-        digest_of(b"hello world")
+        Digest::of(b"hello world")
     );
     connection.write(head + "5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n").await;
     assert!(connection.read_until("\r\n\r\n").await.starts_with("HTTP/1.1 201 Created\r\n"));

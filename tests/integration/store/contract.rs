@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig, Name};
 use ollamake::store::{LocalDisk, Partial, PruneOptions, Store, StoreError};
 use tempfile::TempDir;
@@ -109,7 +109,7 @@ fn a_large_blob_comes_back(store: &Store) {
     // Around the unit of writing, and far beyond it.
     for length in [65_535, 65_536, 65_537, 131_072, 1_000_000, 40 << 20] {
         let bytes = noise(length as u64, length);
-        let expected = digest_of(&bytes);
+        let expected = Digest::of(&bytes);
         assert_eq!(write_blob(store, &bytes, Some(expected)).unwrap(), expected);
         let blob = store.blob(expected).unwrap();
         assert_eq!(blob.length(), length as u64);
@@ -134,21 +134,21 @@ fn a_blob_appears_at_its_commit(store: &Store) {
     let mut writer = store.create_blob();
     writer.write_all(&bytes).unwrap();
     assert_eq!(writer.length(), 200_000);
-    assert!(!store.contains(digest_of(&bytes)).unwrap());
+    assert!(!store.contains(Digest::of(&bytes)).unwrap());
     drop(writer);
-    assert!(!store.contains(digest_of(&bytes)).unwrap());
+    assert!(!store.contains(Digest::of(&bytes)).unwrap());
     write_blob(store, &bytes, None).unwrap();
-    assert!(store.contains(digest_of(&bytes)).unwrap());
+    assert!(store.contains(Digest::of(&bytes)).unwrap());
 }
 
 fn a_mismatch_leaves_nothing(store: &Store) {
     for length in [10, 300_000] {
-        let (bytes, wrong) = (noise(2, length), digest_of(b"something else"));
+        let (bytes, wrong) = (noise(2, length), Digest::of(b"something else"));
         let error = write_blob(store, &bytes, Some(wrong)).unwrap_err();
-        let text = format!("digest mismatch, expected \"{wrong}\", got \"{}\"", digest_of(&bytes));
+        let text = format!("digest mismatch, expected \"{wrong}\", got \"{}\"", Digest::of(&bytes));
         assert_eq!(error.to_string(), text);
         assert!(!store.contains(wrong).unwrap());
-        assert!(!store.contains(digest_of(&bytes)).unwrap());
+        assert!(!store.contains(Digest::of(&bytes)).unwrap());
     }
 }
 
@@ -181,7 +181,7 @@ fn the_bytes_of_a_manifest_are_kept(store: &Store) {
     store.put_manifest(&name("m"), &foreign).unwrap();
     let model = store.manifest(&name("m")).unwrap();
     assert_eq!(model.bytes, foreign);
-    assert_eq!(model.digest, digest_of(&foreign));
+    assert_eq!(model.digest, Digest::of(&foreign));
     assert_eq!(model.manifest, manifest);
     assert_eq!(*store.config(&model).unwrap(), ModelConfig::default());
     for invalid in [&b""[..], b"{", b"[]", b"{\"schemaVersion\":2}"] {
@@ -192,7 +192,7 @@ fn the_bytes_of_a_manifest_are_kept(store: &Store) {
 }
 
 fn a_manifest_needs_its_blobs(store: &Store) {
-    let absent = digest_of(b"absent");
+    let absent = Digest::of(b"absent");
     let manifest = Manifest::new(Layer::new(MediaType::Config, absent, 6), Vec::new());
     let error = store.put_manifest(&name("m"), &manifest.to_bytes()).unwrap_err();
     assert!(matches!(error, StoreError::BlobNotFound { digest } if digest == absent));
@@ -202,18 +202,18 @@ fn a_manifest_needs_its_blobs(store: &Store) {
 fn blobs_go_with_their_last_user(store: &Store) {
     make_model(store, &name("one"), "first").unwrap();
     make_model(store, &name("two"), "second").unwrap();
-    let config = digest_of(&ModelConfig::default().to_bytes());
+    let config = Digest::of(&ModelConfig::default().to_bytes());
     store.remove(&name("one")).unwrap();
-    assert!(!store.contains(digest_of(b"first")).unwrap());
+    assert!(!store.contains(Digest::of(b"first")).unwrap());
     assert!(store.contains(config).unwrap());
     store.remove(&name("two")).unwrap();
-    assert!(!store.contains(digest_of(b"second")).unwrap());
+    assert!(!store.contains(Digest::of(b"second")).unwrap());
     assert!(!store.contains(config).unwrap());
 }
 
 fn a_lease_outlasts_its_model(store: &Store) {
     make_model(store, &name("m"), "needed").unwrap();
-    let lease = store.blob(digest_of(b"needed")).unwrap();
+    let lease = store.blob(Digest::of(b"needed")).unwrap();
     store.remove(&name("m")).unwrap();
     let everything = PruneOptions { grace: Duration::ZERO, dry_run: false };
     assert!(store.prune(everything).unwrap().blobs.is_empty());
@@ -222,8 +222,8 @@ fn a_lease_outlasts_its_model(store: &Store) {
     drop(lease);
     assert!(store.prune(everything).unwrap().blobs.is_empty());
     drop(clone);
-    assert_eq!(store.prune(everything).unwrap().blobs, [(digest_of(b"needed"), 6)]);
-    assert!(!store.contains(digest_of(b"needed")).unwrap());
+    assert_eq!(store.prune(everything).unwrap().blobs, [(Digest::of(b"needed"), 6)]);
+    assert!(!store.contains(Digest::of(b"needed")).unwrap());
 }
 
 fn a_replaced_model_is_handed_back(store: &Store) {
@@ -237,13 +237,13 @@ fn a_replaced_model_is_handed_back(store: &Store) {
     assert_eq!(replaced.manifest, first);
     assert_eq!(placed.model.modified, store.manifest(&name("m")).unwrap().modified);
     let digests: Vec<_> = replaced.manifest.blobs().map(|layer| layer.digest).collect();
-    assert_eq!(store.remove_unused(&digests).unwrap(), [digest_of(b"first")]);
-    assert!(store.contains(digest_of(b"second")).unwrap());
+    assert_eq!(store.remove_unused(&digests).unwrap(), [Digest::of(b"first")]);
+    assert!(store.contains(Digest::of(b"second")).unwrap());
     make_model(store, &name("m"), "third").unwrap();
     store.settle();
     store.retire(second.blobs().map(|layer| layer.digest));
     store.settle();
-    assert!(!store.contains(digest_of(b"second")).unwrap());
+    assert!(!store.contains(Digest::of(b"second")).unwrap());
     assert!(store.contains(first.config.digest).unwrap());
 }
 
@@ -255,12 +255,12 @@ fn a_copy_shares_its_blobs(store: &Store) {
         (store.manifest(&name("source")).unwrap(), store.manifest(&name("target")).unwrap());
     assert_eq!(source.bytes, target.bytes);
     store.remove(&name("source")).unwrap();
-    assert!(store.contains(digest_of(b"prompt")).unwrap());
+    assert!(store.contains(Digest::of(b"prompt")).unwrap());
     assert_eq!(store.list().unwrap().len(), 1);
 }
 
 fn what_is_absent_is_said_to_be(store: &Store) {
-    let absent = digest_of(b"absent");
+    let absent = Digest::of(b"absent");
     assert!(!store.contains(absent).unwrap());
     assert_eq!(store.size(absent).unwrap(), None);
     let error = store.blob(absent).unwrap_err();
@@ -300,7 +300,7 @@ fn pruning_keeps_what_is_needed_or_young(store: &Store) {
     let wet = store.prune(PruneOptions { grace: Duration::ZERO, dry_run: false }).unwrap();
     assert_eq!(wet.blobs, [(orphan, 6)]);
     assert!(!store.contains(orphan).unwrap());
-    assert!(store.contains(digest_of(b"needed")).unwrap());
+    assert!(store.contains(Digest::of(b"needed")).unwrap());
     assert_eq!(store.prune(PruneOptions { grace: Duration::ZERO, dry_run: false }).unwrap().blobs, []);
 }
 
@@ -310,51 +310,51 @@ fn missing(partial: &Partial) -> Vec<(u64, u64)> {
 
 fn a_download_can_be_finished_later(store: &Store) {
     let bytes = noise(4, 1_000_000);
-    let partial = store.partial(digest_of(&bytes), 1_000_000).unwrap();
+    let partial = store.partial(Digest::of(&bytes), 1_000_000).unwrap();
     assert_eq!(missing(&partial), [(0, 1_000_000)]);
     partial.write_at(0, &bytes[..400_000]).unwrap();
     partial.write_at(900_000, &bytes[900_000..]).unwrap();
-    let busy = store.partial(digest_of(&bytes), 1_000_000).unwrap_err();
+    let busy = store.partial(Digest::of(&bytes), 1_000_000).unwrap_err();
     assert!(matches!(busy, StoreError::Busy { .. }), "{busy}");
     drop(partial);
-    assert!(!store.contains(digest_of(&bytes)).unwrap());
+    assert!(!store.contains(Digest::of(&bytes)).unwrap());
 
-    let partial = store.partial(digest_of(&bytes), 1_000_000).unwrap();
+    let partial = store.partial(Digest::of(&bytes), 1_000_000).unwrap();
     assert_eq!((missing(&partial), partial.received()), (vec![(400_000, 900_000)], 500_000));
     let incomplete = partial.commit().unwrap_err();
     assert!(matches!(incomplete, StoreError::LengthMismatch { got: 500_000, .. }), "{incomplete}");
 
-    let partial = store.partial(digest_of(&bytes), 1_000_000).unwrap();
+    let partial = store.partial(Digest::of(&bytes), 1_000_000).unwrap();
     partial.write_at(300_000, &bytes[300_000..]).unwrap();
     let committed = partial.commit().unwrap();
     assert!(!committed.existed);
     assert!(committed.blob.bytes().unwrap() == bytes);
-    assert_eq!(store.partial(digest_of(&bytes), 1_000_000).unwrap().received(), 0);
-    store.partial(digest_of(&bytes), 1_000_000).unwrap().discard().unwrap();
+    assert_eq!(store.partial(Digest::of(&bytes), 1_000_000).unwrap().received(), 0);
+    store.partial(Digest::of(&bytes), 1_000_000).unwrap().discard().unwrap();
 }
 
 fn a_wrong_download_leaves_nothing(store: &Store) {
     let (bytes, wrong) = (noise(5, 500_000), noise(6, 500_000));
-    let partial = store.partial(digest_of(&bytes), 500_000).unwrap();
+    let partial = store.partial(Digest::of(&bytes), 500_000).unwrap();
     let beyond = partial.write_at(499_999, &[0; 2]).unwrap_err();
     assert!(matches!(beyond, StoreError::LengthMismatch { got: 500_001, .. }), "{beyond}");
     partial.write_at(0, &wrong).unwrap();
     let error = partial.commit().unwrap_err();
-    assert!(matches!(error, StoreError::DigestMismatch { got, .. } if got == digest_of(&wrong)), "{error}");
-    assert!(!store.contains(digest_of(&bytes)).unwrap());
-    assert!(!store.contains(digest_of(&wrong)).unwrap());
-    let partial = store.partial(digest_of(&bytes), 500_000).unwrap();
+    assert!(matches!(error, StoreError::DigestMismatch { got, .. } if got == Digest::of(&wrong)), "{error}");
+    assert!(!store.contains(Digest::of(&bytes)).unwrap());
+    assert!(!store.contains(Digest::of(&wrong)).unwrap());
+    let partial = store.partial(Digest::of(&bytes), 500_000).unwrap();
     assert_eq!(partial.received(), 0);
     drop(partial);
     // Another length is another download.
-    let partial = store.partial(digest_of(&bytes), 499_999).unwrap();
+    let partial = store.partial(Digest::of(&bytes), 499_999).unwrap();
     assert_eq!(partial.received(), 0);
     partial.discard().unwrap();
 }
 
 fn a_download_takes_its_bytes_in_any_order(store: &Store) {
     let bytes = noise(7, 3_000_000);
-    let partial = store.partial(digest_of(&bytes), 3_000_000).unwrap();
+    let partial = store.partial(Digest::of(&bytes), 3_000_000).unwrap();
     std::thread::scope(|scope| {
         for thread in 0..4 {
             let (partial, bytes) = (&partial, &bytes);

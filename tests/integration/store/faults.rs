@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ollamake::model::Digest;
 use ollamake::store::{Disk, LocalDisk, PruneOptions, Store, StoreError};
 
 use super::contract::{leftovers, make_model, name, scratch_directory, write_blob};
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
 
 /// What happens at the chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,13 +118,13 @@ impl Disk for FaultyDisk {
 /// A bit of everything. Stops at the first error.
 fn work(store: &Store) -> Result<(), StoreError> {
     let bytes = noise(1, 150_000);
-    write_blob(store, &bytes, Some(digest_of(&bytes)))?;
+    write_blob(store, &bytes, Some(Digest::of(&bytes)))?;
     make_model(store, &name("kept"), "new prompt")?;
     make_model(store, &name("fresh/model:x"), "prompt")?;
     store.copy(&name("kept"), &name("copy"))?;
     store.remove(&name("fresh/model:x"))?;
     let download = noise(2, 100_000);
-    let partial = store.partial(digest_of(&download), 100_000)?;
+    let partial = store.partial(Digest::of(&download), 100_000)?;
     partial.write_at(0, &download)?;
     partial.commit()?;
     store.prune(PruneOptions { grace: Duration::ZERO, dry_run: false })?;
@@ -157,7 +158,7 @@ fn fail_at(fault: Fault, at: usize) -> bool {
     let report = store.check(true, |_| {}).unwrap();
     assert!(report.is_clean(), "{fault:?} at {at}: {report:?}");
     let kept = store.manifest(&name("kept")).unwrap();
-    let prompts = [digest_of(b"old prompt"), digest_of(b"new prompt")];
+    let prompts = [Digest::of(b"old prompt"), Digest::of(b"new prompt")];
     assert!(prompts.contains(&kept.manifest.layers[0].digest), "{fault:?} at {at}");
     // Whatever happened, the work can be done now.
     if !finished {
@@ -233,7 +234,7 @@ fn a_store_that_cannot_be_written_to_can_be_read() {
     std::fs::remove_dir_all(directory.path().join("ollamake")).unwrap();
     let store = Store::open_on(ReadOnlyDisk, directory.path()).unwrap();
     assert_eq!(store.list().unwrap().len(), 1);
-    assert_eq!(store.blob(digest_of(b"prompt")).unwrap().bytes().unwrap(), b"prompt");
+    assert_eq!(store.blob(Digest::of(b"prompt")).unwrap().bytes().unwrap(), b"prompt");
     for error in [store.put_bytes(b"new").unwrap_err(), store.remove(&name("m")).unwrap_err()] {
         assert!(matches!(error, StoreError::ReadOnly { .. }), "{error}");
     }

@@ -20,7 +20,6 @@ use tokio::runtime::Runtime;
 use super::contract::{leftovers, make_model, name, scratch_directory};
 use super::faults::{Fault, FaultyDisk, ReadOnlyDisk, UnsyncedDisk};
 use crate::in_process::{Answer, InProcess, gguf, small_gguf};
-use crate::support::bytes::digest_of;
 
 fn server_on(disk: impl Disk, root: &Path) -> InProcess {
     let store = Store::open_on(disk, root).unwrap();
@@ -37,7 +36,7 @@ fn creation(weights: Digest) -> Value {
 /// Uploads the weights and makes a model of them; the answer that failed, if one did.
 async fn upload_and_create(server: &InProcess) -> Option<Answer> {
     let weights = small_gguf(&[]);
-    let digest = digest_of(&weights);
+    let digest = Digest::of(&weights);
     let upload = server.call("POST", &format!("/api/blobs/{digest}"), weights).await;
     if !upload.status.is_success() {
         return Some(upload);
@@ -72,7 +71,7 @@ fn fail_at_every_operation(fault: Fault) {
         let root = directory.path();
         make_model(&Store::open_on(UnsyncedDisk, root).unwrap(), &name("kept"), "old prompt").unwrap();
         let mut expected = blobs(root);
-        expected.insert(digest_of(&small_gguf(&[])).file_name());
+        expected.insert(Digest::of(&small_gguf(&[])).file_name());
 
         let operations = Arc::new(AtomicUsize::new(0));
         let server = server_on(FaultyDisk { fault, at, operations: operations.clone() }, root);
@@ -185,7 +184,7 @@ fn a_read_only_store_is_read_and_refuses_the_rest() {
         let shown = server.post("/api/show", json!({"model": "kept"})).await;
         assert_eq!(shown.json()["system"], "prompt");
         let weights = small_gguf(&[]);
-        let url = format!("/api/blobs/{}", digest_of(&weights));
+        let url = format!("/api/blobs/{}", Digest::of(&weights));
         let refused = [
             server.call("POST", &url, weights).await,
             server.post("/api/create", json!({"model": "new", "from": "kept", "system": "x"})).await,
@@ -221,7 +220,7 @@ async fn a_job_that_has_no_room_is_refused_before_it_begins() {
     assert_eq!(refused.status, 507, "{}", refused.body);
     assert!(refused.error().contains("2000 available"), "{}", refused.body);
     assert_eq!(blobs(root), BTreeSet::from([digest.file_name()]));
-    let upload = Request::post(format!("/api/blobs/{}", digest_of(b"x"))).header("Host", "localhost");
+    let upload = Request::post(format!("/api/blobs/{}", Digest::of(b"x"))).header("Host", "localhost");
     let upload = upload.header("Content-Length", 2001).body(Body::from(vec![0; 2001])).unwrap();
     let upload = server.send(upload).await;
     assert_eq!(upload.status, 507, "{}", upload.body);

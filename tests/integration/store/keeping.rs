@@ -15,7 +15,6 @@ use super::contract::{make_model, name};
 use super::todays::{
     ALL_MEANS, Built, LIST, MANIFEST, MODEL, Made, Means, anchor, legacy, line, list_of, v2,
 };
-use crate::support::bytes::digest_of;
 
 const EVERYTHING: PruneOptions = PruneOptions { grace: Duration::ZERO, dry_run: false };
 
@@ -101,7 +100,7 @@ fn what_an_anchor_names_is_followed() {
         if with_list {
             built.place(&v2("m"), &list, Means::Link);
         }
-        let anchor = anchor(&children[0], &[(LIST, entry), (MANIFEST, digest_of(&children[0].bytes()))]);
+        let anchor = anchor(&children[0], &[(LIST, entry), (MANIFEST, Digest::of(&children[0].bytes()))]);
         built.place(&legacy("m"), &line(&anchor), Means::Copy);
         assert_kept(&built, &[&reached[..], &[entry]].concat());
     }
@@ -191,7 +190,7 @@ fn a_shadowed_legacy_manifest_keeps_its_blobs() {
 #[test]
 fn some_things_name_nothing_and_stop_nothing() {
     let built = Built::new();
-    symlink(format!("../../../../blobs/{}", digest_of(b"gone").file_name()), built.prepare(&v2("dangling")))
+    symlink(format!("../../../../blobs/{}", Digest::of(b"gone").file_name()), built.prepare(&v2("dangling")))
         .unwrap();
     symlink("nowhere", built.prepare(&legacy("dangling"))).unwrap();
     fs::write(built.prepare("manifests/.DS_Store"), b"\0\x01 system").unwrap();
@@ -205,7 +204,7 @@ fn some_things_name_nothing_and_stop_nothing() {
     fs::write(built.prepare("manifests-v2/ollama.com/library/m/.manifest-1"), b"").unwrap();
     let child = built.make("child");
     let document = built.blob(&child.bytes());
-    let list = list_of(&[(digest_of(b"absent"), "mlx"), (document, "ggml")]);
+    let list = list_of(&[(Digest::of(b"absent"), "mlx"), (document, "ggml")]);
     built.place(&v2("m"), &line(&list), Means::Link);
     assert_kept(&built, &child.blobs);
 }
@@ -228,12 +227,12 @@ fn what_cannot_be_understood_stops_everything() {
         },
         |built, path| {
             let made = built.make("m").bytes();
-            let outside = built.root().join(digest_of(&made).file_name());
+            let outside = built.root().join(Digest::of(&made).file_name());
             fs::write(&outside, made).unwrap();
             symlink(outside, path).unwrap();
         },
         |built, path| {
-            let blob = built.blob_path(digest_of(b"other"));
+            let blob = built.blob_path(Digest::of(b"other"));
             fs::write(&blob, built.make("m").bytes()).unwrap();
             symlink(blob, path).unwrap();
         },
@@ -270,7 +269,7 @@ fn a_child_that_cannot_be_understood_stops_everything() {
     for case in cases {
         let built = Built::new();
         let child = built.make("child");
-        let document = digest_of(&child.bytes());
+        let document = Digest::of(&child.bytes());
         built.place(&v2("m"), &line(&list_of(&[(document, "ggml")])), Means::Link);
         case(&built, &built.blob_path(document), &child.bytes());
         assert_stopped(&built, &format!("blobs/{}", document.file_name()));

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
+use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 use ollamake::store::{Disk, LocalDisk, PruneOptions, Store, StoreError};
 
 use super::contract::{make_model, name, scratch_directory};
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
 
 const EVERYTHING: PruneOptions = PruneOptions { grace: Duration::ZERO, dry_run: false };
 
@@ -74,7 +74,7 @@ impl Disk for DisturbedDisk {
 }
 
 fn blob_path(root: &Path, bytes: &[u8]) -> PathBuf {
-    root.join("blobs").join(digest_of(bytes).file_name())
+    root.join("blobs").join(Digest::of(bytes).file_name())
 }
 
 #[test]
@@ -95,14 +95,14 @@ fn no_blob_goes_while_a_manifest_cannot_be_read() {
         });
         let two = Store::open_on(disk, root).unwrap();
         two.remove(&name("a")).unwrap();
-        assert!(one.contains(digest_of(b"shared")).unwrap(), "{kind}: a blob of b has gone");
-        assert!(two.remove_unused(&[digest_of(b"shared")]).unwrap().is_empty());
+        assert!(one.contains(Digest::of(b"shared")).unwrap(), "{kind}: a blob of b has gone");
+        assert!(two.remove_unused(&[Digest::of(b"shared")]).unwrap().is_empty());
         let report = two.prune(EVERYTHING).unwrap();
         assert_eq!((report.blobs, report.damaged), (vec![], vec![name("b")]));
         // When it can be read again, so does everything else go on.
         fails.store(false, Ordering::Relaxed);
         two.put_bytes(b"orphan").unwrap();
-        assert_eq!(two.prune(EVERYTHING).unwrap().blobs, [(digest_of(b"orphan"), 6)]);
+        assert_eq!(two.prune(EVERYTHING).unwrap().blobs, [(Digest::of(b"orphan"), 6)]);
         assert!(two.check(true, |_| {}).unwrap().is_clean());
     }
 }
@@ -112,7 +112,7 @@ fn what_a_lying_registry_sent_does_not_lengthen_a_blob() {
     let directory = scratch_directory();
     let store = Store::open(directory.path()).unwrap();
     let bytes = noise(1, 300_000);
-    let digest = digest_of(&bytes);
+    let digest = Digest::of(&bytes);
     // It said that there are more bytes, and began with the last ones.
     store.partial(digest, 400_000).unwrap().write_at(300_000, &noise(2, 100_000)).unwrap();
     let partial = store.partial(digest, 300_000).unwrap();
@@ -127,7 +127,7 @@ fn a_journal_without_its_bytes_is_not_believed() {
     let directory = scratch_directory();
     let store = Store::open(directory.path()).unwrap();
     let bytes = noise(3, 500_000);
-    let digest = digest_of(&bytes);
+    let digest = Digest::of(&bytes);
     let file = directory.path().join("ollamake/partial").join(digest.file_name());
     for received in [200_000, 500_000] {
         store.partial(digest, 500_000).unwrap().write_at(0, &bytes[..received]).unwrap();
@@ -153,7 +153,7 @@ fn a_download_outlives_a_disk_that_cannot_take_its_name() {
     });
     let store = Store::open_on(disk, directory.path()).unwrap();
     let bytes = noise(4, 500_000);
-    let digest = digest_of(&bytes);
+    let digest = Digest::of(&bytes);
     let partial = store.partial(digest, 500_000).unwrap();
     partial.write_at(0, &bytes).unwrap();
     partial.commit().unwrap_err();
@@ -182,7 +182,7 @@ fn a_blob_that_was_replaced_while_it_was_read_is_not_taken_for_the_damaged_one()
     });
     let store = Store::open_on(disk, &root).unwrap();
     fs::write(&path, &bytes[..1000]).unwrap();
-    assert!(!store.quarantine(digest_of(&bytes)).unwrap());
+    assert!(!store.quarantine(Digest::of(&bytes)).unwrap());
     assert_eq!(fs::read(&path).unwrap(), bytes);
     assert_eq!(fs::read_dir(root.join("ollamake/quarantine")).unwrap().count(), 0);
 }
@@ -208,9 +208,9 @@ fn no_lease_is_had_on_a_blob_whose_name_is_gone() {
         let store = Store::open_on(disk, &root).unwrap();
         fs::write(&elsewhere, b"linked").unwrap();
         link(&elsewhere, &path).unwrap();
-        assert_eq!(store.blob(digest_of(b"linked")).unwrap().bytes().unwrap(), b"linked");
+        assert_eq!(store.blob(Digest::of(b"linked")).unwrap().bytes().unwrap(), b"linked");
         armed.store(true, Ordering::Relaxed);
-        let gone = store.blob(digest_of(b"linked"));
+        let gone = store.blob(Digest::of(b"linked"));
         assert!(matches!(gone, Err(StoreError::BlobNotFound { .. })), "{gone:?}");
         fs::remove_file(&elsewhere).unwrap();
     }
@@ -236,7 +236,7 @@ fn blobs_of_other_programs_are_synced_before_they_are_named() {
         fs::write(&path, bytes).unwrap();
         PathBuf::from(fs::metadata(path).unwrap().ino().to_string())
     });
-    let layer = |kind, bytes: &[u8]| Layer::new(kind, digest_of(bytes), bytes.len() as u64);
+    let layer = |kind, bytes: &[u8]| Layer::new(kind, Digest::of(bytes), bytes.len() as u64);
     let manifest =
         Manifest::new(layer(MediaType::Config, &config), vec![layer(MediaType::System, b"prompt")]);
     store.put_manifest(&name("m"), &manifest.to_bytes()).unwrap();
@@ -264,7 +264,7 @@ fn nothing_is_pruned_while_manifests_are_out_of_sight() {
             let store = Store::open_existing(root).unwrap();
             assert!(matches!(store.prune(EVERYTHING), Err(StoreError::LostManifests { .. })), "{lost}");
             assert!(matches!(store.check(false, |_| {}), Err(StoreError::LostManifests { .. })), "{lost}");
-            assert!(store.remove_unused(&[digest_of(b"prompt")]).unwrap().is_empty());
+            assert!(store.remove_unused(&[Digest::of(b"prompt")]).unwrap().is_empty());
             assert!(Store::open(root).is_ok() || lost == "manifests", "{lost}");
             fs::remove_file(&there).unwrap();
             fs::rename(&away, &there).unwrap();
@@ -308,7 +308,7 @@ fn what_is_no_file_is_not_waited_for_and_does_not_stop_anybody() {
     let root = directory.path();
     let store = Store::open(root).unwrap();
     make_model(&store, &name("m"), "prompt").unwrap();
-    let digest = digest_of(b"a pipe");
+    let digest = Digest::of(b"a pipe");
     let file_name = digest.file_name();
     let own = root.join("ollamake");
     let places =

@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use super::contract::{make_model, name};
 use super::todays::{ALL_MEANS, Built, LIST, MANIFEST, Made, Means, anchor, legacy, line, list_of, v2};
-use crate::support::bytes::digest_of;
 
 fn open(built: &Built) -> Store {
     Store::open(built.root()).unwrap()
@@ -30,8 +29,8 @@ fn legacy_manifest(built: &Built, model: &str) -> Manifest {
     Manifest::from_bytes(&fs::read(built.root().join(legacy(model))).unwrap()).unwrap()
 }
 
-fn digest_of_entry(built: &Built, place: &str) -> Digest {
-    digest_of(&fs::read(built.root().join(place)).unwrap())
+fn entry_digest(built: &Built, place: &str) -> Digest {
+    Digest::of(&fs::read(built.root().join(place)).unwrap())
 }
 
 #[test]
@@ -44,7 +43,7 @@ fn the_newer_entry_wins_and_a_dangling_one_falls_back() {
         let store = open(&built);
         assert_eq!((weights(&store, "m"), listed(&store)), (new.blobs[1], vec!["m:latest".to_owned()]));
         let dangling = built.prepare(&v2("m"));
-        symlink(format!("../../../../blobs/{}", digest_of(b"gone").file_name()), dangling).unwrap();
+        symlink(format!("../../../../blobs/{}", Digest::of(b"gone").file_name()), dangling).unwrap();
         assert_eq!((weights(&store, "m"), listed(&store)), (old.blobs[1], vec!["m:latest".to_owned()]));
         fs::write(built.prepare(&v2("m")), b"{").unwrap();
         let error = store.manifest(&name("m")).unwrap_err();
@@ -86,7 +85,7 @@ fn every_spelling_of_a_name_is_one_name() {
 fn of_a_list_the_child_is_used_that_is_there_and_fits() {
     let built = Built::new();
     let children = ["one", "two", "three"].map(|what| built.make(what));
-    let documents = children.each_ref().map(|child| digest_of(&child.bytes()));
+    let documents = children.each_ref().map(|child| Digest::of(&child.bytes()));
     let elements = [(documents[0], "MLX"), (documents[1], "ggml"), (documents[2], "LlamaCpp")];
     let digest = built.place(&v2("m"), &serde_json::to_vec(&list_of(&elements)).unwrap(), Means::Link);
     let store = open(&built);
@@ -127,7 +126,7 @@ fn a_dangling_link_is_a_finding() {
 fn conversions_are_hidden_and_kept() {
     let built = Built::new();
     let made = built.make("m");
-    let hex = digest_of(&made.bytes()).hex();
+    let hex = Digest::of(&made.bytes()).hex();
     for (model, tag, is_shown) in [("llamacpp", hex.as_str(), false), ("llamacpp", "latest", true)] {
         let place = format!("manifests/registry.ollama.ai/library/{model}/{tag}");
         built.place(&place, &made.bytes(), Means::Copy);
@@ -165,13 +164,13 @@ fn models_are_known_by_their_digests_too() {
         assert_eq!(found(&text), Some(weights), "{text}");
     }
     assert_eq!(found(&format!("m@{}", second.file_name())), Some(weights));
-    assert_eq!(found(&format!("m@{}", digest_of(b"other").file_name())), None);
-    for text in [weights.to_string(), weights.hex()[..20].to_owned(), digest_of(b"other").to_string()] {
+    assert_eq!(found(&format!("m@{}", Digest::of(b"other").file_name())), None);
+    for text in [weights.to_string(), weights.hex()[..20].to_owned(), Digest::of(b"other").to_string()] {
         assert_eq!(found(&text), None, "{text}");
     }
     let copied: Name = name("copied");
     store.copy_of(&Reference::Digest(second), &copied).unwrap();
-    assert_eq!(digest_of_entry(&built, &v2("copied")), second);
+    assert_eq!(entry_digest(&built, &v2("copied")), second);
 }
 
 /// After a write a reader of either tree finds the model, and nothing is wrong.
@@ -221,13 +220,13 @@ fn a_copy_is_the_same_entry_in_the_same_tree() {
     let built = Built::new();
     let child = built.make("child");
     let document = built.blob(&child.bytes());
-    let absent = digest_of(b"absent");
+    let absent = Digest::of(b"absent");
     let bytes = serde_json::to_vec(&list_of(&[(absent, "mlx"), (document, "ggml")])).unwrap();
     let digest = built.place(&v2("list"), &bytes, Means::Copy);
     built.place(&legacy("plain"), &built.make("plain").bytes(), Means::Copy);
     let store = open(&built);
     store.copy(&name("list"), &name("copy")).unwrap();
-    assert_eq!(digest_of_entry(&built, &v2("copy")), digest);
+    assert_eq!(entry_digest(&built, &v2("copy")), digest);
     assert_both_find(&built, "copy", child.blobs[1]);
     let anchor = legacy_manifest(&built, "copy");
     let documents: Vec<_> =

@@ -10,14 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use ollamake::model::Reference;
+use ollamake::model::{Digest, Reference};
 use ollamake::store::{Disk, LocalDisk, Store};
 use serde_json::{Value, json};
 
 use super::contract::{leftovers, make_model, name, scratch_directory, write_blob};
 use super::faults::UnsyncedDisk;
 use crate::in_process::{InProcess, small_gguf};
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
 
 /// Something that was done to the disk. Files are known by their inodes.
 #[derive(Debug, Clone)]
@@ -306,7 +306,7 @@ fn lose_power_everywhere(memory: Memory, work: fn(&RecordingDisk, &Store)) {
                 for (model, prompt) in &system.promises {
                     let found = models.iter().find(|found| found.name == name(model));
                     let got = found.and_then(|found| found.manifest.layers.last()).map(|layer| layer.digest);
-                    let expected = prompt.map(|prompt| digest_of(prompt.as_bytes()));
+                    let expected = prompt.map(|prompt| Digest::of(prompt.as_bytes()));
                     assert_eq!(got, expected, "{memory:?}: {model}");
                 }
             }

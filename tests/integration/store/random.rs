@@ -11,6 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
+use ollamake::model::Digest;
 use ollamake::store::{PruneOptions, Store};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -19,7 +20,6 @@ use serde_json::json;
 
 use super::contract::name;
 use super::todays::{ALL_MEANS, Built, LIST, MANIFEST, Made, Means, anchor, legacy, line, list_of, v2};
-use crate::support::bytes::digest_of;
 use crate::support::process::{Process, run, text};
 
 const STORES: u64 = 60;
@@ -61,7 +61,7 @@ fn texts(directory: &Path, found: &mut Vec<String>) {
             && let Ok(bytes) = fs::read(&path)
         {
             // The entry may be a copy of a blob.
-            found.push(format!("sha256:{}", digest_of(&bytes).hex()));
+            found.push(format!("sha256:{}", Digest::of(&bytes).hex()));
             found.push(String::from_utf8_lossy(&bytes).into_owned());
         }
     }
@@ -117,7 +117,7 @@ fn build(random: &mut StdRng, built: &Built) -> BTreeSet<String> {
     let mut documents = BTreeSet::new();
     let pool: Vec<Made> = (0..4).map(|number| built.make(&format!("child {number}"))).collect();
     let mut document = |built: &Built, bytes: &[u8]| {
-        documents.insert(digest_of(bytes).hex());
+        documents.insert(Digest::of(bytes).hex());
         built.blob(bytes)
     };
     for model in MODELS {
@@ -146,7 +146,7 @@ fn build(random: &mut StdRng, built: &Built) -> BTreeSet<String> {
                     let bytes = pool.choose(random).unwrap().bytes();
                     let bytes = respell(random, bytes);
                     let digest =
-                        if random.random_bool(0.2) { digest_of(&bytes) } else { document(built, &bytes) };
+                        if random.random_bool(0.2) { Digest::of(&bytes) } else { document(built, &bytes) };
                     children.push((digest, *RUNNERS.choose(random).unwrap()));
                 }
                 respell(random, serde_json::to_vec(&list_of(&children)).unwrap())
@@ -155,11 +155,11 @@ fn build(random: &mut StdRng, built: &Built) -> BTreeSet<String> {
         let digest = document(built, &entry);
         built.place(&v2(model), &entry, means);
         if random.random_bool(0.5) {
-            let anchor = line(&anchor(&child, &[(LIST, digest), (MANIFEST, digest_of(&child.bytes()))]));
+            let anchor = line(&anchor(&child, &[(LIST, digest), (MANIFEST, Digest::of(&child.bytes()))]));
             built.place(&legacy(model), &anchor, Means::Copy);
         }
         if random.random_bool(0.1) {
-            let target = format!("../../../../blobs/{}", digest_of(b"gone").file_name());
+            let target = format!("../../../../blobs/{}", Digest::of(b"gone").file_name());
             symlink(target, built.prepare(&v2(model))).unwrap();
         }
         if random.random_bool(0.3) {

@@ -19,7 +19,6 @@ use shuttle::{Config, Runner, thread};
 
 use super::contract::{leftovers, make_model, name, scratch_directory};
 use super::faults::UnsyncedDisk;
-use crate::support::bytes::digest_of;
 
 const EVERYTHING: PruneOptions = PruneOptions { grace: Duration::ZERO, dry_run: false };
 /// How many orders are tried of each case and kind, unless `OLLAMAKE_ORDERS` says otherwise.
@@ -198,11 +197,11 @@ fn make(store: &Store, model: &str, prompt: &str) {
 
 fn assert_prompt(store: &Store, model: &str, prompt: &str) {
     let manifest = store.manifest(&name(model)).unwrap();
-    assert_eq!(manifest.manifest.layers[0].digest, digest_of(prompt.as_bytes()));
+    assert_eq!(manifest.manifest.layers[0].digest, Digest::of(prompt.as_bytes()));
 }
 
 fn digests(prompt: &str) -> [Digest; 2] {
-    [digest_of(prompt.as_bytes()), digest_of(b"{}")]
+    [Digest::of(prompt.as_bytes()), Digest::of(b"{}")]
 }
 
 #[test]

@@ -5,10 +5,11 @@ use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use ollamake::model::Digest;
 use ollamake::store::{BlobDamage, DamagedBlob, PruneOptions, Store, StoreError};
 
 use super::contract::{leftovers, make_model, name, write_blob};
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
 
 const EVERYTHING: PruneOptions = PruneOptions { grace: Duration::ZERO, dry_run: false };
 
@@ -41,8 +42,8 @@ fn a_blob_under_way_is_no_leftover() {
     assert_eq!(leftovers(directory.path()), 1);
     let third = Store::open(directory.path()).unwrap();
     third.prune(EVERYTHING).unwrap();
-    writer.commit(Some(digest_of(&bytes))).unwrap();
-    assert!(third.contains(digest_of(&bytes)).unwrap());
+    writer.commit(Some(Digest::of(&bytes))).unwrap();
+    assert!(third.contains(Digest::of(&bytes)).unwrap());
 }
 
 #[test]
@@ -59,12 +60,12 @@ fn a_model_of_another_process_is_seen_at_once() {
     for round in 0..20 {
         let prompt = format!("prompt {round}");
         make_model(&one, &name("m"), &prompt).unwrap();
-        assert_eq!(two.list().unwrap()[0].manifest.layers[0].digest, digest_of(prompt.as_bytes()));
+        assert_eq!(two.list().unwrap()[0].manifest.layers[0].digest, Digest::of(prompt.as_bytes()));
         make_model(&one, &name("other"), &prompt).unwrap();
         assert_eq!(two.list().unwrap().len(), 2);
         two.remove(&name("other")).unwrap();
         assert_eq!(one.list().unwrap().len(), 1);
-        assert!(one.contains(digest_of(prompt.as_bytes())).unwrap(), "still named by m");
+        assert!(one.contains(Digest::of(prompt.as_bytes())).unwrap(), "still named by m");
     }
 }
 
@@ -101,15 +102,15 @@ fn a_damaged_manifest_keeps_what_it_still_names() {
     let error = two.manifest(&name("m")).unwrap_err();
     assert!(matches!(error, StoreError::DamagedManifest { .. }), "{error}");
     two.remove(&name("twin")).unwrap();
-    assert!(two.contains(digest_of(b"prompt")).unwrap());
+    assert!(two.contains(Digest::of(b"prompt")).unwrap());
     two.put_bytes(b"orphan").unwrap();
     let report = two.prune(EVERYTHING).unwrap();
     assert_eq!((report.blobs, report.damaged), (vec![], vec![name("m")]));
     let check = two.check(true, |_| {}).unwrap();
     assert_eq!(check.damaged_manifests.len(), 1);
     two.remove(&name("m")).unwrap();
-    assert!(!two.contains(digest_of(b"prompt")).unwrap());
-    assert_eq!(two.prune(EVERYTHING).unwrap().blobs, [(digest_of(b"orphan"), 6)]);
+    assert!(!two.contains(Digest::of(b"prompt")).unwrap());
+    assert_eq!(two.prune(EVERYTHING).unwrap().blobs, [(Digest::of(b"orphan"), 6)]);
 }
 
 #[test]
@@ -167,23 +168,23 @@ fn a_torn_blob_is_replaced_and_a_damaged_one_is_found() {
     let (directory, store, _) = two_stores();
     let bytes = noise(8, 200_000);
     write_blob(&store, &bytes, None).unwrap();
-    let path = directory.path().join("blobs").join(digest_of(&bytes).file_name());
+    let path = directory.path().join("blobs").join(Digest::of(&bytes).file_name());
     fs::write(&path, b"").unwrap();
-    assert!(matches!(store.verify(digest_of(&bytes)), Err(StoreError::DamagedBlob { .. })));
+    assert!(matches!(store.verify(Digest::of(&bytes)), Err(StoreError::DamagedBlob { .. })));
     write_blob(&store, &bytes, None).unwrap();
-    store.verify(digest_of(&bytes)).unwrap();
+    store.verify(Digest::of(&bytes)).unwrap();
 
     let mut damaged = bytes.clone();
     damaged[100_000] ^= 1;
     fs::write(&path, &damaged).unwrap();
     let report = store.check(true, |_| {}).unwrap();
-    let damage = BlobDamage::Content { got: digest_of(&damaged) };
-    assert_eq!(report.damaged_blobs, [DamagedBlob { digest: digest_of(&bytes), damage, models: vec![] }]);
-    assert!(store.quarantine(digest_of(&bytes)).unwrap());
-    assert!(!store.contains(digest_of(&bytes)).unwrap());
+    let damage = BlobDamage::Content { got: Digest::of(&damaged) };
+    assert_eq!(report.damaged_blobs, [DamagedBlob { digest: Digest::of(&bytes), damage, models: vec![] }]);
+    assert!(store.quarantine(Digest::of(&bytes)).unwrap());
+    assert!(!store.contains(Digest::of(&bytes)).unwrap());
     write_blob(&store, &bytes, None).unwrap();
     assert!(store.check(true, |_| {}).unwrap().is_clean());
-    assert!(!store.quarantine(digest_of(&bytes)).unwrap(), "what has come back whole stays");
+    assert!(!store.quarantine(Digest::of(&bytes)).unwrap(), "what has come back whole stays");
 }
 
 #[test]
@@ -202,15 +203,15 @@ fn age_decides_what_pruning_keeps() {
     assert!(store.put_bytes(b"used again").unwrap().existed);
     for seed in [1, 2] {
         let bytes = noise(seed, 1000);
-        store.partial(digest_of(&bytes), 1000).unwrap().write_at(0, &bytes[..500]).unwrap();
+        store.partial(Digest::of(&bytes), 1000).unwrap().write_at(0, &bytes[..500]).unwrap();
     }
-    age(&directory.path().join("ollamake/partial").join(digest_of(&noise(1, 1000)).file_name()));
+    age(&directory.path().join("ollamake/partial").join(Digest::of(&noise(1, 1000)).file_name()));
     let report = store.prune(PruneOptions::default()).unwrap();
     assert_eq!(report.blobs, [(old, 3)]);
     assert_eq!((report.partial_downloads, report.freed), (1, 503));
     assert!(store.contains(young).unwrap() && store.contains(used_again).unwrap());
-    assert_eq!(store.partial(digest_of(&noise(1, 1000)), 1000).unwrap().received(), 0);
-    assert_eq!(store.partial(digest_of(&noise(2, 1000)), 1000).unwrap().received(), 500);
+    assert_eq!(store.partial(Digest::of(&noise(1, 1000)), 1000).unwrap().received(), 0);
+    assert_eq!(store.partial(Digest::of(&noise(2, 1000)), 1000).unwrap().received(), 500);
 }
 
 #[test]

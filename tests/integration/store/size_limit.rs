@@ -5,7 +5,8 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
 use super::contract::leftovers;
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
+use ollamake::model::Digest;
 
 /// A process that ends with the test.
 struct Running(Child);
@@ -34,7 +35,7 @@ fn a_file_beyond_the_limit_of_the_process_is_an_error_like_a_full_disk() {
     let address = lines.find_map(|line| Some(line.split_once("listening on http://")?.1.to_owned())).unwrap();
     let upload = |bytes: &[u8]| {
         let mut connection = TcpStream::connect(&address).unwrap();
-        let digest = digest_of(bytes);
+        let digest = Digest::of(bytes);
         let length = bytes.len();
         write!(
             connection,

@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ollamake::model::{Layer, Manifest, MediaType, ModelConfig};
+use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 use ollamake::store::{PruneOptions, Store, StoreError};
 use rand::Rng;
 
 use super::contract::{leftovers, make_model, name};
 use super::faults::UnsyncedDisk;
-use crate::support::bytes::{digest_of, noise};
+use crate::support::noise::noise;
 
 #[test]
 fn many_uploads_of_one_blob_all_succeed() {
@@ -25,7 +25,7 @@ fn many_uploads_of_one_blob_all_succeed() {
                 scope.spawn(|| {
                     let mut writer = store.create_blob();
                     writer.write_all(&bytes).unwrap();
-                    let committed = writer.commit(Some(digest_of(&bytes))).unwrap();
+                    let committed = writer.commit(Some(Digest::of(&bytes))).unwrap();
                     assert_eq!(committed.blob.length(), length as u64);
                     assert!(committed.blob.bytes().unwrap() == bytes);
                     created.fetch_add(usize::from(!committed.existed), Ordering::SeqCst);
@@ -107,7 +107,7 @@ fn nothing_is_lost_in_a_storm() {
     for store in stores {
         let report = store.check(true, |_| {}).unwrap();
         assert!(report.is_clean(), "{report:?}");
-        store.verify(digest_of(b"constant")).unwrap();
+        store.verify(Digest::of(b"constant")).unwrap();
     }
     assert_eq!(leftovers(directory.path()), 0);
 }

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::contract::scratch_directory;
-use crate::support::bytes::digest_of;
 
 pub(super) const MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 pub(super) const LIST: &str = "application/vnd.ollama.manifest.list.v2+json";
@@ -67,7 +66,7 @@ impl Built {
     }
 
     pub(super) fn blob(&self, bytes: &[u8]) -> Digest {
-        let digest = digest_of(bytes);
+        let digest = Digest::of(bytes);
         fs::write(self.blob_path(digest), bytes).unwrap();
         digest
     }
@@ -96,7 +95,7 @@ impl Built {
     /// Puts a document in its place below the store, as a blob too if it is a link.
     pub(super) fn place(&self, place: &str, document: &[u8], means: Means) -> Digest {
         let path = self.prepare(place);
-        let digest = digest_of(document);
+        let digest = Digest::of(document);
         match means {
             Means::Copy => fs::write(path, document).unwrap(),
             Means::HardLink => fs::hard_link(self.blob_path(self.blob(document)), path).unwrap(),

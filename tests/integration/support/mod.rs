@@ -1,10 +1,9 @@
 //! What several topics need.
 
-pub(crate) mod bytes;
 pub(crate) mod files;
 pub(crate) mod generator;
 pub(crate) mod large_gguf;
-mod noise;
+pub(crate) mod noise;
 pub(crate) mod older_matrix;
 pub(crate) mod process;
 pub(crate) mod shared;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use ollamake::convert::tokenizer::{self, Flavour, Format, Sizes};
 use ollamake::gguf::{Array, Value};
+use ollamake::model::Digest;
 use serde_json::Value as Json;
 
 use super::{Files, released_tokenizers};
-use crate::support::bytes::digest_of;
 use crate::support::files::fixture;
 use crate::support::shared;
 
@@ -104,7 +104,7 @@ fn difference(value: &Value, expected: &Json) -> Option<String> {
             let (element, payload) = payload(array);
             let length = expected["len"] == array.len();
             let same = match expected.get("payload_sha256") {
-                Some(hash) => *hash == digest_of(&payload).hex(),
+                Some(hash) => *hash == Digest::of(&payload).hex(),
                 None => match array {
                     Array::String(texts) => expected["value"] == texts.iter().collect::<Json>(),
                     _ => false,

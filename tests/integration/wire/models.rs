@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use ollamake::gguf::Metadata;
+use ollamake::model::Digest;
 use ollamake::tensor::ElementType;
 
 use crate::in_process::gguf;
-use crate::support::bytes::digest_of;
 
 /// A file, and the digest under which the recordings know it.
 pub(super) struct File {
@@ -58,7 +58,7 @@ pub(super) fn files() -> Vec<File> {
 /// Recorded digests and the digests of our files in their place. Ollama 0.33 rewrites what it imports; here the
 /// uploaded file stays the layer, so the digests of its rewritten files mean our uploaded ones.
 pub(super) fn digests(files: &[File]) -> HashMap<String, String> {
-    let hex = |index: usize| digest_of(&files[index].bytes).hex();
+    let hex = |index: usize| Digest::of(&files[index].bytes).hex();
     let mut digests: HashMap<String, String> =
         files.iter().enumerate().map(|(index, file)| (file.recorded.to_owned(), hex(index))).collect();
     for (rewritten, index) in [
