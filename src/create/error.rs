@@ -9,7 +9,7 @@ use crate::library::LibraryError;
 use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
 use crate::plan::{PlanError, ShardError};
 use crate::quantize::{ImportanceError, InvalidRecipe, QuantizeError};
-use crate::registry;
+use crate::registry::RegistryError;
 use crate::store::{Store, StoreError};
 use crate::template::TemplateError;
 
@@ -108,10 +108,10 @@ pub enum CreateError {
     NothingToQuantize,
     /// The base model is not in the store and could not be fetched.
     #[error("pull model manifest: {0}")]
-    Pull(Box<registry::Error>),
+    Pull(Box<RegistryError>),
     /// A model could not be sent to its registry.
     #[error(transparent)]
-    Push(Box<registry::Error>),
+    Push(Box<RegistryError>),
     /// A checkpoint or an adapter cannot be converted.
     #[error(transparent)]
     Convert(Box<ConvertError>),

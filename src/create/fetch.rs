@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use super::{CreateError, Event, Files, Monitor, Phase, Request, Workshop};
 use crate::locked::locked;
 use crate::model::{Digest, LONGEST_TEXT, Name};
-use crate::registry::{self, Artifact, Options, Pulled};
+use crate::registry::{self, Artifact, Options, Pulled, RegistryError};
 use crate::store::Placed;
 use tokio::runtime::Handle;
 
@@ -78,19 +78,19 @@ pub fn publish(
     until_stopped(push, monitor)?.map_err(push_failed)
 }
 
-fn pull_failed(error: registry::Error) -> CreateError {
+fn pull_failed(error: RegistryError) -> CreateError {
     CreateError::Pull(Box::new(error))
 }
 
-fn push_failed(error: registry::Error) -> CreateError {
+fn push_failed(error: RegistryError) -> CreateError {
     CreateError::Push(Box::new(error))
 }
 
 /// Runs a transfer to its end, or drops it when the job is to stop.
 fn until_stopped<T>(
-    transfer: impl Future<Output = Result<T, registry::Error>>,
+    transfer: impl Future<Output = Result<T, RegistryError>>,
     monitor: Monitor<'_>,
-) -> Result<Result<T, registry::Error>, CreateError> {
+) -> Result<Result<T, RegistryError>, CreateError> {
     let until_stopped = async {
         tokio::select! {
             result = transfer => Ok(result),

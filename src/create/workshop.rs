@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::library::Descriptions;
 use crate::model::Digest;
 use crate::plan::Resources;
-use crate::registry;
+use crate::registry::{self, RegistryError};
 use crate::store::{Placed, Store};
 
 /// The store, and how much of the machine jobs may use. Clones are the same workshop.
@@ -13,7 +13,7 @@ use crate::store::{Placed, Store};
 pub struct Workshop {
     pub(super) store: Store,
     pub(super) descriptions: Arc<Descriptions>,
-    pub(super) registries: Result<registry::Client, registry::Error>,
+    pub(super) registries: Result<registry::Client, RegistryError>,
     pub(super) resources: Resources,
     pub(super) prune: bool,
 }
@@ -37,8 +37,8 @@ impl Workshop {
     ///
     /// # Errors
     /// Why there is none: its configuration cannot be used.
-    pub fn registries(&self) -> Result<&registry::Client, registry::Error> {
-        self.registries.as_ref().map_err(registry::Error::clone)
+    pub fn registries(&self) -> Result<&registry::Client, RegistryError> {
+        self.registries.as_ref().map_err(RegistryError::clone)
     }
 
     /// Removes, soon, the blobs that only a replaced model used.

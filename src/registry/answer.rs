@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Deserialize;
 
-use super::Error;
+use super::RegistryError;
 use super::come_back::ComeBack;
 use super::encoding::decoded;
 use super::place::display;
@@ -40,7 +40,7 @@ impl<'a> Body<'a> {
     }
 
     /// The next piece; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let waiting = self.transport.wait_for(self.repository);
         let piece = match tokio::time::timeout_at(self.deadline, self.answer.response.chunk()).await {
             Ok(Ok(piece)) => piece,
@@ -53,7 +53,7 @@ impl<'a> Body<'a> {
             }
             Err(_) => {
                 let registry = self.repository.registry().to_owned();
-                return Err(Error::Silent { registry, silence: self.transport.patience() });
+                return Err(RegistryError::Silent { registry, silence: self.transport.patience() });
             }
         };
         drop(waiting);
@@ -66,11 +66,11 @@ impl<'a> Body<'a> {
     }
 
     /// The whole body, which must not be longer than `limit` bytes, packed or not.
-    pub(crate) async fn read(mut self, what: &str, limit: u64) -> Result<Vec<u8>, Error> {
+    pub(crate) async fn read(mut self, what: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
         let registry = self.repository.registry().to_owned();
         let encoding = self.answer.encoding();
         let longest = self.transport.patience() * SMALL_ANSWER_PATIENCE;
-        let too_large = Error::TooLarge { registry: registry.clone(), what: what.to_owned(), limit };
+        let too_large = RegistryError::TooLarge { registry: registry.clone(), what: what.to_owned(), limit };
         if self.answer.response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large);
         }
@@ -86,7 +86,7 @@ impl<'a> Body<'a> {
         };
         match tokio::time::timeout(longest, reading).await {
             Ok(contents) => decoded(&registry, what, &encoding, contents?, limit),
-            Err(_) => Err(Error::Silent { registry, silence: longest }),
+            Err(_) => Err(RegistryError::Silent { registry, silence: longest }),
         }
     }
 }
@@ -119,7 +119,7 @@ pub(crate) async fn error_of(
     answer: Answer,
     what: &str,
     advice: &str,
-) -> Error {
+) -> RegistryError {
     let status = answer.response.status().as_u16();
     let come_back = ComeBack::of(answer.response.headers()).map(Box::new);
     let storage = answer.is_elsewhere(repository).then(|| display(answer.place.url()));
@@ -127,12 +127,12 @@ pub(crate) async fn error_of(
     let message = message_of(transport, repository, answer).await;
     let what = what.to_owned();
     if let Some(storage) = storage {
-        return Error::Storage { registry, storage, status, what, message, come_back };
+        return RegistryError::Storage { registry, storage, status, what, message, come_back };
     }
     match status {
-        401 | 403 => Error::Denied { registry, message, advice: advice.to_owned() },
-        404 => Error::NotFound { registry, what, message },
-        _ => Error::Refused { registry, status, what, message, come_back },
+        401 | 403 => RegistryError::Denied { registry, message, advice: advice.to_owned() },
+        404 => RegistryError::NotFound { registry, what, message },
+        _ => RegistryError::Refused { registry, status, what, message, come_back },
     }
 }
 

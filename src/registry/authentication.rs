@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::{Host, Url};
 
-use super::Error;
+use super::RegistryError;
 use super::answer::{Body, error_of, message_of};
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login};
@@ -122,14 +122,14 @@ impl Authentication {
         repository: &Repository,
         ticket: &Ticket,
         answer: Answer,
-    ) -> Result<(), Error> {
+    ) -> Result<(), RegistryError> {
         let mut state = self.state.lock().await;
         if state.generation != ticket.generation {
             return Ok(());
         }
         let login = self.credentials.for_registry(repository.registry());
         if login.is_some_and(|login| !login.may_go_to(&repository.manifest("latest"))) {
-            return Err(Error::PlainPassword { registry: repository.registry().to_owned() });
+            return Err(RegistryError::PlainPassword { registry: repository.registry().to_owned() });
         }
         let mut next = match (Challenge::of(answer.response.headers()), login) {
             (Some(Challenge::Basic), Some(login)) if state.authorization.is_none() || state.worked => State {
@@ -169,7 +169,7 @@ impl Authentication {
         };
         if next.authorization.is_none() {
             let reason = "its token server issues a token that cannot stand in a header".to_owned();
-            return Err(Error::Protocol { registry: repository.registry().to_owned(), reason });
+            return Err(RegistryError::Protocol { registry: repository.registry().to_owned(), reason });
         }
         next.generation = state.generation + 1;
         *state = next;
@@ -184,21 +184,26 @@ impl Authentication {
         place: &Place,
         ways: &[Way],
         login: Option<&Login>,
-    ) -> Result<(String, usize), Error> {
+    ) -> Result<(String, usize), RegistryError> {
         let mut failed = 0;
         loop {
             match self.ask(transport, repository, place, ways[failed], login).await {
                 Ok(token) => return Ok((token, failed)),
-                Err(Error::Denied { .. }) if failed + 1 < ways.len() => failed += 1,
+                Err(RegistryError::Denied { .. }) if failed + 1 < ways.len() => failed += 1,
                 Err(error) => return Err(error),
             }
         }
     }
 
     /// The ways to try, in this order, at a token server.
-    fn ways(&self, repository: &Repository, realm: &Place, login: Option<&Login>) -> Result<Vec<Way>, Error> {
+    fn ways(
+        &self,
+        repository: &Repository,
+        realm: &Place,
+        login: Option<&Login>,
+    ) -> Result<Vec<Way>, RegistryError> {
         let own = realm.url().origin() == repository.origin();
-        let untrusted = || Error::UntrustedRealm {
+        let untrusted = || RegistryError::UntrustedRealm {
             registry: repository.registry().to_owned(),
             realm: display(realm.url()),
         };
@@ -228,7 +233,7 @@ impl Authentication {
         place: &Place,
         way: Way,
         login: Option<&Login>,
-    ) -> Result<String, Error> {
+    ) -> Result<String, RegistryError> {
         let (place, header) = match (way, login) {
             (Way::Password, Some(login)) => {
                 let place = place.with_query(&[("account", login.user())]);
@@ -258,20 +263,20 @@ impl Authentication {
         let parsed: Result<TokenAnswer, _> = serde_json::from_slice(&text);
         let token =
             parsed.map(|answer| if answer.token.is_empty() { answer.access_token } else { answer.token });
-        token.ok().filter(|token| !token.is_empty()).ok_or_else(|| Error::Protocol {
+        token.ok().filter(|token| !token.is_empty()).ok_or_else(|| RegistryError::Protocol {
             registry: repository.registry().to_owned(),
             reason: "its token server answers without a token".to_owned(),
         })
     }
 
-    async fn refused(&self, transport: &Transport, repository: &Repository, answer: Answer) -> Error {
+    async fn refused(&self, transport: &Transport, repository: &Repository, answer: Answer) -> RegistryError {
         let message = message_of(transport, repository, answer).await;
         self.denied(repository, message)
     }
 
-    fn denied(&self, repository: &Repository, message: String) -> Error {
+    fn denied(&self, repository: &Repository, message: String) -> RegistryError {
         let advice = self.advice(repository);
-        Error::Denied { registry: repository.registry().to_owned(), message, advice }
+        RegistryError::Denied { registry: repository.registry().to_owned(), message, advice }
     }
 }
 

@@ -8,7 +8,7 @@ use super::repository::Repository;
 use super::session::Session;
 use super::sharing::Downloads;
 use super::transport::Transport;
-use super::{Config, Credentials, Error, Event, Pulled, RetryPolicy, pull, push};
+use super::{Config, Credentials, Event, Pulled, RegistryError, RetryPolicy, pull, push};
 use crate::model::Name;
 use crate::store::Store;
 
@@ -35,8 +35,8 @@ impl Client {
     /// A client that pulls into and pushes from `store`.
     ///
     /// # Errors
-    /// [`Error::Setup`] if a certificate or a proxy of the configuration cannot be used.
-    pub fn new(config: Config, store: Store) -> Result<Self, Error> {
+    /// [`RegistryError::Setup`] if a certificate or a proxy of the configuration cannot be used.
+    pub fn new(config: Config, store: Store) -> Result<Self, RegistryError> {
         let transport = Arc::new(Transport::new(&config)?);
         let shared =
             pull::Shared { downloads: Arc::new(Downloads::default()), piece: config.download_piece.max(1) };
@@ -64,7 +64,7 @@ impl Client {
         name: &Name,
         options: Options,
         progress: impl Fn(Event) + Sync,
-    ) -> Result<Pulled, Error> {
+    ) -> Result<Pulled, RegistryError> {
         self.speaking(name, options, &progress, async |session| {
             pull::pull(&session, &self.store, name, &self.shared, &progress).await
         })
@@ -82,7 +82,7 @@ impl Client {
         name: &Name,
         options: Options,
         progress: impl Fn(Event) + Sync,
-    ) -> Result<(), Error> {
+    ) -> Result<(), RegistryError> {
         self.speaking(name, options, &progress, async |session| {
             push::push(&session, &self.store, name, self.upload_piece, &progress).await
         })
@@ -96,8 +96,8 @@ impl Client {
         name: &Name,
         options: Options,
         progress: &(impl Fn(Event) + Sync),
-        work: impl AsyncFn(Arc<Session>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        work: impl AsyncFn(Arc<Session>) -> Result<T, RegistryError>,
+    ) -> Result<T, RegistryError> {
         let repository = Repository::of(name, options.insecure)?;
         let session = self.session(repository.clone());
         let error = match session.waits().told(progress, work(session.clone())).await {

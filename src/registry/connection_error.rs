@@ -5,7 +5,7 @@ use std::io;
 
 use url::Url;
 
-use super::Error;
+use super::RegistryError;
 use super::place::display;
 use super::repository::Repository;
 use super::resolver::LookupError;
@@ -16,7 +16,7 @@ pub(crate) fn connection_error(
     url: &Url,
     proxy: Option<&Url>,
     error: &reqwest::Error,
-) -> Error {
+) -> RegistryError {
     let mut registry = repository.registry().to_owned();
     if url.origin() != repository.origin() {
         registry = format!("{registry} (leading to {})", display(url));
@@ -26,19 +26,19 @@ pub(crate) fn connection_error(
     while let Some(cause) = next {
         match cause.downcast_ref::<LookupError>() {
             Some(LookupError::NotFound { reason }) if proxy.is_none() => {
-                return Error::UnknownHost { registry, reason: reason.clone() };
+                return RegistryError::UnknownHost { registry, reason: reason.clone() };
             }
             Some(forbidden @ LookupError::Forbidden { .. }) => {
                 let (registry, target) = (repository.registry().to_owned(), display(url));
-                return Error::ForbiddenTarget { registry, target, reason: forbidden.to_string() };
+                return RegistryError::ForbiddenTarget { registry, target, reason: forbidden.to_string() };
             }
             _ => {}
         }
         match cause.downcast_ref::<rustls::Error>() {
             Some(failure @ rustls::Error::InvalidMessage(_)) => {
-                return Error::NoTls { registry, reason: failure.to_string() };
+                return RegistryError::NoTls { registry, reason: failure.to_string() };
             }
-            Some(failure) => return Error::Certificate { registry, reason: failure.to_string() },
+            Some(failure) => return RegistryError::Certificate { registry, reason: failure.to_string() },
             None => {}
         }
         reason = cause.to_string();
@@ -51,8 +51,8 @@ pub(crate) fn connection_error(
         };
     }
     match proxy {
-        Some(proxy) if error.is_connect() => Error::Proxy { registry, proxy: display(proxy), reason },
-        None if error.is_connect() => Error::Unreachable { registry, reason },
-        _ => Error::Interrupted { registry, reason },
+        Some(proxy) if error.is_connect() => RegistryError::Proxy { registry, proxy: display(proxy), reason },
+        None if error.is_connect() => RegistryError::Unreachable { registry, reason },
+        _ => RegistryError::Interrupted { registry, reason },
     }
 }

@@ -2,12 +2,16 @@
 
 use super::manifest::invalid;
 use super::session::Session;
-use super::{Error, blocking};
+use super::{RegistryError, blocking};
 use crate::model::{Manifest, MediaType};
 use crate::store::{Blob, StoreError};
 
 /// Looks into the layers that are texts. Weights are not: another program may understand what we do not.
-pub(super) async fn check(session: &Session, manifest: &Manifest, blobs: &[Blob]) -> Result<(), Error> {
+pub(super) async fn check(
+    session: &Session,
+    manifest: &Manifest,
+    blobs: &[Blob],
+) -> Result<(), RegistryError> {
     // Whatever it is called, it is read as the configuration.
     let config = std::iter::once((&manifest.config, MediaType::Config));
     let layers = manifest.layers.iter().map(|layer| (layer, layer.media_type.clone()));

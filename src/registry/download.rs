@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, RANGE};
 
-use super::Error;
+use super::RegistryError;
 use super::answer::Body;
 use super::incoming::{Incoming, Writer};
 use super::place::Place;
@@ -37,13 +37,13 @@ pub(crate) struct Download {
 
 /// Why the fetching of ranges ends early.
 enum Stop<'a> {
-    Failed(Error),
+    Failed(RegistryError),
     /// The registry does not know ranges, and has begun to send the whole.
     NoRanges(Box<Opened<'a>>),
 }
 
-impl From<Error> for Stop<'_> {
-    fn from(error: Error) -> Self {
+impl From<RegistryError> for Stop<'_> {
+    fn from(error: RegistryError) -> Self {
         Self::Failed(error)
     }
 }
@@ -57,7 +57,7 @@ struct Opened<'a> {
 
 impl Download {
     /// Fetches what is missing.
-    pub(crate) async fn run(&self, incoming: &Incoming) -> Result<(), Error> {
+    pub(crate) async fn run(&self, incoming: &Incoming) -> Result<(), RegistryError> {
         let pieces = incoming.missing(self.piece);
         let Some(first) = pieces.first() else { return Ok(()) };
         let mut backoff = self.session.backoff();
@@ -115,7 +115,7 @@ impl Download {
 
     /// Fetches the blob from a registry that does not know ranges: after a broken connection it is sent from
     /// the beginning.
-    async fn in_one(&self, opened: Opened<'_>, incoming: &Incoming) -> Result<(), Error> {
+    async fn in_one(&self, opened: Opened<'_>, incoming: &Incoming) -> Result<(), RegistryError> {
         let mut backoff = self.session.backoff();
         let mut opened = Some(opened);
         loop {
@@ -139,7 +139,7 @@ impl Download {
     }
 
     /// Takes in the bytes of an answer, which must end exactly at `end`.
-    async fn read(&self, mut body: Body<'_>, end: u64, writer: &mut Writer<'_>) -> Result<(), Error> {
+    async fn read(&self, mut body: Body<'_>, end: u64, writer: &mut Writer<'_>) -> Result<(), RegistryError> {
         while let Some(bytes) = body.next().await? {
             if bytes.len() as u64 > end - writer.position() {
                 return Err(self.wrong_size("more".to_owned()));
@@ -148,18 +148,18 @@ impl Download {
         }
         if writer.position() < end {
             let reason = "the answer ended too early".to_owned();
-            return Err(Error::Interrupted { registry: self.session.registry(), reason });
+            return Err(RegistryError::Interrupted { registry: self.session.registry(), reason });
         }
         Ok(())
     }
 
     /// Asks for a range, at the storage service if the registry has led us to one.
-    async fn open(&self, range: Range<u64>) -> Result<Opened<'_>, Error> {
+    async fn open(&self, range: Range<u64>) -> Result<Opened<'_>, RegistryError> {
         let known = self.storage().clone();
         if let Some(place) = known {
             match self.open_at(Request::new(Method::GET, place), range.clone()).await {
                 // The permission to read there has expired: the registry gives another.
-                Err(Error::Storage { status: 400..=499, .. }) => *self.storage() = None,
+                Err(RegistryError::Storage { status: 400..=499, .. }) => *self.storage() = None,
                 result => return result,
             }
         }
@@ -167,12 +167,12 @@ impl Download {
         let request = self.session.request(Method::GET, url);
         match self.open_at(request.clone(), range.clone()).await {
             // Some registries keep the permissions that they give, and hand out one that has expired.
-            Err(Error::Storage { status: 400..=499, .. }) => self.open_at(request, range).await,
+            Err(RegistryError::Storage { status: 400..=499, .. }) => self.open_at(request, range).await,
             result => result,
         }
     }
 
-    async fn open_at(&self, request: Request, range: Range<u64>) -> Result<Opened<'_>, Error> {
+    async fn open_at(&self, request: Request, range: Range<u64>) -> Result<Opened<'_>, RegistryError> {
         let all = range.start == 0 && range.end == self.size;
         let request = match all {
             true => request,
@@ -185,7 +185,7 @@ impl Download {
             let reason = format!(
                 "it sends {what} with Content-Encoding {encoding:?}, which was not asked for: its digest is that of the plain bytes"
             );
-            return Err(Error::Protocol { registry: self.session.registry(), reason });
+            return Err(RegistryError::Protocol { registry: self.session.registry(), reason });
         }
         let header = answer.response.headers().get(CONTENT_RANGE);
         let header = header.and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
@@ -195,7 +195,7 @@ impl Download {
                 _ => !all,
             },
             206 => {
-                let (sent, size) = content_range(&header).ok_or_else(|| Error::Protocol {
+                let (sent, size) = content_range(&header).ok_or_else(|| RegistryError::Protocol {
                     registry: self.session.registry(),
                     reason: format!("it sends a range with Content-Range {header:?}"),
                 })?;
@@ -208,7 +208,7 @@ impl Download {
                         range.start,
                         range.end - 1
                     );
-                    return Err(Error::Protocol { registry: self.session.registry(), reason });
+                    return Err(RegistryError::Protocol { registry: self.session.registry(), reason });
                 }
                 false
             }
@@ -224,8 +224,13 @@ impl Download {
         locked(&self.storage)
     }
 
-    fn wrong_size(&self, got: String) -> Error {
-        Error::WrongSize { registry: self.session.registry(), digest: self.digest, expected: self.size, got }
+    fn wrong_size(&self, got: String) -> RegistryError {
+        RegistryError::WrongSize {
+            registry: self.session.registry(),
+            digest: self.digest,
+            expected: self.size,
+            got,
+        }
     }
 }
 

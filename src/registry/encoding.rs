@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
-use super::Error;
+use super::RegistryError;
 
 /// The contents of an answer of which `encoding` is the header `Content-Encoding` (RFC 9110, section 8.4.1). Not more
 /// than `limit` bytes are unpacked, whatever is packed into them.
@@ -15,7 +15,7 @@ pub(super) fn decoded(
     encoding: &str,
     contents: Vec<u8>,
     limit: u64,
-) -> Result<Vec<u8>, Error> {
+) -> Result<Vec<u8>, RegistryError> {
     let mut unpacked = Vec::new();
     let reading = match encoding.to_ascii_lowercase().as_str() {
         "" | "identity" => return Ok(contents),
@@ -25,13 +25,13 @@ pub(super) fn decoded(
     };
     let (registry, what) = (registry.to_owned(), what.to_owned());
     match reading {
-        Ok(_) if unpacked.len() as u64 > limit => Err(Error::TooLarge { registry, what, limit }),
+        Ok(_) if unpacked.len() as u64 > limit => Err(RegistryError::TooLarge { registry, what, limit }),
         Ok(_) => Ok(unpacked),
         Err(_) => {
             let reason = format!(
                 "{what} is sent with Content-Encoding {encoding:?}, which was not asked for, and cannot be unpacked"
             );
-            Err(Error::Protocol { registry, reason })
+            Err(RegistryError::Protocol { registry, reason })
         }
     }
 }
@@ -74,6 +74,6 @@ mod tests {
     fn a_bomb_is_unpacked_to_the_limit() {
         let bomb = gzip(&vec![0; 10_000_000]);
         let error = decoded("registry", "a manifest", "gzip", bomb, 100_000).unwrap_err();
-        assert!(matches!(error, Error::TooLarge { limit: 100_000, .. }), "{error}");
+        assert!(matches!(error, RegistryError::TooLarge { limit: 100_000, .. }), "{error}");
     }
 }

@@ -12,7 +12,7 @@ use crate::model::Digest;
 /// Cloned for every job that waits for the same download.
 #[derive(Debug, Clone, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
-pub enum Error {
+pub enum RegistryError {
     /// The host of the name is not one that a URL can hold.
     #[error("{registry:?} is not the address of a registry: use host or host:port")]
     InvalidAddress { registry: String },
@@ -138,13 +138,13 @@ pub enum Error {
     Store(Arc<crate::store::StoreError>),
 }
 
-impl From<crate::store::StoreError> for Error {
+impl From<crate::store::StoreError> for RegistryError {
     fn from(error: crate::store::StoreError) -> Self {
         Self::Store(Arc::new(error))
     }
 }
 
-impl Error {
+impl RegistryError {
     /// Whether the same request may succeed a little later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use ssh_key::{Algorithm, LineEnding, PrivateKey};
 use url::Url;
 
-use super::Error;
+use super::RegistryError;
 
 /// The signing key, read when it is needed for the first time and made if there is none.
 #[derive(Debug)]
@@ -36,17 +36,17 @@ impl Identity {
     ///
     /// What is signed: the method, the URL and the base64 of the hexadecimal digest of the empty
     /// body, with commas between.
-    pub(crate) fn sign(&self, mut url: Url) -> Result<SignedQuestion, Error> {
-        let key = self.key().map_err(|reason| Error::SigningKey { reason })?;
+    pub(crate) fn sign(&self, mut url: Url) -> Result<SignedQuestion, RegistryError> {
+        let key = self.key().map_err(|reason| RegistryError::SigningKey { reason })?;
         let nonce = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
         let seconds = time::OffsetDateTime::now_utc().unix_timestamp();
         url.query_pairs_mut().append_pair("ts", &seconds.to_string()).append_pair("nonce", &nonce);
         let body = BASE64.encode(hex::encode(Sha256::digest([])));
         let text = format!("GET,{url},{body}");
         let signature =
-            ed25519_signature(key, text.as_bytes()).map_err(|reason| Error::SigningKey { reason })?;
+            ed25519_signature(key, text.as_bytes()).map_err(|reason| RegistryError::SigningKey { reason })?;
         let public = key.public_key().to_bytes();
-        let public = public.map_err(|error| Error::SigningKey { reason: error.to_string() })?;
+        let public = public.map_err(|error| RegistryError::SigningKey { reason: error.to_string() })?;
         let authorization = format!("{}:{}", BASE64.encode(public), BASE64.encode(signature));
         Ok(SignedQuestion { url, authorization })
     }

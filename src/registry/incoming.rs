@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use super::event::Awaited;
 use super::waiting::Waits;
-use super::{Error, blocking, defect};
+use super::{RegistryError, blocking, defect};
 use crate::model::Digest;
 use crate::store::{Blob, Partial, Store, StoreError};
 
@@ -44,7 +44,7 @@ impl Incoming {
         digest: Digest,
         size: u64,
         waits: &Arc<Waits>,
-    ) -> Result<Found, Error> {
+    ) -> Result<Found, RegistryError> {
         let mut waiting = None;
         loop {
             let store = store.clone();
@@ -96,13 +96,13 @@ impl Incoming {
     }
 
     /// Makes the blob visible, if its digest is right.
-    pub(crate) async fn commit(self) -> Result<Blob, Error> {
+    pub(crate) async fn commit(self) -> Result<Blob, RegistryError> {
         let partial = self.settle().await?;
         Ok(blocking(move || partial.commit()).await??.blob)
     }
 
     /// Ends the work; what has arrived stays for the next attempt, if it is to be kept.
-    pub(crate) async fn close(self, keep: bool) -> Result<(), Error> {
+    pub(crate) async fn close(self, keep: bool) -> Result<(), RegistryError> {
         let partial = self.settle().await?;
         let end = move || match keep {
             // Dropping it waits for the disk.
@@ -115,7 +115,7 @@ impl Incoming {
         Ok(blocking(end).await??)
     }
 
-    async fn settle(self) -> Result<Partial, Error> {
+    async fn settle(self) -> Result<Partial, RegistryError> {
         self.writes.close();
         self.writes.wait().await;
         Arc::into_inner(self.partial)
@@ -140,19 +140,19 @@ impl Writer<'_> {
     }
 
     /// Takes the next bytes in.
-    pub(crate) async fn append(&mut self, bytes: Bytes) -> Result<(), Error> {
+    pub(crate) async fn append(&mut self, bytes: Bytes) -> Result<(), RegistryError> {
         self.lot_size += bytes.len();
         self.lot.push(bytes);
         if self.lot_size >= LOT { self.write().await } else { Ok(()) }
     }
 
     /// Waits until all bytes are written.
-    pub(crate) async fn finish(&mut self) -> Result<(), Error> {
+    pub(crate) async fn finish(&mut self) -> Result<(), RegistryError> {
         self.write().await?;
         self.settle().await
     }
 
-    async fn write(&mut self) -> Result<(), Error> {
+    async fn write(&mut self) -> Result<(), RegistryError> {
         self.settle().await?;
         let partial = self.incoming.partial.clone();
         let lot = std::mem::take(&mut self.lot);
@@ -168,7 +168,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn settle(&mut self) -> Result<(), Error> {
+    async fn settle(&mut self) -> Result<(), RegistryError> {
         if let Some(pending) = self.pending.take() {
             pending.await.map_err(defect)??;
         }

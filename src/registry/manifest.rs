@@ -6,7 +6,7 @@ use reqwest::Method;
 use reqwest::header::ACCEPT;
 use serde::Deserialize;
 
-use super::Error;
+use super::RegistryError;
 use super::session::Session;
 use crate::model::{Digest, Layer, Manifest, Name};
 use crate::store::LONGEST_DOCUMENT;
@@ -38,7 +38,7 @@ struct Sent {
 }
 
 /// The manifest of a model, byte for byte.
-pub(super) async fn fetch(session: &Session, name: &Name) -> Result<Vec<u8>, Error> {
+pub(super) async fn fetch(session: &Session, name: &Name) -> Result<Vec<u8>, RegistryError> {
     let what = format!("model {}", name.short());
     let sent = ask(session, name.tag(), &what).await?;
     let Some(index) = index_in(&sent.bytes) else { return checked_for_text(session, sent) };
@@ -46,12 +46,12 @@ pub(super) async fn fetch(session: &Session, name: &Name) -> Result<Vec<u8>, Err
     let sent = ask(session, &digest.to_string(), &what).await?;
     let got = Digest::of(&sent.bytes);
     if got != digest {
-        return Err(Error::WrongDigest { registry: session.registry(), expected: digest, got });
+        return Err(RegistryError::WrongDigest { registry: session.registry(), expected: digest, got });
     }
     checked_for_text(session, sent)
 }
 
-async fn ask(session: &Session, reference: &str, what: &str) -> Result<Sent, Error> {
+async fn ask(session: &Session, reference: &str, what: &str) -> Result<Sent, RegistryError> {
     let url = session.repository().manifest(reference);
     let accepted = [MEDIA_TYPES, INDEX_TYPES].concat().join(", ");
     let request = session.request(Method::GET, url).header(ACCEPT, &accepted);
@@ -70,7 +70,7 @@ async fn ask(session: &Session, reference: &str, what: &str) -> Result<Sent, Err
                 let got = Digest::of(&bytes);
                 return match stated {
                     Some(expected) if expected != got => {
-                        Err(Error::WrongDigest { registry: session.registry(), expected, got })
+                        Err(RegistryError::WrongDigest { registry: session.registry(), expected, got })
                     }
                     _ => Ok(Sent { bytes, kind }),
                 };
@@ -80,7 +80,7 @@ async fn ask(session: &Session, reference: &str, what: &str) -> Result<Sent, Err
 }
 
 /// Login pages and the like are not even JSON.
-fn checked_for_text(session: &Session, sent: Sent) -> Result<Vec<u8>, Error> {
+fn checked_for_text(session: &Session, sent: Sent) -> Result<Vec<u8>, RegistryError> {
     let kind = sent.kind.split(';').next().unwrap_or_default().trim();
     let is_page = kind.eq_ignore_ascii_case("text/html") || sent.bytes.trim_ascii_start().starts_with(b"<");
     if is_page && serde_json::from_slice::<serde::de::IgnoredAny>(&sent.bytes).is_err() {
@@ -109,7 +109,7 @@ fn the_only_one(index: Index) -> Result<Digest, String> {
 }
 
 /// The manifest in these bytes, and the blobs that it names, each once.
-pub(super) fn check(session: &Session, bytes: &[u8]) -> Result<(Manifest, Vec<Layer>), Error> {
+pub(super) fn check(session: &Session, bytes: &[u8]) -> Result<(Manifest, Vec<Layer>), RegistryError> {
     if index_in(bytes).is_some() {
         return Err(invalid(session, "it is an image index in an image index".to_owned()));
     }
@@ -156,8 +156,8 @@ fn odd_digest(bytes: &[u8]) -> Option<String> {
     named.find(|named| named.digest.parse::<Digest>().is_err()).map(|named| named.digest)
 }
 
-pub(super) fn invalid(session: &Session, reason: String) -> Error {
-    Error::InvalidManifest { registry: session.registry(), reason }
+pub(super) fn invalid(session: &Session, reason: String) -> RegistryError {
+    RegistryError::InvalidManifest { registry: session.registry(), reason }
 }
 
 #[cfg(test)]

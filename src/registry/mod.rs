@@ -57,7 +57,7 @@ pub use client::{Client, Options};
 pub use come_back::ComeBack;
 pub use config::Config;
 pub use credentials::{Credentials, InvalidDockerConfig};
-pub use error::Error;
+pub use error::RegistryError;
 pub use event::{Awaited, Event, Party, Transfer, Wait};
 pub use proxy::Proxies;
 pub use pull::Pulled;

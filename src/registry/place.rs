@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use super::Error;
+use super::RegistryError;
 use super::reach::Reach;
 use super::repository::Repository;
 
@@ -50,10 +50,10 @@ impl Place {
         repository: &Repository,
         reference: &str,
         reach: Reach,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, RegistryError> {
         let registry = repository.registry().to_owned();
         let Ok(mut url) = self.url.join(reference) else {
-            return Err(Error::Protocol {
+            return Err(RegistryError::Protocol {
                 registry,
                 reason: "it leads to something that is not a URL".to_owned(),
             });
@@ -61,7 +61,7 @@ impl Place {
         url.set_fragment(None);
         let forbidden = |reason: &str| {
             let (registry, target) = (registry.clone(), display(&url));
-            Err(Error::ForbiddenTarget { registry, target, reason: reason.to_owned() })
+            Err(RegistryError::ForbiddenTarget { registry, target, reason: reason.to_owned() })
         };
         if url.origin() == repository.origin() {
             return Ok(Self::of_user(url));
@@ -98,7 +98,7 @@ pub(crate) fn display(url: &Url) -> String {
 mod tests {
     use super::*;
 
-    fn leads(name: &str, reach: Reach, reference: &str) -> Result<String, Error> {
+    fn leads(name: &str, reach: Reach, reference: &str) -> Result<String, RegistryError> {
         let name = name.parse().unwrap();
         let repository = Repository::of(&name, true).unwrap();
         let place = Place::of_user(repository.manifest("latest"));
@@ -133,9 +133,9 @@ mod tests {
             (Reach::Private, "https://localhost:11434/"),
         ] {
             let result = leads("https://ex.com/n/m", reach, reference);
-            assert!(matches!(result, Err(Error::ForbiddenTarget { .. })), "{reference}");
+            assert!(matches!(result, Err(RegistryError::ForbiddenTarget { .. })), "{reference}");
         }
-        assert!(matches!(leads("ex.com/n/m", Reach::Public, "http://"), Err(Error::Protocol { .. })));
+        assert!(matches!(leads("ex.com/n/m", Reach::Public, "http://"), Err(RegistryError::Protocol { .. })));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::Error;
+use super::RegistryError;
 use super::proxy_exceptions::Exceptions;
 
 /// What a proxy may speak.
@@ -68,14 +68,14 @@ impl Proxies {
     }
 
     /// Makes a client use them.
-    pub(crate) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, Error> {
+    pub(crate) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, RegistryError> {
         for Setting { variable, url } in self.http.iter().chain(&self.https) {
             if url.is_none() {
                 // What the variable holds may contain a password.
                 let reason = format!(
                     "{variable} is not the address of a proxy that can be used: set it to http://host:port, http://user:password@host:port or socks5h://host:port"
                 );
-                return Err(Error::Setup { reason });
+                return Err(RegistryError::Setup { reason });
             }
         }
         let this = self.clone();

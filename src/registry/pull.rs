@@ -9,7 +9,7 @@ use super::artifact::{Artifact, Outline};
 use super::download::Download;
 use super::session::Session;
 use super::sharing::Downloads;
-use super::{Awaited, Error, Event, Transfer, blocking, contents, manifest};
+use super::{Awaited, Event, RegistryError, Transfer, blocking, contents, manifest};
 use crate::model::{Layer, Name};
 use crate::store::{Blob, Placed, Store, StoreError};
 
@@ -39,7 +39,7 @@ pub(super) async fn pull(
     name: &Name,
     shared: &Shared,
     progress: &(impl Fn(Event) + Sync),
-) -> Result<Pulled, Error> {
+) -> Result<Pulled, RegistryError> {
     progress(Event::PullingManifest);
     let bytes = manifest::fetch(session, name).await?;
     let (manifest, layers) = manifest::check(session, &bytes)?;
@@ -73,10 +73,10 @@ pub(super) async fn pull(
         if blob.length() != total {
             // Another job, whose manifest told the truth, has fetched it.
             let (registry, got) = (session.registry(), blob.length().to_string());
-            return Err(Error::WrongSize { registry, digest, expected: total, got });
+            return Err(RegistryError::WrongSize { registry, digest, expected: total, got });
         }
         report(total);
-        Ok::<Blob, Error>(blob)
+        Ok::<Blob, RegistryError>(blob)
     });
     let blobs: Vec<_> = blobs.collect();
     // The leases keep the blobs until the manifest names them.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::session::Session;
 use super::transport::Payload;
 use super::upload::Upload;
-use super::{Awaited, Error, Event, Transfer, blocking};
+use super::{Awaited, Event, RegistryError, Transfer, blocking};
 use crate::model::{Digest, Layer, Manifest, Name};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 
@@ -26,7 +26,7 @@ pub(super) async fn push(
     name: &Name,
     piece: u64,
     progress: &(impl Fn(Event) + Sync),
-) -> Result<(), Error> {
+) -> Result<(), RegistryError> {
     progress(Event::RetrievingManifest);
     let opened = {
         let (store, name, wanted) = (store.clone(), name.clone(), CancellationToken::new());

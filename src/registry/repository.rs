@@ -2,7 +2,7 @@
 
 use url::{Origin, Url};
 
-use super::Error;
+use super::RegistryError;
 use super::reach::is_loopback;
 use crate::model::{Digest, Name, Scheme};
 
@@ -20,7 +20,7 @@ impl Repository {
     ///
     /// Without a scheme in the name that is HTTPS, but HTTP for a registry on this machine and
     /// where `insecure` agrees to it.
-    pub(crate) fn of(name: &Name, insecure: bool) -> Result<Self, Error> {
+    pub(crate) fn of(name: &Name, insecure: bool) -> Result<Self, RegistryError> {
         let registry = name.host().to_owned();
         // Docker's own registry is known by a name under which it does not answer.
         let host =
@@ -28,13 +28,13 @@ impl Repository {
         let repository = format!("{}/{}", name.namespace(), name.model());
         let url = |scheme: &str| {
             let text = format!("{scheme}://{host}/v2/{repository}/");
-            Url::parse(&text).map_err(|_| Error::InvalidAddress { registry: registry.clone() })
+            Url::parse(&text).map_err(|_| RegistryError::InvalidAddress { registry: registry.clone() })
         };
         let plain = url("http")?;
         let base = match name.scheme() {
             Some(Scheme::Https) => url("https")?,
             Some(Scheme::Http) if !insecure && !is_loopback(&plain) => {
-                return Err(Error::PlainHttp { registry });
+                return Err(RegistryError::PlainHttp { registry });
             }
             Some(Scheme::Http) => plain,
             None if insecure || is_loopback(&plain) => plain,
@@ -108,7 +108,7 @@ impl Repository {
 mod tests {
     use super::*;
 
-    fn repository(name: &str, insecure: bool) -> Result<Repository, Error> {
+    fn repository(name: &str, insecure: bool) -> Result<Repository, RegistryError> {
         Repository::of(&name.parse().unwrap(), insecure)
     }
 
@@ -144,14 +144,14 @@ mod tests {
 
     #[test]
     fn plain_http_needs_consent() {
-        assert!(matches!(repository("http://ex.com/ns/m", false), Err(Error::PlainHttp { .. })));
-        assert!(matches!(repository("http://10.0.0.1/ns/m", false), Err(Error::PlainHttp { .. })));
+        assert!(matches!(repository("http://ex.com/ns/m", false), Err(RegistryError::PlainHttp { .. })));
+        assert!(matches!(repository("http://10.0.0.1/ns/m", false), Err(RegistryError::PlainHttp { .. })));
     }
 
     #[test]
     fn a_host_that_no_url_can_hold() {
         for name in ["a:b/ns/m", "a:99999/ns/m", "a:1:2/ns/m"] {
-            assert!(matches!(repository(name, false), Err(Error::InvalidAddress { .. })), "{name}");
+            assert!(matches!(repository(name, false), Err(RegistryError::InvalidAddress { .. })), "{name}");
         }
     }
 }

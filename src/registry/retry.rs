@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Error;
+use super::RegistryError;
 use super::event::Awaited;
 use super::waiting::Waits;
 
@@ -58,7 +58,7 @@ impl<'a> Backoff<'a> {
     }
 
     /// Waits before the next attempt, or gives the error back if there is none.
-    pub(crate) async fn after(&mut self, error: Error) -> Result<(), Error> {
+    pub(crate) async fn after(&mut self, error: RegistryError) -> Result<(), RegistryError> {
         self.failures += 1;
         self.silence += error.silence();
         let asked_for = error.come_back().map(|back| back.after);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::Error;
+use super::RegistryError;
 use super::answer::{Body, error_of};
 use super::authentication::Authentication;
 use super::place::Place;
@@ -66,8 +66,9 @@ impl Session {
 
     /// Whether the registry may speak TLS where plain HTTP was guessed: it has answered nothing that makes sense, or has
     /// hung up. Servers that expect TLS do the one or the other.
-    pub(crate) fn may_be_misunderstood(&self, error: &Error) -> bool {
-        let is_doubtful = matches!(error, Error::Interrupted { .. } | Error::Refused { status: 400, .. });
+    pub(crate) fn may_be_misunderstood(&self, error: &RegistryError) -> bool {
+        let is_doubtful =
+            matches!(error, RegistryError::Interrupted { .. } | RegistryError::Refused { status: 400, .. });
         is_doubtful && self.repository.is_guessed() && !self.reached.load(Ordering::Relaxed)
     }
 
@@ -78,7 +79,12 @@ impl Session {
 
     /// Sends a request until it is answered with one of the statuses that are `accepted`, or it is
     /// clear that it will not be. `what` names the request in errors.
-    pub(crate) async fn ask(&self, request: &Request, what: &str, accepted: &[u16]) -> Result<Answer, Error> {
+    pub(crate) async fn ask(
+        &self,
+        request: &Request,
+        what: &str,
+        accepted: &[u16],
+    ) -> Result<Answer, RegistryError> {
         let mut backoff = self.backoff();
         loop {
             match self.ask_once(request, what, accepted).await {
@@ -99,7 +105,7 @@ impl Session {
         request: &Request,
         what: &str,
         accepted: &[u16],
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, RegistryError> {
         let answer = self.send(request).await?;
         if accepted.contains(&answer.response.status().as_u16()) {
             return Ok(answer);
@@ -109,7 +115,7 @@ impl Session {
     }
 
     /// Sends a request, proving who we are if we are asked to.
-    async fn send(&self, request: &Request) -> Result<Answer, Error> {
+    async fn send(&self, request: &Request) -> Result<Answer, RegistryError> {
         let mut challenges = 0;
         loop {
             let ticket = self.authentication.ticket().await;

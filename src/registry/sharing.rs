@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 
-use super::Error;
+use super::RegistryError;
 use super::download::Download;
 use super::event::Awaited;
 use super::incoming::{Found, Incoming};
@@ -32,7 +32,7 @@ enum State {
         blob: Blob,
         found: u64,
     },
-    Failed(Error),
+    Failed(RegistryError),
 }
 
 impl Downloads {
@@ -43,7 +43,7 @@ impl Downloads {
         store: &Store,
         download: Download,
         report: impl Fn(u64),
-    ) -> Result<Blob, Error> {
+    ) -> Result<Blob, RegistryError> {
         let digest = download.digest;
         let (registry, waits) = (download.session.registry(), download.session.waits().clone());
         let mut download = Some(download);
@@ -71,7 +71,7 @@ impl Downloads {
                     State::Failed(error) => break error,
                 }
                 if receiver.changed().await.is_err() {
-                    break Error::Interrupted {
+                    break RegistryError::Interrupted {
                         registry: registry.clone(),
                         reason: "the download ended".to_owned(),
                     };
@@ -136,7 +136,7 @@ async fn fetch(
     sender: &watch::Sender<State>,
     store: Store,
     download: &Download,
-) -> Result<(Blob, u64), Error> {
+) -> Result<(Blob, u64), RegistryError> {
     let opening = Incoming::open(store, download.digest, download.size, download.session.waits());
     let opened = tokio::select! {
         opened = opening => opened?,
@@ -158,7 +158,7 @@ async fn fetch(
         }
         Err(error) => {
             // Of a blob of another length nothing is worth keeping.
-            let keep = incoming.received() > 0 && !matches!(error, Error::WrongSize { .. });
+            let keep = incoming.received() > 0 && !matches!(error, RegistryError::WrongSize { .. });
             if let Err(error) = incoming.close(keep).await {
                 tracing::warn!(%error, "what has arrived of a blob cannot be kept or removed");
             }
@@ -167,18 +167,20 @@ async fn fetch(
     }
 }
 
-fn unwanted(download: &Download) -> Error {
+fn unwanted(download: &Download) -> RegistryError {
     let reason = "nobody waits for it any more".to_owned();
-    Error::Interrupted { registry: download.session.registry(), reason }
+    RegistryError::Interrupted { registry: download.session.registry(), reason }
 }
 
 /// The store does not know who sent the wrong bytes.
-fn name_registry(error: Error, download: &Download) -> Error {
+fn name_registry(error: RegistryError, download: &Download) -> RegistryError {
     let registry = download.session.registry();
     match error {
-        Error::Store(cause) => match *cause {
-            StoreError::DigestMismatch { expected, got } => Error::WrongDigest { registry, expected, got },
-            _ => Error::Store(cause),
+        RegistryError::Store(cause) => match *cause {
+            StoreError::DigestMismatch { expected, got } => {
+                RegistryError::WrongDigest { registry, expected, got }
+            }
+            _ => RegistryError::Store(cause),
         },
         other => other,
     }
@@ -189,7 +191,7 @@ async fn while_wanted(
     sender: &watch::Sender<State>,
     download: &Download,
     incoming: &Incoming,
-) -> Result<(), Error> {
+) -> Result<(), RegistryError> {
     let mut work = std::pin::pin!(download.run(incoming));
     let mut ticks = tokio::time::interval(INTERVAL);
     loop {

@@ -20,7 +20,7 @@ use super::repository::Repository;
 use super::resolver::{Resolver, leads_inside};
 use super::trust::secure_connections;
 use super::waiting::{Waiting, Waits};
-use super::{Config, Error};
+use super::{Config, RegistryError};
 
 const MOST_REDIRECTS: usize = 10;
 
@@ -138,7 +138,7 @@ pub(crate) struct Answer {
 
 impl Transport {
     /// Sets the clients up.
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+    pub(crate) fn new(config: &Config) -> Result<Self, RegistryError> {
         // Another part of the program may have chosen a provider before: then that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let trusted = Arc::new(config.proxies.hosts());
@@ -146,7 +146,7 @@ impl Transport {
         let client = |limit| {
             let resolver = Resolver { limit, trusted: trusted.clone() };
             let client = builder(config, resolver)?.tls_backend_preconfigured(secure.clone());
-            client.build().map_err(|error| Error::Setup { reason: error.to_string() })
+            client.build().map_err(|error| RegistryError::Setup { reason: error.to_string() })
         };
         let connections = Connections {
             public: client(Reach::Public)?,
@@ -186,7 +186,7 @@ impl Transport {
         repository: &Repository,
         url: &Url,
         error: &reqwest::Error,
-    ) -> Error {
+    ) -> RegistryError {
         connection_error(repository, url, self.connections.proxies.for_url(url), error)
     }
 
@@ -194,7 +194,7 @@ impl Transport {
     pub(crate) async fn speaks_tls(&self, repository: &Repository) -> bool {
         let request = Request::new(Method::GET, Place::of_user(repository.ping()));
         match self.send(repository, &request, None).await {
-            Ok(_) | Err(Error::Certificate { .. }) => true,
+            Ok(_) | Err(RegistryError::Certificate { .. }) => true,
             Err(_) => false,
         }
     }
@@ -205,7 +205,7 @@ impl Transport {
         repository: &Repository,
         request: &Request,
         authorization: Option<&Authorization>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer, RegistryError> {
         let mut place = request.place.clone();
         let mut authorization = authorization;
         for _ in 0..=MOST_REDIRECTS {
@@ -223,7 +223,7 @@ impl Transport {
             place = answer.location(repository).await?;
         }
         let reason = format!("more than {MOST_REDIRECTS} redirects");
-        Err(Error::Protocol { registry: repository.registry().to_owned(), reason })
+        Err(RegistryError::Protocol { registry: repository.registry().to_owned(), reason })
     }
 
     async fn send_once(
@@ -232,7 +232,7 @@ impl Transport {
         request: &Request,
         place: &Place,
         authorization: Option<&HeaderValue>,
-    ) -> Result<Response, Error> {
+    ) -> Result<Response, RegistryError> {
         let client = match place.reach() {
             Reach::Public => &self.connections.public,
             Reach::Private => &self.connections.private,
@@ -261,7 +261,7 @@ impl Transport {
         let response = tokio::select! {
             response = builder.send() => response,
             silence = self.silence(repository, &sent, length, request.is_laborious) => {
-                return Err(Error::Silent { registry: repository.registry().to_owned(), silence });
+                return Err(RegistryError::Silent { registry: repository.registry().to_owned(), silence });
             }
         };
         let failure = match response {
@@ -269,11 +269,11 @@ impl Transport {
             Err(error) => self.connection_error(repository, place.url(), &error),
         };
         match (failure, self.connections.proxies.for_url(place.url())) {
-            (Error::Proxy { registry, proxy, reason }, Some(url)) => {
+            (RegistryError::Proxy { registry, proxy, reason }, Some(url)) => {
                 let reason = refusal_of(url, place.url())
                     .await
                     .map_or(reason, |status| format!("it answers {status}"));
-                Err(Error::Proxy { registry, proxy, reason })
+                Err(RegistryError::Proxy { registry, proxy, reason })
             }
             (failure, _) => Err(failure),
         }
@@ -285,12 +285,12 @@ impl Transport {
         repository: &Repository,
         place: &Place,
         response: Response,
-    ) -> Result<Response, Error> {
+    ) -> Result<Response, RegistryError> {
         let is_proxys = response.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED
             && response.headers().contains_key(PROXY_AUTHENTICATE);
         match self.connections.proxies.for_url(place.url()).filter(|_| is_proxys) {
             None => Ok(response),
-            Some(proxy) => Err(Error::Proxy {
+            Some(proxy) => Err(RegistryError::Proxy {
                 registry: repository.registry().to_owned(),
                 proxy: display(proxy),
                 reason: format!("it answers {}", response.status()),
@@ -345,9 +345,9 @@ impl Answer {
     }
 
     /// Where the header `Location` leads to.
-    pub(crate) async fn location(&self, repository: &Repository) -> Result<Place, Error> {
+    pub(crate) async fn location(&self, repository: &Repository) -> Result<Place, RegistryError> {
         let header = self.response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
-        let location = header.ok_or_else(|| Error::Protocol {
+        let location = header.ok_or_else(|| RegistryError::Protocol {
             registry: repository.registry().to_owned(),
             reason: format!("an answer {} without Location", self.response.status().as_u16()),
         })?;
@@ -355,7 +355,11 @@ impl Answer {
     }
 
     /// Where a reference in this answer leads to.
-    pub(crate) async fn leads_to(&self, repository: &Repository, reference: &str) -> Result<Place, Error> {
+    pub(crate) async fn leads_to(
+        &self,
+        repository: &Repository,
+        reference: &str,
+    ) -> Result<Place, RegistryError> {
         let place = self.place.leads_to(repository, reference, self.reach)?;
         if self.proxies.for_url(place.url()).is_some()
             && place.reach() < Reach::Machine
@@ -364,7 +368,7 @@ impl Answer {
         {
             let reason = format!("{host} is an address of a private network");
             let (registry, target) = (repository.registry().to_owned(), display(place.url()));
-            return Err(Error::ForbiddenTarget { registry, target, reason });
+            return Err(RegistryError::ForbiddenTarget { registry, target, reason });
         }
         Ok(place)
     }
@@ -375,7 +379,7 @@ pub(crate) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-fn builder(config: &Config, resolver: Resolver) -> Result<ClientBuilder, Error> {
+fn builder(config: &Config, resolver: Resolver) -> Result<ClientBuilder, RegistryError> {
     let builder = Client::builder()
         .user_agent(concat!("ollamake/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())

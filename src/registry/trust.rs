@@ -19,12 +19,12 @@ use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error as TlsError, RootCertStore, SignatureScheme,
 };
 
-use super::Error;
+use super::RegistryError;
 
 /// How secure connections are made: with the root certificates of the system, or of `SSL_CERT_FILE` and
 /// `SSL_CERT_DIR`, and with those in `more`, in PEM.
-pub(super) fn secure_connections(more: &[Vec<u8>]) -> Result<ClientConfig, Error> {
-    let setup = |reason: String| Error::Setup { reason };
+pub(super) fn secure_connections(more: &[Vec<u8>]) -> Result<ClientConfig, RegistryError> {
+    let setup = |reason: String| RegistryError::Setup { reason };
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::warn!(%error, "some root certificates cannot be read");
@@ -60,14 +60,17 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn new(roots: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self, Error> {
+    fn new(
+        roots: Vec<CertificateDer<'static>>,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Self, RegistryError> {
         let mut store = RootCertStore::empty();
         store.add_parsable_certificates(roots.iter().cloned());
         let usual = match store.is_empty() {
             true => None,
             false => {
                 let builder = WebPkiServerVerifier::builder_with_provider(store.into(), provider.clone());
-                Some(builder.build().map_err(|error| Error::Setup { reason: error.to_string() })?)
+                Some(builder.build().map_err(|error| RegistryError::Setup { reason: error.to_string() })?)
             }
         };
         Ok(Self { usual, trusted: roots.into_iter().collect(), provider })

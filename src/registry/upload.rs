@@ -19,7 +19,7 @@ use super::place::Place;
 use super::progress::watch;
 use super::session::Session;
 use super::transport::{Answer, Payload, Request, Stream};
-use super::{Error, blocking};
+use super::{RegistryError, blocking};
 use crate::store::{Blob, StoreError};
 
 /// The unit in which a blob is read while it is sent.
@@ -69,7 +69,7 @@ impl<'a> Upload<'a> {
 
     /// Sends the blob unless the registry has it. `report` is told how many bytes the registry has: first what
     /// was there before.
-    pub(crate) async fn run(&self, report: impl Fn(u64)) -> Result<(), Error> {
+    pub(crate) async fn run(&self, report: impl Fn(u64)) -> Result<(), RegistryError> {
         let mut backoff = self.session.backoff();
         // An answer may be lost after the registry has taken the blob.
         while !self.is_there().await? {
@@ -87,7 +87,7 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    async fn is_there(&self) -> Result<bool, Error> {
+    async fn is_there(&self) -> Result<bool, RegistryError> {
         let url = self.session.repository().blob(&self.blob.digest());
         let request = self.session.request(Method::HEAD, url);
         // A registry that does not answer this question can still be sent the blob.
@@ -96,7 +96,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends the blob to a session, and ends it.
-    async fn send(&self, begun: Begun, report: impl Fn(u64)) -> Result<(), Error> {
+    async fn send(&self, begun: Begun, report: impl Fn(u64)) -> Result<(), RegistryError> {
         self.completed.store(0, Ordering::Relaxed);
         let sending = async {
             if let Some(direct) = begun.direct {
@@ -120,7 +120,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Begins a session; nothing if the registry has found the blob in another repository.
-    async fn begin(&self) -> Result<Option<Begun>, Error> {
+    async fn begin(&self) -> Result<Option<Begun>, RegistryError> {
         let digest = self.blob.digest().to_string();
         let uploads = self
             .session
@@ -148,7 +148,7 @@ impl<'a> Upload<'a> {
         self.session_of(answer).await.map(Some)
     }
 
-    async fn session_of(&self, answer: Answer) -> Result<Begun, Error> {
+    async fn session_of(&self, answer: Answer) -> Result<Begun, RegistryError> {
         let place = self.next_session(&answer).await?;
         let headers = answer.response.headers();
         let direct = headers.get(DIRECT_LOCATION).and_then(|value| value.to_str().ok());
@@ -168,7 +168,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends all bytes in pieces; nothing if the registry does not take pieces.
-    async fn send_pieces(&self, mut place: Place) -> Result<Option<Place>, Error> {
+    async fn send_pieces(&self, mut place: Place) -> Result<Option<Place>, RegistryError> {
         let mut backoff = self.session.backoff();
         let (mut offset, mut most) = (0, 0);
         while offset < self.blob.length() {
@@ -199,7 +199,7 @@ impl<'a> Upload<'a> {
 
     /// Sends the blob to Ollama's own registry, which at the end compares what its storage service makes of the
     /// parts: the MD5 of their MD5s, and their number (`server/upload.go`).
-    async fn send_parts(&self, mut place: Place) -> Result<(), Error> {
+    async fn send_parts(&self, mut place: Place) -> Result<(), RegistryError> {
         let (mut offset, mut parts, mut etag) = (0, 0, Md5::new());
         while offset < self.blob.length() {
             let end = (offset + self.piece).min(self.blob.length());
@@ -218,7 +218,7 @@ impl<'a> Upload<'a> {
         self.finish(&place.with_query(&[("etag", &etag)]), Payload::Empty).await
     }
 
-    async fn md5(&self, start: u64, end: u64) -> Result<[u8; 16], Error> {
+    async fn md5(&self, start: u64, end: u64) -> Result<[u8; 16], RegistryError> {
         let blob = self.blob.clone();
         let hashed = blocking(move || {
             let (mut hash, mut offset) = (Md5::new(), start);
@@ -233,7 +233,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Sends one piece; answers with the session's next place and the number of bytes it has.
-    async fn send_piece(&self, place: &Place, start: u64, end: u64) -> Result<(Place, u64), Error> {
+    async fn send_piece(&self, place: &Place, start: u64, end: u64) -> Result<(Place, u64), RegistryError> {
         let request = Request::new(Method::PATCH, place.clone())
             .header(CONTENT_TYPE, "application/octet-stream")
             .header(REDIRECT_UPLOADS, "1")
@@ -255,7 +255,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Asks a session how many bytes it has.
-    async fn ask_progress(&self, place: &Place) -> Result<(Place, u64), Error> {
+    async fn ask_progress(&self, place: &Place) -> Result<(Place, u64), RegistryError> {
         let request = Request::new(Method::GET, place.clone());
         let answer = self.session.ask(&request, &self.what(), &[200, 202, 204]).await;
         let answer = answer.map_err(session_lost)?;
@@ -266,7 +266,7 @@ impl<'a> Upload<'a> {
     }
 
     /// Ends a session: from now on the registry has the blob.
-    async fn finish(&self, place: &Place, payload: Payload) -> Result<(), Error> {
+    async fn finish(&self, place: &Place, payload: Payload) -> Result<(), RegistryError> {
         let place = place.with_query(&[("digest", &self.blob.digest().to_string())]);
         let request = Request::new(Method::PUT, place)
             .header(CONTENT_TYPE, "application/octet-stream")
@@ -276,7 +276,7 @@ impl<'a> Upload<'a> {
         Ok(())
     }
 
-    async fn next_session(&self, answer: &Answer) -> Result<Place, Error> {
+    async fn next_session(&self, answer: &Answer) -> Result<Place, RegistryError> {
         let own = answer.response.headers().get(SESSION_LOCATION).and_then(|value| value.to_str().ok());
         match own {
             Some(location) => answer.leads_to(self.session.repository(), location).await,
@@ -289,8 +289,8 @@ impl<'a> Upload<'a> {
         Payload::Stream(Arc::new(BlobRange { blob, start, end, completed }))
     }
 
-    fn interrupted(&self, reason: &str) -> Error {
-        Error::Interrupted { registry: self.session.registry(), reason: reason.to_owned() }
+    fn interrupted(&self, reason: &str) -> RegistryError {
+        RegistryError::Interrupted { registry: self.session.registry(), reason: reason.to_owned() }
     }
 
     fn what(&self) -> String {
@@ -313,12 +313,12 @@ fn received(answer: &Answer) -> Option<u64> {
 ///
 /// The distribution project's own registry cancels a session when a piece was cut short, since the place it
 /// has given us no longer tells the truth (`registry/handlers/blobupload.go`).
-fn session_lost(error: Error) -> Error {
+fn session_lost(error: RegistryError) -> RegistryError {
     match error {
-        Error::NotFound { registry, message, .. }
-        | Error::Refused { registry, message, status: 410 | 416, .. }
-        | Error::Storage { registry, message, status: 404 | 410 | 416, .. } => {
-            Error::Interrupted { registry, reason: message }
+        RegistryError::NotFound { registry, message, .. }
+        | RegistryError::Refused { registry, message, status: 410 | 416, .. }
+        | RegistryError::Storage { registry, message, status: 404 | 410 | 416, .. } => {
+            RegistryError::Interrupted { registry, reason: message }
         }
         other => other,
     }

@@ -17,7 +17,7 @@ use crate::jobs::{JobError, QueueIsFull};
 use crate::library::LibraryError;
 use crate::model::{InvalidDigest, InvalidName, go_json};
 use crate::plan::PlanError;
-use crate::registry;
+use crate::registry::RegistryError;
 use crate::store::StoreError;
 
 /// Seconds after which to try again what the server had no room for.
@@ -261,10 +261,10 @@ fn store_status(error: &StoreError) -> StatusCode {
 }
 
 /// Ollama answers 500 to everything that a registry or the way to it refuses, to a model that it does not have too.
-fn registry_status(error: &registry::Error) -> StatusCode {
+fn registry_status(error: &RegistryError) -> StatusCode {
     match error {
-        registry::Error::InvalidAddress { .. } => StatusCode::BAD_REQUEST,
-        registry::Error::Store(error) => store_status(error),
+        RegistryError::InvalidAddress { .. } => StatusCode::BAD_REQUEST,
+        RegistryError::Store(error) => store_status(error),
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -27,7 +27,9 @@ mod uploads;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use ollamake::registry::{Awaited, Client, Config, Error, Event, Options, Proxies, Pulled, RetryPolicy};
+use ollamake::registry::{
+    Awaited, Client, Config, Event, Options, Proxies, Pulled, RegistryError, RetryPolicy,
+};
 use ollamake::store::{Placed, Store};
 
 use crate::support::files::files;
@@ -52,7 +54,7 @@ impl Site {
         Self { directory, store, client, events: Mutex::default() }
     }
 
-    async fn pull(&self, name: &str) -> Result<Placed, Error> {
+    async fn pull(&self, name: &str) -> Result<Placed, RegistryError> {
         let progress = |event| self.events.lock().unwrap().push(event);
         match self.client.pull(&name.parse().unwrap(), Options::default(), progress).await? {
             Pulled::Model(placed) => Ok(placed),
@@ -60,7 +62,7 @@ impl Site {
         }
     }
 
-    async fn push(&self, name: &str) -> Result<(), Error> {
+    async fn push(&self, name: &str) -> Result<(), RegistryError> {
         let progress = |event| self.events.lock().unwrap().push(event);
         self.client.push(&name.parse().unwrap(), Options::default(), progress).await
     }

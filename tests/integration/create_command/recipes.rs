@@ -47,8 +47,7 @@ fn a_modelfile_has_the_type_and_the_recipe() {
     assert_eq!(matrix.get("quantize.imatrix.file").and_then(|value| value.as_str()), Some("i.dat"));
 
     // A matrix that the server has can be named by its digest.
-    let digest =
-        Digest::of(&fs::read(desk.directory.path().join("sub/i.dat")).unwrap());
+    let digest = Digest::of(&fs::read(desk.directory.path().join("sub/i.dat")).unwrap());
     desk.put(
         "Modelfile",
         format!("FROM ./model.gguf\nQUANTIZE Q4_0\nRECIPE {PART}, \"imatrix\": \"{digest}\"}}\n"),

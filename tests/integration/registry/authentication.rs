@@ -5,7 +5,7 @@ use super::model::Model;
 use super::stub::{Asked, Stub, answer};
 use super::token_server::TokenServer;
 use super::{Site, impatient, through};
-use ollamake::registry::{Config, Credentials, Error, Options};
+use ollamake::registry::{Config, Credentials, Options, RegistryError};
 
 fn site_with_login(registry: &str, user: &str, password: &str) -> Site {
     let mut credentials = Credentials::none();
@@ -34,7 +34,7 @@ async fn a_password_opens_the_registry_it_belongs_to() {
         site_with_login("127.0.0.1:1", "alice", "wonder"),
     ] {
         let error = stranger.pull(&name).await.unwrap_err();
-        assert!(matches!(error, Error::Denied { .. }), "{error}");
+        assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
         assert!(error.to_string().contains("authentication required"), "{error}");
         assert!(!error.to_string().contains("wonder"), "{error}");
     }
@@ -56,11 +56,11 @@ async fn a_password_goes_over_plain_http_only_by_the_operators_will() {
         site.client.pull(&name, Options { insecure: true }, |_| {}).await.unwrap_err()
     };
     let error = pull("registry.invalid:5000").await;
-    assert!(matches!(error, Error::PlainPassword { .. }), "{error}");
+    assert!(matches!(error, RegistryError::PlainPassword { .. }), "{error}");
     assert!(error.to_string().contains("OLLAMAKE_REGISTRY=http://registry.invalid:5000"), "{error}");
     assert!(proxy.asked().iter().all(|asked| asked.header("authorization").is_empty()));
     let error = pull("http://registry.invalid:5000").await;
-    assert!(matches!(error, Error::NotFound { .. }), "{error}");
+    assert!(matches!(error, RegistryError::NotFound { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +72,7 @@ async fn a_login_that_docker_keeps_elsewhere_is_asked_for() {
     credentials.add_docker_config(json.as_bytes()).unwrap();
     let site = Site::with(Config { credentials, ..impatient() });
     let error = site.pull(&format!("{}/team/m", registry.host())).await.unwrap_err();
-    assert!(matches!(error, Error::Denied { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
     assert!(error.to_string().contains("docker keeps this login where it cannot be read"), "{error}");
 }
 
@@ -104,7 +104,7 @@ async fn tokens_are_asked_for_as_the_specification_says() {
 
     for stranger in [Site::new(), site_with_login(&registry.host(), "alice", "wrong")] {
         let error = stranger.pull(&name).await.unwrap_err();
-        assert!(matches!(error, Error::Denied { .. }), "{error}");
+        assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
     }
 }
 

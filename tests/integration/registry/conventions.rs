@@ -11,7 +11,7 @@ use ssh_key::public::KeyData;
 use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer};
 use super::{Site, impatient};
-use ollamake::registry::{Config, Credentials, Error};
+use ollamake::registry::{Config, Credentials, RegistryError};
 
 /// Whether a question is signed as Ollama signs it: `GET,<url>,<base64 of the hex digest of nothing>`.
 fn is_signed(asked: &Asked) -> bool {
@@ -134,7 +134,10 @@ async fn the_challenge_is_signed_and_the_storage_service_sees_no_credentials() {
 async fn without_a_key_the_error_says_so() {
     let SignedRegistry { registry, .. } = signed_registry().await;
     let error = Site::new().pull(&format!("{}/team/m", registry.host())).await.unwrap_err();
-    assert!(matches!(error, Error::SigningKey { .. }) && error.to_string().contains("id_ed25519"), "{error}");
+    assert!(
+        matches!(error, RegistryError::SigningKey { .. }) && error.to_string().contains("id_ed25519"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,10 +14,10 @@ use super::tls_stub::TlsStub;
 use super::{Site, impatient, through};
 use crate::support::noise::noise;
 use ollamake::model::Digest;
-use ollamake::registry::{Config, Credentials, Error, Options};
+use ollamake::registry::{Config, Credentials, Options, RegistryError};
 
 /// Pulls from a registry that answers so; the error, once it is sure that it came soon and nothing is left.
-async fn pull_from(registry: &Stub, site: &Site) -> Error {
+async fn pull_from(registry: &Stub, site: &Site) -> RegistryError {
     let begun = Instant::now();
     let error = site.pull(&format!("{}/team/m", registry.host())).await.unwrap_err();
     assert!(begun.elapsed() < Duration::from_secs(10), "{error} after {:?}", begun.elapsed());
@@ -31,7 +31,7 @@ fn brief() -> Config {
     Config { patience: Duration::from_millis(400), ..impatient() }
 }
 
-async fn manifest_error(manifest: impl Into<String>) -> Error {
+async fn manifest_error(manifest: impl Into<String>) -> RegistryError {
     let manifest = manifest.into();
     let registry = Stub::start(move |_: &Asked| answer(200, &[], manifest.clone())).await;
     pull_from(&registry, &Site::new()).await
@@ -69,7 +69,7 @@ async fn manifests_that_are_none() {
         ),
     ] {
         let error = manifest_error(text.clone()).await;
-        assert!(matches!(error, Error::InvalidManifest { .. }), "{text:.80}: {error}");
+        assert!(matches!(error, RegistryError::InvalidManifest { .. }), "{text:.80}: {error}");
     }
 }
 
@@ -77,12 +77,12 @@ async fn manifests_that_are_none() {
 async fn answers_that_never_end() {
     let registry = Stub::start(|_: &Asked| answer(200, &[], endless())).await;
     let error = pull_from(&registry, &Site::new()).await;
-    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    assert!(matches!(error, RegistryError::TooLarge { .. }), "{error}");
 
     // As an error's text, too.
     let registry = Stub::start(|_: &Asked| answer(403, &[], endless())).await;
     let error = pull_from(&registry, &Site::new()).await;
-    assert!(matches!(error, Error::Denied { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
     assert!(error.to_string().len() < 2000);
 
     // And from the token server.
@@ -92,7 +92,7 @@ async fn answers_that_never_end() {
     })
     .await;
     let error = pull_from(&registry, &Site::new()).await;
-    assert!(matches!(error, Error::TooLarge { .. }), "{error}");
+    assert!(matches!(error, RegistryError::TooLarge { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,7 +102,7 @@ async fn answers_that_are_called_packed_and_are_not() {
     let registry =
         Stub::start(move |_: &Asked| answer(200, &[("content-encoding", "gzip")], bomb.clone())).await;
     let error = pull_from(&registry, &Site::new()).await;
-    assert!(matches!(error, Error::Protocol { .. }) && error.to_string().contains("gzip"), "{error}");
+    assert!(matches!(error, RegistryError::Protocol { .. }) && error.to_string().contains("gzip"), "{error}");
     assert_eq!(registry.asked()[0].header("accept-encoding"), "identity");
 }
 
@@ -115,7 +115,7 @@ async fn a_manifest_with_another_digest_than_stated() {
         Stub::start(move |_: &Asked| answer(200, &[("docker-content-digest", &stated)], manifest.clone()))
             .await;
     let error = pull_from(&registry, &Site::new()).await;
-    assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
+    assert!(matches!(error, RegistryError::WrongDigest { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +129,7 @@ async fn silence_and_dripping() {
     })
     .await;
     let error = pull_from(&registry, &Site::with(brief())).await;
-    assert!(matches!(error, Error::Silent { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Silent { .. }), "{error}");
 
     let registry = Stub::start(|_: &Asked| {
         let drops = futures_util::stream::unfold((), |()| async {
@@ -140,7 +140,7 @@ async fn silence_and_dripping() {
     })
     .await;
     let error = pull_from(&registry, &Site::with(brief())).await;
-    assert!(matches!(error, Error::Silent { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Silent { .. }), "{error}");
 }
 
 fn challenge(realm: &str) -> Response {
@@ -163,13 +163,13 @@ async fn a_realm_elsewhere_gets_no_credentials() {
     credentials.insert(&registry.host(), "alice", "wonder");
     let site = Site::with(Config { credentials, signing_key: signing_key.clone(), ..impatient() });
     let error = pull_from(&registry, &site).await;
-    assert!(matches!(error, Error::UntrustedRealm { .. }), "{error}");
+    assert!(matches!(error, RegistryError::UntrustedRealm { .. }), "{error}");
     assert!(thief.asked().is_empty(), "{:?}", thief.asked());
 
     // Who has no password asks anonymously, and signs nothing.
     let site = Site::with(Config { signing_key, ..impatient() });
     let error = pull_from(&registry, &site).await;
-    assert!(matches!(error, Error::Denied { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
     assert!(
         thief.asked().iter().all(|asked| asked.header("authorization").is_empty()),
         "{:?}",
@@ -186,7 +186,7 @@ async fn challenges_without_end() {
     })
     .await;
     let error = pull_from(&registry, &Site::new()).await;
-    assert!(matches!(error, Error::Denied { .. } | Error::SigningKey { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Denied { .. } | RegistryError::SigningKey { .. }), "{error}");
     assert!(registry.asked().len() < 20);
 
     for realm in
@@ -202,16 +202,16 @@ async fn challenges_without_end() {
 async fn redirects_in_a_circle_and_to_nowhere() {
     let registry = Stub::start(|asked: &Asked| answer(302, &[("location", asked.uri.path())], "")).await;
     let error = pull_from(&registry, &Site::new()).await;
-    assert!(matches!(error, Error::Protocol { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Protocol { .. }), "{error}");
     assert!(registry.asked().len() <= 11);
 
     for location in ["ftp://localhost/x", "file:///etc/passwd", "http://user@localhost/", "javascript:x"] {
         let registry = Stub::start(move |_: &Asked| answer(302, &[("location", location)], "")).await;
         let error = pull_from(&registry, &Site::new()).await;
-        assert!(matches!(error, Error::ForbiddenTarget { .. }), "{location}: {error}");
+        assert!(matches!(error, RegistryError::ForbiddenTarget { .. }), "{location}: {error}");
     }
     let registry = Stub::start(|_: &Asked| answer(302, &[], "")).await;
-    assert!(matches!(pull_from(&registry, &Site::new()).await, Error::Protocol { .. }));
+    assert!(matches!(pull_from(&registry, &Site::new()).await, RegistryError::Protocol { .. }));
 }
 
 /// The name that this machine has in its own network, if it is one.
@@ -236,7 +236,7 @@ async fn through_a_proxy_to_a_name_of_our_own_network() {
     let site = Site::with(through(&proxy));
     let name = "http://registry.invalid/team/m".parse().unwrap();
     let error = site.client.pull(&name, Options { insecure: true }, |_| {}).await.unwrap_err();
-    assert!(matches!(error, Error::ForbiddenTarget { .. }), "{error}");
+    assert!(matches!(error, RegistryError::ForbiddenTarget { .. }), "{error}");
     assert_eq!(proxy.asked().len(), 1);
 }
 
@@ -251,14 +251,14 @@ async fn from_a_secure_connection_to_a_plain_one() {
     let site = Site::with(Config { certificates, ..impatient() });
     let error = site.pull(&format!("https://{}/team/m", registry.host())).await.unwrap_err();
     assert!(
-        matches!(error, Error::ForbiddenTarget { .. }) && error.to_string().contains("secure"),
+        matches!(error, RegistryError::ForbiddenTarget { .. }) && error.to_string().contains("secure"),
         "{error}"
     );
     assert!(plain.asked().is_empty());
 
     // Whom we cannot verify we do not even ask.
     let error = Site::new().pull(&format!("https://{}/team/m", registry.host())).await.unwrap_err();
-    assert!(matches!(error, Error::Certificate { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Certificate { .. }), "{error}");
 }
 
 /// How a registry answers a request for a blob.
@@ -308,10 +308,10 @@ async fn blobs_that_are_shorter_longer_or_other() {
         let site = Site::with(pieces());
         let error = site.pull(&format!("{}/team/m", registry.host())).await.unwrap_err();
         let expected = match case {
-            "other bytes" => matches!(error, Error::WrongDigest { .. }),
-            "other range" => matches!(error, Error::Protocol { .. }),
-            "shorter, without length" => matches!(error, Error::Interrupted { .. }),
-            _ => matches!(error, Error::WrongSize { .. }),
+            "other bytes" => matches!(error, RegistryError::WrongDigest { .. }),
+            "other range" => matches!(error, RegistryError::Protocol { .. }),
+            "shorter, without length" => matches!(error, RegistryError::Interrupted { .. }),
+            _ => matches!(error, RegistryError::WrongSize { .. }),
         };
         assert!(expected, "{case}: {error}");
         assert!(site.store.list().unwrap().is_empty());
@@ -337,7 +337,7 @@ async fn a_configuration_that_shares_its_digest_with_a_layer_is_verified() {
     })
     .await;
     let error = pull_from(&registry, &Site::new()).await;
-    assert!(matches!(error, Error::WrongDigest { .. }), "{error}");
+    assert!(matches!(error, RegistryError::WrongDigest { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

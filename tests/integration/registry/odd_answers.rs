@@ -15,7 +15,7 @@ use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use super::{Site, impatient};
 use ollamake::model::{Digest, Layer, Manifest, MediaType};
-use ollamake::registry::{Awaited, Config, Error, Party, RetryPolicy};
+use ollamake::registry::{Awaited, Config, Party, RegistryError, RetryPolicy};
 
 fn name_at(stub: &Stub) -> String {
     format!("{}/team/m", stub.host())
@@ -66,7 +66,7 @@ async fn without_ranges_a_registry_that_always_breaks_is_given_up() {
     })
     .await;
     let error = Site::new().pull(&name_at(&stub)).await.unwrap_err();
-    assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Interrupted { .. }), "{error}");
     assert!(stub.asked().len() < 20, "{}", stub.asked().len());
 }
 
@@ -111,7 +111,7 @@ async fn a_registry_that_asks_to_wait_too_long_is_refused_with_the_time() {
         let stub = busy(model.clone(), 1, retry_after.to_owned()).await;
         let (site, begun) = (Site::new(), Instant::now());
         let error = site.pull(&name_at(&stub)).await.unwrap_err();
-        assert!(matches!(error, Error::Refused { status: 429, .. }), "{error}");
+        assert!(matches!(error, RegistryError::Refused { status: 429, .. }), "{error}");
         let text = error.to_string();
         assert!(text.contains("asks to come back in") && text.contains("GMT"), "{text}");
         assert!(begun.elapsed() < Duration::from_secs(2));
@@ -134,7 +134,7 @@ async fn silence_is_told_and_ends() {
     });
     let begun = Instant::now();
     let error = site.pull(&name_at(&stub)).await.unwrap_err();
-    assert!(matches!(error, Error::Silent { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Silent { .. }), "{error}");
     assert!(error.to_string().contains("OLLAMAKE_REGISTRY_SILENCE_SECONDS"), "{error}");
     // Two attempts bear as much silence as is borne.
     assert_eq!(stub.asked().len(), 2);
@@ -213,7 +213,7 @@ async fn with_storage(model: Arc<Model>, times: usize) -> (Stub, Stub) {
     let (stored, left) = (model.clone(), Arc::new(AtomicUsize::new(times)));
     let storage = Stub::start(move |asked: &Asked| {
         if left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
-            return answer(403, &[], "<Error><Message>Request has expired</Message></Error>");
+            return answer(403, &[], "<RegistryError><Message>Request has expired</Message></RegistryError>");
         }
         blob_answer(asked, stored.blob(asked.uri.path().rsplit('/').next().unwrap()).unwrap())
     })
@@ -240,7 +240,7 @@ async fn an_address_of_the_storage_that_has_expired_is_asked_for_anew() {
 
     let (registry, storage) = with_storage(model, usize::MAX).await;
     let error = Site::new().pull(&name_at(&registry)).await.unwrap_err();
-    assert!(matches!(error, Error::Storage { status: 403, .. }), "{error}");
+    assert!(matches!(error, RegistryError::Storage { status: 403, .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains(&storage.host()) && text.contains("Request has expired"), "{text}");
     assert!(!text.contains("docker login"), "{text}");
@@ -292,7 +292,7 @@ async fn layers_that_cannot_be_read_are_refused_with_the_blob() {
         let stub = registry_of_layers(&[(kind, text)], config).await;
         let site = Site::new();
         let error = site.pull(&name_at(&stub)).await.unwrap_err();
-        assert!(matches!(error, Error::InvalidManifest { .. }), "{error}");
+        assert!(matches!(error, RegistryError::InvalidManifest { .. }), "{error}");
         assert!(error.to_string().contains("blob sha256:"), "{error}");
         assert!(site.store.list().unwrap().is_empty());
     }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use super::{Site, impatient};
-use ollamake::registry::{Config, Error, Options, Proxies};
+use ollamake::registry::{Config, Options, Proxies, RegistryError};
 
 /// A configuration with these variables.
 fn with(variables: &[(&str, &str)]) -> Config {
@@ -81,7 +81,7 @@ async fn a_proxy_that_refuses_is_named_with_its_status() {
         let proxy = refusing_proxy(text).await;
         let site = Site::with(with(&[("HTTPS_PROXY", &format!("http://me:secret@{proxy}"))]));
         let error = site.pull("registry.invalid/team/m").await.unwrap_err();
-        assert!(matches!(error, Error::Proxy { .. }), "{error}");
+        assert!(matches!(error, RegistryError::Proxy { .. }), "{error}");
         let message = error.to_string();
         assert!(message.contains(&proxy) && message.contains(status), "{message}");
         assert!(message.contains("HTTPS_PROXY") && !message.contains("secret"), "{message}");
@@ -94,7 +94,10 @@ async fn a_proxy_that_is_not_there_is_blamed_itself() {
     for scheme in ["http", "socks5h"] {
         let site = Site::with(with(&[("ALL_PROXY", &format!("{scheme}://{address}"))]));
         let error = site.pull("registry.invalid/team/m").await.unwrap_err();
-        assert!(matches!(error, Error::Proxy { .. }) && error.to_string().contains(&address), "{error}");
+        assert!(
+            matches!(error, RegistryError::Proxy { .. }) && error.to_string().contains(&address),
+            "{error}"
+        );
     }
 }
 
@@ -111,7 +114,7 @@ async fn what_no_proxy_names_is_asked_for_directly() {
     ] {
         let site = Site::with(with(&[("HTTPS_PROXY", &address), ("NO_PROXY", exception)]));
         let error = site.pull("registry.invalid/team/m").await.unwrap_err();
-        assert_eq!(matches!(error, Error::UnknownHost { .. }), is_direct, "{exception}: {error}");
-        assert_eq!(matches!(error, Error::Proxy { .. }), !is_direct, "{exception}: {error}");
+        assert_eq!(matches!(error, RegistryError::UnknownHost { .. }), is_direct, "{exception}: {error}");
+        assert_eq!(matches!(error, RegistryError::Proxy { .. }), !is_direct, "{exception}: {error}");
     }
 }

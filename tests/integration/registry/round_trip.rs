@@ -4,7 +4,7 @@ use super::cutting_proxy::CuttingProxy;
 use super::docker_registry::{DockerRegistry, Setup, fixture};
 use super::model::Model;
 use super::{Site, impatient};
-use ollamake::registry::{Config, Error};
+use ollamake::registry::{Config, RegistryError};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_comes_back_byte_for_byte() {
@@ -72,7 +72,7 @@ async fn the_certificate_of_a_registry_counts() {
     model.assert_in(&other.store, &name);
 
     let error = Site::new().pull(&name).await.unwrap_err();
-    assert!(matches!(error, Error::Certificate { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Certificate { .. }), "{error}");
     assert!(
         error.to_string().contains("localhost") && error.to_string().contains("SSL_CERT_FILE"),
         "{error}"
@@ -85,7 +85,7 @@ async fn an_unknown_model_is_told_in_the_registrys_words() {
     let site = Site::new();
     let error = site.pull(&format!("{}/team/nowhere", registry.host())).await.unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::NotFound { .. }), "{text}");
+    assert!(matches!(error, RegistryError::NotFound { .. }), "{text}");
     assert!(text.contains("manifest unknown") && text.contains(&registry.host()), "{text}");
     assert!(site.files().is_empty(), "{:?}", site.files());
 }

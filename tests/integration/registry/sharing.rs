@@ -6,7 +6,7 @@ use super::model::Model;
 use super::stub::{Asked, Stub, answer};
 use super::{Site, impatient};
 use axum::body::{Body, Bytes};
-use ollamake::registry::{Error, Options};
+use ollamake::registry::{Options, RegistryError};
 
 /// A registry with one blob under any name, which it sends in about half a second.
 async fn registry(model: std::sync::Arc<Model>) -> Stub {
@@ -94,7 +94,10 @@ async fn a_job_does_not_fail_for_the_reasons_of_another() {
     };
     let (first, second) = tokio::join!(site.client.pull(&forbidden, Options::default(), |_| {}), joins_later);
     let error = first.unwrap_err();
-    assert!(matches!(error, Error::Denied { .. }) && error.to_string().contains("not this one"), "{error}");
+    assert!(
+        matches!(error, RegistryError::Denied { .. }) && error.to_string().contains("not this one"),
+        "{error}"
+    );
     second.unwrap();
     model.assert_in(&site.store, &allowed);
 }

@@ -8,7 +8,7 @@ use super::stub::{Asked, Stub, answer, blob_answer};
 use super::tls_front::{TlsFront, ToPlain};
 use super::{Site, impatient};
 use crate::support::process::{command, text};
-use ollamake::registry::{Config, Error, Options};
+use ollamake::registry::{Config, Options, RegistryError};
 
 const KEY: &str = "self-signed-key.pem";
 
@@ -47,7 +47,7 @@ async fn a_certificate_that_signs_itself_counts_if_it_is_trusted() {
     // Another one of the same key is not this one, nor does anybody else know it.
     for config in [trusting("other-name.pem"), impatient()] {
         let error = Site::with(config).pull(&name).await.unwrap_err();
-        assert!(matches!(error, Error::Certificate { .. }), "{error}");
+        assert!(matches!(error, RegistryError::Certificate { .. }), "{error}");
         assert!(error.to_string().contains("UnknownIssuer") && error.to_string().contains("SSL_CERT_FILE"));
     }
 }
@@ -60,7 +60,7 @@ async fn names_and_dates_of_a_trusted_certificate_count() {
         let front = TlsFront::start(certificate, KEY, &inner.host(), ToPlain::Refuses).await;
         let site = Site::with(trusting(certificate));
         let error = site.pull(&format!("https://{}/team/m", front.host())).await.unwrap_err();
-        assert!(matches!(error, Error::Certificate { .. }), "{error}");
+        assert!(matches!(error, RegistryError::Certificate { .. }), "{error}");
         assert!(error.to_string().contains(problem), "{certificate}: {error}");
         assert!(inner.asked().is_empty());
     }
@@ -80,11 +80,14 @@ async fn a_registry_on_this_machine_is_spoken_to_as_it_speaks() {
 
         // Whom we cannot verify is told apart from whom we do not understand.
         let error = Site::new().pull(&name).await.unwrap_err();
-        assert!(matches!(error, Error::Certificate { .. }), "{error}");
+        assert!(matches!(error, RegistryError::Certificate { .. }), "{error}");
         // Who says that it is plain means it.
         let plain = format!("http://{}/team/m", front.host());
         let error = Site::new().pull(&plain).await.unwrap_err();
-        assert!(matches!(error, Error::Refused { status: 400, .. } | Error::Interrupted { .. }), "{error}");
+        assert!(
+            matches!(error, RegistryError::Refused { status: 400, .. } | RegistryError::Interrupted { .. }),
+            "{error}"
+        );
     }
 }
 
@@ -94,7 +97,7 @@ async fn a_plain_registry_that_is_asked_over_tls_says_so() {
     let site = Site::new();
     let name = format!("https://{}/team/m", inner.host()).parse().unwrap();
     let error = site.client.pull(&name, Options::default(), |_| {}).await.unwrap_err();
-    assert!(matches!(error, Error::NoTls { .. }) && error.to_string().contains("http://"), "{error}");
+    assert!(matches!(error, RegistryError::NoTls { .. }) && error.to_string().contains("http://"), "{error}");
 }
 
 /// Whether a plain registry is bad or TLS was meant is found out, and no attempt is lost by that.

@@ -12,13 +12,13 @@ use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use super::{Site, impatient};
 use ollamake::model::Digest;
-use ollamake::registry::{Client, Error, Options};
+use ollamake::registry::{Client, Options, RegistryError};
 use ollamake::store::{Disk, Store};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_does_not_exist() {
     let error = Site::new().pull("registry.invalid/team/model").await.unwrap_err();
-    assert!(matches!(error, Error::UnknownHost { .. }), "{error}");
+    assert!(matches!(error, RegistryError::UnknownHost { .. }), "{error}");
     assert!(
         error.to_string().contains("registry.invalid") && error.to_string().contains("spelling"),
         "{error}"
@@ -30,7 +30,7 @@ async fn a_port_where_nobody_listens() {
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let site = Site::new();
     let error = site.pull(&format!("{address}/team/model")).await.unwrap_err();
-    assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Unreachable { .. }), "{error}");
     let text = error.to_string();
     assert!(text.contains(&address.to_string()) && text.to_lowercase().contains("refused"), "{text}");
     assert_eq!(site.events(), ["PullingManifest"]);
@@ -39,7 +39,10 @@ async fn a_port_where_nobody_listens() {
 #[tokio::test(flavor = "multi_thread")]
 async fn plain_http_needs_consent() {
     let error = Site::new().pull("http://192.0.2.1/team/model").await.unwrap_err();
-    assert!(matches!(error, Error::PlainHttp { .. }) && error.to_string().contains("insecure"), "{error}");
+    assert!(
+        matches!(error, RegistryError::PlainHttp { .. }) && error.to_string().contains("insecure"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,11 +10,13 @@ use super::model::Model;
 use super::stub::{Asked, Stub, answer};
 use super::{Site, impatient, through};
 use ollamake::model::Digest;
-use ollamake::registry::{Config, Error, Options};
+use ollamake::registry::{Config, Options, RegistryError};
 
 /// Pushes a model to a registry that answers pieces, and questions how much it has, so. The error, and how often
 /// it was sent a piece.
-async fn push_to(pieces: impl Fn(usize) -> Response + Clone + Send + Sync + 'static) -> (Error, usize) {
+async fn push_to(
+    pieces: impl Fn(usize) -> Response + Clone + Send + Sync + 'static,
+) -> (RegistryError, usize) {
     let sent = Arc::new(Mutex::new(0));
     let counted = sent.clone();
     let registry = Stub::start(move |asked: &Asked| {
@@ -44,7 +46,7 @@ async fn push_to(pieces: impl Fn(usize) -> Response + Clone + Send + Sync + 'sta
 async fn a_registry_that_keeps_nothing_is_given_up() {
     let location = ("location", "/v2/team/m/blobs/uploads/1");
     let (error, sent) = push_to(move |_| answer(202, &[location, ("range", "0-0")], "")).await;
-    assert!(matches!(error, Error::Interrupted { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Interrupted { .. }), "{error}");
     assert!(error.to_string().contains("does not keep the bytes"), "{error}");
     assert!(sent <= 16, "{sent} pieces for four attempts with four attempts each");
 }
@@ -57,7 +59,7 @@ async fn a_registry_that_forgets_what_it_had_is_given_up() {
         _ => answer(500, &[], ""),
     })
     .await;
-    assert!(matches!(error, Error::Refused { status: 500, .. }), "{error}");
+    assert!(matches!(error, RegistryError::Refused { status: 500, .. }), "{error}");
     assert!(sent <= 32, "{sent} pieces for four attempts with four attempts each");
 }
 
