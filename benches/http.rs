@@ -1,7 +1,7 @@
 //! What requests cost in a store of many models, against one of few, in the same run.
 //!
-//! `cargo bench --bench http`: a create that only changes metadata (the same with 5,000 models as with 10), and
-//! `tags` with 5,000 models, warm (at most 20 ms).
+//! `cargo bench --bench http`: a create that only changes metadata (the same with 5,000 models as with 10),
+//! and `tags` with 5,000 models, warm (at most 20 ms).
 
 #[path = "support/median.rs"]
 mod median;

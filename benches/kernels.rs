@@ -1,9 +1,9 @@
 //! The quantization kernels against ggml's own, on one thread.
 //!
-//! `cargo bench --bench kernels` prints, for each type with and without importance and each SIMD level, millions of
-//! weights per second here and in `ggml_quantize_chunk`, on the same input. The library is that of the Python package
-//! `libggml-python` (`libggml-base.so`); its path is taken from `OLLAMAKE_GGML` or asked of `python3`. Arguments name
-//! the types to measure. The bytes of both sides are compared as well.
+//! `cargo bench --bench kernels` prints, for each type with and without importance and each SIMD level,
+//! millions of weights per second here and in `ggml_quantize_chunk`, on the same input. The library is that
+//! of the Python package `libggml-python` (`libggml-base.so`); its path is taken from `OLLAMAKE_GGML` or
+//! asked of `python3`. Arguments name the types to measure. The bytes of both sides are compared as well.
 #![expect(unsafe_code, reason = "a C library is loaded and called")]
 
 use std::ffi::c_void;

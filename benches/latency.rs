@@ -1,8 +1,8 @@
 //! How long requests wait while models are being quantized, against a server that does nothing else.
 //!
-//! `cargo bench --bench latency`: a server behind a socket, a hundred models in its store, two quantizations at a
-//! time on all cores, and one client that asks `HEAD` of a blob and `tags` in turn. 99 of 100 answers have to be
-//! there within 20 ms.
+//! `cargo bench --bench latency`: a server behind a socket, a hundred models in its store, two quantizations
+//! at a time on all cores, and one client that asks `HEAD` of a blob and `tags` in turn. 99 of 100 answers
+//! have to be there within 20 ms.
 
 #[path = "../tests/integration/support/large_gguf.rs"]
 mod large_gguf;

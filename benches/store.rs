@@ -1,7 +1,7 @@
 //! What the store costs, each figure beside the barest way of doing the same in the same run.
 //!
-//! `cargo bench --bench store [-- MEBIBYTES] [blobs | models]`. Blobs are measured on the disk of `TMPDIR` and, where there
-//! is one, on a file system in memory, where writing is quickest and hashing weighs most.
+//! `cargo bench --bench store [-- MEBIBYTES] [blobs | models]`. Blobs are measured on the disk of `TMPDIR`
+//! and, where there is one, on a file system in memory, where writing is quickest and hashing weighs most.
 
 #[path = "support/median.rs"]
 mod median;

@@ -53,8 +53,8 @@ async fn run() -> ExitCode {
     }
 }
 
-/// Where the log goes: to standard error as long as that takes it. A reader of the log that has gone is no reason to
-/// leave work undone.
+/// Where the log goes: to standard error as long as that takes it. A reader of the log that has gone is no
+/// reason to leave work undone.
 struct Log;
 
 impl Write for Log {
@@ -73,8 +73,8 @@ fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely, `OLLAMAKE_LOG` the format. Commands
-/// speak for themselves, so they log only what went wrong, without the errors that they end with.
+/// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely, `OLLAMAKE_LOG` the format.
+/// Commands speak for themselves, so they log only what went wrong, without the errors that they end with.
 fn log(is_server: bool, config: Option<&Config>) {
     let level = config.map_or(LogLevel::Info, |config| config.log);
     let format = config.map_or(LogFormat::Text, |config| config.log_format);

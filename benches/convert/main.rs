@@ -1,12 +1,13 @@
 //! Converting a whole checkpoint, end to end, against llama.cpp's converter and llama-quantize.
 //!
-//! `cargo bench --bench convert` makes a random Llama of 1.1 billion weights in BF16 once, in five safetensors files with a
-//! SentencePiece vocabulary, and turns it into a stored blob (hashing and syncing included): unchanged in BF16, and as
-//! Q4_K_M. Beside that, in the same run: copying the weights into a file while hashing them; and, where
-//! `OLLAMAKE_CONVERT_HF` names `convert_hf_to_gguf.py` and `OLLAMAKE_LLAMA_QUANTIZE` llama-quantize, those two, with the
-//! Python that `OLLAMAKE_PYTHON` names (it needs torch, transformers, sentencepiece and numpy). Each run is a process of
-//! its own, measured from outside: wall and processor time, the peak of anonymous memory, and the bytes written. Of ours
-//! and of the copy, the median of three runs counts. The tensors of both sides are compared.
+//! `cargo bench --bench convert` makes a random Llama of 1.1 billion weights in BF16 once, in five
+//! safetensors files with a SentencePiece vocabulary, and turns it into a stored blob (hashing and syncing
+//! included): unchanged in BF16, and as Q4_K_M. Beside that, in the same run: copying the weights into a file
+//! while hashing them; and, where `OLLAMAKE_CONVERT_HF` names `convert_hf_to_gguf.py` and
+//! `OLLAMAKE_LLAMA_QUANTIZE` llama-quantize, those two, with the Python that `OLLAMAKE_PYTHON` names (it
+//! needs torch, transformers, sentencepiece and numpy). Each run is a process of its own, measured from
+//! outside: wall and processor time, the peak of anonymous memory, and the bytes written. Of ours and of the
+//! copy, the median of three runs counts. The tensors of both sides are compared.
 
 mod checkpoint;
 mod copy;

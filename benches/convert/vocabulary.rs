@@ -1,6 +1,7 @@
 //! A SentencePiece vocabulary that looks like Llama's: control tokens, bytes, and pieces made of syllables.
 //!
-//! The format is that of SentencePiece's `sentencepiece_model.proto`, of which only what a converter reads is written.
+//! The format is that of SentencePiece's `sentencepiece_model.proto`, of which only what a converter reads is
+//! written.
 
 use prost::Message;
 

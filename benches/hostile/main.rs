@@ -1,8 +1,10 @@
-//! What hostile input costs: `cargo bench --bench hostile` starts the server anew for each case, sends the case, and
-//! prints a table of answers, times and peaks of memory above the idle server's. A case of less than a mebibyte
-//! that takes more than 64 MiB or ten seconds, or is answered otherwise than it should be, fails the run.
+//! What hostile input costs: `cargo bench --bench hostile` starts the server anew for each case, sends the
+//! case, and prints a table of answers, times and peaks of memory above the idle server's. A case of less
+//! than a mebibyte that takes more than 64 MiB or ten seconds, or is answered otherwise than it should be,
+//! fails the run.
 //!
-//! The cases are those of the tests. Peaks are the resident set's, maps of files included, as Linux keeps them.
+//! The cases are those of the tests. Peaks are the resident set's, maps of files included, as Linux keeps
+//! them.
 
 #[path = "../../tests/integration/hostile/cases/mod.rs"]
 mod cases;

@@ -1,10 +1,10 @@
 //! Quantizing a whole model, end to end, against llama-quantize.
 //!
-//! `cargo bench --bench quantize [-- TYPE...]` makes a random model of 1.1 billion weights in BF16 once and an importance
-//! matrix for it, quantizes it into a store (hashing included) with one thread and with two, and, where
-//! `OLLAMAKE_LLAMA_QUANTIZE` names the program, has llama-quantize do the same with two. `TYPE+importance` is the type with
-//! the matrix. Each run is a process of its own, measured from outside: wall and processor time, the peak of anonymous
-//! memory, and the bytes that went to the disk.
+//! `cargo bench --bench quantize [-- TYPE...]` makes a random model of 1.1 billion weights in BF16 once and
+//! an importance matrix for it, quantizes it into a store (hashing included) with one thread and with two,
+//! and, where `OLLAMAKE_LLAMA_QUANTIZE` names the program, has llama-quantize do the same with two.
+//! `TYPE+importance` is the type with the matrix. Each run is a process of its own, measured from outside:
+//! wall and processor time, the peak of anonymous memory, and the bytes that went to the disk.
 
 mod random_matrix;
 mod random_model;

@@ -43,7 +43,8 @@ pub(crate) fn write(path: &Path) -> io::Result<u64> {
     Ok(tensors.iter().map(|(_, shape, _)| shape.elements()).sum())
 }
 
-/// The names of the matrices of the layers, and the columns of each: what an importance matrix is measured for.
+/// The names of the matrices of the layers, and the columns of each: what an importance matrix is measured
+/// for.
 pub(crate) fn matrices() -> impl Iterator<Item = (String, u64)> {
     let matrices =
         tensors().into_iter().filter(|(name, shape, _)| name.starts_with("blk.") && shape.rank() == 2);

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-/// What all threads of a process, and the children that it has waited for, have run so far (Linux, `proc_pid_stat(5)`, in
-/// ticks of ten milliseconds); nothing once the process is gone.
+/// What all threads of a process, and the children that it has waited for, have run so far (Linux,
+/// `proc_pid_stat(5)`, in ticks of ten milliseconds); nothing once the process is gone.
 pub(crate) fn processor_time(process: u32) -> Option<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
     // The name, in parentheses, may hold anything.

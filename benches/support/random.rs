@@ -26,7 +26,8 @@ pub(crate) fn write_weights(
     Ok(())
 }
 
-/// Number `index` of a stream that is roughly normal, with the spread of real weights: the sum of four uniform numbers.
+/// Number `index` of a stream that is roughly normal, with the spread of real weights: the sum of four
+/// uniform numbers.
 fn gauss(index: u64) -> f32 {
     let z = (index + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

@@ -11,9 +11,9 @@ use memmap2::Mmap;
 /// Maps a file that the user named. An empty file cannot be mapped, and is an error of its own kind.
 pub(super) fn map_file(path: &Path) -> io::Result<Mmap> {
     let file = File::open(path)?;
-    // SAFETY: the bytes must not change while they are mapped. Nothing here writes to the file: results go to a file
-    // of their own that is renamed into place. A user who truncates or rewrites the source meanwhile spoils the
-    // result or ends the process by SIGBUS, as with every program that maps its input.
+    // SAFETY: the bytes must not change while they are mapped. Nothing here writes to the file: results go to
+    // a file of their own that is renamed into place. A user who truncates or rewrites the source meanwhile
+    // spoils the result or ends the process by SIGBUS, as with every program that maps its input.
     unsafe { Mmap::map(&file) }
 }
 

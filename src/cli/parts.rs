@@ -71,8 +71,8 @@ impl Parts {
         }
     }
 
-    /// Puts what options say before what the Modelfile says. The importance matrix, if it is a file here, will be
-    /// uploaded, and is called what it is called there.
+    /// Puts what options say before what the Modelfile says. The importance matrix, if it is a file here,
+    /// will be uploaded, and is called what it is called there.
     pub(super) fn follow(&mut self, options: Recipe) -> Result<(), CliError> {
         self.recipe = options.over(std::mem::take(&mut self.recipe));
         check(&self.recipe)?;
@@ -110,7 +110,8 @@ impl Files {
         self.local.is_empty() && self.stored.is_empty()
     }
 
-    /// Adds the file or the directory at `path`, or, where nothing is there and `value` is a digest, that blob.
+    /// Adds the file or the directory at `path`, or, where nothing is there and `value` is a digest, that
+    /// blob.
     fn add(&mut self, value: &str, path: &Path) -> Result<(), CliError> {
         if let Ok(digest) = value.parse::<Digest>()
             && !path.exists()

@@ -11,7 +11,8 @@ use crate::store::Store;
 /// What may come of a server.
 type Served<T> = BoxFuture<'static, Result<T, Box<dyn std::error::Error + Send + Sync>>>;
 
-/// What commands work with. They know no server but its interface, so the program tells them how to start one.
+/// What commands work with. They know no server but its interface, so the program tells them how to start
+/// one.
 #[derive(Debug)]
 pub struct Surroundings {
     /// What the operator has set.

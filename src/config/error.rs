@@ -31,7 +31,8 @@ pub enum ConfigError {
     /// A format of the log that does not exist.
     #[error("{name}={value:?} is not a format of the log: set it to text or json")]
     UnknownLogFormat { name: &'static str, value: String },
-    /// The variable is set, but what it holds cannot be a key. A server without protection would be a surprise.
+    /// The variable is set, but what it holds cannot be a key. A server without protection would be a
+    /// surprise.
     #[error("{name} holds no key: visible ASCII characters without blanks; unset it to serve without a key")]
     NoApiKey { name: &'static str },
     /// The file with the key cannot be read.

@@ -1,4 +1,5 @@
-//! Limits that nobody can set, of the server and of jobs. Those of the rooms below stand there; the table has them too.
+//! Limits that nobody can set, of the server and of jobs. Those of the rooms below stand there; the table has
+//! them too.
 
 /// Uploads that are received at once; each takes a thread and less than half a megabyte.
 pub(crate) const UPLOADS: usize = 256;

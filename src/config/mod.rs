@@ -1,7 +1,8 @@
-//! Everything that the operator can set, read once when the program starts and passed down; and the limits that
-//! nobody can set.
+//! Everything that the operator can set, read once when the program starts and passed down; and the limits
+//! that nobody can set.
 //!
-//! A setting is declared once, in `variables`; the table in `docs/settings.md` is made from these declarations.
+//! A setting is declared once, in `variables`; the table in `docs/settings.md` is made from these
+//! declarations.
 
 mod api_key;
 #[expect(clippy::module_inception, reason = "the configuration is what the room is about")]

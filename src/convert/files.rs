@@ -11,12 +11,12 @@ use crate::safetensors::NamedSource;
 /// The longest text or vocabulary that is read, in bytes. The largest released one has a bit more than half.
 const LARGEST: usize = 64 << 20;
 
-/// The longest JSON file that is read as a tree of values, in bytes. Released configurations have about 1 MiB, and 5 with
-/// ten thousands of added tokens.
+/// The longest JSON file that is read as a tree of values, in bytes. Released configurations have about 1
+/// MiB, and 5 with ten thousands of added tokens.
 const LARGEST_TREE: usize = 16 << 20;
 
-/// How much memory a tree of values may take for each byte of its file, and beyond that, in bytes. A list of added tokens,
-/// the densest there is, takes eleven for each.
+/// How much memory a tree of values may take for each byte of its file, and beyond that, in bytes. A list of
+/// added tokens, the densest there is, takes eleven for each.
 const TREE_FOR_A_BYTE: usize = 12;
 const TREE_AT_LEAST: usize = 4 << 20;
 

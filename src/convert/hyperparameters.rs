@@ -38,7 +38,8 @@ pub(super) const GATING_SOFTMAX: u32 = 1;
 /// See [`GATING_SOFTMAX`].
 pub(super) const GATING_SIGMOID: u32 = 2;
 
-/// Sets what most architectures have, in the usual order. The file type comes later: it depends on the weights.
+/// Sets what most architectures have, in the usual order. The file type comes later: it depends on the
+/// weights.
 pub(super) fn standard(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let model = source.model;
     let configuration = &model.configuration;

@@ -171,8 +171,8 @@ fn size_value(part: &str) -> Option<f64> {
     Some(number * 1000_f64.powi(exponent as i32))
 }
 
-/// Whether a size could be that of the model. Others are likely lengths of contexts. An adapter has fewer weights
-/// than its model.
+/// Whether a size could be that of the model. Others are likely lengths of contexts. An adapter has fewer
+/// weights than its model.
 fn is_plausible(size: f64, parameters: i64) -> bool {
     if parameters < 0 {
         size >= (parameters.unsigned_abs() / 8) as f64
@@ -193,7 +193,8 @@ fn drop_worded_sizes(parts: &mut [(String, Vec<Kind>)]) {
     }
 }
 
-/// The words at the start are the base name, except for a version at their end; unknown words after it are a finetune.
+/// The words at the start are the base name, except for a version at their end; unknown words after it are a
+/// finetune.
 fn find_basename(parts: &mut [(String, Vec<Kind>)]) {
     let mut at_start = true;
     for (part, kinds) in parts.iter_mut() {

@@ -50,9 +50,10 @@ impl Rope {
 
     /// The factors by which a Llama 3 model slows each frequency, if it does.
     ///
-    /// Frequencies whose wavelength exceeds the original context are slowed by the full factor, those well inside it
-    /// not at all, with a ramp between (llama.cpp, `conversion/llama.py`). All arithmetic is in single precision
-    /// where PyTorch's is, which divides a number by a tensor as the product with the reciprocal.
+    /// Frequencies whose wavelength exceeds the original context are slowed by the full factor, those well
+    /// inside it not at all, with a ramp between (llama.cpp, `conversion/llama.py`). All arithmetic is in
+    /// single precision where PyTorch's is, which divides a number by a tensor as the product with the
+    /// reciprocal.
     pub(super) fn llama3_factors(&self, head_size: u64) -> Result<Option<Vec<f32>>, ConvertError> {
         let Some(scaling) = self.llama3()? else { return Ok(None) };
         let Llama3 { factor, low, high, context, .. } = scaling;
@@ -73,8 +74,8 @@ impl Rope {
         Ok(Some(factors.collect()))
     }
 
-    /// The same for the first `rotated` dimensions of a head, with wavelengths in double precision (llama.cpp,
-    /// `conversion/step3.py`).
+    /// The same for the first `rotated` dimensions of a head, with wavelengths in double precision
+    /// (llama.cpp, `conversion/step3.py`).
     pub(super) fn precise_llama3_factors(&self, rotated: u64) -> Result<Option<Vec<f32>>, ConvertError> {
         let Some(scaling) = self.llama3()? else { return Ok(None) };
         let Llama3 { factor, low, high, context, .. } = scaling;

@@ -24,7 +24,8 @@ impl ParameterCount {
         for tensor in tensors {
             let size = tensor.shape.elements();
             let dimensions = tensor.shape.dimensions();
-            // The experts are the last but one dimension of biases, the last but two of matrices, slowest first.
+            // The experts are the last but one dimension of biases, the last but two of matrices, slowest
+            // first.
             let experts = if tensor.name.contains(".bias") { dimensions.get(1) } else { dimensions.get(2) };
             match experts {
                 Some(&experts) if tensor.name.contains("_exps.") && dimensions.len() >= 3 => {

@@ -1,5 +1,5 @@
-//! The model that a draft predicts tokens for: its configuration and its vocabulary lie in a folder of the draft's
-//! checkpoint.
+//! The model that a draft predicts tokens for: its configuration and its vocabulary lie in a folder of the
+//! draft's checkpoint.
 
 use super::architecture::{self, Family};
 use super::files::Files;

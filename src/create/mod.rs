@@ -1,9 +1,9 @@
 //! One create job: gather the sources, plan, execute, attach layers, write the manifest.
 //!
 //! A [`Request`] is what a client asks for. [`Workshop::prepare`] checks everything that can be known
-//! beforehand and makes a [`Job`] of it; [`Job::advance`] does the work stage by stage, tells a [`Monitor`] about it in
-//! [`Event`]s, and stops when it is cancelled. Whatever happens, the store holds the old model or the new one,
-//! and nothing half-made.
+//! beforehand and makes a [`Job`] of it; [`Job::advance`] does the work stage by stage, tells a [`Monitor`]
+//! about it in [`Event`]s, and stops when it is cancelled. Whatever happens, the store holds the old model or
+//! the new one, and nothing half-made.
 
 mod adapter;
 mod base;

@@ -238,8 +238,8 @@ impl PlannedFile {
         Ok(self.fitting.as_ref().map_or(size, |fitting| fitting.size().bytes()))
     }
 
-    /// The name under which what is made is remembered. What decides about a plan that is yet to be fitted counts
-    /// as one more source.
+    /// The name under which what is made is remembered. What decides about a plan that is yet to be fitted
+    /// counts as one more source.
     fn recipe(&self) -> Result<Digest, CreateError> {
         let mut contents: Vec<Digest> = self.inputs.iter().map(|input| input.blob.digest()).collect();
         contents.extend(self.fitting.iter().map(|fitting| Digest::of(fitting.to_string().as_bytes())));

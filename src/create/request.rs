@@ -43,8 +43,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// Checks what can be said of a request without looking at anything else. What is longer than the limits could
-    /// not be read again.
+    /// Checks what can be said of a request without looking at anything else. What is longer than the limits
+    /// could not be read again.
     ///
     /// # Errors
     /// [`CreateError::TooLong`] or [`CreateError::Parameter`].

@@ -1,7 +1,7 @@
 //! The table of families.
 //!
-//! Sources: Ollama, `server/create.go` (renderers, parsers and stop words) and `server/images.go` (capabilities);
-//! llama.cpp, `src/llama-quant.cpp` (rules of quantization).
+//! Sources: Ollama, `server/create.go` (renderers, parsers and stop words) and `server/images.go`
+//! (capabilities); llama.cpp, `src/llama-quant.cpp` (rules of quantization).
 
 /// The architecture of projectors, which are files beside their model.
 pub const PROJECTOR: &str = "clip";
@@ -18,7 +18,8 @@ pub struct Family {
     pub conversation: Option<Conversation>,
     /// Whether they think, whatever their template shows.
     pub thinks: bool,
-    /// What marks the Go template in whose place the runtime renders prompts itself; nothing where it never does.
+    /// What marks the Go template in whose place the runtime renders prompts itself; nothing where it never
+    /// does.
     pub built_in_template: &'static [&'static str],
     /// Whether the runtime uses an encoder for audio that they have.
     pub hears: bool,

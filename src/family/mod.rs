@@ -1,8 +1,9 @@
 //! What the name of an architecture means beyond the numbers in a file: plain data that every room may read.
 //!
-//! How a family's tensors are named is declared in `convert/architecture`; how a conversation is written is a chat
-//! format (`template/chat`), which models of many architectures share. What has to be known of an architecture by its
-//! name alone stands here: what a runtime is told about it, what it can and cannot do, and how it is quantized.
+//! How a family's tensors are named is declared in `convert/architecture`; how a conversation is written is a
+//! chat format (`template/chat`), which models of many architectures share. What has to be known of an
+//! architecture by its name alone stands here: what a runtime is told about it, what it can and cannot do,
+//! and how it is quantized.
 
 mod families;
 mod parsers;

@@ -50,7 +50,8 @@ impl<'a> Gguf<'a> {
     /// Time and memory are bounded by the size of the header; tensor data is not touched.
     ///
     /// # Errors
-    /// Whatever [`GgufError`] names. Padding after the last tensor may be missing; bytes after it are ignored.
+    /// Whatever [`GgufError`] names. Padding after the last tensor may be missing; bytes after it are
+    /// ignored.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, GgufError> {
         let header = &bytes[..bytes.len().min(MAX_HEADER)];
         Self::read(header, bytes.len() as u64).map_err(|error| match error {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// The strings of an array as a file has them: each a 64-bit length and that many bytes. A vocabulary takes little more
-/// memory than its text, and a copy takes none.
+/// The strings of an array as a file has them: each a 64-bit length and that many bytes. A vocabulary takes
+/// little more memory than its text, and a copy takes none.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Strings {
     count: usize,

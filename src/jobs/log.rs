@@ -1,9 +1,10 @@
 //! The log of a job: what was said, in order, for any number of readers.
 //!
-//! Events get numbers that only grow, and a reader is nothing but the number that it has come to. An event that tells
-//! how something stands takes the place of the one that told that before, with a new number: a slow reader finds the
-//! latest state and none of the thousands before it, and so does one who reads everything from the beginning. What the
-//! log takes is therefore bounded by what the job can be about, and does not depend on who reads it.
+//! Events get numbers that only grow, and a reader is nothing but the number that it has come to. An event
+//! that tells how something stands takes the place of the one that told that before, with a new number: a
+//! slow reader finds the latest state and none of the thousands before it, and so does one who reads
+//! everything from the beginning. What the log takes is therefore bounded by what the job can be about, and
+//! does not depend on who reads it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -18,8 +19,8 @@ use crate::locked::locked;
 /// How a job ended.
 pub type Outcome = Result<(), Arc<JobError>>;
 
-/// The most events that are kept. A job says a few things about each of its files and layers; one of a hostile
-/// registry may have very many. Then the oldest go.
+/// The most events that are kept. A job says a few things about each of its files and layers; one of a
+/// hostile registry may have very many. Then the oldest go.
 const MOST: usize = 1 << 14;
 
 /// What was said, and how it ended.

@@ -1,8 +1,8 @@
 //! Jobs: what runs longer than a request takes to ask for it.
 //!
-//! A job is a row of stages. Each waits for its own turn and runs on a thread of its own, apart from the connection
-//! that asked for the job; what happens is kept in a log that any number of readers follow at their own pace. The job
-//! stops when the last of them goes. `docs/design/jobs.md` says why it is so.
+//! A job is a row of stages. Each waits for its own turn and runs on a thread of its own, apart from the
+//! connection that asked for the job; what happens is kept in a log that any number of readers follow at
+//! their own pace. The job stops when the last of them goes. `docs/design/jobs.md` says why it is so.
 //!
 //! | file | its idea |
 //! |---|---|

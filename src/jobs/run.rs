@@ -14,8 +14,8 @@ use super::turns::{Place, Queues, Turn};
 use super::work::Work;
 use crate::create::{CreateError, Monitor, Phase, Stage};
 
-/// Does all the work of a job, whose first stage has a place in its queue. No job that has not begun begins any more
-/// when `closed`; one that has begun goes on until it is stopped.
+/// Does all the work of a job, whose first stage has a place in its queue. No job that has not begun begins
+/// any more when `closed`; one that has begun goes on until it is stopped.
 pub(super) async fn run(
     job: &Arc<Job>,
     mut work: Box<dyn Work>,

@@ -49,7 +49,8 @@ impl Subscription {
         self.job.detach();
     }
 
-    /// The number of the next event; the last one that was told has the number before it, if none was replaced.
+    /// The number of the next event; the last one that was told has the number before it, if none was
+    /// replaced.
     pub fn position(&self) -> u64 {
         self.next
     }

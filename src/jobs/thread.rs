@@ -6,8 +6,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// How much lower than the server's own the priority of a job is (the "nice value"). Between the two, the
-/// operating system gives the threads that answer requests about nine tenths of a core that both want, and lets
-/// them interrupt a job that runs; without anybody else a job has the whole machine all the same.
+/// operating system gives the threads that answer requests about nine tenths of a core that both want, and
+/// lets them interrupt a job that runs; without anybody else a job has the whole machine all the same.
 const NICENESS: i32 = 10;
 
 /// Runs `work` on a thread of its own, in the runtime of the caller. Nothing is received if it panics.

@@ -42,8 +42,8 @@ impl Queues {
         &self.0[stage as usize]
     }
 
-    /// Lets a job in: a place for its first stage, if there is room for all of its stages. What is full then would
-    /// only grow longer.
+    /// Lets a job in: a place for its first stage, if there is room for all of its stages. What is full then
+    /// would only grow longer.
     pub(super) fn enter(&self, stages: &[Stage]) -> Result<Place, QueueIsFull> {
         let first = stages.first().copied().unwrap_or(Stage::Finish);
         match stages.iter().all(|stage| self.of(*stage).lock().has_room(self.of(*stage))) {

@@ -10,7 +10,8 @@ pub trait Work: Send + 'static {
     /// Does the first of these stages; answers with what is left. It blocks.
     ///
     /// # Errors
-    /// The job cannot be done. Nothing of it is left behind then, and neither is when this is dropped instead.
+    /// The job cannot be done. Nothing of it is left behind then, and neither is when this is dropped
+    /// instead.
     fn advance(self: Box<Self>, monitor: Monitor<'_>) -> Result<Option<Box<dyn Work>>, CreateError>;
 }
 

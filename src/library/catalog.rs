@@ -27,8 +27,8 @@ struct Known<T> {
     whole: Option<Stamp>,
 }
 
-/// What was derived, by manifest. The store keeps a manifest that has not changed, so nothing here goes stale; and
-/// the address of one that is kept here is not given to another.
+/// What was derived, by manifest. The store keeps a manifest that has not changed, so nothing here goes
+/// stale; and the address of one that is kept here is not given to another.
 #[derive(Debug)]
 pub(crate) struct Catalog<T>(Mutex<HashMap<usize, Known<T>>>);
 

@@ -1,4 +1,5 @@
-//! What is known of the models of a store: what their layers hold, what they can do, how they are listed and shown.
+//! What is known of the models of a store: what their layers hold, what they can do, how they are listed and
+//! shown.
 
 mod capabilities;
 mod catalog;

@@ -1,7 +1,7 @@
 //! The Modelfile that `show` derives from a model.
 //!
-//! The order is that of Ollama, `server/images.go` (`Model.String`). Where Ollama names the server's files, the digests
-//! stand, which `ollamake create` understands; `REQUIRES`, which Ollama leaves out, is added.
+//! The order is that of Ollama, `server/images.go` (`Model.String`). Where Ollama names the server's files,
+//! the digests stand, which `ollamake create` understands; `REQUIRES`, which Ollama leaves out, is added.
 
 use super::contents::Contents;
 use super::parameter_text::{items, plain};

@@ -1,6 +1,7 @@
 //! Weights that are split into several layers, as one.
 //!
-//! Rules: Ollama from 0.35 on. The shards are layers of one media type that follow each other, as many as each says.
+//! Rules: Ollama from 0.35 on. The shards are layers of one media type that follow each other, as many as
+//! each says.
 
 use super::description::Description;
 use super::error::LibraryError;
@@ -20,7 +21,8 @@ pub(crate) struct Shards {
 }
 
 impl Shards {
-    /// The shards at the beginning of these layers. Nothing is missing, and they do not contradict each other.
+    /// The shards at the beginning of these layers. Nothing is missing, and they do not contradict each
+    /// other.
     ///
     /// # Errors
     /// They are not the whole of one split model, or cannot be read.

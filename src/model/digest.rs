@@ -31,8 +31,8 @@ impl Digest {
         &self.0
     }
 
-    /// The digest of a text in any of the spellings that Ollama reads in manifests and names of files: `sha256:` or
-    /// `sha256-`, digits in either letter case.
+    /// The digest of a text in any of the spellings that Ollama reads in manifests and names of files:
+    /// `sha256:` or `sha256-`, digits in either letter case.
     pub fn in_any_spelling(text: &str) -> Result<Self, InvalidDigest> {
         text.to_ascii_lowercase().parse()
     }

@@ -5,8 +5,8 @@ const CONTAINER: usize = 512;
 /// About what a further member takes beside its text, in bytes.
 const MEMBER: usize = 128;
 
-/// About how many bytes a JSON text takes as a [`serde_json::Value`], beside those of its strings. A text of brackets
-/// takes hundreds of times its length.
+/// About how many bytes a JSON text takes as a [`serde_json::Value`], beside those of its strings. A text of
+/// brackets takes hundreds of times its length.
 pub(crate) fn tree_size(text: &str) -> usize {
     let (mut size, mut in_string, mut escaped) = (MEMBER, false, false);
     for byte in text.bytes() {

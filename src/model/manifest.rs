@@ -84,7 +84,8 @@ impl Manifest {
         self.layers.iter().chain(std::iter::once(&self.config))
     }
 
-    /// The same without the documents that older versions of Ollama are to keep: they are no part of the model.
+    /// The same without the documents that older versions of Ollama are to keep: they are no part of the
+    /// model.
     pub fn without_documents(&self) -> Self {
         let mut parts = self.clone();
         parts.layers.retain(|layer| !layer.media_type.is_document());

@@ -1,7 +1,7 @@
 //! Lists of manifests: one model in several forms, each for another runner.
 //!
-//! The format is that of Ollama from 0.35 on. An element either refers to a manifest that is a blob, or is a whole
-//! manifest itself.
+//! The format is that of Ollama from 0.35 on. An element either refers to a manifest that is a blob, or is a
+//! whole manifest itself.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -95,8 +95,8 @@ impl ListElement {
 }
 
 impl InlineManifest {
-    /// The bytes whose digest is its own: as Go writes it again, and as it stands in the list, in case it stands there
-    /// with what Go would write otherwise.
+    /// The bytes whose digest is its own: as Go writes it again, and as it stands in the list, in case it
+    /// stands there with what Go would write otherwise.
     pub fn forms(&self) -> [Vec<u8>; 2] {
         [go_json::to_string(&self.manifest).into_bytes(), self.text.clone().into_bytes()]
     }
@@ -115,8 +115,8 @@ fn without_white_space(text: &str) -> String {
 }
 
 impl MediaType {
-    /// Whether the blob is a manifest or a list of manifests. As a layer it is an anchor: Ollama names it in order that
-    /// versions which do not know it keep it.
+    /// Whether the blob is a manifest or a list of manifests. As a layer it is an anchor: Ollama names it in
+    /// order that versions which do not know it keep it.
     pub fn is_document(&self) -> bool {
         [Manifest::MEDIA_TYPE, ManifestList::MEDIA_TYPE].contains(&self.as_str())
     }

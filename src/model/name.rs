@@ -206,7 +206,8 @@ enum Part {
 
 impl Part {
     /// One to 80 characters of `A-Za-z0-9_-`, not beginning with `-`; dots except in a namespace and at the
-    /// beginning, colons in a host only. A host may have 255, as file systems allow; Ollama takes 350 and then fails.
+    /// beginning, colons in a host only. A host may have 255, as file systems allow; Ollama takes 350 and
+    /// then fails.
     fn accepts(self, text: &str) -> bool {
         let longest = if self == Part::Host { 255 } else { 80 };
         (1..=longest).contains(&text.len())

@@ -22,8 +22,8 @@ fn distance(one: &str, other: &str) -> usize {
     last_row(one, other, |skipped| skipped).last().copied().unwrap_or(0)
 }
 
-/// The distances of `one`, cut if it is long, to all beginnings of `other`, if leaving out so many letters at its start
-/// costs what `skipping` says.
+/// The distances of `one`, cut if it is long, to all beginnings of `other`, if leaving out so many letters at
+/// its start costs what `skipping` says.
 fn last_row(one: &str, other: &str, skipping: impl Fn(usize) -> usize) -> Vec<usize> {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().take(100).collect(), other.chars().collect());
     let mut row: Vec<usize> = (0..=other.len()).map(skipping).collect();

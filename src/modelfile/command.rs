@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::quote::quoted;
 
-/// One command. Its `Display` writes it as a line of a Modelfile, with the quotes that Ollama's `show` uses; reading
-/// that gives the same command.
+/// One command. Its `Display` writes it as a line of a Modelfile, with the quotes that Ollama's `show` uses;
+/// reading that gives the same command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// `FROM`: a model, a file or a directory.
@@ -42,7 +42,8 @@ pub enum Command {
     Requires(String),
     /// `QUANTIZE`: the type that the weights are quantized to. Only here, not in Ollama's Modelfiles.
     Quantize(String),
-    /// `RECIPE`: a file with what the quantization deviates from its type in, or the JSON object itself. Only here.
+    /// `RECIPE`: a file with what the quantization deviates from its type in, or the JSON object itself. Only
+    /// here.
     Recipe(String),
 }
 

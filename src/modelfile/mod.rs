@@ -8,9 +8,9 @@
 //! PARAMETER temperature 0.5
 //! ```
 //!
-//! Commands are case-insensitive and may come in any order; a value runs to the end of its line, or to the line
-//! that closes its quotes. The grammar is that of Ollama (`parser/parser.go`); where Ollama loses text without a
-//! word (characters that do not print, a parameter's name after two spaces) it is kept here.
+//! Commands are case-insensitive and may come in any order; a value runs to the end of its line, or to the
+//! line that closes its quotes. The grammar is that of Ollama (`parser/parser.go`); where Ollama loses text
+//! without a word (characters that do not print, a parameter's name after two spaces) it is kept here.
 
 mod command;
 mod document;

@@ -1,7 +1,7 @@
 //! Values in and out of quotes.
 //!
-//! There is no escape character. A value is bare, or stands in `"..."` or `"""..."""`, and the closing quotes are
-//! those at the end of a line; both may therefore contain quotes.
+//! There is no escape character. A value is bare, or stands in `"..."` or `"""..."""`, and the closing quotes
+//! are those at the end of a line; both may therefore contain quotes.
 
 /// The value that `text` (without white space around it) stands for, or nothing while its quotes are open.
 pub(super) fn unquoted(text: &str) -> Option<&str> {

@@ -1,8 +1,8 @@
 //! The executor: any plan, from its sources into an ordered sink.
 //!
-//! Tensors are cut into chunks of elements. Threads evaluate chunks ahead of the writer, within a memory budget;
-//! the calling thread writes them in file order, so a sink that hashes does so while the next chunks are
-//! computed. Chunks that need no change are lent by the source and go to the sink without a copy.
+//! Tensors are cut into chunks of elements. Threads evaluate chunks ahead of the writer, within a memory
+//! budget; the calling thread writes them in file order, so a sink that hashes does so while the next chunks
+//! are computed. Chunks that need no change are lent by the source and go to the sink without a copy.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -57,8 +57,8 @@ pub trait Observer: Sync {
         let _ = (tensor, error);
     }
 
-    /// Whether to stop. All threads ask. The execution ends with [`PlanError::Cancelled`] within a few thousand elements' time,
-    /// where a tensor is not transposed.
+    /// Whether to stop. All threads ask. The execution ends with [`PlanError::Cancelled`] within a few
+    /// thousand elements' time, where a tensor is not transposed.
     fn is_cancelled(&self) -> bool {
         false
     }
@@ -68,8 +68,8 @@ pub trait Observer: Sync {
 impl Observer for () {}
 
 impl Plan {
-    /// Makes the file: reads `sources`, in the order of [`Plan::sources`], and writes every byte of the result to
-    /// `sink`, in order. Returns how many that were, which is [`Plan::size`].
+    /// Makes the file: reads `sources`, in the order of [`Plan::sources`], and writes every byte of the
+    /// result to `sink`, in order. Returns how many that were, which is [`Plan::size`].
     ///
     /// # Errors
     /// Whatever [`PlanError`] names. The sink has then received part of the file.
@@ -109,7 +109,8 @@ impl Plan {
         Ok(header.file_length())
     }
 
-    /// Checks everything that can be known without reading a source; answers with the length of the file to come.
+    /// Checks everything that can be known without reading a source; answers with the length of the file to
+    /// come.
     ///
     /// # Errors
     /// Whatever [`PlanError`] names for headers, shapes, byte ranges and conversions.
@@ -169,7 +170,8 @@ struct Work<'w> {
     buffers: Mutex<Vec<Vec<u8>>>,
 }
 
-/// Elements that are converted in one go: little enough for the first-level cache, a multiple of all block sizes.
+/// Elements that are converted in one go: little enough for the first-level cache, a multiple of all block
+/// sizes.
 const STEP: u64 = 1 << 13;
 
 /// The same where rows have to stay whole: enough of them to be worked on side by side.
@@ -207,8 +209,8 @@ impl<'w> Work<'w> {
     ) -> Self {
         let threads = resources.threads.get();
         let window = 2 * threads + 2;
-        // At its widest a chunk takes eight bytes an element where it is gathered, four as numbers, and eight where
-        // it waits to be written.
+        // At its widest a chunk takes eight bytes an element where it is gathered, four as numbers, and eight
+        // where it waits to be written.
         let bytes_per_element = threads * 12 + window * 8;
         let chunk = (resources.memory / bytes_per_element) as u64 / STEP * STEP;
         let chunk = chunk.clamp(STEP, 32 * STEP);
@@ -277,7 +279,8 @@ impl<'w> Work<'w> {
             let (first, count) = (part.start, part.end - part.start);
             numbers.resize(count as usize, 0.0);
             reader.numbers(&program.node, part, numbers)?;
-            // Without importance blocks do not depend on each other, so any whole number of them is as good as a row.
+            // Without importance blocks do not depend on each other, so any whole number of them is as good
+            // as a row.
             let mut columns = count;
             if let Some(weighing) = &program.weighing {
                 columns = weighing.columns;
@@ -305,7 +308,8 @@ impl<'w> Work<'w> {
         Ok(Chunk { bytes: Cow::Owned(output), error })
     }
 
-    /// The parts of a chunk that are converted in one go: with importance, whole rows that share one matrix of it.
+    /// The parts of a chunk that are converted in one go: with importance, whole rows that share one matrix
+    /// of it.
     fn parts(&self, program: &Program<'_>, chunk: Range<u64>) -> impl Iterator<Item = Range<u64>> {
         let step = if program.scatters() { self.chunk } else { STEP };
         let (step, matrix) = match &program.weighing {

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::walk::{Run, Walk};
 
-/// Copies the units at positions `range` of `walk` to `output`. `stored` holds the units from index `first` on.
+/// Copies the units at positions `range` of `walk` to `output`. `stored` holds the units from index `first`
+/// on.
 pub(super) fn gather(
     walk: &Walk,
     range: Range<u64>,
@@ -68,8 +69,8 @@ fn gather_units<const N: usize>(
     }
 }
 
-/// Writes whole rows of `columns` units, whose columns lie `stride` apart and whose rows begin one unit after the
-/// other, in tiles that stay in the cache on both sides.
+/// Writes whole rows of `columns` units, whose columns lie `stride` apart and whose rows begin one unit after
+/// the other, in tiles that stay in the cache on both sides.
 fn transpose<const N: usize>(stored: &[[u8; N]], stride: usize, columns: usize, output: &mut [[u8; N]]) {
     const TILE: usize = 32;
     let rows = output.len() / columns;

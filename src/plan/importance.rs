@@ -3,14 +3,14 @@
 use super::recipe::Recipe;
 use super::recipe_error::RecipeError;
 
-/// How much each column of a tensor matters when it is quantized, for each of its matrices (the experts of a layer have
-/// their own).
+/// How much each column of a tensor matters when it is quantized, for each of its matrices (the experts of a
+/// layer have their own).
 ///
-/// What matters is the mean of what the columns were multiplied with while a model ran: stored sums, of squares, and
-/// how many there were of each matrix. Both are recipes, so an importance matrix is a source like any other, and the
-/// digest of a plan says which one it was. Formats that know means instead of sums have counts of one. A matrix of
-/// which nothing was counted weighs all its columns alike (llama.cpp, `load_imatrix` in
-/// `tools/quantize/quantize.cpp`).
+/// What matters is the mean of what the columns were multiplied with while a model ran: stored sums, of
+/// squares, and how many there were of each matrix. Both are recipes, so an importance matrix is a source
+/// like any other, and the digest of a plan says which one it was. Formats that know means instead of sums
+/// have counts of one. A matrix of which nothing was counted weighs all its columns alike (llama.cpp,
+/// `load_imatrix` in `tools/quantize/quantize.cpp`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
     pub(super) sums: Recipe,
@@ -18,7 +18,8 @@ pub struct Importance {
 }
 
 impl Importance {
-    /// Importance from `sums` of the dimensions `[matrices, columns]`, and `counts`, one number for each matrix.
+    /// Importance from `sums` of the dimensions `[matrices, columns]`, and `counts`, one number for each
+    /// matrix.
     ///
     /// # Errors
     /// [`RecipeError::Importance`] if these are not the dimensions.

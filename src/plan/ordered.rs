@@ -24,13 +24,13 @@ struct State<T, E> {
     stopped: bool,
 }
 
-/// Runs `produce` for `0..count` on threads of their own, each with a `scratch` of its own, and `consume` with
-/// the results, in order, on this one. Producers run ahead by at most the window, so a slow consumer holds
-/// them back and a fast one never waits for more than the next piece.
+/// Runs `produce` for `0..count` on threads of their own, each with a `scratch` of its own, and `consume`
+/// with the results, in order, on this one. Producers run ahead by at most the window, so a slow consumer
+/// holds them back and a fast one never waits for more than the next piece.
 ///
 /// # Errors
-/// The first error in the order of the pieces, from `produce` or `consume`; nothing after it is consumed. What the
-/// operating system says if it has no thread at all.
+/// The first error in the order of the pieces, from `produce` or `consume`; nothing after it is consumed.
+/// What the operating system says if it has no thread at all.
 ///
 /// # Panics
 /// As `produce` did.

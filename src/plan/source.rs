@@ -6,8 +6,8 @@ use std::ops::Range;
 
 /// Readable byte ranges: a memory map, a buffer, an object in a store.
 ///
-/// Ranges are read by several threads at once. A source that has its bytes in memory lends them; one that has to
-/// fetch them returns what it fetched.
+/// Ranges are read by several threads at once. A source that has its bytes in memory lends them; one that has
+/// to fetch them returns what it fetched.
 pub trait Source: Sync {
     /// How many bytes there are.
     fn length(&self) -> u64;

@@ -4,8 +4,8 @@ use std::ops::Range;
 
 use super::view::Factor;
 
-/// A view as the executor walks it: in *units*, the elements that can only move together (one element of plain
-/// numbers, one block of a block format).
+/// A view as the executor walks it: in *units*, the elements that can only move together (one element of
+/// plain numbers, one block of a block format).
 #[derive(Debug, Clone)]
 pub(super) struct Walk {
     offset: u64,
@@ -66,8 +66,8 @@ impl Walk {
             .then(|| run.start..run.start + run.count)
     }
 
-    /// For the transposition of a matrix, rows of the walk that are columns of what is stored: the length of a row
-    /// of the walk, its stride, and how many rows begin one unit after the other.
+    /// For the transposition of a matrix, rows of the walk that are columns of what is stored: the length of
+    /// a row of the walk, its stride, and how many rows begin one unit after the other.
     pub(super) fn transposition(&self) -> Option<(Factor, u64)> {
         let rows = self.outer.last().filter(|rows| rows.stride == 1)?;
         (self.inner.stride > 1).then_some((self.inner, rows.length))

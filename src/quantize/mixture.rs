@@ -92,8 +92,8 @@ impl<'m> Mixture<'m> {
         }
     }
 
-    /// Matrices of several experts are told by their third dimension, which the attention of some architectures
-    /// has too.
+    /// Matrices of several experts are told by their third dimension, which the attention of some
+    /// architectures has too.
     fn mxfp4_of_experts(&self, role: Role, shape: &Shape) -> ElementType {
         let is_feed_forward =
             matches!(role, Role::FeedForwardUp | Role::FeedForwardGate | Role::FeedForwardDown);

@@ -89,8 +89,8 @@ impl Client {
         .await
     }
 
-    /// Does something in a conversation with the registry of a name, and tells what is waited for meanwhile. Where
-    /// plain HTTP is only a guess and is not understood, it is done over TLS if that is.
+    /// Does something in a conversation with the registry of a name, and tells what is waited for meanwhile.
+    /// Where plain HTTP is only a guess and is not understood, it is done over TLS if that is.
     async fn speaking<T>(
         &self,
         name: &Name,

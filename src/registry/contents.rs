@@ -1,4 +1,5 @@
-//! Whether the layers of a model can be read, before it appears: a pull that succeeds makes a model that can be shown.
+//! Whether the layers of a model can be read, before it appears: a pull that succeeds makes a model that can
+//! be shown.
 
 use super::manifest::invalid;
 use super::session::Session;

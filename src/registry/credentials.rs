@@ -47,8 +47,8 @@ impl Credentials {
         Self::default()
     }
 
-    /// Adds a user and a password for a registry, `host[:port]`; they replace earlier ones. They are sent over plain
-    /// HTTP only to this machine, or if `http://` is written before the registry.
+    /// Adds a user and a password for a registry, `host[:port]`; they replace earlier ones. They are sent
+    /// over plain HTTP only to this machine, or if `http://` is written before the registry.
     pub fn insert(&mut self, registry: &str, user: impl Into<String>, password: impl Into<String>) {
         let over_http = is_plain(registry);
         let login = Login { user: user.into(), password: password.into(), over_http };
@@ -57,8 +57,8 @@ impl Credentials {
 
     /// Adds what Docker's `config.json` holds under `auths`; entries that are there already win.
     ///
-    /// What Docker keeps in an external program (`credsStore`, `credHelpers`) or as an identity token cannot be
-    /// used; only whose it is.
+    /// What Docker keeps in an external program (`credsStore`, `credHelpers`) or as an identity token cannot
+    /// be used; only whose it is.
     pub fn add_docker_config(&mut self, json: &[u8]) -> Result<(), InvalidDockerConfig> {
         // A structure would also be read from an array of its fields.
         let object: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(json)?;

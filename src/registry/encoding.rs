@@ -7,8 +7,8 @@ use flate2::read::{MultiGzDecoder, ZlibDecoder};
 
 use super::RegistryError;
 
-/// The contents of an answer of which `encoding` is the header `Content-Encoding` (RFC 9110, section 8.4.1). Not more
-/// than `limit` bytes are unpacked, whatever is packed into them.
+/// The contents of an answer of which `encoding` is the header `Content-Encoding` (RFC 9110, section 8.4.1).
+/// Not more than `limit` bytes are unpacked, whatever is packed into them.
 pub(super) fn decoded(
     registry: &str,
     what: &str,

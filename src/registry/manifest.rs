@@ -95,7 +95,8 @@ fn index_in(bytes: &[u8]) -> Option<Index> {
     serde_json::from_slice(bytes).ok()
 }
 
-/// The one model of a list. Beside it there may be what builders attest of it (Docker, "Attestation storage").
+/// The one model of a list. Beside it there may be what builders attest of it (Docker, "Attestation
+/// storage").
 fn the_only_one(index: Index) -> Result<Digest, String> {
     let is_model = |entry: &&Entry| !entry.annotations.contains_key("vnd.docker.reference.type");
     let models: Vec<_> = index.manifests.iter().filter(is_model).collect();

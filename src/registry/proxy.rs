@@ -96,8 +96,8 @@ fn parse(text: &str) -> Option<Url> {
     Some(url)
 }
 
-/// What a proxy that does not make a connection says about it, which the HTTP library keeps to itself: the status of
-/// its answer to `CONNECT`.
+/// What a proxy that does not make a connection says about it, which the HTTP library keeps to itself: the
+/// status of its answer to `CONNECT`.
 pub(crate) async fn refusal_of(proxy: &Url, target: &Url) -> Option<String> {
     if proxy.scheme() != "http" {
         return None;

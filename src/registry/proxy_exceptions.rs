@@ -1,7 +1,8 @@
 //! What is asked for without a proxy: the entries of `NO_PROXY`.
 //!
-//! There is no standard; the rules are those that curl, Go (`golang.org/x/net/http/httpproxy`) and others have in common:
-//! names with all their subdomains, addresses, networks, each with a port or without, and `*`.
+//! There is no standard; the rules are those that curl, Go (`golang.org/x/net/http/httpproxy`) and others
+//! have in common: names with all their subdomains, addresses, networks, each with a port or without, and
+//! `*`.
 
 use std::net::IpAddr;
 

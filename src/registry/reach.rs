@@ -98,8 +98,8 @@ fn is_localhost(name: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.to_ascii_lowercase().ends_with(".localhost")
 }
 
-/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`), translated (`64:ff9b::/96`, RFC
-/// 6052, and `64:ff9b:1::/96`, RFC 8215) or tunnelled to (`2002::/16`, RFC 3056).
+/// The IPv4 address that an IPv6 address stands for: mapped (`::ffff:0:0/96`), translated (`64:ff9b::/96`,
+/// RFC 6052, and `64:ff9b:1::/96`, RFC 8215) or tunnelled to (`2002::/16`, RFC 3056).
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let segments = address.segments();
     let (high, low) = match segments {

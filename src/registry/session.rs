@@ -64,8 +64,8 @@ impl Session {
         Backoff::new(&self.retry, self.waits())
     }
 
-    /// Whether the registry may speak TLS where plain HTTP was guessed: it has answered nothing that makes sense, or has
-    /// hung up. Servers that expect TLS do the one or the other.
+    /// Whether the registry may speak TLS where plain HTTP was guessed: it has answered nothing that makes
+    /// sense, or has hung up. Servers that expect TLS do the one or the other.
     pub(crate) fn may_be_misunderstood(&self, error: &RegistryError) -> bool {
         let is_doubtful =
             matches!(error, RegistryError::Interrupted { .. } | RegistryError::Refused { status: 400, .. });

@@ -37,7 +37,8 @@ enum State {
 
 impl Downloads {
     /// The blob of a download, fetched by it or by one of the same blob that is under way; `report` is told
-    /// how many bytes are there: first those that were there before. When nobody waits any more the download ends, and what has arrived stays.
+    /// how many bytes are there: first those that were there before. When nobody waits any more the download
+    /// ends, and what has arrived stays.
     pub(crate) async fn fetch(
         self: &Arc<Self>,
         store: &Store,

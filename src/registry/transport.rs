@@ -190,7 +190,8 @@ impl Transport {
         connection_error(repository, url, self.connections.proxies.for_url(url), error)
     }
 
-    /// Whether somebody answers for a repository over TLS, whatever the answer, and though we may not trust them.
+    /// Whether somebody answers for a repository over TLS, whatever the answer, and though we may not trust
+    /// them.
     pub(crate) async fn speaks_tls(&self, repository: &Repository) -> bool {
         let request = Request::new(Method::GET, Place::of_user(repository.ping()));
         match self.send(repository, &request, None).await {

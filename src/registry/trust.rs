@@ -1,9 +1,10 @@
 //! Whose word counts on a secure connection.
 //!
 //! A registry of one's own often has a certificate that signs itself, made by `openssl req -x509` as the
-//! documentation of Docker's registry says. Such a certificate may also sign others, and the rules for certificates of
-//! servers refuse one that may (webpki: `CaUsedAsEndEntity`). But who names exactly this certificate as a root
-//! means this server; curl, Docker and Go take it so. Then it is its own anchor, and its dates and names count.
+//! documentation of Docker's registry says. Such a certificate may also sign others, and the rules for
+//! certificates of servers refuse one that may (webpki: `CaUsedAsEndEntity`). But who names exactly this
+//! certificate as a root means this server; curl, Docker and Go take it so. Then it is its own anchor, and
+//! its dates and names count.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -89,7 +90,8 @@ impl ServerCertVerifier for Verifier {
         let unknown = TlsError::from(CertificateError::UnknownIssuer);
         let usual = self.usual.as_ref().ok_or(unknown.clone())?;
         match usual.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
-            // The dates have been checked before this is found (RFC 5280, as webpki goes through it; a test watches over it).
+            // The dates have been checked before this is found (RFC 5280, as webpki goes through it; a test
+            // watches over it).
             Err(error) if signs_others(&error) => {
                 if !self.trusted.contains(end_entity) {
                     return Err(unknown);

@@ -67,8 +67,8 @@ impl<'a> Upload<'a> {
         Self { session, blob, mount_from, piece, completed: Arc::default() }
     }
 
-    /// Sends the blob unless the registry has it. `report` is told how many bytes the registry has: first what
-    /// was there before.
+    /// Sends the blob unless the registry has it. `report` is told how many bytes the registry has: first
+    /// what was there before.
     pub(crate) async fn run(&self, report: impl Fn(u64)) -> Result<(), RegistryError> {
         let mut backoff = self.session.backoff();
         // An answer may be lost after the registry has taken the blob.
@@ -197,8 +197,8 @@ impl<'a> Upload<'a> {
         Ok(Some(place))
     }
 
-    /// Sends the blob to Ollama's own registry, which at the end compares what its storage service makes of the
-    /// parts: the MD5 of their MD5s, and their number (`server/upload.go`).
+    /// Sends the blob to Ollama's own registry, which at the end compares what its storage service makes of
+    /// the parts: the MD5 of their MD5s, and their number (`server/upload.go`).
     async fn send_parts(&self, mut place: Place) -> Result<(), RegistryError> {
         let (mut offset, mut parts, mut etag) = (0, 0, Md5::new());
         while offset < self.blob.length() {

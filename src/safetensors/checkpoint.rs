@@ -7,7 +7,8 @@ use ::safetensors::Dtype;
 use super::index::{INDEX_FILE, Index};
 use super::{Header, NamedSource, SafetensorsError};
 
-/// All tensors of a checkpoint, file after file in the order of the files' names, sorted by name within a file.
+/// All tensors of a checkpoint, file after file in the order of the files' names, sorted by name within a
+/// file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkpoint {
     /// Name and length of the files that hold the tensors.
@@ -34,8 +35,9 @@ pub struct CheckpointTensor {
 }
 
 impl Checkpoint {
-    /// Reads the headers of the weights among `sources`: the shards that the index names, or, without an index,
-    /// the files `model*.safetensors`, or, where there is none, every `.safetensors` file of the directory itself.
+    /// Reads the headers of the weights among `sources`: the shards that the index names, or, without an
+    /// index, the files `model*.safetensors`, or, where there is none, every `.safetensors` file of the
+    /// directory itself.
     ///
     /// # Errors
     ///
@@ -183,8 +185,8 @@ fn unindexed_shards<'a>(by_name: &HashMap<&'a str, usize>) -> Result<Vec<&'a str
     Ok(names)
 }
 
-/// The shards before and after one whose name has the form `model-00002-of-00003.safetensors`. Where each shard has
-/// its own, none is missing.
+/// The shards before and after one whose name has the form `model-00002-of-00003.safetensors`. Where each
+/// shard has its own, none is missing.
 fn neighbours(name: &str) -> impl Iterator<Item = String> {
     let parts = || {
         let (stem, total) = name.strip_suffix(".safetensors")?.rsplit_once("-of-")?;

@@ -80,8 +80,8 @@ fn header_text(file: NamedSource<'_>) -> Result<(&[u8], usize), SafetensorsError
     }
 }
 
-/// The entries of the header's object in its order, duplicates kept, without the free-text metadata. Each is checked when
-/// it is read, so a header of nonsense costs no more than its first entry.
+/// The entries of the header's object in its order, duplicates kept, without the free-text metadata. Each is
+/// checked when it is read, so a header of nonsense costs no more than its first entry.
 fn entries(file: &str, json: &[u8], available: u64) -> Result<Vec<TensorEntry>, SafetensorsError> {
     let mut entries = Entries { file, available, tensors: Vec::new(), wrong: None };
     let mut deserializer = serde_json::Deserializer::from_slice(json);

@@ -55,7 +55,8 @@ impl From<BodyError> for Failure {
 pub(super) struct Incoming {
     body: Body,
     patience: Duration,
-    /// How long we wait for the client until it has made progress again. What the server takes does not count.
+    /// How long we wait for the client until it has made progress again. What the server takes does not
+    /// count.
     left: Duration,
     progress: usize,
     is_limited: bool,
@@ -97,8 +98,8 @@ impl Incoming {
         }
     }
 
-    /// Reads up to `limit` bytes of what nobody needs, apart from the answer, so that a client which sends all
-    /// of it before it looks at the answer finds an answer and not a broken connection.
+    /// Reads up to `limit` bytes of what nobody needs, apart from the answer, so that a client which sends
+    /// all of it before it looks at the answer finds an answer and not a broken connection.
     pub(super) fn discard(mut self, limit: u64) {
         tokio::spawn(async move {
             let mut rest = limit;

@@ -106,7 +106,8 @@ fn as_job(error: impl Into<Failure>) -> Failure {
     error.into().into_job_answer()
 }
 
-/// The name of the model to be, what it is made from, of so many files at most, and how the client wants to hear of it.
+/// The name of the model to be, what it is made from, of so many files at most, and how the client wants to
+/// hear of it.
 fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), Failure> {
     let model = fields.model()?;
     let hearing = Hearing::of(&mut fields)?;
@@ -151,8 +152,8 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), 
     Ok((name, request, hearing))
 }
 
-/// Ollama attaches a second, smaller model that guesses ahead. A model without the one that was asked for would
-/// not be the one that was meant.
+/// Ollama attaches a second, smaller model that guesses ahead. A model without the one that was asked for
+/// would not be the one that was meant.
 fn refuse_draft(fields: &mut Fields) -> Result<(), Failure> {
     let has_files = fields.strings("draft_files")?.is_some_and(|files| !files.is_empty());
     let has_type = !fields.string("draft_quantize")?.is_empty();

@@ -18,8 +18,8 @@ pub(super) const PATH: &str = "/healthz";
 /// A disk that takes longer hangs. Whoever watches gives up after about twice as long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// `GET /healthz`. A server whose store cannot be written to lives and answers all the same; what is wrong with
-/// the store stands beside that.
+/// `GET /healthz`. A server whose store cannot be written to lives and answers all the same; what is wrong
+/// with the store stands beside that.
 pub(super) async fn health(State(server): State<Shared>) -> Result<Response, Failure> {
     let store = match ask_disk(&server, Store::check_writable).await? {
         Some(Ok(())) => "writable".to_owned(),

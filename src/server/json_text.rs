@@ -1,7 +1,7 @@
 //! The first JSON value of a body. What follows it is not looked at, as with Go's `json.Decoder`.
 //!
-//! Those of Go's messages that clients are known to meet are kept word for word (`encoding/json`); what else can be
-//! wrong with a text is said by the library that reads it.
+//! Those of Go's messages that clients are known to meet are kept word for word (`encoding/json`); what else
+//! can be wrong with a text is said by the library that reads it.
 
 use serde_json::value::RawValue;
 

@@ -49,7 +49,8 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     serve(listener, server, stop).await.map_err(failed)
 }
 
-/// Starts a server on a free port of this machine, which lives as long as the process; answers with its address.
+/// Starts a server on a free port of this machine, which lives as long as the process; answers with its
+/// address.
 ///
 /// # Errors
 /// What the operating system says.
@@ -91,8 +92,8 @@ fn prune(store: &Store) {
     }
 }
 
-/// Many systems allow a process only 1024 open files unless it asks for more, and every connection and every blob
-/// in use is one.
+/// Many systems allow a process only 1024 open files unless it asks for more, and every connection and every
+/// blob in use is one.
 fn raise_file_limit() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {

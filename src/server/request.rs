@@ -22,8 +22,8 @@ use super::surrogates::without_halves;
 use crate::config::LARGEST_TREE;
 use crate::model::tree_size;
 
-/// The fields of a request that have not been taken yet, as the text of their values: nobody decodes what nobody
-/// asks for.
+/// The fields of a request that have not been taken yet, as the text of their values: nobody decodes what
+/// nobody asks for.
 pub(super) struct Fields {
     structure: &'static str,
     members: Vec<(String, Box<RawValue>)>,

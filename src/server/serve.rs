@@ -24,9 +24,9 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// How long cancelled jobs have to clean up.
 const CLEANUP: Duration = Duration::from_secs(2);
 
-/// Serves until `stop` completes. Then no connection is accepted any more, idle ones end at once, and jobs that
-/// wait for their turn fail. What is under way has the time of [`Limits::shutdown`], or
-/// until [`Server::hurry`]; then jobs are cancelled, and connections cut off.
+/// Serves until `stop` completes. Then no connection is accepted any more, idle ones end at once, and jobs
+/// that wait for their turn fail. What is under way has the time of [`Limits::shutdown`], or until
+/// [`Server::hurry`]; then jobs are cancelled, and connections cut off.
 ///
 /// # Errors
 /// What the operating system says when nothing can be accepted for good.

@@ -1,7 +1,7 @@
 //! Halves of surrogate pairs in JSON texts.
 //!
-//! A JavaScript program that cuts a text within an emoji sends such a half as `\ud83d`. It is not a character; Go decodes
-//! it as U+FFFD (`encoding/json`), and so do we.
+//! A JavaScript program that cuts a text within an emoji sends such a half as `\ud83d`. It is not a
+//! character; Go decodes it as U+FFFD (`encoding/json`), and so do we.
 
 use std::borrow::Cow;
 

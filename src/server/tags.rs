@@ -80,7 +80,8 @@ fn entry(model: &StoredManifest, facts: &Facts) -> String {
     })
 }
 
-/// What a listing says about a model whose manifest cannot be used. Clients cut the digest, so one has to be there.
+/// What a listing says about a model whose manifest cannot be used. Clients cut the digest, so one has to be
+/// there.
 fn entry_of_damaged(model: &DamagedModel) -> Option<String> {
     let name = model.name.short();
     Some(go_json::to_string(&Entry {

@@ -1,7 +1,7 @@
 //! The words for what jobs tell, which clients show to people and tell apart by their text.
 //!
-//! They are Ollama's (`server/create.go`, `server/images.go`, `convert`), and so are the names and the order of the
-//! fields (`api/types.go`, `ProgressResponse`).
+//! They are Ollama's (`server/create.go`, `server/images.go`, `convert`), and so are the names and the order
+//! of the fields (`api/types.go`, `ProgressResponse`).
 
 use serde::Serialize;
 

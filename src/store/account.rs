@@ -27,7 +27,8 @@ pub struct Account {
     pub under_way: Tally,
     /// Temporary files of processes that are no more. They go at the next start, or with the next pruning.
     pub left_over: Tally,
-    /// Downloads that have not been finished, but for their journals. Pruning removes those that are not young.
+    /// Downloads that have not been finished, but for their journals. Pruning removes those that are not
+    /// young.
     pub partial_downloads: Tally,
     /// Damaged blobs that were taken out of the store.
     pub quarantined: Tally,

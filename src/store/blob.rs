@@ -58,9 +58,9 @@ impl Blob {
 
     /// All its bytes, mapped into memory.
     ///
-    /// Bytes that the disk can no longer read, or that another program cuts off, end the process when they are
-    /// looked at; no program that keeps to the layout changes a blob in place. Where that is not to be relied
-    /// on, [`read_at`](Self::read_at) answers with an error instead.
+    /// Bytes that the disk can no longer read, or that another program cuts off, end the process when they
+    /// are looked at; no program that keeps to the layout changes a blob in place. Where that is not to be
+    /// relied on, [`read_at`](Self::read_at) answers with an error instead.
     ///
     /// # Errors
     /// What the operating system says when it cannot map the file.

@@ -13,8 +13,8 @@ use super::verified::UNIT;
 use super::{Shared, Store, StoreError, Unread, lease};
 use crate::model::{Digest, Name};
 
-/// How often something that seems to be missing is looked for. It takes a model that is removed and made again
-/// between any two looks to be wrong after the last.
+/// How often something that seems to be missing is looked for. It takes a model that is removed and made
+/// again between any two looks to be wrong after the last.
 const LOOKS: usize = 4;
 
 /// What is wrong with a store.
@@ -228,8 +228,8 @@ impl Shared {
         })
     }
 
-    /// What is missing at every look. A model that is removed or replaced between the look at its manifest and
-    /// that at its blobs takes them with it.
+    /// What is missing at every look. A model that is removed or replaced between the look at its manifest
+    /// and that at its blobs takes them with it.
     fn missing_blobs(&self) -> io::Result<Vec<MissingBlob>> {
         let mut missing: Option<Vec<MissingBlob>> = None;
         for _ in 0..LOOKS {
@@ -251,7 +251,8 @@ impl Shared {
         Ok(missing.unwrap_or_default())
     }
 
-    /// Files among the blobs that are not blobs. Ollama writes `sha256-<random>` and `sha256-<digits>-partial`.
+    /// Files among the blobs that are not blobs. Ollama writes `sha256-<random>` and
+    /// `sha256-<digits>-partial`.
     fn foreign_files(&self) -> io::Result<Vec<String>> {
         let names = match self.disk.list(self.layout.blobs()) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

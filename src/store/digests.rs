@@ -1,15 +1,16 @@
 //! Digests in a text, in every spelling that programs on the same store read.
 //!
-//! Ollama takes `sha256:` and `sha256-`, in either letter case, and JSON may write any of the two signs as an escape.
-//! This search is for texts that cannot be parsed, and a second look at those that can: a digest that is found in vain
-//! keeps a blob too long, one that is missed loses it.
+//! Ollama takes `sha256:` and `sha256-`, in either letter case, and JSON may write any of the two signs as an
+//! escape. This search is for texts that cannot be parsed, and a second look at those that can: a digest that
+//! is found in vain keeps a blob too long, one that is missed loses it.
 
 use crate::model::Digest;
 
 /// The hexadecimal digits of a digest.
 const DIGITS: usize = 64;
 
-/// What may stand between the name of the function and the digits: plain, or escaped as JSON and as file names do.
+/// What may stand between the name of the function and the digits: plain, or escaped as JSON and as file
+/// names do.
 const SEPARATORS: [&str; 5] = [":", "-", "\\u003a", "\\u002d", "%3a"];
 
 /// Every digest that occurs in a text.

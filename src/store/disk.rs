@@ -15,7 +15,8 @@ use super::stamp::Stamp;
 /// Files are plain [`File`]s, so that they can be mapped; their contents and locks go through the disk all
 /// the same.
 pub trait Disk: Send + Sync + 'static {
-    /// Opens a file for reading. What is not a file, such as a pipe that nobody writes to, is refused without waiting.
+    /// Opens a file for reading. What is not a file, such as a pipe that nobody writes to, is refused without
+    /// waiting.
     fn open(&self, path: &Path) -> io::Result<File> {
         let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         regular(OpenOptions::new().read(true).custom_flags(flags).open(path)?)

@@ -1,7 +1,8 @@
 //! Which blobs are known to be on the disk.
 //!
-//! What we place is synced first. Other programs on the same store do not sync what they write, and a blob of theirs
-//! that is a few seconds old may be torn by a loss of power. So it is synced before a manifest of ours names it, once.
+//! What we place is synced first. Other programs on the same store do not sync what they write, and a blob of
+//! theirs that is a few seconds old may be torn by a loss of power. So it is synced before a manifest of ours
+//! names it, once.
 
 use std::fs::File;
 use std::io;

@@ -1,8 +1,8 @@
 //! One entry of a directory of manifests, whatever it is.
 //!
-//! An entry is a manifest or a list of manifests, or a symbolic link to the blob that holds one (Ollama from 0.35 on).
-//! Its kind is found out before it is opened, and nothing outside `blobs/` is read through a link: what lies there may
-//! be secret, and may change at any time.
+//! An entry is a manifest or a list of manifests, or a symbolic link to the blob that holds one (Ollama from
+//! 0.35 on). Its kind is found out before it is opened, and nothing outside `blobs/` is read through a link:
+//! what lies there may be secret, and may change at any time.
 
 use std::fs::{FileType, Metadata};
 use std::io;
@@ -56,8 +56,8 @@ pub(super) enum Content {
 }
 
 impl Entry {
-    /// Whether it is a manifest that says the same, and said it at the same time: then the configuration that was read
-    /// for it can be kept.
+    /// Whether it is a manifest that says the same, and said it at the same time: then the configuration that
+    /// was read for it can be kept.
     pub(super) fn says(&self, content: &Content) -> bool {
         match (&self.content, content) {
             (Content::Model(known), Content::Model(read)) => {
@@ -93,11 +93,12 @@ impl Content {
         }
     }
 
-    /// Reads an entry that is not a directory. A file that was written to just now may be half of one, since Ollama
-    /// writes in place; it is given a moment.
+    /// Reads an entry that is not a directory. A file that was written to just now may be half of one, since
+    /// Ollama writes in place; it is given a moment.
     ///
     /// # Errors
-    /// What the operating system says, [`NotFound`](io::ErrorKind::NotFound) also of a link that leads nowhere.
+    /// What the operating system says, [`NotFound`](io::ErrorKind::NotFound) also of a link that leads
+    /// nowhere.
     ///
     /// With it comes the state in which it was read, unless it may change without another.
     pub(super) fn read(
@@ -139,8 +140,8 @@ pub(super) fn blob_named_by(path: &Path) -> Option<Digest> {
     if name.starts_with("sha256-") { Digest::in_any_spelling(name).ok() } else { None }
 }
 
-/// Ollama's rule: the link must end at the very file that is the blob of the digest by which its target is called,
-/// and the content must have that digest.
+/// Ollama's rule: the link must end at the very file that is the blob of the digest by which its target is
+/// called, and the content must have that digest.
 fn read_link(
     disk: &dyn Disk,
     layout: &Layout,

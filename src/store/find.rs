@@ -21,8 +21,8 @@ impl Store {
     /// The model that a reference means.
     ///
     /// # Errors
-    /// [`StoreError::ModelNotFound`], also of a blob that is not a manifest; [`StoreError::DamagedManifest`], or what the
-    /// operating system says.
+    /// [`StoreError::ModelNotFound`], also of a blob that is not a manifest; [`StoreError::DamagedManifest`],
+    /// or what the operating system says.
     pub fn find(&self, reference: &Reference) -> Result<Arc<StoredManifest>, StoreError> {
         match reference {
             Reference::Digest(digest) => {

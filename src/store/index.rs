@@ -1,4 +1,5 @@
-//! What is known about all entries of the directories of manifests, kept up to date at the price of one `stat` each.
+//! What is known about all entries of the directories of manifests, kept up to date at the price of one
+//! `stat` each.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -27,10 +28,10 @@ const DEEPEST: usize = 16;
 /// A thread more looks at a directory for every so many entries.
 const SHARE: usize = 1000;
 
-/// The trees of manifests: `manifests`, `manifests-v2`, and whatever else is called so. It is a cache: every answer is
-/// checked against the file system, which other programs may have changed, but nothing is read again that has not
-/// changed. The stamps of directories do not spare the look at the files in them, since Ollama writes manifests in
-/// place.
+/// The trees of manifests: `manifests`, `manifests-v2`, and whatever else is called so. It is a cache: every
+/// answer is checked against the file system, which other programs may have changed, but nothing is read
+/// again that has not changed. The stamps of directories do not spare the look at the files in them, since
+/// Ollama writes manifests in place.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     trees: BTreeMap<String, Directory>,
@@ -68,10 +69,11 @@ struct Known {
 pub(super) struct Census {
     /// In the order of their directories.
     pub(super) entries: Vec<Arc<Entry>>,
-    /// Directories that cannot be looked into, by their places in the store, such as links to a disk that is not there.
+    /// Directories that cannot be looked into, by their places in the store, such as links to a disk that is
+    /// not there.
     pub(super) lost: Vec<String>,
-    /// Whether a directory that Ollama writes to has changed just now. It removes an entry before it puts another in
-    /// its place.
+    /// Whether a directory that Ollama writes to has changed just now. It removes an entry before it puts
+    /// another in its place.
     pub(super) is_restless: bool,
 }
 
@@ -98,7 +100,8 @@ struct Walk<'w> {
     census: Census,
     /// Where it is, below the directory of the store.
     place: String,
-    /// Whether a link was followed to get there. No second one is: with links, a few directories make endless ways.
+    /// Whether a link was followed to get there. No second one is: with links, a few directories make endless
+    /// ways.
     is_beyond_link: bool,
 }
 
@@ -129,8 +132,8 @@ impl Index {
     }
 }
 
-/// The name of a tree. A plain file that happens to be called so is not a tree; in the place of the tree itself it
-/// is in the way.
+/// The name of a tree. A plain file that happens to be called so is not a tree; in the place of the tree
+/// itself it is in the way.
 fn tree(disk: &dyn Disk, layout: &Layout, name: &OsString) -> Option<String> {
     let text = name.to_str().filter(|name| name.to_ascii_lowercase().starts_with("manifests"))?;
     let path = layout.root().join(name);
@@ -151,8 +154,8 @@ impl Walk<'_> {
         self.layout.root().join(&self.place)
     }
 
-    /// The state of what is at the place. The open directory may have been removed and made again since: what is not
-    /// in it is looked for by its whole path.
+    /// The state of what is at the place. The open directory may have been removed and made again since: what
+    /// is not in it is looked for by its whole path.
     fn stamp(&self, base: Base<'_>) -> io::Result<Option<Stamp>> {
         let path = self.place[base.length..].trim_start_matches('/');
         let stamp = match self.disk.stamp_at(base.directory, if path.is_empty() { "." } else { path }) {
@@ -164,7 +167,8 @@ impl Walk<'_> {
         self.found(stamp)
     }
 
-    /// Nothing where nothing is: other programs remove files at any time. A link that leads nowhere is something.
+    /// Nothing where nothing is: other programs remove files at any time. A link that leads nowhere is
+    /// something.
     fn found<T>(&self, answer: io::Result<T>) -> io::Result<Option<T>> {
         match answer {
             Err(error) if error.kind() == io::ErrorKind::NotFound && !self.disk.is_listed(&self.path()) => {
@@ -197,7 +201,8 @@ impl Walk<'_> {
         self.census.entries.push(Arc::new(entry));
     }
 
-    /// Whether it is in a tree that only newer versions of Ollama write, which remove an entry before they replace it.
+    /// Whether it is in a tree that only newer versions of Ollama write, which remove an entry before they
+    /// replace it.
     fn is_in_new_tree(&self) -> bool {
         self.place.split('/').next() != Some("manifests")
     }
@@ -304,7 +309,8 @@ impl Node {
 }
 
 impl Directory {
-    /// Brings the tree up to date; `false` if there is no such directory. One that cannot be looked into is lost.
+    /// Brings the tree up to date; `false` if there is no such directory. One that cannot be looked into is
+    /// lost.
     fn refresh(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> bool {
         let (length, was_beyond_link) = (walk.place.len(), walk.is_beyond_link);
         let is_there = persistently(|| self.look(walk, depth, base)).unwrap_or_else(|error| {
@@ -412,8 +418,8 @@ impl Directory {
         gone
     }
 
-    /// Keeps the children that are still listed and takes in the new ones. Entries are read again: a link may have been
-    /// replaced by a later one to the same blob, which no stamp of the blob tells.
+    /// Keeps the children that are still listed and takes in the new ones. Entries are read again: a link may
+    /// have been replaced by a later one to the same blob, which no stamp of the blob tells.
     fn adopt(&mut self, names: Vec<OsString>) {
         let mut before = std::mem::take(&mut self.children);
         self.nameless = 0;
@@ -432,8 +438,8 @@ impl Directory {
     }
 }
 
-/// Looks again where something is listed and is not there: it may have come back in between. A link that leads nowhere
-/// does so at every look.
+/// Looks again where something is listed and is not there: it may have come back in between. A link that
+/// leads nowhere does so at every look.
 fn persistently<T>(mut look: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     const LOOKS: usize = 4;
     for _ in 1..LOOKS {

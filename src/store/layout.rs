@@ -1,7 +1,7 @@
 //! Where things are. No other room makes a path in the store.
 //!
-//! `blobs/`, `manifests/` and `manifests-v2/` are Ollama's (`manifest/paths.go`); `ollamake/` is ours alone. Whatever is
-//! foreign to Ollama in `blobs/` it removes, so nothing of ours ever lies there.
+//! `blobs/`, `manifests/` and `manifests-v2/` are Ollama's (`manifest/paths.go`); `ollamake/` is ours alone.
+//! Whatever is foreign to Ollama in `blobs/` it removes, so nothing of ours ever lies there.
 
 use std::path::{Path, PathBuf};
 

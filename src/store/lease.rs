@@ -28,8 +28,8 @@ pub(super) fn lock(disk: &dyn Disk, file: &File) -> io::Result<()> {
     }
 }
 
-/// Whether a path leads to an open file. Blobs may be links, or have links elsewhere, so that they outlive their
-/// removal from the store.
+/// Whether a path leads to an open file. Blobs may be links, or have links elsewhere, so that they outlive
+/// their removal from the store.
 pub(super) fn leads_to(disk: &dyn Disk, path: &Path, file: &File) -> io::Result<bool> {
     let there = match disk.metadata(path) {
         Ok(metadata) => metadata,

@@ -231,8 +231,8 @@ fn first_of(mut present: Vec<Present>, runners: &[&str]) -> Option<Present> {
     Some(present.swap_remove(best))
 }
 
-/// Of the entries of each name the one that is read: that in `manifests-v2`, and of older ones that under the public
-/// registry's own name.
+/// Of the entries of each name the one that is read: that in `manifests-v2`, and of older ones that under the
+/// public registry's own name.
 fn winners(census: &Census) -> Vec<&Arc<Entry>> {
     let readable = |entry: &&Arc<Entry>| {
         entry.name.is_some() && !matches!(entry.content, Content::Dangling(_) | Content::Foreign)

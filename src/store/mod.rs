@@ -2,14 +2,15 @@
 //!
 //! A [`Store`] is a directory in Ollama's layout, so that one store serves both programs:
 //! `blobs/sha256-<hex>`, and names in `manifests/<host>/<namespace>/<model>/<tag>` and, since Ollama 0.35, in
-//! `manifests-v2/`, which wins. What is only ours lies in `ollamake/` beside them. `docs/design/store.md` says why
-//! the store is as it is.
+//! `manifests-v2/`, which wins. What is only ours lies in `ollamake/` beside them. `docs/design/store.md`
+//! says why the store is as it is.
 //!
 //! Three rules hold at every instant, also after a crash or a loss of power:
 //!
 //! 1. A blob that can be seen is complete and verified, and durable before anything that names it.
 //! 2. A model is its old manifest or its new one, and all the blobs that a manifest names are there.
-//!    What any document of any program names is kept, and nothing is removed while something cannot be understood.
+//!    What any document of any program names is kept, and nothing is removed while something cannot be
+//!    understood.
 //! 3. Nobody removes a file that somebody holds a lease on, in this process or in another.
 //!
 //! Everything here blocks; asynchronous callers use threads of their own.

@@ -1,7 +1,8 @@
 //! What a document names: every digest in it, and how far each has to be followed.
 //!
-//! A document is a manifest or a list of manifests. Its structure tells which digests are documents in their turn, but
-//! no digest is left out because the structure does not tell: whatever stands anywhere in the text is named.
+//! A document is a manifest or a list of manifests. Its structure tells which digests are documents in their
+//! turn, but no digest is left out because the structure does not tell: whatever stands anywhere in the text
+//! is named.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +16,8 @@ use crate::model::{Digest, MediaType};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Names(Vec<(Digest, Role)>);
 
-/// What the blob of a digest is, as far as the place tells where it is named. Of two roles the greater counts.
+/// What the blob of a digest is, as far as the place tells where it is named. Of two roles the greater
+/// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     /// Weights, a configuration, a text: it names nothing.

@@ -1,8 +1,8 @@
 //! Where a name is: in which tree of manifests, under which spelling.
 //!
-//! Ollama from 0.35 on keeps names in `manifests-v2` and reads those of older versions in `manifests`. Both have the
-//! public registry under two names, and a port behind `:` or `%3A`. All of these are one name, and in whatever letter
-//! case they were made first, they are found.
+//! Ollama from 0.35 on keeps names in `manifests-v2` and reads those of older versions in `manifests`. Both
+//! have the public registry under two names, and a port behind `:` or `%3A`. All of these are one name, and
+//! in whatever letter case they were made first, they are found.
 
 use std::io;
 use std::path::PathBuf;

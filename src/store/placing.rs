@@ -1,9 +1,9 @@
 //! Putting an entry in its place.
 //!
-//! A name that `manifests-v2` has is written there and in `manifests`, so that readers of both see the new model: first
-//! the manifest as a blob, then the link to it, then the anchor, each durable before the next. A link is made under
-//! another name and renamed over the old one, so that there is no moment without. Any other name is a manifest in
-//! `manifests` alone, as all versions read it.
+//! A name that `manifests-v2` has is written there and in `manifests`, so that readers of both see the new
+//! model: first the manifest as a blob, then the link to it, then the anchor, each durable before the next. A
+//! link is made under another name and renamed over the old one, so that there is no moment without. Any
+//! other name is a manifest in `manifests` alone, as all versions read it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -41,8 +41,8 @@ impl Shared {
         Ok(())
     }
 
-    /// Gives a manifest its place in `manifests`, instead of every spelling of the name. Answers with the directory that
-    /// is to be synced.
+    /// Gives a manifest its place in `manifests`, instead of every spelling of the name. Answers with the
+    /// directory that is to be synced.
     pub(super) fn place_legacy(
         &self,
         places: &Places,
@@ -80,7 +80,8 @@ impl Shared {
         place.directories.iter().try_for_each(|directory| self.make_directory(directory))
     }
 
-    /// Makes an entry that leads to a blob, in place of what is there: a link, or what the file system can do.
+    /// Makes an entry that leads to a blob, in place of what is there: a link, or what the file system can
+    /// do.
     fn place_link(&self, place: &Place, document: &Document) -> io::Result<()> {
         let directory = &place.directories[2];
         let temporary = directory.join(format!("{TEMPORARY_LINK}{:016x}", rand::random::<u64>()));
@@ -111,8 +112,8 @@ impl Shared {
         placed
     }
 
-    /// What keeps the blobs of a document where only `manifests` is read: the manifest that the oldest versions can run,
-    /// and a layer for each document.
+    /// What keeps the blobs of a document where only `manifests` is read: the manifest that the oldest
+    /// versions can run, and a layer for each document.
     fn anchor(&self, document: &Document) -> Result<Option<Manifest>, StoreError> {
         let kept = |kind: &str, digest: Digest| -> Result<Layer, StoreError> {
             let size = self.length_of(digest)?.unwrap_or(0);

@@ -56,8 +56,8 @@ pub struct PruneReport {
     pub freed: u64,
     /// Models whose manifests cannot be read.
     pub damaged: Vec<Name>,
-    /// Everything that cannot be read or understood, those manifests included. As long as there is anything, no blob
-    /// is pruned, since it may be named there.
+    /// Everything that cannot be read or understood, those manifests included. As long as there is anything,
+    /// no blob is pruned, since it may be named there.
     pub unread: Vec<Unread>,
 }
 
@@ -207,8 +207,8 @@ impl Shared {
         }
     }
 
-    /// Those of the claimed blobs that no manifest names: none as long as there may be a manifest of which nobody knows
-    /// what it names.
+    /// Those of the claimed blobs that no manifest names: none as long as there may be a manifest of which
+    /// nobody knows what it names.
     fn unnamed(&self, claimed: Vec<Claimed>) -> io::Result<Vec<Claimed>> {
         let mut unnamed: HashMap<_, _> =
             claimed.into_iter().map(|claimed| (claimed.digest, claimed)).collect();

@@ -1,14 +1,15 @@
 //! What is named: the one answer to the question which blobs somebody needs. Pruning, deleting, replacing and
 //! checking all ask here.
 //!
-//! Named is everything that any entry of any directory of manifests reaches: under a valid name or not, seen by
-//! readers or hidden behind a newer entry, through lists, lists in lists, the manifests that a list refers to, and the
-//! documents that other programs name in order to keep them. In doubt a blob is named. Where something cannot be read
-//! or understood it is [`Unread`], and then nobody knows what is named, so nothing may be removed.
+//! Named is everything that any entry of any directory of manifests reaches: under a valid name or not, seen
+//! by readers or hidden behind a newer entry, through lists, lists in lists, the manifests that a list refers
+//! to, and the documents that other programs name in order to keep them. In doubt a blob is named. Where
+//! something cannot be read or understood it is [`Unread`], and then nobody knows what is named, so nothing
+//! may be removed.
 //!
-//! Three things name nothing and stop nothing: a link that leads nowhere, a document that is named and is not there,
-//! and a file with a leading dot that has no digest in it. A damaged document that was taken out of the store goes on
-//! naming what its text names.
+//! Three things name nothing and stop nothing: a link that leads nowhere, a document that is named and is not
+//! there, and a file with a leading dot that has no digest in it. A damaged document that was taken out of
+//! the store goes on naming what its text names.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -123,7 +124,8 @@ impl<'s> Reach<'s> {
         Self { store, followed: HashMap::new(), unread: Vec::new() }
     }
 
-    /// Calls `visit` with what is named here, and with what that names in turn. No document is followed twice.
+    /// Calls `visit` with what is named here, and with what that names in turn. No document is followed
+    /// twice.
     pub(super) fn follow(&mut self, names: &Names, model: Option<&Name>, visit: &mut impl FnMut(Digest)) {
         let mut pending: Vec<(Digest, Role)> = Vec::new();
         let mut note = |names: &Names, pending: &mut Vec<_>| {
@@ -159,8 +161,8 @@ struct Unclear {
 }
 
 impl Shared {
-    /// What a blob names that is a document, or may be one. Nothing if it is not there. A blob does not change, so
-    /// that is found out once for each.
+    /// What a blob names that is a document, or may be one. Nothing if it is not there. A blob does not
+    /// change, so that is found out once for each.
     fn document(&self, digest: Digest, role: Role) -> Result<Arc<Names>, Unclear> {
         let must_be_one = role == Role::Document;
         match self.documents.get(digest) {
@@ -196,8 +198,8 @@ impl Shared {
         Ok(named.names)
     }
 
-    /// The bytes of a blob, or those of the longest document and one more. It is not leased: whoever asks may have
-    /// claimed it.
+    /// The bytes of a blob, or those of the longest document and one more. It is not leased: whoever asks may
+    /// have claimed it.
     pub(super) fn read_document(&self, digest: Digest) -> io::Result<Option<Vec<u8>>> {
         let path = self.layout.blob(digest);
         match self.disk.open(&path) {

@@ -28,9 +28,9 @@ struct Listing {
 }
 
 impl Listing {
-    /// Whether as long as the directory has this stamp, it has these entries. A new stamp alone does not tell:
-    /// somebody else may have changed the directory within the same tick of its clock; then it has another
-    /// number of entries.
+    /// Whether as long as the directory has this stamp, it has these entries. A new stamp alone does not
+    /// tell: somebody else may have changed the directory within the same tick of its clock; then it has
+    /// another number of entries.
     fn is_reliable(&self) -> bool {
         self.stamp.is_settled() || self.stamp.counts(self.names.len())
     }

@@ -16,8 +16,8 @@ pub struct StoredManifest {
     pub bytes: Vec<u8>,
     /// The digest of the file.
     pub digest: Digest,
-    /// What the model consists of: what the file says, or the manifest of the list that is used here, without the
-    /// documents that are named only to be kept.
+    /// What the model consists of: what the file says, or the manifest of the list that is used here, without
+    /// the documents that are named only to be kept.
     pub manifest: Manifest,
     /// When the name was made.
     pub modified: SystemTime,

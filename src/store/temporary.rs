@@ -31,7 +31,8 @@ impl TemporaryFile {
         }
     }
 
-    /// A file that was made otherwise and is leased, to be renamed into place. It stays where it is otherwise.
+    /// A file that was made otherwise and is leased, to be renamed into place. It stays where it is
+    /// otherwise.
     pub(super) fn adopt(disk: Arc<dyn Disk>, path: PathBuf, file: Arc<File>) -> Self {
         Self { disk, path, file, stays: true }
     }
@@ -40,8 +41,8 @@ impl TemporaryFile {
         &self.file
     }
 
-    /// Gives the file its final name, in place of what has that name. What must outlive a loss of power has to have been
-    /// synced before.
+    /// Gives the file its final name, in place of what has that name. What must outlive a loss of power has
+    /// to have been synced before.
     pub(super) fn replace(&mut self, target: &Path) -> io::Result<()> {
         self.disk.rename(&self.path, target)?;
         self.stays = true;

@@ -1,7 +1,7 @@
 //! Why a template was refused, in Go's words.
 //!
-//! Clients and people know these messages from Ollama, which passes on what Go's `text/template` says; they are
-//! therefore kept to the letter (Go 1.27, `text/template/parse`).
+//! Clients and people know these messages from Ollama, which passes on what Go's `text/template` says; they
+//! are therefore kept to the letter (Go 1.27, `text/template/parse`).
 
 use thiserror::Error;
 

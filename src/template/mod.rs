@@ -1,16 +1,17 @@
 //! Prompt templates: Go `text/template`, and the chat formats of known models.
 //!
-//! A model's template is stored at create and run later, by Ollama. Here it is only *read*: a template that Go's
-//! `template.Parse` would refuse is refused, with the same words, before anything is stored; and what the
-//! template uses tells what the model can do. Nothing in this room executes a template.
+//! A model's template is stored at create and run later, by Ollama. Here it is only *read*: a template that
+//! Go's `template.Parse` would refuse is refused, with the same words, before anything is stored; and what
+//! the template uses tells what the model can do. Nothing in this room executes a template.
 //!
-//! The parser follows the grammar of Go 1.27's `text/template/parse` with the functions that Ollama registers. Complex
-//! numbers, which Go's templates can state and no model's does, are refused.
-//! It keeps its own stack, so nesting costs heap in proportion to the text and never the thread's stack, and the
-//! template need not be trusted.
+//! The parser follows the grammar of Go 1.27's `text/template/parse` with the functions that Ollama
+//! registers. Complex numbers, which Go's templates can state and no model's does, are refused. It keeps its
+//! own stack, so nesting costs heap in proportion to the text and never the thread's stack, and the template
+//! need not be trusted.
 //!
-//! One rule of Ollama lies outside Go: when a template uses neither `.Messages` nor `.Response`, Ollama acts at
-//! execution as though it ended in `{{ .Response }}`. The stored text is unaffected, and so is everything here.
+//! One rule of Ollama lies outside Go: when a template uses neither `.Messages` nor `.Response`, Ollama acts
+//! at execution as though it ended in `{{ .Response }}`. The stored text is unaffected, and so is everything
+//! here.
 
 pub mod chat;
 mod error;
@@ -76,8 +77,8 @@ impl Template {
     }
 
     /// Every name of a field or variable that the template uses, in lower case, as Ollama's `Template.Vars`
-    /// collects them: `{{ range .Messages }}{{ $x.Role }}{{ end }}` uses `$x`, `messages` and `role`. Fields of
-    /// a parenthesised expression or of a function's result do not count.
+    /// collects them: `{{ range .Messages }}{{ $x.Role }}{{ end }}` uses `$x`, `messages` and `role`. Fields
+    /// of a parenthesised expression or of a function's result do not count.
     #[must_use]
     pub fn variables(&self) -> &BTreeSet<String> {
         &self.variables

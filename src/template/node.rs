@@ -1,7 +1,7 @@
 //! What a template consists of, as a sequence.
 //!
-//! The nodes come in the order of the text; a body opens with [`Node::Open`] and closes with [`Node::End`]. They
-//! are looked at one by one and never kept, so a template costs little more memory than its text.
+//! The nodes come in the order of the text; a body opens with [`Node::Open`] and closes with [`Node::End`].
+//! They are looked at one by one and never kept, so a template costs little more memory than its text.
 
 /// A field or variable that a pipeline reads: `.A.B` has the names `A`, `B`, and `$x.A` has `$x`, `A`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! From tokens to nodes: actions, bodies and definitions (the grammar: Go 1.27, `text/template/parse`).
 //!
-//! Open bodies are kept on a stack of our own, and a definition is parsed in a [`Scope`] of its own, as Go parses
-//! it in a tree of its own. Which line a message names depends on that scope and on how far it has read.
+//! Open bodies are kept on a stack of our own, and a definition is parsed in a [`Scope`] of its own, as Go
+//! parses it in a tree of its own. Which line a message names depends on that scope and on how far it has
+//! read.
 
 use std::collections::HashMap;
 

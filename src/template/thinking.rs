@@ -1,7 +1,7 @@
 //! The texts around a message's thinking.
 //!
-//! Ollama (`thinking/template.go`) takes a model to be one that thinks when its template, while it ranges over
-//! `.Messages`, shows `.Thinking` between two texts, as in
+//! Ollama (`thinking/template.go`) takes a model to be one that thinks when its template, while it ranges
+//! over `.Messages`, shows `.Thinking` between two texts, as in
 //! `{{ range .Messages }}{{ if .Thinking }}<think>{{ .Thinking }}</think>{{ end }}{{ end }}`.
 
 use super::node::{Body, Node, Reference};

@@ -1,8 +1,9 @@
 //! Casts between 32-bit floats and the 16-bit formats, value by value.
 //!
-//! They follow ggml's software routines (llama.cpp, `ggml/src/ggml-impl.h`), not the processor's instructions: both
-//! round half to even, but ggml turns every NaN into one pattern of its sign. All are free of branches, so that the
-//! compiler vectorizes loops over them at whatever width the caller was compiled for.
+//! They follow ggml's software routines (llama.cpp, `ggml/src/ggml-impl.h`), not the processor's
+//! instructions: both round half to even, but ggml turns every NaN into one pattern of its sign. All are free
+//! of branches, so that the compiler vectorizes loops over them at whatever width the caller was compiled
+//! for.
 
 /// The F16 of `value`: round half to even, overflow to infinity, every NaN becomes `sign | 0x7e00`.
 #[inline(always)]
@@ -13,7 +14,8 @@ pub fn f32_to_f16(value: f32) -> u16 {
     let doubled = bits << 1;
     // Scaling up and down turns what is too large into infinity and leaves four times the value otherwise.
     let scaled = value.abs() * TO_INFINITY * TO_ZERO;
-    // Adding a power of two 2^15 times above the value's lets the addition round at the last bit that F16 keeps.
+    // Adding a power of two 2^15 times above the value's lets the addition round at the last bit that F16
+    // keeps.
     let exponent = (doubled & 0xff00_0000).max(0x7100_0000);
     let rounded = (f32::from_bits((exponent >> 1) + 0x0780_0000) + scaled).to_bits();
     let magnitude = ((rounded >> 13) & 0x7c00) + (rounded & 0x0fff);

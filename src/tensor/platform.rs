@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use super::TensorError;
 
-/// A level of SIMD instructions that this processor has. The result of every kernel is the same at every level; only
-/// the speed differs.
+/// A level of SIMD instructions that this processor has. The result of every kernel is the same at every
+/// level; only the speed differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Platform(Level);
 
@@ -69,8 +69,8 @@ impl Platform {
         let _ = CURRENT.set(self);
     }
 
-    /// The level of the process: the one that was [chosen](Self::choose). A program that chooses none, such as a
-    /// test, gets the one that [`VARIABLE`](Self::VARIABLE) names, or else the widest.
+    /// The level of the process: the one that was [chosen](Self::choose). A program that chooses none, such
+    /// as a test, gets the one that [`VARIABLE`](Self::VARIABLE) names, or else the widest.
     pub fn current() -> Self {
         *CURRENT.get_or_init(|| Self::from_environment().unwrap_or_else(|_| Self::widest()))
     }

@@ -2,8 +2,8 @@
 
 use super::lanes::{Lanes, Words};
 
-/// 1.5 × 2^23. Adding it to a number below 2^22 in magnitude rounds that to the nearest integer, half to even, and
-/// leaves the integer in the low bits.
+/// 1.5 × 2^23. Adding it to a number below 2^22 in magnitude rounds that to the nearest integer, half to
+/// even, and leaves the integer in the low bits.
 const SHIFTER: f32 = 12_582_912.0;
 
 /// The nearest integer as a number, for magnitudes up to 2^22.
@@ -12,8 +12,8 @@ pub(super) fn nearest<L: Lanes>(value: L) -> L {
     value + L::splat(SHIFTER) - L::splat(SHIFTER)
 }
 
-/// The nearest integer as llama.cpp takes it from the low bits of a sum (`nearest_int` in `ggml/src/ggml-quants.c`):
-/// beyond 2^22, for infinity and for NaN these are whatever the sum left there.
+/// The nearest integer as llama.cpp takes it from the low bits of a sum (`nearest_int` in
+/// `ggml/src/ggml-quants.c`): beyond 2^22, for infinity and for NaN these are whatever the sum left there.
 #[inline(always)]
 pub(super) fn nearest_word<L: Lanes>(value: L) -> L::Words {
     let low_bits = (value + L::splat(SHIFTER)).to_bits() & L::Words::splat(0x007f_ffff);
@@ -55,7 +55,8 @@ pub(super) fn to_f16<L: Lanes>(value: L) -> L::Words {
     bits.down(16) & word(0x8000) | L::Words::select(not_a_number, word(0x7e00), half)
 }
 
-/// [`f16_to_f32`](super::cast::f16_to_f32) in every lane, of the lower half of each word; the upper half is 0.
+/// [`f16_to_f32`](super::cast::f16_to_f32) in every lane, of the lower half of each word; the upper half is
+/// 0.
 #[inline(always)]
 pub(super) fn from_f16<L: Lanes>(half: L::Words) -> L {
     let word = L::Words::splat;

@@ -2,8 +2,8 @@
 
 use super::TensorError;
 
-/// One to four positive dimensions, *fastest first* as in GGUF: the first is the length of a row. The number of
-/// elements fits in 64 bits.
+/// One to four positive dimensions, *fastest first* as in GGUF: the first is the length of a row. The number
+/// of elements fits in 64 bits.
 ///
 /// Checkpoints of other frameworks list the slowest dimension first; see
 /// [`from_slowest_first`](Self::from_slowest_first).

@@ -1,7 +1,8 @@
-//! Hostile input: each kind of attack that programs like this one have met has exactly one test that names it.
+//! Hostile input: each kind of attack that programs like this one have met has exactly one test that names
+//! it.
 //!
-//! A kind is a row of [`ROWS`]. Most rows are data ([`cases`]): a server answers each case with the error that it
-//! deserves, and nothing is left. The others need a scene of their own; the test that sets it says
+//! A kind is a row of [`ROWS`]. Most rows are data ([`cases`]): a server answers each case with the error
+//! that it deserves, and nothing is left. The others need a scene of their own; the test that sets it says
 //! "Hostile input: `row`." in its comment.
 
 pub(crate) mod cases;

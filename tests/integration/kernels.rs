@@ -164,7 +164,8 @@ fn blocks_have_the_expected_bytes_at_every_level() {
         let kinds: BTreeSet<_> =
             rows.cases.iter().map(|case| (case.element_type.as_str(), case.importance.is_some())).collect();
         assert_eq!(kinds.len(), 2 * block_types().count() - 3);
-        // Those that C leaves undefined (`ub`) are among them: the lanes are defined to truncate as x86-64 does.
+        // Those that C leaves undefined (`ub`) are among them: the lanes are defined to truncate as x86-64
+        // does.
         compare(&rows, &rows.cases);
     }
 }
@@ -269,15 +270,16 @@ fn tolerance(element_type: ElementType) -> f32 {
         Q3K => 0.6,
         Iq4Nl | Iq4Xs | Mxfp4 | Nvfp4 => 0.4,
         Q2K | Iq3S => 0.8,
-        // An even number of eight signs is stored, so one may be turned: its number then gets the smallest level.
+        // An even number of eight signs is stored, so one may be turned: its number then gets the smallest
+        // level.
         Iq3Xxs => 1.2,
         // Two levels and a zero, and with codebooks even a turned sign: no more than the size is kept.
         _ => 2.2,
     }
 }
 
-/// How large the root mean square of a block's errors may be, in parts of that of its values: a third more than the
-/// worst of 24,000 blocks of even random numbers that `ggml_quantize_chunk` made.
+/// How large the root mean square of a block's errors may be, in parts of that of its values: a third more
+/// than the worst of 24,000 blocks of even random numbers that `ggml_quantize_chunk` made.
 fn mean_tolerance(element_type: ElementType) -> f64 {
     use ElementType::*;
     match element_type {
@@ -308,8 +310,9 @@ fn norm(values: impl Iterator<Item = f32>) -> f64 {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Any bits at all, of numbers of every size, infinite ones and NaN, are quantized without a panic; where they are
-    /// finite and the result is valid, it is the same at every level. (The bits of a NaN are not defined.)
+    /// Any bits at all, of numbers of every size, infinite ones and NaN, are quantized without a panic; where
+    /// they are finite and the result is valid, it is the same at every level. (The bits of a NaN are not
+    /// defined.)
     #[test]
     fn any_bits_give_the_same_bytes_at_every_level(
         bits in prop::collection::vec(any::<u32>(), 768),

@@ -1,7 +1,7 @@
 //! Quantized files against those that llama-quantize makes, and mixtures against its choices.
 //!
-//! `mixtures.json` and `files.json` hold what llama-quantize chose and wrote; beside the fixtures stands how they
-//! were made. A directory with the full data takes their place where there is one.
+//! `mixtures.json` and `files.json` hold what llama-quantize chose and wrote; beside the fixtures stands how
+//! they were made. A directory with the full data takes their place where there is one.
 
 mod derived;
 mod files;

@@ -1,10 +1,10 @@
 //! Recorded conversations with two genuine servers, replayed.
 //!
-//! Every exchange is sent in its order to a fresh store; status, content type and body of our answer are compared
-//! with the recorded ones. [`differences`] lists where we answer otherwise on purpose. The files that were uploaded
-//! are made again ([`models`]), so digests that depend on weights differ: they are translated, and those of
-//! quantized layers are learnt where they are first told. Digests of templates, system prompts, licenses,
-//! parameters and messages must be the recorded ones.
+//! Every exchange is sent in its order to a fresh store; status, content type and body of our answer are
+//! compared with the recorded ones. [`differences`] lists where we answer otherwise on purpose. The files
+//! that were uploaded are made again ([`models`]), so digests that depend on weights differ: they are
+//! translated, and those of quantized layers are learnt where they are first told. Digests of templates,
+//! system prompts, licenses, parameters and messages must be the recorded ones.
 
 mod compare;
 mod differences;

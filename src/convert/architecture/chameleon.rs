@@ -1,4 +1,5 @@
-//! Chameleon: text and pictures as tokens of one vocabulary; what makes tokens of pictures has no counterpart yet.
+//! Chameleon: text and pictures as tokens of one vocabulary; what makes tokens of pictures has no counterpart
+//! yet.
 
 use super::Family;
 use super::common::{EMBEDDINGS, GATED_FEED_FORWARD, NORMS};

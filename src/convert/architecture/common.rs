@@ -202,7 +202,8 @@ pub(super) fn add_one(_: &Model, weight: Weight) -> Result<Weight, WeightError> 
     weight.map(Operation::AddOne)
 }
 
-/// The name of a tensor of the text model without the wrapping of models that see; `None` for the rest of those.
+/// The name of a tensor of the text model without the wrapping of models that see; `None` for the rest of
+/// those.
 pub(super) fn text_name(name: &str) -> Option<Cow<'_, str>> {
     const STARTS: [&str; 10] = [
         "mlp",

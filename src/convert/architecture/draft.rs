@@ -28,8 +28,8 @@ pub(super) fn target(model: &Model) -> Result<Configuration, ConvertError> {
     model.configuration.part(TARGET).ok_or_else(|| model.configuration.missing(&[TARGET]))
 }
 
-/// For each token of a draft that knows only some of the target's `tokens`, which one it is. Checkpoints hold how far
-/// it lies behind.
+/// For each token of a draft that knows only some of the target's `tokens`, which one it is. Checkpoints hold
+/// how far it lies behind.
 pub(super) fn token_table(
     model: &Model,
     files: Files<'_>,

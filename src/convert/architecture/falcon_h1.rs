@@ -1,5 +1,5 @@
-//! TII's Falcon-H1: Mamba 2 and attention side by side in every layer. The factors that its code applies to inputs and
-//! outputs are multiplied into the weights.
+//! TII's Falcon-H1: Mamba 2 and attention side by side in every layer. The factors that its code applies to
+//! inputs and outputs are multiplied into the weights.
 
 use super::Family;
 use super::common::flat_kernel;

@@ -1,4 +1,5 @@
-//! Gemma 3n: several streams of embeddings, embeddings of its own in every layer, and activations made sparse.
+//! Gemma 3n: several streams of embeddings, embeddings of its own in every layer, and activations made
+//! sparse.
 
 use super::common::{GATED_FEED_FORWARD, text_name};
 use super::{Family, gemma3};
@@ -132,8 +133,9 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     Ok(())
 }
 
-/// The number of standard deviations below which this share of a normal distribution lies, rounded where PyTorch
-/// rounds: the root of two times the inverse error function of twice the share less one, in single precision.
+/// The number of standard deviations below which this share of a normal distribution lies, rounded where
+/// PyTorch rounds: the root of two times the inverse error function of twice the share less one, in single
+/// precision.
 fn normal_quantile(share: f32) -> f32 {
     inverse_error_function(f64::from(2.0 * share - 1.0)) as f32 * std::f32::consts::SQRT_2
 }

@@ -24,7 +24,8 @@ pub(super) fn write(model: &Model, out: &mut Parameters) -> Result<(), ConvertEr
     Ok(())
 }
 
-/// Layer by layer whether it has an indexer, or takes the choice of the one before it; nothing where no layer does.
+/// Layer by layer whether it has an indexer, or takes the choice of the one before it; nothing where no layer
+/// does.
 pub(super) fn owners(model: &Model) -> Result<Option<Vec<bool>>, ConvertError> {
     let kinds = model.configuration.strings("indexer_types")?;
     Ok(kinds.map(|kinds| kinds.into_iter().map(|kind| kind == "full").collect()))

@@ -1,5 +1,5 @@
-//! Kimi's delta attention, a linear attention that several families combine with latent attention: its tensors, and
-//! the metadata of both.
+//! Kimi's delta attention, a linear attention that several families combine with latent attention: its
+//! tensors, and the metadata of both.
 
 use super::common::where_present;
 use crate::convert::parameters::Parameters;

@@ -200,7 +200,8 @@ fn second_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(
     prediction::write_stated(model, out)
 }
 
-/// Whether the attention of a layer is latent: at the end of each group, in an incomplete last group, and beyond.
+/// Whether the attention of a layer is latent: at the end of each group, in an incomplete last group, and
+/// beyond.
 fn is_full(model: &Model, layer: u64) -> Result<bool, ConvertError> {
     let size = model.configuration.integer("layer_group_size")?.max(1);
     let layers = model.main_layers;

@@ -1,4 +1,5 @@
-//! Pixtral 12B as the library keeps it: a Llama or Mistral model behind Pixtral's encoder, under LLaVA's name.
+//! Pixtral 12B as the library keeps it: a Llama or Mistral model behind Pixtral's encoder, under LLaVA's
+//! name.
 
 use super::llama::{self, MISTRAL};
 use super::{Family, pixtral};

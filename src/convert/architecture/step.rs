@@ -15,7 +15,8 @@ pub(super) const FAMILY: Family = Family {
     names: &["Step3p5ForCausalLM", "Step3p7ForConditionalGeneration"],
     architecture: "step35",
     adjust: |configuration, _| {
-        // One base a layer: those of the first layer, which attends to everything, and the second, which slides.
+        // One base a layer: those of the first layer, which attends to everything, and the second, which
+        // slides.
         if let Some(bases) = configuration.value("rope_theta").filter(|value| value.is_array()) {
             let (full, sliding) = (bases.get(0).cloned(), bases.get(1).cloned());
             configuration.set("rope_theta", full.unwrap_or_default());

@@ -16,7 +16,8 @@ pub(super) struct Decoder {
 }
 
 impl Decoder {
-    /// The decoder that `tokenizer.json` describes. One that cannot be run without risk decodes every token to itself.
+    /// The decoder that `tokenizer.json` describes. One that cannot be run without risk decodes every token
+    /// to itself.
     pub(super) fn new(description: &Value, settings: &Settings) -> Self {
         let safe = modest::are_modest(&[description]) && modest::has_no_expression(description);
         let decoder = safe.then(|| serde_json::from_value(description.clone()).ok()).flatten();

@@ -38,11 +38,13 @@ pub(super) struct KnownTokens {
 }
 
 impl KnownTokens {
-    /// Takes the vocabulary out of `json`, and adds what the settings know beyond it. Numbers are less than `size`.
+    /// Takes the vocabulary out of `json`, and adds what the settings know beyond it. Numbers are less than
+    /// `size`.
     ///
     /// # Errors
     ///
-    /// There are no tokens, two have one number, or one of the file has a number that the vocabulary does not reach.
+    /// There are no tokens, two have one number, or one of the file has a number that the vocabulary does not
+    /// reach.
     pub(super) fn collect(
         json: &mut TokenizerJson,
         origin: Origin,
@@ -65,7 +67,8 @@ impl KnownTokens {
         Ok(Self { tokens: collection.into_tokens()?, own, end })
     }
 
-    /// How many tokens the model to be has: what the configuration says, or as many as reach to the last known one.
+    /// How many tokens the model to be has: what the configuration says, or as many as reach to the last
+    /// known one.
     pub(super) fn size(&self, stated: Option<u64>, multiple: u64) -> Result<u64, TokenizerError> {
         let size = token::checked_size(stated.unwrap_or(self.end))?;
         token::checked_size(size.next_multiple_of(multiple))

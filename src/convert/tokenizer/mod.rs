@@ -1,8 +1,10 @@
-//! The vocabulary of a checkpoint as `tokenizer.*` metadata: tokens, types, scores, merges, special tokens, chat template.
+//! The vocabulary of a checkpoint as `tokenizer.*` metadata: tokens, types, scores, merges, special tokens,
+//! chat template.
 //!
-//! A family of models declares its [`Flavour`]: which formats its tokenizers come in, and what is special about them.
-//! [`read`] finds the files, reads them, and writes the pairs in the order of llama.cpp's converter. Source of the rules:
-//! llama.cpp, `conversion/base.py` and the files of the families beside it, and `gguf-py/gguf/vocab.py`.
+//! A family of models declares its [`Flavour`]: which formats its tokenizers come in, and what is special
+//! about them. [`read`] finds the files, reads them, and writes the pairs in the order of llama.cpp's
+//! converter. Source of the rules: llama.cpp, `conversion/base.py` and the files of the families beside it,
+//! and `gguf-py/gguf/vocab.py`.
 //!
 //! | file | what it is for |
 //! |---|---|

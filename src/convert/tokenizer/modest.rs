@@ -1,7 +1,7 @@
 //! Whether the steps of a tokenizer can be run on a short text in little time and memory.
 //!
-//! A `tokenizer.json` holds small programs: chains of replacements that can grow a text without bound, and regular
-//! expressions that can take for ever. Real ones are small; larger ones are never run.
+//! A `tokenizer.json` holds small programs: chains of replacements that can grow a text without bound, and
+//! regular expressions that can take for ever. Real ones are small; larger ones are never run.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -37,8 +37,8 @@ struct Size {
     nodes: usize,
     expressions: usize,
     growth: f64,
-    /// Whether there is a map of characters that does not have the length which it states: the library allocates that
-    /// before it looks.
+    /// Whether there is a map of characters that does not have the length which it states: the library
+    /// allocates that before it looks.
     has_broken_map: bool,
 }
 
@@ -68,8 +68,8 @@ impl Size {
     }
 }
 
-/// Whether a precompiled map of characters is at least as long as the trie in it: Base64 of the trie's length in bytes as
-/// a 32-bit integer, the trie, and the texts (SentencePiece, `normalizer.cc`).
+/// Whether a precompiled map of characters is at least as long as the trie in it: Base64 of the trie's length
+/// in bytes as a 32-bit integer, the trie, and the texts (SentencePiece, `normalizer.cc`).
 fn is_whole(map: &Value) -> bool {
     let map = map.as_str().and_then(|text| BASE64.decode(text).ok()).unwrap_or_default();
     map.split_first_chunk().is_some_and(|(length, rest)| u32::from_le_bytes(*length) as usize <= rest.len())

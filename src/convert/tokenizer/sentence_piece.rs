@@ -82,7 +82,8 @@ impl Model {
 }
 
 impl Piece {
-    /// The token; SentencePiece numbers the kinds as llama.cpp does, but knows user-defined pieces as normal ones.
+    /// The token; SentencePiece numbers the kinds as llama.cpp does, but knows user-defined pieces as normal
+    /// ones.
     fn token(&self) -> Token {
         let kind = match self.kind {
             Some(2) => TokenKind::Unknown,
@@ -119,8 +120,8 @@ pub(super) fn replaced(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError
     with_replaced(inputs, tokens)
 }
 
-/// A SentencePiece vocabulary of whose pieces the settings redefine some, as Arctic has it: special ones count as
-/// pieces of the model, others take part in no merge.
+/// A SentencePiece vocabulary of whose pieces the settings redefine some, as Arctic has it: special ones
+/// count as pieces of the model, others take part in no merge.
 pub(super) fn redefined(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
     let mut tokens = tokens_of_model(inputs)?;
     let unknown =
@@ -138,8 +139,8 @@ pub(super) fn redefined(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertErro
     Ok(Contents::with_scores("llama", tokens))
 }
 
-/// A vocabulary like that of [`replaced`], as InternLM 2 has it: one piece is the byte zero, which ends strings in C, and others stand for
-/// nothing.
+/// A vocabulary like that of [`replaced`], as InternLM 2 has it: one piece is the byte zero, which ends
+/// strings in C, and others stand for nothing.
 pub(super) fn cleaned(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError> {
     let mut tokens = tokens_of_model(inputs)?;
     for token in &mut tokens {
@@ -220,7 +221,8 @@ fn tokens_of_model(inputs: &mut Inputs<'_>) -> Result<Vec<Token>, ConvertError> 
     Ok(tokens)
 }
 
-/// Puts a token of `file` in its place; one beyond the vocabulary is left out, since there are no embeddings for it.
+/// Puts a token of `file` in its place; one beyond the vocabulary is left out, since there are no embeddings
+/// for it.
 pub(super) fn replace(
     tokens: &mut [Token],
     id: u32,

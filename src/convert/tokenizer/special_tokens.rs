@@ -1,8 +1,8 @@
 //! Which token begins a text, which ends it, and so on, and whether they are put around a text.
 //!
-//! The order of precedence, and the order in which the pairs are written, are those of gguf-py's `SpecialVocab`
-//! (llama.cpp, `gguf-py/gguf/vocab.py`): tokens that the settings name, by their number among the added tokens of
-//! `tokenizer.json`; then numbers in `config.json`.
+//! The order of precedence, and the order in which the pairs are written, are those of gguf-py's
+//! `SpecialVocab` (llama.cpp, `gguf-py/gguf/vocab.py`): tokens that the settings name, by their number among
+//! the added tokens of `tokenizer.json`; then numbers in `config.json`.
 
 use serde_json::{Map, Value};
 

@@ -1,7 +1,8 @@
 //! Whether special tokens are put around a text: `add_bos_token` and its kin.
 //!
-//! What the post-processor of `tokenizer.json` does goes before what the settings say, since the library does it either way.
-//! Only plain templates are understood, as in gguf-py's `SpecialVocab` (llama.cpp, `gguf-py/gguf/vocab.py`).
+//! What the post-processor of `tokenizer.json` does goes before what the settings say, since the library does
+//! it either way. Only plain templates are understood, as in gguf-py's `SpecialVocab` (llama.cpp,
+//! `gguf-py/gguf/vocab.py`).
 
 use serde_json::{Map, Value};
 
@@ -15,8 +16,8 @@ pub(super) struct Surrounding {
     further: Vec<&'static str>,
 }
 
-/// What the settings say of the tokens around a text. Values are kept as JSON: a token that is given as an object
-/// is never the same as one that is named in a template.
+/// What the settings say of the tokens around a text. Values are kept as JSON: a token that is given as an
+/// object is never the same as one that is named in a template.
 struct Named<'a> {
     settings: &'a mut Map<String, Value>,
     /// Whether there are any settings.

@@ -170,7 +170,8 @@ impl Tekken {
     }
 }
 
-/// Every way in which a token consists of two others, tokens in the order of their ranks. Bytes are not merged.
+/// Every way in which a token consists of two others, tokens in the order of their ranks. Bytes are not
+/// merged.
 fn merges(ranks: &[Vec<u8>]) -> Result<Vec<String>, TokenizerError> {
     const BYTES: usize = 256;
     let by_bytes: HashMap<&[u8], usize> = ranks.iter().map(Vec::as_slice).zip(0..).collect();

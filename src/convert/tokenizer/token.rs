@@ -75,8 +75,8 @@ pub(super) fn write(tokens: Vec<Token>, scores: Option<Value>, metadata: &mut Me
     metadata.set("tokenizer.ggml.token_type", kinds);
 }
 
-/// Whether a token is meant to direct the model although its file does not say so, as in Command R, DeepSeek Coder
-/// and Gemma.
+/// Whether a token is meant to direct the model although its file does not say so, as in Command R, DeepSeek
+/// Coder and Gemma.
 pub(super) fn looks_special(text: &str) -> bool {
     let between = |start: &str, end: &str| text.starts_with(start) && text.ends_with(end);
     matches!(text, "<pad>" | "<mask>" | "<2mass>" | "[@BOS@]")

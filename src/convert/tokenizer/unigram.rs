@@ -108,8 +108,8 @@ fn kind(model: &Model) -> i32 {
     model.trainer.as_ref().and_then(|trainer| trainer.model_type).unwrap_or(UNIGRAM)
 }
 
-/// The model's tokens, with the numbers that the `transformers` library gives them: its own four special tokens come
-/// first.
+/// The model's tokens, with the numbers that the `transformers` library gives them: its own four special
+/// tokens come first.
 fn of_model(inputs: &Inputs<'_>) -> Result<(Vec<Token>, Preparation), ConvertError> {
     let model = unigram_model(inputs.files, SENTENCE_PIECE_BPE_MODEL)?;
     let own = model.pieces.len() as u64;

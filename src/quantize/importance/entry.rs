@@ -32,8 +32,8 @@ pub struct Entry {
 pub enum Counts {
     /// The same for all.
     Same(f32),
-    /// One for each of as many equal parts of the sums: floats that stand for whole numbers, zero for a part that was
-    /// never used.
+    /// One for each of as many equal parts of the sums: floats that stand for whole numbers, zero for a part
+    /// that was never used.
     Each {
         /// Offset of the first in the file.
         offset: u64,
@@ -43,8 +43,8 @@ pub enum Counts {
 }
 
 impl Entry {
-    /// The importance of a tensor with rows of so many columns, if the file is source number `source` of its plan.
-    /// `None` if the counts are not one for each matrix of the tensor, nor one for all.
+    /// The importance of a tensor with rows of so many columns, if the file is source number `source` of its
+    /// plan. `None` if the counts are not one for each matrix of the tensor, nor one for all.
     pub(in crate::quantize) fn importance(
         &self,
         source: usize,
@@ -66,7 +66,8 @@ impl Entry {
         Importance::new(floats(self.sums, &[matrices, columns])?, counts).map(Some)
     }
 
-    /// Checks that every sum and every count is a finite number that is not negative, and every count a whole one.
+    /// Checks that every sum and every count is a finite number that is not negative, and every count a whole
+    /// one.
     pub(super) fn check(&self, name: &str, bytes: &[u8]) -> Result<(), ImportanceError> {
         let refused = |index, value: f32| {
             let (tensor, value) = (name.to_owned(), value.to_string());

@@ -1,15 +1,16 @@
 //! Chat formats: how a model expects a conversation to be written.
 //!
-//! A model's own description is the Jinja text in `tokenizer.chat_template`. Ollama runs Go templates, so a model
-//! that comes without one is given ours for its format, together with the texts at which an answer ends.
+//! A model's own description is the Jinja text in `tokenizer.chat_template`. Ollama runs Go templates, so a
+//! model that comes without one is given ours for its format, together with the texts at which an answer
+//! ends.
 //!
-//! A format is recognised by its special tokens and turn headings, wherever they stand in the Jinja text: these
-//! are what the model was trained on, and they survive the many ways in which such texts are rewritten. A text
-//! that shows no known set of them has no format; a guess would be worse.
+//! A format is recognised by its special tokens and turn headings, wherever they stand in the Jinja text:
+//! these are what the model was trained on, and they survive the many ways in which such texts are rewritten.
+//! A text that shows no known set of them has no format; a guess would be worse.
 //!
-//! Each format is one row of the table in [`formats`] and one file with its template. The templates are written
-//! from the turn structure of the formats; where a model's Jinja text adds a system message of its own when there
-//! is none (the model's name, the date), ours does not.
+//! Each format is one row of the table in [`formats`] and one file with its template. The templates are
+//! written from the turn structure of the formats; where a model's Jinja text adds a system message of its
+//! own when there is none (the model's name, the date), ours does not.
 
 mod format;
 mod formats;

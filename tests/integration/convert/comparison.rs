@@ -11,11 +11,12 @@ const FROM_DIRECTORY: [&str; 5] =
 /// The key of the size, which the reference takes from there too where it is one in words.
 const SIZE: &str = "general.size_label";
 
-/// The key of the template. Where a checkpoint has none, the reference writes one of its own: an upload is not
-/// given what is not its own.
+/// The key of the template. Where a checkpoint has none, the reference writes one of its own: an upload is
+/// not given what is not its own.
 const TEMPLATE: &str = "tokenizer.chat_template";
 
-/// The key of the pre-tokenizer, which the reference was told where a case says so: tiny vocabularies are unknown.
+/// The key of the pre-tokenizer, which the reference was told where a case says so: tiny vocabularies are
+/// unknown.
 const PRE_TOKENIZER: &str = "tokenizer.ggml.pre";
 
 /// Everything in which a file differs from its listing.

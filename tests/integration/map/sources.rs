@@ -1,8 +1,8 @@
 //! What the files of the crate import, read from their text.
 //!
-//! An import through a face counts as one of the file that defines the item. A face that only declares and re-exports
-//! imports nothing; in one with code of its own a re-export counts if the code uses it. What stands in test modules does
-//! not count.
+//! An import through a face counts as one of the file that defines the item. A face that only declares and
+//! re-exports imports nothing; in one with code of its own a re-export counts if the code uses it. What
+//! stands in test modules does not count.
 
 use std::collections::{BTreeMap, HashSet};
 

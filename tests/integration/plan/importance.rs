@@ -22,8 +22,8 @@ fn at(offset: u64, dimensions: &[u64]) -> Recipe {
     Recipe::stored(Stored::plain(location, ElementType::F32, dimensions)).unwrap()
 }
 
-/// A plan of a tensor of three matrices, and its sources: the weights, and the importance with its sums before its
-/// counts.
+/// A plan of a tensor of three matrices, and its sources: the weights, and the importance with its sums
+/// before its counts.
 fn plan_of_experts(element_type: ElementType) -> (Plan, Vec<Vec<u8>>) {
     let weights = numbers(3 * ROWS * COLUMNS, 77);
     let importance: Vec<f32> = numbers(3 * COLUMNS, 31).into_iter().chain(COUNTS).collect();

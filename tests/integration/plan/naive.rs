@@ -20,7 +20,8 @@ impl Naive {
         self.values[flat as usize]
     }
 
-    /// An array of these dimensions whose element at each index is that of `self` at the index that `at` gives.
+    /// An array of these dimensions whose element at each index is that of `self` at the index that `at`
+    /// gives.
     fn indexed(&self, dimensions: Vec<u64>, at: impl Fn(&[u64]) -> Vec<u64>) -> Self {
         let count: u64 = dimensions.iter().product();
         let values = (0..count).map(|mut flat| {

@@ -85,7 +85,8 @@ impl Observer for Watch {
     }
 }
 
-/// The candidates of each tensor with their sizes in the file and their errors; none where the type is settled.
+/// The candidates of each tensor with their sizes in the file and their errors; none where the type is
+/// settled.
 struct Candidates(Vec<Vec<(ElementType, u64, f64)>>);
 
 impl Candidates {

@@ -1,5 +1,5 @@
-//! Registries that answer otherwise than the specification says, and yet can be lived with; or cannot, and then it is
-//! said what they do.
+//! Registries that answer otherwise than the specification says, and yet can be lived with; or cannot, and
+//! then it is said what they do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -12,8 +12,8 @@ use super::{Site, impatient, through};
 use ollamake::model::Digest;
 use ollamake::registry::{Config, Options, RegistryError};
 
-/// Pushes a model to a registry that answers pieces, and questions how much it has, so. The error, and how often
-/// it was sent a piece.
+/// Pushes a model to a registry that answers pieces, and questions how much it has, so. The error, and how
+/// often it was sent a piece.
 async fn push_to(
     pieces: impl Fn(usize) -> Response + Clone + Send + Sync + 'static,
 ) -> (RegistryError, usize) {
@@ -71,8 +71,8 @@ struct Taken {
     blobs: HashMap<String, Vec<u8>>,
 }
 
-/// Ollama's own registry and its storage service, as a proxy reaches them. A part goes to the storage service,
-/// which begins with an error, and at the end the registry compares what that has made of the parts.
+/// Ollama's own registry and its storage service, as a proxy reaches them. A part goes to the storage
+/// service, which begins with an error, and at the end the registry compares what that has made of the parts.
 fn ollamas_registry(taken: &Mutex<Taken>, asked: &Asked) -> Response {
     let mut taken = taken.lock().unwrap();
     let last = asked.uri.path().rsplit('/').next().unwrap().to_owned();

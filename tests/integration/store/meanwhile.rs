@@ -31,8 +31,8 @@ enum Step {
 
 type Hook = dyn Fn(Step, &Path) -> io::Result<()> + Send + Sync;
 
-/// A disk on which something happens just before a step. A sync is told the number of its file instead of a path, a
-/// lock nothing.
+/// A disk on which something happens just before a step. A sync is told the number of its file instead of a
+/// path, a lock nothing.
 struct DisturbedDisk(Box<Hook>);
 
 impl DisturbedDisk {

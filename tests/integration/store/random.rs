@@ -1,5 +1,5 @@
-//! Stores of every kind at random: nothing that is reachable is ever removed, by the store's own functions or by the
-//! program that is run on it.
+//! Stores of every kind at random: nothing that is reachable is ever removed, by the store's own functions or
+//! by the program that is run on it.
 //!
 //! What is reachable is computed here anew, from what the store was built of, by a search of texts alone.
 

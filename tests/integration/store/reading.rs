@@ -1,4 +1,5 @@
-//! What is read of stores of newer versions of Ollama, and how it is written where a file system lacks something.
+//! What is read of stores of newer versions of Ollama, and how it is written where a file system lacks
+//! something.
 
 use std::fs;
 use std::io;
@@ -197,7 +198,8 @@ fn every_spelling_of_a_digest_is_read() {
     }
 }
 
-/// A disk on which an entry of the newer tree is out of sight at the first looks, as when another program replaces it.
+/// A disk on which an entry of the newer tree is out of sight at the first looks, as when another program
+/// replaces it.
 struct Flickering(AtomicUsize);
 
 impl Disk for Flickering {

@@ -131,8 +131,8 @@ impl Disk for SteppingDisk {
 /// What a program does.
 type Task = fn(&Store);
 
-/// Tries many orders of the steps of the tasks, each time on a store that `prepare` has filled; `verify` looks
-/// at what has come out.
+/// Tries many orders of the steps of the tasks, each time on a store that `prepare` has filled; `verify`
+/// looks at what has come out.
 fn explore(locks: Locks, prepare: Task, tasks: &'static [Task], verify: Task) {
     let orders = std::env::var("OLLAMAKE_ORDERS").map_or(ORDERS, |count| count.parse().unwrap());
     let run = move || {

@@ -25,8 +25,8 @@ fn power(exponent: i32) -> f32 {
     }
 }
 
-/// Bit patterns at the edges of the formats: zeros, subnormal numbers, infinities, NaNs, and numbers midway between
-/// two of F16 and BF16.
+/// Bit patterns at the edges of the formats: zeros, subnormal numbers, infinities, NaNs, and numbers midway
+/// between two of F16 and BF16.
 const SPECIALS: [u32; 64] = [
     0x00000000, 0x80000000, 0x00000001, 0x80000001, 0x007fffff, 0x00800000, 0x7f7fffff, 0xff7fffff,
     0x7f800000, 0xff800000, 0x7fc00000, 0xffc00000, 0x7f800001, 0xff800001, 0x7fffffff, 0xffffffff,

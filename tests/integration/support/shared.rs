@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-/// The path of `name` in the directory that `OLLAMAKE_SHARED` names. `None`, with a line in the test's output, where there
-/// is none: the fixtures of the repository then have to do.
+/// The path of `name` in the directory that `OLLAMAKE_SHARED` names. `None`, with a line in the test's
+/// output, where there is none: the fixtures of the repository then have to do.
 pub(crate) fn path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("OLLAMAKE_SHARED").map(|root| PathBuf::from(root).join(name));
     let path = path.filter(|path| path.exists());

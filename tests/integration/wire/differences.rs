@@ -51,8 +51,8 @@ pub(super) fn unsupported(wish: &str) -> String {
 }
 
 /// All differences. Three more concern many exchanges and are dealt with where bodies are compared: imported
-/// files stay as they are, `show` tells digests in place of paths and sorts parameters, and beside `error` may
-/// stand `file` and `hint`.
+/// files stay as they are, `show` tells digests in place of paths and sorts parameters, and beside `error`
+/// may stand `file` and `hint`.
 #[rustfmt::skip]
 pub(super) const DIFFERENCES: &[Difference] = {
     use Ours::*;

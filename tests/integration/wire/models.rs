@@ -1,5 +1,5 @@
-//! The GGUF files of the recorded conversations, made again: the same metadata and shapes as the recorded answers
-//! tell, with other weights, hence under other digests.
+//! The GGUF files of the recorded conversations, made again: the same metadata and shapes as the recorded
+//! answers tell, with other weights, hence under other digests.
 
 use std::collections::HashMap;
 
@@ -55,8 +55,8 @@ pub(super) fn files() -> Vec<File> {
     ]
 }
 
-/// Recorded digests and the digests of our files in their place. Ollama 0.33 rewrites what it imports; here the
-/// uploaded file stays the layer, so the digests of its rewritten files mean our uploaded ones.
+/// Recorded digests and the digests of our files in their place. Ollama 0.33 rewrites what it imports; here
+/// the uploaded file stays the layer, so the digests of its rewritten files mean our uploaded ones.
 pub(super) fn digests(files: &[File]) -> HashMap<String, String> {
     let hex = |index: usize| Digest::of(&files[index].bytes).hex();
     let mut digests: HashMap<String, String> =

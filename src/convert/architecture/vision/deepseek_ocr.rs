@@ -1,5 +1,5 @@
-//! DeepSeek-OCR and Unlimited-OCR: SAM's encoder before CLIP's, or before one made from Qwen 2, and the first DeepSeek V2
-//! with plain attention.
+//! DeepSeek-OCR and Unlimited-OCR: SAM's encoder before CLIP's, or before one made from Qwen 2, and the first
+//! DeepSeek V2 with plain attention.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! Hunyuan VL and Hunyuan OCR: an encoder that merges patches by convolutions, before Hunyuan with positions of four parts.
+//! Hunyuan VL and Hunyuan OCR: an encoder that merges patches by convolutions, before Hunyuan with positions
+//! of four parts.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,5 @@
-//! InternVL, in its own layout and in that of `transformers`, before whatever text model its configuration names.
+//! InternVL, in its own layout and in that of `transformers`, before whatever text model its configuration
+//! names.
 
 use std::borrow::Cow;
 

@@ -117,8 +117,8 @@ fn flat_grid(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     }
 }
 
-/// Queries and keys whose dimensions turn by column and by row in turn: first all that turn by the one, then all by the
-/// other. Values stay.
+/// Queries and keys whose dimensions turn by column and by row in turn: first all that turn by the one, then
+/// all by the other. Values stay.
 fn split_rotation(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let heads = model.heads()?;
     let third = weight.row_count() / 3;

@@ -38,8 +38,8 @@ pub(super) fn merged_patches(subject: &Encoders<'_>, out: &mut Parameters) -> Re
     out.count("vision.spatial_merge_size", size)
 }
 
-/// Writes into how few patches in a row the image is pooled: as many tokens as the preprocessor says, 256 where it is
-/// silent. Nothing where it is four, which the runtime assumes.
+/// Writes into how few patches in a row the image is pooled: as many tokens as the preprocessor says, 256
+/// where it is silent. Nothing where it is four, which the runtime assumes.
 pub(in crate::convert::architecture) fn pooled_patches(
     subject: &Encoders<'_>,
     out: &mut Parameters,

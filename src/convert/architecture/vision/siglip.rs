@@ -29,8 +29,8 @@ pub(in crate::convert::architecture) const LAYERS: &[Rule] = &[
     Rule::keep("vision_model.encoder.layers.{}.mlp.fc2.*", "v.blk.{}.ffn_down.*").required(),
 ];
 
-/// The name of a tensor of the encoder from `vision_model.` on, whatever the model has before it; `None` for the rest,
-/// and for the encoder's own head, which makes one vector of an image and is of no use here.
+/// The name of a tensor of the encoder from `vision_model.` on, whatever the model has before it; `None` for
+/// the rest, and for the encoder's own head, which makes one vector of an image and is of no use here.
 pub(in crate::convert::architecture) fn name(name: &str) -> Option<&str> {
     let name = &name[name.find("vision_model.")?..];
     (!name.starts_with("vision_model.head.")).then_some(name)

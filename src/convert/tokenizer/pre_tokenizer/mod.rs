@@ -1,8 +1,8 @@
 //! Recognising how a tokenizer splits text before it merges: the value of `tokenizer.ggml.pre`.
 //!
-//! llama.cpp knows ways of splitting by name. A tokenizer has a name if it makes of a probe text what a known one makes of
-//! it ([`probe`] and [`names`]), or, since that depends on the vocabulary too, if its file describes the same
-//! steps ([`structure`]).
+//! llama.cpp knows ways of splitting by name. A tokenizer has a name if it makes of a probe text what a known
+//! one makes of it ([`probe`] and [`names`]), or, since that depends on the vocabulary too, if its file
+//! describes the same steps ([`structure`]).
 
 mod names;
 mod probe;
@@ -19,8 +19,8 @@ const UNKNOWN: &str = "default";
 
 /// The name of the way in which a tokenizer splits text.
 ///
-/// `file` is the text of `tokenizer.json`, `json` the same in part. `first` and `last` are the numbers of the tokens that
-/// begin and end a text.
+/// `file` is the text of `tokenizer.json`, `json` the same in part. `first` and `last` are the numbers of the
+/// tokens that begin and end a text.
 pub(super) fn recognise(
     file: &str,
     json: &TokenizerJson,

@@ -1,7 +1,7 @@
 //! The pre-tokenizers that llama.cpp knows, by what they make of the probe text.
 //!
-//! Source of the hashes: llama.cpp, `conversion/base.py`, `get_vocab_base_pre`. Where the converter has two names for
-//! a hash, the one that it prefers stands here.
+//! Source of the hashes: llama.cpp, `conversion/base.py`, `get_vocab_base_pre`. Where the converter has two
+//! names for a hash, the one that it prefers stands here.
 
 /// The name for the SHA-256 of the token ids of the probe text, as lower-case hex digits.
 pub(super) fn name_of(hash: &str) -> Option<&'static str> {

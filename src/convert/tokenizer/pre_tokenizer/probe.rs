@@ -26,7 +26,8 @@ const CLASSES_THAT_ADD: [&str; 4] =
     ["LlamaTokenizer", "GemmaTokenizer", "CohereTokenizer", "CodeLlamaTokenizer"];
 
 /// The SHA-256 of the token ids of the probe text, as Python prints a list, in lower-case hex digits: the
-/// most faithful first, then with and without the tokens around the text, which depend on more than the files say.
+/// most faithful first, then with and without the tokens around the text, which depend on more than the files
+/// say.
 ///
 /// Empty where the tokenizer cannot be loaded, or its steps cannot be run without risk.
 pub(super) fn hashes(
@@ -92,10 +93,11 @@ fn with_space_prefix(pre_tokenizer: &Value, settings: &Settings) -> Option<Value
     })
 }
 
-/// Whether growing parts of the probe text are tokenized fast enough to go on: a regular expression can need very long.
+/// Whether growing parts of the probe text are tokenized fast enough to go on: a regular expression can need
+/// very long.
 ///
-/// Real tokenizers need less than a millisecond; the limit allows for a busy machine. The library gives up on a match
-/// after a million steps, so that what is left to lose after the last part is a few seconds.
+/// Real tokenizers need less than a millisecond; the limit allows for a busy machine. The library gives up on
+/// a match after a million steps, so that what is left to lose after the last part is a few seconds.
 fn is_quick(tokenizer: &Tokenizer) -> bool {
     const ENOUGH: Duration = Duration::from_secs(2);
     let started = Instant::now();

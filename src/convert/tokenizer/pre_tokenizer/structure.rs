@@ -1,7 +1,8 @@
 //! Recognising a way of splitting by the steps that `tokenizer.json` describes.
 //!
-//! A fine-tune with another vocabulary gives other token ids, but splits text as its base does. The regular expressions
-//! are those of the tokenizers that llama.cpp's names stand for (llama.cpp, `src/llama-vocab.cpp`).
+//! A fine-tune with another vocabulary gives other token ids, but splits text as its base does. The regular
+//! expressions are those of the tokenizers that llama.cpp's names stand for (llama.cpp,
+//! `src/llama-vocab.cpp`).
 
 use serde_json::Value;
 

@@ -22,8 +22,8 @@ const TOKENIZER: &str = r#"{"version": "1.0", "normalizer": null, "decoder": {"t
 
 /// What is planned can be checked, and what is small can be made.
 ///
-/// The input is text: lines `=== NAME`, each followed by the contents of that file. Of a file of weights only the
-/// header's JSON is given; as many zeros follow as it asks for.
+/// The input is text: lines `=== NAME`, each followed by the contents of that file. Of a file of weights only
+/// the header's JSON is given; as many zeros follow as it asks for.
 pub(super) fn checkpoint(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut files: Vec<(&str, Vec<u8>)> = Vec::new();

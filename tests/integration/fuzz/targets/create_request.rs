@@ -83,7 +83,8 @@ impl Site {
     }
 }
 
-/// A request succeeds, and the model is whole, or it fails with a message for its sender, and there is no model.
+/// A request succeeds, and the model is whole, or it fails with a message for its sender, and there is no
+/// model.
 pub(super) fn create_request(bytes: &[u8]) {
     static SITE: OnceLock<Site> = OnceLock::new();
     let site = SITE.get_or_init(Site::new);

@@ -1,5 +1,5 @@
-//! What is to hold for any bytes: one function a parser. The fuzzer calls them with bytes of its own, and a test
-//! with the corpus.
+//! What is to hold for any bytes: one function a parser. The fuzzer calls them with bytes of its own, and a
+//! test with the corpus.
 
 mod checkpoint;
 mod create_request;

@@ -1,5 +1,5 @@
-//! Hostile inputs as data: what is sent, and what the answer has to be. The tests send each to a server within the
-//! test's process, the benchmark to the program itself, whose memory it measures.
+//! Hostile inputs as data: what is sent, and what the answer has to be. The tests send each to a server
+//! within the test's process, the benchmark to the program itself, whose memory it measures.
 
 mod checkpoints;
 pub(crate) mod client;
