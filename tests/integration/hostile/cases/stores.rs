@@ -138,7 +138,11 @@ fn layers() -> Vec<Case> {
     let digest = format!("sha256:{}", hex::encode(Sha256::digest(&config)));
     let other = format!("sha256:{}", "ab".repeat(32));
     let case = |name: &str, media_type: &str, planted: Planted, says: &str| {
-        let layer = json!({"mediaType": media_type, "digest": other, "size": u64::MAX});
+        let length = match &planted {
+            Planted::Hollow(length) => *length,
+            other => other.length() as u64,
+        };
+        let layer = json!({"mediaType": media_type, "digest": other, "size": length});
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST,
             "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": digest, "size": 2},
@@ -156,7 +160,7 @@ fn layers() -> Vec<Case> {
     vec![
         case("a template of a gibibyte", template, Planted::Hollow(GIBIBYTE), "is damaged"),
         case("parameters of a gibibyte", parameters, Planted::Hollow(GIBIBYTE), "is damaged"),
-        case("a template that is a pipe", template, Planted::Pipe, "the model store failed"),
+        case("a template that is a pipe", template, Planted::Pipe, ""),
         case("parameters that are not an object", parameters, Planted::File(b"[1]".to_vec()), "is damaged"),
     ]
 }
