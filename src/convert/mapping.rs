@@ -77,6 +77,10 @@ impl<'m> Mapping<'m> {
             self.used.insert((index, found.numbers[0]));
         }
         let explain = |error| explain(name, error);
+        let weight = || match rule.prepared {
+            Some(step) => step(self.model, weight()?).map_err(explain),
+            None => weight(),
+        };
         match rule.target {
             Target::Drop => {
                 self.dropped.push(name.to_owned());

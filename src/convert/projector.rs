@@ -26,11 +26,15 @@ pub(super) struct Projector {
     pub(super) vision: fn(&Configuration) -> Option<Configuration>,
     /// The configuration of the encoder of sound, if the family has one.
     pub(super) audio: fn(&Configuration) -> Option<Configuration>,
+    /// The file that describes the encoder of sound, where it has one of its own.
+    pub(super) audio_file: Option<&'static str>,
     /// What the family means by keys of the vision configuration that others use differently; given the whole
     /// configuration too.
     pub(super) adjust: fn(&mut Configuration, &Configuration) -> Result<(), ConvertError>,
     /// The same for the configuration of the encoder of sound.
     pub(super) adjust_audio: fn(&mut Configuration, &Configuration) -> Result<(), ConvertError>,
+    /// Metadata that stand before those that all have.
+    pub(super) opening: fn(&Encoders<'_>, &mut Parameters),
     /// Metadata beyond those that all have.
     pub(super) hyperparameters: fn(&Encoders<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that no file holds; they stand before all others.
@@ -55,8 +59,10 @@ impl Projector {
     pub(super) const STANDARD: Self = Self {
         vision: |whole| whole.part("vision_config"),
         audio: |_| None,
+        audio_file: None,
         adjust: |_, _| Ok(()),
         adjust_audio: |_, _| Ok(()),
+        opening: |_, _| {},
         hyperparameters: |_, _| Ok(()),
         generated: |_| Ok(Vec::new()),
         computed: |_, _| Ok(None),
@@ -99,22 +105,30 @@ pub(super) fn plan(
     sources: Vec<SourceDescription>,
 ) -> Result<Option<Plan>, ConvertError> {
     let (mut vision, mut audio) = ((projector.vision)(whole), (projector.audio)(whole));
+    let Some(first) = vision.as_ref().or(audio.as_ref()) else { return Ok(None) };
+    if !weights.iter().any(|weight| (projector.rename)(first, &weight.name).is_some()) {
+        return Ok(None);
+    }
     if let Some(vision) = &mut vision {
         (projector.adjust)(vision, whole)?;
     }
     if let Some(audio) = &mut audio {
+        if let Some(file) = projector.audio_file {
+            *audio = described(file, source.files)?;
+        }
         (projector.adjust_audio)(audio, whole)?;
     }
     let Some(first) = vision.as_ref().or(audio.as_ref()) else { return Ok(None) };
     let named = |weight: &'_ StoredWeight| (projector.rename)(first, &weight.name).map(Cow::into_owned);
     let seen: Vec<(String, &StoredWeight)> =
         weights.iter().filter_map(|weight| Some((named(weight)?, weight))).collect();
-    if seen.is_empty() {
-        return Ok(None);
-    }
     let none = |label: &str| Configuration::new(label, Map::new());
     let (no_vision, no_audio) = (none("config.json, vision_config"), none("config.json, audio_config"));
-    let model = Model::encoder(first.clone())?;
+    let mut configuration = first.clone();
+    if let Some(audio) = &audio {
+        configuration.set_part(AUDIO, audio.clone());
+    }
+    let model = Model::encoder(configuration)?;
     let subject = Encoders {
         vision: vision.as_ref().unwrap_or(&no_vision),
         audio: audio.as_ref().unwrap_or(&no_audio),
@@ -145,6 +159,7 @@ pub(super) fn plan(
     let mut out = Parameters::new(family::PROJECTOR);
     let count = ParameterCount::of_model(&tensors);
     general::write(general::FileKind::Projector, source.files, source.id, count, &mut out)?;
+    (projector.opening)(&subject, &mut out);
     hyperparameters::file_type_here(&mut out);
     if vision.is_some() {
         vision_standard(&subject, &mut out)?;
@@ -203,6 +218,17 @@ fn audio_standard(audio: &Configuration, text: &Model, out: &mut Parameters) -> 
         out.count(&format!("audio.{key}"), number)?;
     }
     Ok(())
+}
+
+/// The key under which steps find what is said of the encoder of sound.
+pub(super) const AUDIO: &str = "encoder of sound";
+
+/// A description in a file of its own.
+fn described(file: &'static str, files: Files<'_>) -> Result<Configuration, ConvertError> {
+    match files.json(file)? {
+        Some(Value::Object(values)) => Ok(Configuration::new(file, values)),
+        _ => Err(ConvertError::MissingFile { file, purpose: "it describes the encoder of sound" }),
+    }
 }
 
 /// The file that says how images are prepared.

@@ -11,6 +11,8 @@ use super::{ConvertError, Model};
 pub(super) struct Rule {
     pub(super) pattern: &'static str,
     pub(super) target: Target,
+    /// What is done to the tensor before all else.
+    pub(super) prepared: Option<Step>,
     pub(super) required: bool,
 }
 
@@ -138,6 +140,12 @@ impl Rule {
         self
     }
 
+    /// A step for each of the tensors that become one, before they do.
+    pub(super) const fn prepared(mut self, step: Step) -> Self {
+        self.prepared = Some(step);
+        self
+    }
+
     /// The same rules for families of which not every layer has these tensors.
     pub(super) const fn optional<const N: usize>(mut rules: [Self; N]) -> [Self; N] {
         let mut index = 0;
@@ -149,7 +157,7 @@ impl Rule {
     }
 
     const fn to(pattern: &'static str, target: Target) -> Self {
-        Self { pattern, target, required: false }
+        Self { pattern, target, prepared: None, required: false }
     }
 
     /// The names of the tensors that it makes.

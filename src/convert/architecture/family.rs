@@ -44,8 +44,8 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
     /// Metadata that are numbers among the weights; they come before all others too.
     pub(in crate::convert) measured: fn(&Model, &Numbers<'_>, &mut Parameters) -> Result<(), ConvertError>,
-    /// The folders of the dense modules of `sentence-transformers` that the architecture has a place for.
-    /// Their tensors come first; they are called by folder and name.
+    /// The folders of modules with weights of their own, as the dense ones of `sentence-transformers`, that the
+    /// architecture has a place for. Their tensors come first; they are called by folder and name.
     pub(in crate::convert) modules: &'static [&'static str],
     /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
     pub(in crate::convert) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,

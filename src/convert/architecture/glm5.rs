@@ -6,6 +6,7 @@ use super::hyper_connections::{self, HYPER_CONNECTIONS};
 use super::indexer::{self, INDEXER};
 use super::kda::{self, DELTA_ATTENTION};
 use super::prediction::{self, PREDICTION};
+use super::vision::glm4v;
 use super::{Family, glm4};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
@@ -41,6 +42,7 @@ pub(super) const NEXT: Family = Family {
     predicted_layers: prediction::stated,
     tokenizer: Flavour::GLM4_MOE,
     hyperparameters: next_hyperparameters,
+    projector: Some(&glm4v::FIFTH),
     rename: |model, name| if deepseek2::is_tied_output(model, name) { None } else { text_name(name) },
     tensors: &[
         EMBEDDINGS,

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::Family;
 use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, NORMS, replaced, text_name};
 use super::deepseek2::ROUTING;
 use super::prediction::PREDICTION;
+use super::{Family, vision};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -31,6 +31,8 @@ pub(super) const FAMILY: Family = Family {
         PREDICTION,
     ],
     stored_by_rank: &[".self_attn.qkv_proj.weight"],
+    modules: &[vision::mimo::FOLDER],
+    projector: Some(&vision::mimo::PROJECTOR),
     ..Family::STANDARD
 };
 

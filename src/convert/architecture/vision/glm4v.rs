@@ -1,12 +1,14 @@
-//! The encoder of GLM-4.1V, GLM-4.5V and GLM-OCR.
+//! The encoder of GLM-4.1V, GLM-4.5V and GLM-OCR, and that of GLM-5.3.
 
 use std::borrow::Cow;
 
 use super::patches::{FRAMES, frames};
 use super::settings;
+use crate::convert::ConvertError;
 use crate::convert::architecture::qwen2vl::name_usually;
 use crate::convert::configuration::Class;
-use crate::convert::projector::Projector;
+use crate::convert::parameters::Parameters;
+use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 
 /// The class of the encoder, which calls itself by the type of the whole.
@@ -19,11 +21,7 @@ pub(in crate::convert::architecture) const CLASS: Class = Class::new(
 
 pub(in crate::convert::architecture) const PROJECTOR: Projector = Projector {
     adjust: |vision, _| name_usually(vision, 336),
-    hyperparameters: |subject, out| {
-        out.set("projector_type", "glm4v");
-        settings::activation(subject, out)?;
-        settings::epsilon(subject, "rms_norm_eps", 1e-5, out)
-    },
+    hyperparameters: |subject, out| hyperparameters(subject, "glm4v", out),
     rename: |_, name| {
         let name = name.strip_prefix("model.").unwrap_or(name);
         name.starts_with("visual.").then_some(Cow::Borrowed(name))
@@ -31,6 +29,43 @@ pub(in crate::convert::architecture) const PROJECTOR: Projector = Projector {
     tensors: &[TENSORS],
     ..Projector::STANDARD
 };
+
+pub(in crate::convert::architecture) const FIFTH: Projector = Projector {
+    // What does not even say how many heads there are describes no encoder.
+    vision: |whole| whole.part("vision_config").filter(|vision| vision.has("num_heads")),
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, "glm5v", out)?;
+        settings::merged_patches(subject, out)?;
+        if let Some(limit) = subject.vision.optional_number(&["swiglu_limit"])? {
+            out.float("vision.swiglu_clamp", limit);
+        }
+        // As many pixels as the tokens of one image stand for.
+        let or = |key: &str, otherwise: u64| {
+            subject.preprocessor.optional_integer(&[key]).map(|number| number.unwrap_or(otherwise))
+        };
+        let side = or("patch_size", 14)?.saturating_mul(or("merge_size", 2)?);
+        let pixels = side.saturating_mul(side);
+        for (key, name) in
+            [("image_min_pixels", "min_image_tokens"), ("image_max_pixels", "max_image_tokens")]
+        {
+            if let Some(tokens) = subject.preprocessor.optional_integer(&[name])? {
+                out.count(&format!("vision.{key}"), tokens.saturating_mul(pixels))?;
+            }
+        }
+        Ok(())
+    },
+    ..PROJECTOR
+};
+
+fn hyperparameters(
+    subject: &Encoders<'_>,
+    kind: &'static str,
+    out: &mut Parameters,
+) -> Result<(), ConvertError> {
+    out.set("projector_type", kind);
+    settings::activation(subject, out)?;
+    settings::epsilon(subject, "rms_norm_eps", 1e-5, out)
+}
 
 pub(in crate::convert::architecture) const TENSORS: &[Rule] = &[
     Rule::split("visual.patch_embed.proj.weight", FRAMES, frames).required(),

@@ -14,6 +14,7 @@ mod janus;
 mod lfm2_vl;
 mod lighton_ocr;
 mod ling3;
+pub(super) mod mimo;
 mod minicpm_v;
 pub(super) mod minimax_m3;
 mod moonvit;
