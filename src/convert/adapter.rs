@@ -49,7 +49,8 @@ pub fn adapter(
     let given = given
         .ok_or(ConvertError::MissingFile { file: WEIGHTS, purpose: "it holds the weights of the adapter" })?;
     let checkpoint = Checkpoint::from_files(files.sources(), vec![given])?;
-    let weights = weights::read(&checkpoint, &Configuration::new(SETTINGS, Map::new()), &[])?;
+    let unquantized = Configuration::new(SETTINGS, Map::new());
+    let (weights, _) = weights::read(&checkpoint, files, &unquantized, &[])?;
     let precision = output.settle(&weights);
     let mut mapping = Mapping::new(&model, family.architecture, family.tensors);
     for (name, weight) in factors(&weights)? {

@@ -13,7 +13,7 @@ use super::model::{Model, Source};
 use super::numbers::Numbers;
 use super::output_type::OutputType;
 use super::parameters::Parameters;
-use super::planned::{planned, sources, state_storage};
+use super::planned::{packed_stacks_last, planned, sources, state_storage};
 use super::rule::Rule;
 use super::size_label::ParameterCount;
 use super::target::{self, Target};
@@ -69,7 +69,7 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
             checkpoint.put_before(folder, files.sources(), place)?;
         }
     }
-    let weights = weights::read(&checkpoint, &text, family.stored_by_rank)?;
+    let (weights, undone) = weights::read(&checkpoint, files, &text, family.stored_by_rank)?;
     let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
     let projector = architecture::projector(&whole);
     let alone = match projector {
@@ -84,7 +84,7 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     };
 
     let sources = sources(&checkpoint);
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<Warning> = undone.into_iter().map(Warning::Dequantized).collect();
     let id = whole.value("_name_or_path").and_then(Value::as_str);
     if let Some(tasks) = whole.value(TASKS).and_then(Value::as_array) {
         let tasks: Vec<&str> = tasks.iter().filter_map(Value::as_str).collect();
@@ -176,11 +176,12 @@ fn text_plan(
     (family.measured)(model, &numbers, &mut out)?;
     for weight in weights {
         if let Some(name) = (family.rename)(model, &weight.name) {
-            let added = mapping.add(&name, || weight.recipe().map(Weight::Whole));
+            let added = mapping.add(&name, || weight.weight());
             added.map_err(|error| explained(model, weights, error))?;
         }
     }
-    let (mapped, found) = mapping.finish()?;
+    let (mut mapped, found) = mapping.finish()?;
+    packed_stacks_last(model, &mut mapped);
     let settled = output.settle(weights.iter().filter(named));
     let precision = settled.for_tensors(output, &mapped);
     let output = if precision == settled { output } else { OutputType::F32 };

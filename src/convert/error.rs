@@ -65,11 +65,9 @@ pub enum ConvertError {
         expected: String,
     },
     /// Weights in another program's quantization format.
-    #[error(
-        "{format}-quantized weights are not supported; use the original checkpoint in F32, F16, BF16 or FP8"
-    )]
+    #[error("{format} are not supported; use the original checkpoint in F32, F16, BF16 or FP8")]
     ForeignQuantization {
-        /// The format's usual name.
+        /// What they are, by the format's usual name.
         format: String,
     },
     /// A needed tensor whose numbers cannot be converted.
@@ -81,9 +79,9 @@ pub enum ConvertError {
     /// A table of a draft's tokens that does not say what they are.
     #[error("tensor {tensor}: {reason}; it must lead every token of the draft to another one of its target")]
     TokenTable { tensor: String, reason: String },
-    /// Scales that belong to no weight or do not fit theirs.
+    /// A part of a packed weight that is missing, belongs to no weight or does not fit the rest.
     #[error("tensor {tensor}: {reason}")]
-    Scale { tensor: String, reason: String },
+    Packed { tensor: String, reason: String },
     /// A tensor that models of this architecture do not have.
     #[error("tensor {tensor} is not part of a model of architecture {architecture}")]
     UnexpectedTensor { tensor: String, architecture: String },

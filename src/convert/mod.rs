@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `checkpoint` | the way from files to the plans of a model and its projector |
 //! | `files`, `configuration` | the files by name; configuration values with their class's defaults |
-//! | `weights` | stored tensors with their scales; formats of other programs are refused by name |
+//! | `weights` | stored tensors as they can be computed with |
+//! | `packed` | the formats that other programs quantize weights to, a file each |
 //! | `stored_bytes` | the numbers of a tensor, for what only they tell |
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
 //! | `found`, `completeness`, `lengths`, `shapes` | whether layers are whole, and tensors as long as the metadata say |
@@ -39,6 +40,7 @@ mod model_id;
 mod modules;
 mod numbers;
 mod output_type;
+mod packed;
 mod parameters;
 mod planned;
 mod pooling;
@@ -59,6 +61,7 @@ pub use self::architecture::{ModelClass, model_classes};
 pub use self::checkpoint::{Conversion, checkpoint, is_description, is_module};
 pub use self::error::ConvertError;
 pub use self::output_type::OutputType;
+pub use self::packed::Undone;
 pub use self::warning::Warning;
 pub use model::MAX_LAYERS;
 

@@ -81,7 +81,8 @@ impl Precision {
                 recipe.stored_type() == ElementType::F32
                     && self.of(name, &recipe.dimensions(), None) == ElementType::F16
             }
-            Weight::LowRank { .. } => false,
+            // What stays packed is not rounded.
+            Weight::Packed(_) | Weight::LowRank { .. } => false,
         };
         match asked {
             OutputType::Unrounded if tensors.iter().any(is_rounded) => Self(ElementType::F32),

@@ -1,21 +1,23 @@
 //! The tensors of a file to be made, and what its metadata say of how they are stored.
 
 use super::ConvertError;
+use super::model::Model;
 use super::output_type::Precision;
 use super::parameters::Parameters;
-use super::weight::Weight;
+use super::weight::{Packed, Weight};
 use crate::plan::{PlannedTensor, Recipe, SourceDescription};
-use crate::quantize::{FILE_TYPE_KEY, FileType, QUANTIZATION_VERSION};
+use crate::quantize::{FILE_TYPE_KEY, FileType, NVFP4_FILE, QUANTIZATION_VERSION};
 use crate::safetensors::Checkpoint;
 use crate::tensor::ElementType;
 
 /// States the file type where the family states one, and the version of the block formats.
 pub(super) fn state_storage(out: &mut Parameters, precision: Precision, tensors: &[PlannedTensor]) {
-    let packed = tensors.iter().any(|tensor| tensor.element_type == ElementType::Mxfp4);
-    let number = if packed && precision.0 != ElementType::Q8_0 {
-        FileType::Mxfp4Moe.id()
-    } else {
-        precision.file_type()
+    let has = |element_type| tensors.iter().any(|tensor| tensor.element_type == element_type);
+    let number = match precision.0 {
+        ElementType::Q8_0 => precision.file_type(),
+        _ if has(ElementType::Nvfp4) => NVFP4_FILE,
+        _ if has(ElementType::Mxfp4) => FileType::Mxfp4Moe.id(),
+        _ => precision.file_type(),
     };
     if out.has_plain(FILE_TYPE_KEY) {
         out.set_plain(FILE_TYPE_KEY, number);
@@ -24,22 +26,74 @@ pub(super) fn state_storage(out: &mut Parameters, precision: Precision, tensors:
     out.set_plain(key, version);
 }
 
-/// The tensors of a plan. Those that are already packed stand first and stay what they are.
+/// The tensors of a plan. Those that are already packed stand first, with what scales them, and stay what they are.
 pub(super) fn planned(
     mapped: Vec<(String, Weight)>,
     element_type: impl Fn(&str, &[u64]) -> ElementType,
 ) -> Result<Vec<PlannedTensor>, ConvertError> {
-    let mut tensors = Vec::with_capacity(mapped.len());
+    let (mut packed, mut tensors) = (Vec::new(), Vec::with_capacity(mapped.len()));
+    let mut plan = |name: String, recipe: Recipe| {
+        let tensor = planned_tensor(name, recipe, &element_type)?;
+        let is_packed = tensor.element_type == ElementType::Mxfp4;
+        if is_packed {
+            packed.push(tensor)
+        } else {
+            tensors.push(tensor)
+        }
+        Ok::<_, ConvertError>(())
+    };
+    let mut scaled = Vec::new();
     for (name, weight) in mapped {
         match weight {
-            Weight::Whole(recipe) => tensors.push(planned_tensor(name, recipe, &element_type)?),
+            Weight::Whole(recipe) => plan(name, recipe)?,
+            Weight::Packed(weight) if weight.blocks.is_made_of_blocks(ElementType::Nvfp4) => {
+                scaled.extend(blocks_and_scales(name, weight)?);
+            }
+            Weight::Packed(Packed { numbers, .. }) => plan(name, numbers)?,
             Weight::LowRank { a, b } => {
-                tensors.push(planned_tensor(format!("{name}.lora_a"), a, &element_type)?);
-                tensors.push(planned_tensor(format!("{name}.lora_b"), b, &element_type)?);
+                plan(format!("{name}.lora_a"), a)?;
+                plan(format!("{name}.lora_b"), b)?;
             }
         }
     }
-    tensors.sort_by_key(|tensor| tensor.element_type != ElementType::Mxfp4);
+    packed.append(&mut scaled);
+    packed.append(&mut tensors);
+    Ok(packed)
+}
+
+/// Puts stacks that stay packed behind all other weights. The reference converter writes them at once when the last of
+/// their experts is read, or, where the configuration does not tell it how many there are, in the end.
+pub(super) fn packed_stacks_last(model: &Model, mapped: &mut [(String, Weight)]) {
+    if model.configuration.first(&["num_local_experts", "num_experts"]).is_none() {
+        mapped.sort_by_key(|(_, weight)| {
+            matches!(weight, Weight::Packed(Packed { blocks, .. }) if blocks.dimensions().len() > 2)
+        });
+    }
+}
+
+/// Blocks of NVFP4, and the numbers by which the runtime multiplies each matrix and its inputs where they are not one
+/// (llama.cpp, `_generate_nvfp4_tensors` in `conversion/base.py`).
+fn blocks_and_scales(name: String, weight: Packed) -> Result<Vec<PlannedTensor>, ConvertError> {
+    let Packed { blocks, scales, input_scales, .. } = weight;
+    let shape = |tensor: &str| {
+        let tensor = tensor.to_owned();
+        move |reason| ConvertError::Shape { tensor, reason }
+    };
+    let mut tensors =
+        vec![PlannedTensor::new(name.clone(), ElementType::Nvfp4, blocks).map_err(shape(&name))?];
+    let stem = name.strip_suffix(".weight").unwrap_or(&name);
+    for (ending, numbers) in [("scale", scales), ("input_scale", input_scales)] {
+        // A list is compared as NumPy does, which allows for a relative error too.
+        let tolerance = if numbers.len() == 1 { 1e-6 } else { 1.1e-5 };
+        if numbers.iter().all(|number| (f64::from(*number) - 1.0).abs() < tolerance) {
+            continue;
+        }
+        let name = format!("{stem}.{ending}");
+        let dimensions = [numbers.len() as u64];
+        let recipe = Recipe::values(numbers, &dimensions)
+            .map_err(|reason| ConvertError::Dimensions { tensor: name.clone(), reason })?;
+        tensors.push(PlannedTensor::new(name.clone(), ElementType::F32, recipe).map_err(shape(&name))?);
+    }
     Ok(tensors)
 }
 

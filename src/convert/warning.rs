@@ -6,6 +6,7 @@ use super::architecture::{self, Family};
 use super::files::Files;
 use super::found::Found;
 use super::modules::{self, Module};
+use super::packed::Undone;
 use super::tokenizer::TokenizerWarning;
 use super::weights::StoredWeight;
 use super::{ConvertError, Model};
@@ -16,6 +17,9 @@ pub enum Warning {
     /// The vocabulary.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerWarning),
+    /// Weights were packed, and what packing lost is not to be had back.
+    #[error("{0}; what was lost when they were quantized stays lost")]
+    Dequantized(Undone),
     /// A part of the checkpoint has no counterpart among the projectors made here.
     #[error("the encoder of {input} is not converted; the model will not understand {input}")]
     EncoderLeftOut {

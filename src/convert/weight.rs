@@ -1,4 +1,4 @@
-//! A weight on its way into the model: whole, or as the two factors of an adapter.
+//! A weight on its way into the model: whole, as blocks that can stay what they are, or as the two factors of an adapter.
 
 use super::Model;
 use crate::plan::{Operation, Recipe, RecipeError};
@@ -8,6 +8,8 @@ use crate::plan::{Operation, Recipe, RecipeError};
 pub(super) enum Weight {
     /// The numbers themselves: a matrix `[outputs, inputs]`, a vector, or a stack of matrices.
     Whole(Recipe),
+    /// The same where it is stored in blocks of the model's own.
+    Packed(Packed),
     /// The change `b · a` of a matrix.
     LowRank {
         /// `[rank, inputs]`.
@@ -15,6 +17,33 @@ pub(super) enum Weight {
         /// `[outputs, rank]`.
         b: Recipe,
     },
+}
+
+/// A matrix or a stack of matrices in NVFP4. What families do to it is done to the blocks and to the numbers, and who
+/// has to compute with it gets the numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Packed {
+    pub(super) blocks: Recipe,
+    /// What the blocks come to, scales included.
+    pub(super) numbers: Recipe,
+    /// What multiplies each matrix.
+    pub(super) scales: Vec<f32>,
+    /// What the runtime may scale the inputs of each matrix by.
+    pub(super) input_scales: Vec<f32>,
+}
+
+impl Packed {
+    fn each(self, change: impl Fn(Recipe) -> Result<Recipe, RecipeError>) -> Result<Self, RecipeError> {
+        Ok(Self { blocks: change(self.blocks)?, numbers: change(self.numbers)?, ..self })
+    }
+
+    /// Along a new first axis.
+    fn stack(all: Vec<Packed>) -> Result<Self, RecipeError> {
+        let scales = all.iter().flat_map(|packed| packed.scales.clone()).collect();
+        let input_scales = all.iter().flat_map(|packed| packed.input_scales.clone()).collect();
+        let (blocks, numbers) = all.into_iter().map(|packed| (packed.blocks, packed.numbers)).unzip();
+        Ok(Self { blocks: Recipe::stack(blocks)?, numbers: Recipe::stack(numbers)?, scales, input_scales })
+    }
 }
 
 /// Why a weight cannot be rearranged.
@@ -51,6 +80,7 @@ impl Weight {
     pub(super) fn whole(self) -> Result<Recipe, WeightError> {
         match self {
             Weight::Whole(recipe) => Ok(recipe),
+            Weight::Packed(packed) => Ok(packed.numbers),
             Weight::LowRank { .. } => Err(WeightError::LowRank),
         }
     }
@@ -62,6 +92,7 @@ impl Weight {
     ) -> Result<Self, WeightError> {
         Ok(match self {
             Weight::Whole(recipe) => Weight::Whole(change(recipe)?),
+            Weight::Packed(packed) => Weight::Packed(packed.each(change)?),
             Weight::LowRank { a, b } => Weight::LowRank { a, b: change(b)? },
         })
     }
@@ -78,6 +109,7 @@ impl Weight {
     pub(super) fn transposed(self) -> Result<Self, WeightError> {
         Ok(match self {
             Weight::Whole(recipe) => Weight::Whole(transposed(recipe)?),
+            Weight::Packed(packed) => Weight::Packed(packed.each(transposed)?),
             Weight::LowRank { a, b } => Weight::LowRank { a: transposed(b)?, b: transposed(a)? },
         })
     }
@@ -85,7 +117,7 @@ impl Weight {
     /// How many outputs there are.
     pub(super) fn row_count(&self) -> u64 {
         let recipe = match self {
-            Weight::Whole(recipe) => recipe,
+            Weight::Whole(recipe) | Weight::Packed(Packed { numbers: recipe, .. }) => recipe,
             Weight::LowRank { b, .. } => b,
         };
         recipe.dimensions().first().copied().unwrap_or(1)
@@ -98,13 +130,20 @@ impl Weight {
 
     /// Weights along a new first axis: the experts of a layer.
     pub(super) fn stack(weights: Vec<Weight>) -> Result<Self, WeightError> {
+        let packed = weights.iter().cloned().map(|weight| match weight {
+            Weight::Packed(packed) => Some(packed),
+            _ => None,
+        });
+        if let Some(packed) = packed.collect::<Option<Vec<_>>>().filter(|packed| !packed.is_empty()) {
+            return Ok(Weight::Packed(Packed::stack(packed)?));
+        }
         let whole: Result<Vec<Recipe>, _> = weights.iter().cloned().map(Weight::whole).collect();
         if let Ok(recipes) = whole {
             return Ok(Weight::Whole(Recipe::stack(recipes)?));
         }
         let factors = weights.into_iter().map(|weight| match weight {
             Weight::LowRank { a, b } => Ok((a, b)),
-            Weight::Whole(_) => Err(WeightError::LowRank),
+            Weight::Whole(_) | Weight::Packed(_) => Err(WeightError::LowRank),
         });
         let (a, b) = factors.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         Ok(Weight::LowRank { a: Recipe::stack(a)?, b: Recipe::stack(b)? })

@@ -7,7 +7,7 @@ use crate::family;
 use crate::gguf::{Gguf, ValueRef};
 use crate::model::MediaType;
 use crate::plan::Plan;
-use crate::quantize::{FILE_TYPE_KEY, FileType};
+use crate::quantize::{FILE_TYPE_KEY, FileType, NVFP4_FILE};
 
 /// The facts of one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,10 +154,8 @@ pub const UNKNOWN_FILE_TYPE: &str = "unknown";
 
 /// The name of a number of `general.file_type`.
 fn file_type_name(number: u64) -> Option<&'static str> {
-    /// One that files carry and nobody makes (llama.cpp, `llama.h`, `enum llama_ftype`).
-    const NVFP4: u32 = 39;
     let number = u32::try_from(number).ok()?;
-    FileType::from_id(number).map(FileType::name).or((number == NVFP4).then_some("NVFP4"))
+    FileType::from_id(number).map(FileType::name).or((number == NVFP4_FILE).then_some("NVFP4"))
 }
 
 #[cfg(test)]

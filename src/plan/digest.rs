@@ -7,9 +7,11 @@
 
 use sha2::{Digest as _, Sha256};
 
+use super::codes::{Codes, Levels, Packing, Word};
 use super::importance::Importance;
-use super::operation::Operation;
-use super::stored::{BlockScale, Encoding, Location, Stored};
+use super::location::Location;
+use super::operation::{Arithmetic, Operation};
+use super::stored::{Encoding, Spread, Stored};
 use super::view::{Elements, Factor, View};
 use super::{Plan, PlanError, PlannedTensor, Recipe, SourceDescription};
 use crate::model::Digest;
@@ -92,6 +94,16 @@ impl Form {
                 self.operation(*operation);
                 self.recipe(input);
             }
+            Recipe::Pair { operation, inputs } => {
+                self.choice(3);
+                self.choice(match operation {
+                    Arithmetic::Add => 0,
+                    Arithmetic::Subtract => 1,
+                    Arithmetic::Multiply => 2,
+                    Arithmetic::Divide => 3,
+                });
+                inputs.iter().for_each(|input| self.recipe(input));
+            }
         }
     }
 
@@ -117,7 +129,7 @@ impl Form {
     }
 
     fn stored(&mut self, stored: &Stored) {
-        let Stored { location, encoding, dimensions } = stored;
+        let Stored { location, encoding, dimensions, spread } = stored;
         self.location(*location);
         self.list(dimensions, |form, length| form.number(*length));
         match encoding {
@@ -125,17 +137,54 @@ impl Form {
                 self.choice(0);
                 self.element_type(*element_type);
             }
-            Encoding::F8E4M3(None) => self.choice(1),
-            Encoding::F8E4M3(Some(BlockScale { location, element_type, block: (rows, columns) })) => {
+            Encoding::Codes(codes) => {
+                self.choice(1);
+                self.codes(*codes);
+            }
+            Encoding::Mxfp4 { exponents } => {
                 self.choice(2);
-                self.location(*location);
-                self.element_type(*element_type);
+                self.location(*exponents);
+            }
+            Encoding::Nvfp4 { scales } => {
+                self.choice(3);
+                self.location(*scales);
+            }
+        }
+        match spread {
+            Spread::Each => self.choice(0),
+            Spread::Blocks { rows, columns } => {
+                self.choice(1);
                 self.number(*rows);
                 self.number(*columns);
             }
-            Encoding::Mxfp4 { exponents } => {
-                self.choice(3);
-                self.location(*exponents);
+            Spread::Chosen { axis, numbers, count } => {
+                self.choice(2);
+                self.number(*axis as u64);
+                self.location(*numbers);
+                self.number(*count);
+            }
+        }
+    }
+
+    fn codes(&mut self, Codes { bits, packing, levels }: Codes) {
+        let Packing { codes, words, word, abreast, high_first } = packing;
+        self.number(bits.into());
+        [codes, words, abreast].into_iter().for_each(|number| self.number(number));
+        self.choice(match word {
+            Word::Byte => 0,
+            Word::Four => 1,
+        });
+        self.choice(high_first.into());
+        match levels {
+            Levels::Unsigned => self.choice(0),
+            Levels::Signed => self.choice(1),
+            Levels::F8E4M3 => self.choice(2),
+            Levels::F8E5M2 => self.choice(3),
+            Levels::F8E8M0 => self.choice(4),
+            Levels::F4E2M1 => self.choice(5),
+            Levels::Table(location) => {
+                self.choice(6);
+                self.location(location);
             }
         }
     }

@@ -53,6 +53,19 @@ pub enum PlanError {
     /// A source could not be read.
     #[error("cannot read {length} bytes at byte {offset} of {label:?} for tensor {tensor:?}: {reason}")]
     Read { tensor: String, label: String, offset: u64, length: u64, reason: io::Error },
+    /// A list that chooses what elements are scaled by names one that is not there.
+    #[error(
+        "tensor {tensor:?}: number {position} of the list at byte {offset} of {label:?} is {got}, expected 0 to {last}"
+    )]
+    NoSuchChoice {
+        tensor: String,
+        label: String,
+        /// Where the list begins.
+        offset: u64,
+        position: u64,
+        got: i32,
+        last: u64,
+    },
     /// A value that is to be quantized is infinite or not a number.
     #[error("tensor {tensor:?} has invalid data: element {element} is {value}, expected a finite number")]
     NotFinite {

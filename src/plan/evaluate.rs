@@ -6,15 +6,13 @@ use std::ops::Range;
 use super::error::PlanError;
 use super::exponential::exponential;
 use super::gather::gather;
+use super::location::Location;
 use super::node::{Mean, Node, Units};
 use super::operation::Operation;
 use super::source::Source;
-use super::stored::{BlockScale, Location, Stored, bytes_of};
 use super::walk::Walk;
 use super::{PlannedTensor, SourceDescription};
-use crate::tensor::{
-    self, ElementType, bf16_to_f32, dequantize, f8_e4m3_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16,
-};
+use crate::tensor::{self, ElementType, bf16_to_f32, dequantize, f16_to_f32, f32_to_bf16, f32_to_f16};
 
 /// What evaluation reads from, with the names for its errors.
 #[derive(Clone, Copy)]
@@ -25,7 +23,7 @@ pub(super) struct Reader<'s> {
 }
 
 impl<'s> Reader<'s> {
-    fn read(&self, location: Location, range: Range<u64>) -> Result<Cow<'s, [u8]>, PlanError> {
+    pub(super) fn read(&self, location: Location, range: Range<u64>) -> Result<Cow<'s, [u8]>, PlanError> {
         let (start, length) = (location.offset + range.start, range.end - range.start);
         self.sources[location.source].read(start..start + length).map_err(|reason| PlanError::Read {
             tensor: self.tensor.name.clone(),
@@ -51,7 +49,7 @@ impl<'s> Reader<'s> {
                 }
                 Ok(result)
             }
-            Node::Scaled { .. } | Node::Values { .. } => {
+            Node::Single { .. } | Node::Values { .. } | Node::Pair { .. } => {
                 unreachable!("a program copies only what is stored in the type wanted")
             }
         }
@@ -60,11 +58,15 @@ impl<'s> Reader<'s> {
     fn units(&self, units: &Units, range: Range<u64>) -> Result<Cow<'s, [u8]>, PlanError> {
         let elements = units.unit_elements();
         let range = range.start / elements..range.end / elements;
-        let size = units.stored_bytes();
-        let in_bytes = |range: Range<u64>| range.start * size..range.end * size;
-        if let Some(exponents) = units.exponents {
-            return self.mxfp4(units, exponents, range).map(Cow::Owned);
+        if let Some(scales) = units.scales {
+            return match units.element_type {
+                ElementType::Nvfp4 => self.nvfp4(units, scales, range),
+                _ => self.mxfp4(units, scales, range),
+            }
+            .map(Cow::Owned);
         }
+        let size = units.unit_bytes();
+        let in_bytes = |range: Range<u64>| range.start * size..range.end * size;
         if let Some(stored) = units.walk.contiguous(range.clone()) {
             return self.read(units.location, in_bytes(stored));
         }
@@ -84,13 +86,32 @@ impl<'s> Reader<'s> {
         let blocks = self.read(units.location, hull.start * 16..hull.end * 16)?;
         let exponents = self.read(exponents, hull)?;
         let mut output = Vec::with_capacity((range.end - range.start) as usize * 17);
-        for run in units.walk.runs(range) {
-            for step in 0..run.count {
-                let index = (run.start + step * run.stride - first) as usize;
-                output.push(exponents[index]);
-                let block = &blocks[index * 16..][..16];
-                let nibble = |element: usize| (block[element / 2] >> (element % 2 * 4)) & 15;
-                output.extend((0..16).map(|element| nibble(element) | nibble(element + 16) << 4));
+        for index in indices(&units.walk, range).map(|index| (index - first) as usize) {
+            output.push(exponents[index]);
+            output.extend(apart::<16>(&blocks[index * 16..][..16]));
+        }
+        Ok(output)
+    }
+
+    /// NVFP4 groups of a checkpoint as ggml has them: the scales of four before their elements, and in byte `i` of a
+    /// group the elements `i` and `i + 8`.
+    fn nvfp4(&self, units: &Units, scales: Location, range: Range<u64>) -> Result<Vec<u8>, PlanError> {
+        let groups = range.start * 4..range.end * 4;
+        let hull = units.walk.hull(groups.clone());
+        let first = hull.start;
+        let stored = self.read(units.location, hull.start * 8..hull.end * 8)?;
+        let scales = self.read(scales, hull)?;
+        let mut output = vec![0; (range.end - range.start) as usize * 36];
+        let mut groups = indices(&units.walk, groups).map(|index| (index - first) as usize);
+        for block in output.chunks_exact_mut(36) {
+            let (block_scales, elements) = block.split_at_mut(4);
+            let group_elements = elements.chunks_exact_mut(8);
+            for ((scale, elements), group) in block_scales.iter_mut().zip(group_elements).zip(&mut groups) {
+                *scale = scales[group] & 0x7f;
+                elements
+                    .iter_mut()
+                    .zip(apart::<8>(&stored[group * 8..][..8]))
+                    .for_each(|(to, from)| *to = from);
             }
         }
         Ok(output)
@@ -122,7 +143,15 @@ impl<'s> Reader<'s> {
                 output.copy_from_slice(&values[skipped..][..output.len()]);
                 Ok(())
             }
-            Node::Scaled { stored, scale, walk } => self.scaled(stored, *scale, walk, range, output),
+            Node::Single { stored, walk } => self.singles(stored, walk, range, output),
+            Node::Pair { operation, inputs } => {
+                let [left, right] = inputs.as_ref();
+                self.numbers(left, range.clone(), output)?;
+                let mut others = vec![0.0; output.len()];
+                self.numbers(right, range, &mut others)?;
+                operation.apply(output, &others);
+                Ok(())
+            }
             Node::Values { values, walk } => {
                 for (value, index) in output.iter_mut().zip(indices(walk, range)) {
                     *value = values[index as usize];
@@ -156,53 +185,6 @@ impl<'s> Reader<'s> {
                 self.apply(*operation, *half, range.start, output)
             }
         }
-    }
-
-    fn scaled(
-        &self,
-        stored: &Stored,
-        scale: Option<&BlockScale>,
-        walk: &Walk,
-        range: Range<u64>,
-        output: &mut [f32],
-    ) -> Result<(), PlanError> {
-        let hull = walk.hull(range.clone());
-        let first = hull.start;
-        let bytes = self.read(stored.location, hull)?;
-        let number = |index: u64| f8_e4m3_to_f32(bytes[(index - first) as usize]);
-        let Some(scale) = scale else {
-            for (value, index) in output.iter_mut().zip(indices(walk, range)) {
-                *value = number(index);
-            }
-            return Ok(());
-        };
-        let scales = self.read(scale.location, 0..bytes_of(scale.element_type, scale.count(stored)))?;
-        let mut rest = output;
-        for run in walk.runs(range) {
-            let mut done = 0;
-            while done < run.count {
-                let start = run.start + done * run.stride;
-                let (index, shared) = scale.covering(stored, start);
-                let count = if run.stride == 1 { shared.min(run.count - done) } else { 1 };
-                let factor = self.scale(scale, &scales, index)?;
-                let (values, after) = rest.split_at_mut(count as usize);
-                for (value, index) in values.iter_mut().zip(start..) {
-                    *value = number(index) * factor;
-                }
-                rest = after;
-                done += count;
-            }
-        }
-        Ok(())
-    }
-
-    /// Scale number `index` of `scales`.
-    fn scale(&self, scale: &BlockScale, scales: &[u8], index: u64) -> Result<f32, PlanError> {
-        let size = scale.element_type.block_bytes();
-        let mut value = [0.0];
-        dequantize(scale.element_type, &scales[index as usize * size..][..size], &mut value)
-            .map_err(|reason| PlanError::Convert { tensor: self.tensor.name.clone(), reason })?;
-        Ok(value[0])
     }
 
     /// The mean magnitude of all elements, rounded once; PyTorch's own mean of a large tensor depends on its number
@@ -317,6 +299,12 @@ impl<'s> Reader<'s> {
             reason => PlanError::Convert { tensor, reason },
         }
     }
+}
+
+/// Pairs of four bits anew: byte `i` held the elements `2 i` and `2 i + 1` and gets `i` and `i + N`.
+fn apart<const N: usize>(pairs: &[u8]) -> impl Iterator<Item = u8> {
+    let element = |index: usize| (pairs[index / 2] >> (index % 2 * 4)) & 15;
+    (0..N).map(move |index| element(index) | element(index + N) << 4)
 }
 
 /// The nearest of minus `scale`, zero and `scale` (BitNet b1.58, `utils_quant.py`, which divides by the

@@ -1,6 +1,7 @@
 //! The plans that copy a GGUF file, or join the shards of one.
 
-use super::stored::{Location, Stored};
+use super::location::Location;
+use super::stored::Stored;
 use super::{Plan, PlannedTensor, Recipe, RecipeError, SourceDescription};
 use crate::gguf::{Gguf, GgufError, Metadata, TensorInfo, ValueRef};
 

@@ -3,7 +3,9 @@
 //! A [`Plan`] is a plain value made from headers and configuration alone. Its sources are byte
 //! ranges that the caller hands to the executor; this room knows neither files nor the store.
 
+mod codes;
 mod digest;
+mod elements;
 mod error;
 mod evaluate;
 mod execute;
@@ -11,6 +13,7 @@ mod exponential;
 mod gather;
 mod gguf;
 mod importance;
+mod location;
 mod measure;
 mod node;
 mod operation;
@@ -27,17 +30,19 @@ mod view;
 mod walk;
 mod weighing;
 
+pub use codes::{Codes, Levels, Packing, Word};
 pub use digest::REVISION;
 pub use error::PlanError;
 pub use execute::{Observer, Resources};
 pub use gguf::{Shard, ShardError, forget_split};
 pub use importance::Importance;
-pub use operation::{Constant, Operation};
+pub use location::Location;
+pub use operation::{Arithmetic, Constant, Operation};
 pub use recipe::Recipe;
 pub use recipe_error::RecipeError;
 pub use source::Source;
 pub use squared_error::SquaredError;
-pub use stored::{BlockScale, Encoding, Location, Stored};
+pub use stored::{Encoding, Spread, Stored};
 pub use table::Table;
 pub use view::View;
 

@@ -3,9 +3,10 @@
 use std::sync::OnceLock;
 
 use super::error::PlanError;
-use super::operation::Operation;
+use super::location::Location;
+use super::operation::{Arithmetic, Operation};
 use super::recipe::Recipe;
-use super::stored::{BlockScale, Encoding, Location, Stored, bytes_of};
+use super::stored::{Encoding, Spread, Stored, bytes_of};
 use super::view::{Elements, View};
 use super::walk::Walk;
 use super::{PlannedTensor, SourceDescription};
@@ -16,14 +17,16 @@ use crate::tensor::{ElementType, TensorError, dequantize};
 pub(super) enum Node<'p> {
     /// Units of one of ggml's element types.
     Units(Units),
-    /// 8-bit floats and their scales.
-    Scaled { stored: &'p Stored, scale: Option<&'p BlockScale>, walk: Walk },
+    /// Numbers that are read one by one: codes, and what many elements share.
+    Single { stored: &'p Stored, walk: Walk },
     /// Known values.
     Values { values: &'p [f32], walk: Walk },
     /// Parts that alternate: `widths[i]` elements of part `i`, then of the next, and again from the first.
     Join { parts: Vec<(u64, Node<'p>)>, width: u64 },
     /// An operation on each element; in half precision or in single.
     Map { operation: Operation, half: bool, input: Box<Node<'p>>, mean: Mean },
+    /// Two inputs, element by element.
+    Pair { operation: Arithmetic, inputs: Box<[Node<'p>; 2]> },
 }
 
 /// The mean of an input, or of its magnitudes, for operations that need it; computed when the first of them does.
@@ -38,9 +41,10 @@ pub(super) struct Mean {
 #[derive(Debug)]
 pub(super) struct Units {
     pub(super) location: Location,
-    /// Of MXFP4 whose exponents lie apart: where those are.
-    pub(super) exponents: Option<Location>,
+    /// Of blocks whose scales lie apart: where those are.
+    pub(super) scales: Option<Location>,
     pub(super) element_type: ElementType,
+    /// In units; in groups of 16 where the scales of NVFP4 lie apart.
     pub(super) walk: Walk,
 }
 
@@ -52,6 +56,9 @@ impl<'p> Node<'p> {
         sources: &[SourceDescription],
     ) -> Result<Self, PlanError> {
         recipe.for_each_stored(&mut |stored| check_extents(tensor, stored, sources))?;
+        recipe
+            .check_whole(recipe.element_count())
+            .map_err(|reason| PlanError::Convert { tensor: tensor.name.clone(), reason })?;
         Ok(Self::compile(recipe))
     }
 
@@ -64,6 +71,11 @@ impl<'p> Node<'p> {
                 input: Box::new(Self::compile(input)),
                 mean: Mean { count: input.element_count(), value: OnceLock::new() },
             },
+            Recipe::Pair { operation, inputs } => {
+                let [left, right] = inputs.as_ref();
+                let inputs = Box::new([Self::compile(left), Self::compile(right)]);
+                Node::Pair { operation: *operation, inputs }
+            }
             Recipe::Concatenate { axis, inputs } => {
                 let dimensions = recipe.dimensions();
                 let before: u64 = dimensions[..*axis].iter().product();
@@ -85,18 +97,14 @@ impl<'p> Node<'p> {
         // Views that would tear blocks apart are refused when they are made.
         let (offset, factors) = view.in_blocks(stored.encoding.block()).unwrap_or_default();
         let walk = Walk::new(offset, factors);
-        let location = stored.location;
-        match &stored.encoding {
-            Encoding::Plain(element_type) => {
-                Node::Units(Units { location, exponents: None, element_type: *element_type, walk })
-            }
-            Encoding::Mxfp4 { exponents } => Node::Units(Units {
-                location,
-                exponents: Some(*exponents),
-                element_type: ElementType::Mxfp4,
-                walk,
-            }),
-            Encoding::F8E4M3(scale) => Node::Scaled { stored, scale: scale.as_ref(), walk },
+        let units = |element_type, scales| {
+            Node::Units(Units { location: stored.location, scales, element_type, walk: walk.clone() })
+        };
+        match (&stored.encoding, stored.spread) {
+            (Encoding::Plain(element_type), Spread::Each) => units(*element_type, None),
+            (Encoding::Mxfp4 { exponents }, _) => units(ElementType::Mxfp4, Some(*exponents)),
+            (Encoding::Nvfp4 { scales }, _) => units(ElementType::Nvfp4, Some(*scales)),
+            (Encoding::Plain(_) | Encoding::Codes(_), _) => Node::Single { stored, walk },
         }
     }
 
@@ -104,7 +112,7 @@ impl<'p> Node<'p> {
     pub(super) fn is_made_of(&self, wanted: ElementType) -> bool {
         match self {
             Node::Units(units) => units.element_type == wanted,
-            Node::Scaled { .. } | Node::Values { .. } => false,
+            Node::Single { .. } | Node::Values { .. } | Node::Pair { .. } => false,
             Node::Join { parts, .. } => parts.iter().all(|(_, part)| part.is_made_of(wanted)),
             Node::Map { operation, input, .. } => {
                 (operation.preserves_values() || *operation == Operation::Round(wanted))
@@ -117,7 +125,8 @@ impl<'p> Node<'p> {
     pub(super) fn check_readable(&self) -> Result<(), TensorError> {
         match self {
             Node::Units(units) => dequantize(units.element_type, &[], &mut []),
-            Node::Scaled { .. } | Node::Values { .. } => Ok(()),
+            Node::Single { .. } | Node::Values { .. } => Ok(()),
+            Node::Pair { inputs, .. } => inputs.iter().try_for_each(Node::check_readable),
             Node::Join { parts, .. } => parts.iter().try_for_each(|(_, part)| part.check_readable()),
             Node::Map { operation: Operation::Round(to), input, .. } => match to {
                 ElementType::F32 | ElementType::F16 | ElementType::Bf16 => input.check_readable(),
@@ -130,7 +139,8 @@ impl<'p> Node<'p> {
     /// Whether elements that lie side by side in the result lie far apart in the source.
     pub(super) fn scatters(&self) -> bool {
         match self {
-            Node::Units(Units { walk, .. }) | Node::Scaled { walk, .. } => walk.transposition().is_some(),
+            Node::Units(Units { walk, .. }) | Node::Single { walk, .. } => walk.transposition().is_some(),
+            Node::Pair { inputs, .. } => inputs.iter().any(Node::scatters),
             Node::Values { .. } => false,
             Node::Join { parts, .. } => parts.iter().any(|(_, part)| part.scatters()),
             Node::Map { input, .. } => input.scatters(),
@@ -149,6 +159,40 @@ impl Recipe {
             Recipe::View(_) => Ok(()),
             Recipe::Concatenate { inputs, .. } => inputs.iter().try_for_each(|i| i.for_each_stored(visit)),
             Recipe::Map { input, .. } => input.for_each_stored(visit),
+            Recipe::Pair { inputs, .. } => inputs.iter().try_for_each(|input| input.for_each_stored(visit)),
+        }
+    }
+}
+
+impl Recipe {
+    /// Whether every value is one of `element_type` as it is, and rows are made of whole blocks of it.
+    pub fn is_made_of_blocks(&self, element_type: ElementType) -> bool {
+        let columns = self.dimensions().last().copied().unwrap_or(1);
+        columns.is_multiple_of(element_type.block_len() as u64)
+            && self.is_stored_as(element_type)
+            && self.check_whole(self.element_count()).is_ok()
+    }
+
+    /// Refuses parts that are not made of whole blocks: what every step keeps together is whole anyway, but groups of
+    /// NVFP4 can be moved by themselves, and torn apart. `width` elements follow each other before another part does.
+    fn check_whole(&self, width: u64) -> Result<(), TensorError> {
+        match self {
+            Recipe::View(view) => {
+                let Elements::Stored(stored) = &view.elements else { return Ok(()) };
+                let element_type = stored.encoding.precision();
+                let is_whole = width.is_multiple_of(element_type.block_len() as u64)
+                    && view.in_blocks(stored.encoding.block()).is_some();
+                match is_whole || stored.encoding.block() == 1 {
+                    true => Ok(()),
+                    false => Err(TensorError::PartialBlock { element_type, columns: width }),
+                }
+            }
+            Recipe::Concatenate { axis, inputs } => {
+                let before: u64 = self.dimensions()[..*axis].iter().product();
+                inputs.iter().try_for_each(|input| input.check_whole(input.element_count() / before))
+            }
+            Recipe::Map { input, .. } => input.check_whole(width),
+            Recipe::Pair { inputs, .. } => inputs.iter().try_for_each(|input| input.check_whole(width)),
         }
     }
 }
@@ -185,11 +229,8 @@ impl Units {
         self.element_type.block_len() as u64
     }
 
-    /// Bytes of a unit as it lies in the source; exponents that lie apart not counted.
-    pub(super) fn stored_bytes(&self) -> u64 {
-        match self.exponents {
-            None => bytes_of(self.element_type, self.unit_elements()),
-            Some(_) => 16,
-        }
+    /// Bytes of a unit.
+    pub(super) fn unit_bytes(&self) -> u64 {
+        bytes_of(self.element_type, self.unit_elements())
     }
 }

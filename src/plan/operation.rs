@@ -1,4 +1,4 @@
-//! Operations on single elements.
+//! Operations on single elements, and on two that meet.
 
 use crate::tensor::ElementType;
 
@@ -37,6 +37,34 @@ impl Operation {
     /// Whether every value that passes is unchanged.
     pub(super) fn preserves_values(self) -> bool {
         matches!(self, Operation::RequireFinite | Operation::Widen)
+    }
+}
+
+/// What becomes of two elements that meet, in single precision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Arithmetic {
+    /// `x + y`.
+    Add,
+    /// `x − y`.
+    Subtract,
+    /// `x · y`.
+    Multiply,
+    /// `x / y`.
+    Divide,
+}
+
+impl Arithmetic {
+    /// The left elements become the results.
+    pub(super) fn apply(self, left: &mut [f32], right: &[f32]) {
+        let each = |left: &mut [f32], function: fn(f32, f32) -> f32| {
+            left.iter_mut().zip(right).for_each(|(x, y)| *x = function(*x, *y));
+        };
+        match self {
+            Arithmetic::Add => each(left, |x, y| x + y),
+            Arithmetic::Subtract => each(left, |x, y| x - y),
+            Arithmetic::Multiply => each(left, |x, y| x * y),
+            Arithmetic::Divide => each(left, |x, y| x / y),
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl Recipe {
             Recipe::Concatenate { inputs, .. } => inputs.iter().any(Recipe::requires_finite),
             Recipe::Map { operation: Operation::RequireFinite, .. } => true,
             Recipe::Map { input, .. } => input.requires_finite(),
+            Recipe::Pair { inputs, .. } => inputs.iter().any(Recipe::requires_finite),
         }
     }
 }

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::operation::Operation;
+use super::operation::{Arithmetic, Operation};
 use super::recipe_error::RecipeError;
 use super::stored::Stored;
 use super::view::{Elements, View};
@@ -31,6 +31,13 @@ pub enum Recipe {
         operation: Operation,
         /// Its input.
         input: Box<Recipe>,
+    },
+    /// Two inputs of the same dimensions, element by element.
+    Pair {
+        /// What becomes of two elements.
+        operation: Arithmetic,
+        /// Left and right.
+        inputs: Box<[Recipe; 2]>,
     },
 }
 
@@ -61,6 +68,7 @@ impl Recipe {
         match self {
             Recipe::View(view) => view.dimensions(),
             Recipe::Map { input, .. } => input.dimensions(),
+            Recipe::Pair { inputs, .. } => inputs[0].dimensions(),
             Recipe::Concatenate { axis, inputs } => {
                 let mut dimensions = inputs[0].dimensions();
                 dimensions[*axis] = inputs.iter().map(|input| input.dimensions()[*axis]).sum();
@@ -75,7 +83,7 @@ impl Recipe {
     }
 
     /// The precision of what is stored: the element type that all stored tensors of the expression share,
-    /// F32 where they differ. 8-bit floats with their scales count as F32, values as whatever they stand beside.
+    /// F32 where they differ. Codes and what two inputs come to count as F32, values as whatever they stand beside.
     pub fn stored_type(&self) -> ElementType {
         self.common_type().unwrap_or(ElementType::F32)
     }
@@ -88,13 +96,14 @@ impl Recipe {
             Recipe::Map { operation, input } => {
                 operation.preserves_values() && input.is_stored_as(element_type)
             }
+            Recipe::Pair { .. } => false,
         }
     }
 
     fn common_type(&self) -> Option<ElementType> {
         match self {
             Recipe::View(view) => view.precision(),
-            Recipe::Map { operation: Operation::Widen, .. } => Some(ElementType::F32),
+            Recipe::Map { operation: Operation::Widen, .. } | Recipe::Pair { .. } => Some(ElementType::F32),
             Recipe::Map { input, .. } => input.common_type(),
             Recipe::Concatenate { inputs, .. } => inputs
                 .iter()
@@ -116,6 +125,7 @@ impl Recipe {
         match self {
             Recipe::View(view) => view.reshape(dimensions).map(Recipe::View),
             Recipe::Map { operation, input } => Ok(input.reshape(dimensions)?.map(operation)),
+            Recipe::Pair { operation, inputs } => pair(operation, *inputs, |input| input.reshape(dimensions)),
             Recipe::Concatenate { axis, inputs } => {
                 let (axis, row) = joined_axis(&from, axis, dimensions, &inputs).ok_or_else(fails)?;
                 let inputs = inputs.into_iter().map(|input| {
@@ -140,6 +150,7 @@ impl Recipe {
         match self {
             Recipe::View(view) => view.permute(order).map(Recipe::View),
             Recipe::Map { operation, input } => Ok(input.permute(order)?.map(operation)),
+            Recipe::Pair { operation, inputs } => pair(operation, *inputs, |input| input.permute(order)),
             Recipe::Concatenate { axis, inputs } => {
                 let inputs = inputs.into_iter().map(|input| input.permute(order));
                 let axis = order.iter().position(|&old| old == axis).unwrap_or(axis);
@@ -182,6 +193,9 @@ impl Recipe {
         match self {
             Recipe::View(view) => view.slice(axis, range, step).map(Recipe::View),
             Recipe::Map { operation, input } => Ok(input.step_by(axis, range, step)?.map(operation)),
+            Recipe::Pair { operation, inputs } => {
+                pair(operation, *inputs, |input| input.step_by(axis, range.clone(), step))
+            }
             Recipe::Concatenate { axis: seam, inputs } if seam == axis => {
                 slice_inputs(axis, inputs, range, step)
             }
@@ -245,10 +259,31 @@ impl Recipe {
         Recipe::concatenate(0, inputs.collect::<Result<_, _>>()?)
     }
 
+    /// The elements of two inputs, which meet one by one.
+    ///
+    /// # Errors
+    /// Their dimensions differ.
+    pub fn with(self, operation: Arithmetic, other: Recipe) -> Result<Self, RecipeError> {
+        let (one, other_dimensions) = (self.dimensions(), other.dimensions());
+        if one != other_dimensions {
+            return Err(RecipeError::Pair { one, other: other_dimensions });
+        }
+        Ok(Recipe::Pair { operation, inputs: Box::new([self, other]) })
+    }
+
     /// An operation on each element.
     pub fn map(self, operation: Operation) -> Self {
         Recipe::Map { operation, input: Box::new(self) }
     }
+}
+
+/// The same change of both inputs.
+fn pair(
+    operation: Arithmetic,
+    [left, right]: [Recipe; 2],
+    change: impl Fn(Recipe) -> Result<Recipe, RecipeError>,
+) -> Result<Recipe, RecipeError> {
+    Ok(Recipe::Pair { operation, inputs: Box::new([change(left)?, change(right)?]) })
 }
 
 /// The product of `dimensions`, all of which must be positive.

@@ -18,12 +18,18 @@ pub enum RecipeError {
     /// A row does not consist of whole blocks of its element type.
     #[error("rows of {columns} elements do not consist of whole blocks of {block}")]
     RowNotInBlocks { columns: u64, block: u64 },
-    /// Scales of 8-bit floats for empty blocks.
-    #[error("scales of blocks of {rows} by {columns} elements mean nothing")]
-    ScaleBlock { rows: u64, columns: u64 },
-    /// Scales of 8-bit floats that are not floats.
+    /// Codes that do not fit their words.
+    #[error("{codes} codes of {bits} bits do not fit {words} words")]
+    Packing { bits: u32, codes: u64, words: u64 },
+    /// Numbers that are shared by empty blocks.
+    #[error("blocks of {rows} by {columns} elements mean nothing")]
+    SharedBlock { rows: u64, columns: u64 },
+    /// Numbers that cannot be shared one by one.
     #[error("scales have element type {element_type}, expected F32, F16 or BF16")]
-    ScaleType { element_type: ElementType },
+    SharedType { element_type: ElementType },
+    /// Two inputs of different dimensions that would meet element by element.
+    #[error("dimensions {one:?} and {other:?} do not meet element by element")]
+    Pair { one: Vec<u64>, other: Vec<u64> },
     /// A reshape to another number of elements, or one that would cut a permuted axis apart.
     #[error("dimensions {from:?} cannot be reshaped to {to:?}")]
     Reshape { from: Vec<u64>, to: Vec<u64> },

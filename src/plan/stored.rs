@@ -1,16 +1,9 @@
 //! A tensor as it lies in a source: where, how its elements are encoded, and its dimensions.
 
 use super::RecipeError;
+use super::codes::{Codes, Levels, Packing};
+use super::location::Location;
 use crate::tensor::ElementType;
-
-/// A place in one of the sources of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Location {
-    /// Index into [`Plan::sources`](super::Plan::sources).
-    pub source: usize,
-    /// Offset of the first byte in that source.
-    pub offset: u64,
-}
 
 /// A tensor as it lies in a source; its elements lie in row-major order.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,6 +14,8 @@ pub struct Stored {
     pub encoding: Encoding,
     /// Slowest first; all positive. An empty list is a scalar.
     pub dimensions: Vec<u64>,
+    /// Which of the numbers that lie in the source each element is.
+    pub spread: Spread,
 }
 
 /// How the elements of a stored tensor are encoded.
@@ -28,8 +23,8 @@ pub struct Stored {
 pub enum Encoding {
     /// An element type of ggml, row by row.
     Plain(ElementType),
-    /// 8-bit floats (OCP e4m3fn) with scales that multiply them; without scales they are the values.
-    F8E4M3(Option<BlockScale>),
+    /// Numbers of a few bits.
+    Codes(Codes),
     /// MXFP4 as released checkpoints have it: 16 bytes a block of 32 elements, two consecutive elements
     /// a byte (the first in the low bits), and the blocks' shared exponents in a tensor of their own.
     /// Yields ggml's MXFP4.
@@ -37,29 +32,67 @@ pub enum Encoding {
         /// The exponents: one byte a block, in the order of the blocks.
         exponents: Location,
     },
+    /// NVFP4 as released checkpoints have it: 8 bytes a group of 16 elements, two consecutive elements a byte (the
+    /// first in the low bits), and the groups' scales in a tensor of their own. Yields ggml's NVFP4, in which four
+    /// groups are a block. Steps may tear groups and blocks apart as long as rows consist of whole ones in the end.
+    Nvfp4 {
+        /// The scales: one byte (e4m3) a group, in the order of the groups. Their signs are not read.
+        scales: Location,
+    },
 }
 
-/// Scales of 8-bit floats: one for each block of the last two dimensions, in row-major order, matrix
-/// after matrix. One scale a tensor is a block as large as a matrix; one a row is a block of one row.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct BlockScale {
-    /// Where the first scale lies.
-    pub location: Location,
-    /// F32, BF16 or F16.
-    pub element_type: ElementType,
-    /// Rows and columns that share one scale, both positive; the last block of either may be cut off.
-    pub block: (u64, u64),
+/// Which of the numbers that lie in a source each element of a tensor is: scales are shared by many elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Spread {
+    /// Each is one of its own.
+    Each,
+    /// Those of a block of the last two dimensions share one; the blocks lie in row-major order, matrix after
+    /// matrix, and the last of a row or column may be cut off. One number a tensor is a block as large as a matrix,
+    /// one a row is a block of one row.
+    Blocks {
+        /// Rows that share a number, positive.
+        rows: u64,
+        /// Columns that share it, positive.
+        columns: u64,
+    },
+    /// A list chooses, for each index of an axis, one from another number of them.
+    Chosen {
+        /// The axis.
+        axis: usize,
+        /// Where the list lies, I32, one for each index of the axis.
+        numbers: Location,
+        /// How many there are to choose from.
+        count: u64,
+    },
 }
 
 impl Stored {
     /// A tensor stored in one of ggml's element types.
     pub fn plain(location: Location, element_type: ElementType, dimensions: &[u64]) -> Self {
-        Self { location, encoding: Encoding::Plain(element_type), dimensions: dimensions.to_vec() }
+        Self::each(location, Encoding::Plain(element_type), dimensions)
+    }
+
+    /// A tensor that stores every element.
+    pub fn each(location: Location, encoding: Encoding, dimensions: &[u64]) -> Self {
+        Self { location, encoding, dimensions: dimensions.to_vec(), spread: Spread::Each }
     }
 
     /// How many elements there are.
     pub(super) fn element_count(&self) -> u64 {
         self.dimensions.iter().product()
+    }
+
+    /// How many numbers lie in the source.
+    pub(super) fn stored_count(&self) -> u64 {
+        let count = self.element_count();
+        match self.spread {
+            Spread::Each => count,
+            Spread::Blocks { rows, columns } => {
+                let (down, across) = self.matrix();
+                count / (down * across) * down.div_ceil(rows) * across.div_ceil(columns)
+            }
+            Spread::Chosen { axis, count: chosen_from, .. } => count / self.length(axis) * chosen_from,
+        }
     }
 
     /// Rows and columns of the matrices that the last two dimensions form; a vector is one row.
@@ -73,18 +106,36 @@ impl Stored {
 
     /// The byte ranges that this tensor occupies: source, offset and length of each.
     pub(super) fn extents(&self) -> Vec<(Location, u64)> {
-        let count = self.element_count();
+        let mut extents = vec![(self.location, self.stored_bytes())];
         match &self.encoding {
-            Encoding::Plain(element_type) => vec![(self.location, bytes_of(*element_type, count))],
-            Encoding::F8E4M3(None) => vec![(self.location, count)],
-            Encoding::F8E4M3(Some(scale)) => {
-                let scales = scale.count(self);
-                vec![(self.location, count), (scale.location, bytes_of(scale.element_type, scales))]
+            Encoding::Codes(codes) => {
+                if let Levels::Table(table) = codes.levels {
+                    extents.push((table, codes.table_bytes()));
+                }
             }
-            Encoding::Mxfp4 { exponents } => {
-                let blocks = count / Encoding::MXFP4_BLOCK;
-                vec![(self.location, blocks * 16), (*exponents, blocks)]
+            Encoding::Plain(_) => {}
+            Encoding::Mxfp4 { exponents: apart } | Encoding::Nvfp4 { scales: apart } => {
+                extents.push((*apart, self.stored_count() / self.encoding.block()));
             }
+        }
+        if let Spread::Chosen { axis, numbers, .. } = self.spread {
+            extents.push((numbers, 4 * self.length(axis)));
+        }
+        extents
+    }
+
+    /// The length of an axis.
+    pub(super) fn length(&self, axis: usize) -> u64 {
+        self.dimensions.get(axis).copied().unwrap_or(1)
+    }
+
+    /// Bytes of what lies at [`location`](Self::location).
+    pub(super) fn stored_bytes(&self) -> u64 {
+        let count = self.stored_count();
+        match &self.encoding {
+            Encoding::Plain(element_type) => bytes_of(*element_type, count),
+            Encoding::Codes(codes) => count.div_ceil(codes.packing.codes) * codes.packing.string_bytes(),
+            Encoding::Mxfp4 { .. } | Encoding::Nvfp4 { .. } => count / 2,
         }
     }
 
@@ -92,8 +143,10 @@ impl Stored {
     pub(super) fn check(&self) -> Result<(), RecipeError> {
         let zero = self.dimensions.contains(&0);
         // Sixteen bytes an element is more than any encoding needs, so sizes in bytes cannot overflow.
-        let count = self.dimensions.iter().try_fold(16_u64, |count, &length| count.checked_mul(length));
-        if zero || count.is_none() {
+        let countable = |lengths: &[u64]| {
+            lengths.iter().try_fold(16_u64, |count, &length| count.checked_mul(length)).is_some()
+        };
+        if zero || !countable(&self.dimensions) {
             return Err(RecipeError::Dimensions { dimensions: self.dimensions.clone() });
         }
         let block = self.encoding.block();
@@ -101,29 +154,76 @@ impl Stored {
         if !columns.is_multiple_of(block) {
             return Err(RecipeError::RowNotInBlocks { columns, block });
         }
-        match &self.encoding {
-            Encoding::F8E4M3(Some(scale)) if scale.block.0 == 0 || scale.block.1 == 0 => {
-                Err(RecipeError::ScaleBlock { rows: scale.block.0, columns: scale.block.1 })
+        if let Encoding::Codes(codes) = &self.encoding {
+            codes.check()?;
+            let Packing { codes, abreast, .. } = codes.packing;
+            let row = codes.saturating_mul(abreast);
+            if abreast > 1 && !self.stored_count().is_multiple_of(row) {
+                return Err(RecipeError::RowNotInBlocks { columns: self.stored_count(), block: row });
             }
-            Encoding::F8E4M3(Some(BlockScale { element_type, .. })) => match element_type {
-                ElementType::F32 | ElementType::F16 | ElementType::Bf16 => Ok(()),
-                _ => Err(RecipeError::ScaleType { element_type: *element_type }),
-            },
-            _ => Ok(()),
         }
+        self.check_spread(countable)
+    }
+
+    fn check_spread(&self, countable: impl Fn(&[u64]) -> bool) -> Result<(), RecipeError> {
+        match self.spread {
+            Spread::Each => return Ok(()),
+            Spread::Blocks { rows, columns } if rows == 0 || columns == 0 => {
+                return Err(RecipeError::SharedBlock { rows, columns });
+            }
+            Spread::Blocks { .. } => {}
+            Spread::Chosen { axis, count, .. } => {
+                let mut dimensions = self.dimensions.clone();
+                let length = dimensions.get_mut(axis);
+                let length =
+                    length.ok_or_else(|| RecipeError::Axis { axis, dimensions: self.dimensions.clone() })?;
+                *length = count;
+                if count == 0 || !countable(&dimensions) {
+                    return Err(RecipeError::Dimensions { dimensions });
+                }
+            }
+        }
+        match &self.encoding {
+            Encoding::Codes(_)
+            | Encoding::Plain(ElementType::F32 | ElementType::F16 | ElementType::Bf16 | ElementType::F64) => {
+                Ok(())
+            }
+            other => Err(RecipeError::SharedType { element_type: other.precision() }),
+        }
+    }
+
+    /// For elements of which blocks share a number: that of element `index`, and for how many elements, `stride`
+    /// apart, it holds from there on.
+    pub(super) fn covering(&self, (rows, columns): (u64, u64), index: u64, stride: u64) -> (u64, u64) {
+        let (height, width) = self.matrix();
+        let (line, column) = (index / width, index % width);
+        let (matrix, row) = (line / height, line % height);
+        let number =
+            (matrix * height.div_ceil(rows) + row / rows) * width.div_ceil(columns) + column / columns;
+        let steps = if stride == 1 {
+            (columns - column % columns).min(width - column)
+        } else if stride.is_multiple_of(width) && stride > 0 {
+            (rows - row % rows).min(height - row).div_ceil(stride / width)
+        } else {
+            1
+        };
+        (number, steps)
     }
 }
 
 impl Encoding {
     /// Elements in an MXFP4 block (OCP microscaling formats, version 1.0).
-    pub(super) const MXFP4_BLOCK: u64 = 32;
+    const MXFP4_BLOCK: u64 = 32;
+    /// Elements that share a scale in NVFP4.
+    const NVFP4_GROUP: u64 = 16;
 
     /// How many consecutive elements of a row can only be moved together.
     pub(super) fn block(&self) -> u64 {
         match self {
             Encoding::Plain(element_type) => element_type.block_len() as u64,
-            Encoding::F8E4M3(_) => 1,
+            Encoding::Codes(_) => 1,
             Encoding::Mxfp4 { .. } => Self::MXFP4_BLOCK,
+            Encoding::Nvfp4 { .. } => Self::NVFP4_GROUP,
         }
     }
 
@@ -131,27 +231,10 @@ impl Encoding {
     pub(super) fn precision(&self) -> ElementType {
         match self {
             Encoding::Plain(element_type) => *element_type,
-            Encoding::F8E4M3(_) => ElementType::F32,
+            Encoding::Codes(_) => ElementType::F32,
             Encoding::Mxfp4 { .. } => ElementType::Mxfp4,
+            Encoding::Nvfp4 { .. } => ElementType::Nvfp4,
         }
-    }
-}
-
-impl BlockScale {
-    /// How many scales `tensor` has, rows and columns of scales included.
-    pub(super) fn count(&self, tensor: &Stored) -> u64 {
-        let (rows, columns) = tensor.matrix();
-        let matrices = tensor.element_count() / (rows * columns);
-        matrices * rows.div_ceil(self.block.0) * columns.div_ceil(self.block.1)
-    }
-
-    /// The index of the scale of element `index` of `tensor`, and for how many elements from there on it holds.
-    pub(super) fn covering(&self, tensor: &Stored, index: u64) -> (u64, u64) {
-        let (rows, columns) = tensor.matrix();
-        let (matrix, row, column) = (index / (rows * columns), index / columns % rows, index % columns);
-        let (scale_rows, scale_columns) = (rows.div_ceil(self.block.0), columns.div_ceil(self.block.1));
-        let scale = (matrix * scale_rows + row / self.block.0) * scale_columns + column / self.block.1;
-        (scale, (self.block.1 - column % self.block.1).min(columns - column))
     }
 }
 

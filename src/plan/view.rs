@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::RecipeError;
-use super::stored::Stored;
+use super::stored::{Encoding, Stored};
 use crate::tensor::ElementType;
 
 /// What a view looks at.
@@ -22,11 +22,11 @@ pub(super) enum Elements {
 }
 
 impl Elements {
-    /// How many consecutive elements can only be moved together.
+    /// How many consecutive elements every step has to keep together.
     fn block(&self) -> u64 {
         match self {
+            Elements::Stored(Stored { encoding: Encoding::Nvfp4 { .. }, .. }) | Elements::Values(_) => 1,
             Elements::Stored(stored) => stored.encoding.block(),
-            Elements::Values(_) => 1,
         }
     }
 }

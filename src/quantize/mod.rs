@@ -52,7 +52,7 @@ pub use quality::quality;
 pub use recipe::{InvalidRecipe, Recipe};
 pub use scheme::Scheme;
 pub use size::{InvalidSize, Size};
-pub(crate) use stated::QUANTIZATION_VERSION;
+pub(crate) use stated::{NVFP4_FILE, QUANTIZATION_VERSION};
 pub use target::{Target, UnknownFileType};
 pub use type_override::{InvalidOverride, InvalidType, TypeOverride, target_type};
 pub use warning::Warning;

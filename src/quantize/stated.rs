@@ -87,11 +87,13 @@ pub(super) fn file_type_of(target: Target, metadata: &Metadata, tensors: &[Plann
     }
 }
 
+/// The file type of NVFP4, which checkpoints are released in and nobody quantizes a model to (llama.cpp, `llama.h`,
+/// `enum llama_ftype`).
+pub(crate) const NVFP4_FILE: u32 = 39;
+
 /// The file type of what most tensors are, as llama.cpp's `llama_model_loader` tells it: the type that is the
 /// first to be met as often as the most frequent one.
 fn guessed(tensors: &[PlannedTensor]) -> u32 {
-    /// That of files whose type nobody makes as a whole.
-    const NVFP4: u32 = 39;
     let mut counts: BTreeMap<ElementType, usize> = BTreeMap::new();
     let (mut most, mut element_type) = (0, ElementType::F32);
     for tensor in tensors {
@@ -102,7 +104,7 @@ fn guessed(tensors: &[PlannedTensor]) -> u32 {
         }
     }
     let file_type = match element_type {
-        ElementType::Nvfp4 => return NVFP4,
+        ElementType::Nvfp4 => return NVFP4_FILE,
         ElementType::Q3K => FileType::Q3KM,
         ElementType::Q4K => FileType::Q4KM,
         ElementType::Q5K => FileType::Q5KM,

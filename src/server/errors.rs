@@ -228,6 +228,7 @@ fn plan_status(error: &PlanError) -> StatusCode {
         | PlanError::Overflow { .. }
         | PlanError::Header(_)
         | PlanError::PastEnd { .. }
+        | PlanError::NoSuchChoice { .. }
         | PlanError::ImportanceShape { .. }
         | PlanError::RowTooLong { .. }
         | PlanError::Convert { .. } => StatusCode::BAD_REQUEST,

@@ -41,7 +41,7 @@ pub use cast::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 pub use dequantize::dequantize;
 pub use element_type::ElementType;
 pub use error::TensorError;
-pub use f8::f8_e4m3_to_f32;
+pub use f8::{f8_e4m3_to_f32, f8_e5m2_to_f32};
 pub use platform::Platform;
 pub use quantize::{can_quantize, needs_importance, quantize, quantize_on};
 pub use shape::Shape;

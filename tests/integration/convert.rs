@@ -5,6 +5,7 @@ mod bad_input;
 mod cases;
 mod checkpoint;
 mod comparison;
+mod packed;
 mod tensors;
 mod whole;
 

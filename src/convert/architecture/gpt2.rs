@@ -65,7 +65,7 @@ pub(super) fn is_mask(name: &str) -> bool {
 /// Matrices lie inputs first. The factors of an adapter do not: PEFT turns their product.
 pub(super) fn outputs_first(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     match weight {
-        whole @ Weight::Whole(_) => whole.transposed(),
+        whole @ (Weight::Whole(_) | Weight::Packed(_)) => whole.transposed(),
         factors => Ok(factors),
     }
 }

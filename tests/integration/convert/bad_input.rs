@@ -350,16 +350,16 @@ fn configurations_that_make_no_sense_are_refused() {
         (configured(|config| config["vocab_size"] = json!(7)), &["7 tokens", "embd", "6 rows"]),
         (configured(|config| config["vocab_size"] = json!(1_000_000_000)), &["1000000000 tokens", "6 rows"]),
         (
-            configured(|config| config["quantization_config"] = json!({"quant_method": "gptq", "bits": 4})),
-            &["GPTQ-quantized weights are not supported"],
+            configured(|config| config["quantization_config"] = json!({"quant_method": "hqq"})),
+            &["HQQ-quantized weights are not supported", "original checkpoint"],
         ),
         (
-            configured(|config| config["quantization_config"] = json!({"quant_method": "awq"})),
-            &["AWQ-quantized weights are not supported"],
+            configured(|config| config["quantization_config"] = json!({"quant_method": "torchao"})),
+            &["torchao-quantized weights are not supported"],
         ),
         (
-            configured(|config| config["quantization_config"] = json!({"quant_method": "bitsandbytes"})),
-            &["bitsandbytes-quantized weights are not supported"],
+            configured(|config| config["quantization_config"] = json!({"quant_method": "vptq"})),
+            &["vptq-quantized weights are not supported"],
         ),
     ]);
     // Numbers that Python writes and JSON does not have are no reason to refuse a file.
@@ -386,16 +386,12 @@ fn tensors_that_do_not_belong_are_named() {
         (weighted(|list| list[4].2 = &[]), &["q_proj"]),
         (
             weighted(|list| list.push(("model.layers.0.self_attn.q_proj.qweight", "I32", &[8, 8]))),
-            &["AWQ-quantized"],
+            &["q_proj.qweight", "GPTQ or AWQ", "quantization_config"],
         ),
         (
-            weighted(|list| {
-                list.push(("model.layers.0.self_attn.q_proj.qweight", "I32", &[8, 8]));
-                list.push(("model.layers.0.self_attn.q_proj.g_idx", "I32", &[8]));
-            }),
-            &["GPTQ-quantized"],
+            weighted(|list| list.push(("lm_head.weight.absmax", "U8", &[8]))),
+            &["lm_head.weight.absmax", "bitsandbytes", "quantization_config"],
         ),
-        (weighted(|list| list.push(("lm_head.weight.absmax", "U8", &[8]))), &["bitsandbytes-quantized"]),
         (
             weighted(|list| list.push(("model.x.weight_scale_inv", "F32", &[1, 1]))),
             &["model.x.weight", "missing"],
@@ -409,7 +405,7 @@ fn tensors_that_do_not_belong_are_named() {
         ),
         (
             weighted(|list| list.push(("model.layers.0.self_attn.q_proj.weight_scale_inv", "F32", &[1]))),
-            &["q_proj.weight_scale_inv", "BF16", "only F8_E4M3"],
+            &["q_proj.weight", "BF16", "only F8_E4M3"],
         ),
         // No bytes, and more elements than can be counted.
         (

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use ollamake::gguf::{Metadata, Value};
 use ollamake::model::Digest;
 use ollamake::plan::{
-    BlockScale, Constant, Encoding, Importance, Location, Operation, Plan, PlannedTensor, REVISION, Recipe,
-    SourceDescription, Stored,
+    Arithmetic, Codes, Constant, Encoding, Importance, Levels, Location, Operation, Packing, Plan,
+    PlannedTensor, REVISION, Recipe, SourceDescription, Spread, Stored,
 };
 use ollamake::tensor::{ElementType, Shape};
 use serde::{Deserialize, Serialize};
@@ -18,14 +18,21 @@ const ELSEWHERE: Location = Location { source: 0, offset: 64 };
 
 /// Plans of which no two come to the same file, each with what it differs in.
 fn different_plans() -> Vec<(String, Plan)> {
-    let stored = |encoding, dimensions: &[u64]| {
-        let dimensions = dimensions.to_vec();
-        Recipe::stored(Stored { location: AT_START, encoding, dimensions }).unwrap()
-    };
+    let stored =
+        |encoding, dimensions: &[u64]| Recipe::stored(Stored::each(AT_START, encoding, dimensions)).unwrap();
     let plain = |element_type| stored(Encoding::Plain(element_type), &[4, 32]);
-    let scale = |location, element_type, block| {
-        stored(Encoding::F8E4M3(Some(BlockScale { location, element_type, block })), &[4, 32])
+    let spread = |spread| {
+        let encoding = Encoding::Plain(ElementType::F32);
+        let stored = Stored { location: AT_START, encoding, dimensions: vec![4, 32], spread };
+        Recipe::stored(stored).unwrap()
     };
+    let blocks = |rows, columns| spread(Spread::Blocks { rows, columns });
+    let chosen = |axis, numbers, count| spread(Spread::Chosen { axis, numbers, count });
+    let packed = |bits, packing, levels| stored(Encoding::Codes(Codes { bits, packing, levels }), &[4, 32]);
+    let unsigned = |bits, packing| packed(bits, packing, Levels::Unsigned);
+    let bytes = |levels| packed(8, Packing::in_bytes(8), levels);
+    let words = Packing::in_words(4);
+    let pair = |operation| plain(ElementType::F16).with(operation, plain(ElementType::F32)).unwrap();
     let recipe = || plain(ElementType::F32);
     let values = |first| Recipe::values([vec![first], vec![1.0; 127]].concat(), &[4, 32]).unwrap();
     let joined = |axis, one: &[u64], other: &[u64]| {
@@ -36,11 +43,33 @@ fn different_plans() -> Vec<(String, Plan)> {
         ("usual", recipe()),
         ("stored type", plain(ElementType::F16)),
         ("place", Recipe::stored(Stored::plain(ELSEWHERE, ElementType::F32, &[4, 32])).unwrap()),
-        ("8-bit floats", stored(Encoding::F8E4M3(None), &[4, 32])),
-        ("scales", scale(ELSEWHERE, ElementType::F32, (2, 32))),
-        ("blocks of scales", scale(ELSEWHERE, ElementType::F32, (4, 32))),
-        ("type of scales", scale(ELSEWHERE, ElementType::Bf16, (2, 32))),
-        ("place of scales", scale(AT_START, ElementType::F32, (2, 32))),
+        ("shared by rows", blocks(2, 32)),
+        ("shared by columns", blocks(4, 16)),
+        ("chosen", chosen(0, ELSEWHERE, 2)),
+        ("chosen columns", chosen(1, ELSEWHERE, 2)),
+        ("chosen from more", chosen(0, ELSEWHERE, 3)),
+        ("place of the choice", chosen(0, Location { source: 0, offset: 128 }, 2)),
+        ("codes", unsigned(4, words)),
+        ("codes of 2 bits", unsigned(2, words)),
+        ("codes across words", unsigned(3, Packing::across_words(3))),
+        ("codes in fewer words", unsigned(2, Packing { words: 2, ..words })),
+        ("codes in bytes", unsigned(4, Packing::in_bytes(4))),
+        ("codes abreast", unsigned(4, Packing { abreast: 4, ..words })),
+        ("codes from above", unsigned(4, Packing { high_first: true, ..words })),
+        ("unsigned bytes", bytes(Levels::Unsigned)),
+        ("signed bytes", bytes(Levels::Signed)),
+        ("8-bit floats", bytes(Levels::F8E4M3)),
+        ("other 8-bit floats", bytes(Levels::F8E5M2)),
+        ("powers of two", bytes(Levels::F8E8M0)),
+        ("4-bit floats", packed(4, words, Levels::F4E2M1)),
+        ("codes by a table", bytes(Levels::Table(AT_START))),
+        ("place of the table", bytes(Levels::Table(ELSEWHERE))),
+        ("sums", pair(Arithmetic::Add)),
+        ("differences", pair(Arithmetic::Subtract)),
+        ("products", pair(Arithmetic::Multiply)),
+        ("quotients", pair(Arithmetic::Divide)),
+        ("groups of 4 bits", stored(Encoding::Nvfp4 { scales: ELSEWHERE }, &[4, 32])),
+        ("place of scales", stored(Encoding::Nvfp4 { scales: AT_START }, &[4, 32])),
         ("blocks of 4 bits", stored(Encoding::Mxfp4 { exponents: ELSEWHERE }, &[4, 32])),
         ("place of exponents", stored(Encoding::Mxfp4 { exponents: AT_START }, &[4, 32])),
         ("transposed", stored(Encoding::Plain(ElementType::F32), &[32, 4]).transpose(0, 1).unwrap()),

@@ -1,6 +1,8 @@
 //! Recipes that converters need, one by one.
 
-use ollamake::plan::{BlockScale, Constant, Encoding, Location, Operation, Recipe, RecipeError, Stored};
+use ollamake::plan::{
+    Arithmetic, Codes, Constant, Encoding, Levels, Location, Operation, Recipe, RecipeError, Spread, Stored,
+};
 use ollamake::tensor::{ElementType, dequantize, f8_e4m3_to_f32, f32_to_f16};
 
 use super::{AT_START, bytes_of, data_of, stored_f32, values_of};
@@ -91,11 +93,8 @@ fn mxfp4_of_checkpoints_becomes_that_of_ggml() {
     let blocks: Vec<u8> = (0..2 * 4 * 2 * 16).map(|index| (index * 7 + 3) as u8).collect();
     let exponents: Vec<u8> = (0..2 * 4 * 2).map(|index| 120 + index as u8).collect();
     let sources = [[blocks.clone(), exponents.clone()].concat()];
-    let stored = Stored {
-        location: AT_START,
-        encoding: Encoding::Mxfp4 { exponents: Location { source: 0, offset: blocks.len() as u64 } },
-        dimensions: vec![2, 4, 64],
-    };
+    let encoding = Encoding::Mxfp4 { exponents: Location { source: 0, offset: blocks.len() as u64 } };
+    let stored = Stored::each(AT_START, encoding, &[2, 4, 64]);
     let up = Recipe::stored(stored).unwrap().step_by(1, 1..4, 2).unwrap();
     assert_eq!(up.stored_type(), ElementType::Mxfp4);
     let data = data_of(up, ElementType::Mxfp4, &sources);
@@ -117,20 +116,19 @@ fn scales_of_8_bit_floats_cover_blocks_rows_and_tensors() {
         let count = rows.div_ceil(block_rows) * across;
         let scales: Vec<f32> = (0..count).map(|index| 1.0 + index as f32 / 3.0).collect();
         let sources = [[bytes_of(&scales), numbers.clone()].concat()];
-        let stored = Stored {
-            location: Location { source: 0, offset: count * 4 },
-            encoding: Encoding::F8E4M3(Some(BlockScale {
-                location: AT_START,
-                element_type: ElementType::F32,
-                block: (block_rows, block_columns),
-            })),
-            dimensions: vec![rows, columns],
+        let encoding = Encoding::Codes(Codes::of_bytes(Levels::F8E4M3));
+        let behind = Location { source: 0, offset: count * 4 };
+        let numbers_alone = Recipe::stored(Stored::each(behind, encoding, &[rows, columns])).unwrap();
+        let shared = Stored {
+            spread: Spread::Blocks { rows: block_rows, columns: block_columns },
+            ..Stored::plain(AT_START, ElementType::F32, &[rows, columns])
         };
         let value = |row: u64, column: u64| {
             let scale = row / block_rows * across + column / block_columns;
             f8_e4m3_to_f32(numbers[(row * columns + column) as usize]) * scales[scale as usize]
         };
-        let recipe = Recipe::stored(stored).unwrap();
+        let shared = Recipe::stored(shared).unwrap();
+        let recipe = numbers_alone.with(Arithmetic::Multiply, shared).unwrap();
         let straight: Vec<f32> = (0..rows * columns).map(|i| value(i / columns, i % columns)).collect();
         assert_eq!(values_of(recipe.clone(), &sources), straight);
         let transposed: Vec<f32> = (0..rows * columns).map(|i| value(i % rows, i / rows)).collect();

@@ -199,11 +199,8 @@ fn configurations() -> Vec<Case> {
     add("configuration", "heads that do not divide", "num_attention_heads", json!(3), &["config.json"]);
     add("configuration", "no head", "num_attention_heads", json!(0), &["num_attention_heads"]);
     add("configuration", "a width of 10^300", "hidden_size", json!(1e300), &["hidden_size"]);
-    for method in ["gptq", "awq", "bitsandbytes"] {
-        let says = format!(
-            "{}-quantized weights are not supported",
-            if method == "bitsandbytes" { method.into() } else { method.to_uppercase() }
-        );
+    for (method, name) in [("aqlm", "AQLM"), ("hqq", "HQQ"), ("torchao", "torchao")] {
+        let says = format!("{name}-quantized weights are not supported");
         add("foreign-quantization", method, "quantization_config", json!({"quant_method": method}), &[&says]);
     }
     cases.extend(generated());
