@@ -284,3 +284,36 @@ async fn damaged_models_are_listed_as_such() {
     let deleted = server.call("DELETE", "/api/delete", r#"{"model": "torn"}"#).await;
     assert_eq!(deleted.status, 200, "{}", deleted.body);
 }
+
+#[tokio::test]
+async fn a_model_is_meant_by_the_digest_of_its_manifest() {
+    let server = InProcess::new();
+    let weights = server.upload(&small_gguf(&[])).await;
+    server
+        .create(json!({"model": "m", "files": {"m.gguf": weights.to_string()}, "system": "be brief"}))
+        .await;
+    let model = server.store.manifest(&"m".parse().unwrap()).unwrap();
+    let digest = server.store.put_bytes(&model.bytes).unwrap().blob.digest();
+    let spellings = [
+        digest.file_name(),
+        digest.to_string(),
+        digest.hex()[..12].to_owned(),
+        format!("m@{}", digest.file_name()),
+    ];
+    for meant in spellings {
+        assert_eq!(show(&server, &meant).await["system"], "be brief", "{meant}");
+        let copied = server.post("/api/copy", json!({"source": meant, "destination": "copied"})).await;
+        assert_eq!(copied.status, 200, "{meant}: {}", copied.body);
+        assert_eq!(layers(&server, "copied"), layers(&server, "m"), "{meant}");
+        server.create(json!({"model": "derived", "from": meant, "template": "{{ .Prompt }}"})).await;
+        assert_eq!(layers(&server, "derived")[0], layers(&server, "m")[0], "{meant}");
+    }
+    // What is deleted has a name, and a blob that is not a manifest is not a model.
+    let body = json!({"model": digest.file_name()}).to_string();
+    let deleted = server.call("DELETE", "/api/delete", body).await;
+    assert_eq!(deleted.status, 404, "{}", deleted.body);
+    for other in [weights.file_name(), format!("m@{}", weights.file_name())] {
+        let shown = server.post("/api/show", json!({"model": other})).await;
+        assert_eq!(shown.status, 404, "{other}: {}", shown.body);
+    }
+}

@@ -15,6 +15,7 @@ use super::contract::{make_model, name};
 use super::todays::{
     ALL_MEANS, Built, LIST, MANIFEST, MODEL, Made, Means, anchor, legacy, line, list_of, v2,
 };
+use crate::support::process::serve_until_pruned;
 
 const EVERYTHING: PruneOptions = PruneOptions { grace: Duration::ZERO, dry_run: false };
 
@@ -130,6 +131,40 @@ fn weights_that_a_list_shares_outlive_their_other_model() {
         store.settle();
         assert!(reached.iter().all(|digest| built.has(*digest)));
     }
+}
+
+#[test]
+fn a_store_with_lists_survives_what_is_done_to_it() {
+    let built = Built::new();
+    let (list, children, reached) = referring_list(&built);
+    let entry = built.place(&v2("list"), &list, Means::Link);
+    let anchor = anchor(&children[0], &[(LIST, entry), (MANIFEST, Digest::of(&children[0].bytes()))]);
+    built.place(&legacy("list"), &line(&anchor), Means::Copy);
+    built.place(&v2("neighbour"), &list, Means::Copy);
+    built.place(&legacy("plain"), &children[1].bytes(), Means::Copy);
+    let steps: [(&str, fn(&Built)); 5] = [
+        ("prune", |built| assert_eq!(prune(built).blobs.len(), 1)),
+        ("serve", |built| drop(serve_until_pruned(built.root()))),
+        ("delete of a neighbour", |built| Store::open(built.root()).unwrap().remove(&name("plain")).unwrap()),
+        ("create over the same name", |built| {
+            let store = Store::open(built.root()).unwrap();
+            make_model(&store, &name("list"), "a prompt").unwrap();
+            store.settle();
+        }),
+        ("prune again", |built| drop(prune(built))),
+    ];
+    for (step, act) in steps {
+        let orphan = built.blob(step.as_bytes());
+        act(&built);
+        assert!(reached.iter().all(|digest| built.has(*digest)), "{step}");
+        assert_eq!(built.has(orphan), step.starts_with("delete") || step.starts_with("create"), "{step}");
+        let _ = fs::remove_file(built.blob_path(orphan));
+        let check = Store::open(built.root()).unwrap().check(true, |_| {}).unwrap();
+        assert!(check.is_clean(), "{step}: {check:?}");
+    }
+    // The last that names them takes them with it.
+    Store::open(built.root()).unwrap().remove(&name("neighbour")).unwrap();
+    assert!(!reached.iter().any(|digest| built.has(*digest)));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use ollamake::model::Digest;
 use ollamake::store::{PruneOptions, Store};
@@ -20,7 +20,7 @@ use serde_json::json;
 
 use super::contract::name;
 use super::todays::{ALL_MEANS, Built, LIST, MANIFEST, Made, Means, anchor, legacy, line, list_of, v2};
-use crate::support::process::{Process, run, text};
+use crate::support::process::{run, serve_until_pruned, text};
 
 const STORES: u64 = 60;
 const STEPS: usize = 8;
@@ -195,19 +195,7 @@ fn run_program(random: &mut StdRng, built: &Built) -> String {
     if random.random_bool(0.5) {
         return format!("the program prunes: {}", text(&run(built.root(), &["prune", "--grace", "0"])));
     }
-    // A server removes what is older than an hour when it starts.
-    let long_ago = SystemTime::now() - Duration::from_secs(7200);
-    for entry in fs::read_dir(built.root().join("blobs")).unwrap() {
-        fs::File::open(entry.unwrap().path()).unwrap().set_modified(long_ago).unwrap();
-    }
-    let server = Process::start(built.root(), &[("RUST_LOG", "info")]);
-    let (start, mut log) = (Instant::now(), String::new());
-    while !log.contains("prune") {
-        assert!(start.elapsed() < Duration::from_secs(30), "the server does not prune: {log}");
-        std::thread::sleep(Duration::from_millis(5));
-        log += &server.log();
-    }
-    format!("the program serves: {log}")
+    format!("the program serves: {}", serve_until_pruned(built.root()))
 }
 
 /// Does something, and tells what.

@@ -1,12 +1,13 @@
 //! The program itself, as a process.
 
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -30,6 +31,22 @@ pub(crate) fn run(models: &Path, arguments: &[&str]) -> Output {
 /// What a command wrote, both streams.
 pub(crate) fn text(output: &Output) -> String {
     [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+}
+
+/// Runs a server on a store of blobs that are old enough, until it has looked what to prune; what it said.
+pub(crate) fn serve_until_pruned(models: &Path) -> String {
+    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    for entry in fs::read_dir(models.join("blobs")).unwrap() {
+        File::open(entry.unwrap().path()).unwrap().set_modified(long_ago).unwrap();
+    }
+    let server = Process::start(models, &[("RUST_LOG", "info")]);
+    let (start, mut log) = (Instant::now(), String::new());
+    while !log.contains("prune") {
+        assert!(start.elapsed() < Duration::from_secs(60), "the server does not prune: {log}");
+        std::thread::sleep(Duration::from_millis(5));
+        log += &server.log();
+    }
+    log
 }
 
 /// A server process. It is killed with this value.
