@@ -1,8 +1,8 @@
 //! Whether every layer of a model has all that it is built of.
 //!
-//! What is missing is told from three sides: tensors of a layer that belong together are there together; every layer
-//! has a feed-forward network where the metadata give it a width; and layers that are built of the same parts have the
-//! same tensors.
+//! What is missing is told from three sides: tensors of a layer that belong together are there together;
+//! every layer has a feed-forward network where the metadata give it a width; and layers that are built of
+//! the same parts have the same tensors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,8 +11,8 @@ use super::found::Found;
 use super::lengths::{Facts, Place};
 use super::shapes::layer_and_name;
 
-/// What a layer is built of. If one of the first tensors is there, all of them and of the others are, as far as the
-/// family has rules for them.
+/// What a layer is built of. If one of the first tensors is there, all of them and of the others are, as far
+/// as the family has rules for them.
 struct Part {
     marks: &'static [&'static str],
     others: &'static [&'static str],
@@ -76,11 +76,12 @@ type Layer<'n> = BTreeSet<&'n str>;
 /// A layer by the tensors' names up to its number, and the number.
 type Key<'n> = (&'n str, usize);
 
-/// Checks that nothing is missing that tensors or metadata speak of. `lacking` is how the names of tensors begin that
-/// layers may lack in the family.
+/// Checks that nothing is missing that tensors or metadata speak of. `lacking` is how the names of tensors
+/// begin that layers may lack in the family.
 ///
 /// # Errors
-/// [`ConvertError::LackingTensor`], or [`ConvertError::LayerCount`] for a layer that the metadata do not count.
+/// [`ConvertError::LackingTensor`], or [`ConvertError::LayerCount`] for a layer that the metadata do not
+/// count.
 pub(super) fn check(lacking: &[&str], facts: &Facts<'_>, found: &Found) -> Result<(), ConvertError> {
     let mut layers: BTreeMap<Key<'_>, Layer<'_>> = BTreeMap::new();
     for name in found.names() {

@@ -1,8 +1,9 @@
 //! The `general.*` metadata: what a model is called, where it comes from and how it likes to be sampled
 //! (llama.cpp, `gguf-py/gguf/metadata.py`).
 //!
-//! The reference converter takes much of this from the name of the checkpoint's directory. What is uploaded has no
-//! directory, so the model card and the configuration alone are asked, and what they do not say is left out.
+//! The reference converter takes much of this from the name of the checkpoint's directory. What is uploaded
+//! has no directory, so the model card and the configuration alone are asked, and what they do not say is
+//! left out.
 
 use serde_json::{Map, Value};
 
@@ -173,7 +174,8 @@ fn license(card: &Map<String, Value>, out: &mut Parameters) {
 /// The most models or data sets that are listed: each is several keys of the file.
 const MOST_PARENTS: usize = 1000;
 
-/// Models or data sets that a model was made from, given as ids, addresses or objects; nothing where there are too many.
+/// Models or data sets that a model was made from, given as ids, addresses or objects; nothing where there
+/// are too many.
 fn parents(
     card: &Map<String, Value>,
     names: &[&str],

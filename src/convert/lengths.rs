@@ -75,7 +75,8 @@ impl Length {
 }
 
 impl Number {
-    /// The number itself. Where there are no heads, what stands in the place of attention has lengths of its own.
+    /// The number itself. Where there are no heads, what stands in the place of attention has lengths of its
+    /// own.
     fn of(self, facts: &Facts<'_>, place: Place) -> Option<u64> {
         match self {
             Self::Vocabulary => facts.vocabulary,
@@ -156,7 +157,8 @@ impl Facts<'_> {
         }
     }
 
-    /// The size of a key or a value: what latent attention says, what is stated, or an equal share of the width.
+    /// The size of a key or a value: what latent attention says, what is stated, or an equal share of the
+    /// width.
     fn head_size(&self, key: &str, place: Place) -> Option<u64> {
         let stated = self.stated(&format!("attention.{key}_mla"), place);
         stated.or_else(|| self.stated(&format!("attention.{key}"), place)).or_else(|| {

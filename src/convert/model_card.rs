@@ -1,7 +1,8 @@
-//! The front matter of a model card, read as PyYAML reads it (YAML 1.1), which is what llama.cpp's `gguf-py` does.
+//! The front matter of a model card, read as PyYAML reads it (YAML 1.1), which is what llama.cpp's `gguf-py`
+//! does.
 //!
-//! Numbers and dates stay the text that they are written as. A model card is never a reason to refuse a model: where it
-//! is no YAML, the fields before that place count.
+//! Numbers and dates stay the text that they are written as. A model card is never a reason to refuse a
+//! model: where it is no YAML, the fields before that place count.
 
 use std::collections::HashMap;
 
@@ -94,7 +95,8 @@ impl Tree {
         self.values <= MOST_VALUES && self.open.len() <= DEEPEST
     }
 
-    /// What a text without quotes means. Within lists, where texts are expected, words for yes and no are texts.
+    /// What a text without quotes means. Within lists, where texts are expected, words for yes and no are
+    /// texts.
     fn plain(&self, text: String) -> Value {
         const TRUE: [&str; 9] = ["yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"];
         const FALSE: [&str; 9] = ["no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"];

@@ -32,7 +32,8 @@ fn of_embedding(source: &Source<'_>) -> Result<Option<u32>, ConvertError> {
     let modules = modules::listed(source.files)?;
     let Some(module) = modules.iter().find(|module| module.is_a("Pooling")) else { return Ok(None) };
     let file = format!("{}/config.json", module.path);
-    // The module's folder may not have been uploaded, which is told; the pooling is then the runtime's default.
+    // The module's folder may not have been uploaded, which is told; the pooling is then the runtime's
+    // default.
     let Some(pooling) = source.files.json(&file)? else { return Ok(None) };
     let flag = |key: &str| pooling.get(key).and_then(Value::as_bool).unwrap_or(false);
     let number = if flag("pooling_mode_mean_tokens") {

@@ -130,7 +130,8 @@ const FUSED_FEED_FORWARD: &[Shapes] = &[
     ("ffn_up.bias", &[&[FEED_FORWARD], &[TWICE_FEED_FORWARD]]),
 ];
 
-/// Checks that every tensor has a shape that the metadata call for; `own` are the shapes that are the family's own.
+/// Checks that every tensor has a shape that the metadata call for; `own` are the shapes that are the
+/// family's own.
 ///
 /// # Errors
 /// [`ConvertError::Contradiction`], with what the configuration says.

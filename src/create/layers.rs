@@ -189,8 +189,8 @@ impl Layers {
         Ok(placed)
     }
 
-    /// Notes a blob that was stored; answers whether the store had it before. A blob that this job made is new,
-    /// however often it is made.
+    /// Notes a blob that was stored; answers whether the store had it before. A blob that this job made is
+    /// new, however often it is made.
     fn note(&mut self, blob: &Blob, existed: bool) -> bool {
         let existed = existed && !self.made.contains(&blob.digest());
         if !existed {

@@ -41,7 +41,8 @@ pub(super) const FIRST: Family = Family {
     ..Family::STANDARD
 };
 
-/// dots.note: latent attention in two sizes, full with an indexer and sliding without, each with a gate a head.
+/// dots.note: latent attention in two sizes, full with an indexer and sliding without, each with a gate a
+/// head.
 pub(super) const NOTE: Family = Family {
     names: &["Dots3NoteForCausalLM", "Dots3NoteForConditionalGeneration", "Dots3NoteTextForCausalLM"],
     architecture: "dots3note",

@@ -1,4 +1,5 @@
-//! EAGLE 3: one layer of Llama that predicts the tokens of another model from what three of its layers come to.
+//! EAGLE 3: one layer of Llama that predicts the tokens of another model from what three of its layers come
+//! to.
 
 use std::borrow::Cow;
 
@@ -73,8 +74,8 @@ fn generated(model: &Model, out: &mut Parameters) -> Result<Generated, ConvertEr
     llama::rope_factors(model, out)
 }
 
-/// The layers of the target whose states the draft sees: those that it was trained with, or one near the beginning, the
-/// middle and one near the end.
+/// The layers of the target whose states the draft sees: those that it was trained with, or one near the
+/// beginning, the middle and one near the end.
 fn target_layers(configuration: &Configuration, target: &Configuration) -> Result<Vec<u64>, ConvertError> {
     let stated = configuration.integers("eagle_aux_hidden_state_layer_ids")?.unwrap_or_default();
     if !stated.is_empty() {

@@ -19,12 +19,13 @@ use crate::tensor::ElementType;
 pub(in crate::convert) struct Family {
     /// What `architectures` in `config.json` says.
     pub(in crate::convert) names: &'static [&'static str],
-    /// Whether the family is that of the text model too where the part of the configuration that describes it names
-    /// another class.
+    /// Whether the family is that of the text model too where the part of the configuration that describes it
+    /// names another class.
     pub(in crate::convert) overrules_text: bool,
     /// `general.architecture` of the model file.
     pub(in crate::convert) architecture: &'static str,
-    /// Whether the models predict tokens for another one, whose configuration and vocabulary lie beside theirs.
+    /// Whether the models predict tokens for another one, whose configuration and vocabulary lie beside
+    /// theirs.
     pub(in crate::convert) drafts: bool,
     /// The configuration classes of the family.
     pub(in crate::convert) classes: &'static [Class],
@@ -44,28 +45,28 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
     /// Metadata that are numbers among the weights; they come before all others too.
     pub(in crate::convert) measured: fn(&Model, &Numbers<'_>, &mut Parameters) -> Result<(), ConvertError>,
-    /// The folders of modules with weights of their own, as the dense ones of `sentence-transformers`, that the
-    /// architecture has a place for. Their tensors come first; they are called by folder and name.
+    /// The folders of modules with weights of their own, as the dense ones of `sentence-transformers`, that
+    /// the architecture has a place for. Their tensors come first; they are called by folder and name.
     pub(in crate::convert) modules: &'static [&'static str],
     /// The name under which a tensor is looked up in the tables; `None` if it is not part of the text model.
     pub(in crate::convert) rename: for<'n> fn(&Model, &'n str) -> Option<Cow<'n, str>>,
-    /// How the names of weights end that are stored rank by rank, as a machine with several processors had them,
-    /// where they are 8-bit floats.
+    /// How the names of weights end that are stored rank by rank, as a machine with several processors had
+    /// them, where they are 8-bit floats.
     pub(in crate::convert) stored_by_rank: &'static [&'static str],
     /// Which tensor becomes which.
     pub(in crate::convert) tensors: &'static [&'static [Rule]],
     /// Tensors that are computed from others and follow all of them.
     pub(in crate::convert) appended: fn(&Model, Files<'_>) -> Result<Vec<PlannedTensor>, ConvertError>,
-    /// Whether layers beyond the last that the configuration promises count although they are not there: in the files of
-    /// most models they do not.
+    /// Whether layers beyond the last that the configuration promises count although they are not there: in
+    /// the files of most models they do not.
     pub(in crate::convert) counts_promised_layers: bool,
-    /// Tensors of layers, by how their names within these begin, that a layer may lack although it is built like others
-    /// that have them.
+    /// Tensors of layers, by how their names within these begin, that a layer may lack although it is built
+    /// like others that have them.
     pub(in crate::convert) lacking: &'static [&'static str],
     /// The shapes of tensors where the family's differ from the usual ones.
     pub(in crate::convert) shapes: &'static [Shapes],
-    /// The element type of a tensor of the model, by its name there, where the family's differs from the usual one;
-    /// given the one that was asked for.
+    /// The element type of a tensor of the model, by its name there, where the family's differs from the
+    /// usual one; given the one that was asked for.
     pub(in crate::convert) element_type: fn(&Model, &str, ElementType) -> Option<ElementType>,
     /// The part that sees or hears, as a file of its own.
     pub(in crate::convert) projector: Option<&'static Projector>,

@@ -81,8 +81,8 @@ const fn text_part(class: &'static str) -> Part {
 const VISION_PART: Part =
     Part { key: "vision_config", class: glm4v::CLASS.model_type, absent: Absent::Values("{}") };
 
-/// The rotated dimensions of each head from neighbouring pairs to halves, where positions have several parts: the order
-/// in which llama.cpp rotates by parts (llama.cpp, `conversion/glm.py`).
+/// The rotated dimensions of each head from neighbouring pairs to halves, where positions have several parts:
+/// the order in which llama.cpp rotates by parts (llama.cpp, `conversion/glm.py`).
 fn halve_rotary_rows(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     if !model.rope.common.has("mrope_section") {
         return Ok(weight);

@@ -1,4 +1,5 @@
-//! GLM-5, built like DeepSeek V3.2, and GLM-5.3, which has delta attention in most layers and several residual streams.
+//! GLM-5, built like DeepSeek V3.2, and GLM-5.3, which has delta attention in most layers and several
+//! residual streams.
 
 use super::common::{DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, text_name};
 use super::deepseek2::{self, LATENT_ATTENTION, ROUTING, SOME_LATENT_ATTENTION};

@@ -1,5 +1,5 @@
-//! NVIDIA's Nemotron-H and Nemotron Nano 2: Mamba 2, attention and feed-forward networks as layers of their own; with
-//! experts in some.
+//! NVIDIA's Nemotron-H and Nemotron Nano 2: Mamba 2, attention and feed-forward networks as layers of their
+//! own; with experts in some.
 
 use super::Family;
 use super::common::{flat_kernel, where_present};

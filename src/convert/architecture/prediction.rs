@@ -4,8 +4,8 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::{Configuration, ConvertError, Model};
 
-/// What such a layer has beside what all layers have: a projection of the last state and the next token's embedding,
-/// and often a head of its own.
+/// What such a layer has beside what all layers have: a projection of the last state and the next token's
+/// embedding, and often a head of its own.
 pub(super) const PREDICTION: &[Rule] = &[
     Rule::keep("model.layers.{}.eh_proj.*", "blk.{}.nextn.eh_proj.*"),
     Rule::keep("model.layers.{}.embed_tokens.*", "blk.{}.nextn.embed_tokens.*"),

@@ -1,5 +1,5 @@
-//! Qwen 3-Next: three layers of linear attention for each of full attention, experts, and layers that predict further
-//! tokens.
+//! Qwen 3-Next: three layers of linear attention for each of full attention, experts, and layers that predict
+//! further tokens.
 
 use std::borrow::Cow;
 

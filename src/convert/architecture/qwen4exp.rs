@@ -1,5 +1,5 @@
-//! Qwen 4, experimental: linear attention as in Qwen 3.5, sparse attention in some layers, several residual streams in
-//! place of norms, and embeddings of groups of tokens.
+//! Qwen 4, experimental: linear attention as in Qwen 3.5, sparse attention in some layers, several residual
+//! streams in place of norms, and embeddings of groups of tokens.
 
 use std::borrow::Cow;
 

@@ -110,7 +110,8 @@ impl TokenizerJson {
         self.model.kind.as_deref() == Some("Unigram")
     }
 
-    /// Whether this is a SentencePiece model in another dress: byte pairs over characters that fall back to bytes.
+    /// Whether this is a SentencePiece model in another dress: byte pairs over characters that fall back to
+    /// bytes.
     pub(super) fn is_rewritten_sentence_piece(&self) -> bool {
         self.model.kind.as_deref() == Some("BPE")
             && self.model.byte_fallback == Some(true)

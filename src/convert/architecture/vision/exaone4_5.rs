@@ -1,5 +1,5 @@
-//! EXAONE 4.5: an encoder like that of Qwen 2.5-VL, with fewer keys than queries, before EXAONE 4 with layers that
-//! predict further tokens.
+//! EXAONE 4.5: an encoder like that of Qwen 2.5-VL, with fewer keys than queries, before EXAONE 4 with layers
+//! that predict further tokens.
 
 use super::settings;
 use crate::convert::architecture::Family;

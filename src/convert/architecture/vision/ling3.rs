@@ -1,4 +1,5 @@
-//! Ling 3.0 VL: Qwen 3-VL's encoder, whose merger is a norm alone, before Ling 3.0 with positions of three parts.
+//! Ling 3.0 VL: Qwen 3-VL's encoder, whose merger is a norm alone, before Ling 3.0 with positions of three
+//! parts.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! The encoders of MiMo V2.5: images with windows and sinks, and sound by way of codes, whose encoder lies in a folder of
-//! its own.
+//! The encoders of MiMo V2.5: images with windows and sinks, and sound by way of codes, whose encoder lies in
+//! a folder of its own.
 
 use std::borrow::Cow;
 

@@ -48,9 +48,9 @@ const TENSORS: &[Rule] = &[
     Rule::keep("patch_merge_mlp.linear_2.*", "mm.merger.fc2.*").required(),
 ];
 
-/// Queries and keys whose rotated dimensions lie as the first halves of three axes and then the second halves: both
-/// halves of an axis together. A rest that does not divide by three axes is not rotated (llama.cpp,
-/// `conversion/minimax.py`).
+/// Queries and keys whose rotated dimensions lie as the first halves of three axes and then the second
+/// halves: both halves of an axis together. A rest that does not divide by three axes is not rotated
+/// (llama.cpp, `conversion/minimax.py`).
 fn axis_by_axis(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let heads = model.heads()?;
     let size = weight.row_count() / heads;
