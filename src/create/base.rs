@@ -11,6 +11,9 @@ use crate::library::{Descriptions, LibraryError, Shards};
 use crate::model::{MediaType, ModelConfig, Name};
 use crate::store::{Store, StoreError, StoredManifest};
 
+/// The first version of Ollama that reads models in shards.
+const READS_SHARDS: &str = "0.35.0";
+
 /// A model of the store whose layers cannot be removed while this lives.
 #[derive(Debug)]
 pub(super) struct Base {
@@ -96,6 +99,13 @@ impl Base {
         self.layers.iter().filter_map(|layer| layer.part.as_ref())
     }
 
+    /// Whether a file that it was split into stays a layer.
+    fn keeps_shards(&self) -> bool {
+        let is_shard =
+            |kept: &BaseLayer| kept.part.is_none() && is_gguf_file(&kept.layer.media_type, &self.config);
+        self.layers.iter().any(is_shard)
+    }
+
     /// Gives a new model what it inherits: whatever it does not say itself.
     pub(super) fn bequeath(&self, config: &mut ModelConfig) {
         let inherit = |mine: &mut String, theirs: &str| {
@@ -106,6 +116,9 @@ impl Base {
         inherit(&mut config.renderer, &self.config.renderer);
         inherit(&mut config.parser, &self.config.parser);
         inherit(&mut config.requires, &self.config.requires);
+        if self.keeps_shards() {
+            inherit(&mut config.requires, READS_SHARDS);
+        }
         inherit(&mut config.model_format, &self.config.model_format);
         inherit(&mut config.remote_host, &self.config.remote_host);
         inherit(&mut config.remote_model, &self.config.remote_model);

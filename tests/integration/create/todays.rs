@@ -78,6 +78,11 @@ async fn a_model_in_shards_is_one_model() {
         joined["details"]["parameter_size"]
     );
 
+    // Whoever made the split model may not have said so.
+    place(&server, "silent", &ModelConfig { requires: String::new(), ..gguf_config() }, &kinds);
+    server.create(json!({"model": "told", "from": "silent"})).await;
+    assert_eq!(show(&server, "told").await["requires"], "0.35.0");
+
     server.create(json!({"model": "small", "from": "split", "quantize": "q8_0"})).await;
     let small = layers(&server, "small");
     assert_eq!(small.len(), 1);
