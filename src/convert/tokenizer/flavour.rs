@@ -59,6 +59,8 @@ pub struct Flavour {
     pub keyed_roles: &'static [(&'static str, &'static str)],
     /// Roles that no token has where `config.json` gives them a negative number, whatever the other files say.
     pub deniable_roles: &'static [&'static str],
+    /// Roles of added tokens whatever the files say, if the tokens are there; written after all else.
+    pub final_roles: &'static [(&'static str, &'static str)],
     /// Whether the first of several tokens that end texts in `generation_config.json` ends a turn.
     pub turn_ends_first: bool,
     /// Whether the first token that ends texts in `config.json` and does not begin them ends a turn; written last.
@@ -113,6 +115,7 @@ impl Flavour {
         end_of_turn: None,
         keyed_roles: &[],
         deniable_roles: &[],
+        final_roles: &[],
         turn_ends_first: false,
         other_end_is_of_turn: false,
         control: &[],
@@ -248,6 +251,9 @@ impl Flavour {
         turn_ends_first: true,
         ..Self::BYTE_PAIR
     };
+
+    /// Muse Glimmer.
+    pub const MUSE_GLIMMER: Self = Self { final_roles: &[("eot", "<|eot|>")], ..Self::BYTE_PAIR };
 
     /// Laguna, whose settings include the file of the template.
     pub const LAGUNA: Self = Self {

@@ -167,6 +167,12 @@ fn complete_roles(
 fn write_of_family(inputs: &Inputs<'_>, format: Format, metadata: &mut Metadata) -> Result<(), ConvertError> {
     let Inputs { flavour, sizes, .. } = inputs;
     write_stated_roles(inputs, metadata)?;
+    let added = inputs.original().map_or(&[][..], |json| &json.added_tokens);
+    for (role, text) in flavour.final_roles {
+        if let Some(token) = added.iter().find(|token| token.content == *text) {
+            write_role(role, token.id, metadata);
+        }
+    }
     if format != Format::BytePair {
         for (role, id) in flavour.fixed_roles {
             write_role(role, *id, metadata);

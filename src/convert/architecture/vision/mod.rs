@@ -18,6 +18,8 @@ pub(super) mod mimo;
 mod minicpm_v;
 pub(super) mod minimax_m3;
 mod moonvit;
+mod muse_glimmer;
+mod nemotron_vl;
 mod paddleocr;
 pub(super) mod patches;
 mod phi4;
@@ -54,4 +56,6 @@ pub(super) const FAMILIES: &[&Family] = &[
     &granite4_vision::FAMILY,
     &ling3::FAMILY,
     &cogvlm::FAMILY,
+    &muse_glimmer::FAMILY,
+    &nemotron_vl::FAMILY,
 ];

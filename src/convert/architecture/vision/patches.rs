@@ -2,7 +2,7 @@
 
 use crate::convert::Model;
 use crate::convert::weight::{Weight, WeightError};
-use crate::plan::{Recipe, RecipeError};
+use crate::plan::{Arithmetic, Constant, Operation, Recipe, RecipeError};
 
 /// Colours of an image.
 const CHANNELS: u64 = 3;
@@ -44,4 +44,89 @@ fn side(recipe: &Recipe) -> Result<u64, RecipeError> {
         [_, columns] => Ok((columns / CHANNELS).isqrt()),
         _ => Err(RecipeError::Axis { axis: 1, dimensions: recipe.dimensions() }),
     }
+}
+
+/// The most frames that a patch spans.
+const MOST_FRAMES: u64 = 8;
+
+/// A matrix over the pixels of several frames, colour after colour in each, as the convolution over one frame that stands
+/// for all of them when they are the same: the sum.
+pub(super) fn one_frame(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
+    const KEY: &str = "patch_temporal";
+    let vision = &model.configuration;
+    let (frames, side) = (vision.integer(KEY)?, vision.integer("patch_size")?);
+    if frames > MOST_FRAMES {
+        return Err(vision.bad(KEY, &frames, &format!("at most {MOST_FRAMES} frames")).into());
+    }
+    let recipe = weight.whole()?;
+    let outputs = recipe.dimensions().first().copied().unwrap_or(0);
+    let by_frame = recipe.reshape(&[outputs, frames, CHANNELS, side, side])?;
+    let mut sum = by_frame.clone().select(1, 0)?;
+    for frame in 1..frames {
+        sum = sum.with(Arithmetic::Add, by_frame.clone().select(1, frame)?)?;
+    }
+    Ok(Weight::Whole(sum))
+}
+
+/// The most positions in a row that are made anew.
+const MOST_IN_A_ROW: u64 = 128;
+
+/// Embeddings `[1, positions, width]` of a square of positions for one with `side` of them in a row, by bilinear
+/// interpolation whose corners are the same (PyTorch, `interpolate` with `align_corners`).
+pub(super) fn resampled_grid(recipe: Recipe, side: u64) -> Result<Recipe, RecipeError> {
+    let dimensions = recipe.dimensions();
+    let [1, positions, width] = dimensions[..] else {
+        return Err(RecipeError::Axis { axis: 2, dimensions });
+    };
+    let trained = positions.isqrt();
+    if side == trained {
+        return Ok(recipe);
+    }
+    if !(1..=MOST_IN_A_ROW).contains(&side) {
+        return Err(RecipeError::Reshape { from: dimensions, to: vec![side, side, width] });
+    }
+    let grid = recipe.map(Operation::Widen).reshape(&[trained, trained, width])?;
+    let places: Vec<Place> = (0..side).map(|index| Place::of(index, side, trained)).collect();
+    let mut made = Vec::new();
+    for row in &places {
+        for column in &places {
+            made.push(between(&grid, row, column)?);
+        }
+    }
+    Recipe::stack(made)?.reshape(&[1, side * side, width])
+}
+
+/// Where in a row of positions another one lies: between two of them, with a share of each.
+struct Place([(u64, f32); 2]);
+
+impl Place {
+    /// The place of one of `side` positions among those that were trained. All arithmetic is PyTorch's, in single
+    /// precision.
+    fn of(index: u64, side: u64, trained: u64) -> Self {
+        let step = if side > 1 { (trained - 1) as f32 / (side - 1) as f32 } else { 0.0 };
+        let at = step * index as f32;
+        let lower = (at as u64).min(trained - 1);
+        let upper = (lower + 1).min(trained - 1);
+        let share = (at - lower as f32).clamp(0.0, 1.0);
+        Self([(lower, 1.0 - share), (upper, share)])
+    }
+}
+
+/// The sum of the four embeddings around a place, each with its share, in the order in which PyTorch adds them.
+fn between(grid: &Recipe, row: &Place, column: &Place) -> Result<Recipe, RecipeError> {
+    let ([above, below], [left, right]) = (row.0, column.0);
+    let mut sum: Option<Recipe> = None;
+    for (row, column) in [(below, left), (below, right), (above, right), (above, left)] {
+        let share = row.1 * column.1;
+        if share == 0.0 {
+            continue;
+        }
+        let embedding = grid.clone().select(0, row.0)?.select(0, column.0)?;
+        let part = embedding.map(Operation::Multiply(Constant::new(share.into())));
+        sum = Some(match sum {
+            Some(sum) => sum.with(Arithmetic::Add, part)?,
+            None => part,
+        });
+    }
+    sum.ok_or_else(|| RecipeError::Dimensions { dimensions: grid.dimensions() })
 }
