@@ -6,6 +6,7 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::api_key::ApiKey;
 use super::error::{ConfigError, OpenStoreError};
@@ -118,7 +119,8 @@ impl Config {
             log: LogLevel::parse(&variable(variables::DEBUG.name).unwrap_or_default()),
             log_filter: variable(variables::LOG_FILTER.name),
             log_format: LogFormat::parse(variable(variables::LOG.name))?,
-            registry: registry::Config::from_environment(lookup),
+            registry: registry::Config::from_environment(lookup)
+                .bearing_silence(Duration::from_secs(variables::REGISTRY_SILENCE.read(lookup)?)),
             resources: Resources {
                 threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
                 memory: variables::JOB_MEMORY.read_count(lookup)?,
@@ -250,6 +252,9 @@ mod tests {
                 "{message}"
             );
         }
+        let quiet = config(&[("HOME", "/h"), ("OLLAMAKE_REGISTRY_SILENCE_SECONDS", "7")]).unwrap();
+        assert_eq!(quiet.registry.retry.longest_silence, Duration::from_secs(7));
+        assert!(config(&[("HOME", "/h"), ("OLLAMAKE_REGISTRY_SILENCE_SECONDS", "0")]).is_err());
         let modest =
             config(&[("HOME", "/h"), ("OLLAMAKE_JOB_THREADS", "3"), ("OLLAMAKE_SIMD", "scalar")]).unwrap();
         assert_eq!((modest.resources.threads.get(), modest.platform.name()), (3, "scalar"));

@@ -32,9 +32,9 @@ fn sections() -> Vec<(&'static str, Vec<Entry>)> {
     let numbers = |rows: &[Number]| rows.iter().copied().map(Entry::Number).collect::<Vec<_>>();
     let mut work = numbers(&[v::MAX_JOBS, v::MAX_TRANSFERS, v::MAX_QUEUE, v::JOB_MEMORY, v::JOB_THREADS]);
     work.push(Entry::Text(v::SIMD));
-    let registry =
-        [v::REGISTRY, v::REGISTRY_USER, v::REGISTRY_PASSWORD, v::DOCKER_CONFIG, v::REGISTRY_SILENCE];
-    let registry = [&registry[..], &v::PROXIES, &v::CERTIFICATES].concat();
+    let mut registry = texts(&[v::REGISTRY, v::REGISTRY_USER, v::REGISTRY_PASSWORD, v::DOCKER_CONFIG]);
+    registry.push(Entry::Number(v::REGISTRY_SILENCE));
+    registry.extend(texts(&[&v::PROXIES[..], &v::CERTIFICATES].concat()));
     vec![
         ("Where things are", texts(&[v::HOST, v::MODELS, v::NO_PRUNE, v::HOME])),
         ("Who may ask", texts(&[v::API_KEY, v::API_KEY_FILE, v::HOSTS, v::ORIGINS])),
@@ -51,7 +51,7 @@ fn sections() -> Vec<(&'static str, Vec<Entry>)> {
             ]),
         ),
         ("What jobs may use", work),
-        ("Registries", texts(&registry)),
+        ("Registries", registry),
         ("The log", texts(&[v::DEBUG, v::LOG, v::LOG_FILTER])),
     ]
 }

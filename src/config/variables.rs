@@ -114,12 +114,14 @@ pub(super) const REGISTRY: Row = row(
 );
 pub(super) const REGISTRY_USER: Row = row("OLLAMAKE_REGISTRY_USER", "", "the user of that registry");
 pub(super) const REGISTRY_PASSWORD: Row = row("OLLAMAKE_REGISTRY_PASSWORD", "", "the password of that user");
-/// Read where the client of registries is configured, which passes over a value that cannot be used.
-pub(super) const REGISTRY_SILENCE: Row = row(
-    "OLLAMAKE_REGISTRY_SILENCE_SECONDS",
-    "180 s",
-    "how long a registry may send nothing, or hardly anything, before a transfer ends; at most a day",
-);
+pub(super) const REGISTRY_SILENCE: Number = Number {
+    most: 24 * 3600,
+    ..seconds(
+        "OLLAMAKE_REGISTRY_SILENCE_SECONDS",
+        180,
+        "how long a registry may send nothing, or hardly anything, before a transfer ends",
+    )
+};
 pub(super) const DOCKER_CONFIG: Row =
     row("DOCKER_CONFIG", "`~/.docker`", "the directory of Docker's `config.json`, whose logins are used");
 pub(super) const PROXIES: [Row; 4] = [

@@ -7,6 +7,7 @@ use super::{CreateError, Files, Workshop};
 use crate::convert::{self, OutputType};
 use crate::gguf::Metadata;
 use crate::model::MediaType;
+use crate::store::Store;
 
 /// What is known of an adapter.
 #[derive(Debug)]
@@ -28,10 +29,10 @@ impl Adapter {
     }
 
     /// Plans what is not planned yet, for a base model with these metadata.
-    pub(super) fn planned(&self, base: &Metadata) -> Result<Option<Part>, CreateError> {
+    pub(super) fn planned(&self, store: &Store, base: &Metadata) -> Result<Option<Part>, CreateError> {
         let Self::Safetensors(inputs) = self else { return Ok(None) };
         let conversion = convert::adapter(&sources(inputs)?, base, OutputType::Auto)?;
-        let read = chosen(inputs, &conversion.sources);
+        let read = chosen(store, inputs, &conversion.sources)?;
         let part = |plan| Part::converted(MediaType::Adapter, Origin::Adapter, read, plan);
         conversion.model.map(part).transpose()
     }

@@ -150,7 +150,7 @@ impl Job {
         let quantize = self.quantize.as_ref();
         let base = Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)?;
         if matches!(self.adapter, Adapter::Safetensors(_)) {
-            let planned = self.adapter.planned(&metadata_of_model(base.parts())?)?;
+            let planned = self.adapter.planned(&workshop.store, &metadata_of_model(base.parts())?)?;
             self.adapter = Adapter::Parts(planned.into_iter().collect());
         }
         self.source = Source::Base(base);

@@ -72,7 +72,8 @@ impl Workshop {
         };
         // Of a model that has to be fetched nothing is known yet.
         if !matches!(source, Source::Elsewhere(_)) && matches!(adapter, Adapter::Safetensors(_)) {
-            adapter = Adapter::Parts(adapter.planned(&source.metadata()?)?.into_iter().collect());
+            let planned = adapter.planned(&self.store, &source.metadata()?)?;
+            adapter = Adapter::Parts(planned.into_iter().collect());
         }
         Ok(Job {
             workshop: self.clone(),

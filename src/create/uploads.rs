@@ -47,7 +47,7 @@ pub(super) fn gguf_parts(workshop: &Workshop, files: &Files) -> Result<Vec<Part>
         if ImportanceMatrix::is_one(&parsed) {
             return Err(CreateError::StrayMatrix { file: input.file });
         }
-        let description = workshop.descriptions.keep(digest, &parsed);
+        let description = workshop.descriptions.keep(&input.blob, &parsed);
         if description.is_shard {
             // Shards whose names say nothing count as those of one model.
             let name = ShardName::parse(name.as_str());
@@ -79,23 +79,29 @@ pub(super) fn sources(inputs: &[Input]) -> Result<Vec<NamedSource<'_>>, StoreErr
     inputs.iter().map(|input| Ok(NamedSource { name: &input.file, bytes: input.blob.bytes()? })).collect()
 }
 
-/// The files at these places.
-pub(super) fn chosen(inputs: &[Input], places: &[usize]) -> Vec<Input> {
-    places.iter().filter_map(|place| inputs.get(*place).cloned()).collect()
+/// The files at these places, which are read when the plan is executed. The others have been read, so it is
+/// made sure now that they were whole.
+pub(super) fn chosen(store: &Store, inputs: &[Input], places: &[usize]) -> Result<Vec<Input>, StoreError> {
+    for (place, input) in inputs.iter().enumerate() {
+        if !places.contains(&place) {
+            store.ensure_whole(&input.blob, || true)?;
+        }
+    }
+    Ok(places.iter().filter_map(|place| inputs.get(*place).cloned()).collect())
 }
 
 fn converted(store: &Store, files: &Files, to_be_quantized: bool) -> Result<Vec<Part>, CreateError> {
     let inputs = inputs(store, files)?;
     let output = if to_be_quantized { OutputType::Unrounded } else { OutputType::Auto };
     let conversion = convert::checkpoint(&sources(&inputs)?, output)?;
-    let read = || chosen(&inputs, &conversion.sources);
+    let read = chosen(store, &inputs, &conversion.sources)?;
     let mut parts = Vec::new();
     for (kind, origin, plan) in [
         (MediaType::Model, Origin::Checkpoint, conversion.model),
         (MediaType::Projector, Origin::CheckpointProjector, conversion.projector),
     ] {
         if let Some(plan) = plan {
-            parts.push(Part::converted(kind, origin, read(), plan)?);
+            parts.push(Part::converted(kind, origin, read.clone(), plan)?);
         }
     }
     if let Some(first) = parts.first_mut() {

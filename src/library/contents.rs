@@ -65,12 +65,12 @@ impl Contents {
 }
 
 fn text(store: &Store, layer: &Layer) -> Result<String, StoreError> {
-    let bytes = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
+    let bytes = store.read_layer(layer, LONGEST_TEXT)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn parsed<T: serde::de::DeserializeOwned + Default>(store: &Store, layer: &Layer) -> Result<T, StoreError> {
-    let bytes = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
+    let bytes = store.read_layer(layer, LONGEST_TEXT)?;
     layer_json(&bytes)
         .map_err(|error| StoreError::DamagedBlob { digest: layer.digest, problem: error.to_string() })
 }

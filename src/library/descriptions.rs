@@ -33,15 +33,17 @@ impl Descriptions {
     pub fn of(&self, blob: &Blob) -> Result<Arc<Description>, LibraryError> {
         match self.known(blob.digest()) {
             Some(known) => Ok(known),
-            None => Ok(self.keep(blob.digest(), &Gguf::parse(blob.bytes()?)?)),
+            None => Ok(self.keep(blob, &Gguf::parse(blob.bytes()?)?)),
         }
     }
 
-    /// Describes a file that was read anyway.
-    pub fn keep(&self, digest: Digest, gguf: &Gguf<'_>) -> Arc<Description> {
+    /// Describes a file that was read anyway. What may be damaged is not remembered.
+    pub fn keep(&self, blob: &Blob, gguf: &Gguf<'_>) -> Arc<Description> {
         let description = Arc::new(Description::of(gguf));
-        let is_there = |other| self.store.contains(other).unwrap_or(true);
-        self.known.insert(digest, Arc::clone(&description), is_there);
+        if self.store.is_surely_whole(blob) {
+            let is_there = |other| self.store.contains(other).unwrap_or(true);
+            self.known.insert(blob.digest(), Arc::clone(&description), is_there);
+        }
         description
     }
 }

@@ -143,7 +143,7 @@ impl Parts {
                     parts.projector = Some(Projector { hears: hears || earlier });
                 }
                 MediaType::Template | MediaType::Prompt => {
-                    let text = store.blob(layer.digest)?.read(LONGEST_TEXT)?;
+                    let text = store.read_layer(layer, LONGEST_TEXT)?;
                     parts.template = Template::parse(&String::from_utf8_lossy(&text))
                         .inspect_err(
                             |error| tracing::warn!(model = %model.name, %error, "unreadable template"),

@@ -52,8 +52,10 @@ impl Default for Config {
 
 impl Config {
     /// Bears so much silence of a registry over all attempts.
-    pub(super) fn bear_silence(&mut self, longest: Duration) {
+    #[must_use]
+    pub fn bearing_silence(mut self, longest: Duration) -> Self {
         self.retry.longest_silence = longest;
         self.patience = (longest / self.retry.attempts).max(PATIENCE.min(longest));
+        self
     }
 }

@@ -1,7 +1,6 @@
 //! What the environment says about registries.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::{Config, Credentials, Proxies};
 
@@ -14,7 +13,6 @@ impl Config {
     /// | `OLLAMAKE_REGISTRY_USER`, `OLLAMAKE_REGISTRY_PASSWORD` | its user and password |
     /// | `DOCKER_CONFIG` | the directory of Docker's `config.json`, otherwise `~/.docker` |
     /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | proxies |
-    /// | `OLLAMAKE_REGISTRY_SILENCE_SECONDS` | how long a registry may say nothing before a transfer ends, otherwise 180 |
     /// | `HOME` | where `.ollama/id_ed25519` lies, or will |
     ///
     /// Root certificates are the system's, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`.
@@ -43,27 +41,14 @@ impl Config {
             tracing::warn!(%problem, "its logins are not used");
             credentials.note_problem(problem);
         }
-        let mut this = Self {
+        Self {
             credentials,
             signing_key: home.map(|home| home.join(".ollama").join("id_ed25519")),
             proxies: Proxies::from_environment(&variable),
             ..Self::default()
-        };
-        if let Some(text) = set("OLLAMAKE_REGISTRY_SILENCE_SECONDS") {
-            match text.trim().parse() {
-                Ok(seconds @ 1..=LONGEST_SILENCE) => this.bear_silence(Duration::from_secs(seconds)),
-                _ => tracing::warn!(
-                    value = text,
-                    "OLLAMAKE_REGISTRY_SILENCE_SECONDS is not used: a number of seconds from 1 to {LONGEST_SILENCE} expected"
-                ),
-            }
         }
-        this
     }
 }
-
-/// A day, in seconds.
-const LONGEST_SILENCE: u64 = 24 * 60 * 60;
 
 fn is_absence(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory)

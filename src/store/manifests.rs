@@ -80,7 +80,7 @@ impl Store {
             return Ok(config.clone());
         }
         let digest = model.manifest.config.digest;
-        let bytes = self.blob(digest)?.read(LONGEST_CONFIG)?;
+        let bytes = self.read_layer(&model.manifest.config, LONGEST_CONFIG)?;
         let config = ModelConfig::from_bytes(&bytes)
             .map_err(|error| StoreError::DamagedBlob { digest, problem: error.to_string() })?;
         Ok(model.config.get_or_init(|| Arc::new(config)).clone())

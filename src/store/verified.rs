@@ -19,7 +19,7 @@ use super::disk::{ignore_absence, read_up_to, write_all_at};
 use super::stamp::Stamp;
 use super::{Blob, Shared, Store, StoreError};
 use crate::locked::locked;
-use crate::model::Digest;
+use crate::model::{Digest, Layer};
 
 /// The unit in which blobs are read; each thread has one such buffer.
 pub(super) const UNIT: usize = 256 << 10;
@@ -82,6 +82,17 @@ impl Store {
     pub fn known_blob(&self, digest: Digest, length: u64) -> Result<Option<Blob>, StoreError> {
         let blob = self.0.find_blob(digest)?.filter(|blob| blob.length() == length);
         Ok(blob.filter(|blob| self.0.is_surely_whole(blob)))
+    }
+
+    /// The content of a layer, which must not be longer than `limit` bytes, and is what its name says.
+    ///
+    /// # Errors
+    /// As [`blob_of`](Self::blob_of) and [`ensure_whole`](Self::ensure_whole).
+    pub fn read_layer(&self, layer: &Layer, limit: usize) -> Result<Vec<u8>, StoreError> {
+        let blob = self.blob_of(layer)?;
+        let contents = blob.read(limit)?;
+        self.ensure_whole(&blob, || true)?;
+        Ok(contents)
     }
 
     /// Whether a blob is whole, as far as that is known or cheap to know.

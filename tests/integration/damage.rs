@@ -3,8 +3,7 @@
 //! mends it.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::path::Path;
+use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,44 +14,9 @@ use serde_json::{Value, json};
 
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 
+use crate::support::damage::{DAMAGES, Damage};
 use crate::support::large_gguf::large_gguf;
-use crate::support::noise::noise;
 use crate::support::process::{Process, command, run, text};
-
-/// What happens to a file.
-#[derive(Debug, Clone, Copy)]
-enum Damage {
-    /// Its beginning is zeros, as after a loss of power.
-    Zeroed,
-    /// Its end is missing.
-    Cut,
-    /// One bit is another.
-    Flipped,
-    /// It has the contents of another.
-    Swapped,
-    /// It has no contents any more.
-    Emptied,
-}
-use Damage::{Cut, Emptied, Flipped, Swapped, Zeroed};
-
-const DAMAGES: [Damage; 5] = [Zeroed, Cut, Flipped, Swapped, Emptied];
-
-impl Damage {
-    /// Does it in place, so that nothing but the contents changes.
-    fn afflict(self, path: &Path) {
-        let mut contents = fs::read(path).unwrap();
-        match self {
-            Zeroed => contents[..100_000].fill(0),
-            Cut => contents.truncate(1000),
-            Flipped => contents[300_000] ^= 0x10,
-            Swapped => contents = noise(99, contents.len()),
-            Emptied => contents.clear(),
-        }
-        let file = fs::OpenOptions::new().write(true).open(path).unwrap();
-        (&file).write_all(&contents).unwrap();
-        file.set_len(contents.len() as u64).unwrap();
-    }
-}
 
 /// A server, a model in its store whose weights can be damaged, and a registry that has the model, too.
 struct Scene {
@@ -238,6 +202,57 @@ async fn nothing_is_made_of_a_damaged_blob_nor_sent() {
     scene.call("push", json!({"model": scene.registry.name()})).await.unwrap();
 }
 
+/// What is shown of a damaged model is the damage, also by a process that has not seen it whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_model_whose_weights_cannot_be_read_is_shown_as_damaged() {
+    let mut scene = Scene::new().await;
+    let digest = scene.digest().to_string();
+    for damage in [Damage::Zeroed, Damage::Cut, Damage::Emptied] {
+        for restarts in [false, true] {
+            damage.afflict(&scene.blob());
+            if restarts {
+                scene.restart();
+            }
+            let error = scene.call("show", json!({"model": "m"})).await.unwrap_err();
+            assert!(error.contains(&digest) && error.contains("is damaged"), "{damage:?}: {error}");
+            assert_eq!(scene.upload().await, StatusCode::CREATED);
+            scene.call("show", json!({"model": "m"})).await.unwrap();
+        }
+    }
+}
+
+/// Texts are short, and none is shown or handed on that is not what was stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_texts_are_neither_shown_nor_inherited() {
+    let scene = Scene::new().await;
+    let texts =
+        json!({"system": "be brief and kind", "template": "{{ .Prompt }} and so on", "license": "none"});
+    let mut request = json!({"model": "t", "from": "m"});
+    request.as_object_mut().unwrap().extend(texts.as_object().unwrap().clone());
+    scene.create(request).await.unwrap();
+    for text in texts.as_object().unwrap().values().map(|text| text.as_str().unwrap()) {
+        let digest = Digest::of(text.as_bytes());
+        let path = scene.blob().with_file_name(digest.file_name());
+        for damage in DAMAGES {
+            damage.afflict(&path);
+            for (what, body) in
+                [("show", json!({"model": "t"})), ("create", json!({"model": "u", "from": "t"}))]
+            {
+                let case = format!("{damage:?} of {text:?}, {what}");
+                let error = scene.call(what, body).await.expect_err(&case);
+                assert!(
+                    error.contains(&digest.to_string()) && error.contains("is damaged"),
+                    "{case}: {error}"
+                );
+            }
+            let request = scene.http.post(scene.url(&format!("/api/blobs/{digest}")));
+            let status = request.body(text.to_owned()).send().await.unwrap().status();
+            assert_eq!(status, StatusCode::CREATED);
+        }
+    }
+    scene.call("show", json!({"model": "t"})).await.unwrap();
+}
+
 /// What was converted before is not taken for the result of the same conversion once it is damaged.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_result_is_made_again() {
@@ -250,14 +265,8 @@ async fn a_damaged_result_is_made_again() {
         |path: &std::path::PathBuf| *path != scene.blob() && path.metadata().unwrap().len() > 100_000;
     let result = paths.find(is_result).unwrap();
     let before = fs::read(&result).unwrap();
-    for damage in [Zeroed, Cut, Swapped] {
-        let contents = fs::read(&result).unwrap();
-        let changed = match damage {
-            Zeroed => [vec![0; 1000], contents[1000..].to_vec()].concat(),
-            Cut => contents[..1000].to_vec(),
-            _ => noise(5, contents.len()),
-        };
-        fs::write(&result, changed).unwrap();
+    for damage in DAMAGES {
+        damage.afflict(&result);
         scene.create(quantize.clone()).await.unwrap();
         assert!(fs::read(&result).unwrap() == before, "{damage:?}");
     }

@@ -2,6 +2,7 @@
 //! servers of our own that behave well or badly on purpose.
 
 mod accounting;
+mod artifacts;
 mod authentication;
 mod conventions;
 mod cutting_proxy;

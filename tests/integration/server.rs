@@ -1,5 +1,6 @@
 //! The HTTP surface: every row of that name among the known attacks, and the manners of uploads.
 
+mod hints;
 mod jobs;
 mod limits;
 mod looking_in;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
+use ollamake::model::Digest;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -58,6 +59,12 @@ impl Api {
         });
         let request = self.request(Method::POST, &path).header("content-length", bytes.len());
         ended(request.body(reqwest::Body::wrap_stream(body))).await
+    }
+
+    /// Whether the server has a blob.
+    pub(super) async fn has(&self, digest: Digest) -> bool {
+        let answer = self.request(Method::HEAD, &format!("blobs/{digest}")).send().await.unwrap();
+        answer.status().is_success()
     }
 
     /// A request that is answered once.

@@ -464,7 +464,6 @@ fn in_order(kind: Kind, manner: Manner, text: &str) -> Option<&'static str> {
         Kind::Derive | Kind::Copy | Kind::Delete if manner == Manner::Careless && absent => {
             Some("model not found")
         }
-        Kind::Pull if text.contains("is being downloaded by another process") => Some("busy"),
         _ => None,
     }
 }

@@ -12,6 +12,7 @@ use rand::{Rng as _, SeedableRng as _};
 
 use super::api::Api;
 use super::client::{Client, KINDS, Kind, Manner, World};
+use super::damage::{self, Damaged};
 use super::moment::{Moment, Watch};
 use super::snapshot::{Snapshot, adopt};
 use super::{seed, setting};
@@ -25,6 +26,8 @@ const LONGEST: Duration = Duration::from_secs(1);
 const SHORT: Duration = Duration::from_millis(100);
 /// Of so many kills one hits a server that is just starting.
 const STARTS: u64 = 8;
+/// After one of so many kills blobs are damaged as well.
+const DAMAGES: u64 = 3;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nothing_is_lost_when_the_server_is_killed() {
@@ -52,7 +55,7 @@ async fn nothing_is_lost_when_the_server_is_killed() {
     println!("everything once takes {duration:?} with {events} events");
 
     let mut hit: BTreeMap<Kind, u64> = BTreeMap::new();
-    let mut at_events = 0;
+    let (mut at_events, mut mended) = (0, 0);
     for kill in 0..kills {
         if kill % STARTS == STARTS - 1 {
             let mut starting = command(root, &["serve"]).stderr(Stdio::null()).spawn().unwrap();
@@ -62,7 +65,15 @@ async fn nothing_is_lost_when_the_server_is_killed() {
             continue;
         }
         adopt(root, || random.random_bool(0.2));
+        let damaged = match kill % DAMAGES {
+            0 => damage::afflict(root, &mut random),
+            _ => Damaged::new(),
+        };
         let mut server = Process::start(root, &[]);
+        if !damaged.is_empty() {
+            damage::heal(root, &world, &Api::new(&server.address), &damaged).await;
+            mended += damaged.len();
+        }
         check(root, &server, &mut clients).await;
         let later = Duration::from_micros(random.random_range(0..3000));
         let moment = match random.random() {
@@ -95,9 +106,13 @@ async fn nothing_is_lost_when_the_server_is_killed() {
     }
     let server = Process::start(root, &[]);
     check(root, &server, &mut clients).await;
-    println!("{kills} kills, {at_events} of them at events; operations under way then: {hit:?}");
+    println!(
+        "{kills} kills, {at_events} of them at events; {mended} damaged blobs mended; operations under way \
+         then: {hit:?}"
+    );
     println!("all operations: {:?}", world.counts.lock().unwrap());
     println!("refused: {:?}", world.refusals.lock().unwrap());
+    assert!(mended > 0);
     let enough = kills < 100 || KINDS.iter().all(|(kind, _)| hit.contains_key(kind));
     assert!(enough, "some operations were never hit");
 }

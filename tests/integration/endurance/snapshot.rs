@@ -78,7 +78,7 @@ impl Snapshot {
 }
 
 /// The entries of a tree of manifests by their places in it, but for those that a process began to make.
-fn entries(tree: &Path) -> BTreeMap<String, PathBuf> {
+pub(super) fn entries(tree: &Path) -> BTreeMap<String, PathBuf> {
     let mut found = BTreeMap::new();
     let mut directories = vec![tree.to_owned()];
     while let Some(directory) = directories.pop() {

@@ -3,7 +3,7 @@
 //! A disk records what is done to it. For every prefix of the record the state is rebuilt that a file system
 //! could have kept which forgets whatever was not synced, and a store has to be whole on it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::contract::{leftovers, make_model, name, scratch_directory, write_blob};
 use super::faults::UnsyncedDisk;
 use crate::in_process::{InProcess, small_gguf};
+use crate::support::damage::DAMAGES;
 use crate::support::noise::noise;
 
 /// Something that was done to the disk. Files are known by their inodes.
@@ -314,6 +315,61 @@ fn lose_power_everywhere(memory: Memory, work: fn(&RecordingDisk, &Store)) {
     }
     println!("{} states", events.len());
     assert!(events.len() > 80, "{}", events.len());
+}
+
+/// The blobs that are left after a loss of power are damaged. Each is missing then and found by a check, and
+/// whoever has its bytes mends it: all at once, or as a download.
+fn damage_what_is_left(work: fn(&RecordingDisk, &Store)) {
+    let directory = scratch_directory();
+    let disk = RecordingDisk::default();
+    let store = Store::open_on(disk.clone(), &directory.path().join("store")).unwrap();
+    work(&disk, &store);
+    let events = disk.events.lock().unwrap().clone();
+    let (mut system, mut mended) = (FileSystem::default(), 0);
+    for event in &events {
+        system.apply(event);
+        if !matches!(event, Event::Promised(..)) {
+            continue;
+        }
+        let remains = scratch_directory();
+        system.rebuild(Memory::OnlySynced, directory.path(), remains.path());
+        let root = remains.path().join("store");
+        let mut right = BTreeMap::new();
+        for (number, entry) in fs::read_dir(root.join("blobs")).unwrap().enumerate() {
+            let path = entry.unwrap().path();
+            let contents = fs::read(&path).unwrap();
+            DAMAGES[(number + mended) % DAMAGES.len()].afflict(&path);
+            right.insert(Digest::of(&contents), contents);
+        }
+        let store = Store::open_on(UnsyncedDisk, &root).unwrap();
+        let report = store.check(true, |_| {}).unwrap();
+        let found: BTreeSet<_> = report.damaged_blobs.iter().map(|blob| blob.digest).collect();
+        assert!(found.iter().eq(right.keys()), "after {event:?}: {report:?}");
+        for (number, (digest, contents)) in right.iter().enumerate() {
+            let length = contents.len() as u64;
+            assert!(!store.renew_if_whole(*digest, None).unwrap(), "after {event:?}: {digest} is damaged");
+            match number % 2 {
+                0 => assert!(!store.put_bytes(contents).unwrap().existed),
+                _ => {
+                    let partial = store.partial(*digest, length).unwrap();
+                    partial.write_at(0, contents).unwrap();
+                    assert!(!partial.commit().unwrap().existed);
+                }
+            }
+            assert!(store.renew_if_whole(*digest, Some(length)).unwrap());
+        }
+        mended += right.len();
+        let report = store.check(true, |_| {}).unwrap();
+        assert!(report.is_clean(), "after {event:?}: {report:?}");
+    }
+    assert!(mended > 10, "{mended}");
+}
+
+#[test]
+fn what_is_damaged_after_a_loss_of_power_heals() {
+    damage_what_is_left(work);
+    damage_what_is_left(serve);
+    damage_what_is_left(work_in_both_trees);
 }
 
 #[test]

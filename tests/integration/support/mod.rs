@@ -1,5 +1,6 @@
 //! What several topics need.
 
+pub(crate) mod damage;
 pub(crate) mod files;
 pub(crate) mod generator;
 pub(crate) mod large_gguf;
