@@ -85,6 +85,8 @@ pub(super) struct Part {
 pub(super) enum Absent {
     /// These, a JSON object, and the defaults of the part's class.
     Values(&'static str),
+    /// These too, which stand beneath the values of a part that is there as well.
+    Beneath(&'static str),
     /// Those of the whole, which older files do not divide.
     Whole,
 }
@@ -329,8 +331,13 @@ fn complete_as(
     complete.extend(values);
     for part in class.parts {
         let given = match (complete.remove(part.key), &part.absent) {
+            (Some(Value::Object(given)), Absent::Beneath(json)) => {
+                let mut beneath = defaults(json);
+                beneath.extend(given);
+                beneath
+            }
             (Some(Value::Object(given)), _) => given,
-            (_, Absent::Values(json)) => defaults(json),
+            (_, Absent::Values(json) | Absent::Beneath(json)) => defaults(json),
             (_, Absent::Whole) => without_type(complete.clone()),
         };
         let named = given.get("model_type").and_then(Value::as_str).and_then(|name| class_of(classes, name));

@@ -24,6 +24,8 @@ pub(super) struct Mapping<'m> {
     waiting: HashMap<(&'static str, u64), Waiting>,
     /// Which rules have been used, in which layers.
     used: HashSet<(usize, u64)>,
+    /// How many layers those have whose tensors' names begin so, where there are two stacks of layers.
+    other_layers: Option<(&'static str, u64)>,
 }
 
 /// Tensors by rule and place.
@@ -41,7 +43,13 @@ impl<'m> Mapping<'m> {
             beyond: BTreeMap::new(),
             waiting: HashMap::new(),
             used: HashSet::new(),
+            other_layers: None,
         }
+    }
+
+    /// The same for a file with a second stack of layers, whose tensors' names begin with `start`.
+    pub(super) fn with_layers(self, start: &'static str, layers: u64) -> Self {
+        Self { other_layers: Some((start, layers)), ..self }
     }
 
     /// Adds a tensor that the family makes itself.
@@ -72,8 +80,8 @@ impl<'m> Mapping<'m> {
                 architecture: self.architecture.to_owned(),
             });
         };
-        // A bias alone is not a weight.
-        if found.suffix != "bias" {
+        // A bias or a limit alone is not a weight.
+        if matches!(found.suffix, "" | "weight") {
             self.used.insert((index, found.numbers[0]));
         }
         let explain = |error| explain(name, error);
@@ -189,7 +197,7 @@ impl<'m> Mapping<'m> {
         let pattern = self.rules[rule].pattern;
         let start = self.rules[rule].stack_group().len();
         let name = format!("{}{place}{}", &pattern[..start], &pattern[(start + 2).min(pattern.len())..]);
-        self.lacks(name.replace("{}", &layer.to_string()).replace('*', "weight"))
+        self.lacks(name.replace("{}", &layer.to_string()).replace("**", "weight").replace('*', "weight"))
     }
 
     fn lacks(&self, tensor: String) -> ConvertError {
@@ -249,9 +257,18 @@ impl<'m> Mapping<'m> {
 
     fn check_required(&self) -> Result<(), ConvertError> {
         for (index, rule) in self.rules.iter().enumerate().filter(|(_, rule)| rule.required) {
-            let layers = if rule.pattern.contains("{}") { self.model.main_layers } else { 1 };
+            let of_rule = match self.other_layers {
+                Some((start, layers)) if rule.names().iter().any(|name| name.starts_with(start)) => layers,
+                _ => self.model.main_layers,
+            };
+            let layers = if rule.pattern.contains("{}") { of_rule } else { 1 };
             if let Some(layer) = (0..layers).find(|&layer| !self.used.contains(&(index, layer))) {
-                return Err(self.lacks(rule.pattern.replace("{}", &layer.to_string()).replace('*', "weight")));
+                return Err(self.lacks(
+                    rule.pattern
+                        .replace("{}", &layer.to_string())
+                        .replace("**", "weight")
+                        .replace('*', "weight"),
+                ));
             }
         }
         Ok(())

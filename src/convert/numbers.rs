@@ -1,13 +1,14 @@
-//! Numbers among the weights that a model file holds as metadata.
+//! Numbers among the weights that a model file holds as metadata, or of which others are made while a conversion is
+//! planned.
 
 use super::ConvertError;
 use super::files::Files;
 use super::weights::StoredWeight;
 use crate::plan::SourceDescription;
-use crate::tensor::dequantize;
+use crate::tensor::{ElementType, dequantize};
 
-/// The most numbers of a tensor that are read while a conversion is planned; there is one a head, or one
-/// altogether.
+/// The most numbers of a tensor that are read while a conversion is planned; there is one a channel, one a head, or
+/// one altogether.
 const MOST: usize = 4096;
 
 /// The weights of a checkpoint, for the few that are looked into before the plan is carried out.
@@ -41,6 +42,11 @@ impl Numbers<'_> {
         let mut values = vec![0.0; count];
         dequantize(element_type, bytes, &mut values).map_err(|reason| bad(reason.to_string()))?;
         Ok(Some(values))
+    }
+
+    /// What the numbers of a tensor are stored as, if there is one of this name.
+    pub(super) fn element_type(&self, name: &str) -> Result<Option<ElementType>, ConvertError> {
+        self.find(name).map(|weight| Ok(weight.plain()?.1)).transpose()
     }
 
     /// The only number of a tensor, if there is one of this name.

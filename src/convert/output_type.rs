@@ -30,7 +30,7 @@ pub enum OutputType {
 pub(super) struct Precision(pub(super) ElementType);
 
 /// Names, without layer and ending, of tensors that are F32 for their precision.
-const ALWAYS_F32: [&str; 19] = [
+const ALWAYS_F32: [&str; 20] = [
     "ffn_gate_inp",
     "ffn_gate_inp_shexp",
     "position_embd",
@@ -41,6 +41,7 @@ const ALWAYS_F32: [&str; 19] = [
     "ssm_conv1d_v",
     "shortconv.conv",
     "v.position_embd",
+    "a.position_embd",
     "altup_correct_coef",
     "altup_predict_coef",
     "indexer.proj",

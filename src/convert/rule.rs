@@ -5,8 +5,8 @@ use super::{ConvertError, Model};
 
 /// One line of a table of tensor names.
 ///
-/// In patterns `{}` stands for a number and a final `*` for `weight` or `bias`; in the names that they lead to, `{}`
-/// is the layer and `*` the same ending. A pattern without `*` names one tensor, and so does its target.
+/// In patterns `{}` stands for a number and a final `*` for `weight` or `bias`, a final `**` also for the limits of what
+/// goes in and comes out; in the names that they lead to, `{}` is the layer and the stars are the same ending. A pattern without `*` names one tensor, and so does its target.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
     pub(super) pattern: &'static str,
@@ -36,6 +36,9 @@ pub(super) enum Target {
     /// The same along the first axis of each.
     Rows(&'static str, StackSize),
 }
+
+/// The limits of what goes into a matrix and of what comes out.
+const LIMITS: [&str; 4] = ["input_min", "input_max", "output_min", "output_max"];
 
 /// What becomes of a weight of a layer, whose number is given.
 pub(super) type LayerStep = fn(&Model, u64, Weight) -> Result<Weight, WeightError>;
@@ -188,12 +191,27 @@ impl Rule {
                 *found.numbers.get_mut(count)? = rest[..digits].parse().ok()?;
                 count += 1;
                 (pattern, rest) = (after, &rest[digits..]);
-            } else if pattern == "*" {
+            } else if pattern == "*" || pattern == "**" {
                 found.suffix = rest;
-                return matches!(rest, "weight" | "bias").then_some(found);
+                let is_limit = pattern == "**" && LIMITS.contains(&rest);
+                return (is_limit || matches!(rest, "weight" | "bias")).then_some(found);
             } else {
                 return rest.is_empty().then_some(found);
             }
+        }
+    }
+
+    /// The names of the tensors that it leads to, with their placeholders.
+    pub(super) fn names(&self) -> &[&'static str] {
+        match &self.target {
+            Target::Drop => &[],
+            Target::Several(names, _) => names,
+            Target::One(name, _)
+            | Target::OfLayer(name, _)
+            | Target::Copy(name)
+            | Target::Part(name)
+            | Target::Stack(name, _)
+            | Target::Rows(name, _) => std::slice::from_ref(name),
         }
     }
 
@@ -216,7 +234,7 @@ impl Rule {
 pub(super) struct Match<'n> {
     /// The layer, and the expert within it.
     pub(super) numbers: [u64; 2],
-    /// `weight`, `bias` or nothing.
+    /// `weight`, `bias`, a limit, or nothing.
     pub(super) suffix: &'n str,
 }
 
@@ -224,7 +242,7 @@ impl Match<'_> {
     /// A target's name with the placeholders filled in.
     pub(super) fn fill(&self, name: &str) -> String {
         let name = name.replace("{}", &self.numbers[0].to_string());
-        match name.strip_suffix('*') {
+        match name.strip_suffix("**").or_else(|| name.strip_suffix('*')) {
             Some(stem) => format!("{stem}{}", self.suffix),
             None => name,
         }

@@ -27,7 +27,7 @@ static POWERS: LazyLock<Vec<(f32, f32)>> = LazyLock::new(|| {
 });
 
 /// `exp(x)`.
-pub(super) fn exponential(x: f32) -> f32 {
+pub fn exponential(x: f32) -> f32 {
     // The nearest single to the exact result, which is what comes of numbers so large or small.
     if !(-LIMIT..=LIMIT).contains(&x) {
         return f64::from(x).exp() as f32;

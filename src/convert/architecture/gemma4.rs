@@ -2,7 +2,7 @@
 
 use super::common::GATED_FEED_FORWARD;
 use super::gemma3::{self, count_real_tokens, real_tokens};
-use super::{Family, Generated, gemma3n};
+use super::{Family, Generated, audio, gemma3n};
 use crate::convert::hyperparameters::key_and_value_length;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -21,8 +21,32 @@ pub(super) const FAMILY: Family = Family {
     tensors: &[TRUNK, LAYERS, EXPERTS, GATED_FEED_FORWARD],
     // Layers may take over keys and values from others, or have keys serve as values.
     lacking: &["attn_k", "attn_v"],
+    projector: Some(&audio::gemma4::PROJECTOR),
     ..Family::STANDARD
 };
+
+/// Images and sound come in without encoders of their own.
+pub(super) const UNIFIED: Family = Family {
+    names: &["Gemma4UnifiedForConditionalGeneration"],
+    hyperparameters: |source, out| {
+        hyperparameters(source, out)?;
+        suppressed_tokens(source, out)
+    },
+    projector: Some(&audio::gemma4::UNIFIED),
+    ..FAMILY
+};
+
+/// Tokens that are never answers, where the settings of generation list any.
+fn suppressed_tokens(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    const FILE: &str = "generation_config.json";
+    let Some(serde_json::Value::Object(settings)) = source.files.json(FILE)? else { return Ok(()) };
+    let settings = Configuration::new(FILE, settings);
+    if let Some(tokens) = settings.integers("suppress_tokens")? {
+        let tokens: Vec<i32> = tokens.into_iter().map(|token| token as i32).collect();
+        out.set_plain("tokenizer.ggml.suppress_tokens", tokens);
+    }
+    Ok(())
+}
 
 const TRUNK: &[Rule] = &[
     Rule::step("model.embed_tokens.weight", "token_embd.weight", real_tokens).required(),

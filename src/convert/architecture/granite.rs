@@ -1,7 +1,9 @@
 //! IBM's Granite 3, dense and with experts.
 
+use std::borrow::Cow;
+
 use super::Family;
-use super::common::{EMBEDDINGS, GATE_AND_UP_EXPERTS, GATED_FEED_FORWARD, NORMS, halves};
+use super::common::{self, EMBEDDINGS, GATE_AND_UP_EXPERTS, GATED_FEED_FORWARD, NORMS, halves};
 use super::llama::{self, PAIRED_ATTENTION};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::parameters::Parameters;
@@ -29,6 +31,7 @@ pub(super) const FAMILY: Family = Family {
     tokenizer: Flavour::LLAMA,
     hyperparameters,
     generated: llama::rope_factors,
+    rename: |_, name| text_name(name),
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, GATED_FEED_FORWARD],
     ..Family::STANDARD
 };
@@ -80,6 +83,11 @@ const FUSED_EXPERTS: &[Rule] = &[
 /// What attention may turn to beside the tokens.
 pub(super) const SINKS: &[Rule] =
     &[Rule::keep("model.layers.{}.self_attn.sinks", "blk.{}.attn_sinks.weight")];
+
+/// The name of a tensor of the text model; the encoder of models that hear is not part of it.
+pub(super) fn text_name(name: &str) -> Option<Cow<'_, str>> {
+    if name.starts_with("encoder.") { None } else { common::text_name(name) }
+}
 
 const fn mixture(model_type: &'static str) -> Class {
     Class::new(

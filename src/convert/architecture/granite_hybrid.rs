@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::common::{EMBEDDINGS, NORMS, text_name, where_present};
+use super::common::{EMBEDDINGS, NORMS, where_present};
 use super::nemotron_h::MAMBA;
 use super::{Family, granite};
 use crate::convert::model::MAX_LAYERS;
@@ -118,7 +118,7 @@ fn has_mamba(configuration: &Configuration) -> bool {
 
 /// Mamba layers are called as Nemotron-H calls them.
 fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
-    let name = text_name(name)?;
+    let name = granite::text_name(name)?;
     if name.contains(".mamba.") {
         let name = name.replacen("model.layers.", "backbone.layers.", 1);
         return Some(name.replacen(".mamba.", ".mixer.", 1).into());

@@ -7,6 +7,7 @@ mod afmoe;
 mod apertus;
 mod arcee;
 mod arctic;
+mod audio;
 mod baichuan;
 mod bert;
 mod bitnet;
@@ -128,7 +129,7 @@ use crate::model;
 
 /// All families. The first that answers to a name and applies to the configuration is taken.
 fn families() -> impl Iterator<Item = &'static Family> {
-    FAMILIES.iter().chain(vision::FAMILIES).copied()
+    FAMILIES.iter().chain(vision::FAMILIES).chain(audio::FAMILIES).copied()
 }
 
 /// The families of text models, some of which have a projector that no other has.
@@ -158,6 +159,7 @@ const FAMILIES: &[&Family] = &[
     &gemma3::EMBEDDING,
     &gemma3n::FAMILY,
     &gemma4::FAMILY,
+    &gemma4::UNIFIED,
     &phi2::FAMILY,
     &phi3::FAMILY,
     &phi3::MIXTURE,
@@ -363,7 +365,7 @@ mod tests {
     fn declared_defaults_are_objects() {
         for class in classes().into_iter().flatten() {
             let absent = class.parts.iter().filter_map(|part| match part.absent {
-                Absent::Values(json) => Some(json),
+                Absent::Values(json) | Absent::Beneath(json) => Some(json),
                 Absent::Whole => None,
             });
             for json in std::iter::once(class.defaults).chain(absent) {

@@ -107,15 +107,24 @@ pub(super) fn name_usually(vision: &mut Configuration, image_size: u64) -> Resul
 }
 
 fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let vision = subject.vision;
-    match vision.integers("fullatt_block_indexes")? {
-        None => out.set("projector_type", "qwen2vl_merger"),
-        Some(full) => {
-            out.set("projector_type", "qwen2.5vl_merger");
-            out.set("use_silu", true);
-            out.count("vision.n_wa_pattern", window_period(vision, &full)?)?;
-        }
+    match subject.vision.has("fullatt_block_indexes") {
+        false => out.set("projector_type", "qwen2vl_merger"),
+        true => windowed("qwen2.5vl_merger", subject.vision, out)?,
     }
+    epsilon(subject, out)
+}
+
+/// What is special where most layers see a window only. `kind` is what the runtime calls the encoder.
+pub(super) fn windowed(kind: &str, vision: &Configuration, out: &mut Parameters) -> Result<(), ConvertError> {
+    let full = vision.integers("fullatt_block_indexes")?;
+    let full = full.ok_or_else(|| vision.missing(&["fullatt_block_indexes"]))?;
+    out.set("projector_type", kind);
+    out.set("use_silu", true);
+    out.count("vision.n_wa_pattern", window_period(vision, &full)?)
+}
+
+/// The small number in the norms, which only the whole configuration says.
+pub(super) fn epsilon(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let epsilon = subject.whole.optional_number(&["rms_norm_eps"])?.unwrap_or(1e-6);
     out.float("vision.attention.layer_norm_epsilon", epsilon);
     Ok(())

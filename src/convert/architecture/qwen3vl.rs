@@ -95,19 +95,34 @@ pub(super) const TENSORS: &[Rule] = &[
     Rule::keep("visual.deepstack.{}.norm.*", "v.deepstack.{}.norm.*"),
     Rule::keep("visual.deepstack.{}.linear_fc1.*", "v.deepstack.{}.fc1.*"),
     Rule::keep("visual.deepstack.{}.linear_fc2.*", "v.deepstack.{}.fc2.*"),
+    // As Qwen3-Omni calls them.
+    Rule::keep("visual.merger.ln_q.*", "v.post_ln.*"),
+    Rule::keep("visual.merger.mlp.{}.*", "mm.{}.*"),
+    Rule::keep("visual.deepstack.{}.ln_q.*", "v.deepstack.{}.norm.*"),
+    Rule::keep("visual.deepstack.{}.mlp.0.*", "v.deepstack.{}.fc1.*"),
+    Rule::keep("visual.deepstack.{}.mlp.2.*", "v.deepstack.{}.fc2.*"),
 ];
 
 /// Mergers are numbered by themselves in the checkpoint, and by the layer that they belong to in the file.
 fn deepstack_name(vision: &Configuration, name: &str) -> Option<String> {
-    let (number, rest) = name.strip_prefix("deepstack_merger_list.")?.split_once('.')?;
+    let listed = name.strip_prefix("deepstack_merger_list.").or_else(|| name.strip_prefix("merger_list."));
+    let (number, rest) = listed?.split_once('.')?;
     let layers = vision.integers("deepstack_visual_indexes").ok()??;
     let layer = layers.get(number.parse::<usize>().ok()?)?;
     Some(format!("visual.deepstack.{layer}.{rest}"))
 }
 
+/// What the runtime calls the encoder.
+pub(super) const KIND: &str = "qwen3vl_merger";
+
 fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    out.set("projector_type", KIND);
+    images(subject, out)
+}
+
+/// Metadata of the encoder beside its kind.
+pub(super) fn images(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let vision = subject.vision;
-    out.set("projector_type", "qwen3vl_merger");
     out.set("use_gelu", true);
     if let Some(size) = vision.optional_integer(&["spatial_merge_size"])? {
         out.count("vision.spatial_merge_size", size)?;
@@ -125,6 +140,7 @@ fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), C
 
 /// The epsilon of the text model's norms, which the runtime is given for those of the encoder.
 pub(super) fn text_epsilon(subject: &Encoders<'_>) -> Result<f64, ConvertError> {
-    let text = subject.whole.part("text_config");
+    let thinker = subject.whole.part("thinker_config");
+    let text = thinker.as_ref().unwrap_or(subject.whole).part("text_config");
     Ok(text.map_or(Ok(None), |text| text.optional_number(&["rms_norm_eps"]))?.unwrap_or(1e-6))
 }

@@ -10,7 +10,7 @@ use crate::gguf::Metadata;
 const JINJA: &str = "chat_template.jinja";
 const JSON: &str = "chat_template.json";
 const FURTHER: &str = "additional_chat_templates/";
-const KEY: &str = "tokenizer.chat_template";
+pub(super) const KEY: &str = "tokenizer.chat_template";
 
 /// Whether a file is a template, or one of several.
 pub(super) fn is_file(name: &str) -> bool {

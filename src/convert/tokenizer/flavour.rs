@@ -55,6 +55,10 @@ pub struct Flavour {
     pub roles: &'static [(&'static str, &'static str)],
     /// An added token that ends texts in place of the one that the files name, if both are there.
     pub end_of_turn: Option<&'static str>,
+    /// An added token of the settings that begins texts and ends them, whatever else is said; written last.
+    pub begins_and_ends: Option<&'static str>,
+    /// A chat template in place of that of the files.
+    pub own_template: Option<&'static str>,
     /// Keys of the configuration for roles, written after all that the other files give.
     pub keyed_roles: &'static [(&'static str, &'static str)],
     /// Roles that no token has where `config.json` gives them a negative number, whatever the other files say.
@@ -113,6 +117,8 @@ impl Flavour {
         formats: &[],
         roles: &[],
         end_of_turn: None,
+        begins_and_ends: None,
+        own_template: None,
         keyed_roles: &[],
         deniable_roles: &[],
         final_roles: &[],

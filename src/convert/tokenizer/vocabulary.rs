@@ -201,6 +201,14 @@ fn write_of_family(inputs: &Inputs<'_>, format: Format, metadata: &mut Metadata)
     for (key, value) in flavour.always {
         metadata.set(format!("tokenizer.ggml.{key}"), *value);
     }
+    if let Some(template) = flavour.own_template {
+        metadata.set(chat_template::KEY, template);
+    }
+    if let Some(text) = flavour.begins_and_ends
+        && let Some(token) = inputs.settings.added_tokens()?.iter().find(|token| token.content == text)
+    {
+        ["bos", "eos"].iter().for_each(|role| write_role(role, token.id, metadata));
+    }
     Ok(())
 }
 

@@ -31,7 +31,7 @@ pub(super) fn colour_planes(_: &Model, weight: Weight) -> Result<Weight, WeightE
 }
 
 /// A matrix over the pixels of a patch, pixel after pixel, as the convolution that it is.
-pub(super) fn pixels(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+pub(in crate::convert::architecture) fn pixels(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let recipe = weight.whole()?;
     let side = side(&recipe)?;
     let outputs = recipe.dimensions()[0];
