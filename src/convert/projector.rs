@@ -34,7 +34,7 @@ pub(super) struct Projector {
     /// The same for the configuration of the encoder of sound.
     pub(super) adjust_audio: fn(&mut Configuration, &Configuration) -> Result<(), ConvertError>,
     /// Metadata that stand before those that all have.
-    pub(super) opening: fn(&Encoders<'_>, &mut Parameters),
+    pub(super) opening: fn(&Encoders<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Metadata beyond those that all have.
     pub(super) hyperparameters: fn(&Encoders<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that no file holds; they stand before all others.
@@ -62,7 +62,7 @@ impl Projector {
         audio_file: None,
         adjust: |_, _| Ok(()),
         adjust_audio: |_, _| Ok(()),
-        opening: |_, _| {},
+        opening: |_, _| Ok(()),
         hyperparameters: |_, _| Ok(()),
         generated: |_| Ok(Vec::new()),
         computed: |_, _| Ok(None),
@@ -162,7 +162,7 @@ pub(super) fn plan(
     let mut out = Parameters::new(family::PROJECTOR);
     let count = ParameterCount::of_model(&tensors);
     general::write(general::FileKind::Projector, source.files, source.id, count, &mut out)?;
-    (projector.opening)(&subject, &mut out);
+    (projector.opening)(&subject, &mut out)?;
     hyperparameters::file_type_here(&mut out);
     if vision.is_some() {
         vision_standard(&subject, &mut out)?;

@@ -88,6 +88,12 @@ fn halve_rotary_rows(model: &Model, weight: Weight) -> Result<Weight, WeightErro
         return Ok(weight);
     }
     let (size, rotated) = (model.head_size()?, rotary_size(model)?);
+    if !rotated.is_multiple_of(2) {
+        let rope = &model.rope.common;
+        return Err(rope
+            .bad("partial_rotary_factor", &format!("{rotated} dimensions"), "an even number")
+            .into());
+    }
     let heads = weight.row_count().checked_div(size).unwrap_or(0);
     rows_by_head(weight, heads, |head| {
         let mut parts =

@@ -74,6 +74,6 @@ fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), C
     // The layer whose states are taken, counted from the last: minus one is the last.
     let feature =
         subject.whole.value("vision_feature_layer").and_then(serde_json::Value::as_i64).unwrap_or(-1);
-    let dropped = u64::try_from(-(feature.max(-i64::from(u32::MAX)) + 1)).unwrap_or(0);
+    let dropped = feature.clamp(-i64::from(u32::MAX), -1).unsigned_abs() - 1;
     out.count("vision.block_count", subject.layers.saturating_sub(dropped))
 }

@@ -21,6 +21,7 @@ mod moonvit;
 mod muse_glimmer;
 mod nemotron_vl;
 mod paddleocr;
+mod parakeet;
 pub(super) mod patches;
 mod phi4;
 mod sarashina2;

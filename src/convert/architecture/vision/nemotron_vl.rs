@@ -1,7 +1,9 @@
-//! Nemotron Nano VL 2: the encoder RADIO in the size that its configuration does not say, before Nemotron-H.
+//! Nemotron Nano VL 2: the encoder RADIO in the size that its configuration does not say, before Nemotron-H; in some with
+//! an encoder of sound.
 
 use std::borrow::Cow;
 
+use super::parakeet;
 use super::patches::{colour_planes, resampled_grid};
 use crate::convert::architecture::{Family, nemotron_h};
 use crate::convert::parameters::Parameters;
@@ -26,18 +28,33 @@ const PROJECTOR: Projector = Projector {
         vision.set("image_size", size);
         Ok(())
     },
-    opening: |_, out| out.set("projector_type", "nemotron_v2_vl"),
+    audio: |whole| whole.part("sound_config"),
+    opening: |subject, out| {
+        if subject.whole.part("sound_config").is_none() {
+            out.set("projector_type", KIND);
+            return Ok(());
+        }
+        parakeet::hyperparameters(subject.audio, out)?;
+        out.set("vision.projector_type", KIND);
+        Ok(())
+    },
     hyperparameters,
     rename: |_, name| {
         let inner = name.strip_prefix("vision_model.radio_model.model.");
         // The runtime sees no films.
         let inner = inner.filter(|inner| !inner.starts_with("patch_generator.video_embedder."));
-        inner.or_else(|| Some(name).filter(|name| name.starts_with("mlp1."))).map(Cow::Borrowed)
+        let others = ["mlp1.", "sound_encoder.", "sound_projection."];
+        let other = Some(name).filter(|name| others.iter().any(|start| name.starts_with(start)));
+        inner.or(other).map(Cow::Borrowed)
     },
-    tensors: &[TENSORS],
+    tensors: &[TENSORS, parakeet::TENSORS],
+    forced: parakeet::forced,
     normalization: Some([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]),
     ..Projector::STANDARD
 };
+
+/// What the runtime calls it.
+const KIND: &str = "nemotron_v2_vl";
 
 /// ViT-H, which is what the model's code builds.
 const SIZE: [(&str, u64); 4] = [
