@@ -131,8 +131,8 @@ impl Configuration {
         class_of_values(&self.values)
     }
 
-    /// What is said of the text model, by the names under which families keep it. Where there are several, the first of
-    /// these counts (llama.cpp, `conversion/base.py`, `load_hparams`).
+    /// What is said of the text model, by the names under which families keep it. Where there are several,
+    /// the first of these counts (llama.cpp, `conversion/base.py`, `load_hparams`).
     fn text_part(&self) -> Option<&Map<String, Value>> {
         let thinker = || self.values.get("thinker_config")?.get("text_config")?.as_object();
         let part = |key: &str| self.values.get(key)?.as_object();

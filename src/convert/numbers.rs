@@ -1,5 +1,5 @@
-//! Numbers among the weights that a model file holds as metadata, or of which others are made while a conversion is
-//! planned.
+//! Numbers among the weights that a model file holds as metadata, or of which others are made while a
+//! conversion is planned.
 
 use super::ConvertError;
 use super::files::Files;
@@ -7,8 +7,8 @@ use super::weights::StoredWeight;
 use crate::plan::SourceDescription;
 use crate::tensor::{ElementType, dequantize};
 
-/// The most numbers of a tensor that are read while a conversion is planned; there is one a channel, one a head, or
-/// one altogether.
+/// The most numbers of a tensor that are read while a conversion is planned; there is one a channel, one a
+/// head, or one altogether.
 const MOST: usize = 4096;
 
 /// The weights of a checkpoint, for the few that are looked into before the plan is carried out.

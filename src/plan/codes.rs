@@ -1,4 +1,5 @@
-//! Numbers of at most eight bits as other programs pack them: how their codes lie in words, and what they stand for.
+//! Numbers of at most eight bits as other programs pack them: how their codes lie in words, and what they
+//! stand for.
 
 use super::RecipeError;
 use super::location::Location;
@@ -24,7 +25,8 @@ pub struct Packing {
     pub words: u64,
     /// What a word is.
     pub word: Word,
-    /// How many strings lie abreast, the first words of all of them before all second words; 1: one after the other.
+    /// How many strings lie abreast, the first words of all of them before all second words; 1: one after the
+    /// other.
     pub abreast: u64,
     /// Whether the first code lies in the highest bits of the string instead of the lowest.
     pub high_first: bool,

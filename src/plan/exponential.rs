@@ -1,9 +1,9 @@
 //! The exponential function as PyTorch has it, bit by bit.
 //!
-//! PyTorch asks Intel's Math Kernel Library for it, whose result is not always the nearest number: it computes in
-//! single precision, without fused multiplication and addition, from a table of the powers of two in steps of a
-//! 128th, in two parts each, and a polynomial of the second degree. Found by comparing 5 million results of
-//! PyTorch 2.15 with such models; there was no difference between -87 and 88.
+//! PyTorch asks Intel's Math Kernel Library for it, whose result is not always the nearest number: it
+//! computes in single precision, without fused multiplication and addition, from a table of the powers of two
+//! in steps of a 128th, in two parts each, and a polynomial of the second degree. Found by comparing 5
+//! million results of PyTorch 2.15 with such models; there was no difference between -87 and 88.
 
 use std::sync::LazyLock;
 

@@ -113,9 +113,9 @@ impl Plan {
         file.get(COUNT_KEY).and_then(ValueRef::as_u64).is_some_and(|count| count > 1)
     }
 
-    /// The plan that joins shards, given in any order, into the file that they were split from: the metadata of the
-    /// first without what says that it is a shard, and the tensors of all, in the order of the shards. The plan's
-    /// sources are the shards in the order given.
+    /// The plan that joins shards, given in any order, into the file that they were split from: the metadata
+    /// of the first without what says that it is a shard, and the tensors of all, in the order of the shards.
+    /// The plan's sources are the shards in the order given.
     ///
     /// # Errors
     /// Files that are not the whole of one split model.

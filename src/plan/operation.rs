@@ -21,8 +21,8 @@ pub enum Operation {
     /// The nearest of −s, 0 and s, where s is the mean magnitude of all elements: weights that a model's code
     /// rounds each time it uses them. Of a tensor as a whole, not of a part.
     Ternary,
-    /// `x − m`, where m is the mean of all elements: biases of which only the differences count. Of a tensor as a
-    /// whole, not of a part.
+    /// `x − m`, where m is the mean of all elements: biases of which only the differences count. Of a tensor
+    /// as a whole, not of a part.
     Centre,
     /// The number itself, with which everything that follows computes in single precision.
     Widen,

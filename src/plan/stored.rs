@@ -32,9 +32,10 @@ pub enum Encoding {
         /// The exponents: one byte a block, in the order of the blocks.
         exponents: Location,
     },
-    /// NVFP4 as released checkpoints have it: 8 bytes a group of 16 elements, two consecutive elements a byte (the
-    /// first in the low bits), and the groups' scales in a tensor of their own. Yields ggml's NVFP4, in which four
-    /// groups are a block. Steps may tear groups and blocks apart as long as rows consist of whole ones in the end.
+    /// NVFP4 as released checkpoints have it: 8 bytes a group of 16 elements, two consecutive elements a byte
+    /// (the first in the low bits), and the groups' scales in a tensor of their own. Yields ggml's NVFP4, in
+    /// which four groups are a block. Steps may tear groups and blocks apart as long as rows consist of whole
+    /// ones in the end.
     Nvfp4 {
         /// The scales: one byte (e4m3) a group, in the order of the groups. Their signs are not read.
         scales: Location,
@@ -47,8 +48,8 @@ pub enum Spread {
     /// Each is one of its own.
     Each,
     /// Those of a block of the last two dimensions share one; the blocks lie in row-major order, matrix after
-    /// matrix, and the last of a row or column may be cut off. One number a tensor is a block as large as a matrix,
-    /// one a row is a block of one row.
+    /// matrix, and the last of a row or column may be cut off. One number a tensor is a block as large as a
+    /// matrix, one a row is a block of one row.
     Blocks {
         /// Rows that share a number, positive.
         rows: u64,
@@ -192,8 +193,8 @@ impl Stored {
         }
     }
 
-    /// For elements of which blocks share a number: that of element `index`, and for how many elements, `stride`
-    /// apart, it holds from there on.
+    /// For elements of which blocks share a number: that of element `index`, and for how many elements,
+    /// `stride` apart, it holds from there on.
     pub(super) fn covering(&self, (rows, columns): (u64, u64), index: u64, stride: u64) -> (u64, u64) {
         let (height, width) = self.matrix();
         let (line, column) = (index / width, index % width);

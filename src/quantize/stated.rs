@@ -87,8 +87,8 @@ pub(super) fn file_type_of(target: Target, metadata: &Metadata, tensors: &[Plann
     }
 }
 
-/// The file type of NVFP4, which checkpoints are released in and nobody quantizes a model to (llama.cpp, `llama.h`,
-/// `enum llama_ftype`).
+/// The file type of NVFP4, which checkpoints are released in and nobody quantizes a model to (llama.cpp,
+/// `llama.h`, `enum llama_ftype`).
 pub(crate) const NVFP4_FILE: u32 = 39;
 
 /// The file type of what most tensors are, as llama.cpp's `llama_model_loader` tells it: the type that is the

@@ -261,7 +261,8 @@ fn store_status(error: &StoreError) -> StatusCode {
     }
 }
 
-/// Ollama answers 500 to everything that a registry or the way to it refuses, to a model that it does not have too.
+/// Ollama answers 500 to everything that a registry or the way to it refuses, to a model that it does not
+/// have too.
 fn registry_status(error: &RegistryError) -> StatusCode {
     match error {
         RegistryError::InvalidAddress { .. } => StatusCode::BAD_REQUEST,

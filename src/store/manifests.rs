@@ -124,8 +124,8 @@ impl Store {
         self.copy_of(&Reference::Name(source.clone()), target)
     }
 
-    /// As [`copy`](Self::copy), of whatever model is meant. One that is known by its digest is a blob, and so its copy is
-    /// of the newer kind.
+    /// As [`copy`](Self::copy), of whatever model is meant. One that is known by its digest is a blob, and so
+    /// its copy is of the newer kind.
     ///
     /// # Errors
     /// As [`copy`](Self::copy).
@@ -190,8 +190,8 @@ impl Shared {
         }
     }
 
-    /// The entry of a name that is read, and the name as it is spelled there: that of `manifests-v2`, unless it is a
-    /// link that leads nowhere, or an older one.
+    /// The entry of a name that is read, and the name as it is spelled there: that of `manifests-v2`, unless
+    /// it is a link that leads nowhere, or an older one.
     fn read(&self, name: &Name) -> Result<Option<(Name, Content)>, StoreError> {
         for look in 1..=LOOKS {
             let places = self.places(name)?;
@@ -260,8 +260,8 @@ impl Shared {
         Ok(Placed { model, replaced, given_up })
     }
 
-    /// The model that has a name, if one can be read, and every digest that the entries of the name reach. What is
-    /// damaged is replaced like what is not there.
+    /// The model that has a name, if one can be read, and every digest that the entries of the name reach.
+    /// What is damaged is replaced like what is not there.
     fn what_is_there(&self, name: &Name, places: &Places) -> (Option<Arc<StoredManifest>>, Vec<Digest>) {
         let (mut model, mut digests) = (None, Vec::new());
         let mut reach = Reach::new(self);

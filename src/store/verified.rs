@@ -39,8 +39,8 @@ impl Store {
         self.hash(&self.blob(digest)?, |_| true)
     }
 
-    /// Makes sure that the content of a blob is what its name says, by reading it unless that is known. Gives up
-    /// without an error when `goes_on` says no.
+    /// Makes sure that the content of a blob is what its name says, by reading it unless that is known. Gives
+    /// up without an error when `goes_on` says no.
     ///
     /// # Errors
     /// [`StoreError::DamagedBlob`], or what the operating system says.
@@ -185,8 +185,8 @@ impl Shared {
         }
     }
 
-    /// The digest of a blob's content, and from now on it is known whether that is what its name says. `goes_on`
-    /// gets the number of bytes of each step; `None` when it says no.
+    /// The digest of a blob's content, and from now on it is known whether that is what its name says.
+    /// `goes_on` gets the number of bytes of each step; `None` when it says no.
     pub(super) fn read_through(
         &self,
         blob: &Blob,

@@ -3,14 +3,14 @@
 use super::f16_to_f32;
 
 /// The value of an `F8_E4M3` (the finite-only variant `float8_e4m3fn` of the OCP 8-bit floating point
-/// specification): a sign, four bits of exponent with bias 7, three of mantissa; no infinity, and NaN only where
-/// all other bits are set. Exact for every pattern.
+/// specification): a sign, four bits of exponent with bias 7, three of mantissa; no infinity, and NaN only
+/// where all other bits are set. Exact for every pattern.
 #[inline(always)]
 pub fn f8_e4m3_to_f32(byte: u8) -> f32 {
     let sign = u32::from(byte & 0x80) << 24;
     let magnitude = u32::from(byte & 0x7f);
-    // The bits at the place of a binary32's exponent and mantissa, 2^120 too small; the product puts that right and
-    // normalizes subnormal numbers.
+    // The bits at the place of a binary32's exponent and mantissa, 2^120 too small; the product puts that
+    // right and normalizes subnormal numbers.
     let scaled = f32::from_bits(magnitude << 20) * f32::from_bits((120 + 127) << 23);
     let bits = if magnitude == 0x7f { f32::NAN.to_bits() } else { scaled.to_bits() };
     f32::from_bits(sign | bits)

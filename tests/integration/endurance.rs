@@ -1,5 +1,5 @@
-//! The real program under load for a long time: killed at any instant, beside another of its kind, and with many
-//! clients that come and go.
+//! The real program under load for a long time: killed at any instant, beside another of its kind, and with
+//! many clients that come and go.
 //!
 //! `cargo test` runs a short form of each. The long ones are
 //!
@@ -11,11 +11,13 @@
 //! After every third kill some blobs are damaged before the server starts again: nothing is made of them, and
 //! uploads and pulls mend them.
 //!
-//! Of the first, 500 kills with the seed 9001 found nothing lost, in five minutes on two cores that had other work too.
+//! Of the first, 500 kills with the seed 9001 found nothing lost, in five minutes on two cores that had other
+//! work too.
 //!
-//! Ten minutes of the second with its 64 clients, on two cores that had other work too, were 138,000 operations, none
-//! refused but as it should be. Resident memory was 50.1 MB after the first minute and 52.5 MB at the end (+4.6 %);
-//! what of it is not of files 30.9 and 33.4 MB (+8.1 %). Afterwards 12 descriptors and 3 threads were left, as before.
+//! Ten minutes of the second with its 64 clients, on two cores that had other work too, were 138,000
+//! operations, none refused but as it should be. Resident memory was 50.1 MB after the first minute and 52.5
+//! MB at the end (+4.6 %); what of it is not of files 30.9 and 33.4 MB (+8.1 %). Afterwards 12 descriptors
+//! and 3 threads were left, as before.
 //!
 //! Each prints the seed of what the clients do and when the kills come; `OLLAMAKE_SEED` repeats it.
 

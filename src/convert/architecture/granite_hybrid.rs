@@ -1,5 +1,5 @@
-//! IBM's Granite 4: Mamba 2 in most layers and attention in some, or attention in all; experts beside a shared
-//! feed-forward network, or that alone.
+//! IBM's Granite 4: Mamba 2 in most layers and attention in some, or attention in all; experts beside a
+//! shared feed-forward network, or that alone.
 
 use std::borrow::Cow;
 
@@ -93,7 +93,8 @@ const ATTENTION: &[Rule] = &[
     Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*"),
 ];
 
-/// What only models with experts have, and what only those without have: the shared feed-forward network alone.
+/// What only models with experts have, and what only those without have: the shared feed-forward network
+/// alone.
 const FEED_FORWARD: &[Rule] = &[
     Rule::keep("model.layers.{}.block_sparse_moe.router.layer.*", "blk.{}.ffn_gate_inp.*"),
     Rule::split(

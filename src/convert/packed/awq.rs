@@ -1,7 +1,8 @@
 //! AWQ of four bits (AutoAWQ, `modules/linear/gemm.py` and `gemv.py`). A weight is `(code − zero) · scale`.
 //!
-//! For `gemm` everything has the inputs as rows, and codes are packed along the outputs, eight in a word, those of even
-//! outputs before those of odd ones; for `gemv` the outputs are rows and codes are packed along the inputs in order.
+//! For `gemm` everything has the inputs as rows, and codes are packed along the outputs, eight in a word,
+//! those of even outputs before those of odd ones; for `gemv` the outputs are rows and codes are packed along
+//! the inputs in order.
 
 use super::super::ConvertError;
 use super::format::Format;
@@ -87,8 +88,8 @@ impl Matrix<'_> {
         numbers.and_then(|numbers| numbers.with(Arithmetic::Multiply, scales)?.transpose(0, 1)).map_err(fails)
     }
 
-    /// The layout of `gemv`. Rows of zeros and scales are padded to whole words, and to as many of them as its kernels
-    /// read at a time.
+    /// The layout of `gemv`. Rows of zeros and scales are padded to whole words, and to as many of them as
+    /// its kernels read at a time.
     fn by_outputs(&self) -> Result<Recipe, ConvertError> {
         let [outputs, words] = matrix(self.weight)?;
         let inputs = words.saturating_mul(WORD);

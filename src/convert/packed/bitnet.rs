@@ -1,5 +1,6 @@
-//! BitNet b1.58 as Hugging Face packs it: four ternary numbers a byte, of rows a quarter of the matrix apart, and one
-//! scale by which they are divided (transformers, `integrations/bitnet.py`; llama.cpp, `conversion/base.py`).
+//! BitNet b1.58 as Hugging Face packs it: four ternary numbers a byte, of rows a quarter of the matrix apart,
+//! and one scale by which they are divided (transformers, `integrations/bitnet.py`; llama.cpp,
+//! `conversion/base.py`).
 
 use super::super::ConvertError;
 use super::format::Format;

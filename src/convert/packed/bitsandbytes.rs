@@ -1,5 +1,5 @@
-//! bitsandbytes: floats of four bits (NF4, FP4) in blocks with a largest magnitude each, which may be codes themselves,
-//! and integers of eight bits with a largest magnitude a row (bitsandbytes, `functional.py`).
+//! bitsandbytes: floats of four bits (NF4, FP4) in blocks with a largest magnitude each, which may be codes
+//! themselves, and integers of eight bits with a largest magnitude a row (bitsandbytes, `functional.py`).
 
 use serde_json::{Map, Value};
 

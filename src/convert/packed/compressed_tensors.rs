@@ -1,9 +1,9 @@
-//! Integers as compressed-tensors packs them (`pack-quantized`): codes along the inputs, zeros along the outputs, a scale
-//! for each row or for each group of inputs (compressed-tensors, `compressors/pack_quantized`; llama.cpp,
-//! `dequant_packed` in `conversion/base.py`).
+//! Integers as compressed-tensors packs them (`pack-quantized`): codes along the inputs, zeros along the
+//! outputs, a scale for each row or for each group of inputs (compressed-tensors,
+//! `compressors/pack_quantized`; llama.cpp, `dequant_packed` in `conversion/base.py`).
 //!
-//! A weight is `(code − zero) · scale`; without zeros the zero is half the range. Words hold as many codes as fit, or,
-//! since version 0.13, codes without gaps.
+//! A weight is `(code − zero) · scale`; without zeros the zero is half the range. Words hold as many codes as
+//! fit, or, since version 0.13, codes without gaps.
 
 use serde_json::Value;
 

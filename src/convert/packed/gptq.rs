@@ -1,8 +1,8 @@
 //! GPTQ: codes packed along the inputs, zeros packed along the outputs, a scale for each group of inputs
 //! (GPTQModel, `nn_modules/qlinear`; llama.cpp, `dequant_gptq` in `conversion/base.py`).
 //!
-//! A weight is `(code − zero) · scale`, transposed. Files whose `checkpoint_format` is `gptq`, or that name none, hold
-//! the zeros less one. With `desc_act` a list says to which group each input belongs.
+//! A weight is `(code − zero) · scale`, transposed. Files whose `checkpoint_format` is `gptq`, or that name
+//! none, hold the zeros less one. With `desc_act` a list says to which group each input belongs.
 
 use super::super::ConvertError;
 use super::format::Format;

@@ -1,6 +1,6 @@
-//! MLX: codes packed along the inputs without gaps, the first in the lowest bits (MLX, `mlx.core.quantize`). A weight is
-//! `code · scale + bias` for each group of inputs; other modes hold floats with scales alone. Experts of a layer are one
-//! tensor.
+//! MLX: codes packed along the inputs without gaps, the first in the lowest bits (MLX, `mlx.core.quantize`).
+//! A weight is `code · scale + bias` for each group of inputs; other modes hold floats with scales alone.
+//! Experts of a layer are one tensor.
 
 use serde_json::Value;
 

@@ -1,6 +1,6 @@
-//! Checkpoints whose weights another program has quantized: sources of weights that stand between the stored tensors and
-//! the families' rules. A format is a declaration in a file of its own: which tensors it consumes, and what the numbers
-//! of one weight are. No family knows of it.
+//! Checkpoints whose weights another program has quantized: sources of weights that stand between the stored
+//! tensors and the families' rules. A format is a declaration in a file of its own: which tensors it
+//! consumes, and what the numbers of one weight are. No family knows of it.
 //!
 //! | file | format |
 //! |---|---|
@@ -15,7 +15,8 @@
 //! | `bitnet` | BitNet's ternary weights |
 //! | `refused` | what is left: a name and a remedy |
 //!
-//! `format` is what they declare, `settings` what configurations say of them, `tensors` the tensors that they consume.
+//! `format` is what they declare, `settings` what configurations say of them, `tensors` the tensors that they
+//! consume.
 
 mod awq;
 mod bitnet;
@@ -43,7 +44,8 @@ use super::files::Files;
 use super::{Configuration, ConvertError};
 use crate::safetensors::Checkpoint;
 
-/// All formats. Each takes what it knows; what consists of bytes and scales comes last, because others have such too.
+/// All formats. Each takes what it knows; what consists of bytes and scales comes last, because others have
+/// such too.
 const FORMATS: [&Format; 9] = [
     &mxfp4::FORMAT,
     &nvfp4::FORMAT,

@@ -23,8 +23,8 @@ fn name_of(file: &str) -> Option<&str> {
     (!name.is_empty() && !name.contains('/')).then_some(name)
 }
 
-/// Writes the templates: those of `tokenizer_config.json`, or of `chat_template.jinja` and the files beside it, or of
-/// `chat_template.json`.
+/// Writes the templates: those of `tokenizer_config.json`, or of `chat_template.jinja` and the files beside
+/// it, or of `chat_template.json`.
 ///
 /// # Errors
 ///

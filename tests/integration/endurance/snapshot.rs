@@ -95,8 +95,8 @@ pub(super) fn entries(tree: &Path) -> BTreeMap<String, PathBuf> {
     found
 }
 
-/// Gives some models an entry as newer versions of Ollama do, while nobody works on the store: the manifest becomes a
-/// blob, and a link leads to it.
+/// Gives some models an entry as newer versions of Ollama do, while nobody works on the store: the manifest
+/// becomes a blob, and a link leads to it.
 pub(super) fn adopt(root: &Path, mut is_chosen: impl FnMut() -> bool) {
     for (place, path) in entries(&root.join("manifests")) {
         let place = place.replace("registry.ollama.ai/", "ollama.com/").replace(':', "%3A");

@@ -216,7 +216,8 @@ fn expected_now() -> BTreeMap<String, String> {
     lines.into_iter().map(|(kind, lines)| (kind, digest(lines))).collect()
 }
 
-/// A new element type or a new case has to be recorded; where expected bytes changed, the revision has to be raised first.
+/// A new element type or a new case has to be recorded; where expected bytes changed, the revision has to be
+/// raised first.
 #[test]
 fn the_revision_belongs_to_the_expected_bytes() {
     let path = fixture("revision.json");

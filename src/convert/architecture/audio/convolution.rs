@@ -1,4 +1,5 @@
-//! The convolutions that sound goes through, with kernels and biases in the shapes in which the runtime has them.
+//! The convolutions that sound goes through, with kernels and biases in the shapes in which the runtime has
+//! them.
 
 use crate::convert::Model;
 use crate::convert::weight::{Weight, WeightError};

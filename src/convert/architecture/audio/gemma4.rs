@@ -1,4 +1,5 @@
-//! The encoders of Gemma 4: one of images and a conformer for sound, or embeddings without layers in the unified models.
+//! The encoders of Gemma 4: one of images and a conformer for sound, or embeddings without layers in the
+//! unified models.
 
 use std::borrow::Cow;
 
@@ -149,7 +150,8 @@ fn forced(name: &str) -> Option<ElementType> {
     (sound || name == "v.position_embd.weight").then_some(ElementType::F32)
 }
 
-/// A scale as the model applies it, which is the logarithm of one more than the exponential of what is stored.
+/// A scale as the model applies it, which is the logarithm of one more than the exponential of what is
+/// stored.
 fn softened_scale(numbers: &Numbers<'_>, name: &str) -> Result<Option<Recipe>, ConvertError> {
     // Beyond this the logarithm is the number itself (PyTorch's default).
     const LINEAR: f32 = 20.0;

@@ -1,4 +1,5 @@
-//! LFM2-Audio: a conformer before LFM2. What makes sound of an answer is left out, but for the embeddings of its codes.
+//! LFM2-Audio: a conformer before LFM2. What makes sound of an answer is left out, but for the embeddings of
+//! its codes.
 
 use std::borrow::Cow;
 
@@ -86,7 +87,8 @@ const LAYERS: &[Rule] = &[
     Rule::keep("conformer.layers.{}.norm_out.*", "a.blk.{}.ln2.*").required(),
 ];
 
-/// The names that other encoders use. The runtime takes the width of the feed-forward network from its tensors.
+/// The names that other encoders use. The runtime takes the width of the feed-forward network from its
+/// tensors.
 fn name_usually(audio: &mut Configuration, _: &Configuration) -> Result<(), ConvertError> {
     let width = audio.integer("d_model")?;
     audio.set("hidden_size", width);

@@ -90,7 +90,8 @@ pub(super) const ASR: Family = Family {
     ..qwen3vl::FAMILY
 };
 
-/// ChatML in the one line in which it is usually written; the templates of the checkpoints are for more than text.
+/// ChatML in the one line in which it is usually written; the templates of the checkpoints are for more than
+/// text.
 const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\\n' + \
 message['content'] + '<|im_end|>' + '\\n'}}{% endfor %}{% if add_generation_prompt %}\
 {{ '<|im_start|>assistant\\n' }}{% endif %}";

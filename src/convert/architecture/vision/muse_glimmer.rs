@@ -1,4 +1,5 @@
-//! Muse Glimmer: sliding and full attention with gates on the heads, and an encoder whose patches span two frames.
+//! Muse Glimmer: sliding and full attention with gates on the heads, and an encoder whose patches span two
+//! frames.
 
 use std::borrow::Cow;
 

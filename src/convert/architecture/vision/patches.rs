@@ -49,8 +49,8 @@ fn side(recipe: &Recipe) -> Result<u64, RecipeError> {
 /// The most frames that a patch spans.
 const MOST_FRAMES: u64 = 8;
 
-/// A matrix over the pixels of several frames, colour after colour in each, as the convolution over one frame that stands
-/// for all of them when they are the same: the sum.
+/// A matrix over the pixels of several frames, colour after colour in each, as the convolution over one frame
+/// that stands for all of them when they are the same: the sum.
 pub(super) fn one_frame(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     const KEY: &str = "patch_temporal";
     let vision = &model.configuration;
@@ -71,8 +71,8 @@ pub(super) fn one_frame(model: &Model, weight: Weight) -> Result<Weight, WeightE
 /// The most positions in a row that are made anew.
 const MOST_IN_A_ROW: u64 = 128;
 
-/// Embeddings `[1, positions, width]` of a square of positions for one with `side` of them in a row, by bilinear
-/// interpolation whose corners are the same (PyTorch, `interpolate` with `align_corners`).
+/// Embeddings `[1, positions, width]` of a square of positions for one with `side` of them in a row, by
+/// bilinear interpolation whose corners are the same (PyTorch, `interpolate` with `align_corners`).
 pub(super) fn resampled_grid(recipe: Recipe, side: u64) -> Result<Recipe, RecipeError> {
     let dimensions = recipe.dimensions();
     let [1, positions, width] = dimensions[..] else {
@@ -100,8 +100,8 @@ pub(super) fn resampled_grid(recipe: Recipe, side: u64) -> Result<Recipe, Recipe
 struct Place([(u64, f32); 2]);
 
 impl Place {
-    /// The place of one of `side` positions among those that were trained. All arithmetic is PyTorch's, in single
-    /// precision.
+    /// The place of one of `side` positions among those that were trained. All arithmetic is PyTorch's, in
+    /// single precision.
     fn of(index: u64, side: u64, trained: u64) -> Self {
         let step = if side > 1 { (trained - 1) as f32 / (side - 1) as f32 } else { 0.0 };
         let at = step * index as f32;
@@ -112,7 +112,8 @@ impl Place {
     }
 }
 
-/// The sum of the four embeddings around a place, each with its share, in the order in which PyTorch adds them.
+/// The sum of the four embeddings around a place, each with its share, in the order in which PyTorch adds
+/// them.
 fn between(grid: &Recipe, row: &Place, column: &Place) -> Result<Recipe, RecipeError> {
     let ([above, below], [left, right]) = (row.0, column.0);
     let mut sum: Option<Recipe> = None;
