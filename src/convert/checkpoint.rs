@@ -13,7 +13,8 @@ use super::model::{Model, Source};
 use super::numbers::Numbers;
 use super::output_type::OutputType;
 use super::parameters::Parameters;
-use super::planned::{packed_stacks_last, planned, sources, state_storage};
+use super::planned::with_precise_inputs;
+use super::planned::{packed_stacks_last, planned, sources, state_precise_inputs, state_storage};
 use super::rule::Rule;
 use super::size_label::ParameterCount;
 use super::target::{self, Target};
@@ -175,13 +176,16 @@ fn text_plan(
     let numbers = Numbers { weights, sources: &sources, files: source.files };
     (family.measured)(model, &numbers, &mut out)?;
     for weight in weights {
-        if let Some(name) = (family.rename)(model, &weight.name) {
+        let apart = weight.packed_name.as_deref().and_then(|name| (family.rename)(model, name));
+        let apart = apart.filter(|name| mapping.knows(name));
+        if let Some(name) = apart.or_else(|| (family.rename)(model, &weight.name)) {
             let added = mapping.add(&name, || weight.weight());
             added.map_err(|error| explained(model, weights, error))?;
         }
     }
     let (mut mapped, found) = mapping.finish()?;
     packed_stacks_last(model, &mut mapped);
+    let precise = with_precise_inputs(&mapped);
     let settled = output.settle(weights.iter().filter(named));
     let precision = settled.for_tensors(output, &mapped);
     let output = if precision == settled { output } else { OutputType::F32 };
@@ -204,6 +208,7 @@ fn text_plan(
     warnings.extend(warning::tensors_left_out(family, model, weights, &found));
     warnings.extend(warning::modules_left_out(family, source.files)?);
     state_storage(&mut out, precision, &tensors);
+    state_precise_inputs(&mut out, precise);
     write_vocabulary(family, source, &mut out, warnings)?;
     Ok((Plan { sources, metadata: out.into_metadata(), tensors }, output))
 }

@@ -66,6 +66,11 @@ impl<'m> Mapping<'m> {
         Ok(())
     }
 
+    /// Whether a rule speaks of a tensor of this name.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.rules.iter().any(|rule| rule.matches(name).is_some())
+    }
+
     /// Adds what becomes of the tensor `name`; `weight` is asked for only if it is part of the model.
     pub(super) fn add(
         &mut self,

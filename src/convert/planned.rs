@@ -46,7 +46,7 @@ pub(super) fn planned(
     for (name, weight) in mapped {
         match weight {
             Weight::Whole(recipe) => plan(name, recipe)?,
-            Weight::Packed(weight) if weight.blocks.is_made_of_blocks(ElementType::Nvfp4) => {
+            Weight::Packed(weight) if weight.stays_packed() => {
                 scaled.extend(blocks_and_scales(name, weight)?);
             }
             Weight::Packed(Packed { numbers, .. }) => plan(name, numbers)?,
@@ -68,6 +68,26 @@ pub(super) fn packed_stacks_last(model: &Model, mapped: &mut [(String, Weight)])
         mapped.sort_by_key(|(_, weight)| {
             matches!(weight, Weight::Packed(Packed { blocks, .. }) if blocks.dimensions().len() > 2)
         });
+    }
+}
+
+/// The names of tensors that stay NVFP4 while their inputs are not to be rounded to four bits, sorted.
+pub(super) fn with_precise_inputs(mapped: &[(String, Weight)]) -> Vec<String> {
+    let precise = mapped.iter().filter(|(_, weight)| {
+        matches!(weight, Weight::Packed(packed) if packed.precise_inputs && packed.stays_packed())
+    });
+    let mut names: Vec<String> = precise.map(|(name, _)| name.clone()).collect();
+    names.sort_unstable();
+    names
+}
+
+/// States of which tensors the inputs are not to be rounded to four bits (llama.cpp, `_tag_prec_a4` in
+/// `conversion/base.py`).
+pub(super) fn state_precise_inputs(out: &mut Parameters, names: Vec<String>) {
+    if !names.is_empty() {
+        let rounded = vec![false; names.len()];
+        out.set_plain("general.tensor_extra.name", names);
+        out.set_plain("general.tensor_extra.prec_a4", rounded);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Model;
 use crate::plan::{Operation, Recipe, RecipeError};
+use crate::tensor::ElementType;
 
 /// A weight of the checkpoint. What families do to weights is said once and holds for both forms.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +31,8 @@ pub(super) struct Packed {
     pub(super) scales: Vec<f32>,
     /// What the runtime may scale the inputs of each matrix by.
     pub(super) input_scales: Vec<f32>,
+    /// Whether the inputs are not to be rounded to as few bits.
+    pub(super) precise_inputs: bool,
 }
 
 impl Packed {
@@ -37,12 +40,19 @@ impl Packed {
         Ok(Self { blocks: change(self.blocks)?, numbers: change(self.numbers)?, ..self })
     }
 
+    /// Whether the blocks are whole after all that was done to them.
+    pub(super) fn stays_packed(&self) -> bool {
+        self.blocks.is_made_of_blocks(ElementType::Nvfp4)
+    }
+
     /// Along a new first axis.
     fn stack(all: Vec<Packed>) -> Result<Self, RecipeError> {
         let scales = all.iter().flat_map(|packed| packed.scales.clone()).collect();
         let input_scales = all.iter().flat_map(|packed| packed.input_scales.clone()).collect();
+        let precise_inputs = all.iter().all(|packed| packed.precise_inputs);
         let (blocks, numbers) = all.into_iter().map(|packed| (packed.blocks, packed.numbers)).unzip();
-        Ok(Self { blocks: Recipe::stack(blocks)?, numbers: Recipe::stack(numbers)?, scales, input_scales })
+        let (blocks, numbers) = (Recipe::stack(blocks)?, Recipe::stack(numbers)?);
+        Ok(Self { blocks, numbers, scales, input_scales, precise_inputs })
     }
 }
 

@@ -13,18 +13,20 @@ use crate::tensor::ElementType;
 pub(super) struct StoredWeight {
     /// Its name, without what belongs to its format.
     pub(super) name: String,
+    /// The name that it has for families that treat packed weights apart.
+    pub(super) packed_name: Option<String>,
     tensor: CheckpointTensor,
     numbers: Option<Weighed>,
     dimensions: Vec<u64>,
 }
 
 impl StoredWeight {
-    fn new(Unpacked { name, tensor, numbers }: Unpacked) -> Self {
+    fn new(Unpacked { name, packed_name, tensor, numbers }: Unpacked) -> Self {
         let dimensions = match &numbers {
             Some(Weighed::Numbers(recipe) | Weighed::Blocks { numbers: recipe, .. }) => recipe.dimensions(),
             None => tensor.dimensions.clone(),
         };
-        Self { name, tensor, numbers, dimensions }
+        Self { name, packed_name, tensor, numbers, dimensions }
     }
 
     pub(super) fn dtype(&self) -> Dtype {
@@ -37,12 +39,13 @@ impl StoredWeight {
 
     /// The weight on its way into the model.
     pub(super) fn weight(&self) -> Result<Weight, ConvertError> {
-        if let Some(Weighed::Blocks { blocks, numbers, scale, input_scale }) = &self.numbers {
+        if let Some(Weighed::Blocks { blocks, numbers, scale, input_scale, precise_inputs }) = &self.numbers {
             return Ok(Weight::Packed(Packed {
                 blocks: blocks.clone(),
                 numbers: numbers.clone(),
                 scales: vec![*scale],
                 input_scales: vec![input_scale.unwrap_or(1.0)],
+                precise_inputs: *precise_inputs,
             }));
         }
         self.recipe().map(Weight::Whole)

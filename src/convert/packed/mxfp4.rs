@@ -10,17 +10,17 @@ use crate::safetensors::{CheckpointTensor, Dtype};
 
 pub(super) const FORMAT: Format = Format { name: "MXFP4", keeps: true, unpack };
 
-/// Endings of the names of exponents, of the blocks that they belong to, and of the weight that they are. Weights that
-/// may as well be 8-bit floats get a name of their own, since the families that have them treat them apart.
-const LAYOUTS: [(&str, &str, &str); 4] = [
-    (".weight_scale", ".weight_packed", ".packed"),
-    ("_scales", "_blocks", ".weight"),
-    (".weight_scale", ".weight", ".packed"),
-    (".weight_scale_inv", ".weight", ".packed"),
+/// Endings of the names of exponents and of the blocks that they belong to, and whether the weights may as well be
+/// 8-bit floats: then they get a name for families that treat the two apart.
+const LAYOUTS: [(&str, &str, bool); 4] = [
+    (".weight_scale", ".weight_packed", true),
+    ("_scales", "_blocks", false),
+    (".weight_scale", ".weight", true),
+    (".weight_scale_inv", ".weight", true),
 ];
 
 fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
-    for (scales, blocks, ending) in LAYOUTS {
+    for (scales, blocks, apart) in LAYOUTS {
         for (exponents, stem) in tensors.ending(scales) {
             let Some(blocks) = tensors.get(&format!("{stem}{blocks}")) else { continue };
             let are_bytes = [Dtype::U8, Dtype::I8].contains(&blocks.dtype)
@@ -31,7 +31,10 @@ fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
             tensors.take(&exponents.name);
             let encoding = Encoding::Mxfp4 { exponents: location(exponents) };
             let numbers = spread(blocks, encoding, &dimensions(blocks, exponents)?, Spread::Each)?;
-            tensors.put(format!("{stem}{ending}"), blocks, Weighed::Numbers(numbers));
+            tensors.put(format!("{stem}.weight"), blocks, Weighed::Numbers(numbers));
+            if apart {
+                tensors.name_apart(blocks, format!("{stem}.packed"));
+            }
         }
     }
     Ok(())

@@ -33,7 +33,7 @@ const LAYOUTS: [Layout; 2] = [
 /// Elements that share a scale.
 const GROUP: u64 = 16;
 
-fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
+fn unpack(settings: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
     for layout in LAYOUTS {
         for (scales, stem) in tensors.ending(".weight_scale") {
             let Some(codes) = tensors.get(&format!("{stem}{}", layout.codes)) else { continue };
@@ -46,11 +46,27 @@ fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
             let input_scale = tensors.take(&format!("{stem}{}", layout.input_scale));
             let input_scale =
                 input_scale.map(|tensor| number(tensors, tensor, layout.inverted)).transpose()?;
-            let weight = weight(codes, scales, scale, input_scale)?;
+            let precise = settings.algorithm_of(&module(stem)) == Some(WEIGHTS_ALONE);
+            let weight = weight(codes, scales, (scale, input_scale), precise)?;
             tensors.put(format!("{stem}.weight"), codes, weight);
         }
     }
     Ok(())
+}
+
+/// ModelOpt's name for weights of four bits whose inputs have sixteen.
+const WEIGHTS_ALONE: &str = "W4A16_NVFP4";
+
+/// The module whose algorithm counts: experts have that of all of them.
+fn module(stem: &str) -> String {
+    let is_number = |part: &&str| part.bytes().all(|byte| byte.is_ascii_digit());
+    match stem.split_once(".experts.") {
+        Some((before, after)) => match after.split_once('.').filter(|(number, _)| is_number(number)) {
+            Some((_, matrix)) => format!("{before}.experts.{matrix}"),
+            None => stem.to_owned(),
+        },
+        None => stem.to_owned(),
+    }
 }
 
 /// The number that a tensor holds, or its reciprocal.
@@ -71,8 +87,8 @@ fn number(tensors: &Tensors<'_>, tensor: &CheckpointTensor, inverted: bool) -> R
 fn weight(
     codes: &CheckpointTensor,
     scales: &CheckpointTensor,
-    scale: f32,
-    input_scale: Option<f32>,
+    (scale, input_scale): (f32, Option<f32>),
+    precise_inputs: bool,
 ) -> Result<Weighed, ConvertError> {
     let [rows, bytes] = matrix(codes)?;
     let columns = bytes.saturating_mul(2);
@@ -83,7 +99,8 @@ fn weight(
     expect(scales, &[Dtype::F8_E4M3], &[rows, columns / GROUP])?;
     let dimensions = [rows, columns];
     let blocks = spread(codes, Encoding::Nvfp4 { scales: location(scales) }, &dimensions, Spread::Each)?;
-    Ok(Weighed::Blocks { blocks, numbers: numbers(codes, scales, scale, &dimensions)?, scale, input_scale })
+    let numbers = numbers(codes, scales, scale, &dimensions)?;
+    Ok(Weighed::Blocks { blocks, numbers, scale, input_scale, precise_inputs })
 }
 
 /// `code · (group's scale · scale)`.

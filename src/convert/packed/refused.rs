@@ -33,12 +33,13 @@ const NAMES: [(&str, &str); 9] = [
 ];
 
 /// Formats of compressed-tensors of which the weights are read.
-const COMPRESSED: [&str; 8] = [
+const COMPRESSED: [&str; 9] = [
     "dense",
     "float-quantized",
     "int-quantized",
     "mixed-precision",
     "mxfp4-pack-quantized",
+    "mxfp8-quantized",
     "naive-quantized",
     "nvfp4-pack-quantized",
     "pack-quantized",

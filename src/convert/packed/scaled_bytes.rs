@@ -145,7 +145,8 @@ fn weight_encoding(weight: &CheckpointTensor) -> Result<Encoding, ConvertError> 
 
 fn scale_encoding(scales: &CheckpointTensor) -> Result<Encoding, ConvertError> {
     match scales.dtype {
-        Dtype::F8_E8M0 => Ok(Encoding::Codes(Codes::of_bytes(Levels::F8E8M0))),
+        // As MX formats have them.
+        Dtype::F8_E8M0 | Dtype::U8 => Ok(Encoding::Codes(Codes::of_bytes(Levels::F8E8M0))),
         _ => Ok(Encoding::Plain(float_type(scales)?)),
     }
 }

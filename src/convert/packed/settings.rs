@@ -11,21 +11,34 @@ pub(super) struct Settings {
     /// The method in lower case; empty where nothing names one.
     pub(super) method: String,
     values: Option<Configuration>,
+    /// What ModelOpt says in a file of its own, which goes before config.json where that does not say it all.
+    exported: Option<Configuration>,
 }
 
 /// Keys of config.json under which settings stand, and the method that each means where it names none.
 const KEYS: [(&str, &str); 3] =
     [("quantization_config", ""), ("compression_config", "compressed-tensors"), ("quantization", "mlx")];
 
+/// The file that ModelOpt writes.
+const EXPORTED: &str = "hf_quant_config.json";
+
 /// Files that hold them, the key within each, and the method that each means where it names none.
 const FILES: [(&str, Option<&str>, &str); 3] = [
-    ("hf_quant_config.json", Some("quantization"), "modelopt"),
+    (EXPORTED, Some("quantization"), "modelopt"),
     ("quantize_config.json", None, "gptq"),
     ("quant_config.json", None, "awq"),
 ];
 
 impl Settings {
     pub(super) fn read(configuration: &Configuration, files: Files<'_>) -> Result<Self, ConvertError> {
+        let mut settings = Self::stated(configuration, files)?;
+        if let Some(Value::Object(values)) = files.json(EXPORTED)? {
+            settings.exported = Configuration::new(EXPORTED, values).part("quantization");
+        }
+        Ok(settings)
+    }
+
+    fn stated(configuration: &Configuration, files: Files<'_>) -> Result<Self, ConvertError> {
         let stated = KEYS.iter().find_map(|(key, method)| Some((configuration.part(key)?, *method)));
         if let Some((values, method)) = stated {
             // MLX writes the same object under one or two of the keys, and names no method.
@@ -39,12 +52,12 @@ impl Settings {
                 return Self::of(values, method);
             }
         }
-        Ok(Self { method: String::new(), values: None })
+        Ok(Self { method: String::new(), values: None, exported: None })
     }
 
     fn of(values: Configuration, method: &str) -> Result<Self, ConvertError> {
         let method = values.text_value("quant_method")?.unwrap_or(method).to_lowercase();
-        Ok(Self { method, values: Some(values) })
+        Ok(Self { method, values: Some(values), exported: None })
     }
 
     /// The settings themselves.
@@ -62,6 +75,24 @@ impl Settings {
     /// The settings themselves, if there are any.
     pub(super) fn optional(&self) -> Option<&Configuration> {
         self.values.as_ref()
+    }
+
+    /// ModelOpt's algorithm for a module: its own, that of the nearest module around it, or that of all.
+    pub(super) fn algorithm_of(&self, module: &str) -> Option<&str> {
+        const KEYS: [&str; 2] = ["quant_algo", "quantized_layers"];
+        let stated = self.values.as_ref().filter(|values| KEYS.iter().all(|key| values.value(key).is_some()));
+        let values = stated.or(self.exported.as_ref()).or(self.values.as_ref())?;
+        let layers = values.value("quantized_layers").and_then(Value::as_object);
+        let mut name = module;
+        loop {
+            if let Some(layer) = layers.and_then(|layers| layers.get(name)) {
+                return layer.get("quant_algo").and_then(Value::as_str);
+            }
+            match name.rsplit_once('.') {
+                Some((around, _)) => name = around,
+                None => return values.value("quant_algo").and_then(Value::as_str),
+            }
+        }
     }
 
     /// A text, if it is there.

@@ -13,6 +13,8 @@ use crate::tensor::ElementType;
 pub(in crate::convert) struct Unpacked {
     /// Its name, without what belongs to its format.
     pub(in crate::convert) name: String,
+    /// The name that it has for families that treat packed weights apart.
+    pub(in crate::convert) packed_name: Option<String>,
     /// The tensor that stands for it in the order of the checkpoint.
     pub(in crate::convert) tensor: CheckpointTensor,
     /// Its numbers, where the tensor alone is not them.
@@ -34,6 +36,8 @@ pub(in crate::convert) enum Weighed {
         scale: f32,
         /// What the runtime may scale activations by.
         input_scale: Option<f32>,
+        /// Whether inputs are not to be rounded to as few bits.
+        precise_inputs: bool,
     },
 }
 
@@ -122,15 +126,25 @@ impl<'c> Tensors<'c> {
         if let Some(&place) = self.places.get(tensor.name.as_str()) {
             self.taken[place] = true;
             let tensor = tensor.clone();
-            let unpacked = Unpacked { name, tensor, numbers: Some(numbers) };
+            let unpacked = Unpacked { name, packed_name: None, tensor, numbers: Some(numbers) };
             self.unpacked.entry(place).or_default().push(unpacked);
+        }
+    }
+
+    /// Gives the weight that stands where `tensor` stood a name for families that treat packed weights apart.
+    pub(super) fn name_apart(&mut self, tensor: &CheckpointTensor, name: String) {
+        let place = self.places.get(tensor.name.as_str());
+        let put = place.and_then(|place| self.unpacked.get_mut(place)?.last_mut());
+        if let Some(unpacked) = put {
+            unpacked.packed_name = Some(name);
         }
     }
 
     /// Puts a weight behind all others, where the reference converter puts what it unpacks under another name than
     /// it had.
     pub(super) fn put_last(&mut self, name: String, tensor: &CheckpointTensor, numbers: Weighed) {
-        self.last.push(Unpacked { name, tensor: tensor.clone(), numbers: Some(numbers) });
+        let tensor = tensor.clone();
+        self.last.push(Unpacked { name, packed_name: None, tensor, numbers: Some(numbers) });
     }
 
     /// How many weights there are that formats made.
@@ -144,7 +158,10 @@ impl<'c> Tensors<'c> {
         let weights = tensors.flat_map(|(place, tensor)| match self.unpacked.remove(&place) {
             Some(unpacked) => unpacked,
             None if self.taken[place] => Vec::new(),
-            None => vec![Unpacked { name: tensor.name.clone(), tensor: tensor.clone(), numbers: None }],
+            None => {
+                let (name, tensor) = (tensor.name.clone(), tensor.clone());
+                vec![Unpacked { name, packed_name: None, tensor, numbers: None }]
+            }
         });
         let mut weights: Vec<Unpacked> = weights.collect();
         weights.append(&mut self.last);

@@ -6,6 +6,7 @@ use ollamake::convert::{self, ConvertError, OutputType};
 use ollamake::gguf::Gguf;
 use ollamake::model::Digest;
 use ollamake::plan::PlanError;
+use ollamake::quantize::{self, FileType, Scheme};
 use ollamake::tensor::{ElementType, dequantize};
 use serde_json::{Map, Value, json};
 
@@ -126,7 +127,9 @@ impl Case {
                 continue;
             }
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            if element_type != ElementType::F32 || json!(Digest::of(&bytes).hex()) != expected["sha256"] {
+            if ![ElementType::F32, ElementType::Mxfp4].contains(&element_type)
+                || json!(Digest::of(&bytes).hex()) != expected["sha256"]
+            {
                 found.push(format!(
                     "{name} ({element_type}) begins with {:?}, expected {first:?}",
                     &values[..4]
@@ -147,7 +150,8 @@ fn numbers_are_those_of_the_formats() {
                     case.differences(&file).into_iter().map(|found| format!("{}: {found}", case.name)),
                 );
                 let is_told = told.iter().any(|line| line.contains("dequantized"));
-                if !is_told && !case.name.contains("nvfp4") {
+                let is_kept = ["ct-nvfp4", "ct-mxfp4"].iter().any(|name| case.name.starts_with(name));
+                if is_told == is_kept {
                     wrong.push(format!("{}: nothing is told of what was dequantized: {told:?}", case.name));
                 }
             }
@@ -331,6 +335,49 @@ fn a_group_that_is_not_there_is_named() {
         }
     }
     assert!(found >= 6, "no case has a list of groups");
+}
+
+#[test]
+fn packed_weights_are_quantized_on_the_way() {
+    for case in cases() {
+        let files = case.files();
+        let plan = convert::checkpoint(&files.sources(), OutputType::Unrounded).unwrap().model.unwrap();
+        let quantized = quantize::quantize(plan, &Scheme::new(FileType::Q8_0), None).unwrap();
+        let file = execute(&quantized.plan, &files).unwrap_or_else(|error| panic!("{}: {error}", case.name));
+        let gguf = Gguf::parse(&file).unwrap();
+        for name in case
+            .expected
+            .keys()
+            .filter(|_| !case.name.starts_with("ct-nv") && !case.name.starts_with("ct-mx"))
+        {
+            assert_eq!(gguf.tensor(name).unwrap().element_type, ElementType::Q8_0, "{}: {name}", case.name);
+        }
+    }
+}
+
+#[test]
+fn settings_in_a_file_of_their_own_are_read() {
+    let case = cases().into_iter().find(|case| case.name == "gptq-4-act-order").unwrap();
+    let mut files = case.files();
+    let mut config = case.config.clone();
+    let settings = config.as_object_mut().unwrap().remove("quantization_config").unwrap();
+    files.0.retain(|(name, _)| name != "config.json");
+    files.0.push(("config.json".to_owned(), config.to_string().into_bytes()));
+    assert!(convert::checkpoint(&files.sources(), OutputType::F32).is_err());
+    files.0.push(("quantize_config.json".to_owned(), settings.to_string().into_bytes()));
+    let plan = convert::checkpoint(&files.sources(), OutputType::F32).unwrap().model.unwrap();
+    assert_eq!(case.differences(&execute(&plan, &files).unwrap()), [""; 0]);
+}
+
+#[test]
+fn stacked_experts_are_as_many_as_is_said() {
+    let case = cases().into_iter().find(|case| case.name == "mlx-experts").unwrap();
+    for (count, words) in [(1, "num_experts"), (3, "experts.2.")] {
+        let mut config = case.config.clone();
+        config["num_experts"] = json!(count);
+        let message = Case { config, ..case.clone() }.convert().unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub(super) const ROOMS: &[(&str, &str)] = &[
     ("convert", "Hugging Face checkpoint or adapter -> Plan"),
     ("convert/tokenizer", "tokenizer.json, tokenizer.model, vocab.txt -> metadata"),
     ("convert/architecture", "one declaration a model family"),
+    ("convert/packed", "one declaration a format of weights that another program has quantized"),
     ("quantize", "Plan -> Plan: which tensor gets which type"),
     ("registry", "client of OCI registries: pull, push, authentication"),
     ("template", "Go text/template: parse and check; chat/: recognise a chat format, supply its template"),

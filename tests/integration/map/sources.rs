@@ -59,7 +59,7 @@ impl Sources {
 
     /// The room of a file.
     pub(super) fn room(&self, path: &str) -> String {
-        const INNER: [&str; 2] = ["convert/tokenizer", "convert/architecture"];
+        const INNER: [&str; 3] = ["convert/tokenizer", "convert/architecture", "convert/packed"];
         let inner = INNER.into_iter().find(|room| path.starts_with(&format!("{room}/")));
         inner.unwrap_or_else(|| path.split('/').next().unwrap_or_default()).to_owned()
     }
