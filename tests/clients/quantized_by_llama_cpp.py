@@ -206,6 +206,7 @@ def main():
     parser.add_argument("--types", nargs="+", metavar="TYPE")
     parser.add_argument("models", nargs="+", metavar="MODEL[=TEXT]")
     arguments = parser.parse_args()
+    arguments.ollamake, arguments.llama_cpp = arguments.ollamake.resolve(), arguments.llama_cpp.resolve()
     known = types_of(arguments.llama_cpp / "llama-quantize")
     assert known, "llama-quantize lists no types"
     types = arguments.types or [name for name in known if name not in NOT_MADE]
