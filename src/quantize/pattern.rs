@@ -57,8 +57,12 @@ impl std::str::FromStr for Pattern {
         }
         // The reference does so, whatever that makes of classes like `\D`.
         let text = text.to_ascii_lowercase();
-        let translated =
-            translate(&text).map_err(|what| InvalidPattern::Unsupported { pattern: text.clone(), what })?;
+        let unsupported = |what| InvalidPattern::Unsupported { pattern: text.clone(), what };
+        let translated = translate(&text).map_err(unsupported)?;
+        // The reference would take it for the end of the pattern.
+        if text.contains('=') {
+            return Err(unsupported("\"=\"".to_owned()));
+        }
         let built = RegexBuilder::new(&translated).unicode(false).size_limit(LARGEST).build();
         match built {
             Ok(_) => Ok(Self { text, translated }),
@@ -224,6 +228,7 @@ mod tests {
             ("(?i)a", "\"(?i\" is not supported"),
             ("[]a]", "an empty class"),
             ("[[=a=]]", "\"[=\" is not supported"),
+            ("a=b", "\"=\" is not supported"),
             ("[a--b]", "\"--\" in a class"),
             (r"\x41", "is not supported"),
             (r"a\", "at the end"),
