@@ -29,6 +29,7 @@ mod find;
 mod hashing;
 mod health;
 mod index;
+mod journal;
 mod layout;
 mod lease;
 mod listing;

@@ -1,15 +1,10 @@
 //! Downloads that outlive their process.
 //!
-//! A partial download is two files: the bytes, each at its place, and a journal of the ranges that are there.
-//! A range is called durable only after the bytes have been synced, so whatever a loss of power leaves, the
-//! journal promises no byte that is not there. A range that was only written is promised to this run of the
-//! operating system, which outlives a program that is killed. A journal that is left without its file, or
-//! beside a file of another length, is not believed. The digest of the whole is computed along the way, in
-//! order, from the file itself; bytes that were damaged while nobody looked are found before the blob is
-//! visible.
+//! A partial download is two files: the bytes, each at its place, and a journal of the ranges that are there
+//! (`journal.rs`). The digest of the whole is computed along the way, in order, from the file
+//! itself; bytes that were damaged while nobody looked are found before the blob is visible.
 
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Range;
@@ -20,8 +15,8 @@ use std::thread::{self, JoinHandle};
 
 use sha2::{Digest as _, Sha256};
 
-use super::disk::ignore_absence;
-use super::disk::{read_up_to, write_all_at};
+use super::disk::{ignore_absence, write_all_at};
+use super::journal::Journal;
 use super::prune::is_old;
 use super::ranges::Ranges;
 use super::temporary::TemporaryFile;
@@ -30,9 +25,6 @@ use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lea
 use crate::locked::{locked, unpoisoned};
 use crate::model::Digest;
 
-/// A journal holds a few lines for each time that something is noted; one that is longer than this is not
-/// ours.
-const LONGEST_JOURNAL: usize = 16 << 20;
 /// What was written is noted when it is so much more than was noted before,
 const LEAST_NOTED: u64 = 256 << 10;
 /// and not more often than so many times for the whole.
@@ -84,26 +76,6 @@ enum Ending {
     Abandoned,
 }
 
-/// The file that says which ranges are durable. Who works on a partial download holds its lock.
-#[derive(Debug)]
-struct Journal {
-    file: File,
-    /// Where the next line goes.
-    end: Mutex<u64>,
-    /// Whether the run of the operating system is known, so that what is only written can be noted.
-    knows_run: bool,
-}
-
-/// What a journal says.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Noted {
-    received: Ranges,
-    /// The end of its last whole line.
-    end: u64,
-    /// Whether its last lines are of the run of the operating system that was asked for.
-    is_of_this_run: bool,
-}
-
 impl Store {
     /// How many bytes an unfinished download takes on the disk.
     pub fn partial_length(&self, digest: Digest) -> u64 {
@@ -132,30 +104,10 @@ impl Store {
             // Pruned, or finished by somebody else, since it was opened.
             return Err(StoreError::Busy { digest });
         }
-        let text = read_up_to(&*store.disk, &journal, LONGEST_JOURNAL)?;
-        let there = file.metadata()?.len();
-        let run = store.disk.run_of_system();
-        let fits = |noted: &Noted| (noted.received.reach()..=length).contains(&there);
-        let mut noted = match parse_journal(&text, length, run.as_deref()).filter(fits) {
-            Some(known) => known,
-            None => {
-                let header = format!("length {length}\n");
-                journal.set_len(0)?;
-                write_all_at(&*store.disk, &journal, header.as_bytes(), 0)?;
-                // Before there are bytes that the old one would promise.
-                store.disk.sync(&journal)?;
-                file.set_len(0)?;
-                Noted { end: header.len() as u64, ..Noted::default() }
-            }
-        };
-        if let Some(run) = run.as_ref().filter(|_| !noted.is_of_this_run) {
-            // Not known to be durable: if a loss of power takes it, what is noted under it is not believed
-            // either.
-            let line = format!("{RUN}{run}\n");
-            write_all_at(&*store.disk, &journal, line.as_bytes(), noted.end)?;
-            noted.end += line.len() as u64;
+        let (journal, received) = Journal::open(&*store.disk, journal, file.metadata()?.len(), length)?;
+        if received.total() == 0 {
+            file.set_len(0)?;
         }
-        let Noted { received, end, .. } = noted;
         let before = received.total();
         let state = State { taken: received.clone(), received, ending: Ending::Open };
         let progress = Arc::new(Progress { state: Mutex::new(state), changed: Condvar::new() });
@@ -169,7 +121,7 @@ impl Store {
             digest,
             length,
             file,
-            journal: Arc::new(Journal { file: journal, end: Mutex::new(end), knows_run: run.is_some() }),
+            journal: Arc::new(journal),
             progress,
             writeback: Mutex::default(),
             noted: Mutex::new(before),
@@ -287,7 +239,7 @@ impl Partial {
 
     /// Has the bytes received so far count if this process is killed, but not more often than is worth it.
     fn note_written(&self) -> io::Result<()> {
-        if !self.journal.knows_run {
+        if !self.journal.knows_run() {
             return Ok(());
         }
         let mut noted = locked(&self.noted);
@@ -296,7 +248,7 @@ impl Partial {
             return Ok(());
         }
         *noted = received.total();
-        self.journal.append(&self.store, WRITTEN, &received)
+        self.journal.note_written(&*self.store.disk, &received)
     }
 
     /// What makes the bytes received so far count after a loss of power.
@@ -305,7 +257,7 @@ impl Partial {
         let received = locked(&self.progress.state).received.clone();
         move || {
             store.disk.sync(&file)?;
-            journal.append(&store, "", &received)
+            journal.note_durable(&*store.disk, &received)
         }
     }
 
@@ -335,19 +287,6 @@ impl Drop for Partial {
 impl std::fmt::Debug for Partial {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Partial({}, {} of {} bytes)", self.digest, self.received(), self.length)
-    }
-}
-
-impl Journal {
-    fn append(&self, store: &Shared, kind: &str, ranges: &Ranges) -> io::Result<()> {
-        let mut lines = String::new();
-        for range in ranges.iter() {
-            let _ = writeln!(lines, "{kind}{} {}", range.start, range.end);
-        }
-        let mut end = locked(&self.end);
-        write_all_at(&*store.disk, &self.file, lines.as_bytes(), *end)?;
-        *end += lines.len() as u64;
-        Ok(())
     }
 }
 
@@ -381,41 +320,6 @@ impl Shared {
     }
 }
 
-/// What a line begins with that names the run of the operating system that the following ones are of.
-const RUN: &str = "run ";
-/// What a line begins with whose range is only written. Those without are durable.
-const WRITTEN: &str = "written ";
-
-/// What a journal promises in this run of the operating system; nothing if it is not the journal of a blob of
-/// this length.
-fn parse_journal(text: &[u8], length: u64, run: Option<&str>) -> Option<Noted> {
-    let end = text.iter().rposition(|byte| *byte == b'\n')? + 1;
-    let mut lines = std::str::from_utf8(&text[..end]).ok()?.lines();
-    if lines.next()?.strip_prefix("length ")? != length.to_string() {
-        return None;
-    }
-    let mut noted = Noted { end: end as u64, ..Noted::default() };
-    for line in lines {
-        if let Some(name) = line.strip_prefix(RUN) {
-            noted.is_of_this_run = run == Some(name);
-            continue;
-        }
-        let (is_promised, range) = match line.strip_prefix(WRITTEN) {
-            Some(range) => (noted.is_of_this_run, range),
-            None => (true, line),
-        };
-        let (start, end) = range.split_once(' ')?;
-        let range = start.parse().ok()?..end.parse().ok()?;
-        if range.start > range.end || range.end > length {
-            return None;
-        }
-        if is_promised {
-            noted.received.insert(range);
-        }
-    }
-    Some(noted)
-}
-
 /// Hashes the file from its beginning as far as it has been received; the digest if that was all.
 fn hash_in_order(store: &Shared, file: &File, progress: &Progress) -> io::Result<Option<Digest>> {
     let mut hasher = Sha256::new();
@@ -446,41 +350,5 @@ fn hash_in_order(store: &Shared, file: &File, progress: &Progress) -> io::Result
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_torn_journal_promises_no_more_than_its_whole_lines() {
-        let mut received = Ranges::default();
-        received.insert(0..50);
-        let noted = Noted { received, end: 16, is_of_this_run: false };
-        assert_eq!(parse_journal(b"length 100\n0 50\n60 9", 100, None), Some(noted));
-        for foreign in [
-            &b""[..],
-            b"length 100",
-            b"length 99\n",
-            b"0 50\n",
-            b"length 100\n0 101\n",
-            b"length 100\nwritten 0 101\n",
-            b"length 100\n\0\0\n",
-        ] {
-            assert_eq!(parse_journal(foreign, 100, None), None, "{foreign:?}");
-        }
-    }
-
-    #[test]
-    fn what_was_only_written_counts_in_the_same_run_of_the_system() {
-        let text = b"length 100\n0 10\nrun one\nwritten 10 30\nrun two\nwritten 40 60\n";
-        let total = |run| parse_journal(text, 100, run).unwrap().received.total();
-        assert_eq!(total(None), 10);
-        assert_eq!(total(Some("one")), 30);
-        assert_eq!(total(Some("two")), 30);
-        assert_eq!(total(Some("three")), 10);
-        assert!(parse_journal(text, 100, Some("two")).unwrap().is_of_this_run);
-        assert!(!parse_journal(text, 100, Some("one")).unwrap().is_of_this_run);
     }
 }
