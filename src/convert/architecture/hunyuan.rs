@@ -6,12 +6,52 @@ use super::common::{
 use super::deepseek2::{self, LATENT_ATTENTION, ROUTING};
 use super::indexer::{self, INDEXER};
 use super::prediction::{self, PREDICTION};
-use super::{Family, hyper_connections};
+use super::{Family, hunyuan_dense, hyper_connections};
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::{Configuration, ConvertError, Model, Source};
 use crate::tensor::ElementType;
+
+/// A13B, whose configuration says layer by layer what is the same in all.
+pub(super) const FIRST: Family = Family {
+    names: &["HunYuanMoEV1ForCausalLM"],
+    architecture: "hunyuan-moe",
+    tokenizer: Flavour::HUNYUAN_MOE,
+    hyperparameters: first_hyperparameters,
+    rename: hunyuan_dense::FAMILY.rename,
+    tensors: &[EMBEDDINGS, NORMS, hunyuan_dense::ATTENTION, EXPERTS, FIRST_ROUTING],
+    ..Family::STANDARD
+};
+
+const FIRST_ROUTING: &[Rule] = &[
+    Rule::keep("model.layers.{}.mlp.gate.wg.*", "blk.{}.ffn_gate_inp.*").required(),
+    Rule::keep("model.layers.{}.mlp.shared_mlp.gate_proj.*", "blk.{}.ffn_gate_shexp.*").required(),
+    Rule::keep("model.layers.{}.mlp.shared_mlp.up_proj.*", "blk.{}.ffn_up_shexp.*").required(),
+    Rule::keep("model.layers.{}.mlp.shared_mlp.down_proj.*", "blk.{}.ffn_down_shexp.*").required(),
+];
+
+fn first_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(source, out)?;
+    let configuration = &source.model.configuration;
+    out.count("expert_shared_feed_forward_length", configuration.integer("intermediate_size")?)?;
+    for (key, name) in [
+        ("expert_feed_forward_length", "moe_intermediate_size"),
+        ("expert_used_count", "moe_topk"),
+        ("expert_shared_count", "num_shared_expert"),
+    ] {
+        let numbers = configuration.integers(name)?.ok_or_else(|| configuration.missing(&[name]))?;
+        match numbers.split_first() {
+            Some((first, rest)) if rest.iter().all(|number| number == first) => out.count(key, *first)?,
+            _ => {
+                let got = serde_json::Value::from(numbers);
+                return Err(configuration.bad(name, &got, "the same number for every layer"));
+            }
+        }
+    }
+    hunyuan_dense::scaled_rope(source.model, 1000.0, out)
+}
 
 pub(super) const THIRD: Family = Family {
     names: &["HYV3ForCausalLM"],

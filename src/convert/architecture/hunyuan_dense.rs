@@ -8,7 +8,7 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Model, Source};
 
 pub(super) const FAMILY: Family = Family {
     names: &["HunYuanDenseV1ForCausalLM"],
@@ -32,7 +32,7 @@ pub(super) const FAMILY: Family = Family {
     ..Family::STANDARD
 };
 
-const ATTENTION: &[Rule] = &[
+pub(super) const ATTENTION: &[Rule] = &[
     Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*").required(),
     Rule::keep("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*").required(),
     Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*").required(),
@@ -46,14 +46,18 @@ const CONTEXT: u64 = 256 * 1024;
 
 fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     standard(source, out)?;
-    let model = source.model;
+    scaled_rope(source.model, 50.0, out)
+}
+
+/// The base of rotary embeddings, scaled once and for all (llama.cpp, `conversion/hunyuan.py`). `usual` is the factor of a
+/// configuration that says none.
+pub(super) fn scaled_rope(model: &Model, usual: f64, out: &mut Parameters) -> Result<(), ConvertError> {
     let rope = &model.rope.common;
     let kind = model.rope.kind()?.unwrap_or_default();
     if !["dynamic", "xdrope"].contains(&kind.as_str()) {
         return Ok(());
     }
-    // The base is scaled once and for all (llama.cpp, `conversion/hunyuan.py`).
-    let alpha = rope.optional_number(&["alpha"])?.unwrap_or(50.0);
+    let alpha = rope.optional_number(&["alpha"])?.unwrap_or(usual);
     let base = rope.optional_number(&["rope_theta"])?.unwrap_or(10_000.0);
     let size = model.head_size()? as f64;
     out.float("rope.freq_base", base * alpha.powf(size / (size - 2.0)));

@@ -206,6 +206,7 @@ const FAMILIES: &[&Family] = &[
     &minimax::M3,
     &ernie::FAMILY,
     &ernie::MIXTURE,
+    &hunyuan::FIRST,
     &hunyuan::THIRD,
     &hunyuan::FOURTH,
     &kimi::LINEAR,

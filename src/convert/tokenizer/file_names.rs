@@ -16,6 +16,8 @@ pub(super) const MERGES: &str = "merges.txt";
 pub(super) const VOCAB_TXT: &str = "vocab.txt";
 /// Ranks of byte pairs, as Qwen of the first kind has them.
 pub(super) const QWEN_TIKTOKEN: &str = "qwen.tiktoken";
+/// The same, as Hunyuan has them.
+pub(super) const HUNYUAN_TIKTOKEN: &str = "hy.tiktoken";
 /// PLaMo's own file.
 pub(super) const TOKENIZER_JSON_LINES: &str = "tokenizer.jsonl";
 /// RWKV's own file.

@@ -30,6 +30,8 @@ pub enum Format {
     Words,
     /// Ranks of byte pairs: `qwen.tiktoken`.
     Ranked,
+    /// The same, as Hunyuan has it: `hy.tiktoken`.
+    RankedHunyuan,
     /// PLaMo's own `tokenizer.jsonl`.
     Plamo,
     /// Unigram: `sentencepiece.bpe.model` or `tokenizer.json`.
@@ -260,6 +262,10 @@ impl Flavour {
 
     /// Muse Glimmer.
     pub const MUSE_GLIMMER: Self = Self { final_roles: &[("eot", "<|eot|>")], ..Self::BYTE_PAIR };
+
+    /// Hunyuan with experts, whose class knows the beginning of texts better than its settings.
+    pub const HUNYUAN_MOE: Self =
+        Self { formats: &[Format::RankedHunyuan], fixed_roles: &[("bos", 127_959)], ..Self::PLAIN };
 
     /// Laguna, whose settings include the file of the template.
     pub const LAGUNA: Self = Self {

@@ -8,8 +8,8 @@ use super::super::ConvertError;
 use super::super::files::Files;
 use super::decoder::Decoder;
 use super::file_names::{
-    Origin, QWEN_TIKTOKEN, RWKV_VOCABULARY, SENTENCE_PIECE_BPE_MODEL, SPIECE_MODEL, TEKKEN_JSON,
-    TOKENIZER_JSON, TOKENIZER_JSON_LINES, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
+    HUNYUAN_TIKTOKEN, Origin, QWEN_TIKTOKEN, RWKV_VOCABULARY, SENTENCE_PIECE_BPE_MODEL, SPIECE_MODEL,
+    TEKKEN_JSON, TOKENIZER_JSON, TOKENIZER_JSON_LINES, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
 };
 use super::flavour::{Flavour, Format};
 use super::json::TokenizerJson;
@@ -92,6 +92,7 @@ impl<'a> Inputs<'a> {
                 splits == Some("Whitespace")
             }
             Format::Ranked => self.files.has(QWEN_TIKTOKEN),
+            Format::RankedHunyuan => self.files.has(HUNYUAN_TIKTOKEN),
             Format::Plamo => self.files.has(TOKENIZER_JSON_LINES),
             Format::PlainUnigram => self.files.has(TOKENIZER_MODEL) || self.files.has(SPIECE_MODEL),
             Format::WordPiece => self.has_original_of("WordPiece") || self.files.has(VOCAB_TXT),
@@ -161,6 +162,7 @@ fn files_of(format: Format) -> &'static [&'static str] {
         | Format::UnscoredSentencePiece
         | Format::Words => &[TOKENIZER_JSON],
         Format::Ranked => &[QWEN_TIKTOKEN],
+        Format::RankedHunyuan => &[HUNYUAN_TIKTOKEN],
         Format::Plamo => &[TOKENIZER_JSON_LINES],
         Format::PlainUnigram => &[TOKENIZER_MODEL, SPIECE_MODEL],
         Format::Unigram => &[SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON],

@@ -3,8 +3,8 @@
 use super::super::ConvertError;
 use super::super::files::Files;
 use super::file_names::{
-    MERGES, QWEN_TIKTOKEN, RWKV_VOCABULARY, SENTENCE_PIECE_BPE_MODEL, SPIECE_MODEL, TOKENIZER_JSON,
-    TOKENIZER_JSON_LINES, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
+    HUNYUAN_TIKTOKEN, MERGES, QWEN_TIKTOKEN, RWKV_VOCABULARY, SENTENCE_PIECE_BPE_MODEL, SPIECE_MODEL,
+    TOKENIZER_JSON, TOKENIZER_JSON_LINES, TOKENIZER_MODEL, VOCAB_JSON, VOCAB_TXT,
 };
 use super::json::{TokenizerJson, Vocabulary};
 use super::settings::Settings;
@@ -13,13 +13,14 @@ use super::{TokenizerError, chat_template};
 
 /// Whether a file that is not JSON is one of a tokenizer, by its name in the checkpoint's directory.
 pub(in crate::convert) fn is_file(name: &str) -> bool {
-    const FILES: [&str; 8] = [
+    const FILES: [&str; 9] = [
         TOKENIZER_MODEL,
         SENTENCE_PIECE_BPE_MODEL,
         SPIECE_MODEL,
         VOCAB_TXT,
         MERGES,
         QWEN_TIKTOKEN,
+        HUNYUAN_TIKTOKEN,
         TOKENIZER_JSON_LINES,
         RWKV_VOCABULARY,
     ];

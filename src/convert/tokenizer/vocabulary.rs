@@ -65,7 +65,8 @@ pub fn read(
     let contents = match format {
         Format::BytePair | Format::Tekken | Format::Plamo => byte_pair::byte_pair(&mut inputs),
         Format::Words => byte_pair::words(&mut inputs),
-        Format::Ranked => ranked::ranked(&mut inputs),
+        Format::Ranked => ranked::qwen(&mut inputs),
+        Format::RankedHunyuan => ranked::hunyuan(&mut inputs),
         Format::SentencePiece => sentence_piece::sentence_piece(&mut inputs),
         Format::SentencePieceReplaced => sentence_piece::replaced(&mut inputs),
         Format::CleanedSentencePiece => sentence_piece::cleaned(&mut inputs),

@@ -4,7 +4,7 @@
 use crate::convert::numbers::Numbers;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model};
-use crate::plan::Recipe;
+use crate::plan::{Recipe, square_root};
 use crate::tensor::{ElementType, f16_to_f32, f32_to_f16};
 
 /// Added to variances: PyTorch's default, which all models have.
@@ -30,7 +30,10 @@ pub(super) fn folded(numbers: &Numbers<'_>, name: &str) -> Result<Option<Recipe>
     }
     let half = numbers.element_type(name)? == Some(ElementType::F16);
     let rounded = |value: f32| if half { f16_to_f32(f32_to_f16(value)) } else { value };
-    let deviation = |variance: f32| rounded(rounded(variance + EPSILON).sqrt());
+    let deviation = |variance: f32| {
+        let variance = rounded(variance + EPSILON);
+        if half { rounded(variance.sqrt()) } else { square_root(variance) }
+    };
     let factors: Vec<f32> = weight
         .iter()
         .zip(&variance)
