@@ -39,10 +39,11 @@ pub(super) struct Projector {
     pub(super) hyperparameters: fn(&Encoders<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that no file holds; they stand before all others.
     pub(super) generated: fn(&Encoders<'_>) -> Result<Vec<(&'static str, Recipe)>, ConvertError>,
-    /// The numbers of a tensor that is computed from several small ones, by the name of the tensor that it stands for.
+    /// The numbers of a tensor that is computed from several small ones, by the name of the tensor that it
+    /// stands for.
     pub(super) computed: fn(&Numbers<'_>, &str) -> Result<Option<Recipe>, ConvertError>,
-    /// The name under which a tensor is looked up; `None` if it is not part of the projector. Given the configuration
-    /// of the encoder of images, or that of the only encoder.
+    /// The name under which a tensor is looked up; `None` if it is not part of the projector. Given the
+    /// configuration of the encoder of images, or that of the only encoder.
     pub(super) rename: for<'n> fn(&Configuration, &'n str) -> Option<Cow<'n, str>>,
     /// Which tensor becomes which.
     pub(super) tensors: &'static [&'static [Rule]],

@@ -193,8 +193,8 @@ pub(super) fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> R
 /// The most heads whose rows are rearranged head by head.
 const MOST_HEADS: u64 = 1024;
 
-/// Rearranges the rows of so many heads head by head: `change` takes those of one head apart into parts that follow each
-/// other.
+/// Rearranges the rows of so many heads head by head: `change` takes those of one head apart into parts that
+/// follow each other.
 ///
 /// # Errors
 /// The rows are no whole number of heads, or the heads more than any model has.

@@ -41,8 +41,8 @@ const fn encoder(model_type: &'static str) -> Class {
     Class::new(
         model_type,
         &[],
-        r#"{"hidden_size": 1152, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 16,
-        "image_size": 224, "patch_size": 32, "layer_norm_eps": 1e-6}"#,
+        r#"{"hidden_size": 1152, "intermediate_size": 3072, "num_hidden_layers": 12,
+        "num_attention_heads": 16, "image_size": 224, "patch_size": 32, "layer_norm_eps": 1e-6}"#,
     )
 }
 

@@ -29,8 +29,8 @@ pub(super) const FAMILY: Family = Family {
         Class::new(
             "internvl_vision",
             &[],
-            r#"{"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
-            "image_size": 448, "patch_size": 14, "layer_norm_eps": 1e-6, "hidden_act": "gelu"}"#,
+            r#"{"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24,
+            "num_attention_heads": 16, "image_size": 448, "patch_size": 14, "layer_norm_eps": 1e-6, "hidden_act": "gelu"}"#,
         ),
     ],
     projector: Some(&PROJECTOR),

@@ -1,4 +1,5 @@
-//! Encoders of images, one file a kind, with the text models that are known ones but for the encoder before them.
+//! Encoders of images, one file a kind, with the text models that are known ones but for the encoder before
+//! them.
 
 mod cogvlm;
 mod deepseek_ocr;

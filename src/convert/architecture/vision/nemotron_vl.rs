@@ -1,5 +1,5 @@
-//! Nemotron Nano VL 2: the encoder RADIO in the size that its configuration does not say, before Nemotron-H; in some with
-//! an encoder of sound.
+//! Nemotron Nano VL 2: the encoder RADIO in the size that its configuration does not say, before Nemotron-H;
+//! in some with an encoder of sound.
 
 use std::borrow::Cow;
 
@@ -77,7 +77,8 @@ const TENSORS: &[Rule] = &[
     Rule::keep("mlp1.{}.*", "mm.model.mlp.{}.*"),
 ];
 
-/// The positions of the images that the runtime sees, which are smaller than what the encoder was trained with.
+/// The positions of the images that the runtime sees, which are smaller than what the encoder was trained
+/// with.
 fn positions(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let vision = &model.configuration;
     let side = vision.integer("image_size")?.checked_div(vision.integer("patch_size")?).unwrap_or(0);
