@@ -144,8 +144,9 @@ pub(super) fn plan(
     };
     let precision = output.settle(seen.iter().map(|(_, weight)| *weight));
     let mut mapping = Mapping::new(&model, family::PROJECTOR, projector.tensors);
-    if let (Some(_), Some(audio)) = (&vision, &audio) {
-        mapping = mapping.with_layers("a.blk.", Model::encoder(audio.clone())?.layers);
+    if vision.is_some() {
+        let layers = audio.clone().map_or(Ok(0), |audio| Model::encoder(audio).map(|model| model.layers))?;
+        mapping = mapping.with_layers("a.blk.", layers);
     }
     for (name, recipe) in (projector.generated)(&subject)? {
         mapping.push(name.to_owned(), Weight::Whole(recipe))?;

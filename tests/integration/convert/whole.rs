@@ -178,6 +178,6 @@ fn may_be_missing(name: &str, all: &Tensors) -> bool {
     let is_outside = !name.split('.').any(number);
     let without = |name: &str| name.split('.').filter(|part| !number(part)).collect::<Vec<_>>().join(".");
     let is_alone = all.keys().filter(|other| without(other) == without(name)).count() < 2;
-    let is_of_encoder = ["vision", "visual", "audio"].iter().any(|word| name.contains(word));
+    let is_of_encoder = ["vision", "visual", "audio", "sound"].iter().any(|word| name.contains(word));
     is_outside || is_alone || is_of_encoder
 }

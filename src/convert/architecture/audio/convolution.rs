@@ -6,7 +6,7 @@ use crate::convert::weight::{Weight, WeightError};
 use crate::tensor::ElementType;
 
 /// A bias as a column, which is added to every step in time.
-pub(super) fn column(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
+pub(in crate::convert::architecture) fn column(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let rows = weight.row_count();
     Ok(Weight::Whole(weight.whole()?.reshape(&[rows, 1])?))
 }

@@ -2,12 +2,13 @@
 
 mod audio_flamingo;
 mod batch_norm;
-mod convolution;
+pub(super) mod convolution;
 pub(super) mod gemma4;
 mod glm_asr;
 mod granite_speech;
 mod lfm2_audio;
 mod meralion;
+pub(super) mod parakeet;
 mod qwen2_audio;
 mod qwen3_omni;
 mod qwen_omni;

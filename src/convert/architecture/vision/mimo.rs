@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::patches::{FRAMES, frames};
 use super::settings;
+use crate::convert::architecture::audio::convolution::column;
 use crate::convert::architecture::qwen2vl::{self, name_usually};
 use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
@@ -160,12 +161,6 @@ fn of_largest_size(model: &Model, weight: Weight) -> Result<Weight, WeightError>
         return Ok(Weight::Whole(recipe));
     }
     Ok(Weight::Whole(Recipe::concatenate(0, vec![recipe, Recipe::filled(0.0, &[missing, width])?])?))
-}
-
-/// A bias as a column, which the runtime adds to every step in time.
-fn column(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let rows = weight.row_count();
-    Ok(Weight::Whole(weight.whole()?.reshape(&[rows, 1])?))
 }
 
 fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

@@ -22,7 +22,6 @@ mod moonvit;
 mod muse_glimmer;
 mod nemotron_vl;
 mod paddleocr;
-mod parakeet;
 pub(super) mod patches;
 mod phi4;
 mod sarashina2;

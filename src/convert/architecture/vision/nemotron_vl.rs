@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use super::parakeet;
 use super::patches::{colour_planes, resampled_grid};
+use crate::convert::architecture::audio::parakeet;
 use crate::convert::architecture::{Family, nemotron_h};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
