@@ -60,7 +60,7 @@ const ATTENTION: &[Rule] = &[
 ];
 
 /// The projection of what the target's layers come to, and a norm over it.
-const FEATURE_TENSORS: &[Rule] = &[
+pub(super) const FEATURE_TENSORS: &[Rule] = &[
     Rule::keep("model.fc.*", "fc.*").required(),
     Rule::keep("model.hidden_norm.*", "enc.output_norm.*").required(),
 ];

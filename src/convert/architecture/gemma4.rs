@@ -48,6 +48,29 @@ fn suppressed_tokens(source: &Source<'_>, out: &mut Parameters) -> Result<(), Co
     Ok(())
 }
 
+/// A few layers that predict the tokens of a larger model from its states, with the keys and values of that one.
+pub(super) const ASSISTANT: Family = Family {
+    names: &["Gemma4AssistantForCausalLM", "Gemma4UnifiedAssistantForCausalLM"],
+    architecture: "gemma4-assistant",
+    hyperparameters: |source, out| {
+        hyperparameters(source, out)?;
+        out.count("embedding_length_out", source.model.configuration.integer("backbone_hidden_size")?)?;
+        out.count("nextn_predict_layers", source.model.layers)
+    },
+    rename: |model, name| match name.contains("masked_embedding") {
+        true => None,
+        false => (FAMILY.rename)(model, name),
+    },
+    tensors: &[TRUNK, LAYERS, GATED_FEED_FORWARD, PROJECTIONS],
+    ..FAMILY
+};
+
+/// From the states of the larger model and back.
+const PROJECTIONS: &[Rule] = &[
+    Rule::keep("pre_projection.weight", "nextn.pre_projection.weight").required(),
+    Rule::keep("post_projection.weight", "nextn.post_projection.weight").required(),
+];
+
 const TRUNK: &[Rule] = &[
     Rule::step("model.embed_tokens.weight", "token_embd.weight", real_tokens).required(),
     Rule::keep("model.embed_tokens_per_layer.*", "per_layer_token_embd.*"),
@@ -108,12 +131,14 @@ fn full_head_size(model: &Model) -> Result<u64, ConvertError> {
     model.checked_head_size("global_head_dim", size)
 }
 
-/// Dimensions that full attention does not rotate: their frequencies are divided by a number so large that nothing
-/// is left of them.
 fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Generated, ConvertError> {
+    proportional_factors(full_head_size(model)?, model.rope.full.number("partial_rotary_factor")?)
+}
+
+/// Dimensions of a head that are not rotated: their frequencies are divided by a number so large that nothing is left of
+/// them.
+pub(super) fn proportional_factors(size: u64, fraction: f64) -> Result<Generated, ConvertError> {
     const NOT_ROTATED: f32 = 1e30;
-    let size = full_head_size(model)?;
-    let fraction = model.rope.full.number("partial_rotary_factor")?;
     let rotated = (size as f64 * fraction / 2.0) as u64;
     let factors: Vec<f32> =
         (0..size / 2).map(|index| if index < rotated { 1.0 } else { NOT_ROTATED }).collect();

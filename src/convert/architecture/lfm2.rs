@@ -1,11 +1,12 @@
 //! Liquid's LFM2: short convolutions in most layers, attention in some; dense and with experts.
 
 use super::Family;
-use super::common::flat_kernel;
+use super::common::{flat_kernel, replaced};
 use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::model::MAX_LAYERS;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::{Configuration, ConvertError, pooling};
 
 pub(super) const FAMILY: Family = Family {
@@ -53,6 +54,31 @@ pub(super) const MIXTURE: Family = Family {
         out.count("shortconv.l_cache", configuration.integer("conv_L_cache")?)
     },
     tensors: &[TRUNK, LAYERS, FEED_FORWARD, EXPERTS],
+    ..FAMILY
+};
+
+/// Turns the tokens of LFM2.5 Audio into sound.
+pub(super) const SPEECH_DECODER: Family = Family {
+    names: &["Lfm25AudioTokenizer"],
+    classes: &[],
+    tokenizer: Flavour::NONE,
+    hyperparameters: |source, out| {
+        (FAMILY.hyperparameters)(source, out)?;
+        let configuration = &source.model.configuration;
+        out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;
+        out.count("embedding_length_out", configuration.integer("output_size")?)
+    },
+    rename: |_, name| match name {
+        "istft.window" => None,
+        _ if name.starts_with("emb.emb") => None,
+        _ => Some(replaced(name.into(), "lfm.", "model.")),
+    },
+    tensors: &[
+        &[Rule::keep("model.embed_tokens.*", "token_embd.*"), Rule::keep("lin.*", "dense_2.*")],
+        &[TRUNK[1], TRUNK[2]],
+        LAYERS,
+        FEED_FORWARD,
+    ],
     ..FAMILY
 };
 

@@ -20,6 +20,7 @@ mod dbrx;
 mod deci;
 mod deepseek2;
 mod dflash;
+mod dflash_kin;
 mod diffusion;
 mod diffusion_mixtures;
 mod dots;
@@ -287,6 +288,10 @@ const FAMILIES: &[&Family] = &[
     &qwen4exp::FAMILY,
     &dflash::FAMILY,
     &dflash::SPARK,
+    &dflash_kin::GEMMA4,
+    &dflash_kin::MUSE,
+    &gemma4::ASSISTANT,
+    &lfm2::SPEECH_DECODER,
     &granite_hybrid::BAMBA,
     &mamba::FIRST,
     &mamba::SECOND,

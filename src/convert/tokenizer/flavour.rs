@@ -42,6 +42,8 @@ pub enum Format {
     RwkvWorld,
     /// Mistral's own `tekken.json`.
     Tekken,
+    /// There is none: what the model reads is no text.
+    Nothing,
 }
 
 /// What a family of models says of its vocabulary.
@@ -140,6 +142,9 @@ impl Flavour {
         mask_after_pieces: false,
         token_types: false,
     };
+
+    /// Models that read no text.
+    pub const NONE: Self = Self { formats: &[Format::Nothing], ..Self::PLAIN };
 
     /// Byte pairs and nothing special: most families.
     pub const BYTE_PAIR: Self = Self { formats: &[Format::BytePair], ..Self::PLAIN };

@@ -94,6 +94,7 @@ impl<'a> Inputs<'a> {
             Format::Ranked => self.files.has(QWEN_TIKTOKEN),
             Format::RankedHunyuan => self.files.has(HUNYUAN_TIKTOKEN),
             Format::Plamo => self.files.has(TOKENIZER_JSON_LINES),
+            Format::Nothing => true,
             Format::PlainUnigram => self.files.has(TOKENIZER_MODEL) || self.files.has(SPIECE_MODEL),
             Format::WordPiece => self.has_original_of("WordPiece") || self.files.has(VOCAB_TXT),
             Format::Unigram => {
@@ -164,6 +165,7 @@ fn files_of(format: Format) -> &'static [&'static str] {
         Format::Ranked => &[QWEN_TIKTOKEN],
         Format::RankedHunyuan => &[HUNYUAN_TIKTOKEN],
         Format::Plamo => &[TOKENIZER_JSON_LINES],
+        Format::Nothing => &[],
         Format::PlainUnigram => &[TOKENIZER_MODEL, SPIECE_MODEL],
         Format::Unigram => &[SENTENCE_PIECE_BPE_MODEL, TOKENIZER_JSON],
         Format::RwkvWorld => &[RWKV_VOCABULARY],

@@ -48,6 +48,10 @@ pub fn read(
         metadata.set(format!("tokenizer.ggml.{key}"), *value);
     }
     let format = inputs.format()?;
+    if format == Format::Nothing {
+        metadata.set("tokenizer.ggml.model", "none");
+        return Ok(Vocabulary { metadata, tokens: 0, warnings: Vec::new() });
+    }
     if format == Format::Tekken {
         let tokens = tekken::write(&inputs, &mut metadata)?;
         return Ok(Vocabulary { metadata, tokens, warnings: Vec::new() });
@@ -63,7 +67,9 @@ pub fn read(
         write_space_prefix(&inputs, &mut metadata);
     }
     let contents = match format {
-        Format::BytePair | Format::Tekken | Format::Plamo => byte_pair::byte_pair(&mut inputs),
+        Format::BytePair | Format::Tekken | Format::Plamo | Format::Nothing => {
+            byte_pair::byte_pair(&mut inputs)
+        }
         Format::Words => byte_pair::words(&mut inputs),
         Format::Ranked => ranked::qwen(&mut inputs),
         Format::RankedHunyuan => ranked::hunyuan(&mut inputs),

@@ -72,7 +72,7 @@ fn narrowed() -> String {
 }
 
 /// Whether a case is none of them.
-fn is_narrowed_out(name: &str) -> bool {
+pub(super) fn is_narrowed_out(name: &str) -> bool {
     !narrowed().split(',').any(|beginning| name.starts_with(beginning))
 }
 
@@ -111,7 +111,7 @@ impl Outcome {
 }
 
 /// Some cases of the first set are listings of models that are too large to lie there.
-fn has_weights(case: &Path) -> bool {
+pub(super) fn has_weights(case: &Path) -> bool {
     fs::read_dir(case)
         .unwrap()
         .any(|entry| entry.unwrap().path().extension().is_some_and(|extension| extension == "safetensors"))
@@ -119,7 +119,7 @@ fn has_weights(case: &Path) -> bool {
 
 /// What a case holds of the reference's files. Python writes infinity in a way that is not JSON; here it is null, as it
 /// is in what is compared with it.
-fn expectations(case: &Path) -> Json {
+pub(super) fn expectations(case: &Path) -> Json {
     let text = fs::read_to_string(case.join("expected.json")).unwrap();
     serde_json::from_str(&text.replace("-Infinity", "null")).unwrap()
 }
@@ -164,7 +164,7 @@ fn is_told_of(files: &Files, name: &str) -> bool {
 }
 
 /// Drafts are converted with what describes their target, which may be another case.
-fn with_target(mut files: Files, bases: &Cases, expected: &Json) -> Files {
+pub(super) fn with_target(mut files: Files, bases: &Cases, expected: &Json) -> Files {
     let options = expected.get("options").and_then(Json::as_array).into_iter().flatten();
     let targets: Vec<&PathBuf> = options.filter_map(|option| bases.get(option.as_str()?)).collect();
     for (name, bytes) in targets.into_iter().flat_map(|target| read(target).0) {

@@ -1,0 +1,118 @@
+//! All cases with one thing wrong: each is refused with an error that names it, or becomes a model whose plan holds.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use ollamake::convert::{self, Conversion, OutputType};
+use ollamake::safetensors::NamedSource;
+use serde_json::Value as Json;
+
+use super::cases::{expectations, has_weights, is_narrowed_out, with_target};
+use super::checkpoint::read;
+use super::damage::Damage;
+use super::{Files, cases, cases_in};
+use crate::support::shared;
+
+/// One in so many damages is tried; 1 are all.
+const ONE_IN: &str = "OLLAMAKE_MUTATIONS";
+const ONE_IN_BY_DEFAULT: u64 = 400;
+
+/// So long may a damaged checkpoint be looked at; none of the whole ones takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+#[test]
+fn whatever_is_wrong_is_named_or_does_no_harm() {
+    let one_in = std::env::var(ONE_IN).map_or(ONE_IN_BY_DEFAULT, |text| text.parse().unwrap());
+    let mut all = cases();
+    all.extend(shared::path("architectures").iter().flat_map(|directory| cases_in(directory)));
+    let chosen: Vec<(&String, &PathBuf)> =
+        all.iter().filter(|(name, case)| has_weights(case) && !is_narrowed_out(name)).collect();
+    let (next, tried) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let complaints = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some((name, case)) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let subject = Subject::read(&all, case);
+                    for damage in subject.damages(name, one_in) {
+                        tried.fetch_add(1, Ordering::Relaxed);
+                        if let Some(complaint) = subject.complaint(&damage) {
+                            complaints.lock().unwrap().push(format!("{name}: {damage}: {complaint}"));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let mut complaints = complaints.into_inner().unwrap();
+    complaints.sort();
+    complaints.iter().for_each(|complaint| println!("{complaint}"));
+    println!("{} damages were tried, one in {one_in}", tried.load(Ordering::Relaxed));
+    assert!(complaints.is_empty(), "{} damages are not dealt with", complaints.len());
+}
+
+/// A case that is damaged.
+struct Subject {
+    files: Files,
+    /// The metadata of the base that it is an adapter for.
+    base: Option<ollamake::gguf::Metadata>,
+}
+
+impl Subject {
+    fn read(all: &BTreeMap<String, PathBuf>, case: &std::path::Path) -> Self {
+        let expected = expectations(case);
+        let files = with_target(read(case), all, &expected);
+        let base = expected.get("base").and_then(Json::as_str).and_then(|base| {
+            let base = convert::checkpoint(&read(&all[base]).sources(), OutputType::F16).ok()?;
+            Some(base.model?.metadata)
+        });
+        Self { files, base }
+    }
+
+    /// A sample of what can be wrong, always the same. There is none of what is not converted anyway.
+    fn damages(&self, name: &str, one_in: u64) -> Vec<Damage> {
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        let is_chosen = |damage: &Damage| hasher.hash_one((name, damage.to_string())).is_multiple_of(one_in);
+        let chosen: Vec<Damage> = Damage::all(&self.files).into_iter().filter(is_chosen).collect();
+        let in_vain = !chosen.is_empty() && self.convert(&self.files.sources()).is_err();
+        if in_vain { Vec::new() } else { chosen }
+    }
+
+    fn convert(&self, sources: &[NamedSource<'_>]) -> Result<Conversion, String> {
+        let result = match &self.base {
+            Some(base) => convert::adapter(sources, base, OutputType::Auto),
+            None => convert::checkpoint(sources, OutputType::Auto),
+        };
+        result.map_err(|error| error.to_string())
+    }
+
+    /// What is not as it should be with this damage.
+    fn complaint(&self, damage: &Damage) -> Option<String> {
+        let changed = damage.apply(&self.files);
+        let sources = self.files.0.iter().filter_map(|(name, bytes)| match name == damage.file() {
+            true => Some(NamedSource { name, bytes: changed.as_deref()? }),
+            false => Some(NamedSource { name, bytes }),
+        });
+        let sources: Vec<NamedSource<'_>> = sources.collect();
+        let start = Instant::now();
+        let result = catch_unwind(AssertUnwindSafe(|| self.convert(&sources)));
+        let complaint = match result {
+            Err(_) => Some("panicked".to_owned()),
+            Ok(Ok(conversion)) => {
+                let plans = conversion.model.iter().chain(&conversion.projector);
+                plans
+                    .filter_map(|plan| plan.check().and(plan.size()).err())
+                    .next()
+                    .map(|error| error.to_string())
+            }
+            Ok(Err(error)) => (!damage.is_named_by(&error)).then(|| format!("it is not named: {error}")),
+        };
+        let late = start.elapsed() > PATIENCE;
+        complaint.or_else(|| late.then(|| format!("it took {:?}", start.elapsed())))
+    }
+}
