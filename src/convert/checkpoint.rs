@@ -180,7 +180,7 @@ fn text_plan(
         let apart = apart.filter(|name| mapping.knows(name));
         if let Some(name) = apart.or_else(|| (family.rename)(model, &weight.name)) {
             let added = mapping.add(&name, || weight.weight());
-            added.map_err(|error| explained(model, weights, error))?;
+            added.map_err(|error| explained(model, weights, error.naming(&name, &weight.name)))?;
         }
     }
     let (mut mapped, found) = mapping.finish()?;

@@ -86,7 +86,10 @@ pub enum ConvertError {
     #[error("tensor {tensor} is not part of a model of architecture {architecture}")]
     UnexpectedTensor { tensor: String, architecture: String },
     /// A tensor that models of this architecture must have.
-    #[error("tensor {tensor} is missing, which a model of architecture {architecture} needs")]
+    #[error(
+        "tensor {tensor} is missing, which a model of architecture {architecture} needs; does config.json belong to \
+         these weights?"
+    )]
     LackingTensor { tensor: String, architecture: String },
     /// A tensor of another shape than the configuration calls for.
     #[error("tensor {tensor} has the shape {got}, but config.json calls for {expected}: {because}")]
@@ -129,6 +132,16 @@ pub enum ConvertError {
 }
 
 impl ConvertError {
+    /// The same about a tensor that families know as `known`, by its name in the checkpoint.
+    pub(super) fn naming(mut self, known: &str, stored: &str) -> Self {
+        if let Self::UnexpectedTensor { tensor, .. } | Self::Dimensions { tensor, .. } = &mut self
+            && tensor == known
+        {
+            stored.clone_into(tensor);
+        }
+        self
+    }
+
     /// A value of a configuration that is not what it should be; long values are cut.
     pub(super) fn bad_value(
         file: &str,

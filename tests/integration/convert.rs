@@ -5,14 +5,11 @@ mod bad_input;
 mod cases;
 mod checkpoint;
 mod comparison;
-<<<<<<< HEAD
+mod damage;
+mod mutations;
 mod packed;
 mod tensors;
 mod whole;
-=======
-mod damage;
-mod mutations;
->>>>>>> 988df74 (tests: all cases with one thing wrong; convert: further drafts, and the speech decoder of LFM2.5)
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

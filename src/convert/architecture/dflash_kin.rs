@@ -25,6 +25,7 @@ pub(super) const GEMMA4: Family = Family {
         Some(replaced(name, "model.confidence_proj.", "model.confidence_head.proj."))
     },
     tensors: &[ENDS, LAYERS, ATTENTION_OF_KEYS, GATED_FEED_FORWARD, dflash::FEATURE_TENSORS, CHOICE],
+    lacking: &["attn_v"],
     ..dflash::FAMILY
 };
 

@@ -117,12 +117,15 @@ impl Damage {
                 let missing = matches!(damage, TensorDamage::Removed | TensorDamage::Renamed);
                 error.contains(tail(name))
                     || missing && error.contains(" is missing")
-                    || layer(name).is_some_and(|layer| error.contains(&format!("blk.{layer}.")))
+                    || missing && error.starts_with("config.json says ")
+                    || error.starts_with("tensor blk.")
                     || error.contains("tensor token_embd.weight has")
             }
             Place::Key(path, _) => {
                 let key = path.last().map_or("", String::as_str);
-                error.contains(key) || error.contains(&self.file)
+                // Without the key it may be another kind of model, or be stored in another way.
+                let other_kind = error.contains("architecture ") || error.contains("do not fit a weight");
+                error.contains(key) || error.contains(&self.file) || other_kind
             }
         }
     }
@@ -140,15 +143,10 @@ impl fmt::Display for Damage {
 
 /// The end of a tensor's name: what stands before it depends on what is around the model.
 fn tail(name: &str) -> &str {
-    let ends = [".lora_A.weight", ".lora_B.weight", ".lora_A", ".lora_B"];
+    let ends = [".lora_A.weight", ".lora_B.weight", ".lora_A", ".lora_B", "_scales", "_scale", "_scale_inv"];
     let stem = ends.iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
     let dots: Vec<usize> = stem.match_indices('.').map(|(place, _)| place).collect();
     dots.len().checked_sub(3).map_or(stem, |first| &stem[dots[first] + 1..])
-}
-
-/// The number of the layer in a tensor's name.
-fn layer(name: &str) -> Option<u64> {
-    name.split('.').find_map(|part| part.parse().ok())
 }
 
 /// The keys of an object and of the objects in it.
