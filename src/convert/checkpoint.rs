@@ -1,5 +1,7 @@
 //! From the files of a checkpoint to the plans of a model and its projector.
 
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::architecture::Family;
@@ -27,6 +29,7 @@ use super::{
 };
 use crate::plan::{Plan, PlannedTensor, SourceDescription};
 use crate::safetensors::{Checkpoint, NamedSource};
+use crate::tensor::ElementType;
 
 /// The files that a checkpoint or an adapter becomes.
 #[derive(Debug, Clone, PartialEq)]
@@ -189,7 +192,9 @@ fn text_plan(
     let settled = output.settle(weights.iter().filter(named));
     let precision = settled.for_tensors(output, &mapped);
     let output = if precision == settled { output } else { OutputType::F32 };
-    let forced = |name: &str| (family.element_type)(model, name, precision.0);
+    let kept = if family.keeps_types { kept_types(&mapped) } else { HashMap::new() };
+    let forced =
+        |name: &str| kept.get(name).copied().or_else(|| (family.element_type)(model, name, precision.0));
     let mut tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, forced(name)))?;
     check_vocabulary(model, &tensors)?;
 
@@ -230,6 +235,16 @@ fn explained(model: &Model, weights: &[StoredWeight], error: ConvertError) -> Co
     let ConvertError::SameName { .. } = error else { return error };
     let beyond = weights.iter().find(|weight| architecture::is_beyond(model, &weight.name));
     beyond.map_or(error, |weight| model.too_many_layers(model.main_layers, &weight.name))
+}
+
+/// The types in which tensors are stored, by name; 8-bit floats become blocks of 8 bits.
+fn kept_types(mapped: &[(String, Weight)]) -> HashMap<String, ElementType> {
+    let kept = mapped.iter().filter_map(|(name, weight)| match weight {
+        Weight::Whole(recipe) if recipe.has_codes() => Some((name.clone(), ElementType::Q8_0)),
+        Weight::Whole(recipe) => Some((name.clone(), recipe.stored_type())),
+        _ => None,
+    });
+    kept.collect()
 }
 
 /// The embeddings of a model file.

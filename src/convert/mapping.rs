@@ -122,7 +122,9 @@ impl<'m> Mapping<'m> {
                 let copied = found.fill(target);
                 if self.origins.contains_key(&copied) { Ok(()) } else { self.put(copied, weight()?, name) }
             }
-            Target::Part(target) => self.add_part(index, target, found, weight()?, name),
+            Target::Part(target) | Target::Factor(target) => {
+                self.add_part(index, target, found, weight()?, name)
+            }
             Target::Stack(_, size) | Target::Rows(_, size) => {
                 self.add_to_stack(index, rule, size, found, weight()?, name)
             }
@@ -140,7 +142,7 @@ impl<'m> Mapping<'m> {
         let layer = found.numbers[0];
         let rules = self.rules.iter().enumerate();
         let parts =
-            rules.filter(|(_, rule)| matches!(rule.target, Target::Part(name) if name == target)).count();
+            rules.filter(|(_, rule)| matches!(rule.target, Target::Part(name) | Target::Factor(name) if name == target)).count();
         let waiting = self.waiting.entry((target, layer)).or_default();
         waiting.insert((index, 0), weight);
         if waiting.len() < parts {
@@ -148,7 +150,12 @@ impl<'m> Mapping<'m> {
         }
         let waiting = self.waiting.remove(&(target, layer)).unwrap_or_default();
         let name = found.fill(target);
-        let joined = Weight::join(waiting.into_values().collect()).map_err(|error| explain(&name, error))?;
+        let weights = waiting.into_values().collect();
+        let joined = match self.rules[index].target {
+            Target::Factor(_) => Weight::product(weights),
+            _ => Weight::join(weights),
+        };
+        let joined = joined.map_err(|error| explain(&name, error))?;
         self.put(name, joined, origin)
     }
 
@@ -237,7 +244,7 @@ impl<'m> Mapping<'m> {
             return Ok(());
         };
         for (index, rule) in self.rules.iter().enumerate() {
-            if matches!(rule.target, Target::Part(name) if name == *group)
+            if matches!(rule.target, Target::Part(name) | Target::Factor(name) if name == *group)
                 && !waiting.contains_key(&(index, 0))
             {
                 return Err(self.lacks(rule.pattern.replace("{}", &layer.to_string())));

@@ -26,19 +26,19 @@ pub(super) fn state_storage(out: &mut Parameters, precision: Precision, tensors:
     out.set_plain(key, version);
 }
 
-/// The tensors of a plan. Those that are already packed stand first, with what scales them, and stay what they are.
+/// The tensors of a plan. Tables of whole numbers stand first. Those that are already packed stand first, with what scales them, and stay what they are.
 pub(super) fn planned(
     mapped: Vec<(String, Weight)>,
     element_type: impl Fn(&str, &[u64]) -> ElementType,
 ) -> Result<Vec<PlannedTensor>, ConvertError> {
-    let (mut packed, mut tensors) = (Vec::new(), Vec::with_capacity(mapped.len()));
+    let (mut tables, mut packed) = (Vec::new(), Vec::new());
+    let mut tensors = Vec::with_capacity(mapped.len());
     let mut plan = |name: String, recipe: Recipe| {
         let tensor = planned_tensor(name, recipe, &element_type)?;
-        let is_packed = tensor.element_type == ElementType::Mxfp4;
-        if is_packed {
-            packed.push(tensor)
-        } else {
-            tensors.push(tensor)
+        match tensor.element_type {
+            ElementType::I32 => tables.push(tensor),
+            ElementType::Mxfp4 => packed.push(tensor),
+            _ => tensors.push(tensor),
         }
         Ok::<_, ConvertError>(())
     };
@@ -56,9 +56,10 @@ pub(super) fn planned(
             }
         }
     }
-    packed.append(&mut scaled);
-    packed.append(&mut tensors);
-    Ok(packed)
+    tables.append(&mut packed);
+    tables.append(&mut scaled);
+    tables.append(&mut tensors);
+    Ok(tables)
 }
 
 /// Puts stacks that stay packed behind all other weights. The reference converter writes them at once when the last of
@@ -128,7 +129,7 @@ fn planned_tensor(
         recipe
     };
     let element_type = match recipe.stored_type() {
-        ElementType::Mxfp4 => ElementType::Mxfp4,
+        kept @ (ElementType::Mxfp4 | ElementType::I32) => kept,
         _ => element_type(&name, &recipe.dimensions()),
     };
     PlannedTensor::new(name.clone(), element_type, recipe)

@@ -31,6 +31,8 @@ pub(super) enum Target {
     Copy(&'static str),
     /// It is a part of one; the parts follow each other along the first axis in the order of their rules.
     Part(&'static str),
+    /// It is one of two that are multiplied, element by element, in single precision; their product is a vector.
+    Factor(&'static str),
     /// It is one of several that become one, along a new axis: the number of the last `{}` is its place.
     Stack(&'static str, StackSize),
     /// The same along the first axis of each.
@@ -110,6 +112,11 @@ impl Rule {
         Self::to(pattern, Target::Part(name))
     }
 
+    /// One of two tensors that are only used as their product, which stands where the second of them was read.
+    pub(super) const fn factor(pattern: &'static str, name: &'static str) -> Self {
+        Self::to(pattern, Target::Factor(name))
+    }
+
     /// A matrix of one expert; the experts of a layer become one tensor. All rules of a table whose patterns
     /// agree up to the second `{}` belong together: their tensors stand where the last of them was read.
     pub(super) const fn expert(pattern: &'static str, name: &'static str) -> Self {
@@ -172,6 +179,7 @@ impl Rule {
             | Target::OfLayer(name, _)
             | Target::Copy(name)
             | Target::Part(name)
+            | Target::Factor(name)
             | Target::Stack(name, _)
             | Target::Rows(name, _) => std::slice::from_ref(name),
         }

@@ -1,7 +1,7 @@
 //! A weight on its way into the model: whole, as blocks that can stay what they are, or as the two factors of an adapter.
 
 use super::Model;
-use crate::plan::{Operation, Recipe, RecipeError};
+use crate::plan::{Arithmetic, Operation, Recipe, RecipeError};
 use crate::tensor::ElementType;
 
 /// A weight of the checkpoint. What families do to weights is said once and holds for both forms.
@@ -157,6 +157,19 @@ impl Weight {
         });
         let (a, b) = factors.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         Ok(Weight::LowRank { a: Recipe::stack(a)?, b: Recipe::stack(b)? })
+    }
+
+    /// The product of weights, element by element, as a vector.
+    pub(super) fn product(weights: Vec<Weight>) -> Result<Self, WeightError> {
+        let vectors = weights.into_iter().map(|weight| {
+            let recipe = weight.whole()?;
+            let count = recipe.element_count();
+            Ok(recipe.reshape(&[count])?.map(Operation::Widen))
+        });
+        let mut vectors = vectors.collect::<Result<Vec<Recipe>, WeightError>>()?.into_iter();
+        let first = vectors.next().ok_or(WeightError::LowRank)?;
+        let product = vectors.try_fold(first, |product, other| product.with(Arithmetic::Multiply, other))?;
+        Ok(Weight::Whole(product))
     }
 
     /// Weights one after the other along the first axis, which share their inputs.

@@ -56,11 +56,23 @@ impl StoredWeight {
         if let Some(Weighed::Numbers(recipe) | Weighed::Blocks { numbers: recipe, .. }) = &self.numbers {
             return Ok(recipe.clone());
         }
+        if self.tensor.dtype == Dtype::I64 {
+            return self.halves();
+        }
         let encoding = match packed::plain_bytes(self.tensor.dtype) {
             Some(encoding) => encoding,
             None => Encoding::Plain(plain_type(&self.name, self.tensor.dtype)?),
         };
         Recipe::stored(Stored::each(location(&self.tensor), encoding, &self.tensor.dimensions))
+            .map_err(|reason| ConvertError::Dimensions { tensor: self.name.clone(), reason })
+    }
+
+    /// Whole numbers of 64 bits as those of 32 that model files hold: their lower halves, which stand first.
+    fn halves(&self) -> Result<Recipe, ConvertError> {
+        let dimensions = [&self.tensor.dimensions[..], &[2]].concat();
+        let halves = Recipe::stored(Stored::plain(location(&self.tensor), ElementType::I32, &dimensions));
+        halves
+            .and_then(|halves| halves.select(dimensions.len() - 1, 0))
             .map_err(|reason| ConvertError::Dimensions { tensor: self.name.clone(), reason })
     }
 

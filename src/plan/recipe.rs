@@ -100,6 +100,16 @@ impl Recipe {
         }
     }
 
+    /// Whether some of its numbers are stored as codes of a few bits.
+    pub fn has_codes(&self) -> bool {
+        match self {
+            Recipe::View(view) => view.has_codes(),
+            Recipe::Map { input, .. } => input.has_codes(),
+            Recipe::Pair { inputs, .. } => inputs.iter().any(Recipe::has_codes),
+            Recipe::Concatenate { inputs, .. } => inputs.iter().any(Recipe::has_codes),
+        }
+    }
+
     fn common_type(&self) -> Option<ElementType> {
         match self {
             Recipe::View(view) => view.precision(),

@@ -91,6 +91,11 @@ impl View {
         }
     }
 
+    /// Whether its numbers are stored as codes of a few bits.
+    pub(super) fn has_codes(&self) -> bool {
+        matches!(&self.elements, Elements::Stored(stored) if matches!(stored.encoding, Encoding::Codes(_)))
+    }
+
     /// See [`Recipe::reshape`](super::Recipe::reshape); `dimensions` have as many elements.
     pub(super) fn reshape(self, dimensions: &[u64]) -> Result<Self, RecipeError> {
         let from = self.dimensions();

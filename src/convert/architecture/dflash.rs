@@ -10,6 +10,7 @@ use super::draft::{self, ENDS, LAYER_CONFIGURATION};
 use super::{Family, qwen2};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::shapes::{ANY, WIDTH};
 use crate::convert::stored_bytes;
 use crate::convert::weight::{Weight, WeightError, regroup_rows};
 use crate::convert::{Configuration, ConvertError, Model, Source};
@@ -42,6 +43,8 @@ pub(super) const SPARK: Family = Family {
     },
     tensors: &[ENDS, NORMS, ATTENTION, GATED_FEED_FORWARD, FEATURE_TENSORS, CONVOLUTIONS, CHOICE],
     appended: |model, files| draft::token_table(model, files, model.configuration.integer("vocab_size")?),
+    // The head may know only some of the tokens.
+    shapes: &[("output.weight", &[&[WIDTH, ANY]])],
     ..FAMILY
 };
 

@@ -62,6 +62,7 @@ pub(super) const ASSISTANT: Family = Family {
         false => (FAMILY.rename)(model, name),
     },
     tensors: &[TRUNK, LAYERS, GATED_FEED_FORWARD, PROJECTIONS],
+    projector: None,
     ..FAMILY
 };
 

@@ -34,7 +34,7 @@ pub(super) const LINEAR: Family = Family {
     ..Family::STANDARD
 };
 
-const ROUTING: &[Rule] = &[
+pub(super) const ROUTING: &[Rule] = &[
     Rule::keep("model.layers.{}.block_sparse_moe.gate.weight", "blk.{}.ffn_gate_inp.weight"),
     Rule::keep("model.layers.{}.block_sparse_moe.gate.e_score_correction.bias", "blk.{}.exp_probs_b.bias"),
     Rule::keep("model.layers.{}.block_sparse_moe.shared_experts.gate_proj.*", "blk.{}.ffn_gate_shexp.*"),
@@ -42,7 +42,7 @@ const ROUTING: &[Rule] = &[
     Rule::keep("model.layers.{}.block_sparse_moe.shared_experts.down_proj.*", "blk.{}.ffn_down_shexp.*"),
 ];
 
-fn delta_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+pub(super) fn delta_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     standard(source, out)?;
     let model = source.model;
     let configuration = &model.configuration;
@@ -60,7 +60,7 @@ fn delta_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<()
     Ok(())
 }
 
-fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+pub(super) fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     let configuration = &source.model.configuration;
     for (key, name) in [
         ("expert_feed_forward_length", "moe_intermediate_size"),

@@ -19,6 +19,7 @@ mod common;
 mod dbrx;
 mod deci;
 mod deepseek2;
+mod deepseek4;
 mod dflash;
 mod dflash_kin;
 mod diffusion;
@@ -58,6 +59,7 @@ mod jamba;
 mod jina_bert;
 mod kda;
 mod kimi;
+mod kimi_k3;
 mod laguna;
 mod lfm2;
 mod ling;
@@ -211,6 +213,8 @@ const FAMILIES: &[&Family] = &[
     &hunyuan::THIRD,
     &hunyuan::FOURTH,
     &kimi::LINEAR,
+    &kimi_k3::FAMILY,
+    &deepseek4::FAMILY,
     &ling::FIRST,
     &ling::SECOND,
     &ling::SARVAM,

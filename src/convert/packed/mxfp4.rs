@@ -12,11 +12,12 @@ pub(super) const FORMAT: Format = Format { name: "MXFP4", keeps: true, unpack };
 
 /// Endings of the names of exponents and of the blocks that they belong to, and whether the weights may as well be
 /// 8-bit floats: then they get a name for families that treat the two apart.
-const LAYOUTS: [(&str, &str, bool); 4] = [
+const LAYOUTS: [(&str, &str, bool); 5] = [
     (".weight_scale", ".weight_packed", true),
     ("_scales", "_blocks", false),
     (".weight_scale", ".weight", true),
     (".weight_scale_inv", ".weight", true),
+    (".scale", ".weight", true),
 ];
 
 fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
@@ -24,7 +25,7 @@ fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
         for (exponents, stem) in tensors.ending(scales) {
             let Some(blocks) = tensors.get(&format!("{stem}{blocks}")) else { continue };
             let are_bytes = [Dtype::U8, Dtype::I8].contains(&blocks.dtype)
-                && (exponents.dtype == Dtype::U8 || scales == "_scales");
+                && (exponents.dtype == Dtype::U8 || ["_scales", ".scale"].contains(&scales));
             if !are_bytes {
                 continue;
             }

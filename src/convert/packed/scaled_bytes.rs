@@ -26,8 +26,15 @@ const UNUSED: [&str; 8] = [
 ];
 
 /// Endings of the names of scales, and what stands for each in the name of the weight.
-const SCALES: [(&str, &str); 3] =
-    [("_scale_inv", ""), (".weight_scale", ".weight"), (".qscale_weight", ".weight")];
+const SCALES: [(&str, &str); 4] = [
+    ("_scale_inv", ""),
+    (".weight_scale", ".weight"),
+    (".qscale_weight", ".weight"),
+    (PLAIN_SCALE, ".weight"),
+];
+
+/// What DeepSeek V4 calls scales, and others what is no scale of a weight.
+const PLAIN_SCALE: &str = ".scale";
 
 /// Numbers of one byte without scales.
 pub(in crate::convert) fn plain_bytes(dtype: Dtype) -> Option<Encoding> {
@@ -50,6 +57,10 @@ fn unpack(settings: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertE
     for (suffix, ending) in SCALES {
         for (scales, stem) in tensors.ending(suffix) {
             let name = format!("{stem}{ending}");
+            let is_scaled = || tensors.get(&name).is_some_and(|weight| plain_bytes(weight.dtype).is_some());
+            if suffix == PLAIN_SCALE && !is_scaled() {
+                continue;
+            }
             tensors.take(&scales.name);
             let weight = tensors
                 .take(&name)
