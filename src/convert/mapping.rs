@@ -270,7 +270,7 @@ impl<'m> Mapping<'m> {
     fn check_required(&self) -> Result<(), ConvertError> {
         for (index, rule) in self.rules.iter().enumerate().filter(|(_, rule)| rule.required) {
             let of_rule = match self.other_layers {
-                Some((start, layers)) if rule.names().iter().any(|name| name.starts_with(start)) => layers,
+                Some((start, layers)) if rule.targets().iter().any(|name| name.starts_with(start)) => layers,
                 _ => self.model.main_layers,
             };
             let layers = if rule.pattern.contains("{}") { of_rule } else { 1 };

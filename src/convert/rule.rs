@@ -209,20 +209,6 @@ impl Rule {
         }
     }
 
-    /// The names of the tensors that it leads to, with their placeholders.
-    pub(super) fn names(&self) -> &[&'static str] {
-        match &self.target {
-            Target::Drop => &[],
-            Target::Several(names, _) => names,
-            Target::One(name, _)
-            | Target::OfLayer(name, _)
-            | Target::Copy(name)
-            | Target::Part(name)
-            | Target::Stack(name, _)
-            | Target::Rows(name, _) => std::slice::from_ref(name),
-        }
-    }
-
     /// The part of the pattern that the tensors of a stack, and those of stacks beside it, share.
     pub(super) fn stack_group(&self) -> &'static str {
         self.pattern.rfind("{}").map_or(self.pattern, |place| &self.pattern[..place])

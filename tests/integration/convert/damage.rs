@@ -108,14 +108,16 @@ impl Damage {
         &self.file
     }
 
-    /// Whether an error names it. What is missing is named as the family calls it, and what is computed from several
-    /// tensors as it is called in the model.
+    /// Whether an error names it. What is missing is named as the family calls it, what is computed from several
+    /// tensors as it is called in the model, and what belongs to a packed weight by that one.
     pub(super) fn is_named_by(&self, error: &str) -> bool {
         match &self.place {
             Place::File => error.contains(&self.file),
             Place::Tensor(name, damage) => {
                 let missing = matches!(damage, TensorDamage::Removed | TensorDamage::Renamed);
+                let whole = name.rsplit_once('.').map_or(name.as_str(), |(whole, _)| whole);
                 error.contains(tail(name))
+                    || error.contains(tail(whole))
                     || missing && error.contains(" is missing")
                     || missing && error.starts_with("config.json says ")
                     || error.starts_with("tensor blk.")
