@@ -42,7 +42,7 @@ pub(super) const FAMILY: Family = Family {
         ("attn_q.weight", &[&[ANY, QUERIES]]),
         ("attn_k.weight", &[&[ANY, ANY]]),
         ("attn_v.weight", &[&[ANY, ANY]]),
-        ("enc.output_norm.weight", &[&[ANY]]),
+        ("output_norm.weight", &[&[WIDTH], &[ANY]]),
     ],
     ..Family::STANDARD
 };
