@@ -65,7 +65,7 @@ pub(super) fn check_method(settings: &Settings) -> Result<(), ConvertError> {
 }
 
 /// Endings of the names of parts of packed weights, and who packs such.
-const MARKS: [(&str, &str); 11] = [
+const MARKS: [(&str, &str); 12] = [
     (".qweight", "GPTQ or AWQ"),
     (".g_idx", "GPTQ"),
     (".SCB", "bitsandbytes"),
@@ -73,6 +73,7 @@ const MARKS: [(&str, &str); 11] = [
     (".quant_map", "bitsandbytes"),
     (".W_q", "HQQ"),
     (".weight_scale_2", "ModelOpt"),
+    (".pre_quant_scale", "ModelOpt's AWQ"),
     (".weight_global_scale", "compressed-tensors"),
     (".weight_packed", "compressed-tensors"),
     (".scales", "MLX"),

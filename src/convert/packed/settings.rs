@@ -42,7 +42,7 @@ impl Settings {
         let stated = KEYS.iter().find_map(|(key, method)| Some((configuration.part(key)?, *method)));
         if let Some((values, method)) = stated {
             // MLX writes the same object under one or two of the keys, and names no method.
-            let is_mlx = values.has("bits") && values.has("group_size");
+            let is_mlx = values.has("bits") && values.has("group_size") && !values.has("desc_act");
             return Self::of(values, if is_mlx { "mlx" } else { method });
         }
         for (file, key, method) in FILES {
