@@ -26,7 +26,8 @@ pub(super) fn state_storage(out: &mut Parameters, precision: Precision, tensors:
     out.set_plain(key, version);
 }
 
-/// The tensors of a plan. Tables of whole numbers stand first. Those that are already packed stand first, with what scales them, and stay what they are.
+/// The tensors of a plan. Tables of whole numbers stand first. Those that are already packed stand first,
+/// with what scales them, and stay what they are.
 pub(super) fn planned(
     mapped: Vec<(String, Weight)>,
     element_type: impl Fn(&str, &[u64]) -> ElementType,
@@ -62,8 +63,9 @@ pub(super) fn planned(
     Ok(tables)
 }
 
-/// Puts stacks that stay packed behind all other weights. The reference converter writes them at once when the last of
-/// their experts is read, or, where the configuration does not tell it how many there are, in the end.
+/// Puts stacks that stay packed behind all other weights. The reference converter writes them at once when
+/// the last of their experts is read, or, where the configuration does not tell it how many there are, in the
+/// end.
 pub(super) fn packed_stacks_last(model: &Model, mapped: &mut [(String, Weight)]) {
     if model.configuration.first(&["num_local_experts", "num_experts"]).is_none() {
         mapped.sort_by_key(|(_, weight)| {
@@ -92,8 +94,8 @@ pub(super) fn state_precise_inputs(out: &mut Parameters, names: Vec<String>) {
     }
 }
 
-/// Blocks of NVFP4, and the numbers by which the runtime multiplies each matrix and its inputs where they are not one
-/// (llama.cpp, `_generate_nvfp4_tensors` in `conversion/base.py`).
+/// Blocks of NVFP4, and the numbers by which the runtime multiplies each matrix and its inputs where they are
+/// not one (llama.cpp, `_generate_nvfp4_tensors` in `conversion/base.py`).
 fn blocks_and_scales(name: String, weight: Packed) -> Result<Vec<PlannedTensor>, ConvertError> {
     let Packed { blocks, scales, input_scales, .. } = weight;
     let shape = |tensor: &str| {

@@ -1,4 +1,5 @@
-//! A weight on its way into the model: whole, as blocks that can stay what they are, or as the two factors of an adapter.
+//! A weight on its way into the model: whole, as blocks that can stay what they are, or as the two factors of
+//! an adapter.
 
 use super::Model;
 use crate::plan::{Arithmetic, Operation, Recipe, RecipeError};
@@ -20,8 +21,8 @@ pub(super) enum Weight {
     },
 }
 
-/// A matrix or a stack of matrices in NVFP4. What families do to it is done to the blocks and to the numbers, and who
-/// has to compute with it gets the numbers.
+/// A matrix or a stack of matrices in NVFP4. What families do to it is done to the blocks and to the numbers,
+/// and who has to compute with it gets the numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Packed {
     pub(super) blocks: Recipe,
@@ -195,7 +196,8 @@ pub(super) fn rows_as(recipe: Recipe, axes: usize, rows: &[u64]) -> Result<Recip
     recipe.reshape(&[rows, rest].concat())
 }
 
-/// Regroups the first axis: it becomes `groups`, whose axes are put in the order `order`, and is joined again.
+/// Regroups the first axis: it becomes `groups`, whose axes are put in the order `order`, and is joined
+/// again.
 pub(super) fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> Result<Recipe, RecipeError> {
     let dimensions = recipe.dimensions();
     let grouped = rows_as(recipe, 1, groups)?;

@@ -1,5 +1,5 @@
-//! MXFP4: floats of four bits in blocks of 32, and the blocks' exponents in a tensor of their own (OCP microscaling
-//! formats, version 1.0). The blocks become ggml's as they are.
+//! MXFP4: floats of four bits in blocks of 32, and the blocks' exponents in a tensor of their own (OCP
+//! microscaling formats, version 1.0). The blocks become ggml's as they are.
 
 use super::super::ConvertError;
 use super::format::Format;
@@ -10,8 +10,8 @@ use crate::safetensors::{CheckpointTensor, Dtype};
 
 pub(super) const FORMAT: Format = Format { name: "MXFP4", keeps: true, unpack };
 
-/// Endings of the names of exponents and of the blocks that they belong to, and whether the weights may as well be
-/// 8-bit floats: then they get a name for families that treat the two apart.
+/// Endings of the names of exponents and of the blocks that they belong to, and whether the weights may as
+/// well be 8-bit floats: then they get a name for families that treat the two apart.
 const LAYOUTS: [(&str, &str, bool); 5] = [
     (".weight_scale", ".weight_packed", true),
     ("_scales", "_blocks", false),
@@ -41,7 +41,8 @@ fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
     Ok(())
 }
 
-/// Blocks of 16 bytes hold 32 elements each: `[…, rows, blocks, 16]`, or rows of bytes `[…, rows, 16 · blocks]`.
+/// Blocks of 16 bytes hold 32 elements each: `[…, rows, blocks, 16]`, or rows of bytes `[…, rows, 16 ·
+/// blocks]`.
 fn dimensions(blocks: &CheckpointTensor, exponents: &CheckpointTensor) -> Result<Vec<u64>, ConvertError> {
     let are_bytes = [Dtype::U8, Dtype::F8_E8M0].contains(&exponents.dtype);
     let found = match blocks.dimensions.as_slice() {

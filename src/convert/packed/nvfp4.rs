@@ -1,6 +1,7 @@
-//! NVFP4: floats of four bits, a scale of eight for each 16 of them, and one for all (ModelOpt, `NVFP4QTensor`;
-//! compressed-tensors, `compressors/nvfp4`, which stores the reciprocal of the last). The blocks become ggml's as they
-//! are, and the scale of all a tensor beside them (llama.cpp, `_generate_nvfp4_tensors` in `conversion/base.py`).
+//! NVFP4: floats of four bits, a scale of eight for each 16 of them, and one for all (ModelOpt,
+//! `NVFP4QTensor`; compressed-tensors, `compressors/nvfp4`, which stores the reciprocal of the last). The
+//! blocks become ggml's as they are, and the scale of all a tensor beside them (llama.cpp,
+//! `_generate_nvfp4_tensors` in `conversion/base.py`).
 
 use super::super::ConvertError;
 use super::format::Format;

@@ -1,5 +1,6 @@
 //! Weights of one byte a number, with scales that multiply them: FP8 as DeepSeek, Mistral, ModelOpt and
-//! compressed-tensors store it, and integers of eight bits (llama.cpp, `dequant_model` in `conversion/base.py`).
+//! compressed-tensors store it, and integers of eight bits (llama.cpp, `dequant_model` in
+//! `conversion/base.py`).
 
 use serde_json::Value;
 
@@ -101,8 +102,8 @@ fn is_asymmetric(settings: &Configuration) -> bool {
     groups.is_some_and(|groups| !groups.is_empty() && groups.values().all(has_zeros))
 }
 
-/// Rows and columns that share a scale, where the configuration says so: for all weights, or (compressed-tensors) for
-/// those of the first group.
+/// Rows and columns that share a scale, where the configuration says so: for all weights, or
+/// (compressed-tensors) for those of the first group.
 fn block_size(settings: &Configuration) -> Result<Option<(u64, u64)>, ConvertError> {
     let groups = settings.value("config_groups").and_then(Value::as_object);
     let group = groups.and_then(|groups| groups.values().next()).and_then(|group| group.get("weights"));
@@ -197,8 +198,8 @@ fn layout(
 /// The rows and columns that share a scale in weights that are stored rank by rank.
 const RANK_BLOCK: u64 = 128;
 
-/// A weight `[rows, columns]` as `[ranks, rows of a rank, columns]`. How many ranks there were follows from the number
-/// of scales, since each rank's last block is cut off (llama.cpp, `conversion/mimo.py`).
+/// A weight `[rows, columns]` as `[ranks, rows of a rank, columns]`. How many ranks there were follows from
+/// the number of scales, since each rank's last block is cut off (llama.cpp, `conversion/mimo.py`).
 fn by_rank(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Recipe, ConvertError> {
     let fails = || {
         let (scales_have, weight_has) = (&scales.dimensions, &weight.dimensions);

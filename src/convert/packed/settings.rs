@@ -5,8 +5,8 @@ use serde_json::Value;
 use super::super::files::Files;
 use super::super::{Configuration, ConvertError};
 
-/// What a checkpoint says of its quantization: `quantization_config` in config.json, under the names that programs have
-/// for it, or a file of its own.
+/// What a checkpoint says of its quantization: `quantization_config` in config.json, under the names that
+/// programs have for it, or a file of its own.
 pub(super) struct Settings {
     /// The method in lower case; empty where nothing names one.
     pub(super) method: String,
@@ -110,8 +110,8 @@ impl Settings {
         }
     }
 
-    /// How many inputs share a scale, under the first of these keys: a positive number, or `None` for -1, which means
-    /// all of them.
+    /// How many inputs share a scale, under the first of these keys: a positive number, or `None` for -1,
+    /// which means all of them.
     pub(super) fn group_size(&self, keys: &[&str]) -> Result<Option<u64>, ConvertError> {
         let values = self.values(keys[0])?;
         let (key, value) = values.first(keys).ok_or_else(|| values.missing(keys))?;

@@ -68,7 +68,8 @@ impl<'c> Tensors<'c> {
         }
     }
 
-    /// The tensors that nobody has taken whose names end so, in order, each with what stands before the ending.
+    /// The tensors that nobody has taken whose names end so, in order, each with what stands before the
+    /// ending.
     pub(super) fn ending(&self, suffix: &str) -> Vec<(&'c CheckpointTensor, &'c str)> {
         let left = self.checkpoint.tensors.iter().zip(&self.taken).filter(|(_, taken)| !**taken);
         left.filter_map(|(tensor, _)| Some((tensor, tensor.name.strip_suffix(suffix)?))).collect()
@@ -104,7 +105,8 @@ impl<'c> Tensors<'c> {
         self.stored_by_rank.iter().any(|ending| name.ends_with(ending))
     }
 
-    /// The bytes of a tensor that is looked into before the plan is carried out, for which it may have `most`.
+    /// The bytes of a tensor that is looked into before the plan is carried out, for which it may have
+    /// `most`.
     pub(super) fn bytes(&self, tensor: &CheckpointTensor, most: usize) -> Result<&'c [u8], ConvertError> {
         let count = tensor.dimensions.iter().try_fold(1_u64, |count, length| count.checked_mul(*length));
         let length = count
@@ -140,8 +142,8 @@ impl<'c> Tensors<'c> {
         }
     }
 
-    /// Puts a weight behind all others, where the reference converter puts what it unpacks under another name than
-    /// it had.
+    /// Puts a weight behind all others, where the reference converter puts what it unpacks under another name
+    /// than it had.
     pub(super) fn put_last(&mut self, name: String, tensor: &CheckpointTensor, numbers: Weighed) {
         let tensor = tensor.clone();
         self.last.push(Unpacked { name, packed_name: None, tensor, numbers: Some(numbers) });

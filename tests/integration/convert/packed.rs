@@ -243,7 +243,8 @@ fn a_part_of_another_type_or_shape_is_refused() {
             let dtype = other(entry["dtype"].as_str().unwrap());
             let packed = with_header(&case.packed, |header| header[&name]["dtype"] = json!(dtype));
             refused_or_same(&Case { packed, ..case.clone() }, &format!("{name} {dtype}"), &name, &mut wrong);
-            // What shape the numbers of a weight have, and what says nothing of that, is not for formats to know.
+            // What shape the numbers of a weight have, and what says nothing of that, is not for formats to
+            // know.
             let is_byte = ["I8", "F8_E4M3", "F8_E5M2"].iter().any(|dtype| entry["dtype"] == *dtype);
             if name.ends_with(".weight") && is_byte || UNREAD.iter().any(|part| name.contains(part)) {
                 continue;
