@@ -4,9 +4,8 @@
 
 use std::borrow::Cow;
 
-use super::Family;
 use super::hyper_connections::HYPER_CONNECTIONS;
-use super::indexer;
+use super::{Family, indexer, vision};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -21,6 +20,7 @@ pub(super) const FAMILY: Family = Family {
     tensors: &[ENDS, ATTENTION, COMPRESSION, CHOICE, EXPERTS, SHARED_EXPERTS, HYPER_CONNECTIONS],
     // Only some layers compress, and only some of these choose.
     lacking: &["attn_compressor_", "indexer", "exp_probs_b", "ffn_gate_tid2eid"],
+    projector: Some(&vision::deepseek4::PROJECTOR),
     ..Family::STANDARD
 };
 

@@ -2,6 +2,7 @@
 //! them.
 
 mod cogvlm;
+pub(super) mod deepseek4;
 mod deepseek_ocr;
 pub(super) mod dots3;
 mod dots_ocr;
