@@ -28,6 +28,9 @@ pub(super) struct Create {
     /// Quantize to this type (q4_K_M, iq4_xs, q8_0, …)
     #[arg(short, long, value_name = "TYPE")]
     quantize: Option<Target>,
+    /// Make the adapters part of the weights, in place of layers of their own
+    #[arg(long)]
+    merge: bool,
     #[command(flatten)]
     recipe: RecipeOptions,
 }
@@ -38,6 +41,9 @@ impl Create {
         let (modelfile, path) = self.modelfile()?;
         let progress = Progress::new();
         let mut parts = Parts::of(&modelfile, path.as_deref())?;
+        if parts.adapters.adapters() > 1 && !self.merge {
+            return Err(CliError::SeveralAdapters);
+        }
         parts.follow(self.recipe.recipe()?)?;
         let quantize = self.quantize.map(Target::name).or(modelfile.quantize());
         if quantize.is_none() && !parts.recipe.is_empty() {
@@ -52,6 +58,7 @@ impl Create {
             "recipe": (!parts.recipe.is_empty()).then(|| parts.recipe.to_object()),
             "from": parts.from,
             "files": upload(&client, parts.files, &progress).await?,
+            "merge_adapters": self.merge.then_some(true),
             "adapters": upload(&client, parts.adapters, &progress).await?,
             "template": modelfile.template(),
             "system": modelfile.system(),

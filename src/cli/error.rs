@@ -21,6 +21,9 @@ pub enum CliError {
     /// A file is a pointer of Git's large file storage.
     #[error("{}: this is a Git LFS pointer, not the file itself; fetch it with \"git lfs pull\"", .0.display())]
     LargeFilePointer(PathBuf),
+    /// More than one adapter, and they are not to be merged.
+    #[error("only one adapter can be a layer of a model; --merge makes several of them part of the weights")]
+    SeveralAdapters,
     /// Weights in Python's pickle format.
     #[error("{}: PyTorch pickle files are not read; convert the checkpoint to safetensors first", .0.display())]
     Pickle(PathBuf),

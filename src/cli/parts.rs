@@ -31,6 +31,8 @@ pub(super) struct Files {
     pub(super) local: Vec<LocalFile>,
     /// In the server's store already, as the Modelfile of `show` names them.
     pub(super) stored: BTreeMap<String, Digest>,
+    /// How many adapters they are.
+    adapters: usize,
 }
 
 impl Parts {
@@ -50,7 +52,7 @@ impl Parts {
     fn add(&mut self, command: &Command, directory: &Path) -> Result<(), CliError> {
         match command {
             Command::From(value) => self.add_from(value, resolve(value, directory)),
-            Command::Adapter(value) => self.adapters.add(value, &resolve(value, directory)),
+            Command::Adapter(value) => self.adapters.add_adapter(value, &resolve(value, directory)),
             Command::Draft(_) => Err(CliError::Draft),
             Command::Template(text) => Ok(Template::parse(text).map(drop)?),
             Command::Quantize(wish) => Ok(wish.parse::<Target>().map(drop)?),
@@ -106,6 +108,28 @@ impl Parts {
 }
 
 impl Files {
+    /// Adds an adapter. The files of a second one stand in a folder, as those of both may have the same names.
+    fn add_adapter(&mut self, value: &str, path: &Path) -> Result<(), CliError> {
+        let mut adapter = Self::default();
+        adapter.add(value, path)?;
+        if !self.is_empty() {
+            let number = self.adapters + 1;
+            let in_folder = |name: String| format!("{number}/{name}");
+            adapter.local.iter_mut().for_each(|file| file.name = in_folder(std::mem::take(&mut file.name)));
+            let stored = std::mem::take(&mut adapter.stored).into_iter();
+            adapter.stored = stored.map(|(name, digest)| (in_folder(name), digest)).collect();
+        }
+        self.adapters += 1;
+        self.local.extend(adapter.local);
+        self.stored.extend(adapter.stored);
+        Ok(())
+    }
+
+    /// How many adapters they are.
+    pub(super) fn adapters(&self) -> usize {
+        self.adapters
+    }
+
     fn is_empty(&self) -> bool {
         self.local.is_empty() && self.stored.is_empty()
     }

@@ -15,8 +15,10 @@ use super::model::{Model, Source};
 use super::numbers::Numbers;
 use super::output_type::OutputType;
 use super::parameters::Parameters;
-use super::planned::with_precise_inputs;
-use super::planned::{packed_stacks_last, planned, sources, state_precise_inputs, state_storage};
+use super::planned::{
+    EMBEDDINGS, packed_stacks_last, planned, sources, state_precise_inputs, state_storage,
+    with_precise_inputs,
+};
 use super::rule::Rule;
 use super::size_label::ParameterCount;
 use super::target::{self, Target};
@@ -246,9 +248,6 @@ fn kept_types(mapped: &[(String, Weight)]) -> HashMap<String, ElementType> {
     });
     kept.collect()
 }
-
-/// The embeddings of a model file.
-const EMBEDDINGS: &str = "token_embd.weight";
 
 /// Checks that the configuration's vocabulary is that of the embeddings.
 fn check_vocabulary(model: &Model, tensors: &[PlannedTensor]) -> Result<(), ConvertError> {

@@ -84,6 +84,11 @@ impl<'a> Files<'a> {
         match self.json(FILE)? {
             Some(Value::Object(values)) => Ok(values),
             Some(_) => Err(expected()),
+            None if self.has("params.json") => Err(ConvertError::MissingFile {
+                file: FILE,
+                purpose: "params.json is Mistral's own layout, which is not read; give the files that transformers reads: \
+                          config.json with model*.safetensors",
+            }),
             None => Err(ConvertError::MissingFile {
                 file: FILE,
                 purpose: "it says what kind of model the weights are",

@@ -21,19 +21,26 @@
 //! | `warning` | what a person should know although the conversion goes on |
 //! | `output_type`, `planned` | the element type of each tensor, and the tensors of a plan |
 //! | `projector`, `adapter` | the two other kinds of file |
+//! | `adapter_settings`, `adapter_weights`, `base_model`, `fit` | what an adapter does, and whether it fits its base |
+//! | `merge` | adapters that become part of the weights |
 
 mod adapter;
+mod adapter_settings;
+mod adapter_weights;
 mod architecture;
+mod base_model;
 mod checkpoint;
 mod completeness;
 mod configuration;
 mod error;
 mod files;
+mod fit;
 mod found;
 mod general;
 mod hyperparameters;
 mod lengths;
 mod mapping;
+mod merge;
 mod model;
 mod model_card;
 mod model_id;
@@ -60,6 +67,8 @@ pub use self::adapter::adapter;
 pub use self::architecture::{ModelClass, model_classes};
 pub use self::checkpoint::{Conversion, checkpoint, is_description, is_module};
 pub use self::error::ConvertError;
+pub use self::fit::check_gguf_adapter;
+pub use self::merge::{Merged, merge, merge_gguf, unrounded};
 pub use self::output_type::OutputType;
 pub use self::packed::Undone;
 pub use self::warning::Warning;

@@ -83,7 +83,7 @@ impl Precision {
                     && self.of(name, &recipe.dimensions(), None) == ElementType::F16
             }
             // What stays packed is not rounded.
-            Weight::Packed(_) | Weight::LowRank { .. } => false,
+            Weight::Packed(_) | Weight::LowRank(_) => false,
         };
         match asked {
             OutputType::Unrounded if tensors.iter().any(is_rounded) => Self(ElementType::F32),

@@ -4,11 +4,14 @@ use super::ConvertError;
 use super::model::Model;
 use super::output_type::Precision;
 use super::parameters::Parameters;
-use super::weight::{Packed, Weight};
+use super::weight::{LowRank, Packed, Weight};
 use crate::plan::{PlannedTensor, Recipe, SourceDescription};
 use crate::quantize::{FILE_TYPE_KEY, FileType, NVFP4_FILE, QUANTIZATION_VERSION};
 use crate::safetensors::Checkpoint;
 use crate::tensor::ElementType;
+
+/// The embeddings of a model file.
+pub(super) const EMBEDDINGS: &str = "token_embd.weight";
 
 /// States the file type where the family states one, and the version of the block formats.
 pub(super) fn state_storage(out: &mut Parameters, precision: Precision, tensors: &[PlannedTensor]) {
@@ -51,7 +54,7 @@ pub(super) fn planned(
                 scaled.extend(blocks_and_scales(name, weight)?);
             }
             Weight::Packed(Packed { numbers, .. }) => plan(name, numbers)?,
-            Weight::LowRank { a, b } => {
+            Weight::LowRank(LowRank { a, b, .. }) => {
                 plan(format!("{name}.lora_a"), a)?;
                 plan(format!("{name}.lora_b"), b)?;
             }

@@ -68,6 +68,54 @@ pub enum Warning {
     },
 }
 
+/// Types of models whose class does not tie the head to the embeddings where a configuration says nothing.
+const UNTIED: [&str; 44] = [
+    "apertus",
+    "arcee",
+    "bitnet",
+    "chameleon",
+    "dbrx",
+    "deepseek_v2",
+    "deepseek_v3",
+    "dots1",
+    "exaone4",
+    "falcon_h1",
+    "glm",
+    "glm4",
+    "glm4_moe",
+    "glm4v_moe_text",
+    "glm4v_text",
+    "gpt_neox",
+    "gpt_oss",
+    "granite",
+    "hunyuan_v1_dense",
+    "jamba",
+    "llama",
+    "llama4",
+    "llama4_text",
+    "mistral",
+    "mixtral",
+    "nemotron",
+    "olmo",
+    "olmo2",
+    "olmo3",
+    "olmoe",
+    "phi",
+    "phi3",
+    "phimoe",
+    "qwen2",
+    "qwen2_moe",
+    "qwen3",
+    "qwen3_moe",
+    "qwen3_next",
+    "qwen3_vl",
+    "qwen3_vl_moe",
+    "qwen3_vl_moe_text",
+    "qwen3_vl_text",
+    "seed_oss",
+    "stablelm",
+];
+
 /// What is left out of a model on purpose, or serves as something else.
 pub(super) fn tensors_left_out(
     family: &Family,
@@ -84,7 +132,11 @@ pub(super) fn tensors_left_out(
     let dropped = names.into_iter().find(|name| is_predicting(name) && is_dropped(name));
     let prediction = dropped.map(|name| Warning::PredictionLeftOut { tensor: name.to_owned() });
     let configuration = &model.configuration;
-    let is_untied = configuration.value("tie_word_embeddings").and_then(Value::as_bool) == Some(false);
+    let of_class = || {
+        configuration.value("model_type").and_then(Value::as_str).is_none_or(|kind| !UNTIED.contains(&kind))
+    };
+    let is_untied =
+        !configuration.value("tie_word_embeddings").and_then(Value::as_bool).unwrap_or_else(of_class);
     let has_place = family
         .tensors
         .iter()
@@ -92,7 +144,9 @@ pub(super) fn tensors_left_out(
         .any(|rule| rule.targets().iter().any(|target| matches!(*target, "output.*" | "output.weight")));
     // Models without a head are saved by the name of their trunk.
     let is_trunk = configuration.own_class().is_some_and(|class| class.ends_with("Model"));
-    let lacks_head = is_untied && has_place && !is_trunk && !found.has("output.weight");
+    let is_there =
+        found.has("output.weight") || weights.iter().any(|weight| weight.name.contains("lm_head."));
+    let lacks_head = is_untied && has_place && !is_trunk && !is_there;
     prediction.into_iter().chain(lacks_head.then_some(Warning::HeadMissing)).collect()
 }
 

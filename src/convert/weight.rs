@@ -2,7 +2,7 @@
 //! an adapter.
 
 use super::Model;
-use crate::plan::{Arithmetic, Operation, Recipe, RecipeError};
+use crate::plan::{Arithmetic, Constant, Operation, Recipe, RecipeError};
 use crate::tensor::ElementType;
 
 /// A weight of the checkpoint. What families do to weights is said once and holds for both forms.
@@ -12,13 +12,20 @@ pub(super) enum Weight {
     Whole(Recipe),
     /// The same where it is stored in blocks of the model's own.
     Packed(Packed),
-    /// The change `b · a` of a matrix.
-    LowRank {
-        /// `[rank, inputs]`.
-        a: Recipe,
-        /// `[outputs, rank]`.
-        b: Recipe,
-    },
+    /// The change of a matrix.
+    LowRank(LowRank),
+}
+
+/// A change of a matrix `[outputs, inputs]`: `scale · b · a`.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct LowRank {
+    /// `[rank, inputs]`.
+    pub(super) a: Recipe,
+    /// `[outputs, rank]`.
+    pub(super) b: Recipe,
+    pub(super) scale: f64,
+    /// The length of each output's weights afterwards, `[outputs]`, where the adapter says so (DoRA).
+    pub(super) lengths: Option<Recipe>,
 }
 
 /// A matrix or a stack of matrices in NVFP4. What families do to it is done to the blocks and to the numbers,
@@ -92,7 +99,7 @@ impl Weight {
         match self {
             Weight::Whole(recipe) => Ok(recipe),
             Weight::Packed(packed) => Ok(packed.numbers),
-            Weight::LowRank { .. } => Err(WeightError::LowRank),
+            Weight::LowRank(_) => Err(WeightError::LowRank),
         }
     }
 
@@ -104,7 +111,11 @@ impl Weight {
         Ok(match self {
             Weight::Whole(recipe) => Weight::Whole(change(recipe)?),
             Weight::Packed(packed) => Weight::Packed(packed.each(change)?),
-            Weight::LowRank { a, b } => Weight::LowRank { a, b: change(b)? },
+            Weight::LowRank(factors) => Weight::LowRank(LowRank {
+                b: change(factors.b)?,
+                lengths: factors.lengths.map(change).transpose()?,
+                ..factors
+            }),
         })
     }
 
@@ -121,7 +132,11 @@ impl Weight {
         Ok(match self {
             Weight::Whole(recipe) => Weight::Whole(transposed(recipe)?),
             Weight::Packed(packed) => Weight::Packed(packed.each(transposed)?),
-            Weight::LowRank { a, b } => Weight::LowRank { a: transposed(b)?, b: transposed(a)? },
+            // The lengths are those of outputs.
+            Weight::LowRank(LowRank { lengths: Some(_), .. }) => return Err(WeightError::LowRank),
+            Weight::LowRank(LowRank { a, b, scale, lengths: None }) => {
+                Weight::LowRank(LowRank { a: transposed(b)?, b: transposed(a)?, scale, lengths: None })
+            }
         })
     }
 
@@ -129,14 +144,21 @@ impl Weight {
     pub(super) fn row_count(&self) -> u64 {
         let recipe = match self {
             Weight::Whole(recipe) | Weight::Packed(Packed { numbers: recipe, .. }) => recipe,
-            Weight::LowRank { b, .. } => b,
+            Weight::LowRank(factors) => &factors.b,
         };
         recipe.dimensions().first().copied().unwrap_or(1)
     }
 
-    /// An operation on each number.
+    /// An operation on each number. Of a change only what is multiplied can be said: its outer factor is.
     pub(super) fn map(self, operation: Operation) -> Result<Self, WeightError> {
-        Ok(Weight::Whole(self.whole()?.map(operation)))
+        match (self, operation) {
+            (Weight::LowRank(factors), Operation::Multiply(_)) => Ok(Weight::LowRank(LowRank {
+                b: factors.b.map(operation),
+                lengths: factors.lengths.map(|lengths| lengths.map(operation)),
+                ..factors
+            })),
+            (weight, operation) => Ok(Weight::Whole(weight.whole()?.map(operation))),
+        }
     }
 
     /// Weights along a new first axis: the experts of a layer.
@@ -152,12 +174,19 @@ impl Weight {
         if let Ok(recipes) = whole {
             return Ok(Weight::Whole(Recipe::stack(recipes)?));
         }
+        let mut scale = None;
         let factors = weights.into_iter().map(|weight| match weight {
-            Weight::LowRank { a, b } => Ok((a, b)),
-            Weight::Whole(_) | Weight::Packed(_) => Err(WeightError::LowRank),
+            Weight::LowRank(LowRank { a, b, scale: own, lengths: None }) => {
+                // All of a stack are scaled alike: the outer factors take what differs.
+                let all = *scale.get_or_insert(own);
+                let b = if own == all { b } else { b.map(Operation::Multiply(Constant::new(own / all))) };
+                Ok((a, b))
+            }
+            _ => Err(WeightError::LowRank),
         });
         let (a, b) = factors.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
-        Ok(Weight::LowRank { a: Recipe::stack(a)?, b: Recipe::stack(b)? })
+        let scale = scale.unwrap_or(1.0);
+        Ok(Weight::LowRank(LowRank { a: Recipe::stack(a)?, b: Recipe::stack(b)?, scale, lengths: None }))
     }
 
     /// The product of weights, element by element, as a vector.

@@ -5,8 +5,8 @@ use super::part::{Origin, Part};
 use super::uploads::{Format, chosen, gguf_parts, inputs, sources};
 use super::{CreateError, Files, Workshop};
 use crate::convert::{self, OutputType};
-use crate::gguf::Metadata;
 use crate::model::MediaType;
+use crate::plan::Plan;
 use crate::store::Store;
 
 /// What is known of an adapter.
@@ -23,17 +23,48 @@ impl Adapter {
     pub(super) fn open(workshop: &Workshop, files: &Files) -> Result<Self, CreateError> {
         match Format::of(&workshop.store, files)? {
             Format::Gguf if files.len() > 1 => Err(CreateError::SeveralAdapters),
-            Format::Gguf => gguf_parts(workshop, files).map(Self::Parts),
+            Format::Safetensors if is_several(files) => Err(CreateError::SeveralAdapters),
+            Format::Gguf => {
+                let parts = gguf_parts(workshop, files)?;
+                match parts.iter().find(|part| part.kind != MediaType::Adapter) {
+                    Some(part) => {
+                        let kind = if part.kind == MediaType::Model { "model" } else { part.kind.noun() };
+                        Err(CreateError::NotAnAdapter { file: part.name(), kind })
+                    }
+                    None => Ok(Self::Parts(parts)),
+                }
+            }
             Format::Safetensors => inputs(&workshop.store, files).map(Self::Safetensors),
         }
     }
 
-    /// Plans what is not planned yet, for a base model with these metadata.
-    pub(super) fn planned(&self, store: &Store, base: &Metadata) -> Result<Option<Part>, CreateError> {
+    /// The same for a base model that is known: planned, and checked that it is for that one.
+    pub(super) fn fitted(self, store: &Store, base: Option<&Part>) -> Result<Self, CreateError> {
+        match (&self, base) {
+            (Self::Safetensors(_), None) => Err(CreateError::NoBaseOfAdapter),
+            (Self::Safetensors(_), Some(base)) => {
+                Ok(Self::Parts(self.planned(store, &base.outline()?)?.into_iter().collect()))
+            }
+            (Self::Parts(parts), Some(base)) => {
+                for part in parts {
+                    part.check_adapter(base)?;
+                }
+                Ok(self)
+            }
+            (Self::Parts(_), None) => Ok(self),
+        }
+    }
+
+    fn planned(&self, store: &Store, base: &Plan) -> Result<Option<Part>, CreateError> {
         let Self::Safetensors(inputs) = self else { return Ok(None) };
         let conversion = convert::adapter(&sources(inputs)?, base, OutputType::Auto)?;
         let read = chosen(store, inputs, &conversion.sources)?;
         let part = |plan| Part::converted(MediaType::Adapter, Origin::Adapter, read, plan);
         conversion.model.map(part).transpose()
     }
+}
+
+/// Whether files in safetensors are those of more than one adapter.
+fn is_several(files: &Files) -> bool {
+    files.iter().filter(|(name, _)| name.base() == "adapter_config.json").count() > 1
 }

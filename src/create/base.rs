@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::base_layer::BaseLayer;
 use super::input::Input;
+use super::merging::Merging;
 use super::part::{Origin, Part, has_weights};
 use super::shards::open_shards;
 use super::{CreateError, Quantization};
@@ -92,6 +93,21 @@ impl Base {
             return Err(CreateError::NothingToQuantize);
         }
         Ok(base)
+    }
+
+    /// The same model with adapters in its weights, quantized from the sums if that is wished for.
+    pub(super) fn merged(
+        mut self,
+        merging: &Merging,
+        quantize: Option<&Quantization>,
+    ) -> Result<Self, CreateError> {
+        if !has_weights(self.parts()) {
+            return Err(CreateError::NoBaseOfAdapter);
+        }
+        for layer in &mut self.layers {
+            layer.part = layer.part.take().map(|part| merging.into_part(part, quantize)).transpose()?;
+        }
+        Ok(self)
     }
 
     /// Its parts that are GGUF files.

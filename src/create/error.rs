@@ -47,6 +47,41 @@ pub enum CreateError {
     /// A file is not in GGUF format.
     #[error("supplied file was not in GGUF format")]
     NotGguf { file: String },
+    /// A file that only says where the real one is.
+    #[error("file {file:?} is a Git LFS pointer, not the file itself; run git lfs pull and upload it again")]
+    LargeFilePointer { file: String },
+    /// What a server has sent in place of a file.
+    #[error("file {file:?} is a web page (HTML), not the file itself; download it again")]
+    WebPage { file: String },
+    /// Weights that only Python can read, and that can run code when it does.
+    #[error("file {file:?} is a PyTorch pickle, which is not read; convert it to safetensors first")]
+    Pickle { file: String },
+    /// A GGUF file that cannot be run.
+    #[error("file {file:?} is no model: it does not have {what}")]
+    LacksContents { file: String, what: &'static str },
+    /// GGUF files of several models.
+    #[error("files holds several models, {}; name one of them", files.join(", "))]
+    SeveralModels { files: Vec<String> },
+    /// Something else where an adapter should be.
+    #[error("{file:?} is not an adapter but a {kind}; give it as from or among files")]
+    NotAnAdapter { file: String, kind: &'static str },
+    /// An adapter in the place of a model.
+    #[error("{file:?} is an adapter, which needs a base model: give from, and the adapter under adapters")]
+    AdapterAlone { file: String },
+    /// A projector in the place of a model.
+    #[error("{file:?} is a projector, which needs a model: give the model's file too")]
+    ProjectorAlone { file: String },
+    /// Adapters are to be merged, and there are none.
+    #[error("merge_adapters needs adapters")]
+    MergeWithoutAdapters,
+    /// A strength for an adapter that is not there.
+    #[error("merge_adapters names {name:?}, which is not one of the adapters: {}", known.join(", "))]
+    NoSuchAdapter { name: String, known: Vec<String> },
+    /// The weights are in several files.
+    #[error(
+        "adapters cannot be merged into a model that is split into several files; create it as one first"
+    )]
+    MergeIntoShards,
     /// A GGUF file is damaged or not supported.
     #[error("file {file:?}: {source}")]
     Gguf { file: String, source: Box<GgufError> },
@@ -150,6 +185,13 @@ impl CreateError {
             | Self::Quantize { file, .. }
             | Self::Importance { file, .. }
             | Self::StrayMatrix { file }
+            | Self::LargeFilePointer { file }
+            | Self::WebPage { file }
+            | Self::Pickle { file }
+            | Self::LacksContents { file, .. }
+            | Self::NotAnAdapter { file, .. }
+            | Self::AdapterAlone { file }
+            | Self::ProjectorAlone { file }
             | Self::Plan { file, .. } => Some(file),
             Self::UnknownType { file } => file.as_deref(),
             _ => None,
@@ -205,7 +247,9 @@ impl CreateError {
             },
             Self::Name(error) => Some(error.reason().to_owned()),
             Self::Template(error) => error.hint().map(str::to_owned),
-            Self::SeveralAdapters => Some("merge the adapters into one file first".to_owned()),
+            Self::SeveralAdapters => {
+                Some("make them part of the weights with merge_adapters (--merge)".to_owned())
+            }
             _ => None,
         }
     }

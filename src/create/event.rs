@@ -60,6 +60,8 @@ pub enum Event {
 pub enum Action {
     /// Shards become one file.
     Joining,
+    /// Adapters become part of the weights.
+    Merging,
     /// A checkpoint or an adapter becomes a GGUF file.
     Converting(Conversion),
     /// It is measured what types would do to weights.

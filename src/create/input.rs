@@ -23,7 +23,36 @@ impl Input {
             }
             other => other.into(),
         })?;
-        Ok(Self { file: name.to_string(), blob })
+        let input = Self { file: name.to_string(), blob };
+        input.check_beginning()?;
+        Ok(input)
+    }
+
+    /// Refuses what stands in the place of a file where it was not downloaded itself.
+    fn check_beginning(&self) -> Result<(), CreateError> {
+        const POINTER: &[u8] = b"version https://git-lfs";
+        let beginning = self.beginning()?;
+        if beginning.starts_with(POINTER) {
+            return Err(CreateError::LargeFilePointer { file: self.file.clone() });
+        }
+        let text = String::from_utf8_lossy(&beginning).trim_start().to_ascii_lowercase();
+        let is_prose = [".md", ".jinja", ".txt"].iter().any(|extension| self.file.ends_with(extension));
+        if !is_prose && (text.starts_with("<!doctype html") || text.starts_with("<html")) {
+            return Err(CreateError::WebPage { file: self.file.clone() });
+        }
+        Ok(())
+    }
+
+    /// Whether its first bytes are these, which are few.
+    pub(super) fn begins_with(&self, bytes: &[u8]) -> Result<bool, CreateError> {
+        Ok(self.beginning()?.starts_with(bytes))
+    }
+
+    fn beginning(&self) -> Result<Vec<u8>, CreateError> {
+        let mut beginning = vec![0; 64];
+        let count = self.blob.read_at(&mut beginning, 0).map_err(StoreError::from)?;
+        beginning.truncate(count);
+        Ok(beginning)
     }
 
     /// Its header, if it is a GGUF file.

@@ -9,11 +9,11 @@ use super::base::Base;
 use super::base_layer::BaseLayer;
 use super::fetch::fetch;
 use super::layers::Layers;
+use super::merging::Merging;
 use super::part::{Content, Part};
 use super::planned_file::{PlannedFile, space_of};
 use super::{CreateError, Event, Info, Monitor, Phase, Quantization, Stage, Workshop};
 use crate::family;
-use crate::gguf::Metadata;
 use crate::library::Description;
 use crate::model::{
     Layer, MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes,
@@ -30,6 +30,8 @@ pub struct Job {
     pub(super) name: Name,
     pub(super) source: Source,
     pub(super) adapter: Adapter,
+    /// Adapters for the weights of a model that has to be fetched first.
+    pub(super) merging: Option<Merging>,
     pub(super) quantize: Option<Quantization>,
     pub(super) template: Option<Template>,
     pub(super) system: String,
@@ -73,16 +75,10 @@ impl Source {
         base.into_iter().flat_map(Base::parts).chain(parts)
     }
 
-    /// The metadata of the model.
-    pub(super) fn metadata(&self) -> Result<Metadata, CreateError> {
-        metadata_of_model(self.parts())
+    /// The weights.
+    pub(super) fn weights(&self) -> Option<&Part> {
+        self.parts().find(|part| part.kind == MediaType::Model)
     }
-}
-
-/// The metadata of that part which is the model.
-fn metadata_of_model<'p>(mut parts: impl Iterator<Item = &'p Part>) -> Result<Metadata, CreateError> {
-    let model = parts.find(|part| part.kind == MediaType::Model);
-    model.ok_or(CreateError::NoBaseOfAdapter)?.metadata()
 }
 
 impl Job {
@@ -100,8 +96,8 @@ impl Job {
             Content::Existing(input, _) => store.has_to_read(&input.blob),
         };
         // What is made of a model that has to be fetched is planned when it is here.
-        let waits =
-            matches!(self.adapter, Adapter::Safetensors(_)) || (has_to_fetch && self.quantize.is_some());
+        let is_changed = self.quantize.is_some() || self.merging.is_some();
+        let waits = matches!(self.adapter, Adapter::Safetensors(_)) || (has_to_fetch && is_changed);
         let has_to_compute = self.assembly.is_none() && (waits || self.parts().any(takes_time));
         let left = |stage: &Stage| match stage {
             Stage::Transfer => has_to_fetch,
@@ -148,12 +144,16 @@ impl Job {
         let placed = fetch(workshop, name, Options::default(), monitor)?;
         workshop.clear_replaced(&placed);
         let quantize = self.quantize.as_ref();
-        let base = Base::open(&workshop.store, &workshop.descriptions, &placed.model, quantize)?;
-        if matches!(self.adapter, Adapter::Safetensors(_)) {
-            let planned = self.adapter.planned(&workshop.store, &metadata_of_model(base.parts())?)?;
-            self.adapter = Adapter::Parts(planned.into_iter().collect());
-        }
-        self.source = Source::Base(base);
+        let (first, merging) = (quantize.filter(|_| self.merging.is_none()), self.merging.take());
+        let base = Base::open(&workshop.store, &workshop.descriptions, &placed.model, first)?;
+        let base = match &merging {
+            Some(merging) => base.merged(merging, quantize)?,
+            None => base,
+        };
+        let source = Source::Base(base);
+        let adapter = std::mem::replace(&mut self.adapter, Adapter::Parts(Vec::new()));
+        self.adapter = adapter.fitted(&workshop.store, source.weights())?;
+        self.source = source;
         self.ensure_space()
     }
 

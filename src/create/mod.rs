@@ -17,6 +17,7 @@ mod info;
 mod input;
 mod job;
 mod layers;
+mod merging;
 mod monitor;
 mod outline;
 mod part;

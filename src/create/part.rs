@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::input::Input;
 use super::planned_file::PlannedFile;
 use super::{Action, Conversion, CreateError, Event, Phase, Quantization};
-use crate::gguf::{Metadata, Value, ValueRef};
+use crate::convert;
+use crate::gguf::{Value, ValueRef};
 use crate::library::{CHAT_TEMPLATE_KEY, Description};
 use crate::model::MediaType;
 use crate::plan::{Plan, Shard};
@@ -98,6 +99,43 @@ impl Part {
         Self::converted(kind, Origin::Gguf, inputs, plan)
     }
 
+    /// Whether it is one of several files of a model, which do not become one.
+    pub(super) fn is_shard(&self) -> bool {
+        matches!(&self.content, Content::Existing(_, description) if description.is_shard)
+    }
+
+    /// What the client calls it, or the first of the files that it is made of.
+    pub(super) fn name(&self) -> String {
+        match &self.content {
+            Content::Planned(file) => {
+                file.inputs().first().map(|input| input.file.clone()).unwrap_or_default()
+            }
+            Content::Existing(input, _) => input.file.clone(),
+        }
+    }
+
+    /// Checks that it is an adapter for a model, if it is a GGUF file.
+    pub(super) fn check_adapter(&self, base: &Self) -> Result<(), CreateError> {
+        match &self.content {
+            Content::Planned(_) => Ok(()),
+            Content::Existing(input, _) => {
+                Ok(convert::check_gguf_adapter(&input.parse()?, &base.outline()?)?)
+            }
+        }
+    }
+
+    /// The same part, made by another plan.
+    pub(super) fn replanned(
+        self,
+        change: impl FnOnce(PlannedFile) -> Result<PlannedFile, CreateError>,
+    ) -> Result<Self, CreateError> {
+        let file = match self.content {
+            Content::Planned(file) => file,
+            Content::Existing(input, _) => PlannedFile::copying(input)?,
+        };
+        Ok(Self { content: Content::Planned(change(file)?), ..self })
+    }
+
     /// The file that is to be made for it.
     pub(super) fn planned(&self) -> Option<&PlannedFile> {
         match &self.content {
@@ -139,11 +177,20 @@ impl Part {
         Ok(Self { content: Content::Planned(file), warnings, ..self })
     }
 
-    /// The metadata of the file that it is, or will be.
-    pub(super) fn metadata(&self) -> Result<Metadata, CreateError> {
+    /// The plan of the file that it is, or will be; without tensors where these are in several files.
+    pub(super) fn outline(&self) -> Result<Plan, CreateError> {
         match &self.content {
-            Content::Planned(file) => Ok(file.metadata().clone()),
-            Content::Existing(input, _) => Ok(input.parse()?.metadata()),
+            Content::Planned(file) => Ok(file.plan().clone()),
+            Content::Existing(input, description) => {
+                let parsed = input.parse()?;
+                let failed =
+                    |source| CreateError::Shards { file: input.file.clone(), source: Box::new(source) };
+                let mut plan = Plan::copying(&parsed, input.source()).map_err(failed)?;
+                if description.is_shard {
+                    plan.tensors.clear();
+                }
+                Ok(plan)
+            }
         }
     }
 
@@ -151,7 +198,7 @@ impl Part {
     pub(super) fn chat_template(&self) -> Result<String, CreateError> {
         let template = match &self.content {
             Content::Planned(file) => {
-                file.metadata().get(CHAT_TEMPLATE_KEY).and_then(Value::as_str).map(str::to_owned)
+                file.plan().metadata.get(CHAT_TEMPLATE_KEY).and_then(Value::as_str).map(str::to_owned)
             }
             Content::Existing(input, _) => {
                 let gguf = input.parse()?;

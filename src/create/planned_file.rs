@@ -10,7 +10,6 @@ use super::input::Input;
 use super::turn::take_turn;
 use super::watch::{Timed, Watcher};
 use super::{Action, CreateError, Event, Monitor, Phase, Quantization, Workshop};
-use crate::gguf::Metadata;
 use crate::library::UNKNOWN_FILE_TYPE;
 use crate::locked::unpoisoned;
 use crate::model::Digest;
@@ -103,14 +102,25 @@ impl PlannedFile {
         Ok((Self { plan, inputs, action, phase, fitting, quality, choices }, warnings))
     }
 
+    /// The same file with adapters in its weights. `change` gives the plan after that, and the files that it reads beside
+    /// those that this one is made of.
+    pub(super) fn merged(
+        self,
+        change: impl FnOnce(Plan) -> Result<(Plan, Vec<Input>), CreateError>,
+    ) -> Result<Self, CreateError> {
+        let (plan, further) = change(*self.plan)?;
+        let inputs = self.inputs.into_iter().chain(further).collect();
+        Self::new(plan, inputs, Action::Merging, self.phase)
+    }
+
+    /// What it will be.
+    pub(super) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
     /// The files that it is made of.
     pub(super) fn inputs(&self) -> &[Input] {
         &self.inputs
-    }
-
-    /// The metadata that it will have.
-    pub(super) fn metadata(&self) -> &Metadata {
-        &self.plan.metadata
     }
 
     /// The quantization that it will have, for people.

@@ -4,6 +4,7 @@
 use super::adapter::Adapter;
 use super::base::Base;
 use super::job::{Job, Source};
+use super::merging::Merging;
 use super::uploads::parts_of_model;
 use super::{CreateError, FileName, Files, Quantization, Request, Workshop, remote_url};
 use crate::model::{Name, Reference};
@@ -49,9 +50,16 @@ impl Workshop {
             "" => None,
             text => Some(Template::parse(text)?),
         };
+        let merging = match (&request.merge_adapters, &request.adapters) {
+            (None, _) => None,
+            (Some(_), None) => return Err(CreateError::MergeWithoutAdapters),
+            (Some(strengths), Some(files)) => Some(Merging::open(self, files, strengths)?),
+        };
+        // Adapters are merged into the weights before these are quantized.
+        let first = quantize.as_ref().filter(|_| merging.is_none());
         let source = match (request.from.as_str(), files) {
             ("", None) => return Err(CreateError::NoSource),
-            ("", Some(files)) => Source::Files(parts_of_model(self, &files, quantize.as_ref())?),
+            ("", Some(files)) => Source::Files(parts_of_model(self, &files, first, quantize.is_some())?),
             (from, _) if !request.remote_host.is_empty() => {
                 let _: Name = from.parse()?;
                 let host = remote_url(&request.remote_host)?;
@@ -64,22 +72,31 @@ impl Workshop {
                 }
                 Source::Remote { host, model: from.to_owned() }
             }
-            (from, _) => self.source_of_model(from, quantize.as_ref())?,
+            (from, _) => self.source_of_model(from, first)?,
         };
         let mut adapter = match &request.adapters {
-            None => Adapter::Parts(Vec::new()),
-            Some(files) => Adapter::open(self, files)?,
+            Some(files) if merging.is_none() => Adapter::open(self, files)?,
+            _ => Adapter::Parts(Vec::new()),
+        };
+        let (source, merging) = match (source, merging) {
+            (Source::Base(base), Some(merging)) => {
+                (Source::Base(base.merged(&merging, quantize.as_ref())?), None)
+            }
+            (Source::Files(parts), Some(merging)) => {
+                (Source::Files(merging.into_parts(parts, quantize.as_ref())?), None)
+            }
+            other => other,
         };
         // Of a model that has to be fetched nothing is known yet.
-        if !matches!(source, Source::Elsewhere(_)) && matches!(adapter, Adapter::Safetensors(_)) {
-            let planned = adapter.planned(&self.store, &source.metadata()?)?;
-            adapter = Adapter::Parts(planned.into_iter().collect());
+        if !matches!(source, Source::Elsewhere(_)) {
+            adapter = adapter.fitted(&self.store, source.weights())?;
         }
         Ok(Job {
             workshop: self.clone(),
             name: name.clone(),
             source,
             adapter,
+            merging,
             quantize,
             template,
             system: request.system,
@@ -115,7 +132,8 @@ impl Workshop {
             },
             Err(StoreError::ModelNotFound { name }) => match (reference, "model.gguf".parse::<FileName>()) {
                 (Reference::Digest(digest), Ok(file)) => {
-                    parts_of_model(self, &Files::single(file, digest), quantize).map(Source::Files)
+                    let files = Files::single(file, digest);
+                    parts_of_model(self, &files, quantize, quantize.is_some()).map(Source::Files)
                 }
                 (Reference::Name(name), _) => Ok(Source::Elsewhere(name)),
                 _ => Err(StoreError::ModelNotFound { name }.into()),

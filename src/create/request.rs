@@ -1,5 +1,7 @@
 //! What a client asks for.
 
+use std::collections::BTreeMap;
+
 use super::{CreateError, Files, Info, Quantization};
 use crate::model::{LONGEST_TEXT, Message, Parameters, check_parameters, parameters_to_bytes};
 use crate::quantize::Recipe;
@@ -16,6 +18,9 @@ pub struct Request {
     pub files: Option<Files>,
     /// The uploaded files of an adapter.
     pub adapters: Option<Files>,
+    /// Whether the adapters become part of the weights, and how strong those are that are not to be as strong as they say:
+    /// each GGUF file is an adapter, and so are all other files of a folder.
+    pub merge_adapters: Option<BTreeMap<String, f64>>,
     /// The quantization wished for.
     pub quantize: Option<Quantization>,
     /// What the quantization deviates from its type in.

@@ -6,7 +6,8 @@ use super::input::Input;
 use super::part::{Origin, Part, has_weights};
 use super::{CreateError, FileName, Files, Quantization, Workshop};
 use crate::convert::{self, ConvertError, OutputType};
-use crate::gguf::ShardName;
+use crate::gguf::{Gguf, ShardName};
+use crate::library::Description;
 use crate::model::MediaType;
 use crate::plan::Shard;
 use crate::quantize::ImportanceMatrix;
@@ -19,20 +20,36 @@ pub(super) enum Format {
     Safetensors,
 }
 
-/// The parts of the model that uploaded files are.
+/// The parts of the model that uploaded files are, quantized already or to be quantized later.
 pub(super) fn parts_of_model(
     workshop: &Workshop,
     files: &Files,
     quantize: Option<&Quantization>,
+    to_be_quantized: bool,
 ) -> Result<Vec<Part>, CreateError> {
     let parts = match Format::of(&workshop.store, files)? {
-        Format::Gguf => gguf_parts(workshop, files)?,
-        Format::Safetensors => converted(&workshop.store, files, quantize.is_some())?,
+        Format::Gguf => one_model(gguf_parts(workshop, files)?)?,
+        Format::Safetensors => converted(&workshop.store, files, to_be_quantized)?,
     };
     match quantize {
         Some(_) if !has_weights(&parts) => Err(CreateError::NothingToQuantize),
         Some(to) => parts.into_iter().map(|part| part.quantized(to)).collect(),
         None => Ok(parts),
+    }
+}
+
+/// Checks that GGUF files are those of one model: adapters and projectors alone are none.
+fn one_model(parts: Vec<Part>) -> Result<Vec<Part>, CreateError> {
+    let named = |kind: MediaType| parts.iter().filter(move |part| part.kind == kind).map(Part::name);
+    let models: Vec<String> = named(MediaType::Model).collect();
+    match models.as_slice() {
+        [_] => Ok(parts),
+        [] => match (named(MediaType::Adapter).next(), named(MediaType::Projector).next()) {
+            (Some(file), _) => Err(CreateError::AdapterAlone { file }),
+            (None, Some(file)) => Err(CreateError::ProjectorAlone { file }),
+            (None, None) => Ok(parts),
+        },
+        _ => Err(CreateError::SeveralModels { files: models }),
     }
 }
 
@@ -48,6 +65,7 @@ pub(super) fn gguf_parts(workshop: &Workshop, files: &Files) -> Result<Vec<Part>
             return Err(CreateError::StrayMatrix { file: input.file });
         }
         let description = workshop.descriptions.keep(&input.blob, &parsed);
+        check_contents(&input.file, &parsed, &description)?;
         if description.is_shard {
             // Shards whose names say nothing count as those of one model.
             let name = ShardName::parse(name.as_str());
@@ -69,9 +87,59 @@ pub(super) fn gguf_parts(workshop: &Workshop, files: &Files) -> Result<Vec<Part>
     Ok(parts)
 }
 
-/// Opens all files.
+/// Checks that a file holds anything that a runtime could run.
+fn check_contents(file: &str, parsed: &Gguf<'_>, description: &Description) -> Result<(), CreateError> {
+    let lacks = |what| Err(CreateError::LacksContents { file: file.to_owned(), what });
+    if parsed.get("general.architecture").is_none() && !description.is_shard {
+        return lacks("the key general.architecture");
+    }
+    // The first shard of a model may hold its metadata alone.
+    if parsed.tensors().is_empty() && !description.is_shard { lacks("any tensor") } else { Ok(()) }
+}
+
+/// Opens all files of a checkpoint or of an adapter.
 pub(super) fn inputs(store: &Store, files: &Files) -> Result<Vec<Input>, CreateError> {
-    files.iter().map(|(name, digest)| Input::open(store, name, digest)).collect()
+    let inputs = files.iter().map(|(name, digest)| Input::open(store, name, digest));
+    Ok(at_root(inputs.collect::<Result<_, _>>()?))
+}
+
+/// Files without the folder that all of them lie in: clients send paths of their repositories. Weights that alone lie in a
+/// folder are brought to the others; those of modules stay in theirs.
+pub(super) fn at_root(mut inputs: Vec<Input>) -> Vec<Input> {
+    fn folder(name: &str) -> Option<&str> {
+        name.split_once('/').map(|(folder, _)| folder)
+    }
+    fn leave(inputs: &mut [Input], folder: &str) {
+        for input in inputs {
+            if let Some(rest) = input.file.strip_prefix(folder).and_then(|rest| rest.strip_prefix('/')) {
+                input.file = rest.to_owned();
+            }
+        }
+    }
+    while let Some(common) = inputs.first().and_then(|input| folder(&input.file)).map(str::to_owned) {
+        if !inputs.iter().all(|input| folder(&input.file) == Some(&common)) {
+            break;
+        }
+        leave(&mut inputs, &common);
+    }
+    let weights = || inputs.iter().map(|input| input.file.as_str()).filter(|name| is_weights(name));
+    let first = weights().next().and_then(folder).map(str::to_owned);
+    if let Some(common) = first.filter(|common| weights().all(|name| folder(name) == Some(common))) {
+        leave(&mut inputs, &common);
+    }
+    inputs
+}
+
+/// Whether a file holds weights as PyTorch pickles them, by its name.
+fn is_pickle(name: &str) -> bool {
+    let is_bin =
+        name.ends_with(".bin") && (name.starts_with("pytorch_model") || name.starts_with("adapter_model"));
+    is_bin || [".pth", ".pt"].iter().any(|extension| name.ends_with(extension))
+}
+
+/// Whether a file holds weights that are no module's, by its name.
+fn is_weights(name: &str) -> bool {
+    name.ends_with(".safetensors") && !convert::is_module(name)
 }
 
 /// The files as what a conversion reads.
@@ -122,6 +190,9 @@ impl Format {
             (None, Some(_)) => return Ok(Self::Safetensors),
             (Some(_), None) => return Ok(Self::Gguf),
             (None, None) => {}
+        }
+        if let Some((name, _)) = files.iter().find(|(name, _)| is_pickle(name.base())) {
+            return Err(CreateError::Pickle { file: name.to_string() });
         }
         for (name, digest) in files.iter() {
             let mut magic = [0; 4];

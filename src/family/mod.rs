@@ -6,7 +6,9 @@
 //! and how it is quantized.
 
 mod families;
+mod images;
 mod parsers;
 
 pub use families::{AUDIO_UNUSED_IN, Conversation, Family, PROJECTOR, Rules, of};
+pub use images::makes_images;
 pub use parsers::{Parser, parser};

@@ -41,7 +41,7 @@ pub(crate) fn capabilities(evidence: Evidence<'_>) -> Vec<String> {
         add("tools", own.is_some_and(|own| own.tools));
         add("thinking", own.is_some_and(|own| own.thinking));
         add("embedding", weights.pools);
-        add("completion", !weights.pools);
+        add("completion", !weights.pools && !family::makes_images(&weights.architecture));
         add("vision", weights.sees);
         add("audio", weights.hears && family::of(&weights.architecture).hears);
     }

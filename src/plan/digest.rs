@@ -13,7 +13,7 @@ use super::location::Location;
 use super::operation::{Arithmetic, Operation};
 use super::stored::{Encoding, Spread, Stored};
 use super::view::{Elements, Factor, View};
-use super::{Plan, PlanError, PlannedTensor, Recipe, SourceDescription};
+use super::{Change, Plan, PlanError, PlannedTensor, Recipe, SourceDescription};
 use crate::model::Digest;
 use crate::tensor::ElementType;
 
@@ -103,6 +103,25 @@ impl Form {
                     Arithmetic::Divide => 3,
                 });
                 inputs.iter().for_each(|input| self.recipe(input));
+            }
+            Recipe::Changed { base, changes } => {
+                self.choice(4);
+                self.recipe(base);
+                self.list(changes, Self::change);
+            }
+        }
+    }
+
+    fn change(&mut self, change: &Change) {
+        let Change { inputs, outputs, scale, lengths } = change;
+        self.recipe(inputs);
+        self.recipe(outputs);
+        self.number(scale.value().to_bits().into());
+        match lengths {
+            None => self.choice(0),
+            Some(lengths) => {
+                self.choice(1);
+                self.recipe(lengths);
             }
         }
     }

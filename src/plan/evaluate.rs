@@ -49,7 +49,7 @@ impl<'s> Reader<'s> {
                 }
                 Ok(result)
             }
-            Node::Single { .. } | Node::Values { .. } | Node::Pair { .. } => {
+            Node::Single { .. } | Node::Values { .. } | Node::Pair { .. } | Node::Changed { .. } => {
                 unreachable!("a program copies only what is stored in the type wanted")
             }
         }
@@ -167,6 +167,7 @@ impl<'s> Reader<'s> {
                 }
                 Ok(())
             }
+            Node::Changed { base, columns, changes } => self.changed(base, *columns, changes, range, output),
             Node::Map { operation: Operation::Ternary, half, input, mean } => {
                 self.numbers(input, range, output)?;
                 let scale = self.mean_magnitude(input, mean)?;

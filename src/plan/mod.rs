@@ -3,6 +3,7 @@
 //! A [`Plan`] is a plain value made from headers and configuration alone. Its sources are byte
 //! ranges that the caller hands to the executor; this room knows neither files nor the store.
 
+mod changed;
 mod codes;
 mod digest;
 mod elements;
@@ -41,7 +42,7 @@ pub use gguf::{Shard, ShardError, forget_split};
 pub use importance::Importance;
 pub use location::Location;
 pub use operation::{Arithmetic, Constant, Operation};
-pub use recipe::Recipe;
+pub use recipe::{Change, Recipe};
 pub use recipe_error::RecipeError;
 pub use sine::{cosine, sine};
 pub use source::Source;

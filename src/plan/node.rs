@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use super::error::PlanError;
 use super::location::Location;
-use super::operation::{Arithmetic, Operation};
-use super::recipe::Recipe;
+use super::operation::{Arithmetic, Constant, Operation};
+use super::recipe::{Change, Recipe};
 use super::stored::{Encoding, Spread, Stored, bytes_of};
 use super::view::{Elements, View};
 use super::walk::Walk;
@@ -27,6 +27,20 @@ pub(super) enum Node<'p> {
     Map { operation: Operation, half: bool, input: Box<Node<'p>>, mean: Mean },
     /// Two inputs, element by element.
     Pair { operation: Arithmetic, inputs: Box<[Node<'p>; 2]> },
+    /// Matrices of so many columns, and what is added to them.
+    Changed { base: Box<Node<'p>>, columns: u64, changes: Vec<ChangeNode<'p>> },
+}
+
+/// A change, prepared for evaluation.
+#[derive(Debug)]
+pub(super) struct ChangeNode<'p> {
+    pub(super) inputs: Node<'p>,
+    pub(super) outputs: Node<'p>,
+    pub(super) rank: u64,
+    /// Rows of one matrix.
+    pub(super) rows: u64,
+    pub(super) scale: Constant,
+    pub(super) lengths: Option<Node<'p>>,
 }
 
 /// The mean of an input, or of its magnitudes, for operations that need it; computed when the first of them does.
@@ -76,6 +90,20 @@ impl<'p> Node<'p> {
                 let inputs = Box::new([Self::compile(left), Self::compile(right)]);
                 Node::Pair { operation: *operation, inputs }
             }
+            Recipe::Changed { base, changes } => {
+                // A change is checked when it is made.
+                let [.., rows, columns] = base.dimensions()[..] else { return Self::compile(base) };
+                let change = |change: &'p Change| ChangeNode {
+                    inputs: Self::compile(&change.inputs),
+                    outputs: Self::compile(&change.outputs),
+                    rank: change.outputs.dimensions().last().copied().unwrap_or(1),
+                    rows,
+                    scale: change.scale,
+                    lengths: change.lengths.as_ref().map(Self::compile),
+                };
+                let changes = changes.iter().map(change).collect();
+                Node::Changed { base: Box::new(Self::compile(base)), columns, changes }
+            }
             Recipe::Concatenate { axis, inputs } => {
                 let dimensions = recipe.dimensions();
                 let before: u64 = dimensions[..*axis].iter().product();
@@ -112,7 +140,7 @@ impl<'p> Node<'p> {
     pub(super) fn is_made_of(&self, wanted: ElementType) -> bool {
         match self {
             Node::Units(units) => units.element_type == wanted,
-            Node::Single { .. } | Node::Values { .. } | Node::Pair { .. } => false,
+            Node::Single { .. } | Node::Values { .. } | Node::Pair { .. } | Node::Changed { .. } => false,
             Node::Join { parts, .. } => parts.iter().all(|(_, part)| part.is_made_of(wanted)),
             Node::Map { operation, input, .. } => {
                 (operation.preserves_values() || *operation == Operation::Round(wanted))
@@ -133,10 +161,15 @@ impl<'p> Node<'p> {
                 _ => Err(TensorError::CannotQuantize { element_type: *to }),
             },
             Node::Map { input, .. } => input.check_readable(),
+            Node::Changed { base, changes, .. } => {
+                base.check_readable()?;
+                changes.iter().flat_map(ChangeNode::nodes).try_for_each(Node::check_readable)
+            }
         }
     }
 
-    /// Whether elements that lie side by side in the result lie far apart in the source.
+    /// Whether elements that lie side by side in the result lie far apart in the source, or share much that has to be
+    /// read for them.
     pub(super) fn scatters(&self) -> bool {
         match self {
             Node::Units(Units { walk, .. }) | Node::Single { walk, .. } => walk.transposition().is_some(),
@@ -144,7 +177,15 @@ impl<'p> Node<'p> {
             Node::Values { .. } => false,
             Node::Join { parts, .. } => parts.iter().any(|(_, part)| part.scatters()),
             Node::Map { input, .. } => input.scatters(),
+            Node::Changed { .. } => true,
         }
+    }
+}
+
+impl ChangeNode<'_> {
+    /// What it reads.
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node<'_>> {
+        [&self.inputs, &self.outputs].into_iter().chain(&self.lengths)
     }
 }
 
@@ -160,6 +201,10 @@ impl Recipe {
             Recipe::Concatenate { inputs, .. } => inputs.iter().try_for_each(|i| i.for_each_stored(visit)),
             Recipe::Map { input, .. } => input.for_each_stored(visit),
             Recipe::Pair { inputs, .. } => inputs.iter().try_for_each(|input| input.for_each_stored(visit)),
+            Recipe::Changed { base, changes } => {
+                base.for_each_stored(visit)?;
+                changes.iter().flat_map(Change::recipes).try_for_each(|recipe| recipe.for_each_stored(visit))
+            }
         }
     }
 }
@@ -193,6 +238,7 @@ impl Recipe {
             }
             Recipe::Map { input, .. } => input.check_whole(width),
             Recipe::Pair { inputs, .. } => inputs.iter().try_for_each(|input| input.check_whole(width)),
+            Recipe::Changed { .. } => Ok(()),
         }
     }
 }

@@ -66,7 +66,7 @@ impl<'p> Program<'p> {
 impl Recipe {
     fn requires_finite(&self) -> bool {
         match self {
-            Recipe::View(_) => false,
+            Recipe::View(_) | Recipe::Changed { .. } => false,
             Recipe::Concatenate { inputs, .. } => inputs.iter().any(Recipe::requires_finite),
             Recipe::Map { operation: Operation::RequireFinite, .. } => true,
             Recipe::Map { input, .. } => input.requires_finite(),

@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::operation::{Arithmetic, Operation};
+use super::operation::{Arithmetic, Constant, Operation};
 use super::recipe_error::RecipeError;
 use super::stored::Stored;
 use super::view::{Elements, View};
@@ -39,6 +39,26 @@ pub enum Recipe {
         /// Left and right.
         inputs: Box<[Recipe; 2]>,
     },
+    /// A matrix, or a stack of them, after changes. It is computed row by row and stays as it lies.
+    Changed {
+        /// The matrix before.
+        base: Box<Recipe>,
+        /// At least one, the first first.
+        changes: Vec<Change>,
+    },
+}
+
+/// What is added to a matrix, or to each of a stack: `scale · outputs · inputs`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// `[rank, columns]`, or as many of these as there are matrices.
+    pub inputs: Recipe,
+    /// `[rows, rank]`, likewise.
+    pub outputs: Recipe,
+    /// What the product is multiplied by.
+    pub scale: Constant,
+    /// The length that each row has afterwards, `[rows]`, where the change says so (DoRA).
+    pub lengths: Option<Recipe>,
 }
 
 impl Recipe {
@@ -69,6 +89,7 @@ impl Recipe {
             Recipe::View(view) => view.dimensions(),
             Recipe::Map { input, .. } => input.dimensions(),
             Recipe::Pair { inputs, .. } => inputs[0].dimensions(),
+            Recipe::Changed { base, .. } => base.dimensions(),
             Recipe::Concatenate { axis, inputs } => {
                 let mut dimensions = inputs[0].dimensions();
                 dimensions[*axis] = inputs.iter().map(|input| input.dimensions()[*axis]).sum();
@@ -96,7 +117,7 @@ impl Recipe {
             Recipe::Map { operation, input } => {
                 operation.preserves_values() && input.is_stored_as(element_type)
             }
-            Recipe::Pair { .. } => false,
+            Recipe::Pair { .. } | Recipe::Changed { .. } => false,
         }
     }
 
@@ -105,6 +126,7 @@ impl Recipe {
         match self {
             Recipe::View(view) => view.has_codes(),
             Recipe::Map { input, .. } => input.has_codes(),
+            Recipe::Changed { base, .. } => base.has_codes(),
             Recipe::Pair { inputs, .. } => inputs.iter().any(Recipe::has_codes),
             Recipe::Concatenate { inputs, .. } => inputs.iter().any(Recipe::has_codes),
         }
@@ -113,7 +135,9 @@ impl Recipe {
     fn common_type(&self) -> Option<ElementType> {
         match self {
             Recipe::View(view) => view.precision(),
-            Recipe::Map { operation: Operation::Widen, .. } | Recipe::Pair { .. } => Some(ElementType::F32),
+            Recipe::Map { operation: Operation::Widen, .. }
+            | Recipe::Pair { .. }
+            | Recipe::Changed { .. } => Some(ElementType::F32),
             Recipe::Map { input, .. } => input.common_type(),
             Recipe::Concatenate { inputs, .. } => inputs
                 .iter()
@@ -136,6 +160,8 @@ impl Recipe {
             Recipe::View(view) => view.reshape(dimensions).map(Recipe::View),
             Recipe::Map { operation, input } => Ok(input.reshape(dimensions)?.map(operation)),
             Recipe::Pair { operation, inputs } => pair(operation, *inputs, |input| input.reshape(dimensions)),
+            Recipe::Changed { .. } if from == dimensions => Ok(self),
+            Recipe::Changed { .. } => Err(fails()),
             Recipe::Concatenate { axis, inputs } => {
                 let (axis, row) = joined_axis(&from, axis, dimensions, &inputs).ok_or_else(fails)?;
                 let inputs = inputs.into_iter().map(|input| {
@@ -161,6 +187,8 @@ impl Recipe {
             Recipe::View(view) => view.permute(order).map(Recipe::View),
             Recipe::Map { operation, input } => Ok(input.permute(order)?.map(operation)),
             Recipe::Pair { operation, inputs } => pair(operation, *inputs, |input| input.permute(order)),
+            Recipe::Changed { .. } if order.is_sorted() => Ok(self),
+            Recipe::Changed { .. } => Err(RecipeError::Permutation { order: order.to_vec(), dimensions }),
             Recipe::Concatenate { axis, inputs } => {
                 let inputs = inputs.into_iter().map(|input| input.permute(order));
                 let axis = order.iter().position(|&old| old == axis).unwrap_or(axis);
@@ -206,6 +234,8 @@ impl Recipe {
             Recipe::Pair { operation, inputs } => {
                 pair(operation, *inputs, |input| input.step_by(axis, range.clone(), step))
             }
+            Recipe::Changed { .. } if (start, end, step) == (0, length, 1) => Ok(self),
+            Recipe::Changed { .. } => Err(RecipeError::Slice { start, end, step, length }),
             Recipe::Concatenate { axis: seam, inputs } if seam == axis => {
                 slice_inputs(axis, inputs, range, step)
             }
@@ -281,6 +311,21 @@ impl Recipe {
         Ok(Recipe::Pair { operation, inputs: Box::new([self, other]) })
     }
 
+    /// A matrix, or a stack of matrices, after a change.
+    ///
+    /// # Errors
+    /// The change is one of matrices of other dimensions.
+    pub fn changed(self, change: Change) -> Result<Self, RecipeError> {
+        change.check(&self.dimensions())?;
+        Ok(match self {
+            Recipe::Changed { base, mut changes } => {
+                changes.push(change);
+                Recipe::Changed { base, changes }
+            }
+            base => Recipe::Changed { base: Box::new(base), changes: vec![change] },
+        })
+    }
+
     /// An operation on each element.
     pub fn map(self, operation: Operation) -> Self {
         Recipe::Map { operation, input: Box::new(self) }
@@ -294,6 +339,31 @@ fn pair(
     change: impl Fn(Recipe) -> Result<Recipe, RecipeError>,
 ) -> Result<Recipe, RecipeError> {
     Ok(Recipe::Pair { operation, inputs: Box::new([change(left)?, change(right)?]) })
+}
+
+impl Change {
+    /// Checks that it is one of matrices of these dimensions; answers with the rank.
+    pub(super) fn check(&self, base: &[u64]) -> Result<u64, RecipeError> {
+        let (inputs, outputs) = (self.inputs.dimensions(), self.outputs.dimensions());
+        let fails =
+            || RecipeError::Change { base: base.to_vec(), inputs: inputs.clone(), outputs: outputs.clone() };
+        let [stack @ .., rows, columns] = base else { return Err(fails()) };
+        let ([inner_stack @ .., rank, width], [outer_stack @ .., height, other]) =
+            (&inputs[..], &outputs[..])
+        else {
+            return Err(fails());
+        };
+        let lengths = self.lengths.as_ref().map(Recipe::dimensions);
+        let fits = (inner_stack, outer_stack) == (stack, stack)
+            && (rank, width, height) == (other, columns, rows)
+            && lengths.is_none_or(|lengths| stack.is_empty() && lengths == [*rows]);
+        if fits { Ok(*rank) } else { Err(fails()) }
+    }
+
+    /// The recipes that it reads.
+    pub(super) fn recipes(&self) -> impl Iterator<Item = &Recipe> {
+        [&self.inputs, &self.outputs].into_iter().chain(&self.lengths)
+    }
 }
 
 /// The product of `dimensions`, all of which must be positive.

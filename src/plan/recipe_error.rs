@@ -60,6 +60,14 @@ pub enum RecipeError {
     /// Nothing to concatenate, or inputs whose other dimensions differ.
     #[error("cannot concatenate along axis {axis}: dimensions {dimensions:?}")]
     Concatenation { axis: usize, dimensions: Vec<Vec<u64>> },
+    /// A change of matrices of other dimensions.
+    #[error("factors of dimensions {inputs:?} and {outputs:?} do not change a matrix of dimensions {base:?}")]
+    Change {
+        /// The dimensions of the matrix, slowest first.
+        base: Vec<u64>,
+        inputs: Vec<u64>,
+        outputs: Vec<u64>,
+    },
     /// Sums that are not matrices of columns, or not one count for each.
     #[error(
         "importance of sums of dimensions {sums:?} has counts of dimensions {counts:?}, expected one a matrix"

@@ -12,6 +12,9 @@ pub enum QuantizeError {
     /// The metadata lack what the mixture depends on, or state nonsense.
     #[error(transparent)]
     Metadata(#[from] GgufError),
+    /// A model that makes images or films.
+    #[error("{architecture} is not a language model; it cannot be quantized here")]
+    NoLanguageModel { architecture: String },
     /// The source is quantized already.
     #[error(
         "tensor {tensor:?} is already quantized to {got}, quantizing it again to {wanted} for {target} would lose \

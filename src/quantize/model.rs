@@ -31,6 +31,9 @@ impl Model {
         names: impl Iterator<Item = &'n str> + Clone,
     ) -> Result<Self, QuantizeError> {
         let architecture = metadata.architecture()?.to_owned();
+        if family::makes_images(&architecture) {
+            return Err(QuantizeError::NoLanguageModel { architecture });
+        }
         // Vision projectors have layers under other keys; nothing in their mixture depends on the number.
         let layers = if architecture == family::PROJECTOR { 0 } else { metadata.block_count()? };
         let heads = first_count(metadata, "attention.head_count")?.unwrap_or(0);

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use serde_json::Value;
 
 use tokio_util::sync::CancellationToken;
 
@@ -120,6 +121,7 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), 
         Ok(named.map(Files::parse).transpose()?)
     };
     let (files, adapters) = (files("files")?, files("adapters")?);
+    let merge_adapters = strengths(fields.value("merge_adapters")?)?;
     refuse_draft(&mut fields)?;
     if fields.is_list("quantize") {
         let message = "quantize must be one type; a list is taken with \"dry_run\": true alone";
@@ -134,6 +136,7 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), 
         from: fields.string("from")?,
         files,
         adapters,
+        merge_adapters,
         template: fields.string("template")?,
         system: fields.string("system")?,
         parameters: fields.object("parameters")?.unwrap_or_default().into_iter().collect(),
@@ -150,6 +153,21 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), 
     request.info = create_info::info(&info).map_err(as_job)?;
     request.licenses = create_license::texts(license).map_err(as_job)?;
     Ok((name, request, hearing))
+}
+
+/// Whether adapters are to be merged into the weights, and how strong those are that are named.
+fn strengths(value: Option<Value>) -> Result<Option<BTreeMap<String, f64>>, Failure> {
+    let numbers = match value {
+        None | Some(Value::Bool(false)) => return Ok(None),
+        Some(Value::Bool(true)) => Some(BTreeMap::new()),
+        Some(Value::Object(named)) => {
+            let number = |(name, strength): (String, Value)| Some((name, strength.as_f64()?));
+            named.into_iter().map(number).collect()
+        }
+        Some(_) => None,
+    };
+    let message = "merge_adapters must be true, false, or an object of the adapters' names with numbers";
+    numbers.map(Some).ok_or_else(|| Failure::bad_request(message))
 }
 
 /// Ollama attaches a second, smaller model that guesses ahead. A model without the one that was asked for

@@ -49,6 +49,7 @@ impl Line {
             Step::Making { action, completed, total } => {
                 let status = match action {
                     Action::Joining => "merging GGUF shards".to_owned(),
+                    Action::Merging => "merging adapter".to_owned(),
                     Action::Converting(conversion) => converting(*conversion).to_owned(),
                     Action::Measuring => "measuring tensors".to_owned(),
                     Action::Quantizing { from, to } => format!("quantizing {from} model to {to}"),

@@ -6,8 +6,10 @@ mod cases;
 mod checkpoint;
 mod comparison;
 mod damage;
+mod merged;
 mod mutations;
 mod packed;
+mod sentences;
 mod tensors;
 mod whole;
 

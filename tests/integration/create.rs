@@ -5,5 +5,7 @@ mod dry_run;
 mod files;
 mod inheritance;
 mod making;
+mod merging;
 mod recipe;
+mod reported;
 mod todays;

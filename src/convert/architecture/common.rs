@@ -71,6 +71,10 @@ pub(super) const EXPERTS: &[Rule] = &[
     Rule::expert("model.layers.{}.mlp.experts.{}.down_proj.weight", "blk.{}.ffn_down_exps.weight"),
     Rule::expert("model.layers.{}.mlp.experts.{}.gate_proj.weight", "blk.{}.ffn_gate_exps.weight"),
     Rule::expert("model.layers.{}.mlp.experts.{}.up_proj.weight", "blk.{}.ffn_up_exps.weight"),
+    // MLX saves them stacked, and calls them after what chooses between them.
+    Rule::keep("model.layers.{}.mlp.switch_mlp.down_proj.weight", "blk.{}.ffn_down_exps.weight"),
+    Rule::keep("model.layers.{}.mlp.switch_mlp.gate_proj.weight", "blk.{}.ffn_gate_exps.weight"),
+    Rule::keep("model.layers.{}.mlp.switch_mlp.up_proj.weight", "blk.{}.ffn_up_exps.weight"),
 ];
 
 /// Experts of a layer as one tensor: gate and up in one, and down.
@@ -94,12 +98,16 @@ pub(super) const SHARED_EXPERT: &[Rule] = &[
 
 /// The two halves of the last but one axis, of stacked matrices or of one.
 pub(super) fn halves(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
-    let recipe = weight.whole()?;
-    let dimensions = recipe.dimensions();
-    let axis = dimensions.len().saturating_sub(2);
-    let half = dimensions.get(axis).copied().unwrap_or(0) / 2;
-    let (first, second) = (recipe.clone().slice(axis, 0..half)?, recipe.slice(axis, half..2 * half)?);
-    Ok(vec![Weight::Whole(first), Weight::Whole(second)])
+    let half = |second: u64| {
+        weight.clone().rows(|recipe| {
+            let dimensions = recipe.dimensions();
+            // The lengths of outputs, beside a change, have one axis.
+            let axis = dimensions.len().saturating_sub(2);
+            let half = dimensions.get(axis).copied().unwrap_or(0) / 2;
+            recipe.slice(axis, half * second..half * (second + 1))
+        })
+    };
+    Ok(vec![half(0)?, half(1)?])
 }
 
 /// The thirds of the first axis: queries, keys and values of which there are as many.

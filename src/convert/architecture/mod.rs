@@ -344,9 +344,9 @@ pub(super) fn find(name: &str, configuration: &Configuration) -> Result<&'static
     })
 }
 
-/// The family that makes model files of an architecture.
-pub(super) fn find_by_architecture(architecture: &str) -> Option<&'static Family> {
-    families().find(|family| family.architecture == architecture)
+/// The families that make model files of an architecture.
+pub(super) fn of_architecture(architecture: &str) -> impl Iterator<Item = &'static Family> {
+    families().filter(move |family| family.architecture == architecture)
 }
 
 /// All configuration classes.

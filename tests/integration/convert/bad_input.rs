@@ -2,6 +2,7 @@
 
 use ollamake::convert::{self, Conversion, ConvertError, OutputType};
 use ollamake::gguf::Metadata;
+use ollamake::plan::Plan;
 use serde_json::{Value, json};
 
 use super::Files;
@@ -55,7 +56,8 @@ const TINY: [(&str, &str, &[u64]); 11] = [
 
 fn configuration() -> Value {
     json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8, "intermediate_size": 16,
-        "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 6})
+        "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 6,
+        "tie_word_embeddings": true})
 }
 
 fn tokenizer() -> Value {
@@ -450,11 +452,11 @@ fn damaged_tokenizers_are_refused() {
 
 #[test]
 fn adapters_that_cannot_be_applied_are_refused() {
-    let mut base = Metadata::new();
-    base.set("general.architecture", "llama");
-    base.set("llama.block_count", 1_u32);
-    base.set("llama.embedding_length", 8_u32);
-    base.set("llama.attention.head_count", 2_u32);
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    metadata.set("llama.block_count", 1_u32);
+    metadata.set("llama.embedding_length", 8_u32);
+    metadata.set("llama.attention.head_count", 2_u32);
     let stem = "base_model.model.model.layers.0.self_attn.q_proj";
     let (a, b) = (format!("{stem}.lora_A.weight"), format!("{stem}.lora_B.weight"));
     let adapter = |settings: Value, list: &[(&str, &str, &[u64])]| {
@@ -464,7 +466,8 @@ fn adapters_that_cannot_be_applied_are_refused() {
         ])
     };
     let good: [(&str, &str, &[u64]); 2] = [(&a, "F32", &[2, 8]), (&b, "F32", &[8, 2])];
-    let plan = |files: &Files| convert::adapter(&files.sources(), &base, OutputType::F16);
+    let base = |metadata: &Metadata| Plan { sources: vec![], metadata: metadata.clone(), tensors: vec![] };
+    let plan = |files: &Files| convert::adapter(&files.sources(), &base(&metadata), OutputType::F16);
     let settings = || json!({"peft_type": "LORA", "lora_alpha": 4, "r": 2});
     assert_eq!(plan(&adapter(settings(), &good)).unwrap().model.unwrap().tensors.len(), 2);
     let set = |key: &str, value: Value| {
@@ -472,18 +475,18 @@ fn adapters_that_cannot_be_applied_are_refused() {
         settings[key] = value;
         adapter(settings, &good)
     };
-    let several_ranks = json!({"lora_alpha": 4, "r": 2, "use_rslora": true, "rank_pattern": {"q_proj": 3}});
-    let several_ranks = adapter(several_ranks, &good);
     for (files, words) in [
         (adapter(settings(), &good[..1]), "factors"),
-        (adapter(settings(), &[(a.as_str(), "F32", &[2, 8]), ("x.weight", "F32", &[1])]), "x.weight"),
+        (adapter(settings(), &[&good[..], &[("x.weight", "F32", &[1])]].concat()), "x.weight"),
         (adapter(settings(), &[(&a, "F32", &[2, 8]), (&b, "F32", &[8, 4])]), "[2, 8] and [8, 4]"),
         (adapter(settings(), &[(&a, "F32", &[2]), (&b, "F32", &[8, 2])]), "[2] and [8, 2]"),
         (set("invocation_string", json!("<|start|>")), "alora_invocation_tokens"),
         (set("peft_type", json!("IA3")), "IA3"),
         (set("use_dora", json!(true)), "DoRA"),
-        (set("alpha_pattern", json!({"q_proj": 3})), "alpha_pattern"),
-        (several_ranks, "rank_pattern"),
+        (set("alpha_pattern", json!({"(": 3})), "alpha_pattern"),
+        (set("layer_replication", json!([[0, 2]])), "layer_replication"),
+        (set("fine_tune_type", json!("full")), "MLX"),
+        (adapter(settings(), &[]), "no tensors"),
         (set("lora_alpha", json!("much")), "lora_alpha"),
         (Files(adapter(settings(), &good).0[1..].to_vec()), "adapter_config.json is missing"),
         (Files(adapter(settings(), &good).0[..1].to_vec()), "adapter_model.safetensors is missing"),
@@ -491,7 +494,8 @@ fn adapters_that_cannot_be_applied_are_refused() {
         let error = plan(&files).unwrap_err().to_string();
         assert!(error.contains(words), "{error:?} does not say {words:?}");
     }
-    base.set("general.architecture", "unheard-of");
-    let error = convert::adapter(&adapter(settings(), &good).sources(), &base, OutputType::F16).unwrap_err();
+    metadata.set("general.architecture", "unheard-of");
+    let files = adapter(settings(), &good);
+    let error = convert::adapter(&files.sources(), &base(&metadata), OutputType::F16).unwrap_err();
     assert!(error.to_string().contains("unheard-of"));
 }

@@ -59,8 +59,8 @@ fn whatever_is_wrong_is_named_or_does_no_harm() {
 /// A case that is damaged.
 struct Subject {
     files: Files,
-    /// The metadata of the base that it is an adapter for.
-    base: Option<ollamake::gguf::Metadata>,
+    /// The plan of the base that it is an adapter for.
+    base: Option<ollamake::plan::Plan>,
 }
 
 impl Subject {
@@ -69,7 +69,7 @@ impl Subject {
         let files = with_target(read(case), all, &expected);
         let base = expected.get("base").and_then(Json::as_str).and_then(|base| {
             let base = convert::checkpoint(&read(&all[base]).sources(), OutputType::F16).ok()?;
-            Some(base.model?.metadata)
+            base.model
         });
         Self { files, base }
     }

@@ -5,7 +5,7 @@ use ollamake::convert::{self, Conversion, ConvertError, OutputType};
 use serde_json::{Value, json};
 
 use super::checkpoint::read;
-use super::tensors::{Tensors, parsed};
+use super::tensors::{Tensor, Tensors, parsed};
 use super::{Files, cases};
 use crate::support::files::fixture;
 
@@ -137,12 +137,54 @@ fn experts_are_as_many_as_the_configuration_says() {
     }
 }
 
+/// MLX stacks the experts of a layer in one tensor under another name.
+#[test]
+fn experts_as_mlx_stacks_them_are_those_one_by_one() {
+    let listed = case("glm4-experts");
+    let (names, stacked) = (tensors_of(&listed), case("glm4-experts").weighted(WEIGHTS, stack_experts));
+    assert!(parsed(stacked.bytes(WEIGHTS)).keys().any(|name| name.contains("switch_mlp")));
+    assert_eq!(names, tensors_of(&stacked));
+}
+
+/// The names and shapes of a conversion's tensors.
+fn tensors_of(files: &Files) -> Vec<(String, String)> {
+    let model = convert(files).unwrap().model.unwrap();
+    let mut tensors: Vec<_> =
+        model.tensors.iter().map(|tensor| (tensor.name.clone(), tensor.shape.to_string())).collect();
+    tensors.sort();
+    tensors
+}
+
+fn stack_experts(tensors: &mut Tensors) {
+    let experts: Vec<String> = tensors.keys().filter(|name| name.contains(".experts.")).cloned().collect();
+    for name in experts {
+        let (before, after) = name.split_once(".experts.").unwrap();
+        let (_, part) = after.split_once('.').unwrap();
+        let tensor = tensors.remove(&name).unwrap();
+        let stack = format!("{before}.switch_mlp.{part}");
+        match tensors.get_mut(&stack) {
+            // Names are in order, so experts are too: there are fewer than ten.
+            Some(stack) => {
+                stack.shape[0] += 1;
+                stack.bytes.extend(tensor.bytes);
+            }
+            None => {
+                let shape = [&[1], &tensor.shape[..]].concat();
+                tensors.insert(stack, Tensor { shape, ..tensor });
+            }
+        }
+    }
+}
+
 #[test]
 fn a_head_that_should_be_there_is_missed() {
     let untied = case("mistral").configured(|config| config["tie_word_embeddings"] = json!(false));
     let headless = untied.weighted(WEIGHTS, |tensors| drop(tensors.remove("lm_head.weight")));
     let is_about_head = |warning: &String| warning.contains("lm_head");
     assert!(warnings(&headless).iter().any(is_about_head), "{:?}", warnings(&headless));
+    let unsaid =
+        headless.configured(|config| drop(config.as_object_mut().unwrap().remove("tie_word_embeddings")));
+    assert!(warnings(&unsaid).iter().any(is_about_head));
     let tied = headless.configured(|config| config["tie_word_embeddings"] = json!(true));
     assert!(!warnings(&tied).iter().any(is_about_head));
 }

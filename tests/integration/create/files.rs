@@ -67,7 +67,7 @@ async fn projectors_and_adapters_are_recognised() {
         ("clip.has_audio_encoder", true.into()),
     ]);
     let projector = server.upload(&projector).await.to_string();
-    let adapter = file(&[("general.architecture", "llama".into()), ("general.type", "adapter".into())]);
+    let adapter = small_gguf(&[("general.type", "adapter")]);
     let adapter = server.upload(&adapter).await.to_string();
     server
         .create(json!({

@@ -152,14 +152,15 @@ async fn what_has_no_weights_cannot_be_quantized() {
     let system = put_layer(&server, MediaType::System, b"system");
     put_model(&server, "base", "gguf", vec![system]);
     let projector = server.upload(&small_gguf(&[("general.type", "projector")])).await.to_string();
-    for source in [json!({"from": "base"}), json!({"files": {"mmproj.gguf": projector}})] {
+    let needs_model = r#""mmproj.gguf" is a projector, which needs a model: give the model's file too"#;
+    for (source, error) in [
+        (json!({"from": "base"}), "quantize needs a model with weights"),
+        (json!({"files": {"mmproj.gguf": projector}}), needs_model),
+    ] {
         let mut request = json!({"model": "m", "quantize": "q8_0"});
         request.as_object_mut().unwrap().extend(source.as_object().unwrap().clone());
         let answer = server.post("/api/create", request).await;
-        assert_eq!(
-            (answer.status.as_u16(), answer.error().as_str()),
-            (400, "quantize needs a model with weights")
-        );
+        assert_eq!((answer.status.as_u16(), answer.error().as_str()), (400, error));
     }
 }
 

@@ -67,9 +67,11 @@ async fn the_first_shard_says_what_the_file_is() {
     let first = gguf(&projector, &[(FIRST, SHAPE, ElementType::F16)]);
     let first = server.upload(&first).await.to_string();
     let second = server.upload(&shard(1, 2, 2, SECOND)).await.to_string();
-    server.create(json!({"model": "m", "files": {"a.gguf": second, "b.gguf": first}})).await;
-    let model = server.store.manifest(&"m".parse().unwrap()).unwrap();
-    assert_eq!(model.manifest.layers[0].media_type, MediaType::Projector);
+    let model = server.upload(&small_gguf(&[])).await.to_string();
+    server.create(json!({"model": "m", "files": {"a.gguf": second, "b.gguf": first, "m.gguf": model}})).await;
+    let made = server.store.manifest(&"m".parse().unwrap()).unwrap();
+    let kinds: Vec<_> = made.manifest.layers.iter().map(|layer| layer.media_type.clone()).collect();
+    assert_eq!(kinds, [MediaType::Model, MediaType::Projector]);
 }
 
 #[tokio::test]

@@ -96,6 +96,9 @@ pub(super) const DIFFERENCES: &[Difference] = {
             ours: Error(400, "blob sha256:0000000000000000000000000000000000000000000000000000000000000000 of file \
                 \"ad.gguf\" not found; upload it first"),
             reason: NO_PATHS },
+        Difference { exchange: "adapters: a model GGUF given as adapter",
+            ours: Error(400, "\"ad.gguf\" is not an adapter but a model; give it as from or among files"),
+            reason: "a model with two layers of weights is none" },
         Difference { exchange: "adapters: not gguf", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "adapters: unknown type", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "adapters: two", ours: SameErrorEarly, reason: EARLY },

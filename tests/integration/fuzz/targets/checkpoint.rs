@@ -62,6 +62,7 @@ pub(super) fn checkpoint(bytes: &[u8]) {
     let architectures = ["llama", "qwen2", "gemma2", "bert"];
     base.set("general.architecture", architectures[text.len() % architectures.len()]);
     base.set(format!("{}.block_count", architectures[text.len() % architectures.len()]), 2_u32);
+    let base = Plan { sources: Vec::new(), metadata: base, tensors: Vec::new() };
     if let Ok(conversion) = convert::adapter(&sources, &base, output) {
         make(&conversion.model.expect("an adapter"), &files);
     }
