@@ -91,7 +91,7 @@ fn make(model: &Path, store: &Path, file_type: FileType) {
     let maps: Vec<_> = paths.iter().map(|path| map(path)).collect();
     let sources: Vec<_> =
         names.iter().zip(&maps).map(|(name, map)| NamedSource { name, bytes: map }).collect();
-    let mut plan = convert(&sources, OutputType::Auto).expect("a plan").model;
+    let mut plan = convert(&sources, OutputType::Auto).expect("a plan").model.expect("a text model");
     if FileType::of(&plan.metadata) != Some(file_type) {
         plan = quantize(plan, &file_type.into(), None).expect("a plan of the quantized model").plan;
     }

@@ -109,10 +109,9 @@ pub(super) fn check(lacking: &[&str], facts: &Facts<'_>, found: &Found) -> Resul
         let place = Place { layer: Some(number), slides: false };
         let works = facts.stated("feed_forward_length", place).is_some_and(|width| width > 0);
         let mut networks = FEED_FORWARDS.iter().copied();
-        if start.is_empty() && works && !networks.clone().any(|name| layer.contains(name)) {
-            if let Some(name) = networks.find(|name| found.has_rule_for(name) && !may_lack(name)) {
-                return Err(lacks(number, name));
-            }
+        let is_empty = start.is_empty() && works && !networks.clone().any(|name| layer.contains(name));
+        if is_empty && let Some(name) = networks.find(|name| found.has_rule_for(name) && !may_lack(name)) {
+            return Err(lacks(number, name));
         }
     }
     for alike in built_alike(&layers, facts.model.main_layers) {
@@ -127,12 +126,15 @@ pub(super) fn check(lacking: &[&str], facts: &Facts<'_>, found: &Found) -> Resul
     Ok(())
 }
 
+/// What tells how a layer is built: where it stands, whether it predicts, and which parts it has.
+type Build<'l> = (&'l str, bool, Vec<bool>);
+
 /// Layers in groups that are built of the same parts.
 fn built_alike<'l>(
     layers: &'l BTreeMap<Key<'_>, Layer<'l>>,
     main_layers: u64,
 ) -> impl Iterator<Item = Vec<(usize, &'l Layer<'l>)>> {
-    let mut groups: BTreeMap<(&str, bool, Vec<bool>), Vec<(usize, &Layer<'_>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<Build<'_>, Vec<(usize, &Layer<'_>)>> = BTreeMap::new();
     for (&(start, number), layer) in layers {
         let parts = PARTS.iter().map(|part| part.marks.iter().any(|mark| layer.contains(mark))).collect();
         let predicts = number as u64 >= main_layers;

@@ -64,6 +64,6 @@ impl Found {
             let either = matches!(ending, "weight" | "bias") && inner.strip_suffix(".*") == Some(stem);
             either || inner == name
         };
-        self.rules.iter().filter(move |rule| rule.targets().iter().any(|target| is_name(target)))
+        self.rules.iter().filter(move |rule| rule.targets().iter().any(&is_name))
     }
 }

@@ -13,7 +13,7 @@ use super::parameters::Parameters;
 use super::planned::{planned, state_storage};
 use super::rule::Rule;
 use super::size_label::ParameterCount;
-use super::weight::Weight;
+use super::weight::{Generated, Weight};
 use super::weights::StoredWeight;
 use super::{Configuration, ConvertError, Model, Source, general, hyperparameters};
 use crate::family;
@@ -38,7 +38,7 @@ pub(super) struct Projector {
     /// Metadata beyond those that all have.
     pub(super) hyperparameters: fn(&Encoders<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that no file holds; they stand before all others.
-    pub(super) generated: fn(&Encoders<'_>) -> Result<Vec<(&'static str, Recipe)>, ConvertError>,
+    pub(super) generated: fn(&Encoders<'_>) -> Result<Generated, ConvertError>,
     /// The numbers of a tensor that is computed from several small ones, by the name of the tensor that it
     /// stands for.
     pub(super) computed: fn(&Numbers<'_>, &str) -> Result<Option<Recipe>, ConvertError>,

@@ -149,7 +149,7 @@ pub(super) fn check(
         let given = tensor.shape.without_trailing_ones();
         let places = [false, true].map(|slides| Place { layer, slides });
         let fits = |shape: &&[Length]| places.iter().any(|place| has_shape(facts, *place, shape, given));
-        if allowed.iter().any(|shape| fits(shape)) {
+        if allowed.iter().any(fits) {
             continue;
         }
         let Some(shape) = allowed.first() else { continue };

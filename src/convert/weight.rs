@@ -16,6 +16,9 @@ pub(super) enum Weight {
     LowRank(LowRank),
 }
 
+/// Names and contents of tensors that no file holds.
+pub(super) type Generated = Vec<(&'static str, Recipe)>;
+
 /// A change of a matrix `[outputs, inputs]`: `scale · b · a`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LowRank {

@@ -105,7 +105,7 @@ impl Base {
             return Err(CreateError::NoBaseOfAdapter);
         }
         for layer in &mut self.layers {
-            layer.part = layer.part.take().map(|part| merging.into_part(part, quantize)).transpose()?;
+            layer.part = layer.part.take().map(|part| merging.merged_part(part, quantize)).transpose()?;
         }
         Ok(self)
     }

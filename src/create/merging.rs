@@ -62,7 +62,7 @@ impl Merging {
     }
 
     /// The parts of a model with the adapters in its weights, quantized from the sums if that is wished for.
-    pub(super) fn into_parts(
+    pub(super) fn merged_parts(
         &self,
         parts: Vec<Part>,
         quantize: Option<&Quantization>,
@@ -70,11 +70,15 @@ impl Merging {
         if !has_weights(&parts) {
             return Err(CreateError::NoBaseOfAdapter);
         }
-        parts.into_iter().map(|part| self.into_part(part, quantize)).collect()
+        parts.into_iter().map(|part| self.merged_part(part, quantize)).collect()
     }
 
     /// A part of a model, which the adapters change if it is the weights.
-    pub(super) fn into_part(&self, part: Part, quantize: Option<&Quantization>) -> Result<Part, CreateError> {
+    pub(super) fn merged_part(
+        &self,
+        part: Part,
+        quantize: Option<&Quantization>,
+    ) -> Result<Part, CreateError> {
         let mut part = part;
         if part.kind == MediaType::Model {
             if part.is_shard() {

@@ -83,7 +83,7 @@ impl Workshop {
                 (Source::Base(base.merged(&merging, quantize.as_ref())?), None)
             }
             (Source::Files(parts), Some(merging)) => {
-                (Source::Files(merging.into_parts(parts, quantize.as_ref())?), None)
+                (Source::Files(merging.merged_parts(parts, quantize.as_ref())?), None)
             }
             other => other,
         };

@@ -40,7 +40,7 @@ impl Reader<'_> {
                     Levels::Table(location) => self.read(location, 0..codes.table_bytes())?,
                     _ => Cow::Borrowed(&[][..]),
                 };
-                Numbers::Codes(CodeReader::new(*codes, codes.numbers(&table), &bytes, first))
+                Numbers::Codes(Box::new(CodeReader::new(*codes, codes.numbers(&table), &bytes, first)))
             }
             other => Numbers::Plain(other.precision(), &bytes),
         };
@@ -109,7 +109,7 @@ struct Choice<'l> {
 
 /// Numbers as they lie in a source.
 enum Numbers<'b> {
-    Codes(CodeReader<'b>),
+    Codes(Box<CodeReader<'b>>),
     Plain(ElementType, &'b [u8]),
 }
 

@@ -92,7 +92,7 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
 /// What all of the jobs would make, which are of the same sources.
 fn outlined(jobs: &[Job], monitor: Monitor<'_>) -> Result<Outline, CreateError> {
     let mut all = jobs.iter().map(|job| job.outline(monitor));
-    let first = all.next().unwrap_or_else(|| Err(CreateError::NoSource))?;
+    let first = all.next().unwrap_or(Err(CreateError::NoSource))?;
     all.try_fold(first, |outline, next| Ok(outline.beside(next?)))
 }
 

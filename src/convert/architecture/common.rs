@@ -3,12 +3,9 @@
 use std::borrow::Cow;
 
 use crate::convert::rule::Rule;
-use crate::convert::weight::{Weight, WeightError, rows_as};
+use crate::convert::weight::{Generated, Weight, WeightError, rows_as};
 use crate::convert::{ConvertError, Model};
 use crate::plan::{Operation, Recipe, RecipeError};
-
-/// Names and contents of tensors that no file holds.
-pub(in crate::convert) type Generated = Vec<(&'static str, Recipe)>;
 
 /// The decoder that most families descend from.
 pub(super) const DECODER: &[&[Rule]] = &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD];

@@ -7,11 +7,12 @@ use serde_json::json;
 use super::common::{ATTENTION, GATED_FEED_FORWARD, NORMS, replaced};
 use super::dflash::{self, CHOICE};
 use super::draft::ENDS;
-use super::{Family, Generated, gemma4};
+use super::{Family, gemma4};
 use crate::convert::hyperparameters::{key_and_value_length, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::stored_bytes;
+use crate::convert::weight::Generated;
 use crate::convert::{Configuration, ConvertError, Model, Source};
 
 /// DSpark with layers of Gemma 4 that attend to everything and have keys for values.

@@ -3,13 +3,14 @@
 
 use std::borrow::Cow;
 
+use super::Family;
 use super::common::{GATED_FEED_FORWARD, NORMS, text_name};
 use super::draft::{self, ENDS, FEATURES, LAYER_CONFIGURATION};
 use super::llama::{self, PAIRED_ATTENTION};
-use super::{Family, Generated};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::shapes::{ANY, QUERIES, WIDTH};
+use crate::convert::weight::Generated;
 use crate::convert::{Configuration, ConvertError, Model};
 
 pub(super) const FAMILY: Family = Family {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::common::{self, Generated};
+use super::common;
 use crate::convert::configuration::Class;
 use crate::convert::files::Files;
 use crate::convert::numbers::Numbers;
@@ -11,6 +11,7 @@ use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
 use crate::convert::shapes::Shapes;
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::Generated;
 use crate::convert::{Configuration, ConvertError, Model, Source, hyperparameters};
 use crate::plan::PlannedTensor;
 use crate::tensor::ElementType;

@@ -2,11 +2,12 @@
 
 use super::common::GATED_FEED_FORWARD;
 use super::gemma3::{self, count_real_tokens, real_tokens};
-use super::{Family, Generated, audio, gemma3n};
+use super::{Family, audio, gemma3n};
 use crate::convert::hyperparameters::key_and_value_length;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::Generated;
 use crate::convert::{Configuration, ConvertError, Model, Source};
 use crate::plan::Recipe;
 

@@ -1,12 +1,13 @@
 //! Llama 1 to 3 and what is built like it: Mistral, Mixtral, and many that only changed the name.
 
+use super::Family;
 use super::common::{DENSE_LAYERS, EMBEDDINGS, NORMS};
-use super::{Family, Generated};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::Generated;
 use crate::convert::weight::{Weight, WeightError, pair_rotary_rows};
 use crate::convert::{ConvertError, Model, Source};
 use crate::plan::Recipe;

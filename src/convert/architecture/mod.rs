@@ -120,7 +120,7 @@ mod talkie;
 mod vision;
 mod xverse;
 
-pub(super) use common::{Generated, replaced};
+pub(super) use common::replaced;
 pub(super) use family::Family;
 pub use listing::{ModelClass, model_classes};
 pub(super) use prediction::is_beyond;

@@ -1,12 +1,13 @@
 //! Phi-3, Phi-3.5, Phi-4, and those with experts.
 
+use super::Family;
 use super::common::{EMBEDDINGS, NORMS, long_rope_factors};
-use super::{Family, Generated};
 use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
+use crate::convert::weight::Generated;
 use crate::convert::{ConvertError, Model, Source};
 
 pub(super) const FAMILY: Family = Family {

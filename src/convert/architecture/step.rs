@@ -1,13 +1,14 @@
 //! StepFun's Step 3.5 and 3.7: full and sliding attention with different numbers of heads, and gates on them.
 
+use super::Family;
 use super::common::{
     DENSE_LAYERS, EMBEDDINGS, NORMS_AROUND_ZERO, add_one, replaced, text_name, without_single_axes,
 };
-use super::{Family, Generated};
 use super::{prediction, vision};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
+use crate::convert::weight::Generated;
 use crate::convert::{ConvertError, Model, Source};
 use crate::plan::Recipe;
 

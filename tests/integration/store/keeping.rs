@@ -142,7 +142,8 @@ fn a_store_with_lists_survives_what_is_done_to_it() {
     built.place(&legacy("list"), &line(&anchor), Means::Copy);
     built.place(&v2("neighbour"), &list, Means::Copy);
     built.place(&legacy("plain"), &children[1].bytes(), Means::Copy);
-    let steps: [(&str, fn(&Built)); 5] = [
+    type Step = (&'static str, fn(&Built));
+    let steps: [Step; 5] = [
         ("prune", |built| assert_eq!(prune(built).blobs.len(), 1)),
         ("serve", |built| drop(serve_until_pruned(built.root()))),
         ("delete of a neighbour", |built| Store::open(built.root()).unwrap().remove(&name("plain")).unwrap()),

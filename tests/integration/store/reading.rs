@@ -206,7 +206,7 @@ impl Disk for Flickering {
     fn metadata_of_link(&self, path: &Path) -> io::Result<fs::Metadata> {
         let is_entry = path.ends_with("ollama.com/library/m/latest");
         if is_entry
-            && self.0.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+            && self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
         {
             return Err(io::ErrorKind::NotFound.into());
         }

@@ -1,5 +1,6 @@
 //! Embeddings of positions that are waves of many lengths, which no file holds.
 
+use crate::convert::weight::Generated;
 use crate::convert::{Configuration, ConvertError};
 use crate::plan::{Recipe, cosine, exponential, sine};
 
@@ -11,9 +12,9 @@ const WIDEST: u64 = 1 << 14;
 const LONGEST: f64 = 10_000.0;
 
 /// A row a position: its sines at all wavelengths, then its cosines.
-pub(super) fn positions(audio: &Configuration) -> Result<Vec<(&'static str, Recipe)>, ConvertError> {
+pub(super) fn positions(audio: &Configuration) -> Result<Generated, ConvertError> {
     let width = audio.integer("hidden_size")?;
-    if width < 4 || width > WIDEST || width % 2 != 0 {
+    if !(4..=WIDEST).contains(&width) || width % 2 != 0 {
         let expected = format!("an even number from 4 to {WIDEST}");
         return Err(audio.bad("d_model", &width, &expected));
     }
