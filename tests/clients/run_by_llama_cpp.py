@@ -123,7 +123,8 @@ def reference(checkpoint, kind, tokens):
     for name in names:
         try:
             model = getattr(transformers, name).from_pretrained(
-                checkpoint, dtype=torch.float32, attn_implementation="eager", local_files_only=True
+                checkpoint, dtype=torch.float32, attn_implementation="eager", local_files_only=True,
+                trust_remote_code=False
             )
         except Exception as error:  # Whatever hinders transformers is no fault of the model's.
             problems.append(str(error).strip().splitlines()[0][:90])
@@ -189,7 +190,9 @@ def apart(work, *arguments):
         words.seek(0)
         said = [line for line in words.read().decode(errors="replace").splitlines() if line.strip()]
         how = f"llama.cpp ends the process (signal {-process.exitcode})" if process.exitcode < 0 else "fails"
-        return f"{how}: {said[-1][:160] if said else 'without a word'}", False
+        # What llama.cpp says of a failure comes before what Python makes of it.
+        telling = [line for line in said if "error loading model:" in line or "GGML_ASSERT" in line] or said[-1:]
+        return f"{how}: {telling[0][:200] if telling else 'without a word'}", False
 
 
 def main():
