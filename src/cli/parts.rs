@@ -108,7 +108,8 @@ impl Parts {
 }
 
 impl Files {
-    /// Adds an adapter. The files of a second one stand in a folder, as those of both may have the same names.
+    /// Adds an adapter. The files of a second one stand in a folder, as those of both may have the same
+    /// names.
     fn add_adapter(&mut self, value: &str, path: &Path) -> Result<(), CliError> {
         let mut adapter = Self::default();
         adapter.add(value, path)?;

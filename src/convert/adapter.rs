@@ -31,11 +31,12 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    /// Reads an adapter for a base model, and checks that it fits. Its files are sources of the plan to be from number
-    /// `first` on.
+    /// Reads an adapter for a base model, and checks that it fits. Its files are sources of the plan to be
+    /// from number `first` on.
     ///
     /// # Errors
-    /// A file is missing or damaged, the base model's architecture is not known, or the adapter is not one for it.
+    /// A file is missing or damaged, the base model's architecture is not known, or the adapter is not one
+    /// for it.
     pub(super) fn read(files: Files<'_>, base: &Plan, first: usize) -> Result<Self, ConvertError> {
         let settings = Settings::read(files)?;
         let metadata = &base.metadata;
@@ -78,7 +79,8 @@ fn mapped(
     mapping.finish_partial()
 }
 
-/// The places of the files that hold the weights: those that go by the usual names, or whatever there is in safetensors.
+/// The places of the files that hold the weights: those that go by the usual names, or whatever there is in
+/// safetensors.
 fn weight_files(files: Files<'_>) -> Result<Vec<usize>, ConvertError> {
     const USUAL: [&str; 2] = ["adapter_model.safetensors", "adapters.safetensors"];
     let places = |is_one: &dyn Fn(&str) -> bool| -> Vec<usize> {
@@ -91,16 +93,16 @@ fn weight_files(files: Files<'_>) -> Result<Vec<usize>, ConvertError> {
         .ok_or(ConvertError::MissingFile { file: USUAL[0], purpose: "it holds the weights of the adapter" })
 }
 
-/// Plans the conversion of an adapter for a base model, given as the plan of its file; where that has no tensors, whether
-/// the adapter fits it is not checked.
+/// Plans the conversion of an adapter for a base model, given as the plan of its file; where that has no
+/// tensors, whether the adapter fits it is not checked.
 ///
-/// `files` are `adapter_config.json`, the weights in safetensors and, if there are any, the model card and the base
-/// model's `config.json`.
+/// `files` are `adapter_config.json`, the weights in safetensors and, if there are any, the model card and
+/// the base model's `config.json`.
 ///
 /// # Errors
 ///
-/// A file is missing or damaged, tensor names of the base model's architecture are not known, the adapter is for another
-/// model, or it does what a GGUF adapter cannot express.
+/// A file is missing or damaged, tensor names of the base model's architecture are not known, the adapter is
+/// for another model, or it does what a GGUF adapter cannot express.
 pub fn adapter(
     files: &[NamedSource<'_>],
     base: &Plan,
@@ -130,8 +132,8 @@ pub fn adapter(
     Ok(Conversion { model: Some(model), projector: None, sources, warnings: Vec::new() })
 }
 
-/// A change as a GGUF adapter has it. The runtime scales all of them by `alpha` and their ranks: where that is not right,
-/// the outer factor takes the rest.
+/// A change as a GGUF adapter has it. The runtime scales all of them by `alpha` and their ranks: where that
+/// is not right, the outer factor takes the rest.
 fn expressible(name: String, weight: Weight, alpha: f32) -> Result<(String, Weight), ConvertError> {
     const MERGE: &str = "a GGUF adapter cannot hold that; merge it into the base (merge_adapters, --merge)";
     let LowRank { a, b, scale, lengths } = match weight {

@@ -118,7 +118,8 @@ impl Settings {
         self.values.part("lora_parameters").ok_or_else(|| self.values.missing(&["lora_parameters"]))
     }
 
-    /// The value of the first pattern that fits a module: the end of its name, after a dot (PEFT, `get_pattern_key`).
+    /// The value of the first pattern that fits a module: the end of its name, after a dot (PEFT,
+    /// `get_pattern_key`).
     fn of_pattern(&self, key: &str, module: &str) -> Result<Option<&Value>, ConvertError> {
         /// What a pattern may take, in bytes.
         const LARGEST: usize = 1 << 20;

@@ -44,8 +44,8 @@ struct Parts<'w> {
     is_embedding: bool,
 }
 
-/// What becomes of each weight of the model, by its name there, in the order of the file; weights that take the place of
-/// the model's come first.
+/// What becomes of each weight of the model, by its name there, in the order of the file; weights that take
+/// the place of the model's come first.
 pub(super) fn changed(
     settings: &Settings,
     weights: &[StoredWeight],
@@ -144,7 +144,8 @@ impl Parts<'_> {
                 .map_err(|reason| ConvertError::Dimensions { tensor: module.to_owned(), reason })
         };
         let (mut a, mut b) = (inner.recipe()?, outer.recipe()?);
-        // Embeddings have a row a token, which is looked up: the matrix itself is turned against other matrices.
+        // Embeddings have a row a token, which is looked up: the matrix itself is turned against other
+        // matrices.
         if lies_inputs_first != self.is_embedding {
             (a, b) = (turned(a)?, turned(b)?);
         }

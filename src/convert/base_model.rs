@@ -6,8 +6,8 @@ use super::files::Files;
 use super::{Configuration, ConvertError, architecture};
 use crate::gguf::{self, Array, Metadata};
 
-/// A number of the base model. Where there is one a layer, it is zero in the layers that it does not concern, and the
-/// same in all others.
+/// A number of the base model. Where there is one a layer, it is zero in the layers that it does not concern,
+/// and the same in all others.
 pub(super) fn number_of(base: &Metadata, architecture: &str, key: &str) -> Option<u64> {
     match base.get(&format!("{architecture}.{key}"))? {
         gguf::Value::Array(Array::I32(numbers)) => {
@@ -18,8 +18,9 @@ pub(super) fn number_of(base: &Metadata, architecture: &str, key: &str) -> Optio
     }
 }
 
-/// The configuration that a model file was made from, as far as rearranging weights needs it. What the file does not say,
-/// since it was multiplied into the weights, is taken from the model's `config.json` if that is given.
+/// The configuration that a model file was made from, as far as rearranging weights needs it. What the file
+/// does not say, since it was multiplied into the weights, is taken from the model's `config.json` if that is
+/// given.
 pub(super) fn configuration_of(
     base: &Metadata,
     architecture: &str,

@@ -49,12 +49,13 @@ pub struct Conversion {
 /// Plans the conversion of a checkpoint.
 ///
 /// `files` are `config.json`, the weights (`*.safetensors`, with `model.safetensors.index.json` if there are
-/// several), the tokenizer's files, and whatever else of the checkpoint's directory there is, by their names in it.
+/// several), the tokenizer's files, and whatever else of the checkpoint's directory there is, by their names
+/// in it.
 ///
 /// # Errors
 ///
-/// A file is missing or damaged, the architecture is not known, the weights are quantized in a foreign format, or
-/// configuration, tokenizer and weights do not fit each other.
+/// A file is missing or damaged, the architecture is not known, the weights are quantized in a foreign
+/// format, or configuration, tokenizer and weights do not fit each other.
 pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conversion, ConvertError> {
     let files = Files::new(files);
     let values = files.configuration()?;
@@ -126,7 +127,8 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     Ok(Conversion { model: plan, projector, sources: checkpoint.given, warnings })
 }
 
-/// Whether some tensor belongs to a layer of the text model, from number `first` on. Encoders are kept without it too.
+/// Whether some tensor belongs to a layer of the text model, from number `first` on. Encoders are kept
+/// without it too.
 fn has_layers(family: &Family, model: &Model, names: &[&str], first: u64) -> bool {
     let rules = family.tensors.iter().copied().flatten().filter(|rule| rule.pattern.contains("{}"));
     let rules: Vec<&Rule> = rules.collect();
@@ -220,8 +222,8 @@ fn text_plan(
     Ok((Plan { sources, metadata: out.into_metadata(), tensors }, output))
 }
 
-/// The model with as many layers beyond the last as are there: fine-tuned checkpoints often lack those that predict
-/// further tokens, whatever their configuration says.
+/// The model with as many layers beyond the last as are there: fine-tuned checkpoints often lack those that
+/// predict further tokens, whatever their configuration says.
 fn model_with_layers(family: &Family, text: Configuration, names: &[&str]) -> Result<Model, ConvertError> {
     let predicted = (family.predicted_layers)(&text, names)?;
     let model = Model::new(text, predicted)?;
@@ -274,7 +276,8 @@ pub fn is_module(name: &str) -> bool {
     })
 }
 
-/// Whether a file of a checkpoint's directory, by its name in it, may say something about the model beside its weights.
+/// Whether a file of a checkpoint's directory, by its name in it, may say something about the model beside
+/// its weights.
 pub fn is_description(name: &str) -> bool {
     let of_tokenizer = tokenizer::is_file(target::in_folder(name).unwrap_or(name));
     name.ends_with(".json") || name == MODEL_CARD || of_tokenizer

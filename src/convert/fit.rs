@@ -11,7 +11,8 @@ use crate::gguf::{Gguf, ValueRef};
 use crate::plan::Plan;
 use crate::tensor::Shape;
 
-/// Checks that the base model has what an adapter changes, in the same shapes. Of a plan without tensors nothing is known.
+/// Checks that the base model has what an adapter changes, in the same shapes. Of a plan without tensors
+/// nothing is known.
 pub(super) fn check(base: &Plan, changed: &[(String, Weight)], found: &Found) -> Result<(), ConvertError> {
     let shapes = shapes(base);
     for (name, weight) in changed {
@@ -74,8 +75,8 @@ fn shapes(base: &Plan) -> HashMap<&str, Shape> {
     base.tensors.iter().map(|tensor| (tensor.name.as_str(), tensor.shape)).collect()
 }
 
-/// Checks that a tensor of the base model is there and has these dimensions, slowest first. `origin` is what the adapter
-/// calls it.
+/// Checks that a tensor of the base model is there and has these dimensions, slowest first. `origin` is what
+/// the adapter calls it.
 fn expect(
     base: &HashMap<&str, Shape>,
     origin: &str,

@@ -216,7 +216,8 @@ impl<'m> Mapping<'m> {
         ConvertError::LackingTensor { tensor, architecture: self.architecture.to_owned() }
     }
 
-    /// The tensors and where they come from, after checking that experts are complete and nothing required is missing.
+    /// The tensors and where they come from, after checking that experts are complete and nothing required is
+    /// missing.
     pub(super) fn finish(self) -> Result<(Vec<(String, Weight)>, Found), ConvertError> {
         self.check_required()?;
         self.finish_partial()

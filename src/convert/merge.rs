@@ -1,7 +1,7 @@
 //! Adapters merged into the weights of a model, as PEFT's `merge_and_unload` does it in single precision.
 //!
-//! The adapter goes the way of any adapter, so that it lies as the model's file does; then each of its changes becomes an
-//! operation on the planned tensor. What is quantized later is quantized from the sums.
+//! The adapter goes the way of any adapter, so that it lies as the model's file does; then each of its
+//! changes becomes an operation on the planned tensor. What is quantized later is quantized from the sums.
 
 use super::adapter::Adapter;
 use super::adapter_settings::refuse;
@@ -26,7 +26,8 @@ pub struct Merged {
 /// Plans the merge of an adapter in safetensors into a model, `strength` times as strong as it says.
 ///
 /// # Errors
-/// As for [`adapter`](super::adapter()), but that everything an adapter in safetensors can hold can be merged.
+/// As for [`adapter`](super::adapter()), but that everything an adapter in safetensors can hold can be
+/// merged.
 pub fn merge(mut base: Plan, files: &[NamedSource<'_>], strength: f64) -> Result<Merged, ConvertError> {
     let Adapter { checkpoint, changed, .. } = Adapter::read(Files::new(files), &base, base.sources.len())?;
     let files = checkpoint.files.iter();
@@ -122,8 +123,8 @@ fn apply(base: &mut Plan, name: &str, weight: Weight, strength: f64) -> Result<(
     Ok(())
 }
 
-/// The same plan with merged tensors as they are computed, for a model that is quantized next: it should see the sums, not
-/// what 16 bits can hold of them.
+/// The same plan with merged tensors as they are computed, for a model that is quantized next: it should see
+/// the sums, not what 16 bits can hold of them.
 pub fn unrounded(mut merged: Plan) -> Plan {
     for tensor in &mut merged.tensors {
         let is_half = matches!(tensor.element_type, ElementType::F16 | ElementType::Bf16);

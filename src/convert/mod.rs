@@ -1,5 +1,6 @@
-//! Hugging Face checkpoints and adapters → [`Plan`](crate::plan::Plan): what llama.cpp's `convert_hf_to_gguf.py`
-//! would write, tensor by tensor and key by key, planned from headers and configuration alone.
+//! Hugging Face checkpoints and adapters → [`Plan`](crate::plan::Plan): what llama.cpp's
+//! `convert_hf_to_gguf.py` would write, tensor by tensor and key by key, planned from headers and
+//! configuration alone.
 //!
 //! [`checkpoint`] is the way in for models, [`adapter`] for PEFT LoRA adapters. Families of models are
 //! declarations in `architecture`; everything here is the same for all of them.

@@ -12,8 +12,8 @@ pub enum OutputType {
     /// What the checkpoint has: BF16 stays BF16, everything else becomes F16.
     #[default]
     Auto,
-    /// The same for a model that is quantized next, but F32 if F16 would round a tensor of it: quantization should see
-    /// values in full.
+    /// The same for a model that is quantized next, but F32 if F16 would round a tensor of it: quantization
+    /// should see values in full.
     Unrounded,
     /// 32-bit floats.
     F32,

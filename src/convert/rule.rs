@@ -5,8 +5,9 @@ use super::{ConvertError, Model};
 
 /// One line of a table of tensor names.
 ///
-/// In patterns `{}` stands for a number and a final `*` for `weight` or `bias`, a final `**` also for the limits of what
-/// goes in and comes out; in the names that they lead to, `{}` is the layer and the stars are the same ending. A pattern without `*` names one tensor, and so does its target.
+/// In patterns `{}` stands for a number and a final `*` for `weight` or `bias`, a final `**` also for the
+/// limits of what goes in and comes out; in the names that they lead to, `{}` is the layer and the stars are
+/// the same ending. A pattern without `*` names one tensor, and so does its target.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rule {
     pub(super) pattern: &'static str,
@@ -31,7 +32,8 @@ pub(super) enum Target {
     Copy(&'static str),
     /// It is a part of one; the parts follow each other along the first axis in the order of their rules.
     Part(&'static str),
-    /// It is one of two that are multiplied, element by element, in single precision; their product is a vector.
+    /// It is one of two that are multiplied, element by element, in single precision; their product is a
+    /// vector.
     Factor(&'static str),
     /// It is one of several that become one, along a new axis: the number of the last `{}` is its place.
     Stack(&'static str, StackSize),
@@ -112,7 +114,8 @@ impl Rule {
         Self::to(pattern, Target::Part(name))
     }
 
-    /// One of two tensors that are only used as their product, which stands where the second of them was read.
+    /// One of two tensors that are only used as their product, which stands where the second of them was
+    /// read.
     pub(super) const fn factor(pattern: &'static str, name: &'static str) -> Self {
         Self::to(pattern, Target::Factor(name))
     }
@@ -123,8 +126,8 @@ impl Rule {
         Self::stack(pattern, name, Model::experts)
     }
 
-    /// One of several tensors that become one, as for [`expert`](Self::expert). A pattern with one `{}` is not
-    /// part of a layer.
+    /// One of several tensors that become one, as for [`expert`](Self::expert). A pattern with one `{}` is
+    /// not part of a layer.
     pub(super) const fn stack(pattern: &'static str, name: &'static str, count: Count) -> Self {
         Self::to(pattern, Target::Stack(name, StackSize::Same(count)))
     }

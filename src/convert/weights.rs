@@ -100,7 +100,8 @@ fn plain_type(name: &str, dtype: Dtype) -> Result<ElementType, ConvertError> {
 ///
 /// # Errors
 ///
-/// The checkpoint is quantized in a format that cannot be converted, or parts of packed weights do not fit each other.
+/// The checkpoint is quantized in a format that cannot be converted, or parts of packed weights do not fit
+/// each other.
 pub(super) fn read(
     checkpoint: &Checkpoint,
     files: Files<'_>,

@@ -116,8 +116,8 @@ impl Job {
         self.source.parts().chain(adapters)
     }
 
-    /// Does the first of the stages that are left; answers with the job if any is left then. What was made is removed
-    /// again when the job fails or is dropped before its end.
+    /// Does the first of the stages that are left; answers with the job if any is left then. What was made is
+    /// removed again when the job fails or is dropped before its end.
     ///
     /// # Errors
     /// Whatever goes wrong, or [`CreateError::Cancelled`].
@@ -281,7 +281,8 @@ impl Assembly {
         adapters.iter().try_for_each(|adapter| self.attach_part(adapter, None, maker))
     }
 
-    /// Adds a part as it is, or makes the file that it should be. A part of the base model has been a layer before.
+    /// Adds a part as it is, or makes the file that it should be. A part of the base model has been a layer
+    /// before.
     fn attach_part(
         &mut self,
         part: &Part,

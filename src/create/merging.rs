@@ -26,8 +26,8 @@ enum Adapter {
 }
 
 impl Merging {
-    /// Opens the files of adapters: each GGUF file is one, and so are all other files of a folder. `strengths` are told by
-    /// the names of files and folders; what they do not name is as strong as it says.
+    /// Opens the files of adapters: each GGUF file is one, and so are all other files of a folder.
+    /// `strengths` are told by the names of files and folders; what they do not name is as strong as it says.
     pub(super) fn open(
         workshop: &Workshop,
         files: &Files,

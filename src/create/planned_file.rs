@@ -102,8 +102,8 @@ impl PlannedFile {
         Ok((Self { plan, inputs, action, phase, fitting, quality, choices }, warnings))
     }
 
-    /// The same file with adapters in its weights. `change` gives the plan after that, and the files that it reads beside
-    /// those that this one is made of.
+    /// The same file with adapters in its weights. `change` gives the plan after that, and the files that it
+    /// reads beside those that this one is made of.
     pub(super) fn merged(
         self,
         change: impl FnOnce(Plan) -> Result<(Plan, Vec<Input>), CreateError>,

@@ -18,8 +18,8 @@ pub struct Request {
     pub files: Option<Files>,
     /// The uploaded files of an adapter.
     pub adapters: Option<Files>,
-    /// Whether the adapters become part of the weights, and how strong those are that are not to be as strong as they say:
-    /// each GGUF file is an adapter, and so are all other files of a folder.
+    /// Whether the adapters become part of the weights, and how strong those are that are not to be as strong
+    /// as they say: each GGUF file is an adapter, and so are all other files of a folder.
     pub merge_adapters: Option<BTreeMap<String, f64>>,
     /// The quantization wished for.
     pub quantize: Option<Quantization>,

@@ -103,8 +103,8 @@ pub(super) fn inputs(store: &Store, files: &Files) -> Result<Vec<Input>, CreateE
     Ok(at_root(inputs.collect::<Result<_, _>>()?))
 }
 
-/// Files without the folder that all of them lie in: clients send paths of their repositories. Weights that alone lie in a
-/// folder are brought to the others; those of modules stay in theirs.
+/// Files without the folder that all of them lie in: clients send paths of their repositories. Weights that
+/// alone lie in a folder are brought to the others; those of modules stay in theirs.
 pub(super) fn at_root(mut inputs: Vec<Input>) -> Vec<Input> {
     fn folder(name: &str) -> Option<&str> {
         name.split_once('/').map(|(folder, _)| folder)

@@ -1,4 +1,5 @@
-//! Architectures of models that make images or films: GGUF files of them exist, and no language model is in them.
+//! Architectures of models that make images or films: GGUF files of them exist, and no language model is in
+//! them.
 
 /// What such files say in `general.architecture` (ComfyUI-GGUF, `tools/convert.py`).
 const ARCHITECTURES: [&str; 13] = [

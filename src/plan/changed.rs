@@ -10,7 +10,8 @@ use super::node::{ChangeNode, Node};
 const LARGEST: u64 = 1 << 22;
 
 impl Reader<'_> {
-    /// The numbers of elements `range` of a matrix of so many columns, or of a stack of them, after its changes.
+    /// The numbers of elements `range` of a matrix of so many columns, or of a stack of them, after its
+    /// changes.
     pub(super) fn changed(
         &self,
         base: &Node<'_>,
@@ -57,9 +58,9 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Adds `scale · outputs · inputs`. Terms are added in their order, each in one step with its product, as the libraries
-    /// do that PyTorch multiplies with; products of single precision are exact in double. Of the inner factor as many
-    /// columns are held at a time as [`LARGEST`] allows.
+    /// Adds `scale · outputs · inputs`. Terms are added in their order, each in one step with its product, as
+    /// the libraries do that PyTorch multiplies with; products of single precision are exact in double. Of
+    /// the inner factor as many columns are held at a time as [`LARGEST`] allows.
     fn add_product(
         &self,
         change: &ChangeNode<'_>,

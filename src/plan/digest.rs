@@ -1,9 +1,9 @@
 //! The digest of a plan: a name for the file that comes out, under which results are remembered.
 //!
-//! It is taken over a form written by hand, in which every list and every text begins with its length and every choice
-//! with a number of its own, so different plans have different forms. Metadata, names, shapes and element types stand
-//! in it as they will stand in the header of the file. What is matched below is matched in full: a new field or
-//! variant does not compile until it has its place.
+//! It is taken over a form written by hand, in which every list and every text begins with its length and
+//! every choice with a number of its own, so different plans have different forms. Metadata, names, shapes
+//! and element types stand in it as they will stand in the header of the file. What is matched below is
+//! matched in full: a new field or variant does not compile until it has its place.
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,14 +17,15 @@ use super::{Change, Plan, PlanError, PlannedTensor, Recipe, SourceDescription};
 use crate::model::Digest;
 use crate::tensor::ElementType;
 
-/// The revision of everything that makes bytes of a plan. It has to be raised when an operation, a kernel or the
-/// executor gives other bytes for the same plan: what was remembered before is then made again. A test holds it against
-/// the expected bytes (`tests/fixtures/revision.json`).
+/// The revision of everything that makes bytes of a plan. It has to be raised when an operation, a kernel or
+/// the executor gives other bytes for the same plan: what was remembered before is then made again. A test
+/// holds it against the expected bytes (`tests/fixtures/revision.json`).
 pub const REVISION: u32 = 1;
 
 impl Plan {
-    /// A digest of everything that decides what is made: the plan, the content of its sources whatever they are called,
-    /// and the [`REVISION`] of what executes it. `contents` are the digests of the sources in order.
+    /// A digest of everything that decides what is made: the plan, the content of its sources whatever they
+    /// are called, and the [`REVISION`] of what executes it. `contents` are the digests of the sources in
+    /// order.
     ///
     /// # Errors
     /// The header of the file is impossible.

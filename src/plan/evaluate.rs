@@ -34,8 +34,8 @@ impl<'s> Reader<'s> {
         })
     }
 
-    /// The bytes of elements `range`, a whole number of units, in the element type that they are stored in. Only
-    /// for nodes that move units.
+    /// The bytes of elements `range`, a whole number of units, in the element type that they are stored in.
+    /// Only for nodes that move units.
     pub(super) fn bytes(&self, node: &Node<'_>, range: Range<u64>) -> Result<Cow<'s, [u8]>, PlanError> {
         match node {
             Node::Units(units) => self.units(units, range),
@@ -78,8 +78,8 @@ impl<'s> Reader<'s> {
         Ok(Cow::Owned(output))
     }
 
-    /// MXFP4 blocks of a checkpoint as ggml has them: the exponent before the elements, and in byte `i` the elements
-    /// `i` and `i + 16` of the block instead of `2 i` and `2 i + 1`.
+    /// MXFP4 blocks of a checkpoint as ggml has them: the exponent before the elements, and in byte `i` the
+    /// elements `i` and `i + 16` of the block instead of `2 i` and `2 i + 1`.
     fn mxfp4(&self, units: &Units, exponents: Location, range: Range<u64>) -> Result<Vec<u8>, PlanError> {
         let hull = units.walk.hull(range.clone());
         let first = hull.start;
@@ -93,8 +93,8 @@ impl<'s> Reader<'s> {
         Ok(output)
     }
 
-    /// NVFP4 groups of a checkpoint as ggml has them: the scales of four before their elements, and in byte `i` of a
-    /// group the elements `i` and `i + 8`.
+    /// NVFP4 groups of a checkpoint as ggml has them: the scales of four before their elements, and in byte
+    /// `i` of a group the elements `i` and `i + 8`.
     fn nvfp4(&self, units: &Units, scales: Location, range: Range<u64>) -> Result<Vec<u8>, PlanError> {
         let groups = range.start * 4..range.end * 4;
         let hull = units.walk.hull(groups.clone());
@@ -188,8 +188,8 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The mean magnitude of all elements, rounded once; PyTorch's own mean of a large tensor depends on its number
-    /// of threads. Threads that need it here at the same time come to the same.
+    /// The mean magnitude of all elements, rounded once; PyTorch's own mean of a large tensor depends on its
+    /// number of threads. Threads that need it here at the same time come to the same.
     fn mean_magnitude(&self, input: &Node<'_>, mean: &Mean) -> Result<f32, PlanError> {
         const CHUNK: u64 = 1 << 16;
         if let Some(value) = mean.value.get() {
@@ -208,8 +208,8 @@ impl<'s> Reader<'s> {
         Ok(*mean.value.get_or_init(|| (sum / mean.count as f64) as f32))
     }
 
-    /// The mean of all elements as torch adds them up: in eight lanes, four vectors at a time, then the lanes. (It
-    /// adds more than 512 elements in groups, which is not repeated here.)
+    /// The mean of all elements as torch adds them up: in eight lanes, four vectors at a time, then the
+    /// lanes. (It adds more than 512 elements in groups, which is not repeated here.)
     fn mean(&self, input: &Node<'_>, mean: &Mean) -> Result<f32, PlanError> {
         const CHUNK: u64 = 1 << 16;
         if let Some(value) = mean.value.get() {

@@ -43,7 +43,8 @@ pub(super) struct ChangeNode<'p> {
     pub(super) lengths: Option<Node<'p>>,
 }
 
-/// The mean of an input, or of its magnitudes, for operations that need it; computed when the first of them does.
+/// The mean of an input, or of its magnitudes, for operations that need it; computed when the first of them
+/// does.
 #[derive(Debug)]
 pub(super) struct Mean {
     /// Elements of the input.
@@ -168,8 +169,8 @@ impl<'p> Node<'p> {
         }
     }
 
-    /// Whether elements that lie side by side in the result lie far apart in the source, or share much that has to be
-    /// read for them.
+    /// Whether elements that lie side by side in the result lie far apart in the source, or share much that
+    /// has to be read for them.
     pub(super) fn scatters(&self) -> bool {
         match self {
             Node::Units(Units { walk, .. }) | Node::Single { walk, .. } => walk.transposition().is_some(),
@@ -218,8 +219,9 @@ impl Recipe {
             && self.check_whole(self.element_count()).is_ok()
     }
 
-    /// Refuses parts that are not made of whole blocks: what every step keeps together is whole anyway, but groups of
-    /// NVFP4 can be moved by themselves, and torn apart. `width` elements follow each other before another part does.
+    /// Refuses parts that are not made of whole blocks: what every step keeps together is whole anyway, but
+    /// groups of NVFP4 can be moved by themselves, and torn apart. `width` elements follow each other before
+    /// another part does.
     fn check_whole(&self, width: u64) -> Result<(), TensorError> {
         match self {
             Recipe::View(view) => {

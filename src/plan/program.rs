@@ -1,7 +1,7 @@
 //! A planned tensor, checked against its sources and prepared for evaluation.
 //!
-//! Compiling computes once what every chunk needs: walks in units, sizes of parts, precisions. A compiled tensor
-//! cannot fail for reasons that the plan alone shows.
+//! Compiling computes once what every chunk needs: walks in units, sizes of parts, precisions. A compiled
+//! tensor cannot fail for reasons that the plan alone shows.
 
 use super::error::PlanError;
 use super::node::Node;
@@ -56,8 +56,8 @@ impl<'p> Program<'p> {
         Ok(Self { tensor, copies, requires_finite: tensor.recipe.requires_finite(), node, weighing })
     }
 
-    /// Whether elements that lie side by side in the result lie far apart in the source, so that large chunks read
-    /// it better.
+    /// Whether elements that lie side by side in the result lie far apart in the source, so that large chunks
+    /// read it better.
     pub(super) fn scatters(&self) -> bool {
         self.node.scatters()
     }

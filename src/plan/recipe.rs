@@ -103,8 +103,9 @@ impl Recipe {
         self.dimensions().iter().product()
     }
 
-    /// The precision of what is stored: the element type that all stored tensors of the expression share,
-    /// F32 where they differ. Codes and what two inputs come to count as F32, values as whatever they stand beside.
+    /// The precision of what is stored: the element type that all stored tensors of the expression share, F32
+    /// where they differ. Codes and what two inputs come to count as F32, values as whatever they stand
+    /// beside.
     pub fn stored_type(&self) -> ElementType {
         self.common_type().unwrap_or(ElementType::F32)
     }

@@ -1,12 +1,13 @@
 //! The square root as PyTorch has it, bit by bit.
 //!
-//! PyTorch asks Intel's Math Kernel Library for it, which refines the processor's estimate of the reciprocal root without fused
-//! multiplication and addition; one root in six is not the nearest number. The estimates are those of AMD's processors
-//! (`RSQRTPS`), where all 16 million results of PyTorch 2.15 between 1 and 4 are these. Other processors estimate otherwise,
-//! and may differ in the last place.
+//! PyTorch asks Intel's Math Kernel Library for it, which refines the processor's estimate of the reciprocal
+//! root without fused multiplication and addition; one root in six is not the nearest number. The estimates
+//! are those of AMD's processors (`RSQRTPS`), where all 16 million results of PyTorch 2.15 between 1 and 4
+//! are these. Other processors estimate otherwise, and may differ in the last place.
 
-/// Estimates in parts of 8192 for numbers from 1 to 2 and from 2 to 4, as the processor looks them up: 256 of each for the upper
-/// half of the first 12 bits, and what is taken off for the next, 16 for each of 16 stretches.
+/// Estimates in parts of 8192 for numbers from 1 to 2 and from 2 to 4, as the processor looks them up: 256 of
+/// each for the upper half of the first 12 bits, and what is taken off for the next, 16 for each of 16
+/// stretches.
 const ESTIMATES: &[u8; 1536] = include_bytes!("reciprocal_roots.bin");
 /// Where what is taken off begins.
 const TAKEN_OFF: usize = 1024;

@@ -21,7 +21,8 @@ use ollamake::safetensors::NamedSource;
 use crate::support::files::fixture;
 use crate::support::shared;
 
-/// The directories of all cases by name: those that come with the project, and the full set where there is one.
+/// The directories of all cases by name: those that come with the project, and the full set where there is
+/// one.
 fn cases() -> BTreeMap<String, PathBuf> {
     let directories = std::iter::once(fixture("conversion")).chain(shared::path("conversion"));
     directories.flat_map(|directory| cases_in(&directory)).collect()

@@ -1,6 +1,6 @@
-//! DeepSeek V4: heads that share one latent key, attention over compressed stretches, several residual streams, and
-//! experts that the first layers choose by the token alone. Its weights stay what they are: floats of 8 bits become
-//! blocks of 8 bits, packed experts stay packed, whatever is asked for.
+//! DeepSeek V4: heads that share one latent key, attention over compressed stretches, several residual
+//! streams, and experts that the first layers choose by the token alone. Its weights stay what they are:
+//! floats of 8 bits become blocks of 8 bits, packed experts stay packed, whatever is asked for.
 
 use std::borrow::Cow;
 
@@ -86,7 +86,8 @@ const SHARED_EXPERTS: &[Rule] = &[
     Rule::keep("model.layers.{}.ffn.shared_experts.w3.weight", "blk.{}.ffn_up_shexp.weight").required(),
 ];
 
-/// Layers that predict further tokens and the encoder of images are left out, and biases of routers that never choose.
+/// Layers that predict further tokens and the encoder of images are left out, and biases of routers that
+/// never choose.
 fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
     if ["mtp.", "aligner.", "image_", "vision."].iter().any(|start| name.starts_with(start)) {
         return None;

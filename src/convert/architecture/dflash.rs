@@ -1,5 +1,5 @@
-//! DFlash: a few layers of Qwen 3 that predict a block of tokens of another model at once, and DSpark, which chooses
-//! them one after the other.
+//! DFlash: a few layers of Qwen 3 that predict a block of tokens of another model at once, and DSpark, which
+//! chooses them one after the other.
 
 use std::borrow::Cow;
 

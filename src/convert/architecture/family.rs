@@ -56,7 +56,8 @@ pub(in crate::convert) struct Family {
     pub(in crate::convert) stored_by_rank: &'static [&'static str],
     /// Which tensor becomes which.
     pub(in crate::convert) tensors: &'static [&'static [Rule]],
-    /// Whether tensors keep the type that they are stored in, whatever is asked for; 8-bit floats become blocks of 8 bits.
+    /// Whether tensors keep the type that they are stored in, whatever is asked for; 8-bit floats become
+    /// blocks of 8 bits.
     pub(in crate::convert) keeps_types: bool,
     /// Tensors that are computed from others and follow all of them.
     pub(in crate::convert) appended: fn(&Model, Files<'_>) -> Result<Vec<PlannedTensor>, ConvertError>,

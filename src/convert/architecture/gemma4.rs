@@ -49,7 +49,8 @@ fn suppressed_tokens(source: &Source<'_>, out: &mut Parameters) -> Result<(), Co
     Ok(())
 }
 
-/// A few layers that predict the tokens of a larger model from its states, with the keys and values of that one.
+/// A few layers that predict the tokens of a larger model from its states, with the keys and values of that
+/// one.
 pub(super) const ASSISTANT: Family = Family {
     names: &["Gemma4AssistantForCausalLM", "Gemma4UnifiedAssistantForCausalLM"],
     architecture: "gemma4-assistant",
@@ -137,8 +138,8 @@ fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Generated, ConvertE
     proportional_factors(full_head_size(model)?, model.rope.full.number("partial_rotary_factor")?)
 }
 
-/// Dimensions of a head that are not rotated: their frequencies are divided by a number so large that nothing is left of
-/// them.
+/// Dimensions of a head that are not rotated: their frequencies are divided by a number so large that nothing
+/// is left of them.
 pub(super) fn proportional_factors(size: u64, fraction: f64) -> Result<Generated, ConvertError> {
     const NOT_ROTATED: f32 = 1e30;
     let rotated = (size as f64 * fraction / 2.0) as u64;

@@ -49,8 +49,8 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     scaled_rope(source.model, 50.0, out)
 }
 
-/// The base of rotary embeddings, scaled once and for all (llama.cpp, `conversion/hunyuan.py`). `usual` is the factor of a
-/// configuration that says none.
+/// The base of rotary embeddings, scaled once and for all (llama.cpp, `conversion/hunyuan.py`). `usual` is
+/// the factor of a configuration that says none.
 pub(super) fn scaled_rope(model: &Model, usual: f64, out: &mut Parameters) -> Result<(), ConvertError> {
     let rope = &model.rope.common;
     let kind = model.rope.kind()?.unwrap_or_default();

@@ -1,5 +1,6 @@
-//! Moonshot's Kimi K3: delta attention in most layers and latent attention in some, as Kimi Linear has them, both with
-//! gates; experts behind a narrow projection; and weights by which a layer takes up what those before it came to.
+//! Moonshot's Kimi K3: delta attention in most layers and latent attention in some, as Kimi Linear has them,
+//! both with gates; experts behind a narrow projection; and weights by which a layer takes up what those
+//! before it came to.
 
 use std::borrow::Cow;
 

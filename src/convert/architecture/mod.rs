@@ -1,7 +1,7 @@
 //! The families of models, one file each: what they answer to, their metadata, and how their tensors map.
 //!
-//! To add a family, copy the shape of a neighbour and list it in [`FAMILIES`]. Names of tensors and metadata are
-//! llama.cpp's (`gguf-py/gguf/constants.py`), defaults of configurations those of `transformers` 4.57.
+//! To add a family, copy the shape of a neighbour and list it in [`FAMILIES`]. Names of tensors and metadata
+//! are llama.cpp's (`gguf-py/gguf/constants.py`), defaults of configurations those of `transformers` 4.57.
 
 mod afmoe;
 mod apertus;

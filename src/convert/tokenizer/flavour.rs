@@ -9,7 +9,8 @@ pub enum Format {
     SentencePiece,
     /// SentencePiece whose settings and `tokenizer.json` replace tokens as they stand, as Phi-3 has it.
     SentencePieceReplaced,
-    /// A SentencePiece model that was rewritten as `tokenizer.json`: byte pairs over characters, bytes as a last resort.
+    /// A SentencePiece model that was rewritten as `tokenizer.json`: byte pairs over characters, bytes as a
+    /// last resort.
     RewrittenSentencePiece,
     /// The same, but merged in the order of the file, as Gemma 4 has it.
     MergedSentencePiece,
@@ -65,13 +66,15 @@ pub struct Flavour {
     pub own_template: Option<&'static str>,
     /// Keys of the configuration for roles, written after all that the other files give.
     pub keyed_roles: &'static [(&'static str, &'static str)],
-    /// Roles that no token has where `config.json` gives them a negative number, whatever the other files say.
+    /// Roles that no token has where `config.json` gives them a negative number, whatever the other files
+    /// say.
     pub deniable_roles: &'static [&'static str],
     /// Roles of added tokens whatever the files say, if the tokens are there; written after all else.
     pub final_roles: &'static [(&'static str, &'static str)],
     /// Whether the first of several tokens that end texts in `generation_config.json` ends a turn.
     pub turn_ends_first: bool,
-    /// Whether the first token that ends texts in `config.json` and does not begin them ends a turn; written last.
+    /// Whether the first token that ends texts in `config.json` and does not begin them ends a turn; written
+    /// last.
     pub other_end_is_of_turn: bool,
     /// Tokens of byte pairs that are never text, whatever the files say.
     pub control: &'static [&'static str],
@@ -97,7 +100,8 @@ pub struct Flavour {
     pub known_by_size: bool,
     /// The number of tokens is rounded up to a multiple of this.
     pub pad_to_multiple_of: u64,
-    /// Whether the SentencePiece model of a unigram vocabulary lacks the mask token, which follows its pieces.
+    /// Whether the SentencePiece model of a unigram vocabulary lacks the mask token, which follows its
+    /// pieces.
     pub mask_after_pieces: bool,
     /// Whether models with byte pairs have token types (segments), whose number is written last.
     pub token_types: bool,

@@ -1,4 +1,5 @@
-//! Byte pairs given by rank alone, as Qwen of the first kind (`qwen.tiktoken`) and Hunyuan (`hy.tiktoken`) have them.
+//! Byte pairs given by rank alone, as Qwen of the first kind (`qwen.tiktoken`) and Hunyuan (`hy.tiktoken`)
+//! have them.
 
 use std::collections::HashMap;
 
@@ -55,7 +56,8 @@ pub(super) fn hunyuan(inputs: &mut Inputs<'_>) -> Result<Contents, ConvertError>
     Ok(ranked(inputs, &class)?.0)
 }
 
-/// The vocabulary: the ranks, and after them the tokens that the class knows by itself, whose first number is given too.
+/// The vocabulary: the ranks, and after them the tokens that the class knows by itself, whose first number is
+/// given too.
 fn ranked(inputs: &mut Inputs<'_>, class: &Class) -> Result<(Contents, u32), ConvertError> {
     let text = inputs.files.text(class.file)?;
     let text = text.ok_or_else(|| TokenizerError::Missing { files: vec![class.file] })?;

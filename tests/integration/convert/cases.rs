@@ -117,8 +117,8 @@ pub(super) fn has_weights(case: &Path) -> bool {
         .any(|entry| entry.unwrap().path().extension().is_some_and(|extension| extension == "safetensors"))
 }
 
-/// What a case holds of the reference's files. Python writes infinity in a way that is not JSON; here it is null, as it
-/// is in what is compared with it.
+/// What a case holds of the reference's files. Python writes infinity in a way that is not JSON; here it is
+/// null, as it is in what is compared with it.
 pub(super) fn expectations(case: &Path) -> Json {
     let text = fs::read_to_string(case.join("expected.json")).unwrap();
     serde_json::from_str(&text.replace("-Infinity", "null")).unwrap()
@@ -147,8 +147,8 @@ fn differences(bases: &Cases, case: &Path) -> Vec<String> {
     all
 }
 
-/// The reference takes no notice of what scales changes otherwise than `lora_alpha`. What is right is what PEFT makes of
-/// them (`merged.rs`).
+/// The reference takes no notice of what scales changes otherwise than `lora_alpha`. What is right is what
+/// PEFT makes of them (`merged.rs`).
 fn is_scaled_otherwise(files: &Files, difference: &str) -> bool {
     let settings = files.0.iter().find(|(name, _)| name == "adapter_config.json");
     let is_special = settings.is_some_and(|(_, settings)| {

@@ -108,8 +108,8 @@ impl Damage {
         &self.file
     }
 
-    /// Whether an error names it. What is missing is named as the family calls it, what is computed from several
-    /// tensors as it is called in the model, and what belongs to a packed weight by that one.
+    /// Whether an error names it. What is missing is named as the family calls it, what is computed from
+    /// several tensors as it is called in the model, and what belongs to a packed weight by that one.
     pub(super) fn is_named_by(&self, error: &str) -> bool {
         match &self.place {
             Place::File => error.contains(&self.file),

@@ -1,4 +1,5 @@
-//! All cases with one thing wrong: each is refused with an error that names it, or becomes a model whose plan holds.
+//! All cases with one thing wrong: each is refused with an error that names it, or becomes a model whose plan
+//! holds.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};

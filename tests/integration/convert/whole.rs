@@ -1,5 +1,5 @@
-//! Checkpoints that lack something, have too much, or contradict their configuration: none becomes a model that the
-//! runtime would refuse.
+//! Checkpoints that lack something, have too much, or contradict their configuration: none becomes a model
+//! that the runtime would refuse.
 
 use ollamake::convert::{self, Conversion, ConvertError, OutputType};
 use serde_json::{Value, json};
@@ -213,8 +213,8 @@ fn no_tensor_can_be_taken_out_unnoticed() {
     assert!(unnoticed.is_empty(), "missing and not missed: {unnoticed:#?}");
 }
 
-/// Tensors that a checkpoint may lack: the head, what lies outside of the layers of a text model, and what is in one
-/// layer alone, so that no other shows that it should be there.
+/// Tensors that a checkpoint may lack: the head, what lies outside of the layers of a text model, and what is
+/// in one layer alone, so that no other shows that it should be there.
 fn may_be_missing(name: &str, all: &Tensors) -> bool {
     let number = |part: &str| part.parse::<u64>().is_ok();
     let is_outside = !name.split('.').any(number);

@@ -110,8 +110,9 @@ impl Translation {
                 .find(|ours| id(ours) == id(&model))
                 .unwrap_or_else(|| panic!("{}", context()))
                 .clone();
-            // A quantized file is as long as llama-quantize's. 0.33 takes F32 (file type 0) for unknown, which
-            // makes the configuration longer, and adds a key to the F16 file, which here stays as it is.
+            // A quantized file is as long as llama-quantize's. 0.33 takes F32 (file type 0) for unknown,
+            // which makes the configuration longer, and adds a key to the F16 file, which here stays as it
+            // is.
             let name = id(&model).unwrap_or_default();
             let is_quantized = name.as_str().is_some_and(|name| name.starts_with('q'));
             let is_alike = self.rewrites && is_quantized && name != "q-f32:latest" && name != "q-f16:latest";

@@ -1,5 +1,5 @@
-//! Norms over batches, whose statistics are fixed when a model is published: what they do to a channel is one factor
-//! and one addend, which the runtime takes in their place.
+//! Norms over batches, whose statistics are fixed when a model is published: what they do to a channel is one
+//! factor and one addend, which the runtime takes in their place.
 
 use crate::convert::numbers::Numbers;
 use crate::convert::weight::{Weight, WeightError};
@@ -10,10 +10,11 @@ use crate::tensor::{ElementType, f16_to_f32, f32_to_f16};
 /// Added to variances: PyTorch's default, which all models have.
 const EPSILON: f32 = 1e-5;
 
-/// The factors of all channels and then their addends, for the name of the norm's weight; `None` for other names.
+/// The factors of all channels and then their addends, for the name of the norm's weight; `None` for other
+/// names.
 ///
-/// The arithmetic is PyTorch's in the type in which the norm is stored, in single precision for BF16 (llama.cpp,
-/// `conversion/gemma.py` and `granite.py`).
+/// The arithmetic is PyTorch's in the type in which the norm is stored, in single precision for BF16
+/// (llama.cpp, `conversion/gemma.py` and `granite.py`).
 pub(super) fn folded(numbers: &Numbers<'_>, name: &str) -> Result<Option<Recipe>, ConvertError> {
     let Some(stem) = name.strip_suffix(".batch_norm.weight") else { return Ok(None) };
     let bad = |reason: String| ConvertError::Numbers { tensor: name.to_owned(), reason };
