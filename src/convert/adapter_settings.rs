@@ -109,11 +109,6 @@ impl Settings {
         Ok(self.values.flag("use_dora")? || self.values.text_value("fine_tune_type")? == Some("dora"))
     }
 
-    /// Whether matrices are kept inputs first in the model.
-    pub(super) fn is_transposed(&self) -> Result<bool, ConvertError> {
-        self.values.flag("fan_in_fan_out")
-    }
-
     fn mlx_parameters(&self) -> Result<Configuration, ConvertError> {
         self.values.part("lora_parameters").ok_or_else(|| self.values.missing(&["lora_parameters"]))
     }

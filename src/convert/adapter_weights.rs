@@ -162,16 +162,8 @@ impl Parts<'_> {
             let flat = lengths.recipe()?.reshape(&[count]);
             flat.map_err(|reason| ConvertError::Dimensions { tensor: lengths.name.clone(), reason })
         });
-        let change = Weight::LowRank(LowRank { a, b, scale, lengths: lengths.transpose()? });
-        if settings.is_transposed()? && !self.is_embedding {
-            // The model keeps the matrix the other way round.
-            return change.transposed().map_err(|_| {
-                refuse(format!(
-                    "the lengths of {module}.weight (DoRA) are those of a matrix kept inputs first"
-                ))
-            });
-        }
-        Ok(change)
+        // Outputs come first even where the model keeps the matrix the other way round (fan_in_fan_out): its family knows.
+        Ok(Weight::LowRank(LowRank { a, b, scale, lengths: lengths.transpose()? }))
     }
 }
 
