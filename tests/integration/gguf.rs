@@ -406,7 +406,9 @@ fn shards_that_do_not_make_up_a_model_are_refused() {
     let disagree = [files[0].clone(), files[1].clone(), four];
     assert!(matches!(refused(&disagree), ShardError::CountDisagrees { got: 4, expected: 3, .. }));
     let vast = with_key(&files[0], "split.count", u16::MAX);
-    assert_eq!(refused(&[vast]), ShardError::Missing { missing: 65_534, count: 65_535, first: 1 });
+    assert!(matches!(refused(&[vast]), ShardError::TooMany { count: 65_535, .. }));
+    let many = with_key(&files[0], "split.count", 1000_u16);
+    assert_eq!(refused(&[many]), ShardError::Missing { missing: 999, count: 1000, first: 1 });
     let beyond = with_key(&files[2], "split.no", 3_u16);
     let number = refused(&[files[0].clone(), files[1].clone(), beyond]);
     assert!(matches!(number, ShardError::Number { got: 3, count: 3, .. }));

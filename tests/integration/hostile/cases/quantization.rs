@@ -35,7 +35,7 @@ fn recipes() -> Vec<Case> {
     let many: Vec<[&str; 2]> = vec![["attn_v", "q8_0"]; 20_000];
     add("20,000 patterns", json!({"tensor_types": many}), &["at most 4096"]);
     let pattern = |pattern: &str| json!({"tensor_types": [[pattern, "q8_0"]]});
-    add("no expression", pattern("attn_(v"), &["no regular expression"]);
+    add("no expression", pattern("attn_(v"), &["is not a regular expression"]);
     add("an empty pattern", pattern(""), &["empty"]);
     add("a back reference", pattern(r"(a+)+\1"), &["not supported"]);
     add("a repetition of repetitions", pattern("((((a{99}){99}){99}){99})"), &["repeats too much"]);
