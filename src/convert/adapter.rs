@@ -71,9 +71,9 @@ fn mapped(
     given: &[(String, Weight)],
 ) -> Result<(Vec<(String, Weight)>, Found), ConvertError> {
     let mut mapping = Mapping::new(model, family.architecture, family.tensors);
-    for (name, weight) in given {
-        if let Some(name) = (family.rename)(model, name) {
-            mapping.add(&name, || Ok(weight.clone()))?;
+    for (own, weight) in given {
+        if let Some(name) = (family.rename)(model, own) {
+            mapping.add(&name, own, || Ok(weight.clone()))?;
         }
     }
     mapping.finish_partial()

@@ -186,7 +186,7 @@ fn text_plan(
         let apart = weight.packed_name.as_deref().and_then(|name| (family.rename)(model, name));
         let apart = apart.filter(|name| mapping.knows(name));
         if let Some(name) = apart.or_else(|| (family.rename)(model, &weight.name)) {
-            let added = mapping.add(&name, || weight.weight());
+            let added = mapping.add(&name, &weight.name, || weight.weight());
             added.map_err(|error| explained(model, weights, error.naming(&name, &weight.name)))?;
         }
     }

@@ -7,8 +7,10 @@ use super::rule::Rule;
 
 /// The tensors of a model, and what they are called in the checkpoint.
 pub(super) struct Found {
-    /// The names in the checkpoint by those in the model.
+    /// The names that the family has for the checkpoint's tensors, by those in the model.
     pub(super) origins: BTreeMap<String, String>,
+    /// The checkpoint's own names, where the family has others.
+    pub(super) own_names: BTreeMap<String, String>,
     /// Tensors of the checkpoint of which nothing becomes part of the model.
     pub(super) dropped: Vec<String>,
     /// The family's table.
@@ -28,7 +30,8 @@ impl Found {
 
     /// What a tensor of the model is called in the checkpoint.
     pub(super) fn origin<'n>(&'n self, name: &'n str) -> &'n str {
-        self.origins.get(name).map_or(name, String::as_str)
+        let origin = self.origins.get(name).map_or(name, String::as_str);
+        self.own_names.get(origin).map_or(origin, String::as_str)
     }
 
     /// Whether the table says what becomes a tensor of a layer, given by its name within the layer.

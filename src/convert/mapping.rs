@@ -13,8 +13,10 @@ pub(super) struct Mapping<'m> {
     architecture: &'static str,
     rules: Vec<Rule>,
     mapped: Vec<(String, Weight)>,
-    /// What the tensors are called in the checkpoint, by their names in the model.
+    /// What the family calls the tensors of the checkpoint, by their names in the model.
     origins: BTreeMap<String, String>,
+    /// What they are called in the checkpoint, where the family calls them otherwise.
+    own_names: BTreeMap<String, String>,
     /// Tensors of which nothing becomes part of the model.
     dropped: Vec<String>,
     /// Places beyond the last that a stack should have, by group and layer.
@@ -22,6 +24,8 @@ pub(super) struct Mapping<'m> {
     /// Tensors that wait for the rest of their stacks, by group and layer, and parts that wait for the
     /// others, by target.
     waiting: HashMap<(&'static str, u64), Waiting>,
+    /// What the parts that wait are called.
+    names_of_parts: HashMap<(&'static str, u64), Vec<String>>,
     /// Which rules have been used, in which layers.
     used: HashSet<(usize, u64)>,
     /// How many layers those have whose tensors' names begin so, where there are two stacks of layers.
@@ -39,9 +43,11 @@ impl<'m> Mapping<'m> {
             rules: tables.concat(),
             mapped: Vec::new(),
             origins: BTreeMap::new(),
+            own_names: BTreeMap::new(),
             dropped: Vec::new(),
             beyond: BTreeMap::new(),
             waiting: HashMap::new(),
+            names_of_parts: HashMap::new(),
             used: HashSet::new(),
             other_layers: None,
         }
@@ -71,10 +77,12 @@ impl<'m> Mapping<'m> {
         self.rules.iter().any(|rule| rule.matches(name).is_some())
     }
 
-    /// Adds what becomes of the tensor `name`; `weight` is asked for only if it is part of the model.
+    /// Adds what becomes of the tensor `name`, which the checkpoint calls `own_name`; `weight` is asked for only if
+    /// it is part of the model.
     pub(super) fn add(
         &mut self,
         name: &str,
+        own_name: &str,
         weight: impl FnOnce() -> Result<Weight, ConvertError>,
     ) -> Result<(), ConvertError> {
         let rules = self.rules.iter().enumerate();
@@ -85,6 +93,9 @@ impl<'m> Mapping<'m> {
                 architecture: self.architecture.to_owned(),
             });
         };
+        if name != own_name {
+            self.own_names.insert(name.to_owned(), own_name.to_owned());
+        }
         // A bias or a limit alone is not a weight.
         if matches!(found.suffix, "" | "weight") {
             self.used.insert((index, found.numbers[0]));
@@ -143,11 +154,13 @@ impl<'m> Mapping<'m> {
         let rules = self.rules.iter().enumerate();
         let parts =
             rules.filter(|(_, rule)| matches!(rule.target, Target::Part(name) | Target::Factor(name) if name == target)).count();
+        self.names_of_parts.entry((target, layer)).or_default().push(origin.to_owned());
         let waiting = self.waiting.entry((target, layer)).or_default();
         waiting.insert((index, 0), weight);
         if waiting.len() < parts {
             return Ok(());
         }
+        let origin = self.names_of_parts.remove(&(target, layer)).unwrap_or_default().join(", ");
         let waiting = self.waiting.remove(&(target, layer)).unwrap_or_default();
         let name = found.fill(target);
         let weights = waiting.into_values().collect();
@@ -156,7 +169,7 @@ impl<'m> Mapping<'m> {
             _ => Weight::join(weights),
         };
         let joined = joined.map_err(|error| explain(&name, error))?;
-        self.put(name, joined, origin)
+        self.put(name, joined, &origin)
     }
 
     fn add_to_stack(
@@ -227,7 +240,8 @@ impl<'m> Mapping<'m> {
     pub(super) fn finish_partial(self) -> Result<(Vec<(String, Weight)>, Found), ConvertError> {
         self.check_counts()?;
         self.check_stacks()?;
-        Ok((self.mapped, Found { origins: self.origins, dropped: self.dropped, rules: self.rules }))
+        let Self { origins, own_names, dropped, rules, mapped, .. } = self;
+        Ok((mapped, Found { origins, own_names, dropped, rules }))
     }
 
     /// Checks that no stack has more parts than the configuration says.

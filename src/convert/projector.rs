@@ -154,7 +154,8 @@ pub(super) fn plan(
     let numbers = Numbers { weights, sources: &sources, files: source.files };
     for (name, weight) in &seen {
         let computed = (projector.computed)(&numbers, &weight.name)?;
-        let added = mapping.add(name, || computed.map_or_else(|| weight.recipe(), Ok).map(Weight::Whole));
+        let added = mapping
+            .add(name, &weight.name, || computed.map_or_else(|| weight.recipe(), Ok).map(Weight::Whole));
         added.map_err(|error| error.naming(name, &weight.name))?;
     }
     let (mapped, _) = mapping.finish()?;
