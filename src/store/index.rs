@@ -255,7 +255,7 @@ impl Node {
                     *self = Self::Directory(Directory::default());
                 }
                 let Self::Directory(directory) = self else { return false };
-                directory.refresh(walk, depth, Some(base))
+                directory.refresh(walk, depth, Some((base, stamp)))
             }
             Ok(Some(stamp)) => self.read(walk, Some(stamp)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -310,10 +310,10 @@ impl Node {
 
 impl Directory {
     /// Brings the tree up to date; `false` if there is no such directory. One that cannot be looked into is
-    /// lost.
-    fn refresh(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> bool {
+    /// lost. `seen` is where it was found, in which state, unless it is the root of a tree.
+    fn refresh(&mut self, walk: &mut Walk<'_>, depth: usize, seen: Option<(Base<'_>, Stamp)>) -> bool {
         let (length, was_beyond_link) = (walk.place.len(), walk.is_beyond_link);
-        let is_there = persistently(|| self.look(walk, depth, base)).unwrap_or_else(|error| {
+        let is_there = persistently(|| self.look(walk, depth, seen)).unwrap_or_else(|error| {
             walk.place.truncate(length);
             walk.note_lost(&error);
             true
@@ -323,19 +323,29 @@ impl Directory {
     }
 
     /// Every directory that holds many is opened, and the others are looked at from there.
-    fn look(&mut self, walk: &mut Walk<'_>, depth: usize, base: Option<Base<'_>>) -> io::Result<bool> {
-        let opened = match base {
+    fn look(
+        &mut self,
+        walk: &mut Walk<'_>,
+        depth: usize,
+        seen: Option<(Base<'_>, Stamp)>,
+    ) -> io::Result<bool> {
+        let opened = match seen {
             Some(_) if depth >= DEPTH => None,
             _ => match walk.found(walk.disk.open_directory(&walk.path()))? {
                 None => return Ok(false),
                 opened => opened,
             },
         };
-        let base = opened.as_ref().map(|directory| Base { directory, length: walk.place.len() }).or(base);
-        let Some(base) = base else { return Ok(false) };
-        let stamp = match walk.stamp(base)? {
-            Some(stamp) if stamp.is_directory() => stamp,
-            _ => return Ok(false),
+        let (base, stamp) = match (&opened, seen) {
+            (Some(directory), _) => {
+                let base = Base { directory, length: walk.place.len() };
+                match walk.stamp(base)? {
+                    Some(stamp) if stamp.is_directory() => (base, stamp),
+                    _ => return Ok(false),
+                }
+            }
+            (None, Some(seen)) => seen,
+            (None, None) => return Ok(false),
         };
         if self.stamp != Some(stamp) {
             // The root of a tree may be anywhere.
