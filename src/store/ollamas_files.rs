@@ -63,11 +63,15 @@ impl Shared {
     pub(super) fn ollamas_files(&self) -> io::Result<OllamasFiles> {
         let mut found = OllamasFiles::default();
         for name in self.list_or_nothing(self.layout.blobs())? {
-            let Ok(metadata) = self.disk.metadata(&self.layout.blobs().join(&name)) else { continue };
-            if is_download(&name) {
-                found.partial.add(metadata.len());
+            let tally = if is_download(&name) {
+                &mut found.partial
             } else if has_old_name(&name) {
-                found.old_names.add(metadata.len());
+                &mut found.old_names
+            } else {
+                continue;
+            };
+            if let Ok(metadata) = self.disk.metadata(&self.layout.blobs().join(&name)) {
+                tally.add(metadata.len());
             }
         }
         Ok(found)
