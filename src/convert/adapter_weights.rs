@@ -162,7 +162,8 @@ impl Parts<'_> {
             let flat = lengths.recipe()?.reshape(&[count]);
             flat.map_err(|reason| ConvertError::Dimensions { tensor: lengths.name.clone(), reason })
         });
-        // Outputs come first even where the model keeps the matrix the other way round (fan_in_fan_out): its family knows.
+        // Outputs come first even where the model keeps the matrix the other way round (fan_in_fan_out): its
+        // family knows.
         Ok(Weight::LowRank(LowRank { a, b, scale, lengths: lengths.transpose()? }))
     }
 }

@@ -38,6 +38,11 @@ impl Class {
     ) -> Self {
         Self { model_type, defaults, derived, parts: &[] }
     }
+
+    /// A class that is nothing but its parts.
+    pub(super) const fn of_parts(model_type: &'static str, parts: &'static [Part]) -> Self {
+        Self { model_type, defaults: "{}", derived: &[], parts }
+    }
 }
 
 /// A value that a class computes from others.
@@ -78,6 +83,13 @@ pub(super) struct Part {
     pub(super) class: &'static str,
     /// Where its values come from when the key is not there.
     pub(super) absent: Absent,
+}
+
+impl Part {
+    /// A part whose values are the defaults of its class when it is not there.
+    pub(super) const fn of(key: &'static str, class: &'static str) -> Self {
+        Self { key, class, absent: Absent::Values("{}") }
+    }
 }
 
 /// The values of a part that is not there.

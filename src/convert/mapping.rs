@@ -77,8 +77,8 @@ impl<'m> Mapping<'m> {
         self.rules.iter().any(|rule| rule.matches(name).is_some())
     }
 
-    /// Adds what becomes of the tensor `name`, which the checkpoint calls `own_name`; `weight` is asked for only if
-    /// it is part of the model.
+    /// Adds what becomes of the tensor `name`, which the checkpoint calls `own_name`; `weight` is asked for
+    /// only if it is part of the model.
     pub(super) fn add(
         &mut self,
         name: &str,

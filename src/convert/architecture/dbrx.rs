@@ -1,7 +1,7 @@
 //! Databricks' DBRX: all experts of a layer lie one after the other in each of three matrices.
 
 use super::Family;
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -16,10 +16,7 @@ pub(super) const FAMILY: Family = Family {
             model_type: "dbrx",
             defaults: r#"{"d_model": 2048, "n_heads": 16, "n_layers": 24, "max_seq_len": 2048, "vocab_size": 32000}"#,
             derived: &[],
-            parts: &[
-                Part { key: "attn_config", class: "dbrx_attention", absent: Absent::Values("{}") },
-                Part { key: "ffn_config", class: "dbrx_feed_forward", absent: Absent::Values("{}") },
-            ],
+            parts: &[Part::of("attn_config", "dbrx_attention"), Part::of("ffn_config", "dbrx_feed_forward")],
         },
         Class::new("dbrx_attention", &[], r#"{"kv_n_heads": 1, "rope_theta": 10000.0}"#),
         Class::new(

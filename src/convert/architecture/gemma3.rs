@@ -6,7 +6,7 @@ use super::Family;
 use super::common::{GATED_FEED_FORWARD, add_one};
 use super::gemma::NORMS;
 use super::vision::{settings, siglip};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::files::Files;
 use crate::convert::hyperparameters::{key_and_value_length, standard};
 use crate::convert::parameters::Parameters;
@@ -21,15 +21,10 @@ pub(super) const FAMILY: Family = Family {
     names: &["Gemma3ForCausalLM", "Gemma3ForConditionalGeneration"],
     architecture: "gemma3",
     classes: &[
-        Class {
-            model_type: "gemma3",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "gemma3_text", absent: Absent::Values("{}") },
-                Part { key: "vision_config", class: "siglip_vision_model", absent: Absent::Values("{}") },
-            ],
-        },
+        Class::of_parts(
+            "gemma3",
+            &[Part::of("text_config", "gemma3_text"), Part::of("vision_config", "siglip_vision_model")],
+        ),
         Class::new(
             "gemma3_text",
             &[],

@@ -3,7 +3,7 @@
 
 use super::common::{GATED_FEED_FORWARD, text_name};
 use super::{Family, gemma3};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -16,12 +16,7 @@ pub(super) const FAMILY: Family = Family {
     names: &["Gemma3nForCausalLM", "Gemma3nForConditionalGeneration"],
     architecture: "gemma3n",
     classes: &[
-        Class {
-            model_type: "gemma3n",
-            defaults: "{}",
-            derived: &[],
-            parts: &[Part { key: "text_config", class: "gemma3n_text", absent: Absent::Values("{}") }],
-        },
+        Class::of_parts("gemma3n", &[Part::of("text_config", "gemma3n_text")]),
         Class::new(
             "gemma3n_text",
             &[],

@@ -5,7 +5,7 @@ use super::common::{ATTENTION, DENSE_LAYERS, EMBEDDINGS, EXPERTS, NORMS, STACKED
 use super::deepseek2::{self, LATENT_ATTENTION, ROUTING};
 use super::prediction::{self, PREDICTION};
 use super::vision::glm4v;
-use crate::convert::configuration::{Absent, Class, Derived, Part};
+use crate::convert::configuration::{Class, Derived, Part};
 use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
@@ -24,7 +24,7 @@ pub(super) const FAMILY: Family = Family {
             "intermediate_size": 13696, "num_hidden_layers": 40, "num_attention_heads": 32, "num_key_value_heads": 2,
             "head_dim": 128, "rms_norm_eps": 1.5625e-7, "rope_theta": 10000.0, "partial_rotary_factor": 0.5}"#,
         ),
-        seeing("glm4v", &[text_part("glm4v_text"), VISION_PART]),
+        Class::of_parts("glm4v", &[Part::of("text_config", "glm4v_text"), VISION_PART]),
         Class::new(
             "glm4v_text",
             &[Derived::KeyValueHeads],
@@ -70,16 +70,7 @@ const LAYERS: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.down_proj.*", "blk.{}.ffn_down.*").required(),
 ];
 
-const fn seeing(model_type: &'static str, parts: &'static [Part]) -> Class {
-    Class { model_type, defaults: "{}", derived: &[], parts }
-}
-
-const fn text_part(class: &'static str) -> Part {
-    Part { key: "text_config", class, absent: Absent::Values("{}") }
-}
-
-const VISION_PART: Part =
-    Part { key: "vision_config", class: glm4v::CLASS.model_type, absent: Absent::Values("{}") };
+const VISION_PART: Part = Part::of("vision_config", glm4v::CLASS.model_type);
 
 /// The rotated dimensions of each head from neighbouring pairs to halves, where positions have several parts:
 /// the order in which llama.cpp rotates by parts (llama.cpp, `conversion/glm.py`).
@@ -119,7 +110,7 @@ pub(super) const MIXTURE: Family = Family {
             "moe_intermediate_size": 1408, "first_k_dense_replace": 1, "norm_topk_prob": true,
             "routed_scaling_factor": 1.0}"#,
         ),
-        seeing("glm4v_moe", &[text_part("glm4v_moe_text"), VISION_PART]),
+        Class::of_parts("glm4v_moe", &[Part::of("text_config", "glm4v_moe_text"), VISION_PART]),
         Class::new(
             "glm4v_moe_text",
             &[Derived::KeyValueHeads],

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::common::{ATTENTION, EMBEDDINGS, GATE_AND_UP_EXPERTS, NORMS, transposed, transposed_halves};
 use super::{Family, llama};
-use crate::convert::configuration::{Absent, Class, Derived, Part};
+use crate::convert::configuration::{Class, Derived, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
@@ -15,15 +15,10 @@ pub(super) const FAMILY: Family = Family {
     names: &["Llama4ForConditionalGeneration", "Llama4ForCausalLM"],
     architecture: "llama4",
     classes: &[
-        Class {
-            model_type: "llama4",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "llama4_text", absent: Absent::Values("{}") },
-                Part { key: "vision_config", class: "llama4_vision_model", absent: Absent::Values("{}") },
-            ],
-        },
+        Class::of_parts(
+            "llama4",
+            &[Part::of("text_config", "llama4_text"), Part::of("vision_config", "llama4_vision_model")],
+        ),
         Class::new(
             "llama4_text",
             &[Derived::KeyValueHeads, Derived::HeadSize],

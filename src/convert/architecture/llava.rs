@@ -3,19 +3,14 @@
 
 use super::llama::{self, MISTRAL};
 use super::{Family, pixtral};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 
 pub(super) const FAMILY: Family = Family {
     names: &["LlavaForConditionalGeneration"],
-    classes: &[Class {
-        model_type: "llava",
-        defaults: "{}",
-        derived: &[],
-        parts: &[
-            Part { key: "text_config", class: MISTRAL.model_type, absent: Absent::Values("{}") },
-            Part { key: "vision_config", class: pixtral::CLASS.model_type, absent: Absent::Values("{}") },
-        ],
-    }],
+    classes: &[Class::of_parts(
+        "llava",
+        &[Part::of("text_config", MISTRAL.model_type), Part::of("vision_config", pixtral::CLASS.model_type)],
+    )],
     applies: |configuration| {
         let vision = configuration.part("vision_config");
         vision.is_some_and(|vision| vision.text_value("model_type") == Ok(Some(pixtral::CLASS.model_type)))

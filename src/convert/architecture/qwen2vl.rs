@@ -16,8 +16,8 @@ pub(super) const FAMILY: Family = Family {
     names: &["Qwen2VLModel", "Qwen2VLForConditionalGeneration", "Qwen2_5_VLForConditionalGeneration"],
     architecture: "qwen2vl",
     classes: &[
-        composed("qwen2_vl", &[TEXT_PART, vision_part("qwen2_vl_vision")]),
-        composed("qwen2_5_vl", &[TEXT_PART, vision_part("qwen2_5_vl_vision")]),
+        Class::of_parts("qwen2_vl", &[TEXT_PART, Part::of("vision_config", "qwen2_vl_vision")]),
+        Class::of_parts("qwen2_5_vl", &[TEXT_PART, Part::of("vision_config", "qwen2_5_vl_vision")]),
         text_class("qwen2_vl_text"),
         text_class("qwen2_5_vl_text"),
         Class::new(
@@ -38,10 +38,6 @@ pub(super) const FAMILY: Family = Family {
     ..Family::STANDARD
 };
 
-const fn composed(model_type: &'static str, parts: &'static [Part]) -> Class {
-    Class { model_type, defaults: "{}", derived: &[], parts }
-}
-
 const TEXT_PART: Part = Part { key: "text_config", class: "qwen2_vl_text", absent: Absent::Whole };
 
 const fn text_class(model_type: &'static str) -> Class {
@@ -52,10 +48,6 @@ const fn text_class(model_type: &'static str) -> Class {
         "intermediate_size": 29568, "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
         "rms_norm_eps": 1e-5, "rope_theta": 1000000.0}"#,
     )
-}
-
-const fn vision_part(class: &'static str) -> Part {
-    Part { key: "vision_config", class, absent: Absent::Values("{}") }
 }
 
 pub(super) const PROJECTOR: Projector = Projector {

@@ -15,7 +15,7 @@ pub(super) const FAMILY: Family = Family {
     predicted_layers: qwen3next::predicted_layers,
     hyperparameters,
     rename: |model, name| text_name(name).map(|name| qwen3next::predicting_name(model, name)),
-    tensors: &[TRUNK, LINEAR_ATTENTION, DENSE_LAYERS],
+    tensors: &[TRUNK, qwen3next::ATTENTION, LINEAR_ATTENTION, DENSE_LAYERS],
     projector: Some(&qwen3vl::PROJECTOR),
     shapes: qwen3next::SHAPES,
     ..Family::STANDARD
@@ -24,7 +24,7 @@ pub(super) const FAMILY: Family = Family {
 pub(super) const MIXTURE: Family = Family {
     names: &["Qwen3_5MoeForConditionalGeneration", "Qwen3_5MoeForCausalLM"],
     architecture: "qwen35moe",
-    tensors: &[TRUNK, LINEAR_ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
+    tensors: &[TRUNK, qwen3next::ATTENTION, LINEAR_ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
     ..FAMILY
 };
 

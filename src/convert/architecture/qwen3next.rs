@@ -29,12 +29,22 @@ pub(super) const FAMILY: Family = Family {
     predicted_layers,
     hyperparameters,
     rename: |model, name| text_name(name).map(|name| predicting_name(model, name)),
-    tensors: &[TRUNK, LINEAR_ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
+    tensors: &[TRUNK, ATTENTION, LINEAR_ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT],
     shapes: SHAPES,
     ..Family::STANDARD
 };
 
-/// Embeddings, attention and the layers that predict further tokens; norms are stored around zero.
+/// Queries, keys and values with norms of their own, which are stored around zero.
+pub(super) const ATTENTION: &[Rule] = &[
+    Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*"),
+    Rule::keep("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*"),
+    Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*"),
+    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*"),
+    Rule::step("model.layers.{}.self_attn.q_norm.*", "blk.{}.attn_q_norm.*", add_one),
+    Rule::step("model.layers.{}.self_attn.k_norm.*", "blk.{}.attn_k_norm.*", add_one),
+];
+
+/// Embeddings, norms and the layers that predict further tokens; norms are stored around zero.
 pub(super) const TRUNK: &[Rule] = &[
     Rule::keep("model.embed_tokens.*", "token_embd.*").required(),
     Rule::step("model.norm.*", "output_norm.*", add_one).required(),
@@ -42,12 +52,6 @@ pub(super) const TRUNK: &[Rule] = &[
     Rule::step("model.layers.{}.input_layernorm.*", "blk.{}.attn_norm.*", add_one).required(),
     Rule::step("model.layers.{}.post_attention_layernorm.*", "blk.{}.post_attention_norm.*", add_one)
         .required(),
-    Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*"),
-    Rule::keep("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*"),
-    Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*"),
-    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*"),
-    Rule::step("model.layers.{}.self_attn.q_norm.*", "blk.{}.attn_q_norm.*", add_one),
-    Rule::step("model.layers.{}.self_attn.k_norm.*", "blk.{}.attn_k_norm.*", add_one),
     Rule::keep("model.layers.{}.eh_proj.*", "blk.{}.nextn.eh_proj.*"),
     Rule::step("model.layers.{}.enorm.*", "blk.{}.nextn.enorm.*", add_one),
     Rule::step("model.layers.{}.hnorm.*", "blk.{}.nextn.hnorm.*", add_one),

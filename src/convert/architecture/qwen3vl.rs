@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::qwen2vl::name_usually;
 use super::vision::patches::{FRAMES, frames};
 use super::{Family, qwen2};
-use crate::convert::configuration::{Absent, Class, Configuration, Derived, Part};
+use crate::convert::configuration::{Class, Configuration, Derived, Part};
 use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
@@ -17,15 +17,10 @@ pub(super) const FAMILY: Family = Family {
     names: &["Qwen3VLForConditionalGeneration"],
     architecture: "qwen3vl",
     classes: &[
-        Class {
-            model_type: "qwen3_vl",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "qwen3_vl_text", absent: Absent::Values("{}") },
-                Part { key: "vision_config", class: "qwen3_vl_vision", absent: Absent::Values("{}") },
-            ],
-        },
+        Class::of_parts(
+            "qwen3_vl",
+            &[Part::of("text_config", "qwen3_vl_text"), Part::of("vision_config", "qwen3_vl_vision")],
+        ),
         Class::new(
             "qwen3_vl_text",
             &[Derived::KeyValueHeads],

@@ -4,22 +4,17 @@ use super::common::{
     ATTENTION, EMBEDDINGS, EXPERTS, GATE_AND_UP_EXPERTS, NORMS, transposed, transposed_halves,
 };
 use super::{Family, qwen2moe, qwen3vl};
-use crate::convert::configuration::{Absent, Class, Derived, Part};
+use crate::convert::configuration::{Class, Derived, Part};
 use crate::convert::rule::Rule;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen3VLMoeForConditionalGeneration"],
     architecture: "qwen3vlmoe",
     classes: &[
-        Class {
-            model_type: "qwen3_vl_moe",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "qwen3_vl_moe_text", absent: Absent::Values("{}") },
-                Part { key: "vision_config", class: "qwen3_vl_vision", absent: Absent::Values("{}") },
-            ],
-        },
+        Class::of_parts(
+            "qwen3_vl_moe",
+            &[Part::of("text_config", "qwen3_vl_moe_text"), Part::of("vision_config", "qwen3_vl_vision")],
+        ),
         Class::new(
             "qwen3_vl_moe_text",
             &[Derived::KeyValueHeads],

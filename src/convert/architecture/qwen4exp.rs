@@ -21,7 +21,7 @@ pub(super) const FAMILY: Family = Family {
     rename: |_, name| rename(name),
     tensors: &[
         ENDS,
-        ATTENTION,
+        qwen3next::ATTENTION,
         INDEXER,
         LINEAR_ATTENTION,
         STREAMS,
@@ -40,15 +40,6 @@ pub(super) const FAMILY: Family = Family {
 /// There is no final norm.
 const ENDS: &[Rule] =
     &[Rule::keep("model.embed_tokens.*", "token_embd.*").required(), Rule::keep("lm_head.*", "output.*")];
-
-const ATTENTION: &[Rule] = &[
-    Rule::keep("model.layers.{}.self_attn.q_proj.*", "blk.{}.attn_q.*"),
-    Rule::keep("model.layers.{}.self_attn.k_proj.*", "blk.{}.attn_k.*"),
-    Rule::keep("model.layers.{}.self_attn.v_proj.*", "blk.{}.attn_v.*"),
-    Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*"),
-    Rule::step("model.layers.{}.self_attn.q_norm.*", "blk.{}.attn_q_norm.*", add_one),
-    Rule::step("model.layers.{}.self_attn.k_norm.*", "blk.{}.attn_k_norm.*", add_one),
-];
 
 /// What chooses the positions that are attended to.
 const INDEXER: &[Rule] = &[

@@ -7,9 +7,11 @@
 use super::super::ConvertError;
 use super::format::Format;
 use super::settings::Settings;
-use super::tensors::{FLOATS, Tensors, Weighed, expect, float_type, impossible, matrix, refuse, spread};
+use super::tensors::{
+    FLOATS, Tensors, WORDS, Weighed, expect, float_type, impossible, matrix, refuse, spread,
+};
 use crate::plan::{Arithmetic, Codes, Encoding, Levels, Packing, Recipe, Spread};
-use crate::safetensors::{CheckpointTensor, Dtype};
+use crate::safetensors::CheckpointTensor;
 
 pub(super) const FORMAT: Format = Format { name: "AWQ", keeps: false, unpack };
 
@@ -18,9 +20,6 @@ const BITS: u32 = 4;
 const WORD: u64 = 32 / BITS as u64;
 const CODES: Encoding =
     Encoding::Codes(Codes { bits: BITS, packing: Packing::in_words(BITS), levels: Levels::Unsigned });
-
-/// Element types of words.
-const WORDS: [Dtype; 2] = [Dtype::I32, Dtype::U32];
 
 fn unpack(settings: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
     let weights = tensors.ending(".qweight");

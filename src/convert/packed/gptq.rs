@@ -8,7 +8,7 @@ use super::super::ConvertError;
 use super::format::Format;
 use super::settings::Settings;
 use super::tensors::{
-    FLOATS, Tensors, Weighed, expect, float_type, impossible, location, matrix, refuse, spread,
+    FLOATS, Tensors, WORDS, Weighed, expect, float_type, impossible, location, matrix, refuse, spread,
 };
 use crate::plan::{Arithmetic, Codes, Constant, Encoding, Levels, Operation, Packing, Recipe, Spread};
 use crate::safetensors::{CheckpointTensor, Dtype};
@@ -79,10 +79,10 @@ impl Matrix<'_> {
             );
             return Err(refuse(self.scales, reason));
         }
-        expect(self.weight, &[Dtype::I32, Dtype::U32], &[words, outputs])?;
+        expect(self.weight, &WORDS, &[words, outputs])?;
         expect(self.scales, &FLOATS, &[groups, outputs])?;
         let zero_words = outputs / packing.codes * packing.words;
-        expect(self.zeros, &[Dtype::I32, Dtype::U32], &[groups, zero_words])?;
+        expect(self.zeros, &WORDS, &[groups, zero_words])?;
         let shared = match self.groups {
             None => Spread::Blocks { rows: group, columns: 1 },
             Some(list) => {

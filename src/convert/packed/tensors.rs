@@ -219,6 +219,9 @@ pub(super) fn location(tensor: &CheckpointTensor) -> Location {
     Location { source: tensor.file, offset: tensor.offset }
 }
 
+/// Element types of words that hold codes.
+pub(super) const WORDS: [Dtype; 2] = [Dtype::I32, Dtype::U32];
+
 /// Element types of scales.
 pub(super) const FLOATS: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
 

@@ -6,7 +6,7 @@ use super::batch_norm::{factors_and_addends, folded};
 use super::convolution::{self, point};
 use crate::convert::architecture::common::{consecutive_rows, flat_kernel};
 use crate::convert::architecture::{Family, granite};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
@@ -21,9 +21,9 @@ pub(super) const FAMILY: Family = Family {
             defaults: r#"{"downsample_rate": 5, "window_size": 15}"#,
             derived: &[],
             parts: &[
-                Part { key: "text_config", class: "granite", absent: Absent::Values("{}") },
-                Part { key: "encoder_config", class: "granite_speech_encoder", absent: Absent::Values("{}") },
-                Part { key: "projector_config", class: "blip_2_qformer", absent: Absent::Values("{}") },
+                Part::of("text_config", "granite"),
+                Part::of("encoder_config", "granite_speech_encoder"),
+                Part::of("projector_config", "blip_2_qformer"),
             ],
         },
         Class::new(

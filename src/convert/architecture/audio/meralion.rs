@@ -5,18 +5,13 @@ use std::borrow::Cow;
 use super::whisper::{self, FINAL_NORM, FRONT, LAYERS, POSITIONS};
 use crate::convert::architecture::common::text_name;
 use crate::convert::architecture::{Family, gemma};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
 
 pub(super) const FAMILY: Family = Family {
     names: &["MERaLiON2ForConditionalGeneration"],
-    classes: &[Class {
-        model_type: "meralion2",
-        defaults: "{}",
-        derived: &[],
-        parts: &[Part { key: "text_config", class: "gemma2", absent: Absent::Values("{}") }],
-    }],
+    classes: &[Class::of_parts("meralion2", &[Part::of("text_config", "gemma2")])],
     rename: |_, name| name.strip_prefix("text_decoder.").and_then(text_name),
     projector: Some(&PROJECTOR),
     ..gemma::SECOND

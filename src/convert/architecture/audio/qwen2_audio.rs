@@ -2,22 +2,17 @@
 
 use super::whisper::{self, FINAL_NORM, FRONT, LAYERS, POSITIONS};
 use crate::convert::architecture::{Family, qwen2};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen2AudioForConditionalGeneration"],
     classes: &[
-        Class {
-            model_type: "qwen2_audio",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "qwen2", absent: Absent::Values("{}") },
-                Part { key: "audio_config", class: "qwen2_audio_encoder", absent: Absent::Values("{}") },
-            ],
-        },
+        Class::of_parts(
+            "qwen2_audio",
+            &[Part::of("text_config", "qwen2"), Part::of("audio_config", "qwen2_audio_encoder")],
+        ),
         Class::new(
             "qwen2_audio_encoder",
             &[],

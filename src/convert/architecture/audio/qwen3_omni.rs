@@ -9,7 +9,7 @@ use super::whisper::{self, LAYERS};
 use crate::convert::ConvertError;
 use crate::convert::architecture::common::text_name;
 use crate::convert::architecture::{Family, qwen2, qwen2moe, qwen3vl, qwen3vlmoe};
-use crate::convert::configuration::{Absent, Class, Derived, Part};
+use crate::convert::configuration::{Class, Derived, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
@@ -22,34 +22,15 @@ const FLAVOUR: Flavour =
 pub(super) const OMNI: Family = Family {
     names: &["Qwen3OmniMoeForConditionalGeneration"],
     classes: &[
-        Class {
-            model_type: "qwen3_omni_moe",
-            defaults: "{}",
-            derived: &[],
-            parts: &[Part {
-                key: "thinker_config",
-                class: "qwen3_omni_moe_thinker",
-                absent: Absent::Values("{}"),
-            }],
-        },
-        Class {
-            model_type: "qwen3_omni_moe_thinker",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "qwen3_omni_moe_text", absent: Absent::Values("{}") },
-                Part {
-                    key: "vision_config",
-                    class: "qwen3_omni_moe_vision_encoder",
-                    absent: Absent::Values("{}"),
-                },
-                Part {
-                    key: "audio_config",
-                    class: "qwen3_omni_moe_audio_encoder",
-                    absent: Absent::Values("{}"),
-                },
+        Class::of_parts("qwen3_omni_moe", &[Part::of("thinker_config", "qwen3_omni_moe_thinker")]),
+        Class::of_parts(
+            "qwen3_omni_moe_thinker",
+            &[
+                Part::of("text_config", "qwen3_omni_moe_text"),
+                Part::of("vision_config", "qwen3_omni_moe_vision_encoder"),
+                Part::of("audio_config", "qwen3_omni_moe_audio_encoder"),
             ],
-        },
+        ),
         Class::new(
             "qwen3_omni_moe_text",
             &[Derived::KeyValueHeads],

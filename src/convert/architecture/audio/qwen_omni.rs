@@ -8,41 +8,22 @@ use crate::convert::Configuration;
 use crate::convert::architecture::Family;
 use crate::convert::architecture::common::text_name;
 use crate::convert::architecture::qwen2vl::{self, windowed};
-use crate::convert::configuration::{Absent, Class, Derived, Part};
+use crate::convert::configuration::{Class, Derived, Part};
 use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen2_5OmniModel"],
     classes: &[
-        Class {
-            model_type: "qwen2_5_omni",
-            defaults: "{}",
-            derived: &[],
-            parts: &[Part {
-                key: "thinker_config",
-                class: "qwen2_5_omni_thinker",
-                absent: Absent::Values("{}"),
-            }],
-        },
-        Class {
-            model_type: "qwen2_5_omni_thinker",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "qwen2_5_omni_text", absent: Absent::Values("{}") },
-                Part {
-                    key: "vision_config",
-                    class: "qwen2_5_omni_vision_encoder",
-                    absent: Absent::Values("{}"),
-                },
-                Part {
-                    key: "audio_config",
-                    class: "qwen2_5_omni_audio_encoder",
-                    absent: Absent::Values("{}"),
-                },
+        Class::of_parts("qwen2_5_omni", &[Part::of("thinker_config", "qwen2_5_omni_thinker")]),
+        Class::of_parts(
+            "qwen2_5_omni_thinker",
+            &[
+                Part::of("text_config", "qwen2_5_omni_text"),
+                Part::of("vision_config", "qwen2_5_omni_vision_encoder"),
+                Part::of("audio_config", "qwen2_5_omni_audio_encoder"),
             ],
-        },
+        ),
         Class::new(
             "qwen2_5_omni_text",
             &[Derived::KeyValueHeads],

@@ -8,15 +8,13 @@ use crate::convert::projector::Projector;
 pub(super) const FAMILY: Family = Family {
     names: &["VoxtralForConditionalGeneration"],
     classes: &[
-        Class {
-            model_type: "voxtral",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
+        Class::of_parts(
+            "voxtral",
+            &[
                 Part { key: "text_config", class: "llama", absent: Absent::Beneath(TEXT) },
-                Part { key: "audio_config", class: "voxtral_encoder", absent: Absent::Values("{}") },
+                Part::of("audio_config", "voxtral_encoder"),
             ],
-        },
+        ),
         Class::new(
             "voxtral_encoder",
             &[],

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{settings, siglip};
 use crate::convert::architecture::common::text_name;
 use crate::convert::architecture::{Family, granite};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
@@ -17,15 +17,10 @@ use crate::convert::{Configuration, ConvertError, Source};
 pub(super) const FAMILY: Family = Family {
     names: &["Granite4VisionForConditionalGeneration"],
     overrules_text: true,
-    classes: &[Class {
-        model_type: "granite4_vision",
-        defaults: "{}",
-        derived: &[],
-        parts: &[
-            Part { key: "text_config", class: "granite", absent: Absent::Values("{}") },
-            Part { key: "vision_config", class: "siglip_vision_model", absent: Absent::Values("{}") },
-        ],
-    }],
+    classes: &[Class::of_parts(
+        "granite4_vision",
+        &[Part::of("text_config", "granite"), Part::of("vision_config", "siglip_vision_model")],
+    )],
     hyperparameters: |source, out| {
         (granite::FAMILY.hyperparameters)(source, out)?;
         mapping(source, out)

@@ -26,16 +26,13 @@ pub(super) const FAMILY: Family = Family {
 };
 
 const fn composed(model_type: &'static str) -> Class {
-    Class {
-        model_type,
-        defaults: r#"{"scale_factor": 2}"#,
-        derived: &[],
-        parts: &[
-            Part { key: "text_config", class: "llama", absent: Absent::Values(r#"{"rms_norm_eps": 1e-5}"#) },
-            Part { key: "vision_config", class: "idefics3_vision", absent: Absent::Values("{}") },
-        ],
-    }
+    Class { model_type, defaults: r#"{"scale_factor": 2}"#, derived: &[], parts: PARTS }
 }
+
+const PARTS: &[Part] = &[
+    Part { key: "text_config", class: "llama", absent: Absent::Values(r#"{"rms_norm_eps": 1e-5}"#) },
+    Part::of("vision_config", "idefics3_vision"),
+];
 
 const fn encoder(model_type: &'static str) -> Class {
     Class::new(

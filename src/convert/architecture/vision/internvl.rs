@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use super::settings;
 use crate::convert::architecture::common::thirds;
 use crate::convert::architecture::{Family, qwen2};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
@@ -21,10 +21,7 @@ pub(super) const FAMILY: Family = Family {
             model_type: "internvl",
             defaults: r#"{"downsample_ratio": 0.5}"#,
             derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "qwen2", absent: Absent::Values("{}") },
-                Part { key: "vision_config", class: "internvl_vision", absent: Absent::Values("{}") },
-            ],
+            parts: &[Part::of("text_config", "qwen2"), Part::of("vision_config", "internvl_vision")],
         },
         Class::new(
             "internvl_vision",

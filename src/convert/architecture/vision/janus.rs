@@ -5,22 +5,17 @@ use std::borrow::Cow;
 use super::{settings, siglip};
 use crate::convert::architecture::common::text_name;
 use crate::convert::architecture::{Family, llama};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
 
 pub(super) const FAMILY: Family = Family {
     names: &["JanusForConditionalGeneration"],
     classes: &[
-        Class {
-            model_type: "janus",
-            defaults: "{}",
-            derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "llama", absent: Absent::Values("{}") },
-                Part { key: "vision_config", class: "janus_vision_model", absent: Absent::Values("{}") },
-            ],
-        },
+        Class::of_parts(
+            "janus",
+            &[Part::of("text_config", "llama"), Part::of("vision_config", "janus_vision_model")],
+        ),
         Class::new(
             "janus_vision_model",
             &[],

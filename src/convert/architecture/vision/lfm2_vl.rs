@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::{patches, settings, siglip};
+use super::{settings, siglip};
 use crate::convert::ConvertError;
 use crate::convert::architecture::{Family, lfm2};
-use crate::convert::configuration::{Absent, Class, Part};
+use crate::convert::configuration::{Class, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
@@ -17,10 +17,7 @@ pub(super) const FAMILY: Family = Family {
             model_type: "lfm2_vl",
             defaults: r#"{"downsample_factor": 2}"#,
             derived: &[],
-            parts: &[
-                Part { key: "text_config", class: "lfm2", absent: Absent::Values("{}") },
-                Part { key: "vision_config", class: CLASS.model_type, absent: Absent::Values("{}") },
-            ],
+            parts: &[Part::of("text_config", "lfm2"), Part::of("vision_config", CLASS.model_type)],
         },
         CLASS,
     ],
@@ -49,12 +46,7 @@ const PROJECTOR: Projector = Projector {
     },
     tensors: &[
         &[
-            Rule::step(
-                "vision_model.embeddings.patch_embedding.weight",
-                "v.patch_embd.weight",
-                patches::pixels,
-            )
-            .required(),
+            siglip::FLAT_PATCHES,
             Rule::keep("multi_modal_projector.layer_norm.*", "mm.input_norm.*"),
             Rule::keep("multi_modal_projector.linear_1.*", "mm.1.*").required(),
             Rule::keep("multi_modal_projector.linear_2.*", "mm.2.*").required(),

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{patches, settings, siglip};
+use super::{settings, siglip};
 use crate::convert::architecture::{Family, phi3};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
@@ -30,12 +30,7 @@ const PROJECTOR: Projector = Projector {
     rename,
     tensors: &[
         &[
-            Rule::step(
-                "vision_model.embeddings.patch_embedding.weight",
-                "v.patch_embd.weight",
-                patches::pixels,
-            )
-            .required(),
+            siglip::FLAT_PATCHES,
             Rule::drop("vision_model.post_layernorm.*"),
             Rule::keep("mm_projector.0.*", "mm.0.*").required(),
             Rule::keep("mm_projector.2.*", "mm.2.*").required(),

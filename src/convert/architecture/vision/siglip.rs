@@ -1,10 +1,16 @@
 //! The encoder that SigLIP has, and many after it, by the names that it has in `transformers`.
 
+use super::patches;
 use crate::convert::rule::Rule;
 
 /// The convolution that cuts images into patches.
 pub(in crate::convert::architecture) const PATCHES: Rule =
     Rule::keep("vision_model.embeddings.patch_embedding.*", "v.patch_embd.*");
+
+/// The same stored as a matrix.
+pub(in crate::convert::architecture) const FLAT_PATCHES: Rule =
+    Rule::step("vision_model.embeddings.patch_embedding.weight", "v.patch_embd.weight", patches::pixels)
+        .required();
 
 /// The embeddings of positions.
 pub(in crate::convert::architecture) const POSITIONS: Rule =
