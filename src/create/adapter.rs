@@ -43,7 +43,7 @@ impl Adapter {
         match (&self, base) {
             (Self::Safetensors(_), None) => Err(CreateError::NoBaseOfAdapter),
             (Self::Safetensors(_), Some(base)) => {
-                Ok(Self::Parts(self.planned(store, &base.outline()?)?.into_iter().collect()))
+                Ok(Self::Parts(self.planned(store, &base.plan()?)?.into_iter().collect()))
             }
             (Self::Parts(parts), Some(base)) => {
                 for part in parts {

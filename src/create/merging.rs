@@ -84,7 +84,7 @@ impl Merging {
             if part.is_shard() {
                 return Err(CreateError::MergeIntoShards);
             }
-            let requantized = part.outline()?.tensors.iter().any(|tensor| tensor.element_type.is_quantized());
+            let requantized = part.plan()?.tensors.iter().any(|tensor| tensor.element_type.is_quantized());
             part = part.replanned(|file| self.merged(file, quantize.is_some()))?;
             if requantized && quantize.is_none() {
                 part.warnings.push(REQUANTIZED.to_owned());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::job::{Assembly, File, FileContent, Job, PartMaker, Source};
-use super::part::{Content, Part};
+use super::part::Part;
 use super::planned_file::{PlannedFile, Settled};
 use super::{CreateError, Event, Monitor};
 use crate::gguf::Gguf;
@@ -146,11 +146,7 @@ impl Job {
     fn outlined_sources(&self) -> Vec<OutlinedSource> {
         let mut sources = BTreeMap::new();
         for part in self.parts() {
-            let inputs = match &part.content {
-                Content::Existing(input, _) => std::slice::from_ref(input),
-                Content::Planned(file) => file.inputs(),
-            };
-            for input in inputs {
+            for input in part.inputs() {
                 let (digest, size) = (input.blob.digest(), input.blob.length());
                 let source = || OutlinedSource { file: input.file.clone(), digest, size };
                 sources.entry(digest.to_string()).or_insert_with(source);
@@ -177,8 +173,9 @@ impl PartMaker for Outliner<'_> {
     }
 
     fn make(&mut self, file: &PlannedFile) -> Result<File, CreateError> {
-        let Settled { plan, choices, warnings } = file.settled(&self.job.workshop, self.monitor)?;
+        let Settled { plan, choices, warnings, demand } = file.settled(&self.job.workshop, self.monitor)?;
         self.warnings.extend(warnings);
+        demand.map_or(Ok(()), Err)?;
         let header = plan.header().map_err(|error| file.failed(error))?;
         let gguf = Gguf::of_header(&header).map_err(|error| file.failed(error.into()))?;
         let mut choices = choices.iter();

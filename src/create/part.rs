@@ -104,23 +104,24 @@ impl Part {
         matches!(&self.content, Content::Existing(_, description) if description.is_shard)
     }
 
+    /// The files that it is, or is made of.
+    pub(super) fn inputs(&self) -> &[Input] {
+        match &self.content {
+            Content::Planned(file) => file.inputs(),
+            Content::Existing(input, _) => std::slice::from_ref(input),
+        }
+    }
+
     /// What the client calls it, or the first of the files that it is made of.
     pub(super) fn name(&self) -> String {
-        match &self.content {
-            Content::Planned(file) => {
-                file.inputs().first().map(|input| input.file.clone()).unwrap_or_default()
-            }
-            Content::Existing(input, _) => input.file.clone(),
-        }
+        self.inputs().first().map(|input| input.file.clone()).unwrap_or_default()
     }
 
     /// Checks that it is an adapter for a model, if it is a GGUF file.
     pub(super) fn check_adapter(&self, base: &Self) -> Result<(), CreateError> {
         match &self.content {
             Content::Planned(_) => Ok(()),
-            Content::Existing(input, _) => {
-                Ok(convert::check_gguf_adapter(&input.parse()?, &base.outline()?)?)
-            }
+            Content::Existing(input, _) => Ok(convert::check_gguf_adapter(&input.parse()?, &base.plan()?)?),
         }
     }
 
@@ -146,10 +147,9 @@ impl Part {
 
     /// What is told about it before anything is made.
     pub(super) fn events(&self) -> impl Iterator<Item = Event> {
-        let inputs = self.planned().map_or(1, |file| file.inputs().len());
         let (event, count) = match self.origin {
             Origin::Base | Origin::CheckpointProjector => (Event::Reading, 0),
-            Origin::Gguf => (Event::Reading, inputs),
+            Origin::Gguf => (Event::Reading, self.inputs().len()),
             Origin::Checkpoint => (Event::Converting(Conversion::Model), 1),
             Origin::Adapter => (Event::Converting(Conversion::Adapter), 1),
         };
@@ -168,17 +168,18 @@ impl Part {
         if self.kind != MediaType::Model || is_done {
             return Ok(self);
         }
-        let (file, warned) = match self.content {
-            Content::Planned(file) => file.quantized(to, from)?,
-            Content::Existing(input, _) => PlannedFile::copying(input)?.quantized(to, from)?,
-        };
-        let mut warnings = self.warnings;
-        warnings.extend(warned.iter().map(ToString::to_string));
-        Ok(Self { content: Content::Planned(file), warnings, ..self })
+        let mut warned = Vec::new();
+        let mut part = self.replanned(|file| {
+            let (file, warnings) = file.quantized(to, from)?;
+            warned = warnings;
+            Ok(file)
+        })?;
+        part.warnings.extend(warned.iter().map(ToString::to_string));
+        Ok(part)
     }
 
     /// The plan of the file that it is, or will be; without tensors where these are in several files.
-    pub(super) fn outline(&self) -> Result<Plan, CreateError> {
+    pub(super) fn plan(&self) -> Result<Plan, CreateError> {
         match &self.content {
             Content::Planned(file) => Ok(file.plan().clone()),
             Content::Existing(input, description) => {

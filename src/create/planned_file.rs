@@ -1,7 +1,7 @@
 //! A file that is to be made in the store: a plan with the files that it reads.
 
+use std::borrow::Cow;
 use std::panic::resume_unwind;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,9 +11,8 @@ use super::turn::take_turn;
 use super::watch::{Timed, Watcher};
 use super::{Action, CreateError, Event, Monitor, Phase, Quantization, Workshop};
 use crate::library::UNKNOWN_FILE_TYPE;
-use crate::locked::unpoisoned;
 use crate::model::Digest;
-use crate::plan::{Plan, PlanError, Source, SquaredError};
+use crate::plan::{Plan, PlanError, Source, SquaredErrors};
 use crate::quantize::{Choice, FileType, Fitting, QuantizeError, Quantized, Warning, quality, quantize};
 use crate::store::{Committed, Store};
 
@@ -35,11 +34,13 @@ pub(super) struct PlannedFile {
 }
 
 /// A plan that nothing can change any more.
-pub(super) struct Settled {
-    pub(super) plan: Plan,
+pub(super) struct Settled<'f> {
+    pub(super) plan: Cow<'f, Plan>,
     /// Why each tensor gets its type, if it is quantized.
-    pub(super) choices: Vec<Choice>,
+    pub(super) choices: Cow<'f, [Choice]>,
     pub(super) warnings: Vec<String>,
+    /// Why it cannot be carried out.
+    pub(super) demand: Option<CreateError>,
 }
 
 impl PlannedFile {
@@ -131,7 +132,7 @@ impl PlannedFile {
     /// Makes the file in the store, unless that was done before, and tells its progress. What is not writing
     /// is charged to the file's phase.
     pub(super) fn make(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Committed, CreateError> {
-        let total = self.inputs.iter().map(|input| input.blob.length()).sum();
+        let total = self.source_bytes();
         let recipe = self.recipe()?;
         let _turn = take_turn(&workshop.store, recipe, monitor)?;
         if let Some(blob) = workshop.store.made(recipe, || !monitor.stop.is_cancelled())?
@@ -146,19 +147,13 @@ impl PlannedFile {
         let store = &workshop.store;
         // Others may have filled the disk since the job was prepared.
         store.ensure_space(size)?;
-        let sources = self.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
+        let Settled { plan, warnings, demand, .. } = self.settled(workshop, monitor)?;
+        warnings.into_iter().for_each(|warning| monitor.tell(Event::Warning(warning)));
+        demand.map_or(Ok(()), Err)?;
+        let sources = self.sources()?;
         let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
-        let fitted = match &self.fitting {
-            None => None,
-            Some(fitting) => {
-                let fitted = self.fit(fitting, &sources, workshop, monitor)?;
-                fitted.warnings.iter().for_each(|warning| monitor.tell(Event::Warning(warning.to_string())));
-                Some(fitted.ready().map_err(|source| self.not_quantized(source))?)
-            }
-        };
-        let plan = fitted.as_ref().unwrap_or(&self.plan);
         let size = plan.size().map_err(failed)?;
-        let errors = self.quality.then(|| Mutex::new(vec![SquaredError::default(); plan.tensors.len()]));
+        let errors = self.quality.then(|| SquaredErrors::of(&plan));
         let watcher = Watcher { action: &self.action, size, total, monitor, errors };
         let mut writer = workshop.store.create_blob();
         let mut timed = Timed { sink: &mut writer, spent: Duration::ZERO };
@@ -190,8 +185,7 @@ impl PlannedFile {
             Err(error) => return Err(failed(error)),
         }
         if let Some(errors) = watcher.errors {
-            let errors = unpoisoned(errors.into_inner());
-            for (tensor, error) in quality(plan, &errors) {
+            for (tensor, error) in quality(&plan, &errors.finish()) {
                 monitor.tell(Event::Quality { tensor, error });
             }
         }
@@ -204,38 +198,54 @@ impl PlannedFile {
 
     /// The plan, why each of its tensors gets its type, and what a person should know of that. What has to be
     /// measured for it is measured.
-    pub(super) fn settled(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Settled, CreateError> {
+    pub(super) fn settled(
+        &self,
+        workshop: &Workshop,
+        monitor: Monitor<'_>,
+    ) -> Result<Settled<'_>, CreateError> {
         let Some(fitting) = &self.fitting else {
-            let (plan, choices) = ((*self.plan).clone(), self.choices.clone());
-            return Ok(Settled { plan, choices, warnings: Vec::new() });
+            let (plan, choices) = (Cow::Borrowed(&*self.plan), Cow::Borrowed(self.choices.as_slice()));
+            return Ok(Settled { plan, choices, warnings: Vec::new(), demand: None });
         };
-        let sources = self.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<Vec<_>, _>>()?;
-        let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
-        let mut fitted = self.fit(fitting, &sources, workshop, monitor)?;
-        let warnings = fitted.warnings.iter().map(ToString::to_string).collect();
-        let choices = std::mem::take(&mut fitted.choices);
-        let plan = fitted.ready().map_err(|source| self.not_quantized(source))?;
-        Ok(Settled { plan, choices, warnings })
+        let Quantized { plan, choices, warnings, demand } = self.fit(fitting, workshop, monitor)?;
+        Ok(Settled {
+            plan: Cow::Owned(plan),
+            choices: Cow::Owned(choices),
+            warnings: warnings.iter().map(ToString::to_string).collect(),
+            demand: demand.map(|demand| self.not_quantized(demand)),
+        })
     }
 
     /// Measures what has to be known for the plan.
     fn fit(
         &self,
         fitting: &Fitting,
-        sources: &[&dyn Source],
         workshop: &Workshop,
         monitor: Monitor<'_>,
     ) -> Result<Quantized, CreateError> {
-        let total = self.inputs.iter().map(|input| input.blob.length()).sum();
-        let watcher =
-            Watcher { action: &Action::Measuring, size: fitting.elements(), total, monitor, errors: None };
+        let sources = self.sources()?;
+        let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
+        let (size, total) = (fitting.elements(), self.source_bytes());
+        let watcher = Watcher { action: &Action::Measuring, size, total, monitor, errors: None };
         let (plan, candidates) = fitting.to_measure();
         let errors =
-            plan.measure(candidates, sources, workshop.resources, &watcher).map_err(|error| match error {
-                PlanError::Cancelled => CreateError::Cancelled,
-                other => self.failed(other),
-            })?;
+            plan.measure(candidates, &sources, workshop.resources, &watcher).map_err(
+                |error| match error {
+                    PlanError::Cancelled => CreateError::Cancelled,
+                    other => self.failed(other),
+                },
+            )?;
         fitting.clone().choose(&errors).map_err(|source| self.not_quantized(source))
+    }
+
+    /// The bytes of the files that it is made of.
+    fn sources(&self) -> Result<Vec<&[u8]>, CreateError> {
+        Ok(self.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<_, _>>()?)
+    }
+
+    /// How many they are.
+    fn source_bytes(&self) -> u64 {
+        self.inputs.iter().map(|input| input.blob.length()).sum()
     }
 
     fn not_quantized(&self, source: QuantizeError) -> CreateError {

@@ -1,12 +1,10 @@
 //! What is watched while a file is made: how far it has come, and the time that writing takes.
 
 use std::io::{self, Write};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::{Action, Event, Monitor};
-use crate::locked::locked;
-use crate::plan::{Observer, SquaredError};
+use crate::plan::{Observer, SquaredError, SquaredErrors};
 
 /// Tells progress in bytes of the sources, which is what clients know the size of.
 pub(super) struct Watcher<'w> {
@@ -17,7 +15,7 @@ pub(super) struct Watcher<'w> {
     pub(super) total: u64,
     pub(super) monitor: Monitor<'w>,
     /// Of each tensor, if they are asked for.
-    pub(super) errors: Option<Mutex<Vec<SquaredError>>>,
+    pub(super) errors: Option<SquaredErrors>,
 }
 
 impl Watcher<'_> {
@@ -40,8 +38,7 @@ impl Observer for Watcher<'_> {
 
     fn measured(&self, tensor: usize, error: SquaredError) {
         if let Some(errors) = &self.errors {
-            let mut errors = locked(errors);
-            errors[tensor] = errors[tensor].plus(error);
+            errors.add(tensor, error);
         }
     }
 

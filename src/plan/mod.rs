@@ -47,7 +47,7 @@ pub use recipe_error::RecipeError;
 pub use sine::{cosine, sine};
 pub use source::Source;
 pub use square_root::square_root;
-pub use squared_error::SquaredError;
+pub use squared_error::{SquaredError, SquaredErrors};
 pub use stored::{Encoding, Spread, Stored};
 pub use table::Table;
 pub use view::View;

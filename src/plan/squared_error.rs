@@ -1,5 +1,10 @@
 //! How far what is stored is from what it stands for.
 
+use std::sync::Mutex;
+
+use super::Plan;
+use crate::locked::{locked, unpoisoned};
+
 /// Sums of squares, weighed by the importance of columns where it is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct SquaredError {
@@ -39,6 +44,28 @@ impl SquaredError {
     /// zeros.
     pub fn relative(&self) -> f64 {
         if self.own > 0.0 { (self.error / self.own).sqrt() } else { 0.0 }
+    }
+}
+
+/// The errors of all tensors of a plan, which come in row by row from several threads.
+#[derive(Debug)]
+pub struct SquaredErrors(Mutex<Vec<SquaredError>>);
+
+impl SquaredErrors {
+    /// No error yet.
+    pub fn of(plan: &Plan) -> Self {
+        Self(Mutex::new(vec![SquaredError::default(); plan.tensors.len()]))
+    }
+
+    /// Adds what was measured of a tensor.
+    pub fn add(&self, tensor: usize, error: SquaredError) {
+        let mut errors = locked(&self.0);
+        errors[tensor] = errors[tensor].plus(error);
+    }
+
+    /// The errors of the tensors in their order.
+    pub fn finish(self) -> Vec<SquaredError> {
+        unpoisoned(self.0.into_inner())
     }
 }
 

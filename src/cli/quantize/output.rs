@@ -3,16 +3,15 @@
 use std::fs::{File, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use indicatif::ProgressBar;
 use tempfile::NamedTempFile;
 
 use super::QuantizeError;
 use crate::cli::progress::Progress;
-use crate::locked::{locked, unpoisoned};
-use crate::plan::{Observer, Plan, Resources, Source, SquaredError};
+use crate::plan::{Observer, Plan, Resources, Source, SquaredError, SquaredErrors};
 use crate::quantize::{Fitting, quality};
 
 /// A file to be written.
@@ -44,12 +43,12 @@ pub(super) fn write(
     let mut written = Vec::with_capacity(outputs.len());
     for output in outputs {
         let bar = Progress::new().bar(format!("writing {}", output.path.display()), output.plan.size()?);
-        let errors = quality.then(|| Mutex::new(vec![SquaredError::default(); output.plan.tensors.len()]));
+        let errors = quality.then(|| SquaredErrors::of(&output.plan));
         let watch = Watch { bar, interrupted: Arc::clone(&interrupted), errors };
         written.push(write_one(output, sources, resources, &watch)?);
         watch.bar.finish_and_clear();
         if let Some(errors) = watch.errors {
-            show_errors(&output.plan, &unpoisoned(errors.into_inner()));
+            show_errors(&output.plan, &errors.finish());
         }
     }
     for (output, temporary) in outputs.iter().zip(written) {
@@ -120,7 +119,7 @@ struct Watch {
     bar: ProgressBar,
     interrupted: Arc<AtomicBool>,
     /// Of each tensor, if they are asked for.
-    errors: Option<Mutex<Vec<SquaredError>>>,
+    errors: Option<SquaredErrors>,
 }
 
 impl Observer for Watch {
@@ -134,8 +133,7 @@ impl Observer for Watch {
 
     fn measured(&self, tensor: usize, error: SquaredError) {
         if let Some(errors) = &self.errors {
-            let mut errors = locked(errors);
-            errors[tensor] = errors[tensor].plus(error);
+            errors.add(tensor, error);
         }
     }
 
