@@ -162,7 +162,12 @@ impl Job {
         &self.log
     }
 
-    /// Whether it is to stop; cancelling it stops it.
+    /// Stops it, whoever follows it.
+    pub fn cancel(&self) {
+        self.stop.cancel();
+    }
+
+    /// Whether it is to stop.
     pub(super) fn stop(&self) -> &CancellationToken {
         &self.stop
     }
@@ -175,7 +180,7 @@ impl Job {
     /// One who followed it is gone; nobody wants it any more if that was the last.
     pub(super) fn left(&self) {
         if self.followers.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.stop.cancel();
+            self.cancel();
         }
     }
 

@@ -34,7 +34,7 @@ pub enum News {
 
 impl Subscription {
     /// Follows a job from the event with this number on: 0 for all that was said so far.
-    pub(super) fn from(job: Arc<Job>, next: u64) -> Self {
+    pub fn from(job: Arc<Job>, next: u64) -> Self {
         job.followed();
         Self { job, next, burst: 0, last_tick: None }
     }

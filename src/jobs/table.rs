@@ -105,16 +105,6 @@ impl Jobs {
         table.under_way.get(&id).or_else(ended).cloned()
     }
 
-    /// Follows a job from the event with this number on.
-    pub fn follow(&self, job: &Arc<Job>, from: u64) -> Subscription {
-        Subscription::from(Arc::clone(job), from)
-    }
-
-    /// Stops a job, whoever follows it.
-    pub fn stop_job(&self, job: &Job) {
-        job.stop().cancel();
-    }
-
     /// Forgets a job that has ended; `false` if it has not.
     pub fn forget(&self, job: &Job) -> bool {
         let mut table = self.shared.lock();

@@ -8,8 +8,8 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
-use super::models::{Identity, Opened, Value};
-use crate::gguf::{Gguf, TensorInfo};
+use super::models::{Identity, Opened, Storage, Value};
+use crate::gguf::Gguf;
 use crate::model::Reference;
 use crate::server::Shared;
 use crate::server::body::json;
@@ -33,7 +33,7 @@ struct Answer<'a> {
     /// The keys whose values differ, or that one of them lacks.
     metadata: Vec<Difference<'a, Value<'a>>>,
     /// All tensors, those of `a` first.
-    tensors: Vec<Difference<'a, Tensor<'a>>>,
+    tensors: Vec<Difference<'a, Storage<'a>>>,
 }
 
 #[derive(Serialize)]
@@ -50,14 +50,6 @@ struct Difference<'a, T> {
     name: &'a str,
     a: Option<T>,
     b: Option<T>,
-}
-
-#[derive(Serialize)]
-struct Tensor<'a> {
-    shape: &'a [u64],
-    #[serde(rename = "type")]
-    element_type: &'static str,
-    bytes: u64,
 }
 
 /// `GET /ollamake/v1/compare?a=NAME&b=NAME`
@@ -105,8 +97,8 @@ fn metadata<'a>(a: &'a [Gguf<'a>], b: &'a [Gguf<'a>]) -> Vec<Difference<'a, Valu
 }
 
 /// The tensors of all files.
-fn tensors<'a>(files: &'a [Gguf<'a>]) -> Vec<(&'a str, Tensor<'a>)> {
-    files.iter().flat_map(Gguf::tensors).map(|tensor| (tensor.name, Tensor::new(tensor))).collect()
+fn tensors<'a>(files: &'a [Gguf<'a>]) -> Vec<(&'a str, Storage<'a>)> {
+    files.iter().flat_map(Gguf::tensors).map(|tensor| (tensor.name, Storage::of(tensor))).collect()
 }
 
 /// What two lists have under each name, in the order of the first.
@@ -125,14 +117,4 @@ fn joined<'a, T>(a: Vec<(&'a str, T)>, b: Vec<(&'a str, T)>) -> Vec<Difference<'
         .collect();
     all.extend(rest.into_iter().flatten().map(|(name, value)| Difference { name, a: None, b: Some(value) }));
     all
-}
-
-impl<'a> Tensor<'a> {
-    fn new(tensor: &'a TensorInfo<'_>) -> Self {
-        Self {
-            shape: tensor.shape.dimensions(),
-            element_type: tensor.element_type.name(),
-            bytes: tensor.data.end - tensor.data.start,
-        }
-    }
 }

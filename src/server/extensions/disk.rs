@@ -126,7 +126,7 @@ fn models(store: &Store) -> Result<Vec<Model>, StoreError> {
 /// The blobs of a model that are there, each with its size.
 fn blobs_of(store: &Store, model: &StoredManifest) -> Result<HashMap<Digest, u64>, StoreError> {
     let mut blobs = HashMap::new();
-    for layer in model.manifest.layers.iter().chain([&model.manifest.config]) {
+    for layer in model.manifest.blobs() {
         if let Some(size) = store.size(layer.digest)? {
             blobs.insert(layer.digest, size);
         }

@@ -127,7 +127,7 @@ pub(super) async fn events(
         let message = format!("from must be at most {end}, the number of the next event; got {from}");
         return Err(Failure::bad_request(message));
     }
-    let reader = server.jobs.follow(&job, from);
+    let reader = Subscription::from(Arc::clone(&job), from);
     let lines = stream::unfold(Some(reader), |reader| async move {
         let (line, rest) = next_line(reader?).await;
         Some((Ok::<_, Infallible>(Bytes::from(line)), rest))
@@ -157,9 +157,9 @@ async fn next_line(mut reader: Subscription) -> (Vec<u8>, Option<Subscription>) 
 /// `POST /ollamake/v1/jobs/ID/stop`
 pub(super) async fn stop(State(server): State<Shared>, Path(id): Path<String>) -> Result<Response, Failure> {
     let job = find(&server, &id)?;
-    server.jobs.stop_job(&job);
+    job.cancel();
     // It is told how it ended, not how it stands while it ends.
-    let mut reader = server.jobs.follow(&job, job.next_event());
+    let mut reader = Subscription::from(Arc::clone(&job), job.next_event());
     while let News::Event(_) = reader.next().await {}
     Ok(json(&Job::of(&job)))
 }

@@ -145,15 +145,32 @@ fn scalar(value: ValueRef<'_>) -> serde_json::Value {
     serde_json::to_value(crate::library::Info::Stored(value, true)).unwrap_or_default()
 }
 
-/// A tensor as it lies in a file.
+/// What a tensor is stored as.
 #[derive(Serialize)]
-struct Tensor<'a> {
-    name: &'a str,
+pub(super) struct Storage<'a> {
     shape: &'a [u64],
     #[serde(rename = "type")]
     element_type: &'static str,
     /// Bytes that it takes.
-    bytes: u64,
+    pub(super) bytes: u64,
+}
+
+impl<'a> Storage<'a> {
+    pub(super) fn of(tensor: &'a TensorInfo<'_>) -> Self {
+        Self {
+            shape: tensor.shape.dimensions(),
+            element_type: tensor.element_type.name(),
+            bytes: tensor.data.end - tensor.data.start,
+        }
+    }
+}
+
+/// A tensor as it lies in a file.
+#[derive(Serialize)]
+struct Tensor<'a> {
+    name: &'a str,
+    #[serde(flatten)]
+    storage: Storage<'a>,
     /// Where it begins, in bytes from the start of the file.
     offset: u64,
     /// Which of the files it lies in.
@@ -205,7 +222,10 @@ fn tensors(opened: &Opened, _: &Wish, _: &HeaderMap) -> Result<Response, Failure
     let is_split = shards.len() > 1;
     let tensors = shards.iter().enumerate().flat_map(|(index, gguf)| {
         let shard = is_split.then_some(index + 1);
-        gguf.tensors().iter().map(move |tensor| Tensor::new(tensor, shard))
+        gguf.tensors().iter().map(move |tensor| {
+            let (name, storage, offset) = (tensor.name, Storage::of(tensor), tensor.data.start);
+            Tensor { name, storage, offset, shard }
+        })
     });
     let files = opened.weights.files().iter();
     Ok(json(&Answer {
@@ -231,17 +251,4 @@ fn file(opened: &Opened, wish: &Wish, headers: &HeaderMap) -> Result<Response, F
         }
     };
     Ok(send(blob.clone(), &name, headers))
-}
-
-impl<'a> Tensor<'a> {
-    fn new(tensor: &'a TensorInfo<'_>, shard: Option<usize>) -> Self {
-        Self {
-            name: tensor.name,
-            shape: tensor.shape.dimensions(),
-            element_type: tensor.element_type.name(),
-            bytes: tensor.data.end - tensor.data.start,
-            offset: tensor.data.start,
-            shard,
-        }
-    }
 }
