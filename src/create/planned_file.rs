@@ -1,7 +1,9 @@
 //! A file that is to be made in the store: a plan with the files that it reads.
 
 use std::borrow::Cow;
+use std::io;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -164,7 +166,7 @@ impl PlannedFile {
         let (executed, whole) = thread::scope(|scope| {
             let look = || self.inputs.iter().try_for_each(|input| store.ensure_whole(&input.blob, goes_on));
             let whole = thread::Builder::new().spawn_scoped(scope, look);
-            let whole = whole.map_err(|reason| failed(PlanError::NoThread { reason }))?;
+            let whole = whole.map_err(|reason| failed(PlanError::NoThread { reason: Arc::new(reason) }))?;
             let executed = plan.execute(&sources, &mut timed, workshop.resources, &watcher);
             // Another failure may come from damage.
             let gives_up = matches!(executed, Err(PlanError::Cancelled | PlanError::Write { .. }));
@@ -181,7 +183,10 @@ impl PlannedFile {
         match executed {
             Ok(_) => {}
             Err(PlanError::Cancelled) => return Err(CreateError::Cancelled),
-            Err(PlanError::Write { reason, .. }) => return Err(CreateError::Store(reason.into())),
+            Err(PlanError::Write { reason, .. }) => {
+                let copy = |reason: Arc<io::Error>| io::Error::from(reason.kind());
+                return Err(CreateError::Store(Arc::try_unwrap(reason).unwrap_or_else(copy).into()));
+            }
             Err(error) => return Err(failed(error)),
         }
         if let Some(errors) = watcher.errors {

@@ -1,12 +1,14 @@
 //! Why a plan cannot be carried out.
 
 use std::io;
+use std::sync::Arc;
 
 use crate::gguf::GgufError;
 use crate::tensor::{ElementType, Shape, TensorError};
 
-/// Why a plan cannot be, or was not, carried out.
-#[derive(Debug, thiserror::Error)]
+/// Why a plan cannot be, or was not, carried out. Several files of a batch may fail for one reason, so it can
+/// be copied.
+#[derive(Debug, Clone, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum PlanError {
     /// The header of the file to come is impossible: names, shapes, sizes.
@@ -52,7 +54,7 @@ pub enum PlanError {
     SourceCount { got: usize, expected: usize },
     /// A source could not be read.
     #[error("cannot read {length} bytes at byte {offset} of {label:?} for tensor {tensor:?}: {reason}")]
-    Read { tensor: String, label: String, offset: u64, length: u64, reason: io::Error },
+    Read { tensor: String, label: String, offset: u64, length: u64, reason: Arc<io::Error> },
     /// A list that chooses what elements are scaled by names one that is not there.
     #[error(
         "tensor {tensor:?}: number {position} of the list at byte {offset} of {label:?} is {got}, expected 0 to {last}"
@@ -82,10 +84,10 @@ pub enum PlanError {
     Overflow { tensor: String, element_type: ElementType, first: u64, last: u64 },
     /// The finished bytes could not be written.
     #[error("cannot write byte {offset} of the result: {reason}")]
-    Write { offset: u64, reason: io::Error },
+    Write { offset: u64, reason: Arc<io::Error> },
     /// The operating system has no thread to compute on.
     #[error("there is no thread to compute on: {reason}; try again later")]
-    NoThread { reason: io::Error },
+    NoThread { reason: Arc<io::Error> },
     /// Whoever asked for the file no longer wants it.
     #[error("cancelled")]
     Cancelled,

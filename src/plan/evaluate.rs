@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::error::PlanError;
 use super::exponential::exponential;
@@ -30,7 +31,7 @@ impl<'s> Reader<'s> {
             label: self.descriptions[location.source].label.clone(),
             offset: start,
             length,
-            reason,
+            reason: Arc::new(reason),
         })
     }
 
@@ -242,7 +243,9 @@ impl<'s> Reader<'s> {
         Ok(*mean.value.get_or_init(|| sum / mean.count as f32))
     }
 
-    fn apply(
+    /// Applies an operation to the numbers of the elements from number `first` on, in half precision or in
+    /// single.
+    pub(super) fn apply(
         &self,
         operation: Operation,
         half: bool,

@@ -3,6 +3,7 @@
 //! A [`Plan`] is a plain value made from headers and configuration alone. Its sources are byte
 //! ranges that the caller hands to the executor; this room knows neither files nor the store.
 
+mod batch;
 mod changed;
 mod codes;
 mod digest;
@@ -13,6 +14,7 @@ mod execute;
 mod exponential;
 mod gather;
 mod gguf;
+mod group;
 mod importance;
 mod location;
 mod measure;
@@ -32,7 +34,9 @@ mod table;
 mod view;
 mod walk;
 mod weighing;
+mod work;
 
+pub use batch::{Batch, Output};
 pub use codes::{Codes, Levels, Packing, Word};
 pub use digest::REVISION;
 pub use error::PlanError;

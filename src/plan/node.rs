@@ -77,7 +77,8 @@ impl<'p> Node<'p> {
         Ok(Self::compile(recipe))
     }
 
-    fn compile(recipe: &'p Recipe) -> Self {
+    /// Prepares a recipe, or a part of one, that is known to lie within the sources.
+    pub(super) fn compile(recipe: &'p Recipe) -> Self {
         match recipe {
             Recipe::View(view) => Self::leaf(view),
             Recipe::Map { operation, input } => Node::Map {

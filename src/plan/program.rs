@@ -55,16 +55,11 @@ impl<'p> Program<'p> {
         }
         Ok(Self { tensor, copies, requires_finite: tensor.recipe.requires_finite(), node, weighing })
     }
-
-    /// Whether elements that lie side by side in the result lie far apart in the source, so that large chunks
-    /// read it better.
-    pub(super) fn scatters(&self) -> bool {
-        self.node.scatters()
-    }
 }
 
 impl Recipe {
-    fn requires_finite(&self) -> bool {
+    /// Whether every stored value must be finite.
+    pub(super) fn requires_finite(&self) -> bool {
         match self {
             Recipe::View(_) | Recipe::Changed { .. } => false,
             Recipe::Concatenate { inputs, .. } => inputs.iter().any(Recipe::requires_finite),

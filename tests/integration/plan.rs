@@ -1,5 +1,6 @@
 //! Recipes against a naive array, and the executor against small plans.
 
+mod batch;
 mod digest;
 mod execution;
 mod importance;
