@@ -117,7 +117,7 @@ pub(super) async fn enforce(State(rules): State<Arc<AccessRules>>, request: Requ
         return response;
     }
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    headers.insert(header::VARY, HeaderValue::from_static("Origin"));
+    headers.append(header::VARY, HeaderValue::from_static("Origin"));
     if is_preflight {
         for value in ["Access-Control-Request-Method", "Access-Control-Request-Headers"] {
             headers.append(header::VARY, HeaderValue::from_static(value));

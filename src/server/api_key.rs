@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::Incoming;
 use super::errors::Failure;
-use super::health;
+use super::{health, page};
 use crate::config::ApiKey;
 
 /// The key that a client shows (RFC 6750; the name of a scheme matches in any letter case).
@@ -29,7 +29,10 @@ pub(super) struct Requirement {
 /// Lets only those in who show the key. A browser asks without it whether it may ask with it, and whoever
 /// watches over the server need not know it.
 pub(super) async fn require(State(required): State<Requirement>, request: Request, next: Next) -> Response {
-    let is_open = request.method() == Method::OPTIONS || request.uri().path() == health::PATH;
+    let (method, path) = (request.method(), request.uri().path());
+    let is_open = method == Method::OPTIONS
+        || path == health::PATH
+        || page::is_asked_for(method, path, request.headers());
     if is_open || shown(request.headers()).is_some_and(|key| required.key.matches(key)) {
         return next.run(request).await;
     }

@@ -23,6 +23,7 @@ mod memory;
 mod metrics;
 mod observe;
 mod openai;
+mod page;
 mod process;
 mod pull_push;
 mod request;

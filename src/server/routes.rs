@@ -20,7 +20,8 @@ use super::errors::Failure;
 use super::route::Route;
 use super::{OLLAMA_VERSION, Server};
 use super::{
-    blobs, copy_delete, create, extensions, health, inference, observe, openai, pull_push, scrape, show, tags,
+    blobs, copy_delete, create, extensions, health, inference, observe, openai, page, pull_push, scrape,
+    show, tags,
 };
 
 /// The interface as a service.
@@ -52,10 +53,9 @@ pub fn router(server: &Arc<Server>) -> Router {
 
 fn routes() -> Vec<Route> {
     let route = Route::new;
-    let running = || async { running() };
     let version = || async { answer(&json!({"version": OLLAMA_VERSION})) };
     let mut routes = vec![
-        route("/", "HEAD, GET", get(running)),
+        route("/", "HEAD, GET", get(|method, headers| page::root(method, headers, running))),
         route("/api/version", "HEAD, GET", get(version)),
         route("/api/status", "GET", get(status)),
         route("/api/ps", "GET", get(|| async { answer(&json!({"models": []})) })),
@@ -86,6 +86,7 @@ fn routes() -> Vec<Route> {
         routes.push(route(path, "POST", post(inference::refuse_openai)));
     }
     routes.extend(extensions::routes());
+    routes.extend(page::routes());
     routes
 }
 

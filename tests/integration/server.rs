@@ -5,6 +5,7 @@ mod jobs;
 mod limits;
 mod looking_in;
 mod operation;
+mod page;
 mod process;
 mod rules;
 mod unrecorded;

@@ -92,7 +92,7 @@ fn extent(tag: &str, length: u64, headers: &HeaderMap) -> Result<Extent, Box<Res
 }
 
 /// Whether a list of entity tags names this one.
-fn names(tags: &str, tag: &str) -> bool {
+pub(in crate::server) fn names(tags: &str, tag: &str) -> bool {
     tags.split(',').map(str::trim).any(|named| named == "*" || named.trim_start_matches("W/") == tag)
 }
 

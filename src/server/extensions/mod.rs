@@ -14,7 +14,7 @@
 mod blobs;
 mod comparison;
 mod disk;
-mod download;
+pub(super) mod download;
 mod jobs;
 mod models;
 mod types;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::download::send;
 use crate::gguf::{Gguf, TensorInfo, ValueRef};
 use crate::library::{Parts, Weights};
-use crate::model::Reference;
+use crate::model::{Layer, Manifest, Reference};
 use crate::server::body::json;
 use crate::server::errors::Failure;
 use crate::server::show::find;
@@ -38,7 +38,7 @@ pub(super) struct Wish {
     shard: Option<usize>,
 }
 
-/// `GET /ollamake/v1/models/NAME/metadata`, `…/tensors` and `…/file`. Names have slashes themselves.
+/// `GET /ollamake/v1/models/NAME/metadata`, `…/tensors`, `…/manifest` and `…/file`. Names have slashes themselves.
 pub(super) async fn look(
     State(server): State<Shared>,
     Path(path): Path<String>,
@@ -48,18 +48,22 @@ pub(super) async fn look(
     let Query(wish) = wish.map_err(|rejection| Failure::bad_request(rejection.body_text()))?;
     let Some((name, view)) = path.rsplit_once('/') else { return Err(no_such_view(&path)) };
     let reference: Reference = name.parse()?;
-    let view: fn(&Opened, &Wish, &HeaderMap) -> Result<Response, Failure> = match view {
+    let view: View = match view {
         "metadata" => metadata,
         "tensors" => tensors,
         "file" => file,
+        "manifest" => manifest,
         _ => return Err(no_such_view(view)),
     };
     let shared = Arc::clone(&server);
-    server.blocking(move || view(&Opened::find(&shared, &reference)?, &wish, &headers)).await?
+    server.blocking(move || view(&shared, &reference, &wish, &headers)).await?
 }
 
+/// What answers for one view of the model that is meant.
+type View = fn(&Server, &Reference, &Wish, &HeaderMap) -> Result<Response, Failure>;
+
 fn no_such_view(got: &str) -> Failure {
-    Failure::not_found(format!("{got:?} is none of metadata, tensors and file"))
+    Failure::not_found(format!("{got:?} is none of metadata, tensors, manifest and file"))
         .with_hint("ask for /ollamake/v1/models/NAME/metadata, for example")
 }
 
@@ -92,7 +96,13 @@ impl Opened {
     }
 
     pub(super) fn identity(&self) -> Identity {
-        Identity { model: self.model.name.short(), digest: self.model.digest.to_string() }
+        Identity::of(&self.model)
+    }
+}
+
+impl Identity {
+    fn of(model: &StoredManifest) -> Self {
+        Self { model: model.name.short(), digest: model.digest.to_string() }
     }
 }
 
@@ -178,13 +188,14 @@ struct Tensor<'a> {
     shard: Option<usize>,
 }
 
-fn metadata(opened: &Opened, wish: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
+fn metadata(server: &Server, reference: &Reference, wish: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
     #[derive(Serialize)]
     struct Answer<'a> {
         #[serde(flatten)]
         identity: Identity,
         metadata: Vec<Pair<'a>>,
     }
+    let opened = Opened::find(server, reference)?;
     let count = wish.count.unwrap_or(ELEMENTS);
     if count > MOST_ELEMENTS {
         let message =
@@ -205,7 +216,7 @@ fn metadata(opened: &Opened, wish: &Wish, _: &HeaderMap) -> Result<Response, Fai
     }
 }
 
-fn tensors(opened: &Opened, _: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
+fn tensors(server: &Server, reference: &Reference, _: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
     #[derive(Serialize)]
     struct Answer<'a> {
         #[serde(flatten)]
@@ -218,6 +229,7 @@ fn tensors(opened: &Opened, _: &Wish, _: &HeaderMap) -> Result<Response, Failure
         digest: String,
         size: u64,
     }
+    let opened = Opened::find(server, reference)?;
     let shards = opened.weights.parse()?;
     let is_split = shards.len() > 1;
     let tensors = shards.iter().enumerate().flat_map(|(index, gguf)| {
@@ -235,7 +247,13 @@ fn tensors(opened: &Opened, _: &Wish, _: &HeaderMap) -> Result<Response, Failure
     }))
 }
 
-fn file(opened: &Opened, wish: &Wish, headers: &HeaderMap) -> Result<Response, Failure> {
+fn file(
+    server: &Server,
+    reference: &Reference,
+    wish: &Wish,
+    headers: &HeaderMap,
+) -> Result<Response, Failure> {
+    let opened = Opened::find(server, reference)?;
     let files = opened.weights.files();
     let (model, count) = (&opened.model.name, files.len());
     let name = format!("{}-{}", model.model(), model.tag());
@@ -251,4 +269,18 @@ fn file(opened: &Opened, wish: &Wish, headers: &HeaderMap) -> Result<Response, F
         }
     };
     Ok(send(blob.clone(), &name, headers))
+}
+
+/// The manifest as it is stored, which models without weights have too.
+fn manifest(server: &Server, reference: &Reference, _: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        #[serde(flatten)]
+        identity: Identity,
+        /// Its layers, the configuration last.
+        layers: Vec<&'a Layer>,
+    }
+    let model = find(server.store(), reference)?;
+    let Manifest { config, layers, .. } = &model.manifest;
+    Ok(json(&Answer { identity: Identity::of(&model), layers: layers.iter().chain([config]).collect() }))
 }

@@ -59,6 +59,19 @@ async fn metadata_have_types_and_arrays_are_shown_in_parts() {
 }
 
 #[tokio::test]
+async fn the_layers_of_a_manifest_are_told() {
+    let (server, file) = with_model().await;
+    let manifest = shown(&server, "/ollamake/v1/models/m/manifest").await;
+    let layers = manifest["layers"].as_array().unwrap();
+    assert_eq!(layers[0]["mediaType"], "application/vnd.ollama.image.model");
+    assert_eq!(layers[0]["size"], file.len());
+    assert_eq!(layers.last().unwrap()["mediaType"], "application/vnd.docker.container.image.v1+json");
+    let digest = manifest["digest"].as_str().unwrap();
+    let listed = shown(&server, "/ollamake/v1/store").await;
+    assert_eq!(listed["models"][0]["digest"], digest);
+}
+
+#[tokio::test]
 async fn tensors_lie_where_they_are_said_to() {
     let (server, file) = with_model().await;
     let answer = shown(&server, "/ollamake/v1/models/m/tensors").await;

@@ -1,0 +1,94 @@
+// Where files and folders are dropped, or chosen with the keyboard.
+
+import { element } from '../core/dom.js'
+
+// Nobody means so many; walking through them would only take time.
+const MOST_FILES = 20_000
+
+/** A zone that tells of `{ path, file }` that were given, or of what went wrong. */
+export function dropZone(taken, failed) {
+  const input = (label, id, attributes) => {
+    const control = element('input', {
+      type: 'file',
+      multiple: true,
+      class: 'unseen',
+      id,
+      tabindex: '-1',
+      'aria-hidden': 'true',
+      ...attributes,
+    })
+    control.addEventListener('change', () => {
+      take(() => [...control.files].map((file) => ({ path: file.webkitRelativePath || file.name, file })))
+      control.value = ''
+    })
+    return [control, element('button', { type: 'button', on: { click: () => control.click() } }, label)]
+  }
+
+  async function take(find) {
+    try {
+      taken(await find())
+    } catch (error) {
+      failed(error)
+    }
+  }
+
+  const zone = element(
+    'div',
+    { class: 'drop', role: 'group', 'aria-label': 'Files of a model' },
+    element('p', {}, element('strong', {}, 'Drop files or a folder here')),
+    element(
+      'p',
+      { class: 'hint' },
+      'A GGUF file, a checkpoint as Hugging Face has it, an adapter, an importance matrix',
+    ),
+    element(
+      'div',
+      { class: 'actions' },
+      input('Choose files', 'choose-files', {}),
+      input('Choose a folder', 'choose-folder', { webkitdirectory: true }),
+    ),
+  )
+  const over = (is) => (event) => {
+    event.preventDefault()
+    zone.classList.toggle('over', is)
+  }
+  zone.addEventListener('dragenter', over(true))
+  zone.addEventListener('dragover', over(true))
+  zone.addEventListener('dragleave', over(false))
+  zone.addEventListener('drop', (event) => {
+    over(false)(event)
+    // What was dropped can be asked for only now; afterwards the browser has forgotten it.
+    const dropped = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean)
+    take(() => walked(dropped))
+  })
+  return zone
+}
+
+/** All files of entries of a file system, folders within folders too. */
+async function walked(entries) {
+  const files = []
+  const rest = [...entries]
+  while (rest.length) {
+    const entry = rest.shift()
+    if (entry.isDirectory) {
+      rest.push(...(await children(entry)))
+    } else {
+      const file = await new Promise((resolve, reject) => entry.file(resolve, reject))
+      files.push({ path: entry.fullPath.replace(/^\//, ''), file })
+    }
+    if (files.length + rest.length > MOST_FILES)
+      throw new Error(`these are more than ${MOST_FILES} files; drop the folder of one model`)
+  }
+  return files
+}
+
+/** The entries of a folder, which browsers tell in pieces. */
+async function children(folder) {
+  const reader = folder.createReader()
+  const all = []
+  for (;;) {
+    const piece = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))
+    if (piece.length === 0) return all
+    all.push(...piece)
+  }
+}

@@ -1,0 +1,133 @@
+// Large models and long uploads keep the page smooth.
+
+import assert from 'node:assert/strict'
+import { mkdtemp, open as openFile, rm, statfs } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { drop, open, quit } from './support/browser.mjs'
+import { llama } from './support/gguf.mjs'
+import { Server } from './support/server.mjs'
+import { REFUSED, VIEWS } from './support/views.mjs'
+
+const LAYERS = 400
+const ROLES = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_down']
+const TOKENS = 250_000
+const FIRST_PAINT = 200
+const LONGEST_TASK = 100
+const UPLOAD = 2_000_000_000
+
+let server
+before(async () => {
+  server = await Server.start()
+  const large = llama({ layers: LAYERS, tokens: TOKENS, roles: ROLES })
+  await server.make('mine', large)
+  await server.make('mine:q4', large, { system: 'another' })
+})
+after(async () => {
+  await quit()
+  await server.stop()
+})
+
+/**
+ * Goes to a view and tells after how many milliseconds it was painted, and the longest task until all of it
+ * was there.
+ */
+function visit(page, hash) {
+  return page.evaluate(async (target) => {
+    const tasks = []
+    const observer = new PerformanceObserver((list) =>
+      tasks.push(...list.getEntries().map(({ duration }) => duration)),
+    )
+    observer.observe({ type: 'longtask' })
+    const painted = () => new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)))
+    const main = document.getElementById('main')
+    const before = document.querySelector('.view')
+    const start = performance.now()
+    location.hash = target
+    while (document.querySelector('.view') === before) await painted()
+    await painted()
+    const first = performance.now() - start
+    while (main.hasAttribute('aria-busy')) await painted()
+    await painted()
+    const whole = performance.now() - start
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    observer.disconnect()
+    return { first, whole, longest: Math.max(0, ...tasks) }
+  }, hash)
+}
+
+test('each view of a model with 2,000 tensors and 250,000 tokens is painted at once', async () => {
+  const opened = await open(server, { hash: '#/nowhere', expected: REFUSED })
+  await opened.settled()
+  for (const [name, hash] of VIEWS) {
+    const { first, whole, longest } = await visit(opened.page, hash)
+    const [painted, ready, task] = [first, whole, longest].map((time) => `${time.toFixed()} ms`)
+    console.log(`${name}: painted after ${painted}, whole after ${ready}, longest task ${task}`)
+    assert.ok(first < FIRST_PAINT, `${name}: painted after ${first} ms`)
+  }
+  await opened.close()
+})
+
+test('lists hold only what can be seen', async () => {
+  const opened = await open(server, { hash: '#/models/mine/tensors' })
+  const { page } = opened
+  const list = page.getByRole('region', { name: 'Tensors' })
+  await list.getByText('blk.0.attn_q.weight').waitFor()
+  const rows = () => list.locator('tbody tr:not(.gap)').count()
+  assert.ok((await rows()) < 100, `${await rows()} rows`)
+  await list.evaluate((node) => {
+    node.scrollTop = node.scrollHeight
+  })
+  await list.getByText(`blk.${LAYERS - 1}.ffn_down.weight`).waitFor()
+  assert.ok((await rows()) < 100, `${await rows()} rows at the end`)
+  await page.getByLabel('Search').fill('blk.123.attn_v')
+  await list.getByText('blk.123.attn_v.weight').waitFor()
+  assert.equal(await rows(), 1)
+  await opened.close()
+})
+
+test('a vocabulary is unfolded in pages and searched', async () => {
+  const opened = await open(server, { hash: '#/models/mine/metadata' })
+  const { page } = opened
+  await page.getByText('250,000 elements').click()
+  await page.getByText('0 to 499 of 250,000').waitFor()
+  await page.getByRole('button', { name: 'Next' }).click()
+  await page.getByText('500 to 999 of 250,000').waitFor()
+  await page.getByLabel('Go to number').fill('249900')
+  await page.getByLabel('Go to number').press('Enter')
+  await page.getByText('"token 249999"').waitFor()
+  await page.getByLabel('Search elements').fill('token 200001')
+  await page.getByLabel('Search elements').press('Enter')
+  await page.getByText('1 element found').waitFor()
+  await opened.close()
+})
+
+test('no long task while 2 GB are uploaded', async (context) => {
+  const directory = await mkdtemp(join(tmpdir(), 'upload-'))
+  const { bavail, bsize } = await statfs(directory)
+  if (bavail * bsize < 3 * UPLOAD) return context.skip('the disk has too little room')
+  const path = join(directory, 'large.gguf')
+  const file = await openFile(path, 'w')
+  await file.write(llama())
+  await file.truncate(UPLOAD)
+  await file.close()
+  const opened = await open(server, { hash: '#/new', expected: REFUSED })
+  const { page } = opened
+  await opened.settled()
+  await drop(page, [path])
+  await page.evaluate(() => {
+    window.tasks = []
+    new PerformanceObserver((list) =>
+      window.tasks.push(...list.getEntries().map(({ duration }) => duration)),
+    ).observe({ type: 'longtask' })
+  })
+  await page.getByRole('button', { name: /^Upload/ }).click()
+  await page.getByText(/MiB\/s|GiB\/s/).waitFor({ timeout: 60_000 })
+  await page.getByRole('heading', { level: 1, name: 'Choose types' }).waitFor({ timeout: 300_000 })
+  const longest = Math.max(0, ...(await page.evaluate(() => window.tasks)))
+  console.log(`longest task while uploading: ${longest.toFixed()} ms`)
+  assert.ok(longest <= LONGEST_TASK, `a task of ${longest} ms`)
+  await rm(directory, { recursive: true })
+  await opened.close()
+})
