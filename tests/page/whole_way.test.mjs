@@ -118,7 +118,7 @@ test('types by pattern change the total, and are saved and loaded', async () => 
   const total = page.getByText(/^Q4_K_M: /)
   const before = await total.innerText()
   await page.getByRole('button', { name: 'Add a pattern' }).click()
-  await page.getByLabel('Pattern').fill('ffn_up')
+  await page.getByRole('textbox', { name: 'Pattern' }).fill('ffn_up')
   await page.getByLabel('Type', { exact: true }).fill('q8_0')
   await page.waitForFunction(
     (text) => ![...document.querySelectorAll('p')].some((node) => node.textContent === text),
@@ -132,7 +132,7 @@ test('types by pattern change the total, and are saved and loaded', async () => 
   await page
     .locator('#load-recipe')
     .setInputFiles({ name: 'recipe.json', mimeType: 'application/json', buffer: await readFile(path) })
-  assert.equal(await page.getByLabel('Pattern').inputValue(), 'ffn_up')
+  assert.equal(await page.getByRole('textbox', { name: 'Pattern' }).inputValue(), 'ffn_up')
   await opened.close()
 })
 

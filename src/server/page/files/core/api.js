@@ -76,13 +76,22 @@ async function json(response) {
 }
 
 /** What the server tells under a path. While it is gone, this waits for it. */
-export async function get(path, { signal } = {}) {
+export function get(path, { signal } = {}) {
+  return patiently(path, { signal })
+}
+
+/** The same for what is asked with a body, and changes nothing either. */
+export function inquire(path, body, { signal } = {}) {
+  return patiently(path, { method: 'POST', body: JSON.stringify(body), signal })
+}
+
+async function patiently(path, options) {
   for (;;) {
     try {
-      return await json(await expectSuccess(await ask(path, { signal })))
+      return await json(await expectSuccess(await ask(path, options)))
     } catch (error) {
       if (!(error instanceof Unreachable)) throw error
-      await whenBack(signal)
+      await whenBack(options.signal)
     }
   }
 }

@@ -1,6 +1,6 @@
 // One model, from all sides. Each side is a view with an address of its own.
 
-import { get, modelPath, send } from '../core/api.js'
+import { get, modelPath, inquire } from '../core/api.js'
 import { element } from '../core/dom.js'
 import { route } from '../core/router.js'
 import { layers } from './inspect/layers.js'
@@ -47,7 +47,7 @@ export async function show(context) {
   const { signal, query } = context
   const model = {
     name,
-    shown: () => send('POST', 'api/show', { model: name }, { signal }),
+    shown: () => inquire('api/show', { model: name }, { signal }),
     look: (view) => get(modelPath(name, view), { signal }),
   }
   await fill({ model, content, query, signal })

@@ -1,6 +1,6 @@
 // Sending a model to a registry, and taking it away as a file.
 
-import { address, get, modelPath, send } from '../core/api.js'
+import { address, get, inquire, modelPath, send } from '../core/api.js'
 import { element, replace } from '../core/dom.js'
 import { bytes } from '../core/format.js'
 import { hasKey } from '../core/key.js'
@@ -61,66 +61,40 @@ function pushing(name, signal) {
 
 async function takingAway(name, signal) {
   const notices = element('div')
-  let files = []
-  try {
-    ;({ files } = await get(modelPath(name, 'tensors'), { signal }))
-  } catch (error) {
-    replace(notices, problem(error))
+  const guarded = (act) => async (event) => {
+    replace(notices)
+    try {
+      await act(event)
+    } catch (error) {
+      if (!signal.aborted) replace(notices, problem(error))
+    }
   }
-  const shards = files.map((file, index) => {
-    const shard = files.length > 1 ? index + 1 : null
-    const query = shard ? `?shard=${shard}` : ''
-    const label =
-      files.length > 1
-        ? `Download part ${index + 1} (${bytes(file.size)})`
-        : `Download GGUF (${bytes(file.size)})`
-    return element(
-      'a',
-      {
-        class: 'button',
-        href: address(modelPath(name, 'file') + query),
-        download: true,
-        on: { click: (event) => download(event, shard) },
-      },
-      label,
+  const button = (label, act) => element('button', { type: 'button', on: { click: guarded(act) } }, label)
+  const saveModelfile = async () => {
+    const { modelfile } = await inquire('api/show', { model: name }, { signal })
+    save('Modelfile', modelfile)
+  }
+  const saveProvenance = async () => {
+    const statement = await get(modelPath(name, 'provenance'), { signal })
+    save('provenance.json', JSON.stringify(statement, null, 2))
+  }
+  const downloads = element('span', { class: 'actions' })
+  await guarded(async () => {
+    const { files } = await get(modelPath(name, 'tensors'), { signal })
+    replace(
+      downloads,
+      files.map((file, index) => downloadLink(name, file, files.length > 1 ? index + 1 : null, guarded)),
     )
-  })
-
-  async function download(event, shard) {
-    // A browser does not show the key when it follows a link.
-    if (!hasKey()) return
-    event.preventDefault()
-    try {
-      const { path } = await send('POST', modelPath(name, 'link'), shard ? { shard } : {}, { signal })
-      element('a', { href: address(path), download: true }).click()
-    } catch (error) {
-      if (!signal.aborted) replace(notices, problem(error))
-    }
-  }
-
-  const guarded = (act) => async () => {
-    try {
-      await act()
-    } catch (error) {
-      if (!signal.aborted) replace(notices, problem(error))
-    }
-  }
-  const modelfile = guarded(async () => {
-    const { modelfile: text } = await send('POST', 'api/show', { model: name }, { signal })
-    save('Modelfile', text)
-  })
-  const provenance = guarded(async () =>
-    save('provenance.json', JSON.stringify(await get(modelPath(name, 'provenance'), { signal }), null, 2)),
-  )
+  })()
   return element(
     'div',
     { class: 'stack' },
     element(
       'div',
       { class: 'actions' },
-      shards,
-      element('button', { type: 'button', on: { click: modelfile } }, 'Save Modelfile'),
-      element('button', { type: 'button', on: { click: provenance } }, 'Save provenance'),
+      downloads,
+      button('Save Modelfile', saveModelfile),
+      button('Save provenance', saveProvenance),
     ),
     element(
       'p',
@@ -130,5 +104,23 @@ async function takingAway(name, signal) {
       ' takes the file out without copying it where the file system can.',
     ),
     notices,
+  )
+}
+
+/** The way to a file of the model, or to one of several that it was split into. */
+function downloadLink(name, file, shard, guarded) {
+  const download = guarded(async (event) => {
+    // A browser does not show the key when it follows a link, so that has to be one of its own.
+    if (!hasKey()) return
+    event.preventDefault()
+    const { path } = await send('POST', modelPath(name, 'link'), shard ? { shard } : {})
+    element('a', { href: address(path), download: true }).click()
+  })
+  const href = address(modelPath(name, 'file') + (shard ? `?shard=${shard}` : ''))
+  const what = shard ? `Download part ${shard}` : 'Download GGUF'
+  return element(
+    'a',
+    { class: 'button', href, download: true, on: { click: download } },
+    `${what} (${bytes(file.size)})`,
   )
 }

@@ -117,7 +117,6 @@ export class FilesPanel {
     this.#list.node.hidden = false
     this.#list.show(this.#entries)
     await this.#drawVerdict()
-    announce(this.#judgement.title)
   }
 
   async #architectures() {
