@@ -30,7 +30,10 @@ test('from a folder of a checkpoint to a file on disk', async () => {
   const { page } = opened
   await opened.settled()
   await drop(page, [join(directory, 'My Model')])
-  await page.getByText(/A checkpoint of LlamaForCausalLM, 1 file of weights/).waitFor()
+  await page
+    .getByText(/A checkpoint of LlamaForCausalLM, 1 file of weights/)
+    .first()
+    .waitFor()
   await page
     .getByRole('row', { name: /README.md/ })
     .getByText('left out')

@@ -19,6 +19,7 @@ macro_rules! embedded {
 const FILES: &[File] = embedded![
     "core/announce.js",
     "core/api.js",
+    "core/batches.js",
     "core/dom.js",
     "core/draft.js",
     "core/format.js",

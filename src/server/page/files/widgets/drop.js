@@ -1,5 +1,6 @@
 // Where files and folders are dropped, or chosen with the keyboard.
 
+import { inBatches } from '../core/batches.js'
 import { element } from '../core/dom.js'
 
 // Nobody means so many; walking through them would only take time.
@@ -66,20 +67,19 @@ export function dropZone(taken, failed) {
 
 /** All files of entries of a file system, folders within folders too. */
 async function walked(entries) {
-  const files = []
-  const rest = [...entries]
-  while (rest.length) {
-    const entry = rest.shift()
-    if (entry.isDirectory) {
-      rest.push(...(await children(entry)))
-    } else {
-      const file = await new Promise((resolve, reject) => entry.file(resolve, reject))
-      files.push({ path: entry.fullPath.replace(/^\//, ''), file })
-    }
-    if (files.length + rest.length > MOST_FILES)
+  const found = []
+  const folders = []
+  for (let level = entries; level.length; level = (await inBatches(folders.splice(0), children)).flat()) {
+    found.push(...level.filter((entry) => entry.isFile))
+    folders.push(...level.filter((entry) => entry.isDirectory))
+    if (found.length > MOST_FILES) {
       throw new Error(`these are more than ${MOST_FILES} files; drop the folder of one model`)
+    }
   }
-  return files
+  return inBatches(found, async (entry) => {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject))
+    return { path: entry.fullPath.replace(/^\//, ''), file }
+  })
 }
 
 /** The entries of a folder, which browsers tell in pieces. */

@@ -2,6 +2,7 @@
 
 import { get } from '../../core/api.js'
 import { announce } from '../../core/announce.js'
+import { inBatches } from '../../core/batches.js'
 import { amend, draft } from '../../core/draft.js'
 import { element, replace } from '../../core/dom.js'
 import { bytes, counted, duration } from '../../core/format.js'
@@ -101,13 +102,12 @@ export class FilesPanel {
       this.#verdict,
       element('p', { role: 'status' }, `Looking into ${counted(files.length, 'file')} …`),
     )
-    const entries = []
-    for (const { path, file } of files) {
-      entries.push({ path, file, found: await inspect(file, path) })
-      if (signal.aborted || this.#signal.aborted) return
-      // Small files take no time to look at; many of them do.
-      if (entries.length % 100 === 0) await new Promise((resolve) => setTimeout(resolve))
-    }
+    const leaving = AbortSignal.any([signal, this.#signal])
+    const look = async ({ path, file }) => ({ path, file, found: await inspect(file, path) })
+    const entries = await inBatches(files, look, leaving).catch((error) => {
+      if (!leaving.aborted) throw error
+    })
+    if (!entries) return
     const known = await this.#architectures()
     this.#entries = entries.sort(
       (a, b) =>
