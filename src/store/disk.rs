@@ -178,6 +178,11 @@ fn regular(file: File) -> io::Result<File> {
     }
 }
 
+/// Whether something was not opened because it is a directory, a pipe or a device.
+pub(super) fn is_no_file(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput)
+}
+
 /// The file system of the machine, undisturbed.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalDisk;

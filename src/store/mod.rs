@@ -201,7 +201,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::BlobNotFound`], or what the operating system says.
     pub fn blob(&self, digest: Digest) -> Result<Blob, StoreError> {
-        self.0.find_blob(digest)?.ok_or(StoreError::BlobNotFound { digest })
+        self.0.usable_blob(digest)?.ok_or(StoreError::BlobNotFound { digest })
     }
 
     /// Stores a small blob. It is durable no later than a manifest that names it.
@@ -324,6 +324,14 @@ impl Shared {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The blob, for those who need its content.
+    fn usable_blob(&self, digest: Digest) -> Result<Option<Blob>, StoreError> {
+        self.find_blob(digest).map_err(|error| match disk::is_no_file(&error) {
+            true => StoreError::DamagedBlob { digest, problem: "it is not a file".to_owned() },
+            false => error.into(),
+        })
     }
 
     fn find_blob(&self, digest: Digest) -> io::Result<Option<Blob>> {

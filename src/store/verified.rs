@@ -67,7 +67,7 @@ impl Store {
         length: Option<u64>,
         goes_on: impl Fn() -> bool,
     ) -> Result<Option<Blob>, StoreError> {
-        let Some(blob) = self.0.find_blob(digest)? else { return Ok(None) };
+        let Some(blob) = self.0.usable_blob(digest)? else { return Ok(None) };
         if length.is_some_and(|length| length != blob.length()) {
             return Ok(None);
         }
@@ -80,7 +80,7 @@ impl Store {
     /// # Errors
     /// What the operating system says when it cannot be opened.
     pub fn known_blob(&self, digest: Digest, length: u64) -> Result<Option<Blob>, StoreError> {
-        let blob = self.0.find_blob(digest)?.filter(|blob| blob.length() == length);
+        let blob = self.0.usable_blob(digest)?.filter(|blob| blob.length() == length);
         Ok(blob.filter(|blob| self.0.is_surely_whole(blob)))
     }
 

@@ -29,7 +29,7 @@ enum Tested {
 use Tested::{Elsewhere, Here};
 
 /// Every kind of attack.
-const ROWS: [(&str, Tested); 51] = [
+const ROWS: [(&str, Tested); 53] = [
     // HTTP
     ("dns-rebinding", Here),
     ("drive-by", Here),
@@ -77,6 +77,7 @@ const ROWS: [(&str, Tested); 51] = [
     ("store-entries", Here),
     ("store-lists", Here),
     ("store-layers", Here),
+    ("store-damage", Here),
     // Registries
     ("registry-digests", Here),
     ("registry-bombs", Here),
@@ -87,6 +88,7 @@ const ROWS: [(&str, Tested); 51] = [
     ("trusted-certificate-of-another", Elsewhere),
     ("registry-inside", Elsewhere),
     ("registry-blobs", Here),
+    ("registry-artifacts", Here),
     ("registry-shared-digest", Elsewhere),
 ];
 
@@ -140,8 +142,8 @@ mod refused {
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
         safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe importance_matrix
         templates
-        store_entries store_lists store_layers
-        registry_digests registry_bombs registry_detours registry_blobs
+        store_entries store_lists store_layers store_damage
+        registry_digests registry_bombs registry_detours registry_blobs registry_artifacts
     }
 
     pub(super) const TESTS: &[&str] = HERE;

@@ -118,7 +118,7 @@ fn serve(mut connection: TcpStream, answers: &[RegistryAnswer], host: &str) {
     }
     let line = String::from_utf8_lossy(&head);
     let path = line.split(' ').nth(1).unwrap_or_default();
-    let Some(answer) = answers.iter().find(|answer| path.contains(answer.path_contains)) else { return };
+    let Some(answer) = answers.iter().find(|answer| path.contains(&answer.path_contains)) else { return };
     let length =
         if answer.endless { String::new() } else { format!("content-length: {}\r\n", answer.body.len()) };
     let head = format!("HTTP/1.1 {}\r\n{length}connection: close\r\n\r\n", answer.head.replace("HOST", host));

@@ -46,7 +46,7 @@ pub(crate) enum Input {
 /// What a registry answers; `HOST` in its head stands for the registry's own address.
 #[derive(Clone)]
 pub(crate) struct RegistryAnswer {
-    pub(crate) path_contains: &'static str,
+    pub(crate) path_contains: String,
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
     /// The body is repeated until nobody listens.

@@ -1,5 +1,8 @@
 //! Registries that mean harm.
 
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
 use super::{Case, Input, RegistryAnswer};
 
 pub(super) fn cases() -> Vec<Case> {
@@ -56,13 +59,64 @@ pub(super) fn cases() -> Vec<Case> {
         vec![endless("/blobs/", "200 OK", vec![b' '; 64 << 10]), honest],
         "",
     );
+    cases.extend(artifacts());
     cases
 }
 
-fn answer(path_contains: &'static str, head: &str, body: impl Into<Vec<u8>>) -> RegistryAnswer {
-    RegistryAnswer { path_contains, head: head.to_owned(), body: body.into(), endless: false }
+/// Artifacts of other programs that claim to be models.
+fn artifacts() -> Vec<Case> {
+    const OCI: &str = "application/vnd.oci.image.manifest.v1+json";
+    const DOCKERS_GGUF: &str = "application/vnd.docker.ai.gguf.v3";
+    let layer = |kind: &str, bytes: &[u8], annotations: Value| {
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
+        json!({"mediaType": kind, "digest": digest, "size": bytes.len(), "annotations": annotations})
+    };
+    let named = |name: &str| json!({"org.opencontainers.image.title": name});
+    let mut cases = Vec::new();
+    let mut add = |name: &str, manifest: Value, blobs: &[&[u8]], status: u16, says: &str| {
+        let mut answers = vec![answer("/manifests/", "200 OK", manifest.to_string())];
+        for blob in blobs {
+            let path = format!("/blobs/sha256:{}", hex::encode(Sha256::digest(blob)));
+            answers.push(answer(&path, "200 OK", blob.to_vec()));
+        }
+        cases.push(Case::new("registry-artifacts", name, Input::Pull(answers), status, &[says]));
+    };
+    let artifact = |layers: &[Value]| {
+        let config = layer("application/vnd.oci.empty.v1+json", b"{}", Value::Null);
+        json!({"schemaVersion": 2, "mediaType": OCI, "config": config, "layers": layers})
+    };
+    let image = [layer("application/vnd.oci.image.layer.v1.tar+gzip", b"x", Value::Null)];
+    add("an image of a container", artifact(&image), &[b"{}", b"x"], 500, "none is a GGUF file");
+    let archive = [layer("application/vnd.cncf.model.weight.v1.tar", b"x", named("a.tar"))];
+    add("weights in an archive", artifact(&archive), &[b"{}", b"x"], 500, "none is a GGUF file");
+    let text = [layer(DOCKERS_GGUF, b"text", Value::Null)];
+    add("a text that is called GGUF", artifact(&text), &[b"{}", b"text"], 400, "GGUF");
+    let twins = [layer("x", b"GGUF", named("m.gguf")), layer("x", b"GGUF1", named("M.GGUF"))];
+    add("two files of one name", artifact(&twins), &[b"{}"], 500, "two of its files");
+    let long = "x".repeat(5000) + ".gguf";
+    let long = [layer("x", b"GGUF", named(&long))];
+    add("a file name of 5,005 bytes", artifact(&long), &[b"{}", b"GGUF"], 400, "");
+    let numbers = [layer("x", b"GGUF", json!({"org.opencontainers.image.title": 1}))];
+    add("a number for a name", artifact(&numbers), &[b"{}", b"GGUF"], 500, "");
+    let many: Vec<_> =
+        (0..5_000_u32).map(|number| layer(DOCKERS_GGUF, &number.to_le_bytes(), Value::Null)).collect();
+    add("5,000 files", artifact(&many), &[b"{}"], 500, "");
+    let index = |elements: Vec<Value>| json!({"schemaVersion": 2, "manifests": elements});
+    add("an index of nothing", index(Vec::new()), &[], 500, "");
+    let platform = layer(OCI, b"{}", Value::Null);
+    add("an index of 1,000 platforms", index(vec![platform; 1000]), &[], 500, "");
+    cases
 }
 
-fn endless(path_contains: &'static str, head: &str, body: Vec<u8>) -> RegistryAnswer {
+fn answer(path_contains: &str, head: &str, body: impl Into<Vec<u8>>) -> RegistryAnswer {
+    RegistryAnswer {
+        path_contains: path_contains.to_owned(),
+        head: head.to_owned(),
+        body: body.into(),
+        endless: false,
+    }
+}
+
+fn endless(path_contains: &str, head: &str, body: Vec<u8>) -> RegistryAnswer {
     RegistryAnswer { endless: true, ..answer(path_contains, head, body) }
 }

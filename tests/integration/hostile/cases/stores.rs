@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::client::request;
+use super::raw_gguf::Raw;
 use super::{Case, Input};
 
 /// What lies at a place of the store.
@@ -52,6 +53,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = entries();
     cases.extend(lists());
     cases.extend(layers());
+    cases.extend(damage());
     cases
 }
 
@@ -163,4 +165,45 @@ fn layers() -> Vec<Case> {
         case("a template that is a pipe", template, Planted::Pipe, ""),
         case("parameters that are not an object", parameters, Planted::File(b"[1]".to_vec()), "is damaged"),
     ]
+}
+
+/// A model whose weights have lost their contents behind the server's back.
+fn damage() -> Vec<Case> {
+    let whole = Raw::header(3, 0, 1).entry("general.architecture", 8).string(b"llama").data().0;
+    let config = br#"{"model_format":"gguf","model_family":"llama"}"#;
+    let described = |kind: &str, bytes: &[u8]| {
+        let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
+        json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
+    };
+    let place = |bytes: &[u8]| format!("blobs/sha256-{}", hex::encode(Sha256::digest(bytes)));
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST,
+        "config": described("application/vnd.docker.container.image.v1+json", config),
+        "layers": [described("application/vnd.ollama.image.model", &whole)],
+    });
+    let mut cases = Vec::new();
+    let mut add = |name: &str, weights: Planted, path: &str, body: Value, status: u16, says: &str| {
+        let planted = vec![
+            (place(config), Planted::File(config.to_vec())),
+            (place(&whole), weights),
+            (OLDER.to_owned(), Planted::File(manifest.to_string().into_bytes())),
+        ];
+        let request = request(path, body.to_string().as_bytes());
+        let input = Input::Store { planted, request };
+        cases.push(Case::new("store-damage", name, input, status, &[says]));
+    };
+    let from = json!({"model": "n", "from": "m", "stream": false});
+    let requantized = json!({"model": "n", "from": "m", "quantize": "q8_0", "stream": false});
+    let zeros = || Planted::File(vec![0; whole.len()]);
+    let cut = || Planted::File(whole[..10].to_vec());
+    let shown = json!({"model": "m"});
+    add("a cut blob, shown", cut(), "/api/show", shown.clone(), 500, "damaged");
+    add("an endless blob, shown", Planted::Hollow(GIBIBYTE), "/api/show", shown, 500, "damaged");
+    add("a cut blob, made from", cut(), "/api/create", from.clone(), 500, "damaged");
+    add("zeros, made from", zeros(), "/api/create", from.clone(), 500, "damaged");
+    add("zeros, quantized", zeros(), "/api/create", requantized, 500, "damaged");
+    add("a pipe, made from", Planted::Pipe, "/api/create", from, 500, "damaged");
+    let file = json!({"model": "n", "files": {"m.gguf": described("", &whole)["digest"]}, "stream": false});
+    add("a cut blob, named as a file", cut(), "/api/create", file, 500, "damaged");
+    cases
 }
