@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::stub::{Asked, Stub, answer, blob_answer};
 use crate::in_process::small_gguf;
-use crate::support::process::Process;
+use crate::support::process::{Process, last_line};
 
 /// A registry of an artifact with these layers: a media type, annotations, and the contents.
 async fn registry_of_artifact(layers: Vec<(&'static str, Value, Vec<u8>)>) -> Stub {
@@ -29,14 +29,6 @@ async fn registry_of_artifact(layers: Vec<(&'static str, Value, Vec<u8>)>) -> St
         blob_answer(asked, blobs.iter().find(|blob| path.ends_with(&Digest::of(blob).to_string())).unwrap())
     })
     .await
-}
-
-/// The last line of an answer.
-async fn last_line(server: &Process, path: &str, body: Value) -> Value {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let answer = http.post(format!("http://{}/api/{path}", server.address)).json(&body).send().await.unwrap();
-    serde_json::from_str(answer.text().await.unwrap().lines().last().unwrap()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use ollamake::store::Store;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::model::Model;
 use super::stub::{Asked, Stub, answer, blob_answer, registry_of};
 use super::{Site, impatient};
+use crate::support::process::{Process, last_line};
 use ollamake::registry::{Config, Options, Proxies, RegistryError};
 
 /// A configuration with these variables.
@@ -117,4 +120,41 @@ async fn what_no_proxy_names_is_asked_for_directly() {
         assert_eq!(matches!(error, RegistryError::UnknownHost { .. }), is_direct, "{exception}: {error}");
         assert_eq!(matches!(error, RegistryError::Proxy { .. }), !is_direct, "{exception}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_asks_the_proxy_of_its_environment() {
+    let model = Arc::new(Model::new(331, &[100_000]));
+    let registry = registry_of(model.clone(), blob_answer).await;
+    let proxy = socks_server(registry.host()).await;
+    let pull = json!({"model": "http://registry.invalid/team/m", "insecure": true});
+    for variable in ["ALL_PROXY", "HTTP_PROXY"] {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Process::start(directory.path(), &[(variable, &format!("socks5h://{proxy}"))]);
+        let last = last_line(&server, "pull", pull.clone()).await;
+        assert_eq!(last["status"], "success", "{variable}: {last}");
+        let store = Store::open(directory.path()).unwrap();
+        model.assert_in(&store, "registry.invalid/team/m");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_passes_a_proxy_by_and_names_one_that_refuses() {
+    let model = Arc::new(Model::new(332, &[1000]));
+    let registry = registry_of(model.clone(), blob_answer).await;
+    let proxy = refusing_proxy("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+    let address = format!("http://{proxy}");
+    let directory = tempfile::tempdir().unwrap();
+
+    let exception = ("NO_PROXY", &*registry.host());
+    let server = Process::start(directory.path(), &[("HTTP_PROXY", &address), exception]);
+    let pull = json!({"model": format!("http://{}/team/m", registry.host()), "insecure": true});
+    assert_eq!(last_line(&server, "pull", pull).await["status"], "success");
+
+    let exception = ("NO_PROXY", "registry.invalid:5000");
+    let server = Process::start(directory.path(), &[("HTTPS_PROXY", &address), exception]);
+    let last = last_line(&server, "pull", json!({"model": "registry.invalid/team/m"})).await;
+    let error = last["error"].as_str().unwrap();
+    assert!(error.contains(&proxy) && error.contains("403 Forbidden"), "{error}");
+    assert!(error.contains("HTTPS_PROXY"), "{error}");
 }

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 /// So much of the log is kept, and of a line; what follows is not looked at.
 const LONGEST_LOG: usize = 1 << 20;
@@ -26,6 +27,14 @@ pub(crate) fn command(models: &Path, arguments: &[&str]) -> Command {
 /// Runs a command to its end.
 pub(crate) fn run(models: &Path, arguments: &[&str]) -> Output {
     command(models, arguments).output().unwrap()
+}
+
+/// The last line of what a server answers to a request of Ollama's API.
+pub(crate) async fn last_line(server: &Process, path: &str, body: Value) -> Value {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = http.post(format!("http://{}/api/{path}", server.address)).json(&body).send().await.unwrap();
+    serde_json::from_str(answer.text().await.unwrap().lines().last().unwrap()).unwrap()
 }
 
 /// What a command wrote, both streams.
