@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::api::{Api, Outcome};
 use super::client::World;
-use super::snapshot::entries;
+use super::snapshot::names;
 use crate::support::damage::DAMAGES;
 use crate::support::process::{run, text};
 
@@ -71,16 +71,24 @@ pub(super) async fn heal(root: &Path, world: &World, api: &Api, damaged: &Damage
     }
 }
 
-/// Models that have a part which is damaged.
+/// Models that have a part which is damaged, and a manifest which is not.
 fn models_of(root: &Path, damaged: &Damaged) -> Vec<String> {
+    let is_damaged = |digest: &Digest| damaged.contains_key(digest);
     let mut models = Vec::new();
-    for (place, path) in entries(&root.join("manifests")) {
+    for (name, path) in names(root) {
+        let target = fs::canonicalize(&path).unwrap();
+        if target
+            .file_name()
+            .and_then(|name| name.to_str()?.parse().ok())
+            .is_some_and(|blob| is_damaged(&blob))
+        {
+            continue;
+        }
         let manifest: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
         let layers = manifest["layers"].as_array().unwrap().iter().chain([&manifest["config"]]);
         let mut digests = layers.map(|layer| layer["digest"].as_str().unwrap().parse().unwrap());
-        if digests.any(|digest| damaged.contains_key(&digest)) {
-            let (model, tag) = place.rsplit_once('/').unwrap();
-            models.push(format!("{model}:{tag}"));
+        if digests.any(|digest| is_damaged(&digest)) {
+            models.push(name);
         }
     }
     models

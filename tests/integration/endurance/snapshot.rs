@@ -38,18 +38,7 @@ impl Snapshot {
             assert_eq!(Digest::of(&fs::read(&path).unwrap()), digest, "the content of a blob");
             snapshot.blobs.insert(digest);
         }
-        for (place, path) in entries(&root.join("manifests")) {
-            let (model, tag) = place.rsplit_once('/').unwrap();
-            let name = format!("{model}:{tag}");
-            let name = name.strip_prefix("registry.ollama.ai/library/").unwrap_or(&name).to_owned();
-            let model = snapshot.model_in(root, &name, &path);
-            snapshot.models.insert(name, model);
-        }
-        // An entry of newer versions wins.
-        for (place, path) in entries(&root.join("manifests-v2")) {
-            let (model, tag) = place.rsplit_once('/').unwrap();
-            let name = format!("{model}:{tag}").replace("%3A", ":");
-            let name = name.strip_prefix("ollama.com/library/").unwrap_or(&name).to_owned();
+        for (name, path) in names(root) {
             let model = snapshot.model_in(root, &name, &path);
             snapshot.models.insert(name, model);
         }
@@ -77,8 +66,23 @@ impl Snapshot {
     }
 }
 
+/// The entry of each model, by its name without the usual host and namespace. One of newer versions wins.
+pub(super) fn names(root: &Path) -> BTreeMap<String, PathBuf> {
+    let mut names = BTreeMap::new();
+    for (tree, usual) in
+        [("manifests", "registry.ollama.ai/library/"), ("manifests-v2", "ollama.com/library/")]
+    {
+        for (place, path) in entries(&root.join(tree)) {
+            let (model, tag) = place.rsplit_once('/').unwrap();
+            let name = format!("{model}:{tag}").replace("%3A", ":");
+            names.insert(name.strip_prefix(usual).unwrap_or(&name).to_owned(), path);
+        }
+    }
+    names
+}
+
 /// The entries of a tree of manifests by their places in it, but for those that a process began to make.
-pub(super) fn entries(tree: &Path) -> BTreeMap<String, PathBuf> {
+fn entries(tree: &Path) -> BTreeMap<String, PathBuf> {
     let mut found = BTreeMap::new();
     let mut directories = vec![tree.to_owned()];
     while let Some(directory) = directories.pop() {
