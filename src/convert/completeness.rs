@@ -89,8 +89,8 @@ pub(super) fn check(lacking: &[&str], facts: &Facts<'_>, found: &Found) -> Resul
         if layer as u64 >= facts.model.layers {
             return Err(facts.model.too_many_layers(layer as u64, found.origin(name)));
         }
-        let start = name.find("blk.").unwrap_or(0);
-        layers.entry((&name[..start], layer)).or_default().insert(inner);
+        let start = name.split_once("blk.").or_else(|| name.split_once('.')).map_or("", |(start, _)| start);
+        layers.entry((start, layer)).or_default().insert(inner);
     }
     let may_lack = |name: &str| lacking.iter().any(|start| name.starts_with(start));
     let lacks = |layer: usize, name: &str| found.lacks(layer, name, facts.architecture);

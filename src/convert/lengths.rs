@@ -33,6 +33,8 @@ pub(super) enum Number {
     StateInner,
     StateKernel,
     CacheKernel,
+    FeatureWidth,
+    PosnetWidth,
 }
 
 /// What is known of a model when its tensors are.
@@ -107,6 +109,8 @@ impl Number {
             Self::StateInner => facts.stated("ssm.inner_size", place),
             Self::StateKernel => facts.stated("ssm.conv_kernel", place),
             Self::CacheKernel => facts.stated("shortconv.l_cache", place),
+            Self::FeatureWidth => facts.stated("features_length", place),
+            Self::PosnetWidth => facts.stated("posnet.embedding_length", place),
         }
     }
 
@@ -130,6 +134,8 @@ impl Number {
             Self::StateInner => &["mamba_d_ssm", "mamba_expand", "expand", "intermediate_size"],
             Self::StateKernel => &["conv_kernel", "mamba_d_conv", "d_conv", "linear_conv_kernel_dim"],
             Self::CacheKernel => &["conv_L_cache"],
+            Self::FeatureWidth => &["n_embd_features"],
+            Self::PosnetWidth => &["posnet"],
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) const ANY: Length = Length(&[]);
 pub(super) const WIDTH: Length = Length(&[Term(1, &[Width])]);
 const TWICE_WIDTH: Length = Length(&[Term(2, &[Width])]);
 const THRICE_WIDTH: Length = Length(&[Term(3, &[Width])]);
-const TOKENS: Length = Length(&[Term(1, &[Vocabulary])]);
+pub(super) const TOKENS: Length = Length(&[Term(1, &[Vocabulary])]);
 pub(super) const QUERIES: Length = Length(&[Term(1, &[Heads, KeySize])]);
 /// Queries and as many gates.
 pub(super) const GATED_QUERIES: Length = Length(&[Term(2, &[Heads, KeySize])]);
@@ -163,10 +163,13 @@ pub(super) fn check(
     Ok(())
 }
 
+/// How the names of tensors begin that belong to a layer.
+const LAYERS: [&str; 3] = ["blk.", "posnet.", "convnext."];
+
 /// The layer of a tensor and its name within that, wherever the layer is.
 pub(super) fn layer_and_name(name: &str) -> (Option<usize>, &str) {
     let stem = ["enc.", "dec."].iter().find_map(|start| name.strip_prefix(start)).unwrap_or(name);
-    let inner = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.'));
+    let inner = LAYERS.iter().find_map(|start| stem.strip_prefix(start)?.split_once('.'));
     match inner.and_then(|(number, inner)| Some((number.parse().ok()?, inner))) {
         Some((number, inner)) => (Some(number), inner),
         None => (None, stem),

@@ -72,6 +72,11 @@ impl<'a> StoredBytes<'a> {
     }
 }
 
+/// The names of all tensors of the checkpoint.
+pub(super) fn names(files: Files<'_>) -> Result<Vec<String>, ConvertError> {
+    Ok(Checkpoint::read(files.sources())?.tensors.into_iter().map(|tensor| tensor.name).collect())
+}
+
 /// Whether some tensor of the checkpoint has such a name.
 pub(super) fn any_name(files: Files<'_>, is_meant: impl Fn(&str) -> bool) -> Result<bool, ConvertError> {
     Ok(Checkpoint::read(files.sources())?.tensors.iter().any(|tensor| is_meant(&tensor.name)))

@@ -5,29 +5,109 @@
 use std::borrow::Cow;
 
 use super::hyper_connections::HYPER_CONNECTIONS;
-use super::{Family, indexer, vision};
+use super::{Family, dflash, indexer, vision};
 use crate::convert::hyperparameters::standard;
+use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Source, stored_bytes};
 
 pub(super) const FAMILY: Family = Family {
     names: &["DeepseekV4ForCausalLM"],
     architecture: "deepseek4",
-    hyperparameters,
+    hyperparameters: |source, out| {
+        hyperparameters(source, out)?;
+        let configuration = &source.model.configuration;
+        let width = source.model.hidden_size()?.saturating_mul(configuration.integer("hc_mult")?);
+        out.count("embedding_length_out", width)
+    },
     rename,
     keeps_types: true,
-    tensors: &[ENDS, ATTENTION, COMPRESSION, CHOICE, EXPERTS, SHARED_EXPERTS, HYPER_CONNECTIONS],
+    tensors: &[
+        ENDS,
+        ENDS_OF_STREAMS,
+        ATTENTION,
+        COMPRESSION,
+        CHOICE,
+        EXPERTS,
+        SHARED_EXPERTS,
+        HYPER_CONNECTIONS,
+    ],
     // Only some layers compress, and only some of these choose.
     lacking: &["attn_compressor_", "indexer", "exp_probs_b", "ffn_gate_tid2eid"],
     projector: Some(&vision::deepseek4::PROJECTOR),
     ..Family::STANDARD
 };
 
-const ENDS: &[Rule] = &[
-    Rule::keep("embed.weight", "token_embd.weight").required(),
+/// DSpark for it: layers of its own kind that predict a block of its tokens. They lie beside the model's layers
+/// or alone, and have neither embeddings nor an output of their own.
+pub(super) const SPARK: Family = Family {
+    names: &["DeepseekV4DSparkModel"],
+    architecture: dflash::FAMILY.architecture,
+    drafts: true,
+    adjust: |configuration, files| {
+        let names = stored_bytes::names(files)?;
+        let stages =
+            names.iter().filter_map(|name| name.strip_prefix("mtp.")?.split_once('.')?.0.parse().ok());
+        // More layers than a model can have are refused as such.
+        let layers = stages.max().map_or(0, |last: u64| last.saturating_add(1)).min(MAX_LAYERS + 1);
+        configuration.set("num_hidden_layers", layers);
+        // No layer compresses, and none chooses its experts by the token.
+        configuration.set("compress_ratios", vec![0; layers as usize]);
+        configuration.set("num_hash_layers", 0);
+        Ok(())
+    },
+    hyperparameters: |source, out| {
+        hyperparameters(source, out)?;
+        let configuration = &source.model.configuration;
+        out.count("block_size", configuration.integer("dspark_block_size")?)?;
+        dflash::target_layers(configuration, "dspark_target_layer_ids", out)
+    },
+    after_vocabulary: |source, out| {
+        dflash::mask_token(&source.model.configuration, "dspark_noise_token_id", out)
+    },
+    rename: |_, name| stage_name(name),
+    tensors: &[
+        ENDS_OF_STREAMS,
+        ATTENTION,
+        COMPRESSION,
+        CHOICE,
+        EXPERTS,
+        SHARED_EXPERTS,
+        HYPER_CONNECTIONS,
+        DRAFTING,
+    ],
+    projector: None,
+    ..FAMILY
+};
+
+/// The features of the target, and what chooses each token by the one before it.
+const DRAFTING: &[Rule] = &[
+    Rule::keep("main_proj.weight", "fc.weight").required(),
+    Rule::keep("main_norm.weight", "enc.output_norm.weight").required(),
+    Rule::keep("markov_head.markov_w1.weight", "markov_w1.weight").required(),
+    Rule::keep("markov_head.markov_w2.weight", "markov_w2.weight").required(),
+    Rule::keep("confidence_head.proj.weight", "conf_proj.weight"),
+];
+
+/// The name of a tensor of the draft in the tables: what stands outside its layers is stored in one of them.
+fn stage_name(name: &str) -> Option<Cow<'_, str>> {
+    let (stage, inner) = name.strip_prefix("mtp.")?.split_once('.')?;
+    let mut outside = ENDS_OF_STREAMS.iter().chain(DRAFTING);
+    if outside.any(|rule| rule.matches(inner).is_some()) {
+        return Some(inner.into());
+    }
+    // What chooses for pictures, and by the token, the draft has no use for.
+    let unused = [".ffn.gate.bias_vl", ".ffn.gate.tid2eid"].iter().any(|ending| name.ends_with(ending));
+    (!unused).then(|| format!("model.layers.{stage}.{inner}").into())
+}
+
+const ENDS: &[Rule] =
+    &[Rule::keep("embed.weight", "token_embd.weight").required(), Rule::keep("head.weight", "output.weight")];
+
+/// Where the residual streams become one.
+const ENDS_OF_STREAMS: &[Rule] = &[
     Rule::keep("norm.weight", "output_norm.weight").required(),
-    Rule::keep("head.weight", "output.weight"),
     Rule::keep("hc_head_fn", "output_hc_fn.weight").required(),
     Rule::keep("hc_head_base", "output_hc_base.weight").required(),
     Rule::keep("hc_head_scale", "output_hc_scale.weight").required(),
@@ -127,7 +207,5 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     out.count("hyper_connection.count", configuration.integer("hc_mult")?)?;
     out.count("hyper_connection.sinkhorn_iterations", configuration.integer("hc_sinkhorn_iters")?)?;
     out.float("hyper_connection.epsilon", configuration.number("hc_eps")?);
-    out.count("hash_layer_count", configuration.integer("num_hash_layers")?)?;
-    let width = model.hidden_size()?.saturating_mul(configuration.integer("hc_mult")?);
-    out.count("embedding_length_out", width)
+    out.count("hash_layer_count", configuration.integer("num_hash_layers")?)
 }

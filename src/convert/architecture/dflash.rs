@@ -20,7 +20,7 @@ pub(super) const FAMILY: Family = Family {
     architecture: "dflash",
     drafts: true,
     hyperparameters,
-    after_vocabulary: mask_token,
+    after_vocabulary: |source, out| mask_token(&drafting(&source.model.configuration), "mask_token_id", out),
     rename,
     tensors: &[ENDS, NORMS, ATTENTION, GATED_FEED_FORWARD, FEATURE_TENSORS, CONVOLUTIONS],
     ..Family::STANDARD
@@ -115,8 +115,13 @@ fn drafting(configuration: &Configuration) -> Configuration {
     part.unwrap_or_else(|| Configuration::new("config.json, dflash_config", Map::new()))
 }
 
-fn mask_token(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    if let Some(token) = drafting(&source.model.configuration).optional_integer(&["mask_token_id"])? {
+/// Writes the token in the place of which the draft predicts, if the configuration has it under this key.
+pub(super) fn mask_token(
+    configuration: &Configuration,
+    key: &str,
+    out: &mut Parameters,
+) -> Result<(), ConvertError> {
+    if let Some(token) = configuration.optional_integer(&[key])? {
         // Configurations hold no larger numbers than these.
         out.set_plain("tokenizer.ggml.mask_token_id", u32::try_from(token).unwrap_or(u32::MAX));
     }
@@ -152,11 +157,8 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
             out.float(key, number);
         }
     }
-    let layers = place("target_layer_ids").integers("target_layer_ids")?.unwrap_or_default();
-    if !layers.is_empty() {
-        // The draft sees what goes into a layer, the configuration says which layer it came from.
-        let layers: Vec<u64> = layers.into_iter().map(|layer| layer.saturating_add(1)).collect();
-        out.counts("target_layers", &layers)?;
+    if place("target_layer_ids").integers("target_layer_ids")?.is_some_and(|layers| !layers.is_empty()) {
+        target_layers(place("target_layer_ids"), "target_layer_ids", out)?;
     }
     window(model, &own, out)?;
     let causal = configuration
@@ -172,6 +174,17 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
         out.counts("rope.dimension_sections", &[model.head_size()? / 2, 0, 0, 0])?;
     }
     Ok(())
+}
+
+/// Writes which layers of the target the draft sees. It sees what goes into a layer, the configuration says
+/// which layer it came from.
+pub(super) fn target_layers(
+    configuration: &Configuration,
+    key: &str,
+    out: &mut Parameters,
+) -> Result<(), ConvertError> {
+    let layers = configuration.integers(key)?.ok_or_else(|| configuration.missing(&[key]))?;
+    out.counts("target_layers", &layers.iter().map(|layer| layer.saturating_add(1)).collect::<Vec<_>>())
 }
 
 /// Which layers attend to a window, if any.

@@ -137,10 +137,7 @@ pub(super) const MUSE: Family = Family {
         let model = source.model;
         let configuration = &model.configuration;
         out.count("block_size", configuration.integer("block_size")?)?;
-        let key = "target_layer_ids";
-        let layers = configuration.integers(key)?.ok_or_else(|| configuration.missing(&[key]))?;
-        // The draft sees what goes into a layer, the configuration says which layer it came from.
-        out.counts("target_layers", &layers.iter().map(|layer| layer.saturating_add(1)).collect::<Vec<_>>())?;
+        dflash::target_layers(configuration, "target_layer_ids", out)?;
         let window = configuration.optional_integer(&["sliding_window"])?.filter(|window| *window > 0);
         if let (Some(window), Some(sliding)) = (window, model.layers_of_kind("sliding_attention")?) {
             out.count("attention.sliding_window", window)?;
@@ -148,13 +145,7 @@ pub(super) const MUSE: Family = Family {
         }
         Ok(())
     },
-    after_vocabulary: |source, out| {
-        if let Some(token) = source.model.configuration.optional_integer(&["mask_token_id"])? {
-            // Configurations hold no larger numbers than these.
-            out.set_plain("tokenizer.ggml.mask_token_id", u32::try_from(token).unwrap_or(u32::MAX));
-        }
-        Ok(())
-    },
+    after_vocabulary: |source, out| dflash::mask_token(&source.model.configuration, "mask_token_id", out),
     rename: |model, name| match name.starts_with("encoder.") {
         true => Some(Cow::Borrowed(name)),
         false => (Family::STANDARD.rename)(model, name),

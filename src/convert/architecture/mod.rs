@@ -118,6 +118,7 @@ mod step;
 mod t5;
 mod talkie;
 mod vision;
+mod wav_tokenizer;
 mod xverse;
 
 pub(super) use common::replaced;
@@ -215,6 +216,7 @@ const FAMILIES: &[&Family] = &[
     &kimi::LINEAR,
     &kimi_k3::FAMILY,
     &deepseek4::FAMILY,
+    &deepseek4::SPARK,
     &ling::FIRST,
     &ling::SECOND,
     &ling::SARVAM,
@@ -296,6 +298,7 @@ const FAMILIES: &[&Family] = &[
     &dflash_kin::MUSE,
     &gemma4::ASSISTANT,
     &lfm2::SPEECH_DECODER,
+    &wav_tokenizer::FAMILY,
     &granite_hybrid::BAMBA,
     &mamba::FIRST,
     &mamba::SECOND,
