@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Converts checkpoints with llama.cpp's converter and with ollamake, and tells name by name whether the bytes agree.
 
-    against_reference.py [--binary OLLAMAKE] [--only BEGINNING,...] [--json FILE] LLAMA_CPP DIRECTORY...
+    against_reference.py [--binary OLLAMAKE] [--only BEGINNING,...] [--variations N] [--json FILE] LLAMA_CPP DIRECTORY...
 
 LLAMA_CPP is a llama.cpp source tree; the Python that runs this needs what its converter needs (torch, transformers,
 sentencepiece, numpy). Every folder of a DIRECTORY that holds a config.json and weights is a checkpoint. Both convert
@@ -11,6 +11,9 @@ A checkpoint may have an expected.json as those of tests/fixtures/conversion do:
 for the converter, in which a directory is a folder of the checkpoint or another checkpoint. The pre-tokenizer of a
 vocabulary that the converter does not know is taken from ollamake's file, so it does not count there. What else does
 not count: keys that the converter takes from the directory's name, and a chat template that it brings along itself.
+
+With --variations, every N-th variation of each checkpoint is tried in its place (variations.py says which there are): what
+is changed holds for the configuration and the weights alike, so the model is as good as before.
 
 It fails if both convert a checkpoint and differ, or if only the reference does.
 """
@@ -32,9 +35,12 @@ import time
 import urllib.error
 import urllib.request
 
+from variations import varied
+
 ARGUMENTS = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 ARGUMENTS.add_argument("--binary", type=pathlib.Path, default=pathlib.Path("target/debug/ollamake"))
 ARGUMENTS.add_argument("--only", default="", help="beginnings of the names of checkpoints, apart by commas")
+ARGUMENTS.add_argument("--variations", type=int, help="try every N-th variation of each checkpoint instead")
 ARGUMENTS.add_argument("--json", type=pathlib.Path, help="write the report there as JSON too")
 ARGUMENTS.add_argument("llama_cpp", type=pathlib.Path)
 ARGUMENTS.add_argument("directories", type=pathlib.Path, nargs="+")
@@ -251,6 +257,16 @@ def checkpoints_in(directory):
     return [path for path in sorted(directory.iterdir()) if has_weights(path)]
 
 
+def tried(checkpoints, scratch, variations):
+    """What is converted: the checkpoints themselves, or variations of them, under what they are called here."""
+    for checkpoint in checkpoints:
+        if variations is None:
+            yield checkpoint.name, checkpoint
+            continue
+        for name, directory in varied(checkpoint, scratch / "varied", variations):
+            yield f"{checkpoint.name}/{name}", directory
+
+
 def report_names(binary, verdicts):
     """Prints what was seen of each name of the reference, and the names without an answer."""
     from conversion import MMPROJ_MODEL_MAP, TEXT_MODEL_MAP
@@ -297,14 +313,14 @@ def main():
         (scratch / "store").mkdir()
         server = Server(binary, scratch / "store")
         try:
-            for checkpoint in checkpoints:
+            for label, checkpoint in tried(checkpoints, scratch, arguments.variations):
                 for kind, name, verdict, reason in check(server, llama_cpp, checkpoint, siblings, scratch):
                     verdicts[kind][name].append(verdict)
                     totals[verdict] += 1
                     rows.append(dict(zip(["checkpoint", "kind", "name", "verdict", "reason"],
-                                         [checkpoint.name, kind, name, verdict, reason])))
+                                         [label, kind, name, verdict, reason])))
                     said = f": {reason}" if reason else ""
-                    print(f"{checkpoint.name} ({kind}, {name}): {verdict}{said}", flush=True)
+                    print(f"{label} ({kind}, {name}): {verdict}{said}", flush=True)
         finally:
             server.stop()
     missing = report_names(binary, verdicts)

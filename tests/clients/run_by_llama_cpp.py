@@ -14,6 +14,7 @@ checkpoint, the line says so, and that the model ran has to do.
 The server is that of OLLAMA_HOST, and its store that of OLLAMA_MODELS, which has to be on this machine.
 """
 
+import inspect
 import json
 import multiprocessing
 import os
@@ -28,6 +29,7 @@ import numpy
 import torch
 import transformers
 from gguf import GGUFReader
+from safetensors.torch import load_file
 
 from computed_by_llama_cpp import create, curl, layer_path, manifest
 
@@ -114,6 +116,29 @@ def load_projector(model, path):
     mtmd_cpp.mtmd_free(context)
 
 
+def settings(checkpoint):
+    """The configuration of a checkpoint; what transformers 5 writes of rotary embeddings as older versions read it."""
+    own = transformers.AutoConfig.from_pretrained(checkpoint, local_files_only=True)
+    for part in [own, getattr(own, "text_config", own)]:
+        rope = getattr(part, "rope_parameters", None)
+        if int(transformers.__version__.split(".")[0]) < 5 and rope and "rope_theta" in rope:
+            part.rope_theta = rope["rope_theta"]
+            part.rope_scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
+    return own
+
+
+def dense(checkpoint, states):
+    """What the dense modules of sentence-transformers make of states; llama.cpp applies them to every position."""
+    modules = checkpoint / "modules.json"
+    named = json.loads(modules.read_text()) if modules.exists() else []
+    for folder in [module["path"] for module in named if module["type"].endswith("Dense")]:
+        own = json.loads((checkpoint / folder / "config.json").read_text())
+        weights = load_file(checkpoint / folder / "model.safetensors")
+        bias = weights["linear.bias"].float() if own.get("bias") else None
+        states = torch.nn.functional.linear(states, weights["linear.weight"].float(), bias)
+    return states
+
+
 def reference(checkpoint, kind, tokens):
     """What the class of transformers computes, or why there is nothing."""
     transformers.logging.set_verbosity_error()
@@ -123,15 +148,17 @@ def reference(checkpoint, kind, tokens):
     for name in names:
         try:
             model = getattr(transformers, name).from_pretrained(
-                checkpoint, dtype=torch.float32, attn_implementation="eager", local_files_only=True,
-                trust_remote_code=False
+                checkpoint, config=settings(checkpoint), dtype=torch.float32, attn_implementation="eager",
+                local_files_only=True, trust_remote_code=False
             )
         except Exception as error:  # Whatever hinders transformers is no fault of the model's.
             problems.append(str(error).strip().splitlines()[0][:90])
             continue
         with torch.no_grad():
-            output = model.eval()(input_ids=torch.tensor([tokens]), use_cache=False)
-        values = getattr(output, "logits", None) if kind == "logits" else output.last_hidden_state
+            # The classes of some encoders do not know that there are caches.
+            known = inspect.signature(model.forward).parameters
+            output = model.eval()(input_ids=torch.tensor([tokens]), **{"use_cache": False} if "use_cache" in known else {})
+            values = getattr(output, "logits", None) if kind == "logits" else dense(checkpoint, output.last_hidden_state)
         if values is not None:
             return values[0].float().numpy(), None
         problems.append(f"{name} has no {kind}")
@@ -160,7 +187,10 @@ def examine(checkpoint):
     try:
         weights = create(name, checkpoint, "f32")
     except subprocess.CalledProcessError as error:
-        return f"is refused: {error.stdout.strip()[:160]}", False
+        # Weights that are packed already are not unpacked.
+        if "already quantized" not in error.stdout:
+            return f"is refused: {error.stdout.strip()[:160]}", False
+        weights = create(name, checkpoint, "")
     projectors = [layer for layer in manifest(name)["layers"] if layer["mediaType"].endswith(".projector")]
     projector = layer_path(projectors[0]) if projectors else None
     answer = apart(compare, checkpoint, weights, projector)
