@@ -2,8 +2,12 @@
 // so that going back, or opening the page again, loses nothing.
 
 const PLACE = 'ollamake.draft'
+// What a plan is of until the model has a name.
+const UNNAMED = 'unnamed'
 const EMPTY = {
   name: '',
+  /** What the files are: `checkpoint`, `gguf` or `adapter`. */
+  kind: '',
   from: '',
   files: {},
   adapters: {},
@@ -81,6 +85,31 @@ export function request(chosen) {
     ...(quantize && Object.keys(recipe(chosen)).length ? { recipe: recipe(chosen) } : {}),
   }))
   return made.length === 1 ? { ...made[0], ...source(chosen) } : { outputs: made, ...source(chosen) }
+}
+
+/** What asks for the plan of it; there several types are a list. */
+export function dryRun(chosen) {
+  const { name, types } = chosen
+  const quantize = types.length > 1 ? types : types[0]
+  const wished = types.length && Object.keys(recipe(chosen)).length ? { recipe: recipe(chosen) } : {}
+  return {
+    model: name || UNNAMED,
+    ...source(chosen),
+    ...(quantize ? { quantize } : {}),
+    ...wished,
+    dry_run: true,
+  }
+}
+
+/** What asks for the plan of one type, with a recipe. */
+export function dryRunOf(chosen, quantize, wished) {
+  return { model: UNNAMED, ...source(chosen), quantize, recipe: wished, dry_run: true }
+}
+
+/** A name that models may have, after that of a file or a folder. */
+export function modelName(file) {
+  const plain = file.replace(/\.(gguf|safetensors)$/, '').toLowerCase()
+  return plain.replace(/[^a-z0-9._-]+/g, '-').replace(/^[-._]+|[-._]+$/g, '') || 'model'
 }
 
 /** `temperature 0.5`, a line each, as a Modelfile has them; what stands more than once is a list. */

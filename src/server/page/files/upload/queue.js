@@ -23,20 +23,13 @@ export class UploadQueue extends EventTarget {
   #lanes = 0
   #stop = new AbortController()
 
-  /** Takes files to be uploaded in place of all others. */
+  /** Takes `{ path, file }` to be uploaded in place of all others; what else they have stays with them. */
   set(files) {
     this.#stop.abort()
     this.#stop = new AbortController()
     this.#rate = new Rate()
     this.isPaused = false
-    this.entries = files.map(({ path, file }) => ({
-      path,
-      file,
-      state: 'waiting',
-      sent: 0,
-      digest: null,
-      error: null,
-    }))
+    this.entries = files.map((file) => ({ ...file, state: 'waiting', sent: 0, digest: null, error: null }))
     this.#run()
   }
 
@@ -143,6 +136,11 @@ export class UploadQueue extends EventTarget {
         await whenBack(signal)
       }
     }
+  }
+
+  /** Forgets them; the server has them. */
+  forget() {
+    this.set([])
   }
 
   /** Takes back what was uploaded of files that are not wanted any more. */

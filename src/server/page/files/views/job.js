@@ -1,15 +1,17 @@
 // One job: how far it is, what it has said, and how it ended.
 
-import { get, lines, send, Unreachable } from '../core/api.js'
+import { get, send } from '../core/api.js'
 import { announce } from '../core/announce.js'
 import { element, replace } from '../core/dom.js'
 import { bytes, duration, integer, moment } from '../core/format.js'
-import { whenBack } from '../core/outage.js'
 import { go, route } from '../core/router.js'
+import { Attempts } from '../widgets/attempt.js'
+import { actions, button, link } from '../widgets/button.js'
 import { facts } from '../widgets/facts.js'
 import { problem } from '../widgets/problem.js'
-import { Progress } from '../widgets/progress.js'
 import { hasEnded, stateBadge } from '../widgets/state.js'
+import { follow } from './job/follow.js'
+import { Telling } from './job/telling.js'
 
 const REFRESH = 2000
 
@@ -17,106 +19,52 @@ export const title = 'Job'
 
 export async function show({ parameters: { id }, signal, content, heading }) {
   const path = `ollamake/v1/jobs/${encodeURIComponent(id)}`
+  const attempts = new Attempts(signal)
   const account = element('div')
-  const outcome = element('div', { class: 'stack' })
-  const bars = new Map()
-  const barsNode = element('div', { class: 'stack' })
-  const log = element('ol', { class: 'log', tabindex: '0', 'aria-label': 'What the job said' })
-  content.append(
-    outcome,
-    account,
-    barsNode,
-    element('section', { class: 'panel' }, element('h2', {}, 'Log'), log),
-  )
+  const outcome = element('div')
+  const telling = new Telling((error) => replace(outcome, problem(error)))
 
-  let job
   async function load() {
-    job = await get(path, { signal })
+    const job = await get(path, { signal })
     heading.textContent = `${job.kind} ${job.model}`
     replace(account, accountOf(job, act))
+    return job
   }
 
-  async function act(method, end, after) {
-    try {
+  const act = (method, end, after) =>
+    attempts.run(async () => {
       await send(method, path + end, undefined, { signal })
       if (after) go(after)
-      else await load()
-    } catch (error) {
-      if (!signal.aborted) replace(outcome, problem(error))
-    }
-  }
-
-  function tell(line) {
-    if (line.error) {
-      replace(outcome, problem({ message: line.error, hint: line.hint, file: line.file }))
-    } else if (line.total) {
-      // Ollama's clients know bars by digest, and so do we; the stand-in for what is made goes with its
-      // words.
-      const key = `${line.digest} ${line.status}`
-      if (!bars.has(key)) {
-        bars.set(key, new Progress(line.status))
-        barsNode.append(bars.get(key).node)
-      }
-      bars.get(key).set(line.completed ?? 0, line.total)
-      return
-    }
-    if (line.status)
-      log.append(element('li', { class: line.status.startsWith('warning: ') ? 'warned' : null }, line.status))
-  }
+      else await watch()
+    })
 
   /** Shows how it goes, and at the end how it went. */
   async function watch() {
+    // Between two events only the account changes; if it cannot be had, it is asked for again.
     const refreshing = setInterval(() => load().catch(() => {}), REFRESH)
     signal.addEventListener('abort', () => clearInterval(refreshing))
-    await follow(path, signal, tell)
+    await follow(path, signal, (line) => telling.tell(line))
     clearInterval(refreshing)
-    await load()
+    const job = await load()
     announce(`${job.kind} ${job.model} ${job.state}`)
-    if (job.error && !outcome.hasChildNodes()) replace(outcome, problem({ message: job.error }))
-    if (job.state !== 'succeeded') return
-    replace(
-      outcome,
-      element(
-        'div',
-        { class: 'notice row' },
-        element('span', {}, 'Done. '),
-        job.kind === 'push' ? null : element('a', { href: route(['models', job.model]) }, `See ${job.model}`),
-      ),
-    )
+    if (job.state === 'succeeded') replace(outcome, done(job))
+    else if (job.error && !outcome.hasChildNodes()) replace(outcome, problem({ message: job.error }))
   }
 
+  content.append(outcome, attempts.node, account, telling.node)
   await load()
-  watch().catch((error) => signal.aborted || replace(outcome, problem(error)))
+  attempts.run(watch)
 }
 
-/**
- * Follows what a job says to its end. What was said is kept, so a lost connection only means to ask for the
- * rest.
- */
-async function follow(path, signal, tell) {
-  for (let next = 0; ;) {
-    try {
-      for await (const line of lines(`${path}/events?from=${next}`, { signal })) {
-        tell(line)
-        // The line that ends it has no number.
-        if (line.number === undefined) return
-        next = line.number + 1
-      }
-    } catch (error) {
-      if (!(error instanceof Unreachable)) throw error
-    }
-    // A server that stops ends its answers, too.
-    await whenBack(signal)
-    const { state } = await get(path, { signal })
-    if (hasEnded(state) && state !== 'succeeded') return
-  }
+function done({ kind, model, outputs = [] }) {
+  const made = outputs.length ? outputs.map((output) => output.model) : [model]
+  const ways = kind === 'push' ? [] : made.map((name) => link(`See ${name}`, route(['models', name])))
+  return element('div', { class: 'notice row' }, element('span', {}, 'Done.'), ways)
 }
 
 function accountOf(job, act) {
-  const began = Date.parse(job.began_at)
   const ended = job.ended_at ? Date.parse(job.ended_at) : Date.now()
-  const button = (word, kind, method, end, after) =>
-    element('button', { type: 'button', class: kind, on: { click: () => act(method, end, after) } }, word)
+  const isOver = hasEnded(job.state)
   return element(
     'section',
     { class: 'panel' },
@@ -124,23 +72,18 @@ function accountOf(job, act) {
     element(
       'div',
       { class: 'row ends' },
-      element(
-        'div',
-        { class: 'row' },
-        stateBadge(job.state),
-        element('span', { class: 'muted' }, `stage: ${job.stage}`),
-      ),
-      element(
-        'div',
-        { class: 'actions' },
-        hasEnded(job.state) ? null : button('Stop', 'danger', 'POST', '/stop'),
-        job.state === 'interrupted' ? button('Resume', 'primary', 'POST', '/resume') : null,
-        hasEnded(job.state) ? button('Forget', '', 'DELETE', '', route(['jobs'])) : null,
+      element('div', { class: 'row' }, stateBadge(job.state), element('span', {}, `stage: ${job.stage}`)),
+      actions(
+        isOver ? null : button('Stop', () => act('POST', '/stop'), { kind: 'danger' }),
+        job.state === 'interrupted'
+          ? button('Resume', () => act('POST', '/resume'), { kind: 'primary' })
+          : null,
+        isOver ? button('Forget', () => act('DELETE', '', route(['jobs']))) : null,
       ),
     ),
     facts([
       ['Asked for', moment(job.asked_at)],
-      ['Took', Number.isNaN(began) ? null : duration((ended - began) / 1000)],
+      ['Took', job.began_at ? duration((ended - Date.parse(job.began_at)) / 1000) : null],
       ['Read', bytes(job.bytes_in)],
       ['Written', bytes(job.bytes_out)],
       ['Warnings', job.warnings ? integer(job.warnings) : null],

@@ -1,12 +1,13 @@
 // All jobs, those under way first.
 
 import { get, send } from '../core/api.js'
-import { element, replace } from '../core/dom.js'
+import { element } from '../core/dom.js'
 import { age, bytes, counted, moment } from '../core/format.js'
 import { keep, route } from '../core/router.js'
+import { Attempts } from '../widgets/attempt.js'
+import { actions, button, link } from '../widgets/button.js'
 import { choice } from '../widgets/field.js'
 import { List } from '../widgets/list.js'
-import { problem } from '../widgets/problem.js'
 import { hasEnded, stateBadge } from '../widgets/state.js'
 
 const PAUSE = 2000
@@ -16,53 +17,9 @@ export const title = 'Jobs'
 
 export async function show({ query, signal, content }) {
   const state = choice('State', [['', 'all'], ...STATES], query.get('state') ?? '')
-  const notices = element('div', { class: 'stack' })
+  const attempts = new Attempts(signal)
   const count = element('p', { class: 'muted', role: 'status' })
   let shown = ''
-
-  const list = new List({
-    label: 'Jobs',
-    columns: [
-      {
-        name: 'Job',
-        isHeader: true,
-        cell: (job) => element('a', { href: route(['jobs', job.id]) }, `${job.kind} ${job.model}`),
-        order: (job) => job.model,
-      },
-      { name: 'State', cell: (job) => stateBadge(job.state), order: (job) => job.state },
-      { name: 'Stage', cell: (job) => job.stage, order: (job) => job.stage },
-      { name: 'Read', isNumber: true, cell: (job) => bytes(job.bytes_in), order: (job) => job.bytes_in },
-      { name: 'Written', isNumber: true, cell: (job) => bytes(job.bytes_out), order: (job) => job.bytes_out },
-      {
-        name: 'Asked for',
-        cell: (job) => element('span', { title: moment(job.asked_at) }, age(job.asked_at)),
-        order: (job) => Date.parse(job.asked_at),
-      },
-      { name: 'Warnings', isNumber: true, cell: (job) => job.warnings || '', order: (job) => job.warnings },
-      { name: '', cell: (job) => action(job) },
-    ],
-    empty: 'No jobs.',
-  })
-
-  function action(job) {
-    const [word, method, path] = hasEnded(job.state) ? ['Forget', 'DELETE', ''] : ['Stop', 'POST', '/stop']
-    const act = async () => {
-      replace(notices)
-      try {
-        await send(method, `ollamake/v1/jobs/${job.id}${path}`, undefined, { signal })
-        await load()
-      } catch (error) {
-        if (!signal.aborted) replace(notices, problem(error))
-      }
-    }
-    const attributes = {
-      type: 'button',
-      class: 'quiet',
-      'aria-label': `${word} ${job.kind} ${job.model}`,
-      on: { click: act },
-    }
-    return element('div', { class: 'actions' }, element('button', attributes, word))
-  }
 
   async function load() {
     const wanted = state.control.value
@@ -75,12 +32,40 @@ export async function show({ query, signal, content }) {
     count.textContent = counted(jobs.length, 'job')
   }
 
+  const end = (job) => {
+    const [word, method, path] = hasEnded(job.state) ? ['Forget', 'DELETE', ''] : ['Stop', 'POST', '/stop']
+    const act = async () => {
+      await send(method, `ollamake/v1/jobs/${job.id}${path}`, undefined, { signal })
+      await load()
+    }
+    return actions(
+      button(word, () => attempts.run(act), { kind: 'quiet', name: `${word} ${job.kind} ${job.model}` }),
+    )
+  }
+  const list = new List({ label: 'Jobs', columns: columns(end), empty: 'No jobs.' })
+
   state.control.addEventListener('change', () => {
     keep(route(['jobs'], { state: state.control.value }))
-    load().catch((error) => signal.aborted || replace(notices, problem(error)))
+    attempts.run(load)
   })
-  content.append(element('div', { class: 'row ends' }, state.node, count), notices, list.node)
+  content.append(element('div', { class: 'row ends' }, state.node, count), attempts.node, list.node)
   await load()
+  // What fails once is asked for again.
   const refreshing = setInterval(() => load().catch(() => {}), PAUSE)
   signal.addEventListener('abort', () => clearInterval(refreshing))
+}
+
+function columns(end) {
+  const asked = (job) => element('span', { title: moment(job.asked_at) }, age(job.asked_at))
+  const name = (job) => link(`${job.kind} ${job.model}`, route(['jobs', job.id]))
+  return [
+    { name: 'Job', isHeader: true, cell: name, order: (job) => job.model },
+    { name: 'State', cell: (job) => stateBadge(job.state), order: (job) => job.state },
+    { name: 'Stage', cell: (job) => job.stage, order: (job) => job.stage },
+    { name: 'Read', isNumber: true, cell: (job) => bytes(job.bytes_in), order: (job) => job.bytes_in },
+    { name: 'Written', isNumber: true, cell: (job) => bytes(job.bytes_out), order: (job) => job.bytes_out },
+    { name: 'Asked for', cell: asked, order: (job) => Date.parse(job.asked_at) },
+    { name: 'Warnings', isNumber: true, cell: (job) => job.warnings || '', order: (job) => job.warnings },
+    { name: '', cell: end },
+  ]
 }

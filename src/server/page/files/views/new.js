@@ -2,73 +2,54 @@
 
 import { get } from '../core/api.js'
 import { amend, discard, draft, hasSource } from '../core/draft.js'
-import { element } from '../core/dom.js'
+import { element, replace } from '../core/dom.js'
 import { go, route } from '../core/router.js'
 import { queue } from '../upload/queue.js'
+import { actions, button, link } from '../widgets/button.js'
 import { textField } from '../widgets/field.js'
 import { FilesPanel } from './new/files.js'
+import { steps } from './new/steps.js'
 
 export const title = 'New model'
 
-export async function show({ query, signal, content }) {
-  if (query.get('from')) {
-    discard()
-    amend({ from: query.get('from'), name: '' })
-    return go(route(['new', 'types']))
-  }
-  const chosen = draft()
-  const restart = () => {
+export function show({ query, signal, content }) {
+  if (query.get('from')) return take(query.get('from'))
+  const begin = () => {
     queue.clear()
     discard()
-    content.replaceChildren()
-    show({ query, signal, content })
+    draw()
   }
-  content.append(
-    ...[
+  const draw = () =>
+    replace(
+      content,
       steps(''),
-      hasSource(chosen) || chosen.wanted.length
-        ? element(
-            'div',
-            { class: 'notice row ends' },
-            element(
-              'span',
-              {},
-              hasSource(chosen)
-                ? `A model from ${chosen.from || 'uploaded files'} is being made.`
-                : 'Files were on their way when this page was closed.',
-            ),
-            element(
-              'span',
-              { class: 'actions' },
-              hasSource(chosen)
-                ? element('a', { class: 'button primary', href: route(['new', 'types']) }, 'Go on')
-                : null,
-              element('button', { type: 'button', on: { click: restart } }, 'Begin anew'),
-            ),
-          )
-        : null,
+      underWay(draft(), begin),
       element('section', { class: 'panel' }, element('h2', {}, 'From files'), new FilesPanel(signal).node),
-      fromModel(signal),
-    ].filter(Boolean),
-  )
+      element('section', { class: 'panel' }, element('h2', {}, 'From a model'), ...fromModel(signal)),
+    )
+  return draw()
 }
 
-/** Where one stands on the way from the source to the job. */
-export function steps(current) {
-  const all = [
-    ['', 'Source'],
-    ['types', 'Types'],
-    ['plan', 'Plan'],
-  ]
+/** Makes the new model from one that is there, or can be pulled. */
+function take(from) {
+  discard()
+  amend({ from })
+  go(route(['new', 'types']))
+}
+
+/** What was begun and not ended. */
+function underWay(chosen, begin) {
+  if (!hasSource(chosen) && !chosen.wanted.length) return null
+  const text = hasSource(chosen)
+    ? `A model from ${chosen.from || 'uploaded files'} is being made.`
+    : 'Files were on their way when this page was closed.'
   return element(
-    'nav',
-    { class: 'tabs', 'aria-label': 'Steps' },
-    all.map(([key, label], index) =>
-      element(
-        'a',
-        { href: route(['new', key].filter(Boolean)), 'aria-current': key === current ? 'step' : null },
-        `${index + 1}. ${label}`,
-      ),
+    'div',
+    { class: 'notice row ends' },
+    element('span', {}, text),
+    actions(
+      hasSource(chosen) ? link('Go on', route(['new', 'types']), 'button primary') : null,
+      button('Begin anew', begin),
     ),
   )
 }
@@ -80,25 +61,14 @@ function fromModel(signal) {
     { required: true, list: 'model-names' },
     'A model of this server, or one in a registry, which is pulled first: registry.example/team/model:tag',
   )
+  // Without them the name has to be written in full.
   get('api/tags', { signal })
     .then(({ models }) => names.append(...models.map((model) => element('option', { value: model.name }))))
     .catch(() => {})
   const submit = (event) => {
     event.preventDefault()
-    discard()
-    amend({ from: from.control.value.trim() })
-    go(route(['new', 'types']))
+    take(from.control.value.trim())
   }
-  return element(
-    'section',
-    { class: 'panel' },
-    element('h2', {}, 'From a model'),
-    element(
-      'form',
-      { class: 'stack', on: { submit } },
-      from.node,
-      names,
-      element('div', { class: 'actions' }, element('button', {}, 'Use this model')),
-    ),
-  )
+  const use = element('button', {}, 'Use this model')
+  return [element('form', { class: 'stack', on: { submit } }, from.node, names, actions(use))]
 }

@@ -2,29 +2,14 @@
 
 import { inBatches } from '../core/batches.js'
 import { element } from '../core/dom.js'
+import { actions } from './button.js'
+import { chooseFiles } from './choose_file.js'
 
 // Nobody means so many; walking through them would only take time.
 const MOST_FILES = 20_000
 
 /** A zone that tells of `{ path, file }` that were given, or of what went wrong. */
 export function dropZone(taken, failed) {
-  const input = (label, id, attributes) => {
-    const control = element('input', {
-      type: 'file',
-      multiple: true,
-      class: 'unseen',
-      id,
-      tabindex: '-1',
-      'aria-hidden': 'true',
-      ...attributes,
-    })
-    control.addEventListener('change', () => {
-      take(() => [...control.files].map((file) => ({ path: file.webkitRelativePath || file.name, file })))
-      control.value = ''
-    })
-    return [control, element('button', { type: 'button', on: { click: () => control.click() } }, label)]
-  }
-
   async function take(find) {
     try {
       taken(await find())
@@ -32,6 +17,9 @@ export function dropZone(taken, failed) {
       failed(error)
     }
   }
+
+  const choose = (files) =>
+    take(() => files.map((file) => ({ path: file.webkitRelativePath || file.name, file })))
 
   const zone = element(
     'div',
@@ -42,11 +30,9 @@ export function dropZone(taken, failed) {
       { class: 'hint' },
       'A GGUF file, a checkpoint as Hugging Face has it, an adapter, an importance matrix',
     ),
-    element(
-      'div',
-      { class: 'actions' },
-      input('Choose files', 'choose-files', {}),
-      input('Choose a folder', 'choose-folder', { webkitdirectory: true }),
+    actions(
+      chooseFiles('Choose files', 'choose-files', { multiple: true }, choose),
+      chooseFiles('Choose a folder', 'choose-folder', { webkitdirectory: true }, choose),
     ),
   )
   const over = (is) => (event) => {

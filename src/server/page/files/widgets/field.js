@@ -32,6 +32,15 @@ export function textField(label, properties = {}, hint = '') {
   )
 }
 
+/** A number. */
+export function numberField(label, properties = {}, hint = '') {
+  return textField(
+    label,
+    { type: 'number', min: '0', step: 'any', inputmode: 'decimal', ...properties },
+    hint,
+  )
+}
+
 /** Several lines of text. */
 export function textArea(label, properties = {}, text = '', hint = '') {
   return field(

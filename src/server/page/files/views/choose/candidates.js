@@ -1,9 +1,9 @@
 // What each type would come to, asked one after the other: the table fills while the answers come, and one
 // type that cannot be made does not hide the others.
 
-import { lines, Refusal, Unreachable } from '../../core/api.js'
-import { draft, recipe, source } from '../../core/draft.js'
-import { whenBack } from '../../core/outage.js'
+import { Refusal } from '../../core/api.js'
+import { draft, dryRunOf, recipe } from '../../core/draft.js'
+import { askForOutline } from '../plan/ask.js'
 
 /**
  * `all` are `{ name, bits, needsMatrix, size, memory, error, refusal, isMeasuring }`; the event `change`
@@ -73,16 +73,8 @@ export class Candidates extends EventTarget {
   }
 
   async #ask(candidate, wished, signal) {
-    const body = {
-      model: 'plan',
-      ...source(draft()),
-      quantize: candidate.name,
-      recipe: wished,
-      dry_run: true,
-      context: this.context ?? undefined,
-    }
-    const outline = await lastLine(body, signal)
-    if (outline.error) throw new Refusal(400, outline)
+    const body = dryRunOf(draft(), candidate.name, wished)
+    const outline = await askForOutline({ ...body, context: this.context ?? undefined }, signal)
     const [output] = outline.outputs
     candidate.refusal = ''
     candidate.size = output.size ?? null
@@ -90,22 +82,5 @@ export class Candidates extends EventTarget {
     candidate.bits = output.bits_per_weight ?? candidate.bits
     if (typeof output.error === 'number') candidate.error = output.error
     this.pulls = outline.pulls ?? null
-  }
-}
-
-/** A dry run that has to measure is told as a job is: by lines, the last of which is the outline. */
-export async function lastLine(body, signal, heard = () => {}) {
-  for (;;) {
-    try {
-      let last = null
-      for await (const line of lines('api/create', { method: 'POST', body, signal })) {
-        last = line
-        heard(line)
-      }
-      return last
-    } catch (error) {
-      if (!(error instanceof Unreachable)) throw error
-      await whenBack(signal)
-    }
   }
 }

@@ -91,10 +91,15 @@ export function memoryOf({ memory, size }) {
 }
 
 /** The plot, once at least two errors are known. */
-export function errorAgainstSize(candidates, chosen, limit) {
+export function errorAgainstSize(candidates, isChosen, limit) {
   const points = candidates
     .filter(({ size, error }) => size > 0 && error > 0)
-    .map(({ name, size, error }) => ({ x: size, y: error, label: name, isChosen: chosen.includes(name) }))
+    .map((candidate) => ({
+      x: candidate.size,
+      y: candidate.error,
+      label: candidate.name,
+      isChosen: isChosen(candidate),
+    }))
   if (points.length < 2) return null
   return scatter({
     points,

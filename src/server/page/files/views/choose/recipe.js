@@ -3,8 +3,10 @@
 import { element, replace } from '../../core/dom.js'
 import { bytes } from '../../core/format.js'
 import { save } from '../../core/save.js'
+import { Attempts } from '../../widgets/attempt.js'
+import { actions, button } from '../../widgets/button.js'
+import { chooseFiles } from '../../widgets/choose_file.js'
 import { checkBox, textField } from '../../widgets/field.js'
-import { problem } from '../../widgets/problem.js'
 
 const PAUSE = 600
 const TEXTS = [
@@ -25,40 +27,24 @@ export class RecipeEditor {
   #rows = element('div', { class: 'stack' })
   #form = element('div', { class: 'stack' })
   #total = element('p', { role: 'status' })
-  #notices = element('div')
+  #attempts
   #fields = new Map()
   #timer = 0
 
-  constructor(recipe, changed) {
+  /** `changed` is called with the recipe when the person has paused. */
+  constructor(recipe, signal, changed) {
+    this.#attempts = new Attempts(signal)
     this.#changed = changed
-    const load = element('input', {
-      type: 'file',
-      accept: '.json,.txt',
-      class: 'unseen',
-      tabindex: '-1',
-      'aria-hidden': 'true',
-      id: 'load-recipe',
-    })
-    load.addEventListener('change', () => this.#load(load))
+    const load = ([file]) => this.#attempts.run(() => this.#load(file))
     this.node = element(
       'div',
       { class: 'stack' },
       this.#form,
-      this.#notices,
+      this.#attempts.node,
       this.#total,
-      element(
-        'div',
-        { class: 'actions' },
-        load,
-        element('button', { type: 'button', on: { click: () => load.click() } }, 'Load a recipe'),
-        element(
-          'button',
-          {
-            type: 'button',
-            on: { click: () => save('recipe.json', `${JSON.stringify(this.#recipe(), null, 2)}\n`) },
-          },
-          'Save this recipe',
-        ),
+      actions(
+        chooseFiles('Load a recipe', 'load-recipe', { accept: '.json,.txt' }, load),
+        button('Save this recipe', () => save('recipe.json', `${JSON.stringify(this.#recipe(), null, 2)}\n`)),
       ),
     )
     this.#draw(recipe)
@@ -89,11 +75,7 @@ export class RecipeEditor {
         element('legend', {}, 'Types by the names of tensors'),
         element('p', { class: 'hint' }, 'The first pattern that is found in a name decides.'),
         this.#rows,
-        element(
-          'div',
-          {},
-          element('button', { type: 'button', on: { click: () => this.#add() } }, 'Add a pattern'),
-        ),
+        actions(button('Add a pattern', () => this.#add())),
       ),
       element('div', { class: 'columns' }, texts),
       flags,
@@ -110,13 +92,13 @@ export class RecipeEditor {
   #row(pattern, type) {
     const patternField = textField('Pattern', { value: pattern, placeholder: 'attn_v' })
     const typeField = textField('Type', { value: type, placeholder: 'q8_0' })
-    const remove = element('button', { type: 'button', 'aria-label': `Remove pattern ${pattern}` }, 'Remove')
-    const row = element('div', { class: 'row' }, patternField.node, typeField.node, remove)
-    for (const { control } of [patternField, typeField]) control.addEventListener('input', () => this.#tell())
-    remove.addEventListener('click', () => {
+    const remove = () => {
       row.remove()
       this.#tell()
-    })
+    }
+    const away = button('Remove', remove, { name: `Remove pattern ${pattern}` })
+    const row = element('div', { class: 'row' }, patternField.node, typeField.node, away)
+    for (const { control } of [patternField, typeField]) control.addEventListener('input', () => this.#tell())
     return row
   }
 
@@ -147,15 +129,9 @@ export class RecipeEditor {
     this.#timer = setTimeout(() => this.#changed(this.#recipe()), PAUSE)
   }
 
-  async #load(input) {
-    replace(this.#notices)
-    try {
-      this.#draw(read(await input.files[0].text()))
-      this.#tell()
-    } catch (error) {
-      replace(this.#notices, problem(error))
-    }
-    input.value = ''
+  async #load(file) {
+    this.#draw(read(await file.text()))
+    this.#tell()
   }
 }
 

@@ -2,7 +2,8 @@
 
 import { element, replace } from '../../core/dom.js'
 import { counted, integer } from '../../core/format.js'
-import { textField } from '../../widgets/field.js'
+import { button } from '../../widgets/button.js'
+import { numberField, textField } from '../../widgets/field.js'
 import { List } from '../../widgets/list.js'
 import { problem } from '../../widgets/problem.js'
 
@@ -85,7 +86,7 @@ class Elements {
     this.#pair = pair
     this.#model = model
     this.#signal = signal
-    const at = textField('Go to number', { type: 'number', min: '0', max: String(pair.length - 1) })
+    const at = numberField('Go to number', { step: '1', max: String(pair.length - 1) })
     at.control.addEventListener('change', () => this.#show(Number(at.control.value) || 0))
     const search = textField('Search elements', { type: 'search' })
     search.control.addEventListener('change', () => this.#search(search.control.value))
@@ -100,7 +101,7 @@ class Elements {
   }
 
   #mover(word, step) {
-    return element('button', { type: 'button', on: { click: () => this.#show(this.#from + step) } }, word)
+    return button(word, () => this.#show(this.#from + step))
   }
 
   async #elements(from, count) {
