@@ -18,3 +18,9 @@ pub(crate) const PREPARATIONS: usize = 16;
 
 /// Jobs that only write metadata, at once. They wait for the disk more than they compute.
 pub(crate) const QUICK_JOBS: usize = 64;
+
+/// Jobs that have ended of which the store keeps records; older ones go, and those that ended a week ago.
+pub(crate) const RECORDED_JOBS: usize = 1000;
+
+/// Lines that a record keeps of what its job has said, the last ones.
+pub(crate) const RECORDED_LINES: usize = 1000;

@@ -95,6 +95,8 @@ mod tests {
             count(fixed::MAX_DEPTH, "brackets of a JSON body that may be open at once"),
             count(fixed::PREPARATIONS, "create requests that are checked at once; more wait"),
             count(fixed::QUICK_JOBS, "jobs at once that only write metadata; more wait"),
+            count(fixed::RECORDED_JOBS, "jobs that have ended and are told of, for a week at most"),
+            count(fixed::RECORDED_LINES, "lines that are kept of what an ended job said"),
             bytes(
                 model::LONGEST_TEXT,
                 "a template, a system prompt, a license, the parameters, the messages",

@@ -75,7 +75,9 @@ pub fn publish(
         monitor.usage.count_written(sent.by(&event));
         monitor.tell(Event::Transfer(event));
     });
-    until_stopped(push, monitor)?.map_err(push_failed)
+    let digest = until_stopped(push, monitor)?.map_err(push_failed)?;
+    monitor.usage.note_product(name, digest);
+    Ok(())
 }
 
 fn pull_failed(error: RegistryError) -> CreateError {

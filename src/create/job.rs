@@ -16,7 +16,7 @@ use super::{CreateError, Event, Info, Monitor, Phase, Quantization, Stage, Works
 use crate::family;
 use crate::library::Description;
 use crate::model::{
-    Layer, MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes,
+    Digest, Layer, MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes,
 };
 use crate::registry::Options;
 use crate::store::Committed;
@@ -116,6 +116,23 @@ impl Job {
         self.source.parts().chain(adapters)
     }
 
+    /// What has to be there for what is left: blobs, and the recipes of what is made of them.
+    pub fn needs(&self) -> Vec<Digest> {
+        let base = match &self.source {
+            Source::Base(base) => base.layers.as_slice(),
+            _ => &[],
+        };
+        let mut needs: Vec<Digest> = base.iter().map(|layer| layer.blob.digest()).collect();
+        for part in self.parts() {
+            needs.extend(part.inputs().iter().map(|input| input.blob.digest()));
+            // One that has no recipe fails when it is made.
+            needs.extend(part.planned().and_then(|file| file.recipe().ok()));
+        }
+        needs.sort_unstable();
+        needs.dedup();
+        needs
+    }
+
     /// Does the first of the stages that are left; answers with the job if any is left then. What was made is
     /// removed again when the job fails or is dropped before its end.
     ///
@@ -173,6 +190,7 @@ impl Job {
             monitor.tell(Event::WritingManifest);
             monitor.check_stop()?;
             let placed = assembly.layers.place(&self.name, &assembly.config)?;
+            monitor.usage.note_product(&self.name, placed.model.digest);
             self.workshop.clear_replaced(&placed);
             Ok(())
         })

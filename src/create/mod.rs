@@ -47,5 +47,5 @@ pub use quantization::Quantization;
 pub use remote::{InvalidRemote, remote_url};
 pub use request::{LONGEST_SETTING, Request};
 pub use stage::Stage;
-pub use usage::{Phase, Usage};
+pub use usage::{Phase, Product, Usage};
 pub use workshop::Workshop;

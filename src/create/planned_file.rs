@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -33,6 +33,8 @@ pub(super) struct PlannedFile {
     quality: bool,
     /// Why each tensor of the plan gets its type, if it is quantized.
     choices: Vec<Choice>,
+    /// Its name, once it was asked for.
+    recipe: OnceLock<Digest>,
 }
 
 /// A plan that nothing can change any more.
@@ -64,6 +66,7 @@ impl PlannedFile {
             fitting: None,
             quality: false,
             choices: Vec::new(),
+            recipe: OnceLock::new(),
         };
         file.check_sources().map_err(|error| file.failed(error))?;
         Ok(file)
@@ -102,7 +105,8 @@ impl PlannedFile {
         let mut inputs = self.inputs;
         inputs.extend(to.matrix.as_ref().map(|matrix| matrix.input.clone()));
         let (phase, quality) = (Phase::Quantize, to.quality);
-        Ok((Self { plan, inputs, action, phase, fitting, quality, choices }, warnings))
+        let recipe = OnceLock::new();
+        Ok((Self { plan, inputs, action, phase, fitting, quality, choices, recipe }, warnings))
     }
 
     /// The same file with adapters in its weights. `change` gives the plan after that, and the files that it
@@ -265,10 +269,14 @@ impl PlannedFile {
 
     /// The name under which what is made is remembered. What decides about a plan that is yet to be fitted
     /// counts as one more source.
-    fn recipe(&self) -> Result<Digest, CreateError> {
+    pub(super) fn recipe(&self) -> Result<Digest, CreateError> {
+        if let Some(known) = self.recipe.get() {
+            return Ok(*known);
+        }
         let mut contents: Vec<Digest> = self.inputs.iter().map(|input| input.blob.digest()).collect();
         contents.extend(self.fitting.iter().map(|fitting| Digest::of(fitting.to_string().as_bytes())));
-        self.plan.digest(&contents).map_err(|error| self.failed(error))
+        let recipe = self.plan.digest(&contents).map_err(|error| self.failed(error))?;
+        Ok(*self.recipe.get_or_init(|| recipe))
     }
 
     fn check_sources(&self) -> Result<(), PlanError> {

@@ -1,7 +1,10 @@
 //! The stages of a job.
 
+use serde::{Deserialize, Serialize};
+
 /// What a job has to do next, each in a turn of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// Move a model from or to a registry.
     Transfer,

@@ -1,7 +1,13 @@
 //! What a job has used: time in each phase, bytes in and out.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::locked::locked;
+use crate::model::{Digest, Name};
 
 /// The phases of a job. They follow each other, so their times add up to the job's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +58,15 @@ impl Phase {
     }
 }
 
+/// A model that a job has made or moved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Product {
+    /// What it is called.
+    pub model: String,
+    /// The digest of its manifest.
+    pub digest: Digest,
+}
+
 /// The account of one job, which can be read at any time, also when the job has failed.
 #[derive(Debug, Default)]
 pub struct Usage {
@@ -59,6 +74,7 @@ pub struct Usage {
     read: AtomicU64,
     written: AtomicU64,
     warnings: AtomicU64,
+    products: Mutex<Vec<Product>>,
 }
 
 impl Usage {
@@ -89,6 +105,20 @@ impl Usage {
     /// Counts a warning that was logged.
     pub fn count_warning(&self) {
         self.warnings.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes a model that is there now.
+    pub fn note_product(&self, model: &Name, digest: Digest) {
+        let product = Product { model: model.short(), digest };
+        let mut products = locked(&self.products);
+        if !products.contains(&product) {
+            products.push(product);
+        }
+    }
+
+    /// The models that are there so far.
+    pub fn products(&self) -> Vec<Product> {
+        locked(&self.products).clone()
     }
 
     /// The time in a phase so far.

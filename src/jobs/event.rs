@@ -36,6 +36,14 @@ impl Event {
         }
     }
 
+    /// The blob that it tells a state of.
+    pub(super) fn blob(&self) -> Option<Digest> {
+        match self.subject() {
+            Some(Subject::Blob(digest)) => Some(digest),
+            _ => None,
+        }
+    }
+
     /// Whether it is one of the very many that tell how far something has come.
     pub(super) fn is_progress(&self) -> bool {
         matches!(self.subject(), Some(Subject::File(_) | Subject::Blob(_)))

@@ -1,52 +1,21 @@
 //! What is known of one job.
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
 
+use super::id::JobId;
 use super::log::{Log, Outcome};
-use super::state::{Kind, State};
+use super::record::Asked;
+use super::recording::{Recording, request};
+use super::state::{Kind, Standing, State};
+use super::summary::Summary;
 use crate::create::{Stage, Usage};
 use crate::locked::locked;
-use crate::model::Name;
-
-/// What tells a job from all others, also from those of other times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct JobId(u64);
-
-impl JobId {
-    pub(super) fn random() -> Self {
-        Self(rand::random())
-    }
-}
-
-impl fmt::Display for JobId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{:016x}", self.0)
-    }
-}
-
-/// A text that no job is called by.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{got:?} is no job: expected 16 hex digits")]
-pub struct InvalidJobId {
-    /// The text.
-    pub got: String,
-}
-
-impl FromStr for JobId {
-    type Err = InvalidJobId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidJobId> {
-        let is_id = text.len() == 16 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        let number = u64::from_str_radix(text, 16).ok().filter(|_| is_id);
-        number.map(Self).ok_or_else(|| InvalidJobId { got: text.chars().take(64).collect() })
-    }
-}
+use crate::model::{Digest, Name};
+use crate::store::{Store, StoreError};
 
 /// What a job is about.
 #[derive(Debug, Clone)]
@@ -55,6 +24,8 @@ pub struct Order {
     pub kind: Kind,
     /// The model that it makes or moves.
     pub model: Name,
+    /// The request as it was given, as JSON, but for what it says of the answer.
+    pub request: String,
     /// Its account, which may have begun before it did.
     pub usage: Arc<Usage>,
 }
@@ -68,35 +39,36 @@ pub struct Job {
     standing: Mutex<Standing>,
     log: Log,
     followers: AtomicUsize,
-    is_detached: AtomicBool,
+    is_detached: bool,
+    recording: Recording,
     stop: CancellationToken,
 }
 
-/// How a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
-    /// What it does.
-    pub state: State,
-    /// The stage that it is in, waits for, or ended in.
-    pub stage: Stage,
-    /// When its first stage began.
-    pub began: Option<SystemTime>,
-    /// When it ended.
-    pub ended: Option<SystemTime>,
-}
-
 impl Job {
-    pub(super) fn new(id: JobId, order: Order, stage: Stage, stop: CancellationToken) -> Self {
+    /// A job that was asked for at this time.
+    pub(super) fn new(id: JobId, order: Order, asked: SystemTime, stage: Stage, stop: CancellationToken) -> Self {
         Self {
             id,
             order,
-            asked: (Instant::now(), SystemTime::now()),
+            asked: (Instant::now(), asked),
             standing: Mutex::new(Standing { state: State::Queued, stage, began: None, ended: None }),
             log: Log::default(),
             followers: AtomicUsize::new(0),
-            is_detached: AtomicBool::new(false),
+            is_detached: false,
+            recording: Recording::default(),
             stop,
         }
+    }
+
+    /// The same, which goes on without anybody who follows it: it follows itself, so to speak.
+    pub(super) fn detached(self) -> Self {
+        self.followed();
+        Self { is_detached: true, ..self }
+    }
+
+    /// The same with a record that it goes on with.
+    pub(super) fn recorded(self, recording: Recording) -> Self {
+        Self { recording, ..self }
     }
 
     /// What it is called.
@@ -136,11 +108,6 @@ impl Job {
         }
     }
 
-    /// How it ended, if it has.
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.log.lock().outcome.clone()
-    }
-
     /// The number that its next event gets: a reader cannot begin beyond.
     pub fn next_event(&self) -> u64 {
         self.log.lock().next
@@ -148,14 +115,62 @@ impl Job {
 
     /// Whether it goes on without anybody who follows it.
     pub fn is_detached(&self) -> bool {
-        self.is_detached.load(Ordering::Relaxed)
+        self.is_detached
     }
 
-    /// Lets it go on without anybody who follows it.
-    pub(super) fn detach(&self) {
-        if !self.is_detached.swap(true, Ordering::Relaxed) {
-            self.followed();
+    /// What is told of it now.
+    pub fn summary(&self) -> Summary {
+        let outcome = self.log.lock().outcome.clone();
+        self.summary_with(outcome.as_ref())
+    }
+
+    /// What is told of it when it has this outcome, if it has one.
+    pub(super) fn summary_with(&self, outcome: Option<&Outcome>) -> Summary {
+        let Order { kind, model, usage, .. } = &self.order;
+        Summary {
+            id: self.id,
+            kind: *kind,
+            model: model.clone(),
+            is_detached: self.is_detached,
+            asked: self.asked(),
+            standing: self.standing(),
+            bytes_in: usage.read(),
+            bytes_out: usage.written(),
+            warnings: usage.warnings(),
+            events: self.next_event(),
+            error: outcome.and_then(|outcome| outcome.as_ref().err()).map(ToString::to_string),
+            products: usage.products(),
         }
+    }
+
+    /// Begins its record, durably.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub(super) fn record_durably(&self, store: &Store, needs: &[Digest]) -> Result<(), StoreError> {
+        self.recording.begin_durably(store, self.id, &self.asked_for(needs))
+    }
+
+    /// Has its record say what it needs; begins it if there is none.
+    pub(super) fn note_needs(&self, store: &Store, needs: &[Digest]) {
+        self.recording.note(store, self.id, needs, || self.asked_for(needs));
+    }
+
+    /// What its record says first.
+    fn asked_for(&self, needs: &[Digest]) -> Asked {
+        Asked {
+            kind: self.order.kind,
+            model: self.order.model.to_string(),
+            asked: self.asked(),
+            detached: self.is_detached,
+            request: request(&self.order.request),
+            needs: needs.to_vec(),
+        }
+    }
+
+    /// Its record.
+    pub(super) fn recording(&self) -> &Recording {
+        &self.recording
     }
 
     pub(super) fn log(&self) -> &Log {

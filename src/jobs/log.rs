@@ -77,6 +77,12 @@ impl Contents {
         self.events.range(number..).next().map(|(number, event)| (*number, event))
     }
 
+    /// The last of the events, so many at most, with their numbers.
+    pub(super) fn last(&self, most: usize) -> Vec<(u64, Event)> {
+        let skipped = self.events.len().saturating_sub(most);
+        self.events.iter().skip(skipped).map(|(number, event)| (*number, event.clone())).collect()
+    }
+
     fn push(&mut self, event: Event) {
         let number = self.next;
         self.next += 1;

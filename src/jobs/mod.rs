@@ -9,16 +9,22 @@
 //! | `work` | what a job does, stage by stage |
 //! | `turns`, `thread` | when a stage runs, and on what |
 //! | `event`, `log`, `subscription` | what a job tells, and who follows it |
-//! | `job`, `state` | what is known of a job |
+//! | `id`, `job`, `state`, `summary` | what is known of a job |
+//! | `record`, `recording`, `past` | what is known of it when its process is no more |
 //! | `table`, `run` | all jobs, and how one of them goes from stage to stage |
 
 mod error;
 mod event;
+mod id;
 mod job;
 mod log;
+mod past;
+mod record;
+mod recording;
 mod run;
 mod state;
 mod subscription;
+mod summary;
 mod table;
 mod thread;
 mod turns;
@@ -26,10 +32,13 @@ mod work;
 
 pub use error::JobError;
 pub use event::Event;
-pub use job::{InvalidJobId, Job, JobId, Order, Standing};
+pub use id::{InvalidJobId, JobId};
+pub use job::{Job, Order};
 pub use log::Outcome;
-pub use state::{Kind, State};
+pub use past::{Claimed, Said, Unclaimed};
+pub use state::{Kind, Standing, State};
 pub use subscription::{News, Subscription};
-pub use table::{Capacity, Jobs};
+pub use summary::Summary;
+pub use table::{Capacity, Found, Jobs, Refusal, Voice};
 pub use turns::QueueIsFull;
 pub use work::{Once, Work};

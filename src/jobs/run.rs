@@ -13,6 +13,7 @@ use super::thread;
 use super::turns::{Place, Queues, Turn};
 use super::work::Work;
 use crate::create::{CreateError, Monitor, Phase, Stage};
+use crate::store::Store;
 
 /// Does all the work of a job, whose first stage has a place in its queue. No job that has not begun begins
 /// any more when `closed`; one that has begun goes on until it is stopped.
@@ -22,6 +23,7 @@ pub(super) async fn run(
     mut place: Place,
     queues: &Queues,
     closed: &CancellationToken,
+    store: &Store,
 ) -> Result<(), JobError> {
     let begun = CancellationToken::new();
     let mut closed = closed;
@@ -33,7 +35,7 @@ pub(super) async fn run(
         };
         closed = &begun;
         job.stand(State::Running, stage);
-        let rest = advance(job, work).await;
+        let rest = advance(job, work, store).await;
         drop(turn);
         match rest? {
             None => return Ok(()),
@@ -65,11 +67,20 @@ async fn wait(job: &Job, place: Place, closed: &CancellationToken) -> Option<Tur
 }
 
 /// Does a stage to its end on a thread of its own.
-async fn advance(job: &Arc<Job>, work: Box<dyn Work>) -> Result<Option<Box<dyn Work>>, JobError> {
+async fn advance(
+    job: &Arc<Job>,
+    work: Box<dyn Work>,
+    store: &Store,
+) -> Result<Option<Box<dyn Work>>, JobError> {
     let span = tracing::Span::current();
-    let job = Arc::clone(job);
+    let (job, store) = (Arc::clone(job), store.clone());
     let ended = thread::spawn(move || {
-        let report = |event| job.log().push(Event::Work(event));
+        job.note_needs(&store, &work.needs());
+        let report = |event| {
+            let event = Event::Work(event);
+            event.blob().into_iter().for_each(|digest| job.recording().note_one(digest));
+            job.log().push(event);
+        };
         let monitor = Monitor { report: &report, stop: job.stop(), usage: &job.order().usage };
         span.in_scope(|| work.advance(monitor))
     });

@@ -1,7 +1,15 @@
-//! The words for what jobs are and how they stand, the same in the interface, in metrics and in the log.
+//! The words for what jobs are and how they stand, the same in the interface, in metrics, in the log and in
+//! records.
+
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::create::Stage;
 
 /// What a job was asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// To make a model.
     Create,
@@ -14,7 +22,8 @@ pub enum Kind {
 }
 
 /// How a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum State {
     /// It waits for the turn of a stage.
     Queued,
@@ -28,6 +37,19 @@ pub enum State {
     Stopped,
     /// The server ended before it did.
     Interrupted,
+}
+
+/// How a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// What it does.
+    pub state: State,
+    /// The stage that it is in, waits for, or ended in.
+    pub stage: Stage,
+    /// When its first stage began.
+    pub began: Option<SystemTime>,
+    /// When it ended.
+    pub ended: Option<SystemTime>,
 }
 
 impl Kind {

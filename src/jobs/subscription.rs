@@ -44,11 +44,6 @@ impl Subscription {
         &self.job
     }
 
-    /// Lets the job go on when nobody follows it any more.
-    pub fn detach(self) {
-        self.job.detach();
-    }
-
     /// The number of the next event; the last one that was told has the number before it, if none was
     /// replaced.
     pub fn position(&self) -> u64 {

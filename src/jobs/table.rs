@@ -3,22 +3,28 @@
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::time::SystemTime;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::error::JobError;
-use super::job::{Job, JobId, Order};
+use super::id::JobId;
+use super::job::{Job, Order};
 use super::log::Outcome;
+use super::past::{self, Claimed, Said, Unclaimed};
+use super::recording::Recording;
 use super::run::{first_stage, run};
 use super::state::State;
-use super::subscription::Subscription;
-use super::turns::{QueueIsFull, Queues};
+use super::subscription::{News, Subscription};
+use super::summary::Summary;
+use super::turns::{Place, QueueIsFull, Queues};
 use super::work::Work;
+use crate::config::RECORDED_LINES;
 use crate::create::{CreateError, Stage};
 use crate::locked::locked;
+use crate::store::{Store, StoreError};
 
 /// How many jobs there may be.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +39,31 @@ pub struct Capacity {
     pub queue: usize,
 }
 
-/// What is done when a job has ended, before its readers hear of it.
-type Ended = Box<dyn Fn(&Job, &Outcome) + Send + Sync>;
+/// What jobs have others say for them.
+pub struct Voice {
+    /// The line that tells a reader something; an event has a number.
+    pub line: fn(u64, &News) -> Vec<u8>,
+    /// What is done when a job has ended, before its readers hear of it.
+    pub ended: Box<dyn Fn(&Job, &Outcome) + Send + Sync>,
+}
 
-/// How many jobs that have ended are kept, and for how long.
-const KEPT: usize = 1000;
-const KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Why a job was not let in.
+#[derive(Debug)]
+pub enum Refusal {
+    /// Too many wait for one of its stages.
+    Full(QueueIsFull),
+    /// It cannot be recorded, so nobody could count on it.
+    Record(StoreError),
+}
+
+/// A job by its identifier.
+#[derive(Debug)]
+pub enum Found {
+    /// It is under way.
+    UnderWay(Arc<Job>),
+    /// It is not, or not any more.
+    Ended(Summary),
+}
 
 /// The jobs that are under way, and those that have ended lately.
 pub struct Jobs {
@@ -51,7 +76,8 @@ pub struct Jobs {
 struct Shared {
     queues: Queues,
     jobs: Mutex<Table>,
-    ended: Ended,
+    store: Store,
+    voice: Voice,
     /// No job begins any more.
     closed: CancellationToken,
 }
@@ -60,7 +86,7 @@ struct Shared {
 struct Table {
     under_way: HashMap<JobId, Arc<Job>>,
     /// The one that ended last is the last.
-    ended: VecDeque<Arc<Job>>,
+    ended: VecDeque<Summary>,
 }
 
 impl fmt::Debug for Jobs {
@@ -70,17 +96,19 @@ impl fmt::Debug for Jobs {
 }
 
 impl Jobs {
-    /// A table without jobs; `ended` is told of each one that ends.
-    pub fn new(capacity: Capacity, ended: impl Fn(&Job, &Outcome) + Send + Sync + 'static) -> Self {
+    /// The jobs that a store has records of. What was under way in a process that is no more is interrupted.
+    pub fn new(capacity: Capacity, store: Store, voice: Voice) -> Self {
         let running = |stage| match stage {
             Stage::Transfer => capacity.transfer,
             Stage::Compute => capacity.compute,
             Stage::Finish => capacity.finish,
         };
+        let table = Table { ended: past::load(&store).into(), ..Table::default() };
         let shared = Shared {
             queues: Queues::new(running, capacity.queue),
-            jobs: Mutex::default(),
-            ended: Box::new(ended),
+            jobs: Mutex::new(table),
+            store,
+            voice,
             closed: CancellationToken::new(),
         };
         Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stopped: CancellationToken::new() }
@@ -92,28 +120,44 @@ impl Jobs {
     }
 
     /// The jobs that have ended lately, the last one last.
-    pub fn ended_lately(&self) -> Vec<Arc<Job>> {
-        let mut table = self.shared.lock();
-        table.forget_old();
-        table.ended.iter().cloned().collect()
+    pub fn ended_lately(&self) -> Vec<Summary> {
+        self.shared.lock().ended.iter().cloned().collect()
     }
 
     /// A job that is under way or has ended lately.
-    pub fn get(&self, id: JobId) -> Option<Arc<Job>> {
+    pub fn get(&self, id: JobId) -> Option<Found> {
         let table = self.shared.lock();
-        let ended = || table.ended.iter().find(|job| job.id() == id);
-        table.under_way.get(&id).or_else(ended).cloned()
+        let under_way = table.under_way.get(&id).map(|job| Found::UnderWay(Arc::clone(job)));
+        under_way.or_else(|| {
+            table.ended.iter().find(|job| job.id == id).map(|job| Found::Ended(job.clone()))
+        })
     }
 
-    /// Forgets a job that has ended; `false` if it has not.
-    pub fn forget(&self, job: &Job) -> bool {
-        let mut table = self.shared.lock();
-        let has_ended = job.standing().state.is_end();
-        if has_ended {
-            table.under_way.remove(&job.id());
-            table.ended.retain(|ended| ended.id() != job.id());
+    /// What a job said that has ended. It blocks.
+    ///
+    /// # Errors
+    /// What the operating system says about its record.
+    pub fn said(&self, id: JobId) -> Result<Said, StoreError> {
+        past::said(&self.shared.store, id)
+    }
+
+    /// Forgets a job that is not under way. It blocks.
+    ///
+    /// # Errors
+    /// There is none, or it is under way.
+    pub fn forget(&self, id: JobId) -> Result<(), Unclaimed> {
+        match self.get(id) {
+            None => return Err(Unclaimed::Missing(id)),
+            Some(Found::UnderWay(job)) => return Err(Unclaimed::Stands(id, job.standing().state)),
+            Some(Found::Ended(summary)) if summary.standing.state != State::Interrupted => {}
+            // Another process may have it go on.
+            Some(Found::Ended(_)) => match past::claim(&self.shared.store, id) {
+                Ok(_) | Err(Unclaimed::Missing(_) | Unclaimed::Stands(..)) => {}
+                Err(taken) => return Err(taken),
+            },
         }
-        has_ended
+        self.shared.lock().ended.retain(|job| job.id != id);
+        Ok(self.shared.store.remove_job_record(id.number())?)
     }
 
     /// Starts a job. It stops when its last subscription is dropped; the first is answered.
@@ -123,13 +167,109 @@ impl Jobs {
     pub fn start(&self, order: Order, work: impl Work) -> Result<Subscription, QueueIsFull> {
         let place = self.shared.queues.enter(&work.stages())?;
         let work: Box<dyn Work> = Box::new(work);
-        let stop = self.stopped.child_token();
-        let job = Arc::new(Job::new(JobId::random(), order, first_stage(&*work), stop));
+        let job = Job::new(JobId::random(), order, SystemTime::now(), first_stage(&*work), self.token());
+        let job = Arc::new(job);
         let subscription = Subscription::from(Arc::clone(&job), 0);
+        self.set_to(job, work, place);
+        Ok(subscription)
+    }
+
+    /// Starts a job that goes on without anybody who follows it, also in a later process.
+    ///
+    /// # Errors
+    /// Too many wait for one of its stages, or it cannot be recorded.
+    pub async fn start_detached(&self, order: Order, work: impl Work) -> Result<Arc<Job>, Refusal> {
+        let place = self.shared.queues.enter(&work.stages()).map_err(Refusal::Full)?;
+        let work: Box<dyn Work> = Box::new(work);
+        let needs = work.needs();
+        let job = Job::new(JobId::random(), order, SystemTime::now(), first_stage(&*work), self.token());
+        let job = Arc::new(job.detached());
+        let (recorded, store) = (Arc::clone(&job), self.shared.store.clone());
+        blocking(move || recorded.record_durably(&store, &needs))
+            .await
+            .map_err(Refusal::Record)?;
+        self.set_to(Arc::clone(&job), work, place);
+        Ok(job)
+    }
+
+    /// The detached jobs that were interrupted, the one first that was asked for first.
+    pub fn to_go_on(&self) -> Vec<JobId> {
+        let table = self.shared.lock();
+        let goes_on = |job: &&Summary| job.is_detached && job.standing.state == State::Interrupted;
+        let mut jobs: Vec<_> = table.ended.iter().filter(goes_on).collect();
+        jobs.sort_by_key(|job| job.asked);
+        jobs.iter().map(|job| job.id).collect()
+    }
+
+    /// Takes an interrupted job, so that nobody else has it go on. It blocks.
+    ///
+    /// # Errors
+    /// There is none that could go on.
+    pub fn claim(&self, id: JobId) -> Result<Claimed, Unclaimed> {
+        match self.get(id) {
+            Some(Found::UnderWay(job)) => Err(Unclaimed::Stands(id, job.standing().state)),
+            _ => past::claim(&self.shared.store, id),
+        }
+    }
+
+    /// Has a job go on that was interrupted, without anybody who follows it. It was let in before, so it is
+    /// not turned away.
+    ///
+    /// # Errors
+    /// That it goes on cannot be recorded.
+    pub async fn go_on(
+        &self,
+        claimed: Claimed,
+        order: Order,
+        work: Box<dyn Work>,
+    ) -> Result<Arc<Job>, StoreError> {
+        let (id, asked, stage) = (claimed.id, claimed.asked.asked, first_stage(&*work));
+        let needs = work.needs();
+        let recording = blocking(move || Recording::go_on(claimed, &needs)).await?;
+        let job = Job::new(id, order, asked, stage, self.token()).detached().recorded(recording);
+        let job = Arc::new(job);
+        let place = self.shared.queues.of(stage).join_again();
+        self.set_to(Arc::clone(&job), work, place);
+        Ok(job)
+    }
+
+    /// Ends an interrupted job that cannot go on, with the line that says so. It blocks.
+    pub fn fail(&self, claimed: Claimed, error: String, line: String) {
+        let id = claimed.id();
+        let summary = claimed.fail(error, line);
+        let mut table = self.shared.lock();
+        table.ended.retain(|job| job.id != id);
+        table.ended.extend(summary);
+    }
+
+    /// Lets no job begin any more; those that have not begun fail.
+    pub fn close(&self) {
+        self.shared.closed.cancel();
+    }
+
+    /// Stops the jobs that are under way.
+    pub fn stop(&self) {
+        // What they have made so far is kept for the time when they go on.
+        self.list().iter().for_each(|job| job.recording().give_up());
+        self.stopped.cancel();
+    }
+
+    /// Completes when no job is left. It must have been closed.
+    pub async fn ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    fn token(&self) -> CancellationToken {
+        self.stopped.child_token()
+    }
+
+    /// Sets a job to its work.
+    fn set_to(&self, job: Arc<Job>, work: Box<dyn Work>, place: Place) {
         let (shared, stopped) = (Arc::clone(&self.shared), self.stopped.clone());
-        shared.lock().under_way.insert(job.id(), Arc::clone(&job));
+        shared.lock().begin(&job);
         let task = async move {
-            let result = run(&job, work, place, &shared.queues, &shared.closed).await;
+            let result = run(&job, work, place, &shared.queues, &shared.closed, &shared.store).await;
             let state = match &result {
                 Ok(()) => State::Succeeded,
                 Err(_) if stopped.is_cancelled() => State::Interrupted,
@@ -140,47 +280,27 @@ impl Jobs {
             };
             job.stand(state, job.standing().stage);
             let outcome = result.map_err(Arc::new);
-            (shared.ended)(&job, &outcome);
-            shared.lock().end(&job);
+            (shared.voice.ended)(&job, &outcome);
+            let (ending, ended) = (Arc::clone(&job), outcome.clone());
+            blocking(move || shared.end(&ending, &ended)).await;
             job.log().end(outcome);
         };
         self.tasks.spawn(task.in_current_span());
-        Ok(subscription)
-    }
-
-    /// Lets no job begin any more; those that have not begun fail.
-    pub fn close(&self) {
-        self.shared.closed.cancel();
-    }
-
-    /// Stops the jobs that are under way.
-    pub fn stop(&self) {
-        self.stopped.cancel();
-    }
-
-    /// Completes when no job is left. It must have been closed.
-    pub async fn ended(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
     }
 }
 
 impl Table {
-    /// A job has ended.
-    fn end(&mut self, job: &Job) {
-        // It may have been forgotten already.
-        self.ended.extend(self.under_way.remove(&job.id()));
-        self.forget_old();
+    /// A job is under way, which may have been interrupted before.
+    fn begin(&mut self, job: &Arc<Job>) {
+        self.ended.retain(|ended| ended.id != job.id());
+        self.under_way.insert(job.id(), Arc::clone(job));
     }
 
-    fn forget_old(&mut self) {
-        let is_old = |job: &Arc<Job>| {
-            let ended = job.standing().ended.and_then(|ended| ended.elapsed().ok());
-            ended.is_some_and(|age| age > KEPT_FOR)
-        };
-        while self.ended.len() > KEPT || self.ended.front().is_some_and(is_old) {
-            self.ended.pop_front();
-        }
+    /// A job has ended; answers with those that are told of no longer.
+    fn end(&mut self, summary: Summary) -> Vec<JobId> {
+        self.under_way.remove(&summary.id);
+        self.ended.push_back(summary);
+        past::take_old(&mut self.ended)
     }
 }
 
@@ -188,11 +308,44 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, Table> {
         locked(&self.jobs)
     }
+
+    /// A job has ended: it is recorded, and told of as one that has.
+    fn end(&self, job: &Job, outcome: &Outcome) {
+        let summary = job.summary_with(Some(outcome));
+        let line = |number, news: &News| {
+            String::from_utf8_lossy(&(self.voice.line)(number, news)).trim_end().to_owned()
+        };
+        let events = job.log().lock().last(RECORDED_LINES);
+        let said = events.into_iter().map(|(number, event)| (number, line(number, &News::Event(event))));
+        let last = line(summary.events, &News::End(outcome.clone()));
+        // One that never began has none yet.
+        job.note_needs(&self.store, &[]);
+        job.recording().end(&summary, said.collect(), last);
+        let gone = self.lock().end(summary);
+        for id in gone {
+            if let Err(error) = self.store.remove_job_record(id.number()) {
+                tracing::debug!(job = %id, %error, "the record of an old job stays");
+            }
+        }
+    }
+}
+
+/// Does what blocks on a thread that may.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // A runtime that ends takes its tasks with it, this one too.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::mpsc;
+    use std::time::Duration;
 
     use super::*;
     use crate::create::{self, Action, Monitor};
@@ -200,12 +353,38 @@ mod tests {
 
     const ONE: Capacity = Capacity { transfer: 1, compute: 1, finish: 1, queue: 1 };
 
-    fn jobs(capacity: Capacity) -> Jobs {
-        Jobs::new(capacity, |_, _| ())
+    /// Jobs on a store of their own, and its directory.
+    struct Own {
+        jobs: Jobs,
+        _directory: tempfile::TempDir,
+    }
+
+    impl std::ops::Deref for Own {
+        type Target = Jobs;
+
+        fn deref(&self) -> &Jobs {
+            &self.jobs
+        }
+    }
+
+    fn voice(ended: impl Fn(&Job, &Outcome) + Send + Sync + 'static) -> Voice {
+        let line = |number, news: &News| format!("{number} {news:?}").into_bytes();
+        Voice { line, ended: Box::new(ended) }
+    }
+
+    fn jobs_with(capacity: Capacity, ended: impl Fn(&Job, &Outcome) + Send + Sync + 'static) -> Own {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        Own { jobs: Jobs::new(capacity, store, voice(ended)), _directory: directory }
+    }
+
+    fn jobs(capacity: Capacity) -> Own {
+        jobs_with(capacity, |_, _| ())
     }
 
     fn order() -> Order {
-        Order { kind: Kind::Create, model: "m".parse().unwrap(), usage: Arc::default() }
+        let (model, request) = ("m".parse().unwrap(), "{}".to_owned());
+        Order { kind: Kind::Create, model, request, usage: Arc::default() }
     }
 
     fn start(
@@ -302,7 +481,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_stops_when_its_last_reader_goes() {
         let (told, end) = mpsc::channel();
-        let jobs = Jobs::new(ONE, move |job, _| told.send(job.standing().state).unwrap());
+        let jobs = jobs_with(ONE, move |job, _| told.send(job.standing().state).unwrap());
         let first = start(&jobs, endless).unwrap();
         until(&jobs, &[(State::Running, Stage::Compute)]).await;
         let mut second = Subscription::from(Arc::clone(&jobs.list()[0]), 0);
@@ -382,7 +561,7 @@ mod tests {
     #[tokio::test]
     async fn when_the_server_stops_jobs_that_wait_and_jobs_that_run_are_interrupted() {
         let (told, states) = mpsc::channel();
-        let jobs = Jobs::new(ONE, move |job, _| told.send(job.standing().state).unwrap());
+        let jobs = jobs_with(ONE, move |job, _| told.send(job.standing().state).unwrap());
         let mut first = start(&jobs, endless).unwrap();
         until(&jobs, &[(State::Running, Stage::Compute)]).await;
         let mut second = start(&jobs, |_| Ok(())).unwrap();

@@ -1,11 +1,18 @@
 //! What a job does, stage by stage.
 
 use crate::create::{self, CreateError, Monitor, Stage};
+use crate::model::Digest;
 
 /// What a job still has to do.
 pub trait Work: Send + 'static {
     /// The stages that are left, as far as is known; never none.
     fn stages(&self) -> Vec<Stage>;
+
+    /// The blobs that have to be there for that, and the recipes of what is made of them, as far as they are
+    /// known.
+    fn needs(&self) -> Vec<Digest> {
+        Vec::new()
+    }
 
     /// Does the first of these stages; answers with what is left. It blocks.
     ///
@@ -18,6 +25,10 @@ pub trait Work: Send + 'static {
 impl Work for create::Job {
     fn stages(&self) -> Vec<Stage> {
         Self::stages(self)
+    }
+
+    fn needs(&self) -> Vec<Digest> {
+        Self::needs(self)
     }
 
     fn advance(self: Box<Self>, monitor: Monitor<'_>) -> Result<Option<Box<dyn Work>>, CreateError> {

@@ -9,7 +9,7 @@ use super::session::Session;
 use super::sharing::Downloads;
 use super::transport::Transport;
 use super::{Config, Credentials, Event, Pulled, RegistryError, RetryPolicy, pull, push};
-use crate::model::Name;
+use crate::model::{Digest, Name};
 use crate::store::Store;
 
 /// What a request says about its registry.
@@ -71,7 +71,7 @@ impl Client {
         .await
     }
 
-    /// Sends a model, its manifest byte for byte.
+    /// Sends a model, its manifest byte for byte; answers with the digest of that.
     ///
     /// Dropping the future cancels the push.
     ///
@@ -82,7 +82,7 @@ impl Client {
         name: &Name,
         options: Options,
         progress: impl Fn(Event) + Sync,
-    ) -> Result<(), RegistryError> {
+    ) -> Result<Digest, RegistryError> {
         self.speaking(name, options, &progress, async |session| {
             push::push(&session, &self.store, name, self.upload_piece, &progress).await
         })

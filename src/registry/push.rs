@@ -26,7 +26,7 @@ pub(super) async fn push(
     name: &Name,
     piece: u64,
     progress: &(impl Fn(Event) + Sync),
-) -> Result<(), RegistryError> {
+) -> Result<Digest, RegistryError> {
     progress(Event::RetrievingManifest);
     let opened = {
         let (store, name, wanted) = (store.clone(), name.clone(), CancellationToken::new());
@@ -59,7 +59,7 @@ pub(super) async fn push(
         .header(CONTENT_TYPE, media_type)
         .payload(Payload::Bytes(Bytes::copy_from_slice(opened.model.published())));
     session.ask(&request, "the manifest", &[200, 201, 202, 204]).await?;
-    Ok(())
+    Ok(Digest::of(opened.model.published()))
 }
 
 /// A model of the store with leases on all its blobs.

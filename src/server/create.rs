@@ -14,9 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::body::json;
 use super::errors::Failure;
 use super::request::Fields;
-use super::stream::{Hearing, answer, answer_with};
+use super::stream::{Hearing, start, start_with};
 use super::{Shared, create_info, create_license};
-use crate::create::{CreateError, Files, Job, Monitor, Outline, Phase, Quantization, Request, Stage, Usage};
+use crate::create::{
+    CreateError, Files, Job, Monitor, Outline, Phase, Quantization, Request, Stage, Usage, remote_url,
+};
 use crate::jobs::{Kind, Once, Order};
 use crate::locked::locked;
 use crate::model::{Name, go_json};
@@ -32,6 +34,15 @@ pub(super) async fn create(
     if fields.boolean("dry_run")?.unwrap_or(false) {
         return dry_run(&server, fields).await;
     }
+    let (order, job, hearing) = prepare(&server, fields).await?;
+    start(&server, order, job, hearing).await
+}
+
+/// Checks a request and makes a job of it.
+pub(super) async fn prepare(
+    server: &Shared,
+    mut fields: Fields,
+) -> Result<(Order, Job, Hearing), Failure> {
     let limit = server.config.limits.files;
     let workshop = server.workshop.clone();
     let usage = Arc::<Usage>::default();
@@ -40,13 +51,15 @@ pub(super) async fn create(
     let turn = Arc::clone(&server.preparations).acquire_owned().await;
     let prepare = move || {
         let _turn = turn;
-        let (name, request, hearing) = decode(fields, limit)?;
+        let (name, request, hearing) = decode(&mut fields, limit)?;
+        let told = fields.request();
+        drop(fields);
         let job = prepared.time(Phase::Prepare, || workshop.prepare(&name, request));
-        Ok::<_, Failure>((job.map_err(as_job)?, hearing))
+        Ok::<_, Failure>((job.map_err(as_job)?, told, hearing))
     };
-    let (job, hearing) = server.blocking(prepare).await??;
-    let order = Order { kind: Kind::Create, model: job.name().clone(), usage };
-    Ok(answer(server.jobs.start(order, job)?, hearing).await)
+    let (job, request, hearing) = server.blocking(prepare).await??;
+    let order = Order { kind: Kind::Create, model: job.name().clone(), request, usage };
+    Ok((order, job, hearing))
 }
 
 /// Tells what would be made. Where weights have to be measured for that, it is a job like others.
@@ -60,7 +73,8 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
     let turn = Arc::clone(&server.preparations).acquire_owned().await;
     let plan = move || {
         let _turn = turn;
-        let (name, request, hearing) = decode(fields, limit)?;
+        let (name, request, hearing) = decode(&mut fields, limit)?;
+        let told = fields.request();
         let has_to_measure = request.recipe.target_size.is_some();
         let requests: Vec<Request> = match candidates.is_empty() {
             true => vec![request],
@@ -68,9 +82,9 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
         };
         let jobs = requests.into_iter().map(|request| workshop.plan(&name, request));
         let jobs = jobs.collect::<Result<Vec<_>, _>>().map_err(as_job)?;
-        Ok::<_, Failure>((name, jobs, hearing, has_to_measure))
+        Ok::<_, Failure>((name, jobs, told, hearing, has_to_measure))
     };
-    let (name, jobs, hearing, has_to_measure) = server.blocking(plan).await??;
+    let (name, jobs, request, hearing, has_to_measure) = server.blocking(plan).await??;
     if !has_to_measure {
         let unwatched = move || {
             let (stop, usage) = (CancellationToken::new(), Usage::default());
@@ -78,15 +92,15 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
         };
         return Ok(json(&server.blocking(unwatched).await?.map_err(as_job)?));
     }
-    let order = Order { kind: Kind::Plan, model: name, usage: Arc::default() };
+    let order = Order { kind: Kind::Plan, model: name, request, usage: Arc::default() };
     let told = Arc::<Mutex<Option<Outline>>>::default();
     let telling = Arc::clone(&told);
     let work = move |monitor: Monitor<'_>| {
         *locked(&telling) = Some(outlined(&jobs, monitor)?);
         Ok(())
     };
-    let job = server.jobs.start(order, Once { stage: Stage::Compute, work })?;
-    Ok(answer_with(job, hearing, move || go_json::to_line(&*locked(&told))).await)
+    let success = move || go_json::to_line(&*locked(&told));
+    start_with(server, order, Once { stage: Stage::Compute, work }, hearing, success).await
 }
 
 /// What all of the jobs would make, which are of the same sources.
@@ -109,9 +123,9 @@ fn as_job(error: impl Into<Failure>) -> Failure {
 
 /// The name of the model to be, what it is made from, of so many files at most, and how the client wants to
 /// hear of it.
-fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), Failure> {
+fn decode(fields: &mut Fields, limit: usize) -> Result<(Name, Request, Hearing), Failure> {
     let model = fields.model()?;
-    let hearing = Hearing::of(&mut fields)?;
+    let hearing = Hearing::of(fields)?;
     let mut files = |field: &str| -> Result<Option<Files>, Failure> {
         let named = fields.strings(field)?;
         if let Some(count) = named.as_ref().map(BTreeMap::len).filter(|&count| count > limit) {
@@ -122,7 +136,7 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), 
     };
     let (files, adapters) = (files("files")?, files("adapters")?);
     let merge_adapters = strengths(fields.value("merge_adapters")?)?;
-    refuse_draft(&mut fields)?;
+    refuse_draft(fields)?;
     if fields.is_list("quantize") {
         let message = "quantize must be one type; a list is taken with \"dry_run\": true alone";
         return Err(Failure::bad_request(message));
@@ -147,6 +161,10 @@ fn decode(mut fields: Fields, limit: usize) -> Result<(Name, Request, Hearing), 
         remote_host: fields.string("remote_host")?,
         ..Request::default()
     };
+    if let Ok(address) = remote_url(&request.remote_host) {
+        // As it was given it may hold a password.
+        fields.replace("remote_host", &address);
+    }
     let name = model.parse()?;
     request.quantize = Quantization::parse(&quantize).map_err(as_job)?;
     request.recipe = Recipe::from_object(recipe).map_err(|error| as_job(CreateError::from(error)))?;

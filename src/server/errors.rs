@@ -13,7 +13,7 @@ use super::create_info::InvalidInfo;
 use super::create_license::InvalidLicense;
 use super::decode_error::DecodeError;
 use crate::create::CreateError;
-use crate::jobs::{JobError, QueueIsFull};
+use crate::jobs::{JobError, QueueIsFull, Refusal, Unclaimed};
 use crate::library::LibraryError;
 use crate::model::{InvalidDigest, InvalidName, go_json};
 use crate::plan::PlanError;
@@ -175,6 +175,27 @@ impl From<QueueIsFull> for Failure {
     fn from(_: QueueIsFull) -> Self {
         Self::unavailable("too many jobs are waiting; try again later")
             .with_hint("the operator sets OLLAMAKE_MAX_QUEUE, OLLAMAKE_MAX_JOBS and OLLAMAKE_MAX_TRANSFERS")
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Full(full) => full.into(),
+            Refusal::Record(error) => error.into(),
+        }
+    }
+}
+
+impl From<Unclaimed> for Failure {
+    fn from(unclaimed: Unclaimed) -> Self {
+        match unclaimed {
+            Unclaimed::Missing(_) => Self::not_found(unclaimed.to_string()),
+            Unclaimed::Stands(..) | Unclaimed::Taken(_) => {
+                Self::new(StatusCode::CONFLICT, unclaimed.to_string())
+            }
+            Unclaimed::Store(error) => error.into(),
+        }
     }
 }
 

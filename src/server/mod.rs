@@ -27,6 +27,7 @@ mod page;
 mod process;
 mod pull_push;
 mod request;
+mod resume;
 mod route;
 mod routes;
 mod scrape;
@@ -51,7 +52,7 @@ pub use serve::serve;
 
 use crate::config::{Config, LONG_BODIES, PREPARATIONS, QUICK_JOBS, UPLOADS};
 use crate::create::Workshop;
-use crate::jobs::{Capacity, Jobs};
+use crate::jobs::{Capacity, Jobs, Voice};
 use crate::library::Catalog;
 use crate::store::Store;
 use errors::Failure;
@@ -92,10 +93,14 @@ impl Server {
         let (transfer, compute, queue) = (limits.transfers, limits.jobs, limits.queue);
         let capacity = Capacity { transfer, compute, finish: QUICK_JOBS, queue };
         let counting = Arc::clone(&metrics);
+        let voice = Voice {
+            line: wording::line,
+            ended: Box::new(move |job, outcome| job_end::tell(&counting, job, outcome)),
+        };
         Arc::new(Self {
-            workshop,
             catalog: Catalog::default(),
-            jobs: Jobs::new(capacity, move |job, outcome| job_end::tell(&counting, job, outcome)),
+            jobs: Jobs::new(capacity, workshop.store().clone(), voice),
+            workshop,
             metrics,
             preparations: Arc::new(Semaphore::new(PREPARATIONS)),
             uploads: Semaphore::new(UPLOADS),

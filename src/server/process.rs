@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::signals::Signals;
-use super::{Server, serve};
+use super::{Server, resume, serve};
 use crate::config::{Config, LogFormat, OpenStoreError};
 use crate::store::{PruneOptions, Store, Unread};
 
@@ -46,6 +46,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         let store = server.store().clone();
         tokio::task::spawn_blocking(move || prune(&store));
     }
+    tokio::spawn(resume::go_on(Arc::clone(&server)));
     serve(listener, server, stop).await.map_err(failed)
 }
 
@@ -57,7 +58,9 @@ pub async fn run(config: Config) -> Result<(), StartError> {
 pub async fn embed(config: Config, store: Store) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
-    tokio::spawn(serve(listener, Server::new(config, store), std::future::pending()));
+    let server = Server::new(config, store);
+    tokio::spawn(resume::go_on(Arc::clone(&server)));
+    tokio::spawn(serve(listener, server, std::future::pending()));
     Ok(address)
 }
 

@@ -10,9 +10,9 @@ use axum::response::Response;
 use super::Shared;
 use super::errors::Failure;
 use super::request::Fields;
-use super::stream::{Hearing, answer};
+use super::stream::{Hearing, start};
 use crate::create::{Monitor, Stage, fetch, publish};
-use crate::jobs::{Kind, Once, Order};
+use crate::jobs::{Kind, Once, Order, Work};
 use crate::model::Name;
 use crate::registry::Options;
 
@@ -24,17 +24,11 @@ struct Transfer {
 }
 
 impl Transfer {
-    async fn read(
-        server: &Shared,
-        headers: &HeaderMap,
-        body: Body,
-        structure: &'static str,
-    ) -> Result<Self, Failure> {
-        let mut fields = Fields::read(server, headers, body, structure).await?;
+    fn of(fields: &mut Fields) -> Result<Self, Failure> {
         Ok(Self {
             model: fields.model()?.trim().to_owned(),
             options: Options { insecure: fields.boolean("insecure")?.unwrap_or(false) },
-            hearing: Hearing::of(&mut fields)?,
+            hearing: Hearing::of(fields)?,
         })
     }
 }
@@ -45,17 +39,27 @@ pub(super) async fn pull(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let request = Transfer::read(&server, &headers, body, "PullRequest").await?;
+    let fields = Fields::read(&server, &headers, body, "PullRequest").await?;
+    let (order, work, hearing) = prepare_pull(&server, fields)?;
+    start(&server, order, work, hearing).await
+}
+
+/// Checks a request for a pull and makes a job of it.
+pub(super) fn prepare_pull(
+    server: &Shared,
+    mut fields: Fields,
+) -> Result<(Order, impl Work, Hearing), Failure> {
+    let request = Transfer::of(&mut fields)?;
     let name: Name = request.model.parse()?;
     let (workshop, options) = (server.workshop.clone(), request.options);
-    let order = order(Kind::Pull, &name);
+    let order = order(Kind::Pull, &name, &fields);
     let work = move |monitor: Monitor<'_>| {
         let placed = fetch(&workshop, &name, options, monitor)?;
+        monitor.usage.note_product(&name, placed.model.digest);
         workshop.clear_replaced(&placed);
         Ok(())
     };
-    let job = server.jobs.start(order, Once { stage: Stage::Transfer, work })?;
-    Ok(answer(job, request.hearing).await)
+    Ok((order, Once { stage: Stage::Transfer, work }, request.hearing))
 }
 
 /// `POST /api/push`
@@ -64,18 +68,27 @@ pub(super) async fn push(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let request = Transfer::read(&server, &headers, body, "PushRequest").await?;
+    let fields = Fields::read(&server, &headers, body, "PushRequest").await?;
+    let (order, work, hearing) = prepare_push(&server, fields)?;
+    start(&server, order, work, hearing).await
+}
+
+/// Checks a request for a push and makes a job of it.
+pub(super) fn prepare_push(
+    server: &Shared,
+    mut fields: Fields,
+) -> Result<(Order, impl Work, Hearing), Failure> {
+    let request = Transfer::of(&mut fields)?;
     if request.model.is_empty() {
         return Err(Failure::bad_request("model is required"));
     }
     let name: Name = request.model.parse()?;
     let (workshop, options) = (server.workshop.clone(), request.options);
-    let order = order(Kind::Push, &name);
+    let order = order(Kind::Push, &name, &fields);
     let work = move |monitor: Monitor<'_>| publish(&workshop, &name, options, monitor);
-    let job = server.jobs.start(order, Once { stage: Stage::Transfer, work })?;
-    Ok(answer(job, request.hearing).await)
+    Ok((order, Once { stage: Stage::Transfer, work }, request.hearing))
 }
 
-fn order(kind: Kind, name: &Name) -> Order {
-    Order { kind, model: name.clone(), usage: Arc::default() }
+fn order(kind: Kind, name: &Name, fields: &Fields) -> Order {
+    Order { kind, model: name.clone(), request: fields.request(), usage: Arc::default() }
 }

@@ -2,13 +2,13 @@
 //! keys match in any letter case, `null` leaves a field unset, unknown fields are passed over, and a
 //! value of the wrong type is an error with Go's message. The content type is not looked at.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use axum::body::Body;
 use axum::http::HeaderMap;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tokio::sync::OwnedSemaphorePermit;
@@ -20,13 +20,14 @@ use super::errors::Failure;
 use super::json_text::first_value;
 use super::surrogates::without_halves;
 use crate::config::LARGEST_TREE;
-use crate::model::tree_size;
+use crate::model::{go_json, tree_size};
 
-/// The fields of a request that have not been taken yet, as the text of their values: nobody decodes what
-/// nobody asks for.
+/// The fields of a request as the text of their values: nobody decodes what nobody asks for.
 pub(super) struct Fields {
     structure: &'static str,
     members: Vec<(String, Box<RawValue>)>,
+    /// The fields that somebody has asked for.
+    asked_for: BTreeSet<String>,
     /// That of a long body, which takes its memory until nobody needs the fields any more.
     _turn: Option<OwnedSemaphorePermit>,
 }
@@ -65,19 +66,45 @@ impl Fields {
             "null" => Vec::new(),
             got => return Err(DecodeError::NotAnObject { got, structure }),
         };
-        Ok(Self { structure, members, _turn: None })
+        Ok(Self { structure, members, asked_for: BTreeSet::new(), _turn: None })
+    }
+
+    /// The fields of a request that was taken before, as [`request`](Self::request) told it.
+    pub(super) fn again(request: &str, structure: &'static str) -> Result<Self, DecodeError> {
+        Self::parse(request.as_bytes(), structure)
+    }
+
+    /// The request as JSON, as far as it was asked for, but for what it says of the answer. What nobody asks
+    /// for may be a secret.
+    pub(super) fn request(&self) -> String {
+        const OF_THE_ANSWER: [&str; 3] = ["stream", "detach", "dry_run"];
+        let mut members: Vec<(&str, &RawValue)> = Vec::new();
+        for field in self.asked_for.iter().filter(|field| !OF_THE_ANSWER.contains(&field.as_str())) {
+            members.extend(self.text_of(field).map(|value| (field.as_str(), value)));
+        }
+        go_json::to_string(&Object(members))
+    }
+
+    /// Has a field that is there have another value.
+    pub(super) fn replace(&mut self, field: &str, value: &str) {
+        let text = RawValue::from_string(go_json::to_string(value));
+        for (_, old) in self.members.iter_mut().filter(|(key, _)| key.eq_ignore_ascii_case(field)) {
+            if let Ok(text) = &text {
+                old.clone_from(text);
+            }
+        }
     }
 
     /// The text of `field`'s value, or nothing if it is absent or `null`.
-    fn text(&mut self, field: &str) -> Option<Box<RawValue>> {
-        let mut found = None;
+    fn text(&mut self, field: &str) -> Option<&RawValue> {
+        self.asked_for.insert(field.to_owned());
+        self.text_of(field)
+    }
+
+    fn text_of(&self, field: &str) -> Option<&RawValue> {
         // The last of several wins, as in Go.
-        for (_, value) in self.members.extract_if(.., |(key, _)| key.eq_ignore_ascii_case(field)) {
-            if value.get() != "null" {
-                found = Some(value);
-            }
-        }
-        found
+        let mut values = self.members.iter().rev().filter(|(key, _)| key.eq_ignore_ascii_case(field));
+        values.find(|(_, value)| value.get() != "null").map(|(_, value)| &**value)
     }
 
     /// Whether the value of `field` is a list.
@@ -88,7 +115,7 @@ impl Fields {
 
     /// The value of `field`, or nothing if it is absent or `null`.
     pub(super) fn value(&mut self, field: &str) -> Result<Option<Value>, DecodeError> {
-        self.text(field).map(|text| decoded(field, &text)).transpose()
+        self.text(field).map(|text| decoded(field, text)).transpose()
     }
 
     /// The value of `field`, which Go calls an `expected` and its text a `kind`, if it is there.
@@ -100,8 +127,11 @@ impl Fields {
     ) -> Result<Option<Value>, DecodeError> {
         match self.text(field) {
             None => Ok(None),
-            Some(text) if go_kind(text.get()) == kind => decoded(field, &text).map(Some),
-            Some(text) => Err(self.wrong(field, go_kind(text.get()), expected)),
+            Some(text) if go_kind(text.get()) == kind => decoded(field, text).map(Some),
+            Some(text) => {
+                let got = go_kind(text.get());
+                Err(self.wrong(field, got, expected))
+            }
         }
     }
 
@@ -167,6 +197,15 @@ impl Fields {
 
     fn wrong(&self, field: &str, got: &'static str, expected: &'static str) -> DecodeError {
         DecodeError::WrongType { got, structure: self.structure, field: field.to_owned(), expected }
+    }
+}
+
+/// An object of these members, in this order.
+struct Object<'m>(Vec<(&'m str, &'m RawValue)>);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
 }
 
@@ -243,6 +282,20 @@ mod tests {
         let mut fields = fields(r#"{"Model": "a", "MODEL": "b", "name": null, "other": {}}"#).unwrap();
         assert_eq!(fields.model().unwrap(), "b");
         assert_eq!(fields.string("name").unwrap(), "");
+    }
+
+    #[test]
+    fn a_request_is_told_as_far_as_it_was_asked_for() {
+        let text = r#"{"System": "a\u003cb", "password": "p", "stream": false, "name": null, "files": {"a": "b"}}"#;
+        let mut fields = fields(text).unwrap();
+        fields.model().unwrap();
+        fields.boolean("stream").unwrap();
+        fields.strings("files").unwrap();
+        fields.string("system").unwrap();
+        fields.replace("system", "c");
+        let told = fields.request();
+        assert_eq!(told, r#"{"files":{"a": "b"},"system":"c"}"#);
+        assert_eq!(Fields::again(&told, "CreateRequest").unwrap().string("system").unwrap(), "c");
     }
 
     #[test]

@@ -7,11 +7,12 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 
+use super::Server;
 use super::body::json;
 use super::errors::Failure;
 use super::request::Fields;
 use super::wording::Line;
-use crate::jobs::{News, Subscription};
+use crate::jobs::{JobId, News, Order, Subscription, Work};
 use crate::model::go_json;
 
 /// The header that names the job.
@@ -41,29 +42,47 @@ impl Hearing {
     }
 }
 
-/// Answers a request for a job.
-pub(super) async fn answer(job: Subscription, hearing: Hearing) -> Response {
-    answer_with(job, hearing, || go_json::to_line(&Line::success())).await
+/// Starts a job and answers the request for it.
+pub(super) async fn start(
+    server: &Server,
+    order: Order,
+    work: impl Work,
+    hearing: Hearing,
+) -> Result<Response, Failure> {
+    start_with(server, order, work, hearing, || go_json::to_line(&Line::success())).await
 }
 
-/// Answers a request for a job whose success is told by another line.
-pub(super) async fn answer_with(
-    job: Subscription,
+/// The same of a job whose success is told by another line.
+pub(super) async fn start_with(
+    server: &Server,
+    order: Order,
+    work: impl Work,
     hearing: Hearing,
     success: impl FnOnce() -> Vec<u8> + Send + 'static,
-) -> Response {
-    let id = job.job().id().to_string();
-    let mut response = match hearing {
-        Hearing::Lines => answer_with_lines(job, success).await,
+) -> Result<Response, Failure> {
+    if hearing == Hearing::Detached {
+        let job = server.jobs.start_detached(order, work).await?;
+        return Ok(accepted(job.id()));
+    }
+    let job = server.jobs.start(order, work)?;
+    let id = job.job().id();
+    let response = match hearing {
         Hearing::End => answer_once(job, success).await,
-        Hearing::Detached => {
-            job.detach();
-            let mut response = json(&serde_json::json!({"job": id}));
-            *response.status_mut() = StatusCode::ACCEPTED;
-            response
-        }
+        _ => answer_with_lines(job, success).await,
     };
-    if let Ok(id) = HeaderValue::try_from(id) {
+    Ok(naming(id, response))
+}
+
+/// Answers that a job goes on by itself.
+pub(super) fn accepted(job: JobId) -> Response {
+    let mut response = json(&serde_json::json!({"job": job.to_string()}));
+    *response.status_mut() = StatusCode::ACCEPTED;
+    naming(job, response)
+}
+
+/// The same answer with a header that names the job.
+fn naming(job: JobId, mut response: Response) -> Response {
+    if let Ok(id) = HeaderValue::try_from(job.to_string()) {
         response.headers_mut().insert(JOB, id);
     }
     response

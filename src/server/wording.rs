@@ -5,9 +5,10 @@
 
 use serde::Serialize;
 
+use super::errors::Failure;
 use crate::create::{Action, Conversion, Event as Step};
-use crate::jobs::Event;
-use crate::model::Digest;
+use crate::jobs::{Event, News};
+use crate::model::{Digest, go_json};
 use crate::registry::{self, Awaited, Party, Transfer, Wait};
 
 /// One line of a stream.
@@ -127,12 +128,26 @@ fn phrase(awaited: &Awaited) -> String {
     }
 }
 
+/// The line that tells a reader something, the same for all readers of a job's events.
+pub(super) fn line(number: u64, news: &News) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Numbered<'l> {
+        number: u64,
+        #[serde(flatten)]
+        line: &'l Line,
+    }
+    match news {
+        News::Event(event) => go_json::to_line(&Numbered { number, line: &Line::of(event) }),
+        News::End(Ok(())) => go_json::to_line(&Line::success()),
+        News::End(Err(error)) => Failure::of_job(error).line(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::go_json;
 
     #[test]
     fn transfers_are_told_in_the_words_of_ollama() {

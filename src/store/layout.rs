@@ -20,6 +20,7 @@ pub(super) struct Layout {
     made: PathBuf,
     quarantine: PathBuf,
     verified: PathBuf,
+    jobs: PathBuf,
 }
 
 impl Layout {
@@ -35,6 +36,7 @@ impl Layout {
             made: own.join("made"),
             quarantine: own.join("quarantine"),
             verified: own.join("verified"),
+            jobs: own.join("jobs"),
             own,
         }
     }
@@ -104,8 +106,13 @@ impl Layout {
         self.verified.join(blob.file_name())
     }
 
+    /// The records of jobs.
+    pub(super) fn jobs(&self) -> &Path {
+        &self.jobs
+    }
+
     /// Every directory that a store has, parents first.
-    pub(super) fn directories(&self) -> [&Path; 9] {
+    pub(super) fn directories(&self) -> [&Path; 10] {
         [
             &self.root,
             &self.blobs,
@@ -116,6 +123,7 @@ impl Layout {
             &self.made,
             &self.quarantine,
             &self.verified,
+            &self.jobs,
         ]
     }
 }

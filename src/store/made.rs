@@ -35,7 +35,8 @@ impl Store {
 }
 
 impl Shared {
-    fn read_made(&self, recipe: Digest) -> Option<Digest> {
+    /// The digest of what a recipe has made, whether that is still there or not.
+    pub(super) fn read_made(&self, recipe: Digest) -> Option<Digest> {
         let file = self.disk.open(&self.layout.made_by(recipe)).ok()?;
         let text = read_up_to(&*self.disk, &file, LONGEST).ok()?;
         std::str::from_utf8(&text).ok()?.parse().ok()

@@ -29,6 +29,8 @@ mod find;
 mod hashing;
 mod health;
 mod index;
+mod job_marks;
+mod job_record;
 mod journal;
 mod layout;
 mod lease;
@@ -47,6 +49,7 @@ mod present;
 mod prune;
 mod ranges;
 mod reach;
+mod recorded;
 mod retire;
 mod retirement;
 mod spare;
@@ -71,6 +74,8 @@ pub use check::{BlobDamage, CheckProgress, CheckReport, DamagedBlob, MissingBlob
 pub use disk::{Disk, LocalDisk};
 pub use document::LONGEST_DOCUMENT;
 pub use error::StoreError;
+pub use job_marks::Mark;
+pub use job_record::{JobRecord, RecordLine};
 pub use listing::{DamagedModel, Listing};
 pub use manifests::Placed;
 pub use partial::Partial;
@@ -78,6 +83,7 @@ pub use per_blob::PerBlob;
 pub use present::Present;
 pub use prune::{PruneOptions, PruneReport};
 pub use reach::Unread;
+pub use recorded::RECORDS_KEPT;
 pub use stamp::Stamp;
 pub use stored_manifest::StoredManifest;
 pub use turn::Turn;
@@ -85,6 +91,7 @@ pub use writer::BlobWriter;
 
 use directory_sync::DirectorySync;
 use index::Index;
+use job_marks::JobMarks;
 use layout::Layout;
 use named::{Named, Quarantined};
 use retirement::Retirement;
@@ -112,6 +119,7 @@ struct Shared {
     /// What blobs name that are documents, or may be.
     documents: PerBlob<Named>,
     quarantined: Quarantined,
+    job_marks: JobMarks,
     /// The blobs that were there when they were listed last.
     present: Mutex<Option<Arc<Present>>>,
     retirement: Retirement,
@@ -256,6 +264,7 @@ impl Shared {
             index: Mutex::default(),
             documents: PerBlob::default(),
             quarantined: Quarantined::default(),
+            job_marks: JobMarks::default(),
             present: Mutex::default(),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),

@@ -296,25 +296,31 @@ impl Shared {
         (directory.join(digest.file_name()), directory.join(format!("{}.journal", digest.file_name())))
     }
 
-    /// Removes partial downloads that nobody has worked on for a while.
+    /// Removes partial downloads that nobody has worked on for a while and no job is to go on with.
     pub(super) fn prune_partial(&self, options: PruneOptions, report: &mut PruneReport) -> io::Result<()> {
         let directory = self.layout.partial();
         let names = self.list_or_nothing(directory)?;
         let digests = names.iter().map(|name| name.strip_suffix(".journal").unwrap_or(name).parse());
+        let mut claimed = Vec::new();
         for digest in digests.flatten().collect::<HashSet<_>>() {
             let (path, journal_path) = self.partial_paths(digest);
             let lock = self.disk.open(&journal_path).or_else(|_| self.disk.open(&path));
             let metadata = self.disk.metadata(&path).or_else(|_| self.disk.metadata(&journal_path));
             let (Ok(lock), Ok(metadata)) = (lock, metadata) else { continue };
-            if !metadata.is_file() || !is_old(&metadata, options.grace) || !lease::claim(&*self.disk, &lock) {
-                continue;
+            if metadata.is_file() && is_old(&metadata, options.grace) && lease::claim(&*self.disk, &lock) {
+                claimed.push((digest, lock, metadata.len()));
             }
+        }
+        // Only now, as with blobs: whoever would go on with one has it already, or its job has a record.
+        let Some(needed) = self.needed_by_jobs()?.filter(|_| !claimed.is_empty()) else { return Ok(()) };
+        for (digest, _lock, length) in claimed.into_iter().filter(|(digest, ..)| !needed.contains(digest)) {
+            let (path, journal_path) = self.partial_paths(digest);
             if !options.dry_run {
                 ignore_absence(self.disk.remove(&path))?;
                 ignore_absence(self.disk.remove(&journal_path))?;
             }
             report.partial_downloads += 1;
-            report.freed += metadata.len();
+            report.freed += length;
         }
         Ok(())
     }

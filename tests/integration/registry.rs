@@ -65,7 +65,7 @@ impl Site {
 
     async fn push(&self, name: &str) -> Result<(), RegistryError> {
         let progress = |event| self.events.lock().unwrap().push(event);
-        self.client.push(&name.parse().unwrap(), Options::default(), progress).await
+        self.client.push(&name.parse().unwrap(), Options::default(), progress).await.map(drop)
     }
 
     /// The names of the events since the last call, repetitions left out.

@@ -7,6 +7,7 @@ mod looking_in;
 mod operation;
 mod page;
 mod process;
+mod records;
 mod rules;
 mod unrecorded;
 mod uploads;

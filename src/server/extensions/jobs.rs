@@ -11,13 +11,16 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use crate::jobs::{self, JobId, News, Subscription};
+use crate::create::Product;
+use crate::jobs::{self, Found, InvalidJobId, JobId, News, Said, Subscription, Summary, Unclaimed};
 use crate::model::go_json;
 use crate::server::body::json;
 use crate::server::errors::Failure;
-use crate::server::wording::Line;
-use crate::server::{Shared, times};
+use crate::server::stream::accepted;
+use crate::server::wording::{Line, line};
+use crate::server::{Shared, resume, times};
 
 /// A job as clients see it.
 #[derive(Serialize)]
@@ -44,30 +47,34 @@ struct Job {
     events: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// The models that it has made or moved, each with the digest of its manifest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    models: Vec<Product>,
+    /// As it was given, where one job is asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request: Option<Box<RawValue>>,
 }
 
 impl Job {
-    fn of(job: &jobs::Job) -> Self {
-        let (standing, order) = (job.standing(), job.order());
-        let error = match job.outcome() {
-            Some(Err(error)) => Some(error.to_string()),
-            _ => None,
-        };
+    fn of(job: Summary) -> Self {
+        let standing = job.standing;
         Self {
-            id: job.id().to_string(),
-            kind: order.kind.name(),
-            model: order.model.short(),
+            id: job.id.to_string(),
+            kind: job.kind.name(),
+            model: job.model.short(),
             state: standing.state.name(),
             stage: standing.stage.name(),
-            detached: job.is_detached(),
-            asked_at: job.asked(),
+            detached: job.is_detached,
+            asked_at: job.asked,
             began_at: standing.began,
             ended_at: standing.ended,
-            bytes_in: order.usage.read(),
-            bytes_out: order.usage.written(),
-            warnings: order.usage.warnings(),
-            events: job.next_event(),
-            error,
+            bytes_in: job.bytes_in,
+            bytes_out: job.bytes_out,
+            warnings: job.warnings,
+            events: job.events,
+            error: job.error,
+            models: job.products,
+            request: None,
         }
     }
 }
@@ -104,14 +111,22 @@ pub(super) async fn list(
     }
     let mut under_way = server.jobs.list();
     under_way.sort_by_key(|job| job.asked());
+    let under_way = under_way.iter().map(|job| job.summary());
     let all = server.jobs.ended_lately().into_iter().chain(under_way);
     let wanted = |job: &Job| filter.state.as_deref().is_none_or(|state| job.state == state);
-    Ok(json(&Answer { jobs: all.map(|job| Job::of(&job)).filter(wanted).collect() }))
+    Ok(json(&Answer { jobs: all.map(Job::of).filter(wanted).collect() }))
 }
 
 /// `GET /ollamake/v1/jobs/ID`
 pub(super) async fn one(State(server): State<Shared>, Path(id): Path<String>) -> Result<Response, Failure> {
-    Ok(json(&Job::of(&*find(&server, &id)?)))
+    let (summary, request) = match find(&server, &id)? {
+        Found::UnderWay(job) => (job.summary(), job.order().request.clone()),
+        Found::Ended(summary) => {
+            let said = said(&server, summary.id).await?;
+            (summary, said.request)
+        }
+    };
+    Ok(json(&Job { request: RawValue::from_string(request).ok(), ..Job::of(summary) }))
 }
 
 /// `GET /ollamake/v1/jobs/ID/events`: all that was said from a number on, and then what comes.
@@ -121,47 +136,76 @@ pub(super) async fn events(
     start: Result<Query<Start>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(Start { from }) = start.map_err(|rejection| Failure::bad_request(rejection.body_text()))?;
-    let job = find(&server, &id)?;
-    let end = job.next_event();
+    let found = find(&server, &id)?;
+    let end = match &found {
+        Found::UnderWay(job) => job.next_event(),
+        Found::Ended(summary) => summary.events,
+    };
     if from > end {
         let message = format!("from must be at most {end}, the number of the next event; got {from}");
         return Err(Failure::bad_request(message));
     }
-    let reader = Subscription::from(Arc::clone(&job), from);
-    let lines = stream::unfold(Some(reader), |reader| async move {
-        let (line, rest) = next_line(reader?).await;
-        Some((Ok::<_, Infallible>(Bytes::from(line)), rest))
-    });
-    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((headers, Body::from_stream(lines)).into_response())
+    let body = match found {
+        Found::Ended(summary) => Body::from(lines_of_past(&server, &summary, from).await?),
+        Found::UnderWay(job) => {
+            let reader = Subscription::from(job, from);
+            Body::from_stream(stream::unfold(Some(reader), |reader| async move {
+                let (line, rest) = next_line(reader?).await;
+                Some((Ok::<_, Infallible>(Bytes::from(line)), rest))
+            }))
+        }
+    };
+    Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
 /// The next line, and the reader unless it was the last.
 async fn next_line(mut reader: Subscription) -> (Vec<u8>, Option<Subscription>) {
-    #[derive(Serialize)]
-    struct Numbered<'l> {
-        number: u64,
-        #[serde(flatten)]
-        line: &'l Line,
+    let news = reader.next().await;
+    let line = line(reader.position().saturating_sub(1), &news);
+    (line, matches!(news, News::Event(_)).then_some(reader))
+}
+
+/// What a job has said from a number on that is not under way.
+async fn lines_of_past(server: &Shared, job: &Summary, from: u64) -> Result<String, Failure> {
+    let said = said(server, job.id).await?;
+    let mut text = String::new();
+    for (_, line) in said.lines.iter().filter(|(number, _)| *number >= from) {
+        text.push_str(line);
+        text.push('\n');
     }
-    match reader.next().await {
-        News::Event(event) => {
-            let numbered = Numbered { number: reader.position() - 1, line: &Line::of(&event) };
-            (go_json::to_line(&numbered), Some(reader))
-        }
-        News::End(Ok(())) => (go_json::to_line(&Line::success()), None),
-        News::End(Err(error)) => (Failure::of_job(&error).line(), None),
+    match (said.last.as_str(), &job.error) {
+        // It ended without a word, or what it said could not be recorded.
+        ("", Some(error)) => text.push_str(&go_json::to_string(&serde_json::json!({"error": error}))),
+        ("", None) => text.push_str(&go_json::to_string(&Line::success())),
+        (last, _) => text.push_str(last),
     }
+    text.push('\n');
+    Ok(text)
 }
 
 /// `POST /ollamake/v1/jobs/ID/stop`
 pub(super) async fn stop(State(server): State<Shared>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let job = find(&server, &id)?;
-    job.cancel();
-    // It is told how it ended, not how it stands while it ends.
-    let mut reader = Subscription::from(Arc::clone(&job), job.next_event());
-    while let News::Event(_) = reader.next().await {}
-    Ok(json(&Job::of(&job)))
+    let summary = match find(&server, &id)? {
+        Found::Ended(summary) => summary,
+        Found::UnderWay(job) => {
+            job.cancel();
+            // It is told how it ended, not how it stands while it ends.
+            let mut reader = Subscription::from(Arc::clone(&job), job.next_event());
+            while let News::Event(_) = reader.next().await {}
+            job.summary()
+        }
+    };
+    Ok(json(&Job::of(summary)))
+}
+
+/// `POST /ollamake/v1/jobs/ID/resume`
+pub(super) async fn resume(
+    State(server): State<Shared>,
+    Path(id): Path<String>,
+) -> Result<Response, Failure> {
+    let id = parse(&id)?;
+    resume::resume(&server, id).await?;
+    Ok(accepted(id))
 }
 
 /// `DELETE /ollamake/v1/jobs/ID`
@@ -169,16 +213,28 @@ pub(super) async fn forget(
     State(server): State<Shared>,
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
-    let job = find(&server, &id)?;
-    if !server.jobs.forget(&job) {
-        let message = format!("job {id} is {}", job.standing().state.name());
-        return Err(Failure::new(StatusCode::CONFLICT, message).with_hint("stop it first"));
+    let id = parse(&id)?;
+    let forgetting = Arc::clone(&server);
+    match server.blocking(move || forgetting.jobs.forget(id)).await? {
+        Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Err(Unclaimed::Stands(_, state)) => {
+            let message = format!("job {id} is {}", state.name());
+            Err(Failure::new(StatusCode::CONFLICT, message).with_hint("stop it first"))
+        }
+        Err(other) => Err(other.into()),
     }
-    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-fn find(server: &Shared, id: &str) -> Result<Arc<jobs::Job>, Failure> {
-    let id: JobId = id.parse().map_err(|error: jobs::InvalidJobId| Failure::not_found(error.to_string()))?;
-    let missing = || Failure::not_found(format!("there is no job {id}, or it ended long ago"));
-    server.jobs.get(id).ok_or_else(missing)
+async fn said(server: &Shared, id: JobId) -> Result<Said, Failure> {
+    let asking = Arc::clone(server);
+    Ok(server.blocking(move || asking.jobs.said(id)).await??)
+}
+
+fn parse(id: &str) -> Result<JobId, Failure> {
+    id.parse().map_err(|error: InvalidJobId| Failure::not_found(error.to_string()))
+}
+
+fn find(server: &Shared, id: &str) -> Result<Found, Failure> {
+    let id = parse(id)?;
+    server.jobs.get(id).ok_or_else(|| Unclaimed::Missing(id).into())
 }

@@ -35,6 +35,7 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/ollamake/v1/jobs/{id}", "HEAD, GET, DELETE", get(jobs::one).delete(jobs::forget)),
         Route::new("/ollamake/v1/jobs/{id}/events", READ, get(jobs::events)),
         Route::new("/ollamake/v1/jobs/{id}/stop", "POST", post(jobs::stop)),
+        Route::new("/ollamake/v1/jobs/{id}/resume", "POST", post(jobs::resume)),
         Route::new("/ollamake/v1/store", READ, get(disk::usage)),
         Route::new("/ollamake/v1/store/prune", "POST", post(disk::prune)),
     ]

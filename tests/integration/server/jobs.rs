@@ -16,14 +16,14 @@ use super::operation::metric;
 use crate::in_process::{InProcess, small_gguf};
 
 /// A registry with one model, whose blobs do not come before it is opened.
-struct SlowRegistry {
+pub(super) struct SlowRegistry {
     address: SocketAddr,
-    gate: watch::Sender<bool>,
+    pub(super) gate: watch::Sender<bool>,
     task: AbortHandle,
 }
 
 impl SlowRegistry {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let (weights, config) = (small_gguf(&[]), ModelConfig::default().to_bytes());
         let layer = |kind, bytes: &[u8]| Layer::new(kind, Digest::of(bytes), bytes.len() as u64);
         let layers = vec![layer(MediaType::Model, &weights)];
@@ -51,7 +51,7 @@ impl SlowRegistry {
         Self { address, gate, task }
     }
 
-    fn model(&self, name: &str) -> String {
+    pub(super) fn model(&self, name: &str) -> String {
         format!("http://{}/team/{name}", self.address)
     }
 }
@@ -102,7 +102,7 @@ async fn jobs_that_wait_for_a_registry_keep_nobody_from_computing() {
 }
 
 /// What a job is told to be, once it stands so.
-async fn until(server: &InProcess, id: &str, state: &str) -> serde_json::Value {
+pub(super) async fn until(server: &InProcess, id: &str, state: &str) -> serde_json::Value {
     for _ in 0..1000 {
         let job = server.get(&format!("/ollamake/v1/jobs/{id}")).await;
         assert_eq!(job.status, StatusCode::OK, "{}", job.body);

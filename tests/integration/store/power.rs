@@ -22,7 +22,7 @@ use crate::support::noise::noise;
 
 /// Something that was done to the disk. Files are known by their inodes.
 #[derive(Debug, Clone)]
-enum Event {
+pub(super) enum Event {
     Created(PathBuf, u64),
     Written(u64, u64, Vec<u8>),
     Synced(u64),
@@ -38,14 +38,14 @@ enum Event {
 }
 
 #[derive(Clone, Default)]
-struct RecordingDisk {
-    events: Arc<Mutex<Vec<Event>>>,
+pub(super) struct RecordingDisk {
+    pub(super) events: Arc<Mutex<Vec<Event>>>,
     /// Every file that was ever opened stays open, so that no inode is used twice.
     files: Arc<Mutex<Vec<File>>>,
 }
 
 impl RecordingDisk {
-    fn record(&self, event: Event) {
+    pub(super) fn record(&self, event: Event) {
         self.events.lock().unwrap().push(event);
     }
 
@@ -129,7 +129,7 @@ enum Entry {
 
 /// What a file system forgets when it loses power.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Memory {
+pub(super) enum Memory {
     /// Whatever was not synced: names and contents.
     OnlySynced,
     /// Contents that were not synced. Names are kept at once.
@@ -138,8 +138,12 @@ enum Memory {
     AllContents,
 }
 
+impl Memory {
+    pub(super) const ALL: [Self; 3] = [Self::OnlySynced, Self::AllNames, Self::AllContents];
+}
+
 #[derive(Default)]
-struct FileSystem {
+pub(super) struct FileSystem {
     contents: HashMap<u64, Vec<u8>>,
     durable_contents: HashMap<u64, Vec<u8>>,
     names: BTreeMap<PathBuf, Entry>,
@@ -148,7 +152,7 @@ struct FileSystem {
 }
 
 impl FileSystem {
-    fn apply(&mut self, event: &Event) {
+    pub(super) fn apply(&mut self, event: &Event) {
         match event.clone() {
             Event::Created(path, inode) => {
                 self.names.insert(path, Entry::File(inode));
@@ -188,7 +192,7 @@ impl FileSystem {
     }
 
     /// Builds what is left after a loss of power under `root`; paths of the record are below `recorded`.
-    fn rebuild(&self, memory: Memory, recorded: &Path, root: &Path) {
+    pub(super) fn rebuild(&self, memory: Memory, recorded: &Path, root: &Path) {
         let names = if memory == Memory::AllNames { &self.names } else { &self.durable_names };
         let contents = if memory == Memory::AllContents { &self.contents } else { &self.durable_contents };
         // Parents come before their children.

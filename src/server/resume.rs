@@ -1,0 +1,73 @@
+//! Jobs that go on: their request is taken again as it was recorded, and what is done already is not done
+//! again.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+
+use super::errors::Failure;
+use super::request::Fields;
+use super::{Server, Shared, create, pull_push};
+use crate::jobs::{JobId, Kind, Order, Work};
+
+/// Has an interrupted job go on.
+pub(super) async fn resume(server: &Shared, id: JobId) -> Result<(), Failure> {
+    let claiming = Arc::clone(server);
+    let claimed = server.blocking(move || claiming.jobs.claim(id)).await??;
+    // If it cannot go on now, it may later.
+    let (order, work) = prepare(server, claimed.kind(), claimed.request()).await?;
+    server.jobs.go_on(claimed, order, work).await?;
+    Ok(())
+}
+
+/// Has the detached jobs go on that were interrupted. One whose request cannot be met any more has failed.
+pub(super) async fn go_on(server: Arc<Server>) {
+    for id in server.jobs.to_go_on() {
+        if let Err(failure) = go_on_or_fail(&server, id).await {
+            let (_, error) = failure.parts();
+            tracing::warn!(job = %id, error, "an interrupted job does not go on");
+        }
+    }
+}
+
+async fn go_on_or_fail(server: &Shared, id: JobId) -> Result<(), Failure> {
+    let claiming = Arc::clone(server);
+    let claimed = server.blocking(move || claiming.jobs.claim(id)).await??;
+    match prepare(server, claimed.kind(), claimed.request()).await {
+        Ok((order, work)) => {
+            server.jobs.go_on(claimed, order, work).await?;
+            tracing::info!(job = %id, "an interrupted job goes on");
+        }
+        Err(failure) => {
+            let error = failure.parts().1.to_owned();
+            tracing::warn!(job = %id, error, "an interrupted job cannot go on");
+            let line = String::from_utf8_lossy(&failure.line()).trim_end().to_owned();
+            let failing = Arc::clone(server);
+            server.blocking(move || failing.jobs.fail(claimed, error, line)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a job of a request that was made before.
+async fn prepare(server: &Shared, kind: Kind, request: &str) -> Result<(Order, Box<dyn Work>), Failure> {
+    let fields = |structure| Fields::again(request, structure);
+    Ok(match kind {
+        Kind::Create => {
+            let (order, job, _) = create::prepare(server, fields("CreateRequest")?).await?;
+            (order, Box::new(job))
+        }
+        Kind::Pull => {
+            let (order, work, _) = pull_push::prepare_pull(server, fields("PullRequest")?)?;
+            (order, Box::new(work))
+        }
+        Kind::Push => {
+            let (order, work, _) = pull_push::prepare_push(server, fields("PushRequest")?)?;
+            (order, Box::new(work))
+        }
+        Kind::Plan => {
+            let message = "a dry run does not go on: its answer was for who asked";
+            return Err(Failure::new(StatusCode::CONFLICT, message).with_hint("ask for it again"));
+        }
+    })
+}
