@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::io;
 use std::panic::resume_unwind;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 

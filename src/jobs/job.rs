@@ -46,7 +46,13 @@ pub struct Job {
 
 impl Job {
     /// A job that was asked for at this time.
-    pub(super) fn new(id: JobId, order: Order, asked: SystemTime, stage: Stage, stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        id: JobId,
+        order: Order,
+        asked: SystemTime,
+        stage: Stage,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             id,
             order,

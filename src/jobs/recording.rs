@@ -55,13 +55,7 @@ impl Recording {
     }
 
     /// Has the record say what the job needs; begins it if there is none.
-    pub(super) fn note(
-        &self,
-        store: &Store,
-        id: JobId,
-        needs: &[Digest],
-        asked: impl FnOnce() -> Asked,
-    ) {
+    pub(super) fn note(&self, store: &Store, id: JobId, needs: &[Digest], asked: impl FnOnce() -> Asked) {
         let mut recorded = locked(&self.0);
         let noted = match &mut *recorded {
             Some(recorded) => recorded.note(needs),

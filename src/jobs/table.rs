@@ -128,9 +128,7 @@ impl Jobs {
     pub fn get(&self, id: JobId) -> Option<Found> {
         let table = self.shared.lock();
         let under_way = table.under_way.get(&id).map(|job| Found::UnderWay(Arc::clone(job)));
-        under_way.or_else(|| {
-            table.ended.iter().find(|job| job.id == id).map(|job| Found::Ended(job.clone()))
-        })
+        under_way.or_else(|| table.ended.iter().find(|job| job.id == id).map(|job| Found::Ended(job.clone())))
     }
 
     /// What a job said that has ended. It blocks.
@@ -185,9 +183,7 @@ impl Jobs {
         let job = Job::new(JobId::random(), order, SystemTime::now(), first_stage(&*work), self.token());
         let job = Arc::new(job.detached());
         let (recorded, store) = (Arc::clone(&job), self.shared.store.clone());
-        blocking(move || recorded.record_durably(&store, &needs))
-            .await
-            .map_err(Refusal::Record)?;
+        blocking(move || recorded.record_durably(&store, &needs)).await.map_err(Refusal::Record)?;
         self.set_to(Arc::clone(&job), work, place);
         Ok(job)
     }

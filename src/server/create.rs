@@ -39,10 +39,7 @@ pub(super) async fn create(
 }
 
 /// Checks a request and makes a job of it.
-pub(super) async fn prepare(
-    server: &Shared,
-    mut fields: Fields,
-) -> Result<(Order, Job, Hearing), Failure> {
+pub(super) async fn prepare(server: &Shared, mut fields: Fields) -> Result<(Order, Job, Hearing), Failure> {
     let limit = server.config.limits.files;
     let workshop = server.workshop.clone();
     let usage = Arc::<Usage>::default();
@@ -163,7 +160,7 @@ fn decode(fields: &mut Fields, limit: usize) -> Result<(Name, Request, Hearing),
     };
     if let Ok(address) = remote_url(&request.remote_host) {
         // As it was given it may hold a password.
-        fields.replace("remote_host", &address);
+        fields.retell("remote_host", &address);
     }
     let name = model.parse()?;
     request.quantize = Quantization::parse(&quantize).map_err(as_job)?;

@@ -2,7 +2,7 @@
 //! keys match in any letter case, `null` leaves a field unset, unknown fields are passed over, and a
 //! value of the wrong type is an error with Go's message. The content type is not looked at.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use axum::body::Body;
@@ -25,9 +25,10 @@ use crate::model::{go_json, tree_size};
 /// The fields of a request as the text of their values: nobody decodes what nobody asks for.
 pub(super) struct Fields {
     structure: &'static str,
+    /// Those that have not been taken yet.
     members: Vec<(String, Box<RawValue>)>,
-    /// The fields that somebody has asked for.
-    asked_for: BTreeSet<String>,
+    /// Those that have been, under the names that they were asked for by.
+    taken: Vec<(String, Box<RawValue>)>,
     /// That of a long body, which takes its memory until nobody needs the fields any more.
     _turn: Option<OwnedSemaphorePermit>,
 }
@@ -66,7 +67,7 @@ impl Fields {
             "null" => Vec::new(),
             got => return Err(DecodeError::NotAnObject { got, structure }),
         };
-        Ok(Self { structure, members, asked_for: BTreeSet::new(), _turn: None })
+        Ok(Self { structure, members, taken: Vec::new(), _turn: None })
     }
 
     /// The fields of a request that was taken before, as [`request`](Self::request) told it.
@@ -74,37 +75,34 @@ impl Fields {
         Self::parse(request.as_bytes(), structure)
     }
 
-    /// The request as JSON, as far as it was asked for, but for what it says of the answer. What nobody asks
-    /// for may be a secret.
+    /// The request as JSON, as far as it was taken, but for what it says of the answer. What nobody asks for
+    /// may be a secret.
     pub(super) fn request(&self) -> String {
         const OF_THE_ANSWER: [&str; 3] = ["stream", "detach", "dry_run"];
-        let mut members: Vec<(&str, &RawValue)> = Vec::new();
-        for field in self.asked_for.iter().filter(|field| !OF_THE_ANSWER.contains(&field.as_str())) {
-            members.extend(self.text_of(field).map(|value| (field.as_str(), value)));
-        }
-        go_json::to_string(&Object(members))
+        let mut members: Vec<_> = self.taken.iter().collect();
+        members.retain(|(field, _)| !OF_THE_ANSWER.contains(&field.as_str()));
+        go_json::to_string(&Object(&members))
     }
 
-    /// Has a field that is there have another value.
-    pub(super) fn replace(&mut self, field: &str, value: &str) {
-        let text = RawValue::from_string(go_json::to_string(value));
-        for (_, old) in self.members.iter_mut().filter(|(key, _)| key.eq_ignore_ascii_case(field)) {
-            if let Ok(text) = &text {
-                old.clone_from(text);
-            }
+    /// Has the request tell another value of a field that was taken.
+    pub(super) fn retell(&mut self, field: &str, value: &str) {
+        if let Ok(text) = RawValue::from_string(go_json::to_string(value)) {
+            let taken = self.taken.iter_mut().filter(|(taken, _)| taken == field);
+            taken.for_each(|(_, value)| value.clone_from(&text));
         }
     }
 
     /// The text of `field`'s value, or nothing if it is absent or `null`.
     fn text(&mut self, field: &str) -> Option<&RawValue> {
-        self.asked_for.insert(field.to_owned());
-        self.text_of(field)
-    }
-
-    fn text_of(&self, field: &str) -> Option<&RawValue> {
+        let mut found = None;
         // The last of several wins, as in Go.
-        let mut values = self.members.iter().rev().filter(|(key, _)| key.eq_ignore_ascii_case(field));
-        values.find(|(_, value)| value.get() != "null").map(|(_, value)| &**value)
+        for (_, value) in self.members.extract_if(.., |(key, _)| key.eq_ignore_ascii_case(field)) {
+            if value.get() != "null" {
+                found = Some(value);
+            }
+        }
+        self.taken.push((field.to_owned(), found?));
+        self.taken.last().map(|(_, value)| &**value)
     }
 
     /// Whether the value of `field` is a list.
@@ -201,7 +199,7 @@ impl Fields {
 }
 
 /// An object of these members, in this order.
-struct Object<'m>(Vec<(&'m str, &'m RawValue)>);
+struct Object<'m>(&'m [&'m (String, Box<RawValue>)]);
 
 impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -286,13 +284,14 @@ mod tests {
 
     #[test]
     fn a_request_is_told_as_far_as_it_was_asked_for() {
-        let text = r#"{"System": "a\u003cb", "password": "p", "stream": false, "name": null, "files": {"a": "b"}}"#;
+        let text =
+            r#"{"System": "a\u003cb", "password": "p", "stream": false, "name": null, "files": {"a": "b"}}"#;
         let mut fields = fields(text).unwrap();
         fields.model().unwrap();
         fields.boolean("stream").unwrap();
         fields.strings("files").unwrap();
         fields.string("system").unwrap();
-        fields.replace("system", "c");
+        fields.retell("system", "c");
         let told = fields.request();
         assert_eq!(told, r#"{"files":{"a": "b"},"system":"c"}"#);
         assert_eq!(Fields::again(&told, "CreateRequest").unwrap().string("system").unwrap(), "c");

@@ -158,7 +158,8 @@ async fn detached_jobs_are_bounded() {
     });
     let (mut accepted, mut refused) = (Vec::new(), 0);
     for number in 0..20 {
-        let request = json!({"model": registry.model(&format!("m{number}")), "insecure": true, "detach": true});
+        let request =
+            json!({"model": registry.model(&format!("m{number}")), "insecure": true, "detach": true});
         let answer = server.post("/api/pull", request).await;
         match answer.status {
             StatusCode::ACCEPTED => accepted.push(answer.json()["job"].as_str().unwrap().to_owned()),
