@@ -13,6 +13,7 @@
 //! | [`store`] | blobs, manifests, leases, pruning |
 //! | [`template`] | Go `text/template`: parse and check; chat formats |
 //! | [`registry`] | client of OCI registries |
+//! | [`bundle`] | models in one stream: an OCI image layout as a tar file |
 //! | [`quantize`] | plan → plan: which tensor gets which type |
 //! | [`convert`] | Hugging Face checkpoint or adapter → plan |
 //! | [`modelfile`] | the Modelfile language |
@@ -25,6 +26,7 @@
 
 mod locked;
 
+pub mod bundle;
 pub mod cli;
 pub mod config;
 pub mod convert;

@@ -47,9 +47,6 @@ pub enum CliError {
         "a recipe needs the type that most tensors get: QUANTIZE in the Modelfile, or -q; COPY keeps the types"
     )]
     NoTarget,
-    /// A tag for several models.
-    #[error("several types make several models, whose tags are the types; leave out the tag of {name:?}")]
-    TagOfSeveral { name: String },
     /// Not a Go template.
     #[error("{source}{}", source.hint().map(|hint| format!("; {hint}")).unwrap_or_default())]
     Template {
@@ -94,6 +91,15 @@ pub enum CliError {
     /// Something is wrong with the store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A bundle cannot be written or read.
+    #[error(transparent)]
+    Bundle(#[from] crate::bundle::BundleError),
+    /// Standard output is a person.
+    #[error("a bundle is not written to a terminal: name a file with -o, or redirect the output")]
+    BundleToTerminal,
+    /// Standard input is a person.
+    #[error("a bundle is not read from a terminal: name a file, or redirect the input")]
+    BundleFromTerminal,
     /// The store has been checked, and it is not whole.
     #[error("the store has {}", count_of(*findings, "problem"))]
     Findings { findings: usize },

@@ -1,8 +1,8 @@
 //! The command line.
 //!
 //! The commands that make and move models are thin clients over HTTP: of the server at `OLLAMA_HOST`, or,
-//! when that is this machine and none answers there, of one in this very process. `fsck` and `prune` look
-//! after the store's directory itself, beside a server or without one; `quantize` needs neither.
+//! when that is this machine and none answers there, of one in this very process. `fsck`, `prune`,
+//! `save` and `load` work on the store's directory itself, beside a server or without one; `quantize` needs neither.
 
 mod architectures;
 mod client;
@@ -12,8 +12,11 @@ mod error;
 mod files;
 mod format;
 mod fsck;
+mod interruption;
 mod list;
+mod load;
 mod mapped_file;
+mod new_file;
 mod parts;
 mod progress;
 mod prune;
@@ -23,6 +26,7 @@ pub mod quantize;
 mod recipe;
 mod recipe_options;
 mod remove;
+mod save;
 mod show;
 mod surroundings;
 mod tensor_types;
@@ -67,6 +71,10 @@ enum Command {
     Pull(pull::Pull),
     /// Push a model to a registry
     Push(push::Push),
+    /// Write models into one file, a bundle, to take them to another machine
+    Save(save::Save),
+    /// Put the models of a bundle into the store
+    Load(load::Load),
     /// Check that every blob and every model of the store is whole
     Fsck(fsck::Fsck),
     /// Remove blobs and downloads that nothing needs
@@ -100,6 +108,8 @@ impl Arguments {
             Command::Remove(command) => command.run(surroundings).await,
             Command::Pull(command) => command.run(surroundings).await,
             Command::Push(command) => command.run(surroundings).await,
+            Command::Save(command) => tokio::task::block_in_place(|| command.run(surroundings)),
+            Command::Load(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Fsck(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Prune(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),

@@ -12,7 +12,6 @@ mod copy_delete;
 mod create;
 mod create_info;
 mod create_license;
-mod create_outputs;
 mod decode_error;
 mod errors;
 mod extensions;

@@ -116,6 +116,47 @@ impl Store {
         }
     }
 
+    /// Puts a document under a name as it was in another store: a manifest, or a list of manifests, which is
+    /// of the newer kind. All blobs of the model that is used here must be in the store.
+    ///
+    /// # Errors
+    /// As [`put_manifest`](Self::put_manifest) and [`ensure_parts`](Self::ensure_parts).
+    pub fn restore(&self, name: &Name, bytes: &[u8]) -> Result<Placed, StoreError> {
+        let document = parse(bytes)?;
+        let tree = match &document.content {
+            DocumentContent::Manifest(_) => Tree::Legacy,
+            DocumentContent::List(_) => Tree::New,
+        };
+        let content = Content::of(document.clone(), SystemTime::now(), Some(name));
+        let model = self.0.model_of(name, &content);
+        let model = model.map_err(|problem| StoreError::InvalidManifest { problem })?;
+        self.ensure_parts(&model)?;
+        self.0.ensure_durable(&self.reached(&model)?)?;
+        self.0.place_document(name, document, tree)
+    }
+
+    /// Everything that a model's document names, leased: the parts of the model, and of the other manifests
+    /// of a list what is there.
+    ///
+    /// # Errors
+    /// [`StoreError::BlobNotFound`] of a part, or what the operating system says.
+    pub fn reached(&self, model: &StoredManifest) -> Result<Vec<Blob>, StoreError> {
+        let parts = model.manifest.blobs().map(|layer| self.blob(layer.digest));
+        let mut leases = parts.collect::<Result<Vec<_>, _>>()?;
+        let mut others = Vec::new();
+        Reach::new(&self.0).follow(&model.names, None, &mut |digest| others.push(digest));
+        // Always in the same order.
+        others.sort_unstable();
+        for digest in others {
+            match self.blob(digest) {
+                Ok(blob) => leases.push(blob),
+                Err(StoreError::BlobNotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(leases)
+    }
+
     /// Gives a model a second name. The entry is the same, byte for byte, and in the same tree.
     ///
     /// # Errors
@@ -139,20 +180,7 @@ impl Store {
             return Ok(Placed { model, replaced: None, given_up: Vec::new() });
         }
         let document = parse(&model.bytes)?;
-        let mut leases = Vec::new();
-        for layer in model.manifest.blobs() {
-            leases.push(self.blob(layer.digest)?);
-        }
-        // Of the other manifests of a list what is there.
-        let mut others = Vec::new();
-        Reach::new(&self.0).follow(&document.names, None, &mut |digest| others.push(digest));
-        for digest in others {
-            match self.blob(digest) {
-                Ok(blob) => leases.push(blob),
-                Err(StoreError::BlobNotFound { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
+        let leases = self.reached(&model)?;
         self.0.ensure_durable(&leases)?;
         self.0.place_document(target, document, tree)
     }

@@ -6,7 +6,6 @@ mod files;
 mod inheritance;
 mod making;
 mod merging;
-mod outputs;
 mod recipe;
 mod reported;
 mod todays;

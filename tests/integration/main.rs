@@ -1,5 +1,6 @@
 //! All integration tests: one binary, one module a topic.
 
+mod bundle;
 mod convert;
 mod create;
 mod create_command;

@@ -1,15 +1,14 @@
 //! Writing what was planned: all files appear complete, or none does.
 
-use std::fs::{File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::ProgressBar;
-use tempfile::NamedTempFile;
 
 use super::QuantizeError;
+use crate::cli::interruption::interruption;
+use crate::cli::new_file::NewFile;
 use crate::cli::progress::Progress;
 use crate::plan::{Observer, Plan, Resources, Source, SquaredError, SquaredErrors};
 use crate::quantize::{Fitting, quality};
@@ -21,11 +20,6 @@ pub(super) struct Output {
 }
 
 impl Output {
-    fn directory(&self) -> &Path {
-        let directory = self.path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        directory.unwrap_or(Path::new("."))
-    }
-
     fn failed(&self) -> impl Fn(std::io::Error) -> QuantizeError + use<> {
         let path = self.path.clone();
         move |reason| QuantizeError::File { path: path.clone(), reason }
@@ -51,10 +45,8 @@ pub(super) fn write(
             show_errors(&output.plan, &errors.finish());
         }
     }
-    for (output, temporary) in outputs.iter().zip(written) {
-        let failed = output.failed();
-        temporary.persist(&output.path).map_err(|error| failed(error.error))?;
-        File::open(output.directory()).and_then(|directory| directory.sync_all()).map_err(failed)?;
+    for (output, file) in outputs.iter().zip(written) {
+        file.publish().map_err(output.failed())?;
     }
     Ok(())
 }
@@ -64,17 +56,11 @@ fn write_one(
     sources: &[&dyn Source],
     resources: Resources,
     watch: &Watch,
-) -> Result<NamedTempFile, QuantizeError> {
-    let mut temporary = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .prefix(".ollamake-")
-        .suffix(".partial")
-        .tempfile_in(output.directory())
-        .map_err(output.failed())?;
-    output.plan.execute(sources, temporary.as_file_mut(), resources, watch)?;
-    // Before it has its name, so that a loss of power leaves no file of this name that is not complete.
-    temporary.as_file().sync_all().map_err(output.failed())?;
-    Ok(temporary)
+) -> Result<NewFile, QuantizeError> {
+    let mut file = NewFile::create(&output.path).map_err(output.failed())?;
+    output.plan.execute(sources, file.as_file_mut(), resources, watch)?;
+    file.complete().map_err(output.failed())?;
+    Ok(file)
 }
 
 /// Measures what has to be known to fit a model into a size.
@@ -96,22 +82,6 @@ fn show_errors(plan: &Plan, errors: &[SquaredError]) {
     for (name, text) in quality(plan, errors) {
         println!("{name}  {text}");
     }
-}
-
-/// Becomes true on Ctrl-C, so that unfinished files are removed.
-fn interruption() -> Arc<AtomicBool> {
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    // The thread ends with the process.
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
-        if let Ok(runtime) = runtime
-            && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
-        {
-            flag.store(true, Ordering::Relaxed);
-        }
-    });
-    interrupted
 }
 
 /// A bar on a terminal, and an ear for Ctrl-C.

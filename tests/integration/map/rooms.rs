@@ -13,6 +13,7 @@ pub(super) const ROOMS: &[(&str, &str)] = &[
     ("convert/architecture", "one declaration a model family"),
     ("convert/packed", "one declaration a format of weights that another program has quantized"),
     ("quantize", "Plan -> Plan: which tensor gets which type"),
+    ("bundle", "models in one stream: an OCI image layout as a tar file"),
     ("registry", "client of OCI registries: pull, push, authentication"),
     ("template", "Go text/template: parse and check; chat/: recognise a chat format, supply its template"),
     ("modelfile", "the Modelfile language"),

@@ -1,0 +1,58 @@
+//! `ollamake save MODEL... [-o FILE]`
+
+use std::io::{BufWriter, IsTerminal, stdout};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+
+use super::error::parse_name;
+use super::format::{bytes, count_of};
+use super::interruption::interruption;
+use super::new_file::NewFile;
+use super::progress::Progress;
+use super::{CliError, Surroundings};
+use crate::bundle;
+
+/// Writes an OCI image layout as a tar stream, from the store of this machine, for "ollamake load"; skopeo
+/// and oras read it, too.
+#[derive(Debug, Args)]
+pub(super) struct Save {
+    #[arg(required = true, value_name = "MODEL")]
+    models: Vec<String>,
+    /// The file to write; "-", or none, is standard output
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl Save {
+    pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
+        let store = surroundings.config()?.open_existing_store()?;
+        let mut models = Vec::new();
+        for name in &self.models {
+            models.push(store.manifest(&parse_name(name)?)?);
+        }
+        let progress = Progress::new();
+        let bar = progress.bar(format!("saving {}", count_of(models.len(), "model")), 0);
+        let interrupted = interruption();
+        let goes_on = |written, total| {
+            bar.set_length(total);
+            bar.set_position(written);
+            !interrupted.load(Ordering::Relaxed)
+        };
+        let saved = match self.output.as_deref().filter(|path| *path != Path::new("-")) {
+            Some(path) => {
+                let mut file = NewFile::create(path).map_err(CliError::file(path))?;
+                let saved = bundle::save(&store, &models, BufWriter::new(file.as_file_mut()), goes_on)?;
+                file.complete().and_then(|()| file.publish()).map_err(CliError::file(path))?;
+                saved
+            }
+            None if stdout().is_terminal() => return Err(CliError::BundleToTerminal),
+            None => bundle::save(&store, &models, BufWriter::new(stdout().lock()), goes_on)?,
+        };
+        bar.finish_and_clear();
+        let (models, blobs) = (count_of(models.len(), "model"), count_of(saved.blobs, "blob"));
+        progress.line(&format!("saved {models} with {blobs}, {}", bytes(saved.bytes)));
+        Ok(())
+    }
+}
