@@ -25,9 +25,10 @@ pub(super) struct Create {
     /// The Modelfile; without one, and without "Modelfile" here, the model is what this directory holds
     #[arg(short, long, value_name = "MODELFILE")]
     file: Option<PathBuf>,
-    /// Quantize to this type (q4_K_M, iq4_xs, q8_0, …)
+    /// Quantize to this type (q4_K_M, iq4_xs, q8_0, …); several make a model each, NAME:q4_k_m and so on, from
+    /// one pass over the source
     #[arg(short, long, value_name = "TYPE")]
-    quantize: Option<Target>,
+    quantize: Vec<Target>,
     /// Make the adapters part of the weights, in place of layers of their own
     #[arg(long)]
     merge: bool,
@@ -45,17 +46,16 @@ impl Create {
             return Err(CliError::SeveralAdapters);
         }
         parts.follow(self.recipe.recipe()?)?;
-        let quantize = self.quantize.map(Target::name).or(modelfile.quantize());
+        let outputs = self.outputs()?;
+        let quantize = self.quantize.first().copied().map(Target::name).or(modelfile.quantize());
         if quantize.is_none() && !parts.recipe.is_empty() {
             return Err(CliError::NoTarget);
         }
         let parameters = modelfile.parameters();
         warn_of_unknown(&parameters, &progress);
         let client = Client::connect(surroundings).await?;
-        let request = json!({
-            "model": self.name,
-            "quantize": quantize,
-            "recipe": (!parts.recipe.is_empty()).then(|| parts.recipe.to_object()),
+        let recipe = (!parts.recipe.is_empty()).then(|| parts.recipe.to_object());
+        let mut request = json!({
             "from": parts.from,
             "files": upload(&client, parts.files, &progress).await?,
             "merge_adapters": self.merge.then_some(true),
@@ -69,7 +69,29 @@ impl Create {
             "parser": modelfile.parser(),
             "requires": modelfile.requires(),
         });
+        if outputs.is_empty() {
+            request["model"] = self.name.into();
+            request["quantize"] = quantize.into();
+            request["recipe"] = recipe.into();
+        } else {
+            let output = |(model, quantize)| json!({"model": model, "quantize": quantize, "recipe": recipe});
+            request["outputs"] = outputs.into_iter().map(output).collect();
+        }
         client.job("/api/create", &request, &progress).await
+    }
+
+    /// The models that are made, with their types, if there are several.
+    fn outputs(&self) -> Result<Vec<(String, &'static str)>, CliError> {
+        if self.quantize.len() < 2 {
+            return Ok(Vec::new());
+        }
+        let model = self.name.rsplit('/').next().unwrap_or_default();
+        if model.contains(':') {
+            return Err(CliError::TagOfSeveral { name: self.name.clone() });
+        }
+        let output =
+            |target: &Target| (format!("{}:{}", self.name, target.name().to_lowercase()), target.name());
+        Ok(self.quantize.iter().map(output).collect())
     }
 
     /// The Modelfile that applies, and where it is.

@@ -47,6 +47,9 @@ pub enum CliError {
         "a recipe needs the type that most tensors get: QUANTIZE in the Modelfile, or -q; COPY keeps the types"
     )]
     NoTarget,
+    /// A tag for several models.
+    #[error("several types make several models, whose tags are the types; leave out the tag of {name:?}")]
+    TagOfSeveral { name: String },
     /// Not a Go template.
     #[error("{source}{}", source.hint().map(|hint| format!("; {hint}")).unwrap_or_default())]
     Template {

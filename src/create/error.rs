@@ -165,9 +165,41 @@ pub enum CreateError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A list of no models, or of too many.
+    #[error("outputs must name 1 to {limit} models, got {got}")]
+    OutputCount {
+        got: usize,
+        /// The most.
+        limit: usize,
+    },
+    /// Two outputs of one name.
+    #[error("outputs names model '{}' twice", .model.short())]
+    SameOutput { model: Box<Name> },
+    /// An output would replace what all outputs are made from.
+    #[error("outputs names model '{}', which all of them are made from; give it another name", .model.short())]
+    OutputIsSource { model: Box<Name> },
+    /// Some of several models could not be made.
+    #[error("{}", outputs_message(.0))]
+    Outputs(Vec<OutputOutcome>),
     /// Nobody waits for the model any more.
     #[error("the job was cancelled")]
     Cancelled,
+}
+
+/// What became of one of several models: the digest of its manifest, or why it was not made.
+#[derive(Debug)]
+pub struct OutputOutcome {
+    /// Its name.
+    pub model: Name,
+    /// How it ended.
+    pub outcome: Result<Digest, CreateError>,
+}
+
+impl OutputOutcome {
+    /// Why it was not made, if so.
+    pub fn failure(&self) -> Option<&CreateError> {
+        self.outcome.as_ref().err()
+    }
 }
 
 impl CreateError {
@@ -194,6 +226,7 @@ impl CreateError {
             | Self::ProjectorAlone { file }
             | Self::Plan { file, .. } => Some(file),
             Self::UnknownType { file } => file.as_deref(),
+            Self::Outputs(outcomes) => only_failure(outcomes).and_then(Self::file),
             _ => None,
         }
     }
@@ -246,6 +279,7 @@ impl CreateError {
                 _ => None,
             },
             Self::Name(error) => Some(error.reason().to_owned()),
+            Self::Outputs(outcomes) => only_failure(outcomes).and_then(Self::hint),
             Self::Template(error) => error.hint().map(str::to_owned),
             Self::SeveralAdapters => {
                 Some("make them part of the weights with merge_adapters (--merge)".to_owned())
@@ -253,6 +287,20 @@ impl CreateError {
             _ => None,
         }
     }
+}
+
+/// Why the one model failed, where one did.
+fn only_failure(outcomes: &[OutputOutcome]) -> Option<&CreateError> {
+    let mut failures = outcomes.iter().filter_map(OutputOutcome::failure);
+    failures.next().filter(|_| failures.next().is_none())
+}
+
+fn outputs_message(outcomes: &[OutputOutcome]) -> String {
+    let told = |outcome: &OutputOutcome| {
+        outcome.failure().map(|failure| format!("'{}': {failure}", outcome.model.short()))
+    };
+    let failures: Vec<String> = outcomes.iter().filter_map(told).collect();
+    format!("{} of {} models could not be made: {}", failures.len(), outcomes.len(), failures.join("; "))
 }
 
 /// Clients know what Ollama says of weights that are quantized already.

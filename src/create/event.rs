@@ -51,6 +51,13 @@ pub enum Event {
     },
     /// The manifest is written: the model is about to appear.
     WritingManifest,
+    /// One of several models is there.
+    Ready {
+        /// Its name.
+        model: String,
+        /// Its manifest.
+        digest: Digest,
+    },
     /// A model is on its way from or to a registry.
     Transfer(registry::Event),
 }
@@ -73,6 +80,27 @@ pub enum Action {
         /// The file type afterwards, as the client calls it.
         to: String,
     },
+}
+
+impl Action {
+    /// What is done to make several files at once. There is always one.
+    pub(super) fn together<'a>(actions: impl Iterator<Item = &'a Self>) -> Self {
+        let mut actions = actions.cloned();
+        let first = actions.next().unwrap_or(Self::Joining);
+        actions.fold(first, Self::and)
+    }
+
+    /// What is done to several is told by the quantizations, of which each says something of its own.
+    fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Quantizing { from, to }, Self::Quantizing { to: further, .. }) => {
+                Self::Quantizing { from, to: format!("{to}, {further}") }
+            }
+            (first @ Self::Quantizing { .. }, _) => first,
+            (_, second @ Self::Quantizing { .. }) => second,
+            (first, _) => first,
+        }
+    }
 }
 
 /// What is converted.

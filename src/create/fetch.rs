@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Mutex;
 
-use super::{CreateError, Event, Files, Monitor, Phase, Request, Workshop};
+use super::{CreateError, Event, Files, Monitor, Outputs, Phase, Request, Wanted, Workshop};
 use crate::locked::locked;
 use crate::model::{Digest, LONGEST_TEXT, Name};
 use crate::registry::{self, Artifact, Options, Pulled, RegistryError};
@@ -48,8 +48,9 @@ fn assemble(
     for blob in &artifact.licenses {
         licenses.push(String::from_utf8_lossy(&blob.read(LONGEST_TEXT)?).into_owned());
     }
-    let request = Request { files: Some(Files::parse(files.collect())?), licenses, ..Request::default() };
-    let mut left = Some(workshop.prepare(name, request)?);
+    let outputs = Outputs::single(Wanted::as_it_is(name.clone()));
+    let files = Some(Files::parse(files.collect())?);
+    let mut left = Some(workshop.prepare(Request { files, licenses, ..Request::new(outputs) })?);
     while let Some(job) = left {
         left = job.advance(monitor)?;
     }

@@ -1,414 +1,282 @@
-//! A create job, ready to run.
+//! A create job, ready to run: one model, or several that are made together.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use serde_json::json;
-
-use super::adapter::Adapter;
-use super::base::Base;
-use super::base_layer::BaseLayer;
+use super::assembly::{Assembly, File, FileContent, Step};
+use super::error::OutputOutcome;
 use super::fetch::fetch;
-use super::layers::Layers;
-use super::merging::Merging;
-use super::part::{Content, Part};
-use super::planned_file::{PlannedFile, space_of};
-use super::{CreateError, Event, Info, Monitor, Phase, Quantization, Stage, Workshop};
-use crate::family;
-use crate::library::Description;
-use crate::model::{
-    Digest, Layer, MediaType, Message, ModelConfig, Name, Parameters, human_count, parameters_to_bytes,
-};
+use super::making::make;
+use super::output::{Output, Source};
+use super::part::Part;
+use super::planned_file::PlannedFile;
+use super::{CreateError, Event, Monitor, Phase, Stage, Workshop};
+use crate::model::{Digest, Name};
 use crate::registry::Options;
 use crate::store::Committed;
-use crate::template::Template;
-use crate::template::chat::recognize;
 
 /// A job whose request has been checked. It holds leases on the blobs that it needs.
 #[derive(Debug)]
 pub struct Job {
     pub(super) workshop: Workshop,
-    pub(super) name: Name,
-    pub(super) source: Source,
-    pub(super) adapter: Adapter,
-    /// Adapters for the weights of a model that has to be fetched first.
-    pub(super) merging: Option<Merging>,
-    pub(super) quantize: Option<Quantization>,
-    pub(super) template: Option<Template>,
-    pub(super) system: String,
-    pub(super) licenses: Vec<String>,
-    pub(super) parameters: Parameters,
-    pub(super) messages: Vec<Message>,
-    pub(super) renderer: String,
-    pub(super) parser: String,
-    pub(super) requires: String,
-    pub(super) info: Info,
-    /// What the computing stage has left for the last.
-    pub(super) assembly: Option<Assembly>,
+    /// The models, in the order in which they were asked for.
+    pub(super) outputs: Vec<(Name, Standing)>,
+    /// Whether each of them has an outcome of its own.
+    pub(super) is_list: bool,
 }
 
-/// What a model is made from.
+/// How a model of a job stands.
 #[derive(Debug)]
-pub(super) enum Source {
-    /// A model of the store.
-    Base(Base),
-    /// A model that has to be fetched first.
-    Elsewhere(Name),
-    /// Uploaded files.
-    Files(Vec<Part>),
-    /// A model on another server.
-    Remote {
-        /// Its address.
-        host: String,
-        /// What it is called there.
-        model: String,
-    },
-}
-
-impl Source {
-    /// The parts that are GGUF files, as far as they are known.
-    fn parts(&self) -> impl Iterator<Item = &Part> {
-        let (base, parts): (Option<&Base>, &[_]) = match self {
-            Self::Base(base) => (Some(base), &[]),
-            Self::Files(parts) => (None, parts),
-            Self::Elsewhere(_) | Self::Remote { .. } => (None, &[]),
-        };
-        base.into_iter().flat_map(Base::parts).chain(parts)
-    }
-
-    /// The weights.
-    pub(super) fn weights(&self) -> Option<&Part> {
-        self.parts().find(|part| part.kind == MediaType::Model)
-    }
+pub(super) enum Standing {
+    ToMake(Box<Output>),
+    /// The digest of its manifest.
+    Made(Digest),
+    Failed(CreateError),
 }
 
 impl Job {
-    /// The model that it makes.
+    /// The model that it makes, or the first of them.
     pub fn name(&self) -> &Name {
-        &self.name
+        &self.outputs[0].0
     }
 
     /// The stages that are left, as far as is known.
     pub fn stages(&self) -> Vec<Stage> {
-        let has_to_fetch = matches!(self.source, Source::Elsewhere(_));
-        let store = &self.workshop.store;
-        let takes_time = |part: &Part| match &part.content {
-            Content::Planned(_) => true,
-            Content::Existing(input, _) => store.has_to_read(&input.blob),
-        };
-        // What is made of a model that has to be fetched is planned when it is here.
-        let is_changed = self.quantize.is_some() || self.merging.is_some();
-        let waits = matches!(self.adapter, Adapter::Safetensors(_)) || (has_to_fetch && is_changed);
-        let has_to_compute = self.assembly.is_none() && (waits || self.parts().any(takes_time));
-        let left = |stage: &Stage| match stage {
-            Stage::Transfer => has_to_fetch,
-            Stage::Compute => has_to_compute,
-            Stage::Finish => true,
-        };
-        Stage::ALL.into_iter().filter(left).collect()
+        let left: Vec<Stage> = self.to_make().flat_map(Output::stages).collect();
+        // Whatever has become of its models, that is told at the end.
+        Stage::ALL.into_iter().filter(|stage| *stage == Stage::Finish || left.contains(stage)).collect()
     }
 
-    /// The parts that are GGUF files, as far as they are known.
-    pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
-        let adapters = match &self.adapter {
-            Adapter::Parts(parts) => parts.as_slice(),
-            Adapter::Safetensors(_) => &[],
-        };
-        self.source.parts().chain(adapters)
+    /// The models that are yet to be made.
+    pub(super) fn to_make(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().filter_map(|(_, standing)| match standing {
+            Standing::ToMake(output) => Some(&**output),
+            Standing::Made(_) | Standing::Failed(_) => None,
+        })
+    }
+
+    /// Whether it makes a list of models, each of which has an outcome of its own.
+    pub fn is_list(&self) -> bool {
+        self.is_list
     }
 
     /// What has to be there for what is left: blobs, and the recipes of what is made of them.
     pub fn needs(&self) -> Vec<Digest> {
-        let base = match &self.source {
-            Source::Base(base) => base.layers.as_slice(),
-            _ => &[],
-        };
-        let mut needs: Vec<Digest> = base.iter().map(|layer| layer.blob.digest()).collect();
-        for part in self.parts() {
-            needs.extend(part.inputs().iter().map(|input| input.blob.digest()));
-            // One that has no recipe fails when it is made.
-            needs.extend(part.planned().and_then(|file| file.recipe().ok()));
-        }
+        let mut needs: Vec<Digest> = self.to_make().flat_map(Output::needs).collect();
         needs.sort_unstable();
         needs.dedup();
         needs
     }
 
     /// Does the first of the stages that are left; answers with the job if any is left then. What was made is
-    /// removed again when the job fails or is dropped before its end.
+    /// removed again when the job fails or is dropped before its end, but for models that are there.
     ///
     /// # Errors
     /// Whatever goes wrong, or [`CreateError::Cancelled`].
     pub fn advance(mut self, monitor: Monitor<'_>) -> Result<Option<Self>, CreateError> {
         match self.stages().first() {
             Some(Stage::Transfer) => self.fetch(monitor)?,
-            Some(Stage::Compute) => self.assembly = Some(self.assemble(monitor)?),
+            Some(Stage::Compute) => self.assemble(monitor)?,
             Some(Stage::Finish) | None => {
-                let assembly = match self.assembly.take() {
-                    Some(assembly) => assembly,
-                    None => self.assemble(monitor)?,
-                };
-                self.finish(assembly, monitor)?;
-                return Ok(None);
+                self.assemble(monitor)?;
+                self.finish(monitor)?;
+                return self.ended().map(|()| None);
             }
         }
         Ok(Some(self))
     }
 
-    /// Fetches the base model from its registry, and plans what is to be made of it.
-    fn fetch(&mut self, monitor: Monitor<'_>) -> Result<(), CreateError> {
-        let Source::Elsewhere(name) = &self.source else { return Ok(()) };
-        let workshop = &self.workshop;
-        let placed = fetch(workshop, name, Options::default(), monitor)?;
-        workshop.clear_replaced(&placed);
-        let quantize = self.quantize.as_ref();
-        let (first, merging) = (quantize.filter(|_| self.merging.is_none()), self.merging.take());
-        let base = Base::open(&workshop.store, &workshop.descriptions, &placed.model, first)?;
-        let base = match &merging {
-            Some(merging) => base.merged(merging, quantize)?,
-            None => base,
-        };
-        let source = Source::Base(base);
-        let adapter = std::mem::replace(&mut self.adapter, Adapter::Parts(Vec::new()));
-        self.adapter = adapter.fitted(&workshop.store, source.weights())?;
-        self.source = source;
-        self.ensure_space()
-    }
-
-    /// Makes the files of the model.
-    fn assemble(&self, monitor: Monitor<'_>) -> Result<Assembly, CreateError> {
-        let assembly = Assembly::of(self, &mut Maker { workshop: &self.workshop, monitor })?;
-        assembly.layers.ensure_whole(monitor)?;
-        Ok(assembly)
-    }
-
-    /// Makes the model of its files.
-    fn finish(&self, mut assembly: Assembly, monitor: Monitor<'_>) -> Result<(), CreateError> {
-        monitor.usage.time(Phase::Finish, || {
-            assembly.attach_metadata(self)?;
-            assembly.layers.store_texts()?;
-            assembly.layers.events().for_each(|event| monitor.tell(event));
-            monitor.tell(Event::WritingManifest);
-            monitor.check_stop()?;
-            let placed = assembly.layers.place(&self.name, &assembly.config)?;
-            monitor.usage.note_product(&self.name, placed.model.digest);
-            self.workshop.clear_replaced(&placed);
-            Ok(())
-        })
-    }
-
-    /// The bytes of the files that have to be made.
-    pub(super) fn space(&self) -> Result<u64, CreateError> {
-        space_of(&self.workshop.store, self.parts().filter_map(Part::planned))
-    }
-
-    /// Makes sure that there is room for them.
-    pub(super) fn ensure_space(&self) -> Result<(), CreateError> {
-        Ok(self.workshop.store.ensure_space(self.space()?)?)
-    }
-}
-
-/// What a model consists of, as far as it has been put together.
-#[derive(Debug)]
-pub(super) struct Assembly {
-    pub(super) layers: Layers,
-    pub(super) config: ModelConfig,
-    parameters: Parameters,
-}
-
-/// How the files of parts come about.
-pub(super) trait PartMaker {
-    /// Hears what happens.
-    fn tell(&mut self, event: Event);
-
-    /// Hears that a part is next.
-    ///
-    /// # Errors
-    /// It is not to go on.
-    fn begin(&mut self, part: &Part) -> Result<(), CreateError>;
-
-    /// The file that a part has planned.
-    ///
-    /// # Errors
-    /// It cannot be made.
-    fn make(&mut self, file: &PlannedFile) -> Result<File, CreateError>;
-}
-
-/// A file that was made, or is only known to come.
-pub(super) struct File {
-    pub(super) content: FileContent,
-    pub(super) description: Arc<Description>,
-}
-
-pub(super) enum FileContent {
-    Made(Committed),
-    /// So many bytes.
-    ToCome(u64),
-}
-
-impl Assembly {
-    /// The layers of the base model, if there is one, or else of the source, and the adapter's.
-    ///
-    /// # Errors
-    /// Whatever hinders a file.
-    pub(super) fn of(job: &Job, maker: &mut impl PartMaker) -> Result<Self, CreateError> {
-        let config = ModelConfig {
-            renderer: job.renderer.clone(),
-            parser: job.parser.clone(),
-            requires: job.requires.clone(),
-            ..ModelConfig::default()
-        };
-        let layers = Layers::new(job.workshop.store.clone());
-        let mut assembly = Self { layers, config, parameters: job.parameters.clone() };
-        assembly.attach_source(job, maker)?;
-        Ok(assembly)
-    }
-
-    fn attach_source(&mut self, job: &Job, maker: &mut impl PartMaker) -> Result<(), CreateError> {
-        let (mut base, mut files) = (None, &[][..]);
-        match &job.source {
-            Source::Base(model) => {
-                model.bequeath(&mut self.config);
-                base = Some(model);
-            }
-            Source::Files(parts) => files = parts,
-            Source::Remote { host, model } => {
-                self.config.remote_host.clone_from(host);
-                self.config.remote_model.clone_from(model);
-            }
-            // It has been fetched, or nothing is known of it.
-            Source::Elsewhere(_) => {}
-        }
-        job.info.apply(&mut self.config);
-        let adapters: &[Part] = if let Adapter::Parts(parts) = &job.adapter { parts } else { &[] };
-        // The headers were read when the job was prepared; clients wait for the lines all the same.
-        let base_parts = base.into_iter().flat_map(Base::parts);
-        for event in base_parts.chain(files).chain(adapters).flat_map(Part::events) {
-            maker.tell(event);
-        }
-        if let Some(base) = base {
-            for BaseLayer { layer, blob, part } in &base.layers {
-                let layer = Layer { from: base.name.short(), size: blob.length(), ..layer.clone() };
-                match part {
-                    Some(part) => self.attach_part(part, Some(layer), maker)?,
-                    None => self.layers.add_existing(layer, blob.clone()),
-                }
-            }
-        }
-        files.iter().try_for_each(|part| self.attach_part(part, None, maker))?;
-        files.iter().try_for_each(|part| self.recognise_template(&part.chat_template()?))?;
-        adapters.iter().try_for_each(|adapter| self.attach_part(adapter, None, maker))
-    }
-
-    /// Adds a part as it is, or makes the file that it should be. A part of the base model has been a layer
-    /// before.
-    fn attach_part(
+    /// Does something for each model that is yet to be made. One that fails does not stop the others.
+    fn each(
         &mut self,
-        part: &Part,
-        before: Option<Layer>,
-        maker: &mut impl PartMaker,
+        mut work: impl FnMut(Box<Output>) -> Result<Standing, CreateError>,
     ) -> Result<(), CreateError> {
-        maker.begin(part)?;
-        let description = match &part.content {
-            Content::Existing(input, description) => {
-                let blob = input.blob.clone();
-                let layer = || Layer::new(part.kind.clone(), blob.digest(), blob.length());
-                self.layers.add_existing(before.unwrap_or_else(layer), blob);
-                description.clone()
-            }
-            Content::Planned(file) => {
-                let File { content, description } = maker.make(file)?;
-                match content {
-                    FileContent::Made(made) => self.layers.add_made(part.kind.clone(), made),
-                    FileContent::ToCome(size) => self.layers.add_to_come(part.kind.clone(), size),
-                }
-                description
-            }
-        };
-        match part.kind {
-            MediaType::Model => self.describe(&description),
-            // Field order: Ollama, `types/model/config.go` (`Draft`).
-            MediaType::Draft => {
-                let architecture = &description.architecture;
-                self.config.draft = Some(json!({"model_format": "gguf", "architecture": architecture}));
-            }
-            _ => {}
+        for (_, standing) in &mut self.outputs {
+            let before = std::mem::replace(standing, Standing::Failed(CreateError::Cancelled));
+            *standing = match before {
+                Standing::ToMake(output) => match work(output) {
+                    Ok(standing) => standing,
+                    Err(error) if self.is_list && !matches!(error, CreateError::Cancelled) => {
+                        Standing::Failed(error)
+                    }
+                    Err(error) => return Err(error),
+                },
+                ended => ended,
+            };
         }
         Ok(())
     }
 
-    /// Puts what the weights say into the configuration, unless something else was said.
-    fn describe(&mut self, description: &Description) {
-        let set = |field: &mut String, value: &str| {
-            if field.is_empty() {
-                value.clone_into(field);
-            }
+    /// Fetches the base model from its registry, and plans what is to be made of it.
+    fn fetch(&mut self, monitor: Monitor<'_>) -> Result<(), CreateError> {
+        let source = |output: &Output| match &output.source {
+            Source::Elsewhere(name) => Some(name.clone()),
+            _ => None,
         };
-        let config = &mut self.config;
-        set(&mut config.model_format, "gguf");
-        set(&mut config.model_family, &description.architecture);
-        set(&mut config.model_type, &human_count(description.parameter_count));
-        set(&mut config.file_type, description.file_type);
-        config.model_families.get_or_insert_default().push(description.architecture.clone());
-        if !config.renderer.is_empty() && !config.parser.is_empty() {
-            return;
-        }
-        let Some(built_in) = family::of(&description.architecture).conversation else { return };
-        if !built_in.stop.is_empty() {
-            self.parameters.entry("stop".to_owned()).or_insert_with(|| json!(built_in.stop));
-        }
-        set(&mut config.renderer, built_in.renderer);
-        set(&mut config.parser, built_in.parser);
+        let Some(name) = self.to_make().find_map(source) else { return Ok(()) };
+        let placed = fetch(&self.workshop, &name, Options::default(), monitor)?;
+        self.workshop.clear_replaced(&placed);
+        self.each(|output| Ok(Standing::ToMake(Box::new(output.fetched(&placed.model)?))))?;
+        self.ensure_space()
     }
 
-    /// Adds a Go template of ours for the chat format of the weights.
-    fn recognise_template(&mut self, chat_template: &str) -> Result<(), CreateError> {
-        let Some(format) = recognize(chat_template) else { return Ok(()) };
-        self.layers.add_recognised_template(format.name, format.template())?;
-        let parameters = Parameters::from([("stop".to_owned(), json!(format.stop))]);
-        self.layers.add_bytes(MediaType::Parameters, &parameters_to_bytes(&parameters))
+    /// Makes the files of the models that have none yet, step by step and all models in step, since what they
+    /// are made of is the same.
+    fn assemble(&mut self, monitor: Monitor<'_>) -> Result<(), CreateError> {
+        let mut assemblies = Assemblies::of(self.to_make().filter(|output| output.assembly.is_none()));
+        assemblies.tell_beginning(monitor);
+        for step in 0..assemblies.steps() {
+            monitor.check_stop()?;
+            assemblies.advance(step, &self.workshop, monitor);
+        }
+        let mut assembled = assemblies.finish(monitor).into_iter();
+        self.each(|mut output| {
+            if output.assembly.is_none()
+                && let Some(assembly) = assembled.next()
+            {
+                output.assembly = Some(assembly?);
+            }
+            Ok(Standing::ToMake(output))
+        })
     }
 
-    /// Adds what the request says beside the files.
-    ///
-    /// # Errors
-    /// Something is too long, or a layer of the base model is damaged.
-    pub(super) fn attach_metadata(&mut self, job: &Job) -> Result<(), CreateError> {
-        if let Some(template) = &job.template {
-            self.layers.replace(MediaType::Template, template.text())?;
+    /// Makes the models of their files.
+    fn finish(&mut self, monitor: Monitor<'_>) -> Result<(), CreateError> {
+        let is_list = self.is_list;
+        self.each(|mut output| {
+            let assembly = output.assembly.take().unwrap_or_else(|| output.begun());
+            let digest = monitor.usage.time(Phase::Finish, || output.place(assembly, monitor))?;
+            monitor.usage.note_product(&output.name, digest);
+            if is_list {
+                monitor.tell(Event::Ready { model: output.name.short(), digest });
+            }
+            Ok(Standing::Made(digest))
+        })
+    }
+
+    /// Why none of its models can be made: one reason, if it is that of all of them.
+    pub(super) fn refused(self) -> CreateError {
+        let mut outcomes = self.outcomes();
+        let mut reasons: Vec<_> =
+            outcomes.iter().map(|outcome| outcome.failure().map(ToString::to_string)).collect();
+        reasons.dedup();
+        match (reasons.len(), outcomes.pop()) {
+            (1, Some(OutputOutcome { outcome: Err(error), .. })) => error,
+            (_, last) => CreateError::Outputs(outcomes.into_iter().chain(last).collect()),
         }
-        if !job.system.is_empty() {
-            self.layers.replace(MediaType::System, &job.system)?;
+    }
+
+    /// What has become of the models.
+    fn outcomes(self) -> Vec<OutputOutcome> {
+        let outcome = |(model, standing)| {
+            let outcome = match standing {
+                Standing::Made(digest) => Ok(digest),
+                Standing::Failed(error) => Err(error),
+                Standing::ToMake(_) => Err(CreateError::Cancelled),
+            };
+            OutputOutcome { model, outcome }
+        };
+        self.outputs.into_iter().map(outcome).collect()
+    }
+
+    /// How it ends: well if each model is there.
+    fn ended(self) -> Result<(), CreateError> {
+        let outcomes = self.outcomes();
+        match outcomes.iter().all(|outcome| outcome.outcome.is_ok()) {
+            true => Ok(()),
+            false => Err(CreateError::Outputs(outcomes)),
         }
-        for license in &job.licenses {
-            self.layers.add_bytes(MediaType::License, license.as_bytes())?;
+    }
+
+    /// Fails if any model cannot be made.
+    pub(super) fn whole(mut self) -> Result<Self, CreateError> {
+        let is_failed = |(_, standing): &(Name, Standing)| matches!(standing, Standing::Failed(_));
+        if self.outputs.iter().any(is_failed) {
+            self.outputs.retain(is_failed);
+            return Err(self.refused());
         }
-        self.layers.merge_parameters(std::mem::take(&mut self.parameters))?;
-        self.layers.replace_messages(&job.messages)
+        Ok(self)
+    }
+
+    /// Makes sure that there is room for the files that have to be made.
+    pub(super) fn ensure_space(&self) -> Result<(), CreateError> {
+        let spaces = self.to_make().map(Output::space).collect::<Result<Vec<_>, _>>()?;
+        let needed = spaces.into_iter().fold(0, u64::saturating_add);
+        Ok(self.workshop.store.ensure_space(needed)?)
     }
 }
 
-/// Makes the files, and tells what happens.
-struct Maker<'m> {
-    workshop: &'m Workshop,
-    monitor: Monitor<'m>,
+/// Models that are being put together.
+struct Assemblies<'o>(Vec<(&'o Output, Vec<Option<Step<'o>>>, Result<Assembly, CreateError>)>);
+
+impl<'o> Assemblies<'o> {
+    fn of(outputs: impl Iterator<Item = &'o Output>) -> Self {
+        let begun =
+            |output: &'o Output| (output, output.steps().into_iter().map(Some).collect(), Ok(output.begun()));
+        Self(outputs.map(begun).collect())
+    }
+
+    /// How many steps there are.
+    fn steps(&self) -> usize {
+        self.0.iter().map(|(_, steps, _)| steps.len()).max().unwrap_or(0)
+    }
+
+    /// Tells where everything comes from. The headers were read when the job was prepared; clients wait for
+    /// the lines all the same. What is told of one model is not told again of the next.
+    fn tell_beginning(&self, monitor: Monitor<'_>) {
+        let parts = |output: &'o Output| output.parts().flat_map(Part::events);
+        let mut told: Vec<Event> = Vec::new();
+        for (number, (output, ..)) in self.0.iter().enumerate() {
+            for event in parts(output) {
+                if number == 0 || (matches!(event, Event::Warning(_)) && !told.contains(&event)) {
+                    monitor.tell(event.clone());
+                    told.push(event);
+                }
+            }
+        }
+    }
+
+    /// Does a step of each model; the files that it takes are made together.
+    fn advance(&mut self, step: usize, workshop: &Workshop, monitor: Monitor<'_>) {
+        let mut files: Vec<&PlannedFile> = Vec::new();
+        let mut warned = BTreeSet::new();
+        let mut taken = Vec::new();
+        for (number, (_, steps, assembly)) in self.0.iter_mut().enumerate() {
+            let Some(step) = steps.get_mut(step).and_then(Option::take).filter(|_| assembly.is_ok()) else {
+                continue;
+            };
+            for warning in step.part().into_iter().flat_map(|part| &part.warnings) {
+                if warned.insert(warning) {
+                    tracing::warn!(%warning, "making a model");
+                    monitor.usage.count_warning();
+                }
+            }
+            files.extend(step.planned());
+            taken.push((number, step));
+        }
+        let mut made = make(&files, workshop, monitor).into_iter();
+        for (number, step) in taken {
+            let file = match step.planned() {
+                Some(_) => made.next().map(|made| described(made?, workshop)).transpose(),
+                None => Ok(None),
+            };
+            let assembly = &mut self.0[number].2;
+            if let Ok(layers) = assembly
+                && let Err(error) = file.and_then(|file| layers.attach(step, file))
+            {
+                *assembly = Err(error);
+            }
+        }
+    }
+
+    /// The models, once it is sure that what they take over is whole.
+    fn finish(self, monitor: Monitor<'_>) -> Vec<Result<Assembly, CreateError>> {
+        let whole = |assembly: Assembly| assembly.layers.ensure_whole(monitor).map(|()| assembly);
+        self.0.into_iter().map(|(_, _, assembly)| assembly.and_then(whole)).collect()
+    }
 }
 
-impl PartMaker for Maker<'_> {
-    fn tell(&mut self, event: Event) {
-        self.monitor.tell(event);
-    }
-
-    fn begin(&mut self, part: &Part) -> Result<(), CreateError> {
-        for warning in &part.warnings {
-            tracing::warn!(%warning, "making a model");
-            self.monitor.usage.count_warning();
-        }
-        self.monitor.check_stop()
-    }
-
-    fn make(&mut self, file: &PlannedFile) -> Result<File, CreateError> {
-        let made = file.make(self.workshop, self.monitor)?;
-        let description = self.workshop.descriptions.of(&made.blob)?;
-        Ok(File { content: FileContent::Made(made), description })
-    }
+/// A file that was made, with what its header says.
+fn described(made: Committed, workshop: &Workshop) -> Result<File, CreateError> {
+    let description = workshop.descriptions.of(&made.blob)?;
+    Ok(File { content: FileContent::Made(made), description })
 }

@@ -6,6 +6,8 @@
 //! the new one, and nothing half-made.
 
 mod adapter;
+mod assembly;
+mod attachments;
 mod base;
 mod base_layer;
 mod error;
@@ -17,9 +19,11 @@ mod info;
 mod input;
 mod job;
 mod layers;
+mod making;
 mod merging;
 mod monitor;
 mod outline;
+mod output;
 mod part;
 mod planned_file;
 mod prepare;
@@ -31,10 +35,11 @@ mod stage;
 mod turn;
 mod uploads;
 mod usage;
+mod wanted;
 mod watch;
 mod workshop;
 
-pub use error::CreateError;
+pub use error::{CreateError, OutputOutcome};
 pub use event::{Action, Conversion, Event};
 pub use fetch::{fetch, publish};
 pub use file_name::{FileName, InvalidFileName};
@@ -48,4 +53,5 @@ pub use remote::{InvalidRemote, remote_url};
 pub use request::{LONGEST_SETTING, Request};
 pub use stage::Stage;
 pub use usage::{Phase, Product, Usage};
+pub use wanted::{Outputs, Wanted};
 pub use workshop::Workshop;

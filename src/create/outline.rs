@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::job::{Assembly, File, FileContent, Job, PartMaker, Source};
+use super::assembly::{File, FileContent};
+use super::job::Job;
+use super::output::{Output, Source};
 use super::part::Part;
 use super::planned_file::{PlannedFile, Settled};
-use super::{CreateError, Event, Monitor};
+use super::{CreateError, Monitor};
 use crate::gguf::Gguf;
 use crate::library::Description;
 use crate::model::Digest;
@@ -93,8 +95,8 @@ pub struct OutlinedSource {
 }
 
 impl Outline {
-    /// This and what another job would make of the same sources.
-    pub fn beside(mut self, other: Self) -> Self {
+    /// This and what else would be made of the same sources.
+    fn beside(mut self, other: Self) -> Self {
         self.outputs.extend(other.outputs);
         self.written = self.written.saturating_add(other.written);
         self.warnings.extend(other.warnings);
@@ -106,11 +108,25 @@ impl Job {
     /// What it would make. Where a size is to be fitted, the weights are read and measured.
     ///
     /// # Errors
-    /// It could not be made.
-    pub fn outline(&self, monitor: Monitor<'_>) -> Result<Outline, CreateError> {
-        let mut outliner = Outliner { job: self, monitor, tensors: Vec::new(), warnings: Vec::new() };
-        let mut assembly = Assembly::of(self, &mut outliner)?;
-        assembly.attach_metadata(self)?;
+    /// Any of it could not be made.
+    pub fn outline(self, monitor: Monitor<'_>) -> Result<Outline, CreateError> {
+        let job = self.whole()?;
+        let mut all = job.to_make().map(|output| output.outline(monitor));
+        let first = all.next().unwrap_or(Err(CreateError::NoSource))?;
+        all.try_fold(first, |outline, next| Ok(outline.beside(next?)))
+    }
+}
+
+impl Output {
+    fn outline(&self, monitor: Monitor<'_>) -> Result<Outline, CreateError> {
+        let mut outliner = Outliner { output: self, monitor, tensors: Vec::new(), warnings: Vec::new() };
+        let mut assembly = self.begun();
+        for step in self.steps() {
+            step.part().map_or(Ok(()), |part| outliner.begin(part))?;
+            let file = step.planned().map(|file| outliner.make(file)).transpose()?;
+            assembly.attach(step, file)?;
+        }
+        assembly.attach_metadata(&self.attachments)?;
         let layers = assembly.layers.outlined(&assembly.config)?;
         let layers: Vec<OutlinedLayer> = layers
             .into_iter()
@@ -158,22 +174,21 @@ impl Job {
 
 /// Hears what would be made, and makes nothing.
 struct Outliner<'o> {
-    job: &'o Job,
+    output: &'o Output,
     monitor: Monitor<'o>,
     tensors: Vec<OutlinedTensor>,
     warnings: Vec<String>,
 }
 
-impl PartMaker for Outliner<'_> {
-    fn tell(&mut self, _: Event) {}
-
+impl Outliner<'_> {
     fn begin(&mut self, part: &Part) -> Result<(), CreateError> {
         self.warnings.extend(part.warnings.iter().cloned());
         self.monitor.check_stop()
     }
 
     fn make(&mut self, file: &PlannedFile) -> Result<File, CreateError> {
-        let Settled { plan, choices, warnings, demand } = file.settled(&self.job.workshop, self.monitor)?;
+        let Settled { plan, choices, warnings, demand } =
+            file.settled(&self.output.workshop, self.monitor)?;
         self.warnings.extend(warnings);
         demand.map_or(Ok(()), Err)?;
         let header = plan.header().map_err(|error| file.failed(error))?;

@@ -1,22 +1,17 @@
 //! A file that is to be made in the store: a plan with the files that it reads.
 
 use std::borrow::Cow;
-use std::io;
-use std::panic::resume_unwind;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 
 use super::input::Input;
-use super::turn::take_turn;
-use super::watch::{Timed, Watcher};
-use super::{Action, CreateError, Event, Monitor, Phase, Quantization, Workshop};
+use super::watch::{Progress, Watcher};
+use super::{Action, CreateError, Monitor, Phase, Quantization, Workshop};
 use crate::library::UNKNOWN_FILE_TYPE;
 use crate::model::Digest;
-use crate::plan::{Plan, PlanError, Source, SquaredErrors};
-use crate::quantize::{Choice, FileType, Fitting, QuantizeError, Quantized, Warning, quality, quantize};
-use crate::store::{Committed, Store};
+use crate::plan::{Plan, PlanError, Source};
+use crate::quantize::{Choice, FileType, Fitting, QuantizeError, Quantized, Warning, quantize};
+use crate::store::Store;
 
 /// A plan whose sources are there.
 #[derive(Debug)]
@@ -130,79 +125,24 @@ impl PlannedFile {
         &self.inputs
     }
 
+    /// What is done to make it.
+    pub(super) fn action(&self) -> &Action {
+        &self.action
+    }
+
+    /// What computing it is.
+    pub(super) fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether the error of each tensor is to be told.
+    pub(super) fn tells_quality(&self) -> bool {
+        self.quality
+    }
+
     /// The quantization that it will have, for people.
     pub(super) fn file_type(&self) -> &'static str {
         FileType::of(&self.plan.metadata).map_or(UNKNOWN_FILE_TYPE, FileType::name)
-    }
-
-    /// Makes the file in the store, unless that was done before, and tells its progress. What is not writing
-    /// is charged to the file's phase.
-    pub(super) fn make(&self, workshop: &Workshop, monitor: Monitor<'_>) -> Result<Committed, CreateError> {
-        let total = self.source_bytes();
-        let recipe = self.recipe()?;
-        let _turn = take_turn(&workshop.store, recipe, monitor)?;
-        if let Some(blob) = workshop.store.made(recipe, || !monitor.stop.is_cancelled())?
-            && !self.quality
-        {
-            monitor.tell(Event::Making { action: self.action.clone(), completed: total, total });
-            monitor.tell(Event::Verifying);
-            return Ok(Committed { blob, existed: true });
-        }
-        let failed = |error| self.failed(error);
-        let size = self.size().map_err(failed)?;
-        let store = &workshop.store;
-        // Others may have filled the disk since the job was prepared.
-        store.ensure_space(size)?;
-        let Settled { plan, warnings, demand, .. } = self.settled(workshop, monitor)?;
-        warnings.into_iter().for_each(|warning| monitor.tell(Event::Warning(warning)));
-        demand.map_or(Ok(()), Err)?;
-        let sources = self.sources()?;
-        let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
-        let size = plan.size().map_err(failed)?;
-        let errors = self.quality.then(|| SquaredErrors::of(&plan));
-        let watcher = Watcher { action: &self.action, size, total, monitor, errors };
-        let mut writer = workshop.store.create_blob();
-        let mut timed = Timed { sink: &mut writer, spent: Duration::ZERO };
-        let start = Instant::now();
-        // Whether the sources are what their names say is looked at meanwhile.
-        let is_over = AtomicBool::new(false);
-        let goes_on = || !monitor.stop.is_cancelled() && !is_over.load(Ordering::Relaxed);
-        let (executed, whole) = thread::scope(|scope| {
-            let look = || self.inputs.iter().try_for_each(|input| store.ensure_whole(&input.blob, goes_on));
-            let whole = thread::Builder::new().spawn_scoped(scope, look);
-            let whole = whole.map_err(|reason| failed(PlanError::NoThread { reason: Arc::new(reason) }))?;
-            let executed = plan.execute(&sources, &mut timed, workshop.resources, &watcher);
-            // Another failure may come from damage.
-            let gives_up = matches!(executed, Err(PlanError::Cancelled | PlanError::Write { .. }));
-            is_over.store(gives_up, Ordering::Relaxed);
-            Ok::<_, CreateError>((executed, whole.join().unwrap_or_else(|panic| resume_unwind(panic))))
-        })?;
-        let writing = timed.spent;
-        monitor.usage.charge(Phase::Write, writing);
-        monitor.usage.charge(self.phase, start.elapsed().saturating_sub(writing));
-        let written = writer.length();
-        monitor.usage.count_written(written);
-        monitor.usage.count_read(watcher.completed(written));
-        whole?;
-        match executed {
-            Ok(_) => {}
-            Err(PlanError::Cancelled) => return Err(CreateError::Cancelled),
-            Err(PlanError::Write { reason, .. }) => {
-                let copy = |reason: Arc<io::Error>| io::Error::from(reason.kind());
-                return Err(CreateError::Store(Arc::try_unwrap(reason).unwrap_or_else(copy).into()));
-            }
-            Err(error) => return Err(failed(error)),
-        }
-        if let Some(errors) = watcher.errors {
-            for (tensor, error) in quality(&plan, &errors.finish()) {
-                monitor.tell(Event::Quality { tensor, error });
-            }
-        }
-        monitor.tell(Event::Verifying);
-        monitor.check_stop()?;
-        let made = monitor.usage.time(Phase::Sync, || writer.commit(None))?;
-        workshop.store.remember_made(recipe, made.blob.digest());
-        Ok(made)
     }
 
     /// The plan, why each of its tensors gets its type, and what a person should know of that. What has to be
@@ -235,7 +175,9 @@ impl PlannedFile {
         let sources = self.sources()?;
         let sources: Vec<&dyn Source> = sources.iter().map(|bytes| bytes as &dyn Source).collect();
         let (size, total) = (fitting.elements(), self.source_bytes());
-        let watcher = Watcher { action: &Action::Measuring, size, total, monitor, errors: None };
+        let made = AtomicU64::new(0);
+        let progress = Progress { action: Action::Measuring, size, total, monitor, made };
+        let watcher = Watcher { progress: &progress, made: AtomicU64::new(0), errors: None };
         let (plan, candidates) = fitting.to_measure();
         let errors =
             plan.measure(candidates, &sources, workshop.resources, &watcher).map_err(
@@ -248,12 +190,12 @@ impl PlannedFile {
     }
 
     /// The bytes of the files that it is made of.
-    fn sources(&self) -> Result<Vec<&[u8]>, CreateError> {
+    pub(super) fn sources(&self) -> Result<Vec<&[u8]>, CreateError> {
         Ok(self.inputs.iter().map(|input| input.blob.bytes()).collect::<Result<_, _>>()?)
     }
 
     /// How many they are.
-    fn source_bytes(&self) -> u64 {
+    pub(super) fn source_bytes(&self) -> u64 {
         self.inputs.iter().map(|input| input.blob.length()).sum()
     }
 
@@ -262,7 +204,7 @@ impl PlannedFile {
     }
 
     /// Bytes of the file, or the most that it may have.
-    fn size(&self) -> Result<u64, PlanError> {
+    pub(super) fn size(&self) -> Result<u64, PlanError> {
         let size = self.plan.size()?;
         Ok(self.fitting.as_ref().map_or(size, |fitting| fitting.size().bytes()))
     }

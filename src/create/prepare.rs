@@ -1,55 +1,85 @@
 //! From a request to a job: everything that can be known beforehand is checked here, so that what is
 //! wrong with a request is told before any work is done.
 
+use std::sync::Arc;
+
 use super::adapter::Adapter;
+use super::attachments::Attachments;
 use super::base::Base;
-use super::job::{Job, Source};
+use super::job::{Job, Standing};
 use super::merging::Merging;
+use super::output::{Output, Source};
 use super::uploads::parts_of_model;
-use super::{CreateError, FileName, Files, Quantization, Request, Workshop, remote_url};
-use crate::model::{Name, Reference};
+use super::{CreateError, FileName, Files, Quantization, Request, Wanted, Workshop, remote_url};
+use crate::model::{Digest, Name, Reference};
 use crate::store::StoreError;
-use crate::template::Template;
 
 impl Workshop {
     /// Checks a request and makes a job of it. The job holds leases on all blobs that it needs.
     ///
     /// # Errors
-    /// Whatever is wrong with the request, as far as it can be known without doing the work.
-    pub fn prepare(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
-        let job = self.plan(name, request)?;
+    /// Whatever is wrong with the request, as far as it can be known without doing the work. Of several
+    /// models, some of which cannot be made, the job makes the others.
+    pub fn prepare(&self, request: Request) -> Result<Job, CreateError> {
+        let job = self.plan(request)?;
         job.ensure_space()?;
         Ok(job)
     }
 
-    /// The same, whether or not there is room for the model.
+    /// The same, whether or not there is room for the models.
     ///
     /// # Errors
     /// As those of [`prepare`](Self::prepare).
-    pub fn plan(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
+    pub fn plan(&self, mut request: Request) -> Result<Job, CreateError> {
+        request.check()?;
+        request.outputs.check_source(&request.from)?;
+        let attachments = Arc::new(Attachments::of(&mut request)?);
         let files = request.files.iter().chain(&request.adapters).flat_map(Files::iter);
         let digests: Vec<_> = files.map(|(_, digest)| digest).collect();
-        self.plan_whole(name, request).map_err(|error| error.or_damage(&self.store, digests))
+        let damaged = |error: CreateError| error.or_damage(&self.store, digests.iter().copied());
+        let wishes: Vec<_> = request.outputs.iter().map(|wanted| self.wish(wanted, &request)).collect();
+        // A matrix is never taken for a part of a model.
+        let matrices: Vec<Digest> = wishes
+            .iter()
+            .filter_map(|wish| wish.as_ref().ok()?.as_ref()?.matrix.as_ref())
+            .map(|matrix| matrix.input.blob.digest())
+            .collect();
+        request.files =
+            request.files.map(|files| matrices.iter().fold(files, |files, &matrix| files.without(matrix)));
+        let is_list = request.outputs.is_list();
+        let mut outputs = Vec::new();
+        for (wanted, wish) in request.outputs.iter().zip(wishes) {
+            let planned = wish.and_then(|quantize| {
+                self.plan_output(&wanted.model, quantize, &request, Arc::clone(&attachments))
+            });
+            outputs.push(match planned.map_err(damaged) {
+                Ok(output) => (wanted.model.clone(), Standing::ToMake(Box::new(output))),
+                Err(error) if is_list => (wanted.model.clone(), Standing::Failed(error)),
+                Err(error) => return Err(error),
+            });
+        }
+        let job = Job { workshop: self.clone(), outputs, is_list };
+        if job.to_make().next().is_some() { Ok(job) } else { Err(job.refused()) }
     }
 
-    fn plan_whole(&self, name: &Name, request: Request) -> Result<Job, CreateError> {
-        request.check()?;
-        let quantize = match request.quantize {
-            Some(wish) => Some(wish.following(&request.recipe, request.files.as_ref(), &self.store)?),
-            None if request.recipe.is_empty() => None,
-            None => return Err(CreateError::RecipeWithoutQuantize),
-        };
-        // A matrix is never taken for a part of the model.
-        let matrix = quantize.as_ref().and_then(|quantize| quantize.matrix.as_ref());
-        let matrix = matrix.map(|matrix| matrix.input.blob.digest());
-        let files = request.files.map(|files| match matrix {
-            Some(matrix) => files.without(matrix),
-            None => files,
-        });
-        let template = match request.template.as_str() {
-            "" => None,
-            text => Some(Template::parse(text)?),
-        };
+    /// The quantization that a model is wanted in.
+    fn wish(&self, wanted: &Wanted, request: &Request) -> Result<Option<Quantization>, CreateError> {
+        match &wanted.quantize {
+            Some(wish) => {
+                wish.clone().following(&wanted.recipe, request.files.as_ref(), &self.store).map(Some)
+            }
+            None if wanted.recipe.is_empty() => Ok(None),
+            None => Err(CreateError::RecipeWithoutQuantize),
+        }
+    }
+
+    fn plan_output(
+        &self,
+        name: &Name,
+        quantize: Option<Quantization>,
+        request: &Request,
+        attachments: Arc<Attachments>,
+    ) -> Result<Output, CreateError> {
         let merging = match (&request.merge_adapters, &request.adapters) {
             (None, _) => None,
             (Some(_), None) => return Err(CreateError::MergeWithoutAdapters),
@@ -57,9 +87,9 @@ impl Workshop {
         };
         // Adapters are merged into the weights before these are quantized.
         let first = quantize.as_ref().filter(|_| merging.is_none());
-        let source = match (request.from.as_str(), files) {
+        let source = match (request.from.as_str(), &request.files) {
             ("", None) => return Err(CreateError::NoSource),
-            ("", Some(files)) => Source::Files(parts_of_model(self, &files, first, quantize.is_some())?),
+            ("", Some(files)) => Source::Files(parts_of_model(self, files, first, quantize.is_some())?),
             (from, _) if !request.remote_host.is_empty() => {
                 let _: Name = from.parse()?;
                 let host = remote_url(&request.remote_host)?;
@@ -91,22 +121,14 @@ impl Workshop {
         if !matches!(source, Source::Elsewhere(_)) {
             adapter = adapter.fitted(&self.store, source.weights())?;
         }
-        Ok(Job {
+        Ok(Output {
             workshop: self.clone(),
             name: name.clone(),
             source,
             adapter,
             merging,
             quantize,
-            template,
-            system: request.system,
-            licenses: request.licenses,
-            parameters: request.parameters,
-            messages: request.messages,
-            renderer: request.renderer,
-            parser: request.parser,
-            requires: request.requires,
-            info: request.info,
+            attachments,
             assembly: None,
         })
     }

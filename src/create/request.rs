@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{CreateError, Files, Info, Quantization};
+use super::{CreateError, Files, Info, Outputs};
 use crate::model::{LONGEST_TEXT, Message, Parameters, check_parameters, parameters_to_bytes};
-use crate::quantize::Recipe;
 
 /// Names, versions and addresses are shorter, in bytes.
 pub const LONGEST_SETTING: usize = 4096;
 
 /// What a client asks for; an empty text is one that was not given.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Request {
+    /// The models that are to be made. What follows holds for all of them.
+    pub outputs: Outputs,
     /// The model to be made from: its name, or the digest of an uploaded GGUF file.
     pub from: String,
     /// The uploaded files to be made from, unless `from` is given.
@@ -21,10 +22,6 @@ pub struct Request {
     /// Whether the adapters become part of the weights, and how strong those are that are not to be as strong
     /// as they say: each GGUF file is an adapter, and so are all other files of a folder.
     pub merge_adapters: Option<BTreeMap<String, f64>>,
-    /// The quantization wished for.
-    pub quantize: Option<Quantization>,
-    /// What the quantization deviates from its type in.
-    pub recipe: Recipe,
     /// The prompt template.
     pub template: String,
     /// The system prompt.
@@ -48,6 +45,27 @@ pub struct Request {
 }
 
 impl Request {
+    /// A request for these models that says nothing else.
+    pub fn new(outputs: Outputs) -> Self {
+        Self {
+            outputs,
+            from: String::new(),
+            files: None,
+            adapters: None,
+            merge_adapters: None,
+            template: String::new(),
+            system: String::new(),
+            licenses: Vec::new(),
+            parameters: Parameters::new(),
+            messages: Vec::new(),
+            renderer: String::new(),
+            parser: String::new(),
+            requires: String::new(),
+            info: Info::default(),
+            remote_host: String::new(),
+        }
+    }
+
     /// Checks what can be said of a request without looking at anything else. What is longer than the limits
     /// could not be read again.
     ///

@@ -7,22 +7,20 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use serde::Serialize;
 use serde_json::Value;
-
 use tokio_util::sync::CancellationToken;
 
 use super::body::json;
+use super::create_outputs::{Wish, as_job};
 use super::errors::Failure;
 use super::request::Fields;
 use super::stream::{Hearing, start, start_with};
-use super::{Shared, create_info, create_license};
-use crate::create::{
-    CreateError, Files, Job, Monitor, Outline, Phase, Quantization, Request, Stage, Usage, remote_url,
-};
+use super::{Shared, create_info, create_license, create_outputs};
+use crate::create::{Files, Job, Monitor, Outline, Phase, Product, Request, Stage, Usage, remote_url};
 use crate::jobs::{Kind, Once, Order};
 use crate::locked::locked;
-use crate::model::{Name, go_json};
-use crate::quantize::Recipe;
+use crate::model::go_json;
 
 /// `POST /api/create`
 pub(super) async fn create(
@@ -35,6 +33,10 @@ pub(super) async fn create(
         return dry_run(&server, fields).await;
     }
     let (order, job, hearing) = prepare(&server, fields).await?;
+    if job.is_list() {
+        let usage = Arc::clone(&order.usage);
+        return start_with(&server, order, job, hearing, move || go_json::to_line(&Made::of(&usage))).await;
+    }
     start(&server, order, job, hearing).await
 }
 
@@ -48,15 +50,28 @@ pub(super) async fn prepare(server: &Shared, mut fields: Fields) -> Result<(Orde
     let turn = Arc::clone(&server.preparations).acquire_owned().await;
     let prepare = move || {
         let _turn = turn;
-        let (name, request, hearing) = decode(&mut fields, limit)?;
+        let (request, hearing) = decode(&mut fields, Vec::new(), limit)?;
         let told = fields.request();
         drop(fields);
-        let job = prepared.time(Phase::Prepare, || workshop.prepare(&name, request));
+        let job = prepared.time(Phase::Prepare, || workshop.prepare(request));
         Ok::<_, Failure>((job.map_err(as_job)?, told, hearing))
     };
     let (job, request, hearing) = server.blocking(prepare).await??;
     let order = Order { kind: Kind::Create, model: job.name().clone(), request, usage };
     Ok((order, job, hearing))
+}
+
+/// The last line about several models.
+#[derive(Serialize)]
+struct Made {
+    status: &'static str,
+    outputs: Vec<Product>,
+}
+
+impl Made {
+    fn of(usage: &Usage) -> Self {
+        Self { status: "success", outputs: usage.products() }
+    }
 }
 
 /// Tells what would be made. Where weights have to be measured for that, it is a job like others.
@@ -70,22 +85,18 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
     let turn = Arc::clone(&server.preparations).acquire_owned().await;
     let plan = move || {
         let _turn = turn;
-        let (name, request, hearing) = decode(&mut fields, limit)?;
+        let (request, hearing) = decode(&mut fields, candidates, limit)?;
         let told = fields.request();
-        let has_to_measure = request.recipe.target_size.is_some();
-        let requests: Vec<Request> = match candidates.is_empty() {
-            true => vec![request],
-            false => candidates.iter().map(|wish| quantized(&request, wish)).collect::<Result<_, _>>()?,
-        };
-        let jobs = requests.into_iter().map(|request| workshop.plan(&name, request));
-        let jobs = jobs.collect::<Result<Vec<_>, _>>().map_err(as_job)?;
-        Ok::<_, Failure>((name, jobs, told, hearing, has_to_measure))
+        let name = request.outputs.first().model.clone();
+        let has_to_measure = request.outputs.iter().any(|wanted| wanted.recipe.target_size.is_some());
+        let job = workshop.plan(request).map_err(as_job)?;
+        Ok::<_, Failure>((name, job, told, hearing, has_to_measure))
     };
-    let (name, jobs, request, hearing, has_to_measure) = server.blocking(plan).await??;
+    let (name, job, request, hearing, has_to_measure) = server.blocking(plan).await??;
     if !has_to_measure {
         let unwatched = move || {
             let (stop, usage) = (CancellationToken::new(), Usage::default());
-            outlined(&jobs, Monitor { report: &|_| (), stop: &stop, usage: &usage })
+            job.outline(Monitor { report: &|_| (), stop: &stop, usage: &usage })
         };
         return Ok(json(&server.blocking(unwatched).await?.map_err(as_job)?));
     }
@@ -93,34 +104,16 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
     let told = Arc::<Mutex<Option<Outline>>>::default();
     let telling = Arc::clone(&told);
     let work = move |monitor: Monitor<'_>| {
-        *locked(&telling) = Some(outlined(&jobs, monitor)?);
+        *locked(&telling) = Some(job.outline(monitor)?);
         Ok(())
     };
     let success = move || go_json::to_line(&*locked(&told));
     start_with(server, order, Once { stage: Stage::Compute, work }, hearing, success).await
 }
 
-/// What all of the jobs would make, which are of the same sources.
-fn outlined(jobs: &[Job], monitor: Monitor<'_>) -> Result<Outline, CreateError> {
-    let mut all = jobs.iter().map(|job| job.outline(monitor));
-    let first = all.next().unwrap_or(Err(CreateError::NoSource))?;
-    all.try_fold(first, |outline, next| Ok(outline.beside(next?)))
-}
-
-/// The same request with another quantization.
-fn quantized(request: &Request, wish: &str) -> Result<Request, Failure> {
-    let quantize = Quantization::parse(wish).map_err(as_job)?;
-    Ok(Request { quantize, ..request.clone() })
-}
-
-/// What Ollama finds in the job itself, and answers as its jobs do.
-fn as_job(error: impl Into<Failure>) -> Failure {
-    error.into().into_job_answer()
-}
-
-/// The name of the model to be, what it is made from, of so many files at most, and how the client wants to
-/// hear of it.
-fn decode(fields: &mut Fields, limit: usize) -> Result<(Name, Request, Hearing), Failure> {
+/// What is to be made from what, of so many files at most, and how the client wants to hear of it.
+/// `candidates` are types that are to be compared.
+fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<(Request, Hearing), Failure> {
     let model = fields.model()?;
     let hearing = Hearing::of(fields)?;
     let mut files = |field: &str| -> Result<Option<Files>, Failure> {
@@ -135,39 +128,54 @@ fn decode(fields: &mut Fields, limit: usize) -> Result<(Name, Request, Hearing),
     let merge_adapters = strengths(fields.value("merge_adapters")?)?;
     refuse_draft(fields)?;
     if fields.is_list("quantize") {
-        let message = "quantize must be one type; a list is taken with \"dry_run\": true alone";
+        let message = "quantize must be one type; a list is taken with \"dry_run\": true alone, and outputs makes \
+                       several models";
         return Err(Failure::bad_request(message));
     }
     let quantize = fields.string("quantize")?;
     let quantization = fields.string("quantization")?;
     let quantize = if quantize.is_empty() { quantization } else { quantize };
     let recipe = fields.object("recipe")?.unwrap_or_default();
+    let one = Wish { model, quantize, recipe };
+    let listed = create_outputs::listed(fields, &one)?;
     let (license, info) = (fields.value("license")?, fields.object("info")?.unwrap_or_default());
-    let mut request = Request {
-        from: fields.string("from")?,
+    let (from, template, system) =
+        (fields.string("from")?, fields.string("template")?, fields.string("system")?);
+    let parameters = fields.object("parameters")?.unwrap_or_default().into_iter().collect();
+    let messages = fields.list("messages", "[]api.Message")?;
+    let (renderer, parser) = (fields.string("renderer")?, fields.string("parser")?);
+    let (requires, remote_host) = (fields.string("requires")?, fields.string("remote_host")?);
+    let outputs = match (candidates.is_empty(), &listed) {
+        (false, Some(_)) => {
+            return Err(Failure::bad_request(
+                "quantize cannot be used beside outputs; each output has its own",
+            ));
+        }
+        (false, None) => create_outputs::candidates(candidates, one)?,
+        (true, _) => create_outputs::outputs(listed, one)?,
+    };
+    let request = Request {
+        outputs,
+        from,
         files,
         adapters,
         merge_adapters,
-        template: fields.string("template")?,
-        system: fields.string("system")?,
-        parameters: fields.object("parameters")?.unwrap_or_default().into_iter().collect(),
-        messages: fields.list("messages", "[]api.Message")?,
-        renderer: fields.string("renderer")?,
-        parser: fields.string("parser")?,
-        requires: fields.string("requires")?,
-        remote_host: fields.string("remote_host")?,
-        ..Request::default()
+        template,
+        system,
+        licenses: create_license::texts(license).map_err(as_job)?,
+        parameters,
+        messages,
+        renderer,
+        parser,
+        requires,
+        info: create_info::info(&info).map_err(as_job)?,
+        remote_host,
     };
     if let Ok(address) = remote_url(&request.remote_host) {
         // As it was given it may hold a password.
         fields.retell("remote_host", &address);
     }
-    let name = model.parse()?;
-    request.quantize = Quantization::parse(&quantize).map_err(as_job)?;
-    request.recipe = Recipe::from_object(recipe).map_err(|error| as_job(CreateError::from(error)))?;
-    request.info = create_info::info(&info).map_err(as_job)?;
-    request.licenses = create_license::texts(license).map_err(as_job)?;
-    Ok((name, request, hearing))
+    Ok((request, hearing))
 }
 
 /// Whether adapters are to be merged into the weights, and how strong those are that are named.

@@ -12,10 +12,10 @@ use serde::Serialize;
 use super::create_info::InvalidInfo;
 use super::create_license::InvalidLicense;
 use super::decode_error::DecodeError;
-use crate::create::CreateError;
+use crate::create::{CreateError, OutputOutcome};
 use crate::jobs::{JobError, QueueIsFull, Refusal, Unclaimed};
 use crate::library::LibraryError;
-use crate::model::{InvalidDigest, InvalidName, go_json};
+use crate::model::{Digest, InvalidDigest, InvalidName, go_json};
 use crate::plan::PlanError;
 use crate::registry::RegistryError;
 use crate::store::StoreError;
@@ -47,6 +47,29 @@ struct Body {
     file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Of several models: what became of each.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    outputs: Vec<OutputEnd>,
+}
+
+/// What became of one of several models.
+#[derive(Debug, Serialize)]
+struct OutputEnd {
+    model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl OutputEnd {
+    fn of(outcome: &OutputOutcome) -> Self {
+        Self {
+            model: outcome.model.short(),
+            digest: outcome.outcome.as_ref().ok().copied(),
+            error: outcome.failure().map(ToString::to_string),
+        }
+    }
 }
 
 impl ContentType {
@@ -60,7 +83,7 @@ impl ContentType {
 
 impl Failure {
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        let body = Body { error: error.into(), file: None, hint: None };
+        let body = Body { error: error.into(), file: None, hint: None, outputs: Vec::new() };
         Self { status, content_type: ContentType::JsonUtf8, body }
     }
 
@@ -84,6 +107,12 @@ impl Failure {
     /// The same, with what to do about it.
     pub(super) fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.body.hint = Some(hint.into());
+        self
+    }
+
+    /// The same, of a place in the request.
+    pub(super) fn at(mut self, place: &str) -> Self {
+        self.body.error = format!("{place}: {}", self.body.error);
         self
     }
 
@@ -211,8 +240,12 @@ impl Failure {
     }
 
     fn of_create(error: &CreateError) -> Self {
-        let body =
-            Body { error: error.to_string(), file: error.file().map(str::to_owned), hint: error.hint() };
+        let outputs = match error {
+            CreateError::Outputs(outcomes) => outcomes.iter().map(OutputEnd::of).collect(),
+            _ => Vec::new(),
+        };
+        let file = error.file().map(str::to_owned);
+        let body = Body { error: error.to_string(), file, hint: error.hint(), outputs };
         Self { status: create_status(error), content_type: ContentType::JsonUtf8, body }
     }
 }
@@ -225,6 +258,9 @@ pub(super) fn log_failure(error: &JobError) {
 }
 
 fn log_create_failure(error: &CreateError) {
+    if let CreateError::Outputs(outcomes) = error {
+        return outcomes.iter().filter_map(OutputOutcome::failure).for_each(log_create_failure);
+    }
     if create_status(error).is_server_error() && !matches!(error, CreateError::Cancelled) {
         tracing::error!(error = ?error, "creating a model failed");
     }
@@ -236,6 +272,11 @@ fn create_status(error: &CreateError) -> StatusCode {
         CreateError::Pull(error) | CreateError::Push(error) => registry_status(error),
         CreateError::Plan { source, .. } => plan_status(source),
         CreateError::DamagedBase { .. } | CreateError::Description(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        // The worst says most.
+        CreateError::Outputs(outcomes) => {
+            let statuses = outcomes.iter().filter_map(OutputOutcome::failure).map(create_status);
+            statuses.max().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        }
         // Who is there to read it did not cancel it: the server is to stop.
         CreateError::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,

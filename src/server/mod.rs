@@ -12,6 +12,7 @@ mod copy_delete;
 mod create;
 mod create_info;
 mod create_license;
+mod create_outputs;
 mod decode_error;
 mod errors;
 mod extensions;

@@ -68,6 +68,9 @@ impl Line {
                 Self::plain(format!("using autodetected template {format}"))
             }
             Step::WritingManifest => Self::plain("writing manifest"),
+            Step::Ready { model, digest } => {
+                Self { digest: digest.to_string(), ..Self::plain(format!("model {model} is ready")) }
+            }
             Step::Transfer(event) => Self::of_transfer(event),
         }
     }

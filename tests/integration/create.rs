@@ -6,6 +6,7 @@ mod files;
 mod inheritance;
 mod making;
 mod merging;
+mod outputs;
 mod recipe;
 mod reported;
 mod todays;

@@ -259,3 +259,20 @@ fn the_version_is_printed() {
         assert_eq!(desk.output(&[flag]), version);
     }
 }
+
+#[test]
+fn several_types_make_a_model_each() {
+    let desk = Desk::new();
+    desk.put("m.gguf", small_gguf(&[]));
+    desk.output(&["create", "m", "-q", "q8_0", "-q", "Q4_0", "-q", "f16"]);
+    let weights = |name: &str| Gguf::parse(&desk.weights(name)).unwrap().tensors()[0].element_type;
+    assert_eq!([weights("m:q8_0"), weights("m:q4_0"), weights("m:f16")], {
+        [ElementType::Q8_0, ElementType::Q4_0, ElementType::F16]
+    });
+    let error = desk.refused(&["create", "m:tag", "-q", "q8_0", "-q", "q4_0"]);
+    assert!(error.contains("leave out the tag of \"m:tag\""), "{error}");
+    let error = desk.refused(&["create", "n", "-q", "q8_0", "-q", "q8_0"]);
+    assert!(error.contains("twice"), "{error}");
+    let error = desk.refused(&["create", "n", "-q", "q8_0", "-q", "iq1_s"]);
+    assert!(error.contains("1 of 2 models could not be made"), "{error}");
+}

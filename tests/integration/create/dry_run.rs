@@ -9,7 +9,7 @@ use crate::in_process::{InProcess, small_gguf};
 use crate::support::files::{files, fixture};
 
 /// Uploads what lies in a directory, and names it as clients do.
-async fn uploaded(server: &InProcess, directory: &Path) -> Value {
+pub(super) async fn uploaded(server: &InProcess, directory: &Path) -> Value {
     let mut named = Map::new();
     for path in files(directory) {
         let name = path.strip_prefix(directory).unwrap().to_str().unwrap().to_owned();
