@@ -6,19 +6,16 @@
 //! cannot be finished does not keep the others from being.
 
 use std::io::Write;
-use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Plan;
 use super::error::PlanError;
-use super::execute::{Observer, Resources};
+use super::member::Member;
+use super::observer::Observer;
 use super::ordered::{Limits, NoThread, ordered};
-use super::program::Program;
+use super::resources::Resources;
 use super::source::Source;
-use super::stored::bytes_of;
 use super::work::{Piece, Scratch, Work};
-use crate::gguf::Header;
 
 /// Several files that are made together. Their plans share what they can: the same tensors of the same
 /// sources.
@@ -111,57 +108,6 @@ fn run(members: &[Member<'_>], streams: &mut [Stream<'_>], resources: Resources)
     Ok(())
 }
 
-/// A file of a batch, as the threads that evaluate know it.
-pub(super) struct Member<'b> {
-    pub(super) plan: &'b Plan,
-    pub(super) places: Vec<usize>,
-    /// The sources of its plan.
-    pub(super) sources: Vec<&'b dyn Source>,
-    pub(super) programs: Vec<Program<'b>>,
-    pub(super) observer: &'b dyn Observer,
-    header: Header,
-    present: u64,
-    /// It has failed, and needs nothing any more.
-    ended: AtomicBool,
-}
-
-impl<'b> Member<'b> {
-    fn new(
-        plan: &'b Plan,
-        places: Vec<usize>,
-        present: u64,
-        observer: &'b dyn Observer,
-        all: &'b [&'b dyn Source],
-    ) -> Result<Self, PlanError> {
-        let sources: Vec<_> = places.iter().filter_map(|&place| all.get(place).copied()).collect();
-        plan.check_sources(&sources)?;
-        let (header, programs) = (plan.header()?, plan.compile()?);
-        let ended = AtomicBool::new(false);
-        Ok(Self { plan, places, sources, programs, observer, header, present, ended })
-    }
-
-    /// Where elements of a tensor lie in the file.
-    fn file_range(&self, tensor: usize, elements: &Range<u64>) -> Range<u64> {
-        let start = self.header.data()[tensor].start;
-        let bytes = |elements| bytes_of(self.plan.tensors[tensor].element_type, elements);
-        start + bytes(elements.start)..start + bytes(elements.end)
-    }
-
-    /// Whether elements of a tensor are yet to be made.
-    pub(super) fn wants(&self, tensor: usize, elements: &Range<u64>) -> bool {
-        !self.has_ended() && self.file_range(tensor, elements).end > self.present
-    }
-
-    /// Whether nobody waits for it any more.
-    pub(super) fn is_given_up(&self) -> bool {
-        self.has_ended() || self.observer.is_cancelled()
-    }
-
-    fn has_ended(&self) -> bool {
-        self.ended.load(Ordering::Relaxed)
-    }
-}
-
 /// The sink of a file and how much of the file is there.
 struct Stream<'b> {
     /// Which output it is.
@@ -179,7 +125,7 @@ impl Stream<'_> {
             && let Err(failure) = write(self)
         {
             self.failure = Some(failure);
-            member.ended.store(true, Ordering::Relaxed);
+            member.end();
         }
     }
 

@@ -7,60 +7,15 @@
 //! A single file is a [`Batch`] of one.
 
 use std::io::Write;
-use std::num::NonZeroUsize;
 
 use super::Plan;
 use super::batch::{Batch, Output};
 use super::error::PlanError;
+use super::observer::Observer;
 use super::program::Program;
+use super::resources::Resources;
 use super::source::Source;
-use super::squared_error::SquaredError;
 use crate::gguf::Header;
-
-/// What an execution may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resources {
-    /// Threads that evaluate; the calling thread writes.
-    pub threads: NonZeroUsize,
-    /// Bytes of memory for the chunks under way, whatever the model and however many files are made of it at
-    /// once. What sources have to fetch comes on top.
-    pub memory: usize,
-}
-
-impl Default for Resources {
-    /// All cores, 192 MiB.
-    fn default() -> Self {
-        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { threads, memory: 192 << 20 }
-    }
-}
-
-/// Who watches how a file is made, many times a second.
-pub trait Observer: Sync {
-    /// So many bytes of the file are there. Told by the thread that executes.
-    fn written(&self, bytes: u64) {
-        let _ = bytes;
-    }
-
-    /// Whether the error of what is quantized is to be measured on the way.
-    fn measures(&self) -> bool {
-        false
-    }
-
-    /// A part of the tensor of this number has this error; told in the order of the file.
-    fn measured(&self, tensor: usize, error: SquaredError) {
-        let _ = (tensor, error);
-    }
-
-    /// Whether to stop. All threads ask. The file ends with [`PlanError::Cancelled`] within a few thousand
-    /// elements' time, where a tensor is not transposed.
-    fn is_cancelled(&self) -> bool {
-        false
-    }
-}
-
-/// Nobody watches.
-impl Observer for () {}
 
 impl Plan {
     /// Makes the file: reads `sources`, in the order of [`Plan::sources`], and writes every byte of the

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::PlannedTensor;
-use super::batch::Member;
+use super::member::Member;
 use super::node::Node;
 use super::operation::Operation;
 use super::program::Program;

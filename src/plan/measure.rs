@@ -4,9 +4,10 @@ use std::ops::Range;
 
 use super::error::PlanError;
 use super::evaluate::Reader;
-use super::execute::{Observer, Resources};
 use super::node::Node;
+use super::observer::Observer;
 use super::ordered::{Limits, ordered};
+use super::resources::Resources;
 use super::source::Source;
 use super::squared_error::SquaredError;
 use super::stored::bytes_of;

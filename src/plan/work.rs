@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use super::batch::Member;
 use super::error::PlanError;
 use super::evaluate::Reader;
-use super::execute::Resources;
 use super::group::{Encoding, Group};
+use super::member::Member;
 use super::program::Program;
+use super::resources::Resources;
 use super::squared_error::SquaredError;
 use super::stored::bytes_of;
 use super::weighing::Weighing;

@@ -263,7 +263,10 @@ fn the_version_is_printed() {
 #[test]
 fn several_types_make_a_model_each() {
     let desk = Desk::new();
-    desk.put("m.gguf", small_gguf(&[]));
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    metadata.set("llama.block_count", 1_u32);
+    desk.put("m.gguf", gguf(&metadata, &[("blk.0.ffn_up.weight", &[256, 8], ElementType::F32)]));
     desk.output(&["create", "m", "-q", "q8_0", "-q", "Q4_0", "-q", "f16"]);
     let weights = |name: &str| Gguf::parse(&desk.weights(name)).unwrap().tensors()[0].element_type;
     assert_eq!([weights("m:q8_0"), weights("m:q4_0"), weights("m:f16")], {

@@ -128,7 +128,7 @@ fn wide_gguf() -> Vec<u8> {
     metadata.set("general.architecture", "llama");
     metadata.set("general.file_type", 0_u32);
     metadata.set("llama.block_count", 1_u32);
-    let mut file = gguf(&metadata, &[("output.weight", &[256, 8], ElementType::F32)]);
+    let mut file = gguf(&metadata, &[("blk.0.ffn_up.weight", &[256, 8], ElementType::F32)]);
     let end = file.len();
     file[end - 4..].copy_from_slice(&1e6_f32.to_le_bytes());
     file
@@ -264,7 +264,7 @@ async fn lists_that_say_too_little_or_too_much_are_refused_and_nothing_is_kept()
 #[tokio::test]
 async fn a_dry_run_tells_of_each_model() {
     let server = InProcess::new();
-    let digest = server.upload(&small_gguf(&[])).await.to_string();
+    let digest = server.upload(&wide_gguf()).await.to_string();
     let outputs = json!([{"model": "a", "quantize": "q8_0"}, {"model": "b", "quantize": "q4_0"}]);
     let mut request = json!({"files": {"m.gguf": digest}, "outputs": outputs, "dry_run": true});
     let before = server.files();
