@@ -16,6 +16,9 @@ pub(crate) const MAX_DEPTH: usize = 100;
 /// Create requests that are checked at once; each may have a large tokenizer in memory.
 pub(crate) const PREPARATIONS: usize = 16;
 
+/// Links for a download without a key that are good at once.
+pub(crate) const LINKS: usize = 1024;
+
 /// Jobs that only write metadata, at once. They wait for the disk more than they compute.
 pub(crate) const QUICK_JOBS: usize = 64;
 

@@ -14,6 +14,7 @@ mod limits;
 mod origins;
 mod path;
 mod setting;
+mod shown;
 mod table;
 mod variables;
 
@@ -24,4 +25,5 @@ pub(crate) use fixed::*;
 pub use host::Host;
 pub(crate) use host::split_port;
 pub use limits::Limits;
+pub use shown::{Setting, Shown};
 pub use table::settings_text;

@@ -1,6 +1,8 @@
 //! All settings in order: for `ollamake serve --help`, and for `docs/settings.md`.
 
+use super::config::Config;
 use super::setting::{Default, Number, Row};
+use super::shown::Setting;
 use super::variables as v;
 
 enum Entry {
@@ -9,6 +11,13 @@ enum Entry {
 }
 
 impl Entry {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Text(row) => row.name,
+            Self::Number(number) => number.name,
+        }
+    }
+
     /// The variable, what holds without it, its bounds, and what it means.
     fn columns(&self) -> [String; 4] {
         match self {
@@ -70,6 +79,24 @@ pub fn settings_text() -> String {
     text
 }
 
+impl Config {
+    /// All settings in order, with what holds of those that may be shown.
+    pub fn settings(&self) -> Vec<Setting> {
+        let plain = |text: &str| text.replace('`', "");
+        let setting = |section, entry: &Entry| {
+            let [_, default, _, meaning] = entry.columns();
+            let name = entry.name();
+            let value = self.shown(name);
+            Setting { name, section, meaning: plain(&meaning), default: plain(&default), value }
+        };
+        let sections = sections().into_iter();
+        sections
+            .flat_map(|(title, entries)| entries.into_iter().map(move |entry| (title, entry)))
+            .map(|(title, entry)| setting(title, &entry))
+            .collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
@@ -94,6 +121,7 @@ mod tests {
             bytes(fixed::LARGEST_TREE, "memory for the values of one JSON body"),
             count(fixed::MAX_DEPTH, "brackets of a JSON body that may be open at once"),
             count(fixed::PREPARATIONS, "create requests that are checked at once; more wait"),
+            count(fixed::LINKS, "links for one download that are good at once; more are answered 503"),
             count(fixed::QUICK_JOBS, "jobs at once that only write metadata; more wait"),
             count(fixed::RECORDED_JOBS, "jobs that have ended and are told of, for a week at most"),
             count(fixed::RECORDED_LINES, "lines that are kept of what an ended job said"),
@@ -140,6 +168,32 @@ mod tests {
         }
         let written = std::fs::read_to_string(path).unwrap_or_default();
         assert!(written == table(), "docs/settings.md is not what is declared; {REWRITE}=1 writes it anew");
+    }
+
+    #[test]
+    fn numbers_are_shown_and_secrets_are_not() {
+        let set = |name: &str| match name {
+            "HOME" | "OLLAMA_MODELS" | "DOCKER_CONFIG" => Some("/some/where".to_owned()),
+            "OLLAMAKE_API_KEY" | "OLLAMAKE_REGISTRY_USER" | "OLLAMAKE_REGISTRY_PASSWORD" => {
+                Some("s3cret".to_owned())
+            }
+            "OLLAMAKE_REGISTRY" => Some("registry.example".to_owned()),
+            "HTTPS_PROXY" => Some("http://s3cret:s3cret@proxy.example".to_owned()),
+            "OLLAMAKE_MAX_JOBS" => Some("7".to_owned()),
+            _ => None,
+        };
+        let settings = Config::from_variables(set).unwrap().settings();
+        let shown = serde_json::to_string(&settings).unwrap();
+        for secret in ["s3cret", "/some/where", "proxy.example"] {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        let value = |name: &str| settings.iter().find(|setting| setting.name == name).unwrap().value.clone();
+        assert_eq!(value("OLLAMAKE_MAX_JOBS"), Some(crate::config::Shown::Number(7)));
+        for (_, entries) in sections() {
+            for entry in entries.iter().filter(|entry| matches!(entry, Entry::Number(_))) {
+                assert!(value(entry.name()).is_some(), "{} is a number, and no secret", entry.name());
+            }
+        }
     }
 
     #[test]

@@ -15,9 +15,9 @@ use super::turn::take_turn;
 use super::watch::{Progress, Timed, Watcher};
 use super::{Action, CreateError, Event, Monitor, Phase, Workshop};
 use crate::model::Digest;
-use crate::plan::{Batch, Output, Plan, PlanError, Source, SquaredErrors};
-use crate::quantize::quality;
-use crate::store::{BlobWriter, Committed, Turn};
+use crate::plan::{Batch, Output, Plan, PlanError, Source, SquaredError, SquaredErrors};
+use crate::quantize::{quality, relative_errors};
+use crate::store::{BlobWriter, Committed, Store, Turn};
 
 /// Makes the files in the store, except those that were made before, and tells the progress. Answers for each
 /// file, in their order; one that fails does not keep the others from being made.
@@ -147,17 +147,20 @@ impl<'r> Round<'r> {
         let written = sinks.iter().map(|timed| timed.sink.length()).sum();
         monitor.usage.count_written(written);
         monitor.usage.count_read(progress.completed(written));
+        let errors = watchers.into_iter().map(|watcher| watcher.errors.map(SquaredErrors::finish));
+        let errors: Vec<_> = errors.collect();
         let is_executed: Vec<bool> = executed.iter().map(Result::is_ok).collect();
         if is_executed.contains(&true) {
-            for (begun, watcher) in begun.iter().zip(watchers) {
-                tell_quality(begun, watcher.errors, is_executed.len() > 1, monitor);
+            for (begun, errors) in begun.iter().zip(&errors) {
+                tell_quality(begun, errors.as_deref(), is_executed.len() > 1, monitor);
             }
             monitor.tell(Event::Verifying);
         }
-        let ended = begun.iter().zip(sinks).zip(executed);
-        ended
-            .map(|((begun, timed), executed)| executed.and_then(|()| self.commit(begun, timed.sink)))
-            .collect()
+        let ended = begun.iter().zip(sinks).zip(executed).zip(errors);
+        let commit = |(((begun, timed), executed), errors): (((&Begun<'_>, _), Result<_, _>), Option<_>)| {
+            executed.and_then(|()| self.commit(begun, timed, errors))
+        };
+        ended.map(commit).collect()
     }
 
     /// Computes and writes the files, and looks meanwhile whether the sources are what their names say.
@@ -216,10 +219,21 @@ impl<'r> Round<'r> {
     }
 
     /// Makes a file visible in the store.
-    fn commit(&self, begun: &Begun<'_>, writer: BlobWriter) -> Result<Committed, CreateError> {
+    fn commit(
+        &self,
+        begun: &Begun<'_>,
+        timed: Timed<BlobWriter>,
+        errors: Option<Vec<SquaredError>>,
+    ) -> Result<Committed, CreateError> {
         self.monitor.check_stop()?;
-        let made = self.monitor.usage.time(Phase::Sync, || writer.commit(None))?;
-        self.workshop.store.remember_made(begun.recipe, made.blob.digest());
+        let Self { workshop, monitor, .. } = self;
+        let (written, start) = (timed.sink.length(), Instant::now());
+        let made = monitor.usage.time(Phase::Sync, || timed.sink.commit(None))?;
+        workshop.pace.has_written(written, timed.spent + start.elapsed());
+        workshop.store.remember_made(begun.recipe, made.blob.digest());
+        if let Some(errors) = errors {
+            remember_errors(&workshop.store, made.blob.digest(), &begun.plan, &errors);
+        }
         Ok(made)
     }
 }
@@ -239,14 +253,21 @@ impl Begun<'_> {
 }
 
 /// Tells how far the tensors of a file are from what they stand for; which file it is, if there are several.
-fn tell_quality(begun: &Begun<'_>, errors: Option<SquaredErrors>, several: bool, monitor: Monitor<'_>) {
-    let Some(errors) = errors else { return };
-    for (tensor, error) in quality(&begun.plan, &errors.finish()) {
+fn tell_quality(begun: &Begun<'_>, errors: Option<&[SquaredError]>, several: bool, monitor: Monitor<'_>) {
+    for (tensor, error) in errors.iter().flat_map(|errors| quality(&begun.plan, errors)) {
         let tensor = match begun.file.action() {
             Action::Quantizing { to, .. } if several => format!("{tensor} in {to}"),
             _ => tensor,
         };
         monitor.tell(Event::Quality { tensor, error });
+    }
+}
+
+/// Remembers the relative errors of the tensors that were changed, by name, as JSON.
+fn remember_errors(store: &Store, blob: Digest, plan: &Plan, errors: &[SquaredError]) {
+    let errors: BTreeMap<_, _> = relative_errors(plan, errors).collect();
+    if let Ok(text) = serde_json::to_vec(&errors) {
+        store.remember_measured(blob, &text);
     }
 }
 

@@ -4,37 +4,49 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::assembly::{File, FileContent};
+use super::input::Input;
 use super::job::Job;
 use super::output::{Output, Source};
-use super::part::Part;
+use super::part::{Content, Part};
 use super::planned_file::{PlannedFile, Settled};
-use super::{CreateError, Monitor};
-use crate::gguf::Gguf;
-use crate::library::Description;
-use crate::model::Digest;
+use super::{CreateError, Estimate, Monitor};
+use crate::gguf::{Gguf, Header};
+use crate::library::{Description, RunningMemory};
+use crate::model::{Digest, MediaType};
+use crate::store::StoreError;
 
 /// What a job would do.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Outline {
     /// The models that it would make.
     pub outputs: Vec<OutlinedModel>,
-    /// The files that it would read, each once.
+    /// The files of weights that it would read, each once.
     pub sources: Vec<OutlinedSource>,
     /// The model that has to be pulled before more is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pulls: Option<String>,
-    /// Bytes of weights that it would write; what was made before is not made again.
+    /// What is not known before that, by the names of fields.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    #[schema(value_type = Vec<String>, required = false)]
+    pub unknown: &'static [&'static str],
+    /// Bytes that it would write, all models together; what the store has is not written again.
     pub written: u64,
-    /// Bytes that are free on the disk of the store.
+    /// Bytes that have to be free on the disk of the store before it begins.
+    pub needed: u64,
+    /// Bytes that are.
     pub available: u64,
+    /// How long it would take, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time: Option<Estimate>,
     /// What a person should know of it.
     pub warnings: Vec<String>,
 }
 
 /// A model to come.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OutlinedModel {
     /// Its name.
     pub model: String,
@@ -51,23 +63,27 @@ pub struct OutlinedModel {
     pub layers: Vec<OutlinedLayer>,
     /// The tensors of the files that are made for it.
     pub tensors: Vec<OutlinedTensor>,
+    /// What it would take to run it, if the metadata of its weights tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<RunningMemory>,
 }
 
 /// A layer to come.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OutlinedLayer {
     /// Its media type.
     #[serde(rename = "mediaType")]
     pub media_type: String,
     /// Its digest, unless that is known only when it is made.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub digest: Option<Digest>,
     /// Its bytes.
     pub size: u64,
 }
 
 /// A tensor to come.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OutlinedTensor {
     /// Its name.
     pub name: String,
@@ -84,11 +100,12 @@ pub struct OutlinedTensor {
 }
 
 /// A file that is read.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct OutlinedSource {
     /// What the client calls it.
     pub file: String,
     /// Its blob.
+    #[schema(value_type = String)]
     pub digest: Digest,
     /// Its bytes.
     pub size: u64,
@@ -99,27 +116,48 @@ impl Outline {
     fn beside(mut self, other: Self) -> Self {
         self.outputs.extend(other.outputs);
         self.written = self.written.saturating_add(other.written);
-        self.warnings.extend(other.warnings);
+        self.needed = self.needed.saturating_add(other.needed);
+        self.time = self.time.zip(other.time).map(|(time, further)| time.and_then(further));
+        let is_new = |warning: &String| !self.warnings.contains(warning);
+        let new: Vec<_> = other.warnings.into_iter().filter(is_new).collect();
+        self.warnings.extend(new);
         self
     }
 }
 
 impl Job {
-    /// What it would make. Where a size is to be fitted, the weights are read and measured.
+    /// What it would make. Where a size is to be fitted, the weights are read and measured. The memory that it
+    /// takes to run the model is that for a conversation of `context` tokens, or else of so many as its
+    /// parameters say.
     ///
     /// # Errors
     /// Any of it could not be made.
-    pub fn outline(self, monitor: Monitor<'_>) -> Result<Outline, CreateError> {
+    pub fn outline(self, context: Option<u64>, monitor: Monitor<'_>) -> Result<Outline, CreateError> {
         let job = self.whole()?;
-        let mut all = job.to_make().map(|output| output.outline(monitor));
+        let mut all = job.to_make().map(|output| output.outline(context, monitor));
         let first = all.next().unwrap_or(Err(CreateError::NoSource))?;
-        all.try_fold(first, |outline, next| Ok(outline.beside(next?)))
+        let mut outline = all.try_fold(first, |outline, next| Ok::<_, CreateError>(outline.beside(next?)))?;
+        let (needed, available) = (outline.needed, outline.available);
+        if needed > available {
+            let lack = CreateError::from(StoreError::NotEnoughSpace { needed, available });
+            outline.warnings.push(lack.to_string());
+        }
+        Ok(outline)
     }
 }
 
 impl Output {
-    fn outline(&self, monitor: Monitor<'_>) -> Result<Outline, CreateError> {
-        let mut outliner = Outliner { output: self, monitor, tensors: Vec::new(), warnings: Vec::new() };
+    fn outline(&self, context: Option<u64>, monitor: Monitor<'_>) -> Result<Outline, CreateError> {
+        let mut outliner = Outliner {
+            output: self,
+            monitor,
+            tensors: Vec::new(),
+            warnings: Vec::new(),
+            is_weights: false,
+            weights: None,
+            needed: 0,
+            time: Estimate::default(),
+        };
         let mut assembly = self.begun();
         for step in self.steps() {
             step.part().map_or(Ok(()), |part| outliner.begin(part))?;
@@ -141,22 +179,51 @@ impl Output {
             _ => None,
         };
         let size = layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add);
+        let mut written = outliner.needed;
+        for layer in &layers {
+            let is_new = |digest| Ok::<_, CreateError>(self.workshop.store.size(digest)?.is_none());
+            if layer.digest.map(is_new).transpose()?.unwrap_or(false) {
+                written = written.saturating_add(layer.size);
+            }
+        }
         let model = OutlinedModel {
             model: self.name.short(),
             size: pulls.is_none().then_some(size),
             file_type: assembly.config.file_type.clone(),
             bits_per_weight: bits_per_weight(&outliner.tensors),
+            memory: outliner.weights.as_ref().and_then(|weights| self.memory(weights, &layers, context)),
             layers,
             tensors: outliner.tensors,
         };
         Ok(Outline {
             outputs: vec![model],
             sources: self.outlined_sources(),
+            unknown: if pulls.is_some() { &UNKNOWN_UNTIL_PULLED } else { &[] },
+            time: pulls.is_none().then_some(outliner.time),
             pulls,
-            written: self.space()?,
+            written,
+            needed: outliner.needed,
             available: self.workshop.store.available_space()?,
             warnings: outliner.warnings,
         })
+    }
+
+    /// What it would take to run the model.
+    fn memory(
+        &self,
+        header: &WeightsHeader,
+        layers: &[OutlinedLayer],
+        context: Option<u64>,
+    ) -> Option<RunningMemory> {
+        let files = [MediaType::Model, MediaType::Projector, MediaType::Adapter, MediaType::Draft];
+        let is_file = |layer: &&OutlinedLayer| files.iter().any(|kind| kind.as_str() == layer.media_type);
+        let size = layers.iter().filter(is_file).map(|layer| layer.size).fold(0, u64::saturating_add);
+        let stated = || self.attachments.parameters.get("num_ctx").and_then(serde_json::Value::as_u64);
+        let context = context.or_else(stated).filter(|&context| context > 0);
+        match header {
+            WeightsHeader::ToCome(header) => RunningMemory::of(&Gguf::of_header(header).ok()?, size, context),
+            WeightsHeader::There(input) => RunningMemory::of(&input.parse().ok()?, size, context),
+        }
     }
 
     fn outlined_sources(&self) -> Vec<OutlinedSource> {
@@ -178,11 +245,41 @@ struct Outliner<'o> {
     monitor: Monitor<'o>,
     tensors: Vec<OutlinedTensor>,
     warnings: Vec<String>,
+    /// Whether the part that is next is the weights.
+    is_weights: bool,
+    /// What tells about the weights.
+    weights: Option<WeightsHeader>,
+    /// Bytes of the files that have to be made.
+    needed: u64,
+    time: Estimate,
 }
+
+/// Where the metadata of weights are.
+enum WeightsHeader {
+    ToCome(Header),
+    There(Input),
+}
+
+/// What a model that is not here keeps to itself, by the names of fields.
+const UNKNOWN_UNTIL_PULLED: [&str; 9] = [
+    "outputs.size",
+    "outputs.bits_per_weight",
+    "outputs.layers",
+    "outputs.tensors",
+    "outputs.memory",
+    "sources",
+    "written",
+    "needed",
+    "time",
+];
 
 impl Outliner<'_> {
     fn begin(&mut self, part: &Part) -> Result<(), CreateError> {
         self.warnings.extend(part.warnings.iter().cloned());
+        self.is_weights = part.kind == MediaType::Model && self.weights.is_none();
+        if let (true, Content::Existing(input, _)) = (self.is_weights, &part.content) {
+            self.weights = Some(WeightsHeader::There(input.clone()));
+        }
         self.monitor.check_stop()
     }
 
@@ -191,6 +288,7 @@ impl Outliner<'_> {
             file.settled(&self.output.workshop, self.monitor)?;
         self.warnings.extend(warnings);
         demand.map_or(Ok(()), Err)?;
+        plan.check().map_err(|error| file.failed(error))?;
         let header = plan.header().map_err(|error| file.failed(error))?;
         let gguf = Gguf::of_header(&header).map_err(|error| file.failed(error.into()))?;
         let mut choices = choices.iter();
@@ -203,7 +301,16 @@ impl Outliner<'_> {
             rule: choices.next().map_or_else(|| file.rule().to_owned(), ToString::to_string),
         }));
         let description = Arc::new(Description::of(&gguf));
-        Ok(File { content: FileContent::ToCome(header.file_length()), description })
+        let (workshop, size) = (&self.output.workshop, header.file_length());
+        // What was made before is not made again.
+        if workshop.store.made(file.recipe()?, || false)?.is_none() {
+            self.needed = self.needed.saturating_add(size);
+            self.time = self.time.and_then(Estimate::of(file, &plan, size, workshop));
+        }
+        if std::mem::take(&mut self.is_weights) {
+            self.weights = Some(WeightsHeader::ToCome(header));
+        }
+        Ok(File { content: FileContent::ToCome(size), description })
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::locked::locked;
 use crate::model::{Digest, Name};
@@ -59,11 +60,12 @@ impl Phase {
 }
 
 /// A model that a job has made or moved.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Product {
     /// What it is called.
     pub model: String,
     /// The digest of its manifest.
+    #[schema(value_type = String)]
     pub digest: Digest,
 }
 

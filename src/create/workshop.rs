@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::pace::Pace;
 use crate::library::Descriptions;
 use crate::model::Digest;
 use crate::plan::Resources;
@@ -16,6 +17,7 @@ pub struct Workshop {
     pub(super) registries: Result<registry::Client, RegistryError>,
     pub(super) resources: Resources,
     pub(super) prune: bool,
+    pub(super) pace: Arc<Pace>,
 }
 
 impl Workshop {
@@ -30,6 +32,7 @@ impl Workshop {
             store,
             resources,
             prune,
+            pace: Arc::default(),
         }
     }
 

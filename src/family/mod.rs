@@ -8,7 +8,9 @@
 mod families;
 mod images;
 mod parsers;
+mod remembering;
 
 pub use families::{AUDIO_UNUSED_IN, Conversation, Family, PROJECTOR, Rules, of};
 pub use images::makes_images;
 pub use parsers::{Parser, parser};
+pub use remembering::{Remembering, Windows, remembering};

@@ -19,6 +19,8 @@ pub enum Kind {
     Push,
     /// To find out what making one comes to.
     Plan,
+    /// To measure how far one is from another.
+    Compare,
 }
 
 /// How a job stands.
@@ -54,7 +56,7 @@ pub struct Standing {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Create, Self::Pull, Self::Push, Self::Plan];
+    pub const ALL: [Self; 5] = [Self::Create, Self::Pull, Self::Push, Self::Plan, Self::Compare];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
@@ -63,6 +65,7 @@ impl Kind {
             Self::Pull => "pull",
             Self::Push => "push",
             Self::Plan => "plan",
+            Self::Compare => "compare",
         }
     }
 }

@@ -11,6 +11,7 @@ mod model_info;
 mod modelfile;
 mod parameter_text;
 mod parts;
+mod running;
 mod shards;
 mod weights;
 
@@ -23,5 +24,6 @@ pub use error::LibraryError;
 pub(crate) use model_info::{Info, info, remote_info};
 pub(crate) use modelfile::modelfile;
 pub(crate) use parts::{Details, Facts, Parts};
+pub use running::{Cache, RunningMemory, USUAL_CONTEXT};
 pub(crate) use shards::{Shards, shard_label};
 pub(crate) use weights::{Weights, parse_gguf};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::capabilities::{Evidence, Projector, capabilities};
 use super::description::{Description, UNKNOWN_FILE_TYPE};
@@ -14,7 +15,7 @@ use crate::store::{Blob, Store, StoreError, StoredManifest};
 use crate::template::Template;
 
 /// What `details` says. Field order: Ollama, `api/types.go` (`ModelDetails`).
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub(crate) struct Details {
     pub(crate) parent_model: String,
     pub(crate) format: String,

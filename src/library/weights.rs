@@ -1,7 +1,9 @@
 //! The files that a model's weights are in, open.
 
+use super::error::LibraryError;
 use super::parts::Parts;
 use crate::gguf::Gguf;
+use crate::plan::{Plan, Shard, SourceDescription};
 use crate::store::{Blob, Store, StoreError};
 
 /// The files that a model's weights are in: one, or several that it was split into.
@@ -21,6 +23,24 @@ impl Weights {
     /// The files in their order.
     pub(crate) fn files(&self) -> &[Blob] {
         &self.0
+    }
+
+    /// The plan that copies all of their tensors. Its sources are the files in their order.
+    ///
+    /// # Errors
+    /// One is no GGUF file, or they are not the shards of one model.
+    pub(crate) fn plan(&self) -> Result<Plan, LibraryError> {
+        let described = |blob: &Blob| SourceDescription {
+            label: format!("blob {}", blob.digest()),
+            length: blob.length(),
+        };
+        let files = self.0.iter().zip(self.parse()?);
+        let shards: Vec<_> = files.map(|(blob, file)| Shard { description: described(blob), file }).collect();
+        Ok(match shards.as_slice() {
+            [only] if !Plan::is_shard(&only.file) => Plan::copying(&only.file, only.description.clone()),
+            shards => Plan::joining(shards),
+        }
+        .map_err(Box::new)?)
     }
 
     /// Their headers. The first has the metadata of all.

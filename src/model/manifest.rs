@@ -7,6 +7,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{Digest, go_json};
 
@@ -36,12 +37,14 @@ pub struct Manifest {
 }
 
 /// A blob and what it is for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Layer {
     /// What the blob holds.
     #[serde(rename = "mediaType")]
+    #[schema(value_type = String)]
     pub media_type: MediaType,
     /// Which blob it is.
+    #[schema(value_type = String)]
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,

@@ -48,7 +48,7 @@ pub use importance::{Counts, Entry, ImportanceError, ImportanceMatrix, Selection
 pub use metadata_override::{InvalidMetadataOverride, MetadataOverride};
 pub use pattern::{InvalidPattern, Pattern};
 pub use planner::{Quantized, quantize};
-pub use quality::quality;
+pub use quality::{quality, relative_errors};
 pub use recipe::{InvalidRecipe, Recipe};
 pub use scheme::Scheme;
 pub use size::{InvalidSize, Size};

@@ -2,6 +2,12 @@
 
 use crate::plan::{Plan, SquaredError};
 
+/// The relative errors of the tensors that were changed, by name.
+pub fn relative_errors<'p>(plan: &'p Plan, errors: &[SquaredError]) -> impl Iterator<Item = (&'p str, f64)> {
+    let changed = plan.tensors.iter().zip(errors).filter(|(_, error)| error.own > 0.0);
+    changed.map(|(tensor, error)| (tensor.name.as_str(), error.relative()))
+}
+
 /// Of each tensor that was changed, its name, and its type with the root-mean-square error relative to its
 /// own; at the end the same of all together.
 pub fn quality(plan: &Plan, errors: &[SquaredError]) -> Vec<(String, String)> {

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::body::Incoming;
 use super::errors::Failure;
-use super::{health, page};
+use super::{health, links, page};
 use crate::config::ApiKey;
 
 /// The key that a client shows (RFC 6750; the name of a scheme matches in any letter case).
@@ -30,8 +30,10 @@ pub(super) struct Requirement {
 /// watches over the server need not know it.
 pub(super) async fn require(State(required): State<Requirement>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method(), request.uri().path());
+    // A link is a key of its own.
     let is_open = method == Method::OPTIONS
         || path == health::PATH
+        || path.starts_with(links::PATH)
         || page::is_asked_for(method, path, request.headers());
     if is_open || shown(request.headers()).is_some_and(|key| required.key.matches(key)) {
         return next.run(request).await;

@@ -10,10 +10,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tokio::sync::mpsc;
+use utoipa::openapi::path::HttpMethod;
 
 use super::Shared;
 use super::body::{BodyError, Incoming, stated_length};
 use super::errors::Failure;
+use super::operation::{BYTES, Operation};
 use crate::model::Digest;
 use crate::store::{BlobWriter, Committed, StoreError};
 
@@ -148,4 +150,22 @@ fn write(
 fn too_large(limit: u64) -> Failure {
     let message = format!("a blob must not be larger than {limit} bytes");
     Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message).with_hint("the operator sets OLLAMAKE_MAX_UPLOAD")
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    const PATH: &str = "/api/blobs/{digest}";
+    const DIGEST: &str = "`sha256:` and 64 digits";
+    vec![
+        Operation::new(HttpMethod::Head, PATH, "Whether a blob is there.")
+            .with("digest", DIGEST)
+            .answers_nothing(200, "It is.")
+            .fails(&[400, 404]),
+        Operation::post(PATH, "Uploads a blob.")
+            .with("digest", DIGEST)
+            .takes_bytes(BYTES)
+            .answers_nothing(200, "It was there.")
+            .answers_nothing(201, "It is there now.")
+            .fails(&[507]),
+    ]
 }

@@ -3,9 +3,11 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::errors::Failure;
+use super::operation::Operation;
 use super::request::Fields;
 use crate::model::go_text::quoted;
 use crate::model::{Name, Reference};
@@ -66,4 +68,36 @@ pub(super) async fn delete(
         other => other.into(),
     })?;
     Ok(StatusCode::OK)
+}
+
+/// Which model is copied.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "bodies are decoded field by field, as Go decodes them")]
+struct CopyRequest {
+    /// The name of a model.
+    source: String,
+    /// What the copy is called.
+    destination: String,
+}
+
+/// Which model is deleted.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "bodies are decoded field by field, as Go decodes them")]
+struct DeleteRequest {
+    /// The name of a model.
+    model: String,
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/api/copy", "Gives a model a further name.")
+            .takes::<CopyRequest>(true)
+            .answers_nothing(200, "It has it.")
+            .fails(&[404, 507]),
+        Operation::delete("/api/delete", "Removes a model.")
+            .takes::<DeleteRequest>(true)
+            .answers_nothing(200, "It is gone.")
+            .fails(&[404]),
+    ]
 }

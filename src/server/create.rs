@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
 
 use super::body::json;
 use super::create_outputs::{Wish, as_job};
@@ -62,8 +63,9 @@ pub(super) async fn prepare(server: &Shared, mut fields: Fields) -> Result<(Orde
 }
 
 /// The last line about several models.
-#[derive(Serialize)]
-struct Made {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModelsMade)]
+pub(super) struct Made {
     status: &'static str,
     outputs: Vec<Product>,
 }
@@ -80,6 +82,7 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
         true => fields.list("quantize", "[]string")?,
         false => Vec::new(),
     };
+    let context = context(fields.value("context")?)?;
     let limit = server.config.limits.files;
     let workshop = server.workshop.clone();
     let turn = Arc::clone(&server.preparations).acquire_owned().await;
@@ -96,7 +99,7 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
     if !has_to_measure {
         let unwatched = move || {
             let (stop, usage) = (CancellationToken::new(), Usage::default());
-            job.outline(Monitor { report: &|_| (), stop: &stop, usage: &usage })
+            job.outline(context, Monitor { report: &|_| (), stop: &stop, usage: &usage })
         };
         return Ok(json(&server.blocking(unwatched).await?.map_err(as_job)?));
     }
@@ -104,11 +107,21 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
     let told = Arc::<Mutex<Option<Outline>>>::default();
     let telling = Arc::clone(&told);
     let work = move |monitor: Monitor<'_>| {
-        *locked(&telling) = Some(job.outline(monitor)?);
+        *locked(&telling) = Some(job.outline(context, monitor)?);
         Ok(())
     };
     let success = move || go_json::to_line(&*locked(&told));
     start_with(server, order, Once { stage: Stage::Compute, work }, hearing, success).await
+}
+
+/// The tokens of the conversation that the memory to run the model is told for.
+fn context(value: Option<Value>) -> Result<Option<u64>, Failure> {
+    let Some(value) = value else { return Ok(None) };
+    let message = || format!("context must be a whole number of tokens, at least 1; got {value}");
+    match value.as_u64() {
+        Some(tokens) if tokens > 0 => Ok(Some(tokens)),
+        _ => Err(Failure::bad_request(message())),
+    }
 }
 
 /// What is to be made from what, of so many files at most, and how the client wants to hear of it.

@@ -8,6 +8,7 @@
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::create_info::InvalidInfo;
 use super::create_license::InvalidLicense;
@@ -37,11 +38,13 @@ pub(super) enum ContentType {
 pub(super) struct Failure {
     status: StatusCode,
     content_type: ContentType,
-    body: Body,
+    body: FailureBody,
 }
 
-#[derive(Debug, Serialize)]
-struct Body {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Failure)]
+pub(super) struct FailureBody {
+    /// What went wrong.
     error: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
@@ -53,10 +56,11 @@ struct Body {
 }
 
 /// What became of one of several models.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct OutputEnd {
     model: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     digest: Option<Digest>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -83,7 +87,7 @@ impl ContentType {
 
 impl Failure {
     pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
-        let body = Body { error: error.into(), file: None, hint: None, outputs: Vec::new() };
+        let body = FailureBody { error: error.into(), file: None, hint: None, outputs: Vec::new() };
         Self { status, content_type: ContentType::JsonUtf8, body }
     }
 
@@ -245,7 +249,7 @@ impl Failure {
             _ => Vec::new(),
         };
         let file = error.file().map(str::to_owned);
-        let body = Body { error: error.to_string(), file, hint: error.hint(), outputs };
+        let body = FailureBody { error: error.to_string(), file, hint: error.hint(), outputs };
         Self { status: create_status(error), content_type: ContentType::JsonUtf8, body }
     }
 }

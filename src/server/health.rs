@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::body::json as answer;
 use super::errors::Failure;
+use super::operation::Operation;
 use super::{Server, Shared};
 use crate::store::Store;
 
@@ -18,6 +20,15 @@ pub(super) const PATH: &str = "/healthz";
 /// A disk that takes longer hangs. Whoever watches gives up after about twice as long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How the server is.
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// `ok` from whoever answers.
+    status: &'static str,
+    /// `writable`, or what is wrong with the store.
+    store: String,
+}
+
 /// `GET /healthz`. A server whose store cannot be written to lives and answers all the same; what is wrong
 /// with the store stands beside that.
 pub(super) async fn health(State(server): State<Shared>) -> Result<Response, Failure> {
@@ -26,7 +37,7 @@ pub(super) async fn health(State(server): State<Shared>) -> Result<Response, Fai
         Some(Err(error)) => error.to_string(),
         None => format!("the disk does not answer within {} s", PATIENCE.as_secs()),
     };
-    Ok(answer(&json!({"status": "ok", "store": store})))
+    Ok(answer(&Health { status: "ok", store }))
 }
 
 /// What the store says when asked a question, or nothing if its disk hangs.
@@ -41,4 +52,16 @@ pub(super) async fn ask_disk<T: Send + 'static>(
         server.blocking(move || (question(&store), alone).0).await
     };
     tokio::time::timeout(PATIENCE, ask).await.ok().transpose()
+}
+
+/// What is described of this, and of the small questions that clients ask first.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::read("/", "Whether a server is there.")
+            .answers_text(200, "It is.")
+            .answers_nothing(302, "Browsers are sent to the page."),
+        Operation::read(PATH, "Whether the server lives, and whether its store can be written to.")
+            .answers::<Health>(200, "It lives.")
+            .open(),
+    ]
 }

@@ -13,6 +13,7 @@ mod create;
 mod create_info;
 mod create_license;
 mod create_outputs;
+mod create_request;
 mod decode_error;
 mod errors;
 mod extensions;
@@ -20,10 +21,13 @@ mod health;
 mod inference;
 mod job_end;
 mod json_text;
+mod links;
 mod memory;
 mod metrics;
 mod observe;
 mod openai;
+mod openapi;
+mod operation;
 mod page;
 mod process;
 mod pull_push;
@@ -39,6 +43,7 @@ mod stream;
 mod surrogates;
 mod tags;
 mod times;
+mod version;
 mod wording;
 
 use std::sync::Arc;
@@ -57,6 +62,7 @@ use crate::jobs::{Capacity, Jobs, Voice};
 use crate::library::Catalog;
 use crate::store::Store;
 use errors::Failure;
+use links::Links;
 use metrics::Metrics;
 
 /// The version of Ollama whose interface this is; clients ask for it to know what they may use.
@@ -76,6 +82,9 @@ pub struct Server {
     long_bodies: Arc<Semaphore>,
     /// Held by the one who asks the disk how it is.
     disk_watch: Arc<tokio::sync::Mutex<()>>,
+    /// Held by the one who checks the whole store.
+    checks: Arc<Semaphore>,
+    links: Links,
     hurry: CancellationToken,
 }
 
@@ -107,6 +116,8 @@ impl Server {
             uploads: Semaphore::new(UPLOADS),
             long_bodies: Arc::new(Semaphore::new(LONG_BODIES)),
             disk_watch: Arc::default(),
+            checks: Arc::new(Semaphore::new(1)),
+            links: Links::default(),
             hurry: CancellationToken::new(),
             config,
         })

@@ -8,7 +8,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use tracing::Instrument;
 
-use super::Shared;
+use super::{Shared, links};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const LONGEST_ID: usize = 64;
@@ -22,7 +22,7 @@ pub(super) async fn observe(State(server): State<Shared>, request: Request, next
         "request",
         id = id.to_str().unwrap_or_default(),
         %method,
-        path = request.uri().path()
+        path = told(request.uri().path())
     );
     async move {
         let start = Instant::now();
@@ -36,6 +36,11 @@ pub(super) async fn observe(State(server): State<Shared>, request: Request, next
     }
     .instrument(span)
     .await
+}
+
+/// A path as the log has it: the secret of a link is nobody's business.
+fn told(path: &str) -> &str {
+    if path.starts_with(links::PATH) { links::PATH } else { path }
 }
 
 /// The identifier that a client or a proxy gave, if it can stand in a log, or a new one.

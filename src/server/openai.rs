@@ -8,24 +8,28 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::body::json_line;
 use super::errors::Failure;
+use super::operation::Operation;
 use super::show::find;
 use super::tags::list;
 use super::times::unix_seconds;
 use crate::model::{Name, Reference};
 use crate::store::StoredManifest;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenAiModels)]
 struct List {
     object: &'static str,
     /// `null` where there is none, as Go writes a list that was never filled.
     data: Option<Vec<Model>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenAiModel)]
 struct Model {
     id: String,
     object: &'static str,
@@ -33,13 +37,23 @@ struct Model {
     owned_by: String,
 }
 
+/// A failure as OpenAI's interface tells it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenAiFailure)]
+pub(super) struct ErrorAnswer<'a> {
+    error: ErrorBody<'a>,
+}
+
 /// An error of OpenAI's interface.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OpenAiError)]
 struct ErrorBody<'a> {
     message: &'a str,
     #[serde(rename = "type")]
     kind: &'static str,
+    #[schema(value_type = Option<String>)]
     param: Option<()>,
+    #[schema(value_type = Option<String>)]
     code: Option<()>,
 }
 
@@ -54,17 +68,13 @@ impl From<Failure> for OpenAiFailure {
 
 impl IntoResponse for OpenAiFailure {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Answer<'a> {
-            error: ErrorBody<'a>,
-        }
         let (status, message) = self.0.parts();
         let kind = match status {
             StatusCode::BAD_REQUEST => "invalid_request_error",
             StatusCode::NOT_FOUND => "not_found_error",
             _ => "api_error",
         };
-        json_line(status, &Answer { error: ErrorBody { message, kind, param: None, code: None } })
+        json_line(status, &ErrorAnswer { error: ErrorBody { message, kind, param: None, code: None } })
     }
 }
 
@@ -93,4 +103,18 @@ impl Model {
         let owned_by = name.namespace().to_owned();
         Self { id, object: "model", created: unix_seconds(model.modified), owned_by }
     }
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::get("/v1/models", "The models in OpenAI's form.")
+            .answers::<List>(200, "The models.")
+            .fails_as::<ErrorAnswer<'_>>(),
+        Operation::get("/v1/models/{model}", "A model in OpenAI's form.")
+            .with("model", "its name")
+            .answers::<Model>(200, "The model.")
+            .fails(&[400, 404])
+            .fails_as::<ErrorAnswer<'_>>(),
+    ]
 }

@@ -6,11 +6,14 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::errors::Failure;
+use super::operation::Operation;
 use super::request::Fields;
-use super::stream::{Hearing, start};
+use super::stream::{Detached, Hearing, start};
+use super::wording::Line;
 use crate::create::{Monitor, Stage, fetch, publish};
 use crate::jobs::{Kind, Once, Order, Work};
 use crate::model::Name;
@@ -91,4 +94,35 @@ pub(super) fn prepare_push(
 
 fn order(kind: Kind, name: &Name, fields: &Fields) -> Order {
     Order { kind, model: name.clone(), request: fields.request(), usage: Arc::default() }
+}
+
+/// Which model is moved.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "bodies are decoded field by field, as Go decodes them")]
+struct TransferRequest {
+    /// Its name, with the registry.
+    model: String,
+    /// Whether the registry may be spoken to in the clear.
+    insecure: Option<bool>,
+    /// Whether a line is to be sent for each step (as without it), or one answer at the end.
+    stream: Option<bool>,
+    /// Whether it goes on alone: the answer is 202 and the job's identifier.
+    detach: Option<bool>,
+}
+
+/// What is described of them.
+pub(super) fn operations() -> Vec<Operation> {
+    let moving = |path, about| {
+        Operation::post(path, about)
+            .takes::<TransferRequest>(true)
+            .answers_lines::<Line>(200, "A line for each step, or the end alone.")
+            .answers::<Line>(200, "The end.")
+            .tells(200, "Ollamake-Job", "The identifier of the job.")
+            .answers::<Detached>(202, "It goes on alone.")
+            .fails(&[404, 507])
+    };
+    vec![
+        moving("/api/pull", "Fetches a model from its registry."),
+        moving("/api/push", "Sends a model to its registry."),
+    ]
 }

@@ -42,6 +42,30 @@ impl Fields {
         structure: &'static str,
     ) -> Result<Self, Failure> {
         let (body, turn) = read_all(server, headers, body).await?;
+        Self::decode(server, body, turn, structure).await
+    }
+
+    /// The same where nothing need be said: a body without a byte is an object without members.
+    pub(super) async fn read_or_nothing(
+        server: &Shared,
+        headers: &HeaderMap,
+        body: Body,
+        structure: &'static str,
+    ) -> Result<Self, Failure> {
+        match read_all(server, headers, body).await? {
+            (body, _) if body.is_empty() => {
+                Ok(Self { structure, members: Vec::new(), taken: Vec::new(), _turn: None })
+            }
+            (body, turn) => Self::decode(server, body, turn, structure).await,
+        }
+    }
+
+    async fn decode(
+        server: &Shared,
+        body: Vec<u8>,
+        turn: Option<OwnedSemaphorePermit>,
+        structure: &'static str,
+    ) -> Result<Self, Failure> {
         let fields = match turn {
             None => Self::parse(&body, structure)?,
             // It takes a time in which others would have to wait.

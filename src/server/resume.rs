@@ -65,8 +65,8 @@ async fn prepare(server: &Shared, kind: Kind, request: &str) -> Result<(Order, B
             let (order, work, _) = pull_push::prepare_push(server, fields("PushRequest")?)?;
             (order, Box::new(work))
         }
-        Kind::Plan => {
-            let message = "a dry run does not go on: its answer was for who asked";
+        Kind::Plan | Kind::Compare => {
+            let message = "what only asks does not go on: its answer was for who asked";
             return Err(Failure::new(StatusCode::CONFLICT, message).with_hint("ask for it again"));
         }
     })

@@ -10,18 +10,16 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, head, post};
-use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
 
+use super::Server;
 use super::access::{self, AccessRules};
 use super::api_key::{self, Requirement};
-use super::body::json as answer;
 use super::errors::Failure;
 use super::route::Route;
-use super::{OLLAMA_VERSION, Server};
 use super::{
-    blobs, copy_delete, create, extensions, health, inference, observe, openai, page, pull_push, scrape,
-    show, tags,
+    blobs, copy_delete, create, extensions, health, inference, observe, openai, openapi, page, pull_push,
+    scrape, show, tags, version,
 };
 
 /// The interface as a service.
@@ -53,12 +51,11 @@ pub fn router(server: &Arc<Server>) -> Router {
 
 fn routes() -> Vec<Route> {
     let route = Route::new;
-    let version = || async { answer(&json!({"version": OLLAMA_VERSION})) };
     let mut routes = vec![
         route("/", "HEAD, GET", get(|method, headers| page::root(method, headers, running))),
-        route("/api/version", "HEAD, GET", get(version)),
-        route("/api/status", "GET", get(status)),
-        route("/api/ps", "GET", get(|| async { answer(&json!({"models": []})) })),
+        route("/api/version", "HEAD, GET", get(version::version)),
+        route("/api/status", "GET", get(version::status)),
+        route("/api/ps", "GET", get(version::running)),
         route("/api/tags", "HEAD, GET", get(tags::tags)),
         route("/api/show", "POST", post(show::show)),
         route("/api/copy", "POST", post(copy_delete::copy)),
@@ -72,19 +69,13 @@ fn routes() -> Vec<Route> {
         route("/v1/models", "GET", get(openai::models)),
         route("/v1/models/{model}", "GET", get(openai::model)),
     ];
-    for path in ["/api/generate", "/api/chat", "/api/embed", "/api/embeddings"] {
+    for path in inference::PATHS {
         routes.push(route(path, "POST", post(inference::refuse)));
     }
-    for path in [
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/embeddings",
-        "/v1/responses",
-        "/v1/messages",
-        "/v1/audio/transcriptions",
-    ] {
+    for path in inference::OPENAI_PATHS {
         routes.push(route(path, "POST", post(inference::refuse_openai)));
     }
+    routes.push(route(openapi::PATH, "HEAD, GET", get(openapi::document)));
     routes.extend(extensions::routes());
     routes.extend(page::routes());
     routes
@@ -92,11 +83,6 @@ fn routes() -> Vec<Route> {
 
 fn running() -> Response {
     plain(StatusCode::OK, "text/plain; charset=utf-8", "Ollama is running")
-}
-
-async fn status() -> Response {
-    // There is nothing in the cloud for a server that runs no models.
-    answer(&json!({"cloud": {"disabled": true, "source": "env"}}))
 }
 
 fn method_not_allowed(allow: &'static str) -> Response {
@@ -163,4 +149,29 @@ fn plain(status: StatusCode, content_type: &'static str, text: impl IntoResponse
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     tracing::error!("a request panicked");
     Failure::internal("the request failed because of a defect in the server; see its log").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::server::operation::method_name;
+
+    #[test]
+    fn every_route_is_described_and_nothing_else() {
+        let described = openapi::operations();
+        let routes = routes();
+        for route in &routes {
+            let matching = described.iter().filter(|operation| route.matches(operation.path));
+            let methods = matching.flat_map(|operation| &operation.methods);
+            let methods: BTreeSet<_> = methods.map(method_name).collect();
+            let allowed: BTreeSet<_> = route.allow.split(", ").collect();
+            assert_eq!(methods, allowed, "{}: add to the operations beside its handler", route.path);
+        }
+        for operation in &described {
+            let answers = routes.iter().any(|route| route.matches(operation.path));
+            assert!(answers, "{} is described, and there is no such route", operation.path);
+        }
+    }
 }

@@ -9,6 +9,7 @@ use super::Shared;
 use super::errors::Failure;
 use super::health::ask_disk;
 use super::memory;
+use super::operation::Operation;
 use crate::create::Stage;
 use crate::jobs;
 use crate::store::Store;
@@ -39,4 +40,10 @@ pub(super) async fn metrics(State(server): State<Shared>) -> Result<Response, Fa
         Failure::internal("the metrics cannot be written; see the server's log")
     })?;
     Ok(([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response())
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    let about = "The numbers of the server in the text format of Prometheus.";
+    vec![Operation::get("/metrics", about).answers_text(200, "The numbers.")]
 }

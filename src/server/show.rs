@@ -9,10 +9,12 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::body::json;
 use super::errors::Failure;
+use super::operation::Operation;
 use super::request::Fields;
 use super::times;
 use crate::gguf::ValueRef;
@@ -24,7 +26,8 @@ use crate::model::Reference;
 use crate::store::{Store, StoreError, StoredManifest};
 
 /// Field order: Ollama, `api/types.go` (`ShowResponse`).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShownModel)]
 struct Answer<'a> {
     #[serde(skip_serializing_if = "String::is_empty")]
     license: String,
@@ -46,26 +49,30 @@ struct Answer<'a> {
     remote_model: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     remote_host: &'a str,
+    #[schema(value_type = HashMap<String, Value>)]
     model_info: BTreeMap<String, Info<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<HashMap<String, Value>>)]
     projector_info: Option<BTreeMap<String, Info<'a>>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tensors: Vec<Tensor<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     capabilities: Vec<String>,
     #[serde(serialize_with = "times::time")]
+    #[schema(value_type = String, format = DateTime)]
     modified_at: SystemTime,
     #[serde(skip_serializing_if = "str::is_empty")]
     requires: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ShownMessage<'a> {
     role: &'a str,
     content: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ShownTensor)]
 struct Tensor<'a> {
     name: &'a str,
     #[serde(rename = "type")]
@@ -184,4 +191,29 @@ impl<'a> From<&'a crate::gguf::TensorInfo<'_>> for Tensor<'a> {
     fn from(tensor: &'a crate::gguf::TensorInfo<'_>) -> Self {
         Self { name: tensor.name, element_type: tensor.element_type.name(), shape: tensor.shape.dimensions() }
     }
+}
+
+/// What is asked.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "bodies are decoded field by field, as Go decodes them")]
+struct ShowRequest {
+    /// The name of the model.
+    model: String,
+    /// Whether arrays of the metadata are to be shown.
+    verbose: Option<bool>,
+    /// A system prompt for the Modelfile.
+    system: Option<String>,
+    /// Parameters for the Modelfile.
+    #[schema(value_type = Option<HashMap<String, Value>>)]
+    options: Option<()>,
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::post("/api/show", "Everything about a model.")
+            .takes::<ShowRequest>(true)
+            .answers::<Answer<'_>>(200, "What it is.")
+            .fails(&[404]),
+    ]
 }

@@ -6,6 +6,8 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Server;
 use super::body::json;
@@ -17,6 +19,13 @@ use crate::model::go_json;
 
 /// The header that names the job.
 const JOB: HeaderName = HeaderName::from_static("ollamake-job");
+
+/// A job that goes on alone.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Detached {
+    /// Its identifier.
+    job: String,
+}
 
 /// How a client wants to hear of its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +84,7 @@ pub(super) async fn start_with(
 
 /// Answers that a job goes on by itself.
 pub(super) fn accepted(job: JobId) -> Response {
-    let mut response = json(&serde_json::json!({"job": job.to_string()}));
+    let mut response = json(&Detached { job: job.to_string() });
     *response.status_mut() = StatusCode::ACCEPTED;
     naming(job, response)
 }

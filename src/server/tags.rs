@@ -6,17 +6,20 @@ use std::time::SystemTime;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Shared;
 use super::body::encoded;
 use super::errors::Failure;
+use super::operation::Operation;
 use super::times;
 use crate::library::{Details, Facts, Models};
 use crate::model::go_json;
 use crate::store::{DamagedModel, StoreError, StoredManifest};
 
 /// Field order: Ollama, `api/types.go` (`ListModelResponse`).
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ListedModel)]
 struct Entry<'a> {
     name: String,
     model: String,
@@ -25,6 +28,7 @@ struct Entry<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     remote_host: &'a str,
     #[serde(serialize_with = "times::time")]
+    #[schema(value_type = String, format = DateTime)]
     modified_at: SystemTime,
     size: u64,
     digest: String,
@@ -96,4 +100,19 @@ fn entry_of_damaged(model: &DamagedModel) -> Option<String> {
         capabilities: &[],
         damaged: &model.problem,
     }))
+}
+
+/// The models. Its entries are encoded one by one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it says how the entries are joined")]
+struct Tags<'a> {
+    models: Vec<Entry<'a>>,
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::read("/api/tags", "All models, those made last first.")
+            .answers::<Tags<'_>>(200, "The models."),
+    ]
 }

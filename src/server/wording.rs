@@ -4,6 +4,7 @@
 //! of the fields (`api/types.go`, `ProgressResponse`).
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::errors::Failure;
 use crate::create::{Action, Conversion, Event as Step};
@@ -12,7 +13,8 @@ use crate::model::{Digest, go_json};
 use crate::registry::{self, Awaited, Party, Transfer, Wait};
 
 /// One line of a stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = StatusLine)]
 pub(super) struct Line {
     /// What happens.
     status: String,

@@ -106,15 +106,15 @@ impl CheckReport {
 
 impl Store {
     /// Looks whether every manifest can be read and all its blobs are there, and, if `contents` is set,
-    /// whether the content of every blob is what its name says. Blobs are read on all cores; `progress` is
-    /// called while they are.
+    /// whether the content of every blob is what its name says. Blobs are read on all cores; `goes_on` is
+    /// called while they are, and what it does not want to know any more is not looked at.
     ///
     /// # Errors
     /// What the operating system says about the directories. What it says about a blob is in the report.
-    pub fn check(
+    pub fn check_while(
         &self,
         contents: bool,
-        progress: impl Fn(CheckProgress) + Sync,
+        goes_on: impl Fn(CheckProgress) -> bool + Sync,
     ) -> Result<CheckReport, StoreError> {
         let mut report = CheckReport::default();
         let census = self.0.whole_census()?;
@@ -157,7 +157,7 @@ impl Store {
         let damage = |buffer: &mut Vec<u8>, (digest, _): (Digest, u64)| {
             let content = self.0.content_of(digest, buffer, |count| {
                 let read = read.fetch_add(count, Ordering::Relaxed) + count;
-                progress(CheckProgress { read, total: report.bytes });
+                goes_on(CheckProgress { read, total: report.bytes })
             });
             match content {
                 Ok(Some(got)) if got != digest => Some((digest, BlobDamage::Content { got })),
@@ -181,6 +181,21 @@ impl Store {
             report.damaged_blobs = found.into_iter().map(finding).collect();
         }
         Ok(report)
+    }
+
+    /// The same to the end; `progress` is called while blobs are read.
+    ///
+    /// # Errors
+    /// As those of [`check_while`](Self::check_while).
+    pub fn check(
+        &self,
+        contents: bool,
+        progress: impl Fn(CheckProgress) + Sync,
+    ) -> Result<CheckReport, StoreError> {
+        self.check_while(contents, |reached| {
+            progress(reached);
+            true
+        })
     }
 
     /// Takes a blob whose content is not what its name says out of the store, into a directory where nothing
@@ -214,18 +229,16 @@ impl Store {
 }
 
 impl Shared {
-    /// The digest of a blob's content, if it is there. `progress` gets the number of bytes of each step.
+    /// The digest of a blob's content, if it is there. `goes_on` gets the number of bytes of each step, and
+    /// says whether to go on.
     fn content_of(
         &self,
         digest: Digest,
         buffer: &mut [u8],
-        progress: impl Fn(u64),
+        goes_on: impl Fn(u64) -> bool,
     ) -> io::Result<Option<Digest>> {
         let Some(blob) = self.find_blob(digest)? else { return Ok(None) };
-        self.read_through(&blob, buffer, |count| {
-            progress(count);
-            true
-        })
+        self.read_through(&blob, buffer, goes_on)
     }
 
     /// What is missing at every look. A model that is removed or replaced between the look at its manifest

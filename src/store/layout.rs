@@ -18,6 +18,7 @@ pub(super) struct Layout {
     temporary: PathBuf,
     partial: PathBuf,
     made: PathBuf,
+    measured: PathBuf,
     quarantine: PathBuf,
     verified: PathBuf,
     jobs: PathBuf,
@@ -34,6 +35,7 @@ impl Layout {
             temporary: own.join("temporary"),
             partial: own.join("partial"),
             made: own.join("made"),
+            measured: own.join("measured"),
             quarantine: own.join("quarantine"),
             verified: own.join("verified"),
             jobs: own.join("jobs"),
@@ -90,6 +92,15 @@ impl Layout {
 
     pub(super) fn made_by(&self, recipe: Digest) -> PathBuf {
         self.made.join(recipe.file_name())
+    }
+
+    /// What was measured of blobs.
+    pub(super) fn measured(&self) -> &Path {
+        &self.measured
+    }
+
+    pub(super) fn measured_of(&self, blob: Digest) -> PathBuf {
+        self.measured.join(blob.file_name())
     }
 
     /// Where blobs go whose content does not match their name.

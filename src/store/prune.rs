@@ -105,6 +105,7 @@ impl Store {
         if !options.dry_run {
             store.forget_lost()?;
             store.forget_gone()?;
+            store.forget_measured()?;
         }
         Ok(report)
     }

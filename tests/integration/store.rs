@@ -1,7 +1,7 @@
 //! The store.
 
 mod contract;
-mod faults;
+pub(crate) mod faults;
 mod jobs;
 mod keeping;
 mod meanwhile;

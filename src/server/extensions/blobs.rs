@@ -4,10 +4,11 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 
-use super::download::send;
+use super::download::{self, send};
 use crate::model::Digest;
 use crate::server::Shared;
 use crate::server::errors::Failure;
+use crate::server::operation::Operation;
 
 /// `GET /ollamake/v1/blobs/DIGEST`
 pub(super) async fn read(
@@ -19,4 +20,10 @@ pub(super) async fn read(
     let store = server.store().clone();
     let blob = server.blocking(move || store.blob(digest)).await??;
     Ok(send(blob, &digest.file_name(), &headers))
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    let about = "The bytes of a blob, whole or in a range.";
+    vec![download::described("/ollamake/v1/blobs/{digest}", about).with("digest", "`sha256:` and 64 digits")]
 }

@@ -9,15 +9,18 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::model::Digest;
 use crate::server::Shared;
 use crate::server::body::json;
 use crate::server::errors::Failure;
+use crate::server::operation::Operation;
 use crate::server::request::Fields;
-use crate::store::{PruneOptions, PruneReport, Store, StoreError, StoredManifest, Tally};
+use crate::store::{self, PruneOptions, PruneReport, Store, StoreError, StoredManifest, Tally};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoreUsage)]
 struct Usage {
     /// Bytes left on the file system.
     available: u64,
@@ -37,7 +40,8 @@ struct Usage {
     quarantined: Files,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModelUsage)]
 struct Model {
     model: String,
     digest: String,
@@ -49,13 +53,14 @@ struct Model {
     own: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FileTally)]
 struct Files {
     files: usize,
     bytes: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Pruned {
     dry_run: bool,
     /// Bytes that were freed, or would be.
@@ -67,17 +72,26 @@ struct Pruned {
     unread: Vec<Unread>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PrunedBlob)]
 struct Blob {
     digest: String,
     size: u64,
 }
 
-#[derive(Serialize)]
-struct Unread {
+/// What cannot be understood.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UnreadEntry)]
+pub(super) struct Unread {
     /// Where in the store.
     place: String,
     problem: String,
+}
+
+impl From<store::Unread> for Unread {
+    fn from(unread: store::Unread) -> Self {
+        Self { place: unread.place, problem: unread.problem }
+    }
 }
 
 /// `GET /ollamake/v1/store`
@@ -140,7 +154,7 @@ pub(super) async fn prune(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Failure> {
-    let mut fields = Fields::read(&server, &headers, body, "PruneRequest").await?;
+    let mut fields = Fields::read_or_nothing(&server, &headers, body, "PruneRequest").await?;
     let dry_run = fields.boolean("dry_run")?.unwrap_or(false);
     let mut options = PruneOptions { dry_run, ..PruneOptions::default() };
     if let Some(seconds) = fields.value("grace_seconds")? {
@@ -162,10 +176,7 @@ impl Pruned {
             blobs: blobs.into_iter().map(blob).collect(),
             left_over: leftovers.into(),
             partial_downloads,
-            unread: unread
-                .into_iter()
-                .map(|unread| Unread { place: unread.place, problem: unread.problem })
-                .collect(),
+            unread: unread.into_iter().map(Unread::from).collect(),
         }
     }
 }
@@ -174,4 +185,25 @@ impl From<Tally> for Files {
     fn from(tally: Tally) -> Self {
         Self { files: tally.files, bytes: tally.bytes }
     }
+}
+
+/// What is to be pruned.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "bodies are decoded field by field, as Go decodes them")]
+struct PruneRequest {
+    /// Whether it is only to be told what would go.
+    dry_run: Option<bool>,
+    /// What is younger stays; an hour without this.
+    grace_seconds: Option<u64>,
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::read("/ollamake/v1/store", "What the store takes, and how much of each model is its own.")
+            .answers::<Usage>(200, "The bytes."),
+        Operation::post("/ollamake/v1/store/prune", "Removes what nothing needs.")
+            .takes::<PruneRequest>(false)
+            .answers::<Pruned>(200, "What went, or would."),
+    ]
 }

@@ -10,6 +10,7 @@ use futures_util::stream;
 use http_range_header::parse_range_header;
 
 use crate::server::errors::Failure;
+use crate::server::operation::Operation;
 use crate::store::Blob;
 
 /// What is read at once, in bytes: enough that reading is not what a fast connection waits for.
@@ -119,6 +120,28 @@ fn body(blob: Blob, range: Range<u64>) -> Body {
         let (blob, rest, buffer) = reading.await.map_err(io::Error::other)??;
         Ok::<_, io::Error>(Some((Bytes::from(buffer), (blob, rest))))
     }))
+}
+
+/// What is described of a route that sends a file.
+pub(super) fn described(path: &'static str, about: &'static str) -> Operation {
+    let length = |operation: Operation, status| {
+        operation.tells(status, "ETag", "The digest of the file.").tells(
+            status,
+            "Content-Disposition",
+            "What to call it.",
+        )
+    };
+    let operation = Operation::read(path, about)
+        .hears("Range", "a range of bytes")
+        .hears("If-Range", "the tag that the range is for")
+        .hears("If-Match", "tags of which the file must have one")
+        .hears("If-None-Match", "tags of files that the client has")
+        .answers_bytes(200, "The file.")
+        .answers_bytes(206, "A part of it.")
+        .tells(206, "Content-Range", "Which part.")
+        .answers_nothing(304, "The client has it.")
+        .fails(&[400, 404, 412, 416]);
+    length(length(operation, 200), 206)
 }
 
 #[cfg(test)]

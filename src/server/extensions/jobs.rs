@@ -12,18 +12,20 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::create::Product;
 use crate::jobs::{self, Found, InvalidJobId, JobId, News, Said, Subscription, Summary, Unclaimed};
 use crate::model::go_json;
 use crate::server::body::json;
 use crate::server::errors::Failure;
-use crate::server::stream::accepted;
+use crate::server::operation::Operation;
+use crate::server::stream::{Detached, accepted};
 use crate::server::wording::{Line, line};
 use crate::server::{Shared, resume, times};
 
 /// A job as clients see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Job {
     id: String,
     kind: &'static str,
@@ -33,10 +35,13 @@ struct Job {
     stage: &'static str,
     detached: bool,
     #[serde(serialize_with = "times::time")]
+    #[schema(value_type = String, format = DateTime)]
     asked_at: SystemTime,
     #[serde(serialize_with = "times::some_time", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     began_at: Option<SystemTime>,
     #[serde(serialize_with = "times::some_time", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<SystemTime>,
     /// Bytes read from blobs or received.
     bytes_in: u64,
@@ -52,6 +57,7 @@ struct Job {
     models: Vec<Product>,
     /// As it was given, where one job is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     request: Option<Box<RawValue>>,
 }
 
@@ -79,6 +85,12 @@ impl Job {
     }
 }
 
+/// Jobs in a row.
+#[derive(Serialize, ToSchema)]
+struct JobList {
+    jobs: Vec<Job>,
+}
+
 /// Which jobs are wanted.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,10 +111,6 @@ pub(super) async fn list(
     State(server): State<Shared>,
     filter: Result<Query<Filter>, QueryRejection>,
 ) -> Result<Response, Failure> {
-    #[derive(Serialize)]
-    struct Answer {
-        jobs: Vec<Job>,
-    }
     let Query(filter) = filter.map_err(|rejection| Failure::bad_request(rejection.body_text()))?;
     let names = || jobs::State::ALL.map(jobs::State::name);
     if let Some(state) = filter.state.as_deref().filter(|state| !names().contains(state)) {
@@ -114,7 +122,7 @@ pub(super) async fn list(
     let under_way = under_way.iter().map(|job| job.summary());
     let all = server.jobs.ended_lately().into_iter().chain(under_way);
     let wanted = |job: &Job| filter.state.as_deref().is_none_or(|state| job.state == state);
-    Ok(json(&Answer { jobs: all.map(Job::of).filter(wanted).collect() }))
+    Ok(json(&JobList { jobs: all.map(Job::of).filter(wanted).collect() }))
 }
 
 /// `GET /ollamake/v1/jobs/ID`
@@ -237,4 +245,35 @@ fn parse(id: &str) -> Result<JobId, Failure> {
 fn find(server: &Shared, id: &str) -> Result<Found, Failure> {
     let id = parse(id)?;
     server.jobs.get(id).ok_or_else(|| Unclaimed::Missing(id).into())
+}
+
+/// What is described of them.
+pub(super) fn operations() -> Vec<Operation> {
+    const ONE: &str = "/ollamake/v1/jobs/{id}";
+    const ID: &str = "the identifier of a job";
+    vec![
+        Operation::read("/ollamake/v1/jobs", "The jobs that are under way, and those that ended lately.")
+            .asks::<String>("state", "only those that stand so")
+            .answers::<JobList>(200, "The jobs.")
+            .fails(&[400]),
+        Operation::read(ONE, "A job.").with("id", ID).answers::<Job>(200, "How it stands.").fails(&[404]),
+        Operation::delete(ONE, "Forgets a job that has ended.")
+            .with("id", ID)
+            .answers_nothing(204, "It is forgotten.")
+            .fails(&[404, 409]),
+        Operation::read("/ollamake/v1/jobs/{id}/events", "All that a job says, until it ends.")
+            .with("id", ID)
+            .asks::<u64>("from", "the number of the first event that is wanted")
+            .answers_lines::<Line>(200, "A line for each event, with its `number`.")
+            .fails(&[400, 404]),
+        Operation::post("/ollamake/v1/jobs/{id}/resume", "Has an interrupted job go on.")
+            .with("id", ID)
+            .answers::<Detached>(202, "It goes on.")
+            .tells(202, "Ollamake-Job", "The identifier of the job.")
+            .fails(&[400, 404, 409, 507]),
+        Operation::post("/ollamake/v1/jobs/{id}/stop", "Stops a job.")
+            .with("id", ID)
+            .answers::<Job>(200, "How it ended.")
+            .fails(&[404]),
+    ]
 }

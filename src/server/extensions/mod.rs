@@ -6,31 +6,43 @@
 //! | `blobs` | the bytes of a blob |
 //! | `comparison` | how two models differ |
 //! | `types` | what models can be quantized to |
+//! | `architectures` | which model classes are converted |
+//! | `settings` | what the operator has set |
 //! | `disk` | what the store takes, and what could go |
+//! | `check` | whether the store is whole |
+//! | `links` | one download without the key |
 //! | `jobs` | what runs, what ran lately, and what it says |
 //!
 //! `download` sends files, whole or in ranges.
 
+mod architectures;
 mod blobs;
+mod check;
 mod comparison;
 mod disk;
 pub(super) mod download;
 mod jobs;
+mod links;
 mod models;
+mod settings;
 mod types;
 
 use axum::routing::{get, post};
 
+use super::operation::Operation;
 use super::route::Route;
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
     const READ: &str = "HEAD, GET";
     vec![
-        Route::new("/ollamake/v1/models/{*path}", READ, get(models::look)),
+        Route::new("/ollamake/v1/models/{*path}", "HEAD, GET, POST", get(models::look).post(links::make)),
+        Route::new("/ollamake/v1/links/{secret}", "GET", get(links::follow)),
         Route::new("/ollamake/v1/blobs/{digest}", READ, get(blobs::read)),
         Route::new("/ollamake/v1/compare", READ, get(comparison::compare)),
         Route::new("/ollamake/v1/types", READ, get(types::list)),
+        Route::new("/ollamake/v1/architectures", READ, get(architectures::list)),
+        Route::new("/ollamake/v1/settings", READ, get(settings::list)),
         Route::new("/ollamake/v1/jobs", READ, get(jobs::list)),
         Route::new("/ollamake/v1/jobs/{id}", "HEAD, GET, DELETE", get(jobs::one).delete(jobs::forget)),
         Route::new("/ollamake/v1/jobs/{id}/events", READ, get(jobs::events)),
@@ -38,5 +50,21 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/ollamake/v1/jobs/{id}/resume", "POST", post(jobs::resume)),
         Route::new("/ollamake/v1/store", READ, get(disk::usage)),
         Route::new("/ollamake/v1/store/prune", "POST", post(disk::prune)),
+        Route::new("/ollamake/v1/store/fsck", "POST", post(check::check)),
     ]
+}
+
+/// What is described of them.
+pub(super) fn operations() -> Vec<Operation> {
+    let mut operations = models::operations();
+    operations.extend(links::operations());
+    operations.extend(blobs::operations());
+    operations.extend(comparison::operations());
+    operations.extend(types::operations());
+    operations.extend(architectures::operations());
+    operations.extend(settings::operations());
+    operations.extend(jobs::operations());
+    operations.extend(disk::operations());
+    operations.extend(check::operations());
+    operations
 }

@@ -1,5 +1,6 @@
 //! `/ollamake/v1/models/NAME/…`: what a model holds.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
@@ -7,16 +8,18 @@ use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use super::download::send;
+use super::download::{self, send};
 use crate::gguf::{Gguf, TensorInfo, ValueRef};
 use crate::library::{Parts, Weights};
 use crate::model::{Layer, Manifest, Reference};
 use crate::server::body::json;
 use crate::server::errors::Failure;
+use crate::server::operation::Operation;
 use crate::server::show::find;
 use crate::server::{Server, Shared};
-use crate::store::StoredManifest;
+use crate::store::{Blob, Store, StoredManifest};
 
 /// Elements of an array that are shown unless more are asked for.
 const ELEMENTS: usize = 16;
@@ -69,12 +72,13 @@ fn no_such_view(got: &str) -> Failure {
 
 /// A model with its files open.
 pub(super) struct Opened {
+    store: Store,
     pub(super) model: Arc<StoredManifest>,
     pub(super) weights: Weights,
 }
 
 /// Which model an answer is about.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Identity {
     model: String,
     digest: String,
@@ -92,7 +96,31 @@ impl Opened {
             let message = format!("model '{}' has no weights in a GGUF file", model.name.short());
             return Err(Failure::bad_request(message));
         }
-        Ok(Self { model, weights })
+        Ok(Self { store: store.clone(), model, weights })
+    }
+
+    /// The file that its weights are in, or that of a shard, the first being 1; and what to call it.
+    pub(super) fn file(&self, shard: Option<usize>) -> Result<(&Blob, String), Failure> {
+        let files = self.weights.files();
+        let (model, count) = (&self.model.name, files.len());
+        let name = format!("{}-{}", model.model(), model.tag());
+        match (files, shard) {
+            ([only], None | Some(1)) => Ok((only, format!("{name}.gguf"))),
+            (files, Some(shard)) => match shard.checked_sub(1).and_then(|index| files.get(index)) {
+                Some(blob) => Ok((blob, format!("{name}-{shard:05}-of-{count:05}.gguf"))),
+                None => Err(Failure::bad_request(format!("shard must be 1 to {count}, got {shard}"))),
+            },
+            _ => {
+                let message = format!("the model was split into {count} files");
+                Err(Failure::bad_request(message).with_hint("ask for each, from shard 1 on"))
+            }
+        }
+    }
+
+    /// The relative errors of tensors of a file, by name, as far as they were measured when it was made.
+    fn errors_of(&self, file: &Blob) -> HashMap<String, f64> {
+        let measured = self.store.measured(file.digest());
+        measured.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
     }
 
     pub(super) fn identity(&self) -> Identity {
@@ -107,7 +135,8 @@ impl Identity {
 }
 
 /// A pair of the metadata.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = MetadataPair)]
 struct Pair<'a> {
     key: &'a str,
     #[serde(flatten)]
@@ -115,7 +144,8 @@ struct Pair<'a> {
 }
 
 /// A value with its type. Of an array only some elements are shown.
-#[derive(Debug, Serialize, PartialEq)]
+#[derive(Debug, Serialize, PartialEq, ToSchema)]
+#[schema(as = MetadataValue)]
 pub(super) struct Value<'a> {
     #[serde(rename = "type")]
     kind: String,
@@ -156,7 +186,8 @@ fn scalar(value: ValueRef<'_>) -> serde_json::Value {
 }
 
 /// What a tensor is stored as.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredAs)]
 pub(super) struct Storage<'a> {
     shape: &'a [u64],
     #[serde(rename = "type")]
@@ -176,7 +207,8 @@ impl<'a> Storage<'a> {
 }
 
 /// A tensor as it lies in a file.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredTensor)]
 struct Tensor<'a> {
     name: &'a str,
     #[serde(flatten)]
@@ -186,15 +218,46 @@ struct Tensor<'a> {
     /// Which of the files it lies in.
     #[serde(skip_serializing_if = "Option::is_none")]
     shard: Option<usize>,
+    /// The root-mean-square error that quantizing it made, relative to its own, if that was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<f64>,
+}
+
+/// The metadata of a model.
+#[derive(Serialize, ToSchema)]
+struct ModelMetadata<'a> {
+    #[serde(flatten)]
+    identity: Identity,
+    metadata: Vec<Pair<'a>>,
+}
+
+/// The tensors of a model.
+#[derive(Serialize, ToSchema)]
+struct ModelTensors<'a> {
+    #[serde(flatten)]
+    identity: Identity,
+    /// The files that they lie in.
+    files: Vec<File>,
+    tensors: Vec<Tensor<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = WeightsFile)]
+struct File {
+    digest: String,
+    size: u64,
+}
+
+/// What a model consists of.
+#[derive(Serialize, ToSchema)]
+struct ModelManifest<'a> {
+    #[serde(flatten)]
+    identity: Identity,
+    /// Its layers, the configuration last.
+    layers: Vec<&'a Layer>,
 }
 
 fn metadata(server: &Server, reference: &Reference, wish: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
-    #[derive(Serialize)]
-    struct Answer<'a> {
-        #[serde(flatten)]
-        identity: Identity,
-        metadata: Vec<Pair<'a>>,
-    }
     let opened = Opened::find(server, reference)?;
     let count = wish.count.unwrap_or(ELEMENTS);
     if count > MOST_ELEMENTS {
@@ -212,35 +275,24 @@ fn metadata(server: &Server, reference: &Reference, wish: &Wish, _: &HeaderMap) 
         .collect();
     match &wish.key {
         Some(key) if metadata.is_empty() => Err(Failure::not_found(format!("the model has no key {key:?}"))),
-        _ => Ok(json(&Answer { identity: opened.identity(), metadata })),
+        _ => Ok(json(&ModelMetadata { identity: opened.identity(), metadata })),
     }
 }
 
 fn tensors(server: &Server, reference: &Reference, _: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
-    #[derive(Serialize)]
-    struct Answer<'a> {
-        #[serde(flatten)]
-        identity: Identity,
-        files: Vec<File>,
-        tensors: Vec<Tensor<'a>>,
-    }
-    #[derive(Serialize)]
-    struct File {
-        digest: String,
-        size: u64,
-    }
     let opened = Opened::find(server, reference)?;
     let shards = opened.weights.parse()?;
     let is_split = shards.len() > 1;
-    let tensors = shards.iter().enumerate().flat_map(|(index, gguf)| {
+    let files = opened.weights.files().iter();
+    let errors: Vec<_> = files.clone().map(|blob| opened.errors_of(blob)).collect();
+    let tensors = shards.iter().zip(&errors).enumerate().flat_map(|(index, (gguf, errors))| {
         let shard = is_split.then_some(index + 1);
         gguf.tensors().iter().map(move |tensor| {
             let (name, storage, offset) = (tensor.name, Storage::of(tensor), tensor.data.start);
-            Tensor { name, storage, offset, shard }
+            Tensor { name, storage, offset, shard, error: errors.get(name).copied() }
         })
     });
-    let files = opened.weights.files().iter();
-    Ok(json(&Answer {
+    Ok(json(&ModelTensors {
         identity: opened.identity(),
         files: files.map(|blob| File { digest: blob.digest().to_string(), size: blob.length() }).collect(),
         tensors: tensors.collect(),
@@ -254,33 +306,34 @@ fn file(
     headers: &HeaderMap,
 ) -> Result<Response, Failure> {
     let opened = Opened::find(server, reference)?;
-    let files = opened.weights.files();
-    let (model, count) = (&opened.model.name, files.len());
-    let name = format!("{}-{}", model.model(), model.tag());
-    let (blob, name) = match (files, wish.shard) {
-        ([only], None | Some(1)) => (only, format!("{name}.gguf")),
-        (files, Some(shard)) => match shard.checked_sub(1).and_then(|index| files.get(index)) {
-            Some(blob) => (blob, format!("{name}-{shard:05}-of-{count:05}.gguf")),
-            None => return Err(Failure::bad_request(format!("shard must be 1 to {count}, got {shard}"))),
-        },
-        _ => {
-            let message = format!("the model was split into {count} files");
-            return Err(Failure::bad_request(message).with_hint("ask for each, from ?shard=1 on"));
-        }
-    };
+    let (blob, name) = opened.file(wish.shard)?;
     Ok(send(blob.clone(), &name, headers))
 }
 
 /// The manifest as it is stored, which models without weights have too.
 fn manifest(server: &Server, reference: &Reference, _: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
-    #[derive(Serialize)]
-    struct Answer<'a> {
-        #[serde(flatten)]
-        identity: Identity,
-        /// Its layers, the configuration last.
-        layers: Vec<&'a Layer>,
-    }
     let model = find(server.store(), reference)?;
     let Manifest { config, layers, .. } = &model.manifest;
-    Ok(json(&Answer { identity: Identity::of(&model), layers: layers.iter().chain([config]).collect() }))
+    let layers = layers.iter().chain([config]).collect();
+    Ok(json(&ModelManifest { identity: Identity::of(&model), layers }))
+}
+
+/// What is described of them.
+pub(super) fn operations() -> Vec<Operation> {
+    let named = |operation: Operation| {
+        operation.with("name", "the name of a model, in which slashes may stand").fails(&[400, 404])
+    };
+    let metadata = Operation::read("/ollamake/v1/models/{name}/metadata", "The metadata of a model.")
+        .asks::<String>("key", "the one key that is wanted")
+        .asks::<u64>("from", "the first element of arrays that is wanted")
+        .asks::<u64>("count", "how many elements of arrays are wanted; 16 without this")
+        .answers::<ModelMetadata<'_>>(200, "The metadata.");
+    let tensors =
+        Operation::read("/ollamake/v1/models/{name}/tensors", "The tensors of a model, and where they lie.")
+            .answers::<ModelTensors<'_>>(200, "The tensors.");
+    let file = download::described("/ollamake/v1/models/{name}/file", "The GGUF file of a model.")
+        .asks::<u64>("shard", "which of the files of a split model, the first being 1");
+    let manifest = Operation::read("/ollamake/v1/models/{name}/manifest", "The layers of a model.")
+        .answers::<ModelManifest<'_>>(200, "The layers.");
+    [metadata, tensors, manifest, file].map(named).into()
 }

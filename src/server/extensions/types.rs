@@ -2,17 +2,21 @@
 
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::quantize::FileType;
 use crate::server::body::json;
+use crate::server::operation::Operation;
 use crate::tensor::needs_importance;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QuantizationTypes)]
 struct Answer {
     types: Vec<Type>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = QuantizationType)]
 struct Type {
     name: &'static str,
     /// The number in `general.file_type`.
@@ -44,4 +48,12 @@ impl Type {
             needs_importance: needs_importance(base),
         }
     }
+}
+
+/// What is described of this.
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        Operation::read("/ollamake/v1/types", "What models can be quantized to.")
+            .answers::<Answer>(200, "The types."),
+    ]
 }

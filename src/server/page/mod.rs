@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
 use super::extensions::download;
+use super::operation::Operation;
 use super::route::Route;
 use embedded::File;
 
@@ -41,6 +42,19 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(HOME, READ, get(|headers: HeaderMap| async move { send("index.html", &headers) })),
         Route::new("/ui/{*path}", READ, get(file)),
     ]
+}
+
+/// What is described of them.
+pub(super) fn operations() -> Vec<Operation> {
+    let page = |path| {
+        Operation::read(path, "A page that shows what the interface can do, and its files.")
+            .answers_any(200, "The file.")
+            .answers_nothing(304, "The client has it.")
+            .answers_text(404, "The page has no file of this name.")
+            .open()
+    };
+    let way = Operation::read("/ui", "The way to the page.").answers_nothing(301, "It is there.").open();
+    vec![way, page(HOME), page("/ui/{path}").with("path", "the name of a file, in which slashes may stand")]
 }
 
 /// Whether a request is for the page or for the way to it.

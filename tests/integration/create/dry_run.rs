@@ -1,11 +1,18 @@
 //! Dry runs: what they say is what is made afterwards, and they make nothing.
 
+use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::StatusCode;
+use ollamake::gguf::Metadata;
+use ollamake::store::{Disk, Store};
+use ollamake::tensor::ElementType;
 use serde_json::{Map, Value, json};
 
-use crate::in_process::{InProcess, small_gguf};
+use crate::in_process::{InProcess, gguf, small_gguf};
+use crate::store::faults::{Fault, FaultyDisk};
 use crate::support::files::{files, fixture};
 
 /// Uploads what lies in a directory, and names it as clients do.
@@ -28,10 +35,19 @@ async fn outline(server: &InProcess, mut request: Value) -> Value {
     answer.json()
 }
 
-/// Compares the outline of a request with what the same request makes.
+/// Compares the outline of a request with what the same request makes. What cannot be made is refused in the
+/// same words.
 async fn compare(server: &InProcess, request: &Value) {
     let before = server.files();
-    let outline = outline(server, request.clone()).await;
+    let mut asked = request.clone();
+    asked["dry_run"] = json!(true);
+    let answer = server.post("/api/create", asked).await;
+    if answer.status != StatusCode::OK {
+        let refused = server.post("/api/create", request.clone()).await;
+        assert_eq!((answer.status, answer.error()), (refused.status, refused.error()), "{request}");
+        return;
+    }
+    let outline = answer.json();
     assert_eq!(server.files(), before, "{request}: a dry run writes nothing");
     let model = &outline["outputs"][0];
     server.create(request.clone()).await;
@@ -80,6 +96,141 @@ async fn what_is_outlined_is_what_is_made() {
     compare(&server, &json!({"model": "another", "from": "mistral", "quantize": "q5_K_S"})).await;
 }
 
+/// The names of all types.
+async fn types(server: &InProcess) -> Vec<String> {
+    let types = server.get("/ollamake/v1/types").await.json();
+    let names = types["types"].as_array().unwrap().iter();
+    names.map(|kind| kind["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn every_fixture_is_outlined_as_it_is_made_in_some_type() {
+    let server = InProcess::new();
+    let types = types(&server).await;
+    let directories = std::fs::read_dir(fixture("conversion")).unwrap().map(|entry| entry.unwrap().path());
+    let mut cases: Vec<_> = directories.filter(|path| path.join("config.json").is_file()).collect();
+    cases.sort();
+    assert!(cases.len() > 20, "{cases:?}");
+    for (index, case) in cases.iter().enumerate() {
+        let name = case.file_name().unwrap().to_str().unwrap();
+        let files = uploaded(&server, case).await;
+        compare(&server, &json!({"model": name, "files": files})).await;
+        let kind = &types[index % types.len()];
+        compare(&server, &json!({"model": format!("{name}-1"), "files": files, "quantize": kind})).await;
+    }
+}
+
+#[tokio::test]
+async fn every_type_is_outlined_as_it_is_made() {
+    let server = InProcess::new();
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    metadata.set("llama.block_count", 1_u32);
+    let tensors: [(&str, &[u64], ElementType); 5] = [
+        ("token_embd.weight", &[256, 8], ElementType::F32),
+        ("blk.0.attn_q.weight", &[256, 256], ElementType::F16),
+        ("blk.0.ffn_down.weight", &[96, 256], ElementType::F32),
+        ("output_norm.weight", &[256], ElementType::F32),
+        ("output.weight", &[256, 8], ElementType::Bf16),
+    ];
+    let digest = server.upload(&gguf(&metadata, &tensors)).await.to_string();
+    let files = json!({"m.gguf": digest});
+    for (index, kind) in types(&server).await.into_iter().enumerate() {
+        let model = format!("m{index}");
+        compare(&server, &json!({"model": model, "files": files, "quantize": kind})).await;
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_watched_sees_no_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = InProcess::over(Store::open(directory.path()).unwrap(), directory, |_| ());
+    let files = uploaded(&first, &fixture("conversion/mistral")).await;
+    let InProcess { directory, .. } = first;
+    let operations = Arc::new(AtomicUsize::new(0));
+    let disk = FaultyDisk { fault: Fault::StaysFull, at: usize::MAX, operations: Arc::clone(&operations) };
+    let server = InProcess::over(Store::open_on(disk, directory.path()).unwrap(), directory, |_| ());
+    let before = operations.load(Ordering::SeqCst);
+    let plan = outline(&server, json!({"model": "m", "files": files, "quantize": ["q4_K_M", "q8_0"]})).await;
+    assert_eq!(plan["outputs"].as_array().unwrap().len(), 2);
+    assert_eq!(operations.load(Ordering::SeqCst), before);
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_hides_no_plan() {
+    let InProcess { directory, store, .. } = InProcess::new();
+    let mut writer = store.create_blob();
+    writer.write_all(&small_gguf(&[])).unwrap();
+    let digest = writer.commit(None).unwrap().blob.digest().to_string();
+    let store = Store::open_on(SmallDisk, directory.path()).unwrap();
+    let server = InProcess::over(store, directory, |_| ());
+    let request = json!({"model": "m", "files": {"m.gguf": digest}, "quantize": "q8_0"});
+    let plan = outline(&server, request.clone()).await;
+    assert_eq!(plan["available"], SmallDisk::AVAILABLE);
+    assert!(plan["needed"].as_u64() > plan["available"].as_u64(), "{plan}");
+    assert!(plan["outputs"][0]["size"].is_u64());
+    let refused = server.post("/api/create", request).await;
+    assert_eq!(refused.status, StatusCode::INSUFFICIENT_STORAGE);
+    assert_eq!(plan["warnings"], json!([refused.error()]));
+}
+
+/// A disk with hardly any room.
+struct SmallDisk;
+
+impl SmallDisk {
+    const AVAILABLE: u64 = 100;
+}
+
+impl Disk for SmallDisk {
+    fn available_space(&self, _: &Path) -> std::io::Result<u64> {
+        Ok(Self::AVAILABLE)
+    }
+}
+
+#[tokio::test]
+async fn what_is_read_and_written_and_how_long_it_takes_is_told() {
+    let server = InProcess::new();
+    let files = uploaded(&server, &fixture("conversion/mistral")).await;
+    let request = json!({"model": "m", "files": files, "quantize": "q4_0"});
+    let plan = outline(&server, request.clone()).await;
+    let model = &plan["outputs"][0];
+    let layers = model["layers"].as_array().unwrap();
+    let sizes: u64 = layers.iter().map(|layer| layer["size"].as_u64().unwrap()).sum();
+    assert_eq!(plan["written"], sizes, "nothing is there yet");
+    assert_eq!(plan["needed"], layers[0]["size"]);
+    let source = &plan["sources"][0];
+    assert_eq!(source["digest"], files[source["file"].as_str().unwrap()], "{plan}");
+    let time = &plan["time"];
+    assert!(time["seconds"].as_f64().unwrap() > 0.0 && time["encoding"].as_f64().unwrap() > 0.0, "{time}");
+    assert!(time["writing"].is_null(), "nothing has been written yet");
+    server.create(request.clone()).await;
+    let again = outline(&server, request).await;
+    assert_eq!((&again["written"], &again["needed"]), (&json!(0), &json!(0)), "{again}");
+    assert_eq!(again["time"]["seconds"], 0.0);
+}
+
+#[tokio::test]
+async fn memory_is_that_for_the_context_asked_for() {
+    let server = InProcess::new();
+    let files = uploaded(&server, &fixture("conversion/mistral")).await;
+    let memory = async |extra: Value| {
+        let mut request = json!({"model": "m", "files": files});
+        request.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        outline(&server, request).await["outputs"][0]["memory"].clone()
+    };
+    let long = memory(json!({"context": 2048})).await;
+    assert_eq!(long, memory(json!({"parameters": {"num_ctx": 2048}})).await);
+    let short = memory(json!({"context": 1024})).await;
+    assert_eq!(long["cache"][0]["type"], "F16");
+    let bytes = |memory: &Value| memory["cache"][0]["bytes"].as_u64().unwrap();
+    assert_eq!(bytes(&long), 2 * bytes(&short), "{long} {short}");
+    let total = |memory: &Value| memory["total"].as_u64().unwrap();
+    assert_eq!(total(&long), long["weights"].as_u64().unwrap() + bytes(&long));
+    assert!(long["formula"].as_str().unwrap().contains("2048 tokens"), "{long}");
+    let refused = server.post("/api/create", json!({"model": "m", "dry_run": true, "context": 0})).await;
+    assert_eq!(refused.error(), "context must be a whole number of tokens, at least 1; got 0");
+}
+
 #[tokio::test]
 async fn several_types_are_compared_in_one_outline() {
     let server = InProcess::new();
@@ -105,6 +256,8 @@ async fn what_has_to_be_pulled_is_said_to_be_unknown() {
     let outline = outline(&server, json!({"model": "m", "from": "127.0.0.1:1/team/far"})).await;
     assert_eq!(outline["pulls"], "127.0.0.1:1/team/far:latest");
     assert!(outline["outputs"][0]["size"].is_null(), "{outline}");
+    assert!(outline["unknown"].as_array().unwrap().contains(&json!("outputs.size")), "{outline}");
+    assert!(outline["time"].is_null() && outline["outputs"][0]["memory"].is_null(), "{outline}");
     assert!(server.files().is_empty());
 }
 

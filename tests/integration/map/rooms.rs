@@ -3,7 +3,10 @@
 /// Rooms within rooms follow theirs, by their path.
 pub(super) const ROOMS: &[(&str, &str)] = &[
     ("server", "axum: routes, access rules, NDJSON, error -> HTTP. Nothing below knows HTTP statuses"),
-    ("cli", "the command line: clients over HTTP, and `fsck`, `prune`, `quantize`. It imports no server"),
+    (
+        "cli",
+        "the command line: clients over HTTP, and `fsck`, `prune`, `export`, `quantize`. It imports no server",
+    ),
     ("jobs", "what runs longer than a request: stages and their turns, events, states"),
     ("config", "everything that the operator can set, read once; the limits that nobody can set"),
     ("create", "one create job: check in advance, gather, plan, execute, attach layers"),

@@ -2,7 +2,9 @@
 
 use axum::body::Body;
 use axum::http::StatusCode;
+use ollamake::config::ApiKey;
 use ollamake::gguf::Metadata;
+use ollamake::model::Digest;
 use ollamake::tensor::ElementType;
 use serde_json::{Value, json};
 
@@ -185,4 +187,115 @@ async fn the_types_are_those_that_can_be_asked_for() {
         types["types"].as_array().unwrap().iter().find(|kind| kind["name"] == "IQ2_XS").unwrap().clone();
     assert_eq!(found["needs_importance"], true);
     assert_eq!(found["bits_per_weight"], 2.3125);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_between_two_models_are_measured_if_asked_for() {
+    let server = InProcess::new();
+    let mut metadata = Metadata::new();
+    metadata.set("general.architecture", "llama");
+    metadata.set("llama.block_count", 1_u32);
+    let tensors: [(&str, &[u64], ElementType); 3] = [
+        ("token_embd.weight", &[256, 8], ElementType::F32),
+        ("blk.0.ffn_up.weight", &[256, 4], ElementType::F32),
+        ("output_norm.weight", &[256], ElementType::F32),
+    ];
+    let digest = server.upload(&gguf(&metadata, &tensors)).await;
+    let files = json!({"m.gguf": digest.to_string()});
+    server.create(json!({"model": "m", "files": files})).await;
+    let recipe = json!({"quality": true});
+    server.create(json!({"model": "n", "files": files, "quantize": "q4_0", "recipe": recipe})).await;
+    let error = |answer: &Value, name: &str| {
+        let tensors = answer["tensors"].as_array().unwrap().iter();
+        tensors.clone().find(|tensor| tensor["name"] == name).unwrap()["error"].clone()
+    };
+    let compared = shown(&server, "/ollamake/v1/compare?a=m&b=n&quality=true").await;
+    let measured = error(&compared, "blk.0.ffn_up.weight").as_f64().unwrap();
+    assert!((0.01..0.2).contains(&measured), "{compared}");
+    assert_eq!(error(&compared, "output_norm.weight"), 0.0);
+    // What was measured while the model was made is the same.
+    let known = shown(&server, "/ollamake/v1/models/n/tensors").await;
+    let made = error(&known, "blk.0.ffn_up.weight").as_f64().unwrap();
+    assert!((made - measured).abs() < 1e-9, "{made} {measured}");
+    assert!(error(&known, "output_norm.weight").is_null());
+    assert!(error(&shown(&server, "/ollamake/v1/models/m/tensors").await, "blk.0.ffn_up.weight").is_null());
+    assert!(error(&shown(&server, "/ollamake/v1/compare?a=m&b=n").await, "blk.0.ffn_up.weight").is_null());
+    let jobs = shown(&server, "/ollamake/v1/jobs").await;
+    assert_eq!(jobs["jobs"].as_array().unwrap().last().unwrap()["kind"], "compare");
+}
+
+#[tokio::test]
+async fn a_link_lets_one_download_in_without_the_key() {
+    let server = InProcess::with(|config| config.api_key = Some(ApiKey::parse("sesame").unwrap()));
+    let key = [("Authorization", "Bearer sesame")];
+    let file = small_gguf(&[]);
+    let digest = Digest::of(&file);
+    server.call_with("POST", &format!("/api/blobs/{digest}"), &key, file.clone()).await;
+    let request = json!({"model": "team/m", "files": {"m.gguf": digest.to_string()}}).to_string();
+    server.call_with("POST", "/api/create", &key, request).await;
+    let path = "/ollamake/v1/models/team/m/link";
+    assert_eq!(server.call("POST", path, Body::empty()).await.status, StatusCode::UNAUTHORIZED);
+    let link = server.call_with("POST", path, &key, Body::empty()).await;
+    assert_eq!(link.status, StatusCode::OK, "{}", link.body);
+    let link = link.json();
+    assert_eq!((&link["file"], &link["size"]), (&json!("m-latest.gguf"), &json!(file.len())));
+    let target = link["path"].as_str().unwrap();
+    assert_eq!(server.call("HEAD", target, Body::empty()).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    let download = server.get(target).await;
+    assert_eq!(download.status, StatusCode::OK);
+    assert_eq!(download.headers["content-length"], file.len().to_string());
+    assert_eq!(download.headers["content-disposition"], "attachment; filename=\"m-latest.gguf\"");
+    assert_eq!(server.get(target).await.status, StatusCode::NOT_FOUND, "a link is good once");
+    assert_eq!(server.get("/ollamake/v1/links/none").await.status, StatusCode::NOT_FOUND);
+    for (path, status) in [
+        ("/ollamake/v1/models/none/link", StatusCode::NOT_FOUND),
+        ("/ollamake/v1/models/team/m/metadata", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(server.call_with("POST", path, &key, Body::empty()).await.status, status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_checked_and_what_is_damaged_taken_out() {
+    let (server, file) = with_model().await;
+    let fsck = async |body: Value| server.post("/ollamake/v1/store/fsck", body).await.json();
+    let report = fsck(json!({})).await;
+    assert_eq!((&report["whole"], &report["manifests"]), (&json!(true), &json!(1)));
+    let digest = Digest::of(&file);
+    let path = server.directory.path().join("blobs").join(digest.file_name());
+    let mut damaged = file.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, damaged).unwrap();
+    assert_eq!(fsck(json!({"contents": false})).await["whole"], true);
+    let report = fsck(json!({})).await;
+    let found = &report["damaged_blobs"][0];
+    assert_eq!((&report["whole"], &found["repaired"]), (&json!(false), &json!(false)), "{report}");
+    assert_eq!((&found["digest"], &found["models"]), (&json!(digest.to_string()), &json!(["m:latest"])));
+    assert_eq!(fsck(json!({"repair": true})).await["damaged_blobs"][0]["repaired"], true);
+    assert!(!path.exists());
+    assert_eq!(fsck(json!({})).await["missing_blobs"][0]["model"], "m:latest");
+}
+
+#[tokio::test]
+async fn settings_and_architectures_are_told() {
+    let server = InProcess::with(|config| config.api_key = Some(ApiKey::parse("sesame").unwrap()));
+    let get = async |path: &str| {
+        let key = [("Authorization", "Bearer sesame")];
+        server.call_with("GET", path, &key, Body::empty()).await
+    };
+    let settings = get("/ollamake/v1/settings").await;
+    assert!(!settings.body.contains("sesame"), "{}", settings.body);
+    assert!(!settings.body.contains(&*server.directory.path().to_string_lossy()), "{}", settings.body);
+    let settings = settings.json();
+    assert_eq!(settings["needs_key"], true);
+    let named = |name: &str| {
+        let all = settings["settings"].as_array().unwrap();
+        all.iter().find(|setting| setting["name"] == name).unwrap().clone()
+    };
+    assert_eq!(named("OLLAMAKE_MAX_JOBS")["value"], 2);
+    assert!(named("OLLAMAKE_API_KEY")["value"].is_null());
+    let classes = get("/ollamake/v1/architectures").await.json();
+    let mistral = classes["architectures"].as_array().unwrap();
+    let mistral = mistral.iter().find(|class| class["name"] == "MistralForCausalLM").unwrap();
+    assert_eq!(mistral["architectures"], json!(["llama"]));
 }

@@ -16,7 +16,7 @@ use crate::support::noise::noise;
 
 /// What happens at the chosen operation.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// It fails for lack of space; a write gets half of its bytes down before.
     Full,
     /// It fails for lack of space, and so does everything after it.
@@ -39,11 +39,11 @@ impl Disk for UnsyncedDisk {
 }
 
 /// A disk on which one operation that changes something fails.
-pub(super) struct FaultyDisk {
-    pub(super) fault: Fault,
+pub(crate) struct FaultyDisk {
+    pub(crate) fault: Fault,
     /// The operation at which it happens, counted from 0.
-    pub(super) at: usize,
-    pub(super) operations: Arc<AtomicUsize>,
+    pub(crate) at: usize,
+    pub(crate) operations: Arc<AtomicUsize>,
 }
 
 impl FaultyDisk {

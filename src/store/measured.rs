@@ -1,0 +1,49 @@
+//! What was measured of blobs while they were made, so that it can be told later.
+//!
+//! `ollamake/measured/<name of the blob>` holds what whoever made it has measured, in a form of its own. These
+//! files are hints: they may be lost or removed at any time.
+
+use std::io;
+
+use super::disk::{ignore_absence, read_up_to, write_all_at};
+use super::{Shared, Store};
+use crate::model::Digest;
+
+/// More than the errors of a hundred thousand tensors take, in bytes.
+const LONGEST: usize = 16 << 20;
+
+impl Store {
+    /// Remembers what was measured of a blob. A failure costs nothing but the knowledge, so it is only logged.
+    pub fn remember_measured(&self, blob: Digest, measured: &[u8]) {
+        if let Err(error) = self.0.write_measured(blob, measured) {
+            tracing::debug!(%error, "what was measured is not remembered");
+        }
+    }
+
+    /// What was measured of a blob, if that is known.
+    pub fn measured(&self, blob: Digest) -> Option<Vec<u8>> {
+        let file = self.0.disk.open(&self.0.layout.measured_of(blob)).ok()?;
+        read_up_to(&*self.0.disk, &file, LONGEST).ok()
+    }
+}
+
+impl Shared {
+    /// Not synced: of what a loss of power tears nothing can be parsed.
+    fn write_measured(&self, blob: Digest, measured: &[u8]) -> io::Result<()> {
+        let mut temporary = self.new_temporary()?;
+        write_all_at(&*self.disk, temporary.file(), measured, 0)?;
+        self.make_directory(self.layout.measured())?;
+        temporary.replace(&self.layout.measured_of(blob))
+    }
+
+    /// Forgets what was measured of blobs that are gone.
+    pub(super) fn forget_measured(&self) -> io::Result<()> {
+        for name in self.list_or_nothing(self.layout.measured())? {
+            let blob = name.parse().map(|digest: Digest| self.layout.blob(digest));
+            if blob.is_err() || blob.is_ok_and(|blob| self.disk.metadata(&blob).is_err()) {
+                ignore_absence(self.disk.remove(&self.layout.measured().join(&name)))?;
+            }
+        }
+        Ok(())
+    }
+}
