@@ -115,6 +115,12 @@ impl Client {
         response.json().await.map_err(|error| self.connection_error(&error))
     }
 
+    /// The JSON answer to a request without a body.
+    pub(super) async fn answer(&self, method: Method, path: &str) -> Result<Value, CliError> {
+        let response = self.send(self.http.request(method, self.url(path))).await?;
+        response.json().await.map_err(|error| self.connection_error(&error))
+    }
+
     /// A job: posts `body` and shows its status lines until the last, which must be `success`.
     pub(super) async fn job(
         &self,
@@ -122,26 +128,57 @@ impl Client {
         body: &impl Serialize,
         progress: &Progress,
     ) -> Result<(), CliError> {
-        let mut response = self.send(self.http.post(self.url(path)).json(body)).await?;
+        let response = self.send(self.http.post(self.url(path)).json(body)).await?;
+        succeeded(&self.lines(response, |line| progress.status(line)).await?)
+    }
+
+    /// The events of a job, until it ends, which must be with success.
+    pub(super) async fn events(&self, path: &str, tell: impl Fn(&Value)) -> Result<(), CliError> {
+        let response = self.send(self.http.get(self.url(path))).await?;
+        succeeded(&self.lines(response, tell).await?)
+    }
+
+    /// A question that may take a job to answer: posts `body`, shows status lines, and returns the answer, which
+    /// comes last or alone.
+    pub(super) async fn question(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        progress: &Progress,
+    ) -> Result<Value, CliError> {
+        let response = self.send(self.http.post(self.url(path)).json(body)).await?;
+        let tell = |line: &Value| {
+            if line["status"].is_string() {
+                progress.status(line)
+            }
+        };
+        self.lines(response, tell).await
+    }
+
+    /// Reads lines of JSON, none of which must be an error, and returns the last.
+    async fn lines(&self, mut response: Response, tell: impl Fn(&Value)) -> Result<Value, CliError> {
         let mut pending = Vec::new();
-        let mut last = String::new();
+        let mut last = Value::Null;
+        let mut read = |line: &[u8]| {
+            let line: Value = serde_json::from_slice(line)
+                .map_err(|error| CliError::Server(format!("a status line is not JSON: {error}")))?;
+            if let Some(error) = line["error"].as_str() {
+                return Err(CliError::Server(error.to_owned()));
+            }
+            tell(&line);
+            last = line;
+            Ok(())
+        };
         while let Some(chunk) = response.chunk().await.map_err(|error| self.connection_error(&error))? {
             pending.extend_from_slice(&chunk);
             while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = pending.drain(..=end).collect();
-                let line: Value = serde_json::from_slice(&line)
-                    .map_err(|error| CliError::Server(format!("a status line is not JSON: {error}")))?;
-                if let Some(error) = line["error"].as_str() {
-                    return Err(CliError::Server(error.to_owned()));
-                }
-                progress.status(&line);
-                last = line["status"].as_str().unwrap_or_default().to_owned();
+                read(&pending.drain(..=end).collect::<Vec<_>>())?;
             }
         }
-        if last == "success" {
-            return Ok(());
+        if !pending.is_empty() {
+            read(&pending)?;
         }
-        Err(CliError::Server("the server ended the stream before the job was done".to_owned()))
+        Ok(last)
     }
 
     /// Uploads a file as a blob, unless the server has it.
@@ -173,6 +210,14 @@ impl Client {
         bar.finish();
         Ok(())
     }
+}
+
+/// Whether the last line of a job is that of success.
+fn succeeded(last: &Value) -> Result<(), CliError> {
+    if last["status"] == "success" {
+        return Ok(());
+    }
+    Err(CliError::Server("the server ended the stream before the job was done".to_owned()))
 }
 
 /// The text of an error answer, which is a string (Ollama's API) or an object with a message (OpenAI's).

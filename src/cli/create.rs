@@ -13,7 +13,7 @@ use super::files;
 use super::parts::{Files, Parts};
 use super::progress::Progress;
 use super::recipe_options::RecipeOptions;
-use super::{CliError, Surroundings};
+use super::{CliError, Surroundings, plan};
 use crate::model::{Parameters, known_parameters, nearest, parameter_kind};
 use crate::modelfile::Modelfile;
 use crate::quantize::Target;
@@ -32,6 +32,19 @@ pub(super) struct Create {
     /// Make the adapters part of the weights, in place of layers of their own
     #[arg(long)]
     merge: bool,
+    /// Only tell what would be made: sizes, types, time and memory. Files are uploaded for that, and stay in the
+    /// store until it is pruned
+    #[arg(long)]
+    dry_run: bool,
+    /// Tell the memory to run the model for a conversation of so many tokens
+    #[arg(long, value_name = "TOKENS", requires = "dry_run")]
+    context: Option<u64>,
+    /// Show each tensor of the plan
+    #[arg(short, long, requires = "dry_run")]
+    verbose: bool,
+    /// Print the plan as the server answers it
+    #[arg(long, requires = "dry_run")]
+    json: bool,
     #[command(flatten)]
     recipe: RecipeOptions,
 }
@@ -77,7 +90,17 @@ impl Create {
             let output = |(model, quantize)| json!({"model": model, "quantize": quantize, "recipe": recipe});
             request["outputs"] = outputs.into_iter().map(output).collect();
         }
-        client.job("/api/create", &request, &progress).await
+        if !self.dry_run {
+            return client.job("/api/create", &request, &progress).await;
+        }
+        request["dry_run"] = true.into();
+        request["context"] = self.context.into();
+        let plan = client.question("/api/create", &request, &progress).await?;
+        match self.json {
+            true => println!("{plan}"),
+            false => print!("{}", plan::describe(&plan, self.verbose)),
+        }
+        Ok(())
     }
 
     /// The models that are made, with their types, if there are several.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::format::count_of;
 use crate::config::{ConfigError, OpenStoreError};
+use crate::library::LibraryError;
 use crate::model::{InvalidName, Name};
 use crate::store::{StoreError, Unread};
 
@@ -15,6 +16,15 @@ pub enum CliError {
     /// A file of the user's cannot be read or written.
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
+    /// A file that is there already.
+    #[error("{}: there is a file of this name; --force replaces it", .0.display())]
+    Exists(PathBuf),
+    /// A model that has no weights in files of its own.
+    #[error("model '{0}' has no weights in a GGUF file")]
+    NoWeights(String),
+    /// What a model is cannot be told.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
     /// A directory given as a model holds no model.
     #[error("{}: no model here: expected *.safetensors or *.gguf files", .0.display())]
     NoModel(PathBuf),

@@ -1,23 +1,28 @@
 //! The command line.
 //!
 //! The commands that make and move models are thin clients over HTTP: of the server at `OLLAMA_HOST`, or,
-//! when that is this machine and none answers there, of one in this very process. `fsck`, `prune`,
-//! `save` and `load` work on the store's directory itself, beside a server or without one; `quantize` needs neither.
+//! when that is this machine and none answers there, of one in this very process. `fsck`, `prune`, `export`,
+//! `save` and `load` work on the store's directory itself, beside a server or without one; `quantize` needs
+//! neither.
 
 mod architectures;
 mod client;
+mod compare;
 mod copy;
 mod create;
 mod error;
+mod export;
 mod files;
 mod format;
 mod fsck;
 mod interruption;
+mod jobs;
 mod list;
 mod load;
 mod mapped_file;
 mod new_file;
 mod parts;
+mod plan;
 mod progress;
 mod prune;
 mod pull;
@@ -81,6 +86,12 @@ enum Command {
     Prune(prune::Prune),
     /// Quantize a GGUF file or a checkpoint, without a store; takes the options of llama-quantize
     Quantize(quantize::Quantize),
+    /// Write the weights of a model into a GGUF file
+    Export(export::Export),
+    /// Tell how two models differ
+    Compare(compare::Compare),
+    /// List the jobs of the server, follow one, or stop one
+    Jobs(jobs::Jobs),
     /// Print the recipe that makes another model like a model or a GGUF file
     Recipe(recipe::Recipe),
     /// List the model classes whose checkpoints are converted
@@ -113,6 +124,9 @@ impl Arguments {
             Command::Fsck(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Prune(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),
+            Command::Export(command) => tokio::task::block_in_place(|| command.run(surroundings)),
+            Command::Compare(command) => command.run(surroundings).await,
+            Command::Jobs(command) => command.run(surroundings).await,
             Command::Recipe(command) => command.run(surroundings).await,
             Command::Architectures(command) => {
                 command.run();

@@ -1,5 +1,6 @@
 //! `ollamake create` and its neighbours as a person runs them: a Modelfile in a directory, and no server.
 
+mod looking;
 mod recipes;
 
 use std::fs;

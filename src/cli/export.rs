@@ -1,0 +1,126 @@
+//! `ollamake export MODEL FILE`
+
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+
+use super::format::bytes;
+use super::progress::Progress;
+use super::{CliError, Surroundings};
+use crate::library::{Descriptions, Parts, Weights};
+use crate::model::{InvalidName, Reference};
+use crate::store::{Blob, Exported, Store};
+
+/// The weights of a model as a GGUF file, from the store of this machine. The file shares the room of the
+/// store's blob where the file system can do that, and is a copy elsewhere.
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// The name of the model
+    model: String,
+    /// The file to be; of a model that was split into several, "-00001-of-00003" and so on stand before ".gguf"
+    file: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    force: bool,
+    /// Give the blob itself a second name rather than copy it. The file must never be changed then: that
+    /// would damage the store
+    #[arg(long)]
+    hard_link: bool,
+    /// Print a JSON list of objects: file, size, digest, how
+    #[arg(long)]
+    json: bool,
+}
+
+impl Export {
+    pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
+        let reference: Reference = self.model.parse().map_err(|error: InvalidName| CliError::Name {
+            text: self.model.clone(),
+            reason: error.reason().to_owned(),
+        })?;
+        let store = surroundings.config()?.open_existing_store()?;
+        let model = store.find(&reference)?;
+        store.ensure_parts(&model)?;
+        let parts = Parts::read(&store, &Descriptions::new(store.clone()), &model)?;
+        let weights = Weights::open(&store, &parts)?;
+        let files = weights.files();
+        if files.is_empty() {
+            return Err(CliError::NoWeights(model.name.short()));
+        }
+        let progress = Progress::new();
+        let targets: Vec<PathBuf> =
+            (1..=files.len()).map(|number| self.target(number, files.len())).collect();
+        if let Some(taken) = targets.iter().find(|path| !self.force && path.exists()) {
+            return Err(CliError::Exists(taken.clone()));
+        }
+        let mut done = Vec::new();
+        for (blob, path) in files.iter().zip(&targets) {
+            let how = self.write(&store, blob, path, &progress)?;
+            if !self.json {
+                println!("{} ({}, {how})", path.display(), bytes(blob.length()));
+            }
+            let (size, digest) = (blob.length(), blob.digest().to_string());
+            done.push(json!({"file": path, "size": size, "digest": digest, "how": how}));
+        }
+        if self.json {
+            println!("{}", json!(done));
+        }
+        Ok(())
+    }
+
+    /// Where one of so many files goes, the first being 1. llama.cpp finds shards by such names.
+    fn target(&self, number: usize, count: usize) -> PathBuf {
+        if count == 1 {
+            return self.file.clone();
+        }
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
+        let stem = name.strip_suffix(".gguf").unwrap_or(&name);
+        self.file.with_file_name(format!("{stem}-{number:05}-of-{count:05}.gguf"))
+    }
+
+    /// Makes a file of a blob; it appears when it is complete. Answers how.
+    fn write(
+        &self,
+        store: &Store,
+        blob: &Blob,
+        path: &Path,
+        progress: &Progress,
+    ) -> Result<&'static str, CliError> {
+        // What is damaged must not leave the store as if it were whole.
+        store.ensure_whole(blob, || true)?;
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new("."));
+        let failed = || CliError::file(path);
+        if self.hard_link {
+            if self.force && path.exists() {
+                fs::remove_file(path).map_err(failed())?;
+            }
+            blob.link_to(path).map_err(failed())?;
+            progress.line("the file is the store's own: whoever changes it damages the store");
+            return Ok("hard link");
+        }
+        let mut temporary = tempfile::Builder::new()
+            .permissions(Permissions::from_mode(0o666))
+            .prefix(".ollamake-")
+            .suffix(".partial")
+            .tempfile_in(directory)
+            .map_err(failed())?;
+        let bar = progress.bar(format!("writing {}", path.display()), blob.length());
+        let how = blob.export(temporary.as_file_mut(), |written| bar.set_position(written));
+        let how = how.map_err(failed())?;
+        temporary.as_file().sync_all().map_err(failed())?;
+        bar.finish_and_clear();
+        let persisted = match self.force {
+            true => temporary.persist(path),
+            false => temporary.persist_noclobber(path),
+        };
+        persisted.map_err(|error| failed()(error.error))?;
+        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed())?;
+        Ok(match how {
+            Exported::Shared => "shared with the store",
+            Exported::Copied => "copied",
+        })
+    }
+}
