@@ -3,7 +3,7 @@
 
 import { graphic } from '../core/dom.js'
 
-const WIDTH = 640
+const WIDEST = 640
 const HEIGHT = 320
 const MARGIN = { top: 14, right: 16, bottom: 30, left: 64 }
 const TICKS = 5
@@ -14,11 +14,13 @@ const TICKS = 5
  * `isCrowded` only those that are pointed at have their names shown.
  */
 export function scatter({ points, label, x, y, isLogX = false, limit = null, isCrowded = false }) {
+  // Drawn as wide as there is room, so that its texts are as large as others.
+  const width = Math.min(WIDEST, document.documentElement.clientWidth - MARGIN.left)
   const across = scale(
     points.map((point) => point.x).concat(limit ?? []),
     isLogX,
     MARGIN.left,
-    WIDTH - MARGIN.right,
+    width - MARGIN.right,
   )
   const up = scale(
     points.map((point) => point.y),
@@ -28,13 +30,13 @@ export function scatter({ points, label, x, y, isLogX = false, limit = null, isC
   )
   return graphic(
     'svg',
-    { class: 'plot', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': label },
+    { class: 'plot', viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': label },
     across.ticks.map((value) => tick(across.at(value), HEIGHT - MARGIN.bottom + 16, x(value), 'middle')),
     up.ticks.map((value) => [
       graphic('line', {
         class: 'axis',
         x1: MARGIN.left,
-        x2: WIDTH - MARGIN.right,
+        x2: width - MARGIN.right,
         y1: up.at(value),
         y2: up.at(value),
       }),

@@ -12,19 +12,21 @@ export async function provenance({ model, content }) {
     content.append(element('p', {}, `Nothing is known of how ${model.name} was made: it was made elsewhere.`))
     return
   }
-  const { subject = [], predicate = {} } = statement
-  const { buildDefinition: definition = {}, runDetails: details = {} } = predicate
-  content.append(
+  const { subject, predicate = {} } = statement
+  const { buildDefinition: definition = {}, runDetails: details } = predicate
+  const whole = element('details', {}, element('summary', {}, 'The whole statement'), code(statement))
+  const parts = [
     part('Request', definition.externalParameters),
     part('Sources', definition.resolvedDependencies),
     part('Made by', details),
     part('Result', subject),
-    element('details', {}, element('summary', {}, 'The whole statement'), code(statement)),
-  )
+  ]
+  content.append(element('div', { class: 'view' }, parts, whole))
 }
 
 function part(name, value) {
-  return value && element('section', { class: 'panel' }, element('h2', {}, name), code(value))
+  if (value === undefined) return null
+  return element('section', { class: 'panel' }, element('h2', {}, name), code(value))
 }
 
 function code(value) {
