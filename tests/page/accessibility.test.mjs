@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { open, quit } from './support/browser.mjs'
 import { Server } from './support/server.mjs'
-import { fill, openView, REFUSED, VIEWS } from './support/views.mjs'
+import { fill, openView, REFUSED, views } from './support/views.mjs'
 
 let server
 before(async () => {
@@ -21,7 +21,7 @@ after(async () => {
 for (const colorScheme of ['light', 'dark']) {
   test(`axe-core finds nothing, ${colorScheme}`, async () => {
     const opened = await open(server, { colorScheme, expected: REFUSED })
-    for (const [name, hash, heading] of VIEWS) {
+    for (const [name, hash, heading] of await views(server)) {
       await openView(opened, hash, heading)
       assert.deepEqual(await opened.axe(), [], name)
     }
@@ -35,7 +35,7 @@ for (const colorScheme of ['light', 'dark']) {
 
 test('nothing is cut off at 320 pixels', async () => {
   const opened = await open(server, { viewport: { width: 320, height: 640 }, expected: REFUSED })
-  for (const [name, hash, heading] of VIEWS) {
+  for (const [name, hash, heading] of await views(server)) {
     await openView(opened, hash, heading)
     const cut = await opened.page.evaluate(() => {
       // What can be scrolled is not cut off; what is for readers of screens alone is meant to be.
@@ -56,7 +56,7 @@ test('nothing is cut off at 320 pixels', async () => {
 
 test('every action by keyboard', async () => {
   const opened = await open(server, { expected: REFUSED })
-  for (const [name, hash, heading] of VIEWS) {
+  for (const [name, hash, heading] of await views(server)) {
     await openView(opened, hash, heading)
     const controls = await opened.page.evaluate(
       () =>
@@ -118,9 +118,17 @@ test('a model is renamed and deleted without a mouse', async () => {
 test('screenshots', { skip: !process.env.OLLAMAKE_REWRITE_DOCS }, async () => {
   await mkdir(process.env.SCREENSHOTS, { recursive: true })
   const opened = await open(server, { viewport: { width: 960, height: 620 }, expected: REFUSED })
-  for (const [name, hash, heading] of VIEWS) {
+  const { page } = opened
+  for (const [name, hash, heading] of await views(server)) {
     await openView(opened, hash, heading)
-    await opened.page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`) })
+    if (name === 'choose') await chooseFor(opened)
+    await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`) })
   }
   await opened.close()
 })
+
+/** Leaves the view of types as somebody does who has looked around in it; that of the plan follows from it. */
+async function chooseFor({ page }) {
+  await page.getByLabel('Memory that it shall fit into').fill('0.003')
+  await page.getByLabel('Q4_K_M', { exact: true }).check()
+}

@@ -5,9 +5,9 @@ const F32 = 0
 
 /**
  * A file of version 3. `metadata` maps keys to texts, whole numbers, and lists of texts or of numbers;
- * `tensors` are `[name, [dimensions]]`, all of them zeros in F32.
+ * `tensors` are `[name, [dimensions]]` in F32, all of them zeros, or noise that is the same each time.
  */
-export function gguf(metadata, tensors) {
+export function gguf(metadata, tensors, isNoise = false) {
   const parts = []
   const u32 = (value) => parts.push(scalar('writeUInt32LE', 4, value))
   const u64 = (value) => parts.push(scalar('writeBigUInt64LE', 8, BigInt(value)))
@@ -48,7 +48,9 @@ export function gguf(metadata, tensors) {
   }
   const header = Buffer.concat(parts)
   const padding = (ALIGNMENT - (header.length % ALIGNMENT)) % ALIGNMENT
-  return Buffer.concat([header, Buffer.alloc(padding + offset)])
+  const data = Buffer.alloc(padding + offset)
+  if (isNoise) noise(data.subarray(padding))
+  return Buffer.concat([header, data])
 }
 
 function scalar(write, size, value) {
@@ -57,26 +59,41 @@ function scalar(write, size, value) {
   return bytes
 }
 
-/** A Llama of so many layers and tokens that computes nothing. */
+/** Numbers around zero, from a linear congruential generator (Numerical Recipes). */
+function noise(bytes) {
+  let state = 1
+  for (let at = 0; at + 4 <= bytes.length; at += 4) {
+    state = (Math.imul(state, 1664525) + 1013904223) | 0
+    bytes.writeFloatLE(state / 2 ** 33, at)
+  }
+}
+
+const ROLES = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down']
+
+/**
+ * A Llama of so many layers and tokens, each matrix as wide as high. It computes nothing that means anything: with
+ * `isNoise` its weights are noise, otherwise zeros.
+ */
 export function llama({
   layers = 2,
   tokens = 8,
+  width = 32,
   extra = {},
-  roles = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_down'],
+  roles = ROLES,
+  isNoise = false,
 } = {}) {
   const metadata = {
     'general.architecture': 'llama',
     'llama.block_count': layers,
     'llama.context_length': 64,
-    'llama.embedding_length': 32,
-    'llama.feed_forward_length': 32,
+    'llama.embedding_length': width,
+    'llama.feed_forward_length': width,
     'llama.attention.head_count': 1,
     'tokenizer.ggml.model': 'gpt2',
     'tokenizer.ggml.tokens': Array.from({ length: tokens }, (_, index) => `token ${index}`),
     ...extra,
   }
-  const ofLayers = Array.from({ length: layers }, (_, layer) =>
-    roles.map((role) => [`blk.${layer}.${role}.weight`, [32, 32]]),
-  ).flat()
-  return gguf(metadata, [['token_embd.weight', [32, 8]], ...ofLayers])
+  const matrices = (layer) => roles.map((role) => [`blk.${layer}.${role}.weight`, [width, width]])
+  const ofLayers = Array.from({ length: layers }, (_, layer) => matrices(layer)).flat()
+  return gguf(metadata, [['token_embd.weight', [width, 8]], ...ofLayers], isNoise)
 }

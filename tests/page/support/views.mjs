@@ -1,6 +1,8 @@
-// All views, with how to get each: `prepare` leaves the page where the view is whole.
+// All views of the page.
 
-export const VIEWS = [
+import { llama } from './gguf.mjs'
+
+const VIEWS = [
   ['models', '#/models', 'Models'],
   ['new', '#/new', 'New model'],
   ['choose', '#/new?from=mine', 'Choose types'],
@@ -17,6 +19,12 @@ export const VIEWS = [
   ['store', '#/store', 'Store'],
 ]
 
+/** All views, as `[name, address, heading]`. That of the plan shows what was chosen in the one before. */
+export async function views(server) {
+  const { jobs } = JSON.parse(await server.ask('ollamake/v1/jobs'))
+  return [...VIEWS, ['job', `#/jobs/${jobs[0].id}`, /create/]]
+}
+
 /** Opens a view and waits until all that it asked for is there. */
 export async function openView(opened, hash, heading) {
   await opened.go(hash)
@@ -26,7 +34,8 @@ export async function openView(opened, hash, heading) {
 
 /** Models that fill the views. */
 export async function fill(server) {
-  await server.tiny('mine', { system: 'Be brief.', license: ['MIT'] })
+  const weights = llama({ layers: 8, width: 256, isNoise: true })
+  await server.make('mine', weights, { system: 'Be brief.', template: '{{ .Prompt }}', license: ['MIT'] })
   await server.ask('api/create', { model: 'mine:q4', from: 'mine', quantize: 'q4_K_M', stream: false })
   await server.ask('api/create', { model: 'mine:q8', from: 'mine', quantize: 'q8_0', stream: false })
   await server.ask('api/copy', {
