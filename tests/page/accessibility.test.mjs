@@ -122,13 +122,17 @@ test('screenshots', { skip: !process.env.OLLAMAKE_REWRITE_DOCS }, async () => {
   for (const [name, hash, heading] of await views(server)) {
     await openView(opened, hash, heading)
     if (name === 'choose') await chooseFor(opened)
+    if (name === 'plan') await page.getByText('Bits per weight by layer').scrollIntoViewIfNeeded()
     await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`) })
   }
   await opened.close()
 })
 
-/** Leaves the view of types as somebody does who has looked around in it; that of the plan follows from it. */
+/**
+ * Leaves the view of types as somebody does who has looked around in it; that of the plan follows from it.
+ */
 async function chooseFor({ page }) {
-  await page.getByLabel('Memory that it shall fit into').fill('0.003')
+  await page.getByLabel('Memory that it shall fit into').fill('0.0045')
   await page.getByLabel('Q4_K_M', { exact: true }).check()
+  await page.evaluate(() => scrollTo(0, 0))
 }

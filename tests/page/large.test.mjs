@@ -180,7 +180,9 @@ async function costOf(act) {
   return cpuOf(server.process.pid) - before
 }
 
-/** proc_pid_stat(5): the name in parentheses may hold anything; behind it, fields 14 and 15 are hundredths. */
+/**
+ * proc_pid_stat(5): the name in parentheses may hold anything; behind it, fields 14 and 15 are hundredths.
+ */
 function cpuOf(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

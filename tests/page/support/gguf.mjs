@@ -71,8 +71,8 @@ function noise(bytes) {
 const ROLES = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down']
 
 /**
- * A Llama of so many layers and tokens, each matrix as wide as high. It computes nothing that means anything: with
- * `isNoise` its weights are noise, otherwise zeros.
+ * A Llama of so many layers and tokens, each matrix as wide as high. It computes nothing that means anything:
+ * with `isNoise` its weights are noise, otherwise zeros.
  */
 export function llama({
   layers = 2,
@@ -84,6 +84,7 @@ export function llama({
 } = {}) {
   const metadata = {
     'general.architecture': 'llama',
+    'general.file_type': F32,
     'llama.block_count': layers,
     'llama.context_length': 64,
     'llama.embedding_length': width,

@@ -12,9 +12,10 @@ import { problem } from '../widgets/problem.js'
 export const title = 'Compare'
 
 export async function show({ query, signal, content }) {
-  const [a, b] = [query.get('a') ?? '', query.get('b') ?? '']
   const { models } = await get('api/tags', { signal })
   const names = models.map((model) => model.name).sort((one, other) => one.localeCompare(other))
+  const named = (key) => fullName(query.get(key) ?? '', names)
+  const [a, b] = [named('a'), named('b')]
   const options = [['', 'Choose a model'], ...names]
   const first = choice('One model', options, a, { required: true })
   const second = choice('The other', options, b, { required: true })
@@ -55,6 +56,11 @@ export async function show({ query, signal, content }) {
   } catch (error) {
     if (!signal.aborted) replace(result, problem(error))
   }
+}
+
+/** The name as it is listed; a tag that is not said is `latest`. */
+function fullName(name, names) {
+  return names.find((listed) => listed === name || listed === `${name}:latest`) ?? name
 }
 
 function differences({ a, b, metadata, tensors }) {
