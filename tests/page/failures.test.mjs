@@ -173,6 +173,78 @@ test('the server goes and comes back', () =>
     await opened.close()
   }))
 
+test('a job outlives the server, and the page finds it again', () =>
+  withServer({}, async (server) => {
+    await server.make('large', llama({ layers: 24, width: 512, isNoise: true }))
+    const opened = await open(server, { hash: '#/new?from=large', expected: ['ERR_', ...REFUSED] })
+    const { page } = opened
+    await opened.heading('Choose types')
+    await page.getByLabel('Q4_K_M', { exact: true }).check()
+    await page.getByRole('link', { name: 'See the plan' }).click()
+    await page.getByLabel('Name of the model').fill('outliving')
+    await page.getByLabel('Name of the model').blur()
+    await page.getByRole('button', { name: 'Make it' }).click()
+    await page
+      .getByText(/quantizing F32 model to Q4_K_M/)
+      .first()
+      .waitFor()
+    await server.kill()
+    await page.getByText('The server does not answer.').waitFor()
+    await server.again()
+    await page.getByRole('link', { name: 'See outliving:latest' }).waitFor({ timeout: 60_000 })
+    await openView(opened, '#/jobs', 'Jobs')
+    await page.getByRole('link', { name: 'create outliving:latest' }).waitFor()
+    await opened.close()
+  }))
+
+test('a job is stopped', () =>
+  withServer({}, async (server) => {
+    await server.make('large', llama({ layers: 24, width: 512, isNoise: true }))
+    const request = { model: 'never', from: 'large', quantize: 'iq4_xs', detach: true }
+    const { job } = JSON.parse(await server.ask('api/create', request))
+    const opened = await open(server, { hash: `#/jobs/${job}`, expected: REFUSED })
+    await opened.page.getByRole('button', { name: 'Stop' }).click()
+    await opened.page.getByText('stopped', { exact: true }).waitFor()
+    assert.deepEqual(await server.models(), ['large:latest'])
+    await opened.page.getByRole('button', { name: 'Forget' }).click()
+    await opened.heading('Jobs')
+    await opened.close()
+  }))
+
+test('a push to where no registry is', () =>
+  withServer({}, async (server) => {
+    await server.tiny('mine')
+    const opened = await open(server, { hash: '#/models/mine/publish', expected: REFUSED })
+    const { page } = opened
+    await opened.settled()
+    await page.getByLabel('Name in the registry').fill('127.0.0.1:1/team/mine')
+    await page.getByLabel('The registry speaks HTTP').check()
+    await page.getByRole('button', { name: 'Push' }).click()
+    await opened.heading(/push 127\.0\.0\.1:1/)
+    await page.getByText('failed', { exact: true }).waitFor({ timeout: 60_000 })
+    await page
+      .getByText(/registry 127\.0\.0\.1:1 cannot be reached/)
+      .first()
+      .waitFor()
+    await opened.close()
+  }))
+
+test('a damaged model is marked, and found by a check', () =>
+  withServer({}, async (server) => {
+    const digest = await server.tiny('broken')
+    await rm(join(server.directory, 'blobs', digest.replace(':', '-')))
+    const opened = await open(server, { expected: ['status of', ...REFUSED] })
+    const { page } = opened
+    await page
+      .getByRole('row', { name: /broken:latest/ })
+      .getByText('damaged', { exact: true })
+      .waitFor()
+    await openView(opened, '#/store', 'Store')
+    await page.getByRole('button', { name: 'Check all files' }).click()
+    await page.getByText(/broken:latest lacks blob/).waitFor()
+    await opened.close()
+  }))
+
 test('the key is asked for, and kept for the session only', () =>
   withServer({ environment: { OLLAMAKE_API_KEY: KEY } }, async (server) => {
     const headers = { authorization: `Bearer ${KEY}` }

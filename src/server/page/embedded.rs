@@ -57,6 +57,7 @@ const FILES: &[File] = embedded![
     "views/inspect/tensors.js",
     "views/inspect/texts.js",
     "views/job.js",
+    "views/job/account.js",
     "views/job/follow.js",
     "views/job/telling.js",
     "views/jobs.js",
