@@ -175,7 +175,7 @@ test('the server goes and comes back', () =>
 
 test('a job outlives the server, and the page finds it again', () =>
   withServer({}, async (server) => {
-    await server.make('large', llama({ layers: 24, width: 512, isNoise: true }))
+    await server.make('large', llama({ layers: 12, width: 256, isNoise: true }))
     const opened = await open(server, { hash: '#/new?from=large', expected: ['ERR_', ...REFUSED] })
     const { page } = opened
     await opened.heading('Choose types')
@@ -191,7 +191,7 @@ test('a job outlives the server, and the page finds it again', () =>
     await server.kill()
     await page.getByText('The server does not answer.').waitFor()
     await server.again()
-    await page.getByRole('link', { name: 'See outliving:latest' }).waitFor({ timeout: 60_000 })
+    await page.getByRole('link', { name: 'See outliving:latest' }).waitFor({ timeout: 180_000 })
     await openView(opened, '#/jobs', 'Jobs')
     await page.getByRole('link', { name: 'create outliving:latest' }).waitFor()
     await opened.close()

@@ -15,6 +15,7 @@ let server
 let directory
 before(async () => {
   server = await Server.start()
+  await server.tiny('another')
   directory = await mkdtemp(join(tmpdir(), 'way-'))
   await cp(join(process.env.EXAMPLES, 'tiny-checkpoint'), join(directory, 'My Model'), { recursive: true })
   await writeFile(join(directory, 'My Model', 'README.md'), '# A model')
@@ -50,7 +51,7 @@ test('from a folder of a checkpoint to a file on disk', async () => {
   await map.getByText('8.50').first().waitFor()
   assert.equal(await page.getByLabel('Name of the model').inputValue(), 'my-model')
   const planned = await page.locator('.facts').filter({ hasText: 'Bits per weight' }).innerText()
-  assert.deepEqual(await server.models(), [], 'a plan makes nothing')
+  assert.deepEqual(await server.models(), ['another:latest'], 'a plan makes nothing')
   await page.getByRole('button', { name: 'Make it' }).click()
 
   await opened.heading(/create my-model/)
@@ -62,10 +63,10 @@ test('from a folder of a checkpoint to a file on disk', async () => {
   await page.getByText('Q8_0').first().waitFor()
   await page.getByRole('link', { name: 'Tensors' }).click()
   await page.getByRole('region', { name: 'Tensors' }).getByText('token_embd.weight').waitFor()
-  const { size } = JSON.parse(await server.ask('api/tags')).models[0]
+  const { models } = JSON.parse(await server.ask('api/tags'))
+  const { size } = models.find(({ name }) => name === 'my-model:latest')
   assert.ok(planned.includes(`${Math.round(size / 1024)} KiB`), `${planned} and ${size} bytes`)
 
-  await server.tiny('another')
   await opened.go('#/compare')
   await opened.settled()
   await page.getByLabel('One model').selectOption('another:latest')
