@@ -1,22 +1,39 @@
 //! Lets only those in who show the key.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::body::Incoming;
 use super::errors::Failure;
-use super::{health, links, page};
+use super::{health, links, page, registry_api};
 use crate::config::ApiKey;
 
 /// The key that a client shows (RFC 6750; the name of a scheme matches in any letter case).
 fn shown(headers: &HeaderMap) -> Option<&[u8]> {
+    credentials(headers, "Bearer ")
+}
+
+/// The key that a client of a registry shows: as others do, or as the password of any user (RFC 7617).
+fn shown_to_registry(headers: &HeaderMap) -> Option<Cow<'_, [u8]>> {
+    if let Some(key) = shown(headers) {
+        return Some(key.into());
+    }
+    let pair = BASE64.decode(credentials(headers, "Basic ")?).ok()?;
+    let colon = pair.iter().position(|&byte| byte == b':')?;
+    Some(pair[colon + 1..].to_vec().into())
+}
+
+fn credentials<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h [u8]> {
     let value = headers.get(header::AUTHORIZATION)?.as_bytes();
-    let (scheme, key) = value.split_at_checked("Bearer ".len())?;
-    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| key.trim_ascii())
+    let (scheme, credentials) = value.split_at_checked(wanted.len())?;
+    scheme.eq_ignore_ascii_case(wanted.as_bytes()).then(|| credentials.trim_ascii())
 }
 
 /// What [`require`] needs to know.
@@ -35,11 +52,19 @@ pub(super) async fn require(State(required): State<Requirement>, request: Reques
         || path == health::PATH
         || path.starts_with(links::PATH)
         || page::is_asked_for(method, path, request.headers());
-    if is_open || shown(request.headers()).is_some_and(|key| required.key.matches(key)) {
+    let is_registry = path.starts_with(registry_api::PATH);
+    let shown = match is_registry {
+        true => shown_to_registry(request.headers()),
+        false => shown(request.headers()).map(Cow::from),
+    };
+    if is_open || shown.is_some_and(|key| required.key.matches(&key)) {
         return next.run(request).await;
     }
     tracing::warn!("refused: the request does not show the server's key");
     Incoming::new(request.into_body(), required.stall).discard_rest();
+    if is_registry {
+        return registry_api::unauthorized();
+    }
     let message = "unauthorized: send the server's key in the header \"Authorization: Bearer KEY\"";
     let failure = Failure::new(StatusCode::UNAUTHORIZED, message);
     let mut response = failure.into_response();

@@ -31,6 +31,7 @@ mod operation;
 mod page;
 mod process;
 mod pull_push;
+mod registry_api;
 mod request;
 mod resume;
 mod route;

@@ -19,7 +19,7 @@ use super::errors::Failure;
 use super::route::Route;
 use super::{
     blobs, copy_delete, create, extensions, health, inference, observe, openai, openapi, page, pull_push,
-    scrape, show, tags, version,
+    registry_api, scrape, show, tags, version,
 };
 
 /// The interface as a service.
@@ -78,6 +78,7 @@ fn routes() -> Vec<Route> {
     routes.push(route(openapi::PATH, "HEAD, GET", get(openapi::document)));
     routes.extend(extensions::routes());
     routes.extend(page::routes());
+    routes.extend(registry_api::routes());
     routes
 }
 

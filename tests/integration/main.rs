@@ -21,6 +21,7 @@ mod plan;
 mod quantize;
 mod quantize_command;
 mod registry;
+mod registry_api;
 mod server;
 mod socket;
 mod store;

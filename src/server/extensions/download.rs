@@ -26,7 +26,7 @@ enum Extent {
 }
 
 /// Answers with a blob, or with what the client wants of it; a browser keeps it under `name`.
-pub(super) fn send(blob: Blob, name: &str, headers: &HeaderMap) -> Response {
+pub(in crate::server) fn send(blob: Blob, name: &str, headers: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", blob.digest());
     let length = blob.length();
     let extent = match extent(&tag, length, headers) {

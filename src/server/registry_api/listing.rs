@@ -1,0 +1,114 @@
+//! Repositories and tags, page by page.
+
+use std::collections::BTreeSet;
+
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::endpoint::Repository;
+use super::refusal::{Code, Refusal};
+use crate::server::body::json as answer;
+use crate::store::Store;
+
+/// Names on a page, unless fewer are asked for.
+const PAGE: usize = 1000;
+
+/// Which page is asked for (distribution specification, "Listing Tags").
+struct Page {
+    /// How many names.
+    count: usize,
+    /// The name that the page before ended with.
+    last: Option<String>,
+}
+
+impl Page {
+    fn of(query: &str) -> Result<Self, Refusal> {
+        let mut page = Self { count: PAGE, last: None };
+        for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
+            match &*key {
+                "n" => {
+                    let count: usize = value.parse().map_err(|_| {
+                        Refusal::new(Code::Unsupported, format!("n={value} is not a number of names"))
+                    })?;
+                    page.count = count.min(PAGE);
+                }
+                "last" => page.last = Some(value.into_owned()),
+                _ => {}
+            }
+        }
+        Ok(page)
+    }
+
+    /// The names of this page, and where the next one begins.
+    fn cut(&self, names: BTreeSet<String>) -> (Vec<String>, Option<String>) {
+        let is_after = |name: &String| self.last.as_ref().is_none_or(|last| name > last);
+        let mut rest = names.into_iter().filter(is_after);
+        let page: Vec<_> = rest.by_ref().take(self.count).collect();
+        let next = rest.next().and_then(|_| page.last().cloned());
+        (page, next)
+    }
+}
+
+/// `GET /v2/_catalog`
+pub(super) fn catalog(store: &Store, query: &str) -> Result<Response, Refusal> {
+    let page = Page::of(query)?;
+    let models = store.list()?;
+    let names = models.iter().filter_map(|model| Repository::of(&model.name)).map(|name| name.to_string());
+    let (repositories, next) = page.cut(names.collect());
+    Ok(linked("_catalog", page.count, next, &json!({"repositories": repositories})))
+}
+
+/// `GET /v2/NAME/tags/list`
+pub(super) fn tags(store: &Store, repository: &Repository, query: &str) -> Result<Response, Refusal> {
+    let page = Page::of(query)?;
+    let models = store.list()?;
+    let of_it = models.iter().filter(|model| repository.holds(&model.name));
+    let tags: BTreeSet<_> = of_it.map(|model| model.name.tag().to_owned()).collect();
+    if tags.is_empty() {
+        return Err(Refusal::new(Code::NameUnknown, format!("there is no model {repository}")));
+    }
+    let (tags, next) = page.cut(tags);
+    let path = format!("{repository}/tags/list");
+    Ok(linked(&path, page.count, next, &json!({"name": repository.to_string(), "tags": tags})))
+}
+
+/// `GET /v2/NAME/referrers/DIGEST`: nothing refers to a model.
+pub(super) fn referrers() -> Response {
+    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []});
+    let mut answer = index.to_string().into_response();
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(INDEX));
+    answer
+}
+
+/// A page, with a link to the next one if there is one (RFC 8288).
+fn linked(path: &str, count: usize, next: Option<String>, body: &serde_json::Value) -> Response {
+    let mut response = answer(body);
+    if let Some(last) = next {
+        let query: String = url::form_urlencoded::Serializer::new(String::new())
+            .append_pair("n", &count.to_string())
+            .append_pair("last", &last)
+            .finish();
+        if let Ok(link) = HeaderValue::try_from(format!("</v2/{path}?{query}>; rel=\"next\"")) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_follow_each_other() {
+        let names = || ["a", "b", "c"].map(str::to_owned).into();
+        let cut = |query| Page::of(query).unwrap().cut(names());
+        assert_eq!(cut(""), (vec!["a".into(), "b".into(), "c".into()], None));
+        assert_eq!(cut("n=2"), (vec!["a".into(), "b".into()], Some("b".into())));
+        assert_eq!(cut("n=2&last=b"), (vec!["c".into()], None));
+        assert_eq!(cut("n=0"), (vec![], None));
+        assert!(Page::of("n=x").is_err());
+    }
+}
