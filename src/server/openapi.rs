@@ -16,8 +16,8 @@ use super::body::encoded;
 use super::errors::FailureBody;
 use super::operation::{Operation, failure, method_name};
 use super::{
-    blobs, copy_delete, create_request, extensions, health, inference, openai, page, pull_push, scrape, show,
-    tags, version,
+    blobs, copy_delete, create_request, extensions, health, inference, openai, page, pull_push, registry_api,
+    scrape, show, tags, version,
 };
 use crate::model::go_json;
 
@@ -48,6 +48,7 @@ pub(super) fn operations() -> Vec<Operation> {
     operations.extend(scrape::operations());
     operations.extend(extensions::operations());
     operations.extend(page::operations());
+    operations.extend(registry_api::operations());
     let about = "This document.";
     let any = Operation::read(PATH, about).answers::<serde_json::Value>(200, about);
     operations.push(any);

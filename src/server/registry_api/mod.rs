@@ -25,10 +25,11 @@ use axum::routing::get;
 
 use super::Shared;
 use super::body::json;
+use super::operation::Operation;
 use super::route::Route;
 use endpoint::{Endpoint, Subject};
-use refusal::Refusal;
 pub(super) use refusal::unauthorized;
+use refusal::{Errors, Refusal};
 
 /// Below this path everything belongs to the registry.
 pub(super) const PATH: &str = "/v2/";
@@ -40,6 +41,22 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new(PATH, READ, get(|| async { marked(json(&serde_json::json!({}))) })),
         Route::new("/v2/{*path}", READ, get(read)),
     ]
+}
+
+/// The operations; what they mean in full is said in the distribution specification.
+pub(super) fn operations() -> Vec<Operation> {
+    let about = "Tells that this is a registry (OCI distribution specification).";
+    let root = Operation::read(PATH, about).answers::<serde_json::Value>(200, "It is one.");
+    let about = "`_catalog`, `NAME/tags/list`, `NAME/manifests/TAG`, `NAME/blobs/DIGEST` and their kin.";
+    let whole = "A listing, a manifest, or a blob.";
+    let read = Operation::read("/v2/{path}", about)
+        .asks::<u32>("n", "Of a listing: how many names.")
+        .asks::<String>("last", "Of a listing: the name that the page before ended with.")
+        .answers_any(200, whole)
+        .answers_any(206, "The range of a blob that was asked for.")
+        .answers_nothing(304, "The client has it.")
+        .fails(&[400, 404, 412, 416]);
+    [root, read].map(|operation| operation.fails_as::<Errors>()).into()
 }
 
 /// `GET /v2/…`: names of repositories have slashes, so the path is taken apart here.

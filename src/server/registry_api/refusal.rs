@@ -2,7 +2,8 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::server::body::json as body;
 use crate::server::errors::Failure;
@@ -101,8 +102,22 @@ pub(in crate::server) fn unauthorized() -> Response {
     answer
 }
 
-fn coded(status: StatusCode, code: &str, message: &str) -> Response {
-    let mut answer = body(&json!({"errors": [{"code": code, "message": message}]}));
+/// What a client is told, as the specification has it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RegistryErrors)]
+pub(super) struct Errors {
+    errors: Vec<Error>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RegistryError)]
+struct Error {
+    code: &'static str,
+    message: String,
+}
+
+fn coded(status: StatusCode, code: &'static str, message: &str) -> Response {
+    let mut answer = body(&Errors { errors: vec![Error { code, message: message.to_owned() }] });
     *answer.status_mut() = status;
     answer
 }
