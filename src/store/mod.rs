@@ -338,14 +338,6 @@ impl Shared {
         }
     }
 
-    /// The blob, for those who need its content.
-    fn usable_blob(&self, digest: Digest) -> Result<Option<Blob>, StoreError> {
-        self.find_blob(digest).map_err(|error| match disk::is_no_file(&error) {
-            true => StoreError::DamagedBlob { digest, problem: "it is not a file".to_owned() },
-            false => error.into(),
-        })
-    }
-
     fn find_blob(&self, digest: Digest) -> io::Result<Option<Blob>> {
         let path = self.layout.blob(digest);
         loop {

@@ -15,7 +15,7 @@ use std::io;
 
 use sha2::{Digest as _, Sha256};
 
-use super::disk::{ignore_absence, read_up_to, write_all_at};
+use super::disk::{ignore_absence, is_no_file, read_up_to, write_all_at};
 use super::stamp::Stamp;
 use super::{Blob, Shared, Store, StoreError};
 use crate::locked::locked;
@@ -121,6 +121,14 @@ fn damage(digest: Digest, got: Digest) -> StoreError {
 }
 
 impl Shared {
+    /// The blob, for those who need its content.
+    pub(super) fn usable_blob(&self, digest: Digest) -> Result<Option<Blob>, StoreError> {
+        self.find_blob(digest).map_err(|error| match is_no_file(&error) {
+            true => StoreError::DamagedBlob { digest, problem: "it is not a file".to_owned() },
+            false => error.into(),
+        })
+    }
+
     /// Notes that the file holds what the digest says.
     pub(super) fn note_whole(&self, digest: Digest, file: &File) {
         // What cannot be asked is not known.
