@@ -1,9 +1,12 @@
 //! What an upload costs, against the barest way to do the same, in the same run.
 //!
 //! `cargo bench --bench upload` sends blobs over a socket of this machine. Compared are
-//! - CPU time of the server with that of a loop that receives, hashes and writes (at most 1.3 times),
-//! - wall time with the larger of hashing and writing alone (at most 1.2 times),
-//! - memory under a hundred uploads at once (less than 64 MiB more).
+//! - CPU time of the server with that of a loop that receives, hashes and writes,
+//! - wall time with the larger of hashing and writing alone,
+//! - memory under a hundred uploads at once.
+//!
+//! Each is done by `POST /api/blobs`, and by an upload that could go on after a lost connection. What is demanded
+//! stands at the constants, and holds for a machine with two cores, which the client needs too, and a fast disk.
 //!
 //! `OLLAMAKE_BENCH_MIB` sets the size of a blob, 512 by default.
 
@@ -33,6 +36,13 @@ use ollamake::store::Store;
 use processor_time::processor_time;
 use sha2::{Digest as _, Sha256};
 
+/// CPU time, to that of the plainest loop.
+const MOST_CPU: f64 = 1.1;
+/// Wall time, to the slower of hashing and writing.
+const MOST_WALL: f64 = 2.0;
+/// Mebibytes for all parallel uploads.
+const MOST_MEMORY: f64 = 59.0;
+
 const ROUNDS: usize = 3;
 const PARALLEL: usize = 100;
 /// What is sent again and again.
@@ -50,24 +60,44 @@ fn main() {
     let server = Server::new(config, store.clone());
     runtime.spawn(serve(listener, server, std::future::pending()));
 
-    let mut cpu = Vec::new();
-    let mut wall = Vec::new();
-    for round in 0..ROUNDS {
-        let blob = Blob::new(round as u8, mib);
-        let (bare, _) = measured(|client| bare(&blob, directory.path(), client));
-        let (ours, elapsed) = measured(|client| client.run(|| blob.upload(&address, Duration::ZERO)));
-        store.remove_unused(&[blob.digest]).expect("the blob can be removed");
-        let (hashing, writing) = (blob.hash(), blob.write(directory.path()));
-        let slower = hashing.max(writing);
-        println!(
-            "{mib} MiB: server {ours:.2?} of CPU, bare {bare:.2?}; wall {elapsed:.2?}, hashing {hashing:.2?}, writing {writing:.2?}"
-        );
-        cpu.push(ours.as_secs_f64() / bare.as_secs_f64());
-        wall.push(elapsed.as_secs_f64() / slower.as_secs_f64());
+    for way in [Way::Blob, Way::Tus] {
+        let mut cpu = Vec::new();
+        let mut wall = Vec::new();
+        for round in 0..ROUNDS {
+            let blob = Blob::new(round as u8, mib);
+            let (bare, _) = measured(|client| bare(&blob, directory.path(), client));
+            let (ours, elapsed) =
+                measured(|client| client.run(|| blob.upload(&address, way, Duration::ZERO)));
+            store.remove_unused(&[blob.digest]).expect("the blob can be removed");
+            let (hashing, writing) = (blob.hash(), blob.write(directory.path()));
+            let slower = hashing.max(writing);
+            println!(
+                "{way:?}, {mib} MiB: server {ours:.2?} of CPU, bare {bare:.2?}; wall {elapsed:.2?}, hashing \
+                 {hashing:.2?}, writing {writing:.2?}"
+            );
+            cpu.push(ours.as_secs_f64() / bare.as_secs_f64());
+            wall.push(elapsed.as_secs_f64() / slower.as_secs_f64());
+        }
+        tell(way, "CPU, server to bare", median(cpu), MOST_CPU);
+        tell(way, "wall, upload to the slower of hashing and writing", median(wall), MOST_WALL);
+        let what = format!("MiB for {PARALLEL} uploads at once");
+        tell(way, &what, memory_of_uploads(&address, way), MOST_MEMORY);
     }
-    println!("CPU, server to bare: {:.2} (at most 1.3)", median(cpu));
-    println!("wall, upload to the slower of hashing and writing: {:.2} (at most 1.2)", median(wall));
-    println!("memory for {PARALLEL} uploads at once: {:.1} MiB (less than 64)", memory_of_uploads(&address));
+}
+
+/// Prints a figure, what is demanded of it, and whether it is met.
+fn tell(way: Way, what: &str, got: f64, most: f64) {
+    let verdict = if got <= most { "met" } else { "MISSED" };
+    println!("{way:?}: {what}: {got:.2} (at most {most}: {verdict})");
+}
+
+/// The interface that an upload uses.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// `POST /api/blobs/DIGEST`
+    Blob,
+    /// `POST /ollamake/v1/uploads` with all bytes at once.
+    Tus,
 }
 
 /// A blob that is one piece many times over, told apart by its seed.
@@ -95,18 +125,29 @@ impl Blob {
         }
     }
 
-    fn upload(&self, address: &str, pause: Duration) {
+    fn upload(&self, address: &str, way: Way, pause: Duration) {
         let mut stream = TcpStream::connect(address).expect("the server listens");
+        let length = self.count * PIECE;
+        let (path, headers) = match way {
+            Way::Blob => (format!("/api/blobs/{}", self.digest), String::new()),
+            Way::Tus => {
+                let kind = "Content-Type: application/offset+octet-stream";
+                let headers = format!("Tus-Resumable: 1.0.0\r\nUpload-Length: {length}\r\n{kind}\r\n");
+                ("/ollamake/v1/uploads".to_owned(), headers)
+            }
+        };
         let head = format!(
-            "POST /api/blobs/{} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-            self.digest,
-            self.count * PIECE
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nConnection: close\r\n\
+             {headers}\r\n"
         );
         stream.write_all(head.as_bytes()).expect("the server receives");
         self.send(&mut stream, pause);
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("the server answers");
         assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+        if let Way::Tus = way {
+            assert!(answer.contains(&self.digest.to_string()), "{answer}");
+        }
     }
 
     fn hash(&self) -> Duration {
@@ -184,7 +225,7 @@ fn thread_cpu() -> u64 {
 }
 
 /// Mebibytes of anonymous memory that uploads at once add at their peak.
-fn memory_of_uploads(address: &str) -> f64 {
+fn memory_of_uploads(address: &str, way: Way) -> f64 {
     let before = anonymous();
     let peak = AtomicU64::new(0);
     let done = AtomicBool::new(false);
@@ -198,7 +239,7 @@ fn memory_of_uploads(address: &str) -> f64 {
         std::thread::scope(|uploads| {
             for index in 0..PARALLEL {
                 uploads.spawn(move || {
-                    Blob::new(100 + index as u8, 4).upload(address, Duration::from_millis(20))
+                    Blob::new(100 + index as u8, 4).upload(address, way, Duration::from_millis(20))
                 });
             }
         });

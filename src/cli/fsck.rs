@@ -140,6 +140,7 @@ fn print_account(account: &Account) {
     tell(account.under_way, "temporary file", "being written");
     tell(account.left_over, "temporary file", "left over; \"ollamake prune\" removes what nobody writes");
     tell(account.partial_downloads, "partial download", "to be resumed or pruned");
+    tell(account.uploads, "upload", "to be gone on with, or pruned when expired");
     tell(
         account.foreign_downloads,
         "unfinished part",

@@ -35,12 +35,13 @@ impl Prune {
             }
         }
         println!(
-            "{} {} ({} bytes): {}, {}, {}",
+            "{} {} ({} bytes): {}, {}, {}, {}",
             if self.dry_run { "would free" } else { "freed" },
             bytes(report.freed),
             report.freed,
             count_of(report.blobs.len(), "blob"),
             count_of(report.partial_downloads, "partial download"),
+            count_of(report.uploads, "upload"),
             count_of(report.leftovers.files, "temporary file"),
         );
     }

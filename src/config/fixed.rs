@@ -1,8 +1,23 @@
 //! Limits that nobody can set, of the server and of jobs. Those of the rooms below stand there; the table has
 //! them too.
 
-/// Uploads that are received at once; each takes a thread and less than half a megabyte.
+/// Uploads that are received at once; each takes two threads and less than half a megabyte.
 pub(crate) const UPLOADS: usize = 256;
+
+/// Chunks of an upload, of at most 128 KiB, that are always let in while others are written and hashed.
+pub(crate) const CHUNKS_OF_ONE_UPLOAD: usize = 2;
+
+/// Chunks that one upload may have on their way beyond these.
+pub(crate) const SPARE_CHUNKS_OF_ONE_UPLOAD: usize = 48;
+
+/// Chunks that all uploads together may have on their way beyond those that each has.
+pub(crate) const SPARE_CHUNKS: usize = 96;
+
+/// Uploads in several attempts that are known at once, those that have become blobs among them.
+pub(crate) const BEGUN_UPLOADS: usize = 4096;
+
+/// What a client may tell about an upload, in bytes.
+pub(crate) const LONGEST_METADATA: usize = 4096;
 
 /// Long JSON bodies that are read and decoded at once; each may take twice its length and 32 MiB of memory.
 pub(crate) const LONG_BODIES: usize = 4;

@@ -27,6 +27,8 @@ pub struct Limits {
     pub head: Duration,
     /// How long a body may bring hardly anything, and how long a client may not take what is sent.
     pub stall: Duration,
+    /// How long an upload in several attempts may take.
+    pub upload_lifetime: Duration,
     /// How long jobs may go on once the server is to stop.
     pub shutdown: Duration,
 }
@@ -44,6 +46,7 @@ impl Limits {
             connections: variables::MAX_CONNECTIONS.read_count(lookup)?,
             head: seconds(variables::IDLE)?,
             stall: seconds(variables::STALL)?,
+            upload_lifetime: seconds(variables::UPLOAD)?,
             shutdown: seconds(variables::SHUTDOWN)?,
         })
     }

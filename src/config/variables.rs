@@ -77,6 +77,11 @@ pub(super) const STALL: Number = seconds(
     "within this time a body has to bring 64 KiB or end, and a client has to take some of what is sent; a JSON \
      body of more than 64 KiB may take four times as long as a whole",
 );
+pub(super) const UPLOAD: Number = seconds(
+    "OLLAMAKE_UPLOAD_SECONDS",
+    7 * 24 * 3600,
+    "how long an upload in several attempts may take, from its beginning on; then it is forgotten",
+);
 /// Container runtimes kill ten seconds after they have asked, so the default is less.
 pub(super) const SHUTDOWN: Number = seconds(
     "OLLAMAKE_SHUTDOWN_SECONDS",

@@ -130,7 +130,8 @@ fn forbidden(reason: &str) -> Response {
     Failure::new(StatusCode::FORBIDDEN, reason).into_response()
 }
 
-/// The answer to a pre-flight request, with the `Allow` of the route asked for.
+/// The answer to a pre-flight request, with the `Allow` of the route asked for, and the headers that it takes
+/// beside those of all routes.
 fn preflight(route: &HeaderMap, asks_for_private_network: bool) -> Response {
     let mut response = StatusCode::NO_CONTENT.into_response();
     let headers = response.headers_mut();
@@ -147,6 +148,14 @@ fn preflight(route: &HeaderMap, asks_for_private_network: bool) -> Response {
     if let Some(allow) = route.get(header::ALLOW) {
         headers.insert(header::ALLOW, allow.clone());
     }
+    if let Some(more) = route.get(header::ACCESS_CONTROL_ALLOW_HEADERS).and_then(|more| more.to_str().ok())
+        && let Ok(all) = HeaderValue::try_from(format!("{ALLOWED_HEADERS},{more}"))
+    {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, all);
+    }
+    // A page that asks what an upload may be asks in the same way.
+    let told = route.iter().filter(|(name, _)| name.as_str().starts_with("tus-"));
+    headers.extend(told.map(|(name, value)| (name.clone(), value.clone())));
     response
 }
 

@@ -1,26 +1,18 @@
 //! `/api/blobs/:digest`: whether a blob is there, and its upload.
-//!
-//! An upload is a line of three that work at the same time: this task receives, a thread writes, and the
-//! writer's own thread hashes. Between them lies so little memory that a hundred uploads are cheap.
 
-use std::io::Write;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use tokio::sync::mpsc;
 use utoipa::openapi::path::HttpMethod;
 
 use super::Shared;
 use super::body::{BodyError, Incoming, stated_length};
 use super::errors::Failure;
 use super::operation::{BYTES, Operation};
+use super::receiving::{self, BrokenOff, Chunks, Received};
 use crate::model::Digest;
 use crate::store::{BlobWriter, Committed, StoreError};
-
-/// Chunks on their way from the connection to the disk.
-const CHUNKS: usize = 1;
 
 /// `HEAD /api/blobs/:digest`
 pub(super) async fn head(
@@ -88,66 +80,35 @@ pub(super) async fn upload(
 }
 
 /// Receives a body into the store.
-async fn receive(server: &Shared, digest: Digest, mut body: Incoming) -> Result<Committed, Failure> {
-    let limits = &server.config.limits;
-    let (sender, receiver) = mpsc::channel(CHUNKS);
+async fn receive(server: &Shared, digest: Digest, body: Incoming) -> Result<Committed, Failure> {
+    let limit = server.config.limits.upload;
     let store = server.store().clone();
-    let writing = tokio::task::spawn_blocking(move || write(store.create_blob(), digest, receiver));
-    let mut received = 0_u64;
-    let ended = loop {
-        match body.next().await {
-            Ok(Some(bytes)) => {
-                received += bytes.len() as u64;
-                if received > limits.upload {
-                    break Err(too_large(limits.upload));
-                }
-                // Nobody receives any more when writing has failed; its error tells why.
-                if sender.send(Chunk::Bytes(bytes)).await.is_err() {
-                    break Ok(());
-                }
-            }
-            Ok(None) => {
-                let _ = sender.send(Chunk::End).await;
-                break Ok(());
-            }
-            Err(error) => break Err(error.into()),
-        }
-    };
-    drop(sender);
-    server.metrics.uploaded(received);
-    let written = writing.await.map_err(|_| Failure::internal("the upload failed; see the server's log"))?;
-    body.discard_rest();
-    ended?;
-    match written {
-        Ok(Some(committed)) => Ok(committed),
-        Ok(None) => Err(BodyError::Broken.into()),
-        Err(error) => Err(error.into()),
+    let (ended, written) =
+        receiving::receive(server, body, limit, move |chunks| write(store.create_blob(), digest, chunks)).await?;
+    match ended {
+        Err(Received::TooMuch) => return Err(too_large(limit)),
+        Err(Received::Early(error)) => return Err(error.into()),
+        Ok(()) => {}
     }
-}
-
-/// What the connection's task hands over. A channel that closes without an end means an upload that was
-/// broken off, also when the task itself was.
-enum Chunk {
-    Bytes(Bytes),
-    End,
+    written?.ok_or_else(|| BodyError::Broken.into())
 }
 
 /// Writes what comes in; nothing is kept, and nothing answered, if there comes no end.
 fn write(
     mut writer: BlobWriter,
     digest: Digest,
-    mut chunks: mpsc::Receiver<Chunk>,
+    mut chunks: Chunks,
 ) -> Result<Option<Committed>, StoreError> {
-    while let Some(chunk) = chunks.blocking_recv() {
-        match chunk {
-            Chunk::Bytes(bytes) => writer.write_all(&bytes)?,
-            Chunk::End => return writer.commit(Some(digest)).map(Some),
+    loop {
+        match chunks.next() {
+            Ok(Some(bytes)) => writer.append(&bytes)?,
+            Ok(None) => return writer.commit(Some(digest)).map(Some),
+            Err(BrokenOff) => return Ok(None),
         }
     }
-    Ok(None)
 }
 
-fn too_large(limit: u64) -> Failure {
+pub(super) fn too_large(limit: u64) -> Failure {
     let message = format!("a blob must not be larger than {limit} bytes");
     Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message).with_hint("the operator sets OLLAMAKE_MAX_UPLOAD")
 }

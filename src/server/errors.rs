@@ -311,7 +311,15 @@ fn plan_status(error: &PlanError) -> StatusCode {
 
 fn store_status(error: &StoreError) -> StatusCode {
     match error {
-        StoreError::BlobNotFound { .. } | StoreError::ModelNotFound { .. } => StatusCode::NOT_FOUND,
+        StoreError::BlobNotFound { .. }
+        | StoreError::ModelNotFound { .. }
+        | StoreError::UploadNotFound { .. } => StatusCode::NOT_FOUND,
+        StoreError::UploadExpired { .. } => StatusCode::GONE,
+        StoreError::UploadInUse { .. } => StatusCode::LOCKED,
+        StoreError::UploadTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+        StoreError::TooManyUploads { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        // As tus 1.0 names it.
+        StoreError::ChecksumMismatch => StatusCode::from_u16(460).expect("three digits"),
         StoreError::DigestMismatch { .. }
         | StoreError::LengthMismatch { .. }
         | StoreError::InvalidManifest { .. } => StatusCode::BAD_REQUEST,

@@ -31,6 +31,7 @@ mod operation;
 mod page;
 mod process;
 mod pull_push;
+mod receiving;
 mod registry_api;
 mod request;
 mod resume;
@@ -57,7 +58,7 @@ pub use process::{StartError, embed, run};
 pub use routes::router;
 pub use serve::serve;
 
-use crate::config::{Config, LONG_BODIES, PREPARATIONS, QUICK_JOBS, UPLOADS};
+use crate::config::{Config, LONG_BODIES, PREPARATIONS, QUICK_JOBS, SPARE_CHUNKS, UPLOADS};
 use crate::create::Workshop;
 use crate::jobs::{Capacity, Jobs, Voice};
 use crate::library::Catalog;
@@ -80,6 +81,7 @@ pub struct Server {
     metrics: Arc<Metrics>,
     preparations: Arc<Semaphore>,
     uploads: Semaphore,
+    spare_chunks: Arc<Semaphore>,
     long_bodies: Arc<Semaphore>,
     /// Held by the one who asks the disk how it is.
     disk_watch: Arc<tokio::sync::Mutex<()>>,
@@ -115,6 +117,7 @@ impl Server {
             metrics,
             preparations: Arc::new(Semaphore::new(PREPARATIONS)),
             uploads: Semaphore::new(UPLOADS),
+            spare_chunks: Arc::new(Semaphore::new(SPARE_CHUNKS)),
             long_bodies: Arc::new(Semaphore::new(LONG_BODIES)),
             disk_watch: Arc::default(),
             checks: Arc::new(Semaphore::new(1)),

@@ -47,7 +47,23 @@ pub async fn run(config: Config) -> Result<(), StartError> {
         tokio::task::spawn_blocking(move || prune(&store));
     }
     tokio::spawn(resume::go_on(Arc::clone(&server)));
+    tokio::spawn(forget_uploads(server.store().clone()));
     serve(listener, server, stop).await.map_err(failed)
+}
+
+/// How often uploads are looked for that have expired.
+const FORGETTING: Duration = Duration::from_secs(600);
+
+/// Removes uploads that have expired, as long as the process lives.
+async fn forget_uploads(store: Store) {
+    loop {
+        tokio::time::sleep(FORGETTING).await;
+        let store = store.clone();
+        let forgotten = tokio::task::spawn_blocking(move || store.remove_expired_uploads()).await;
+        if let Ok(Err(error)) = forgotten {
+            tracing::warn!(%error, "uploads that have expired cannot be removed");
+        }
+    }
 }
 
 /// Starts a server on a free port of this machine, which lives as long as the process; answers with its

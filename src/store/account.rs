@@ -30,6 +30,8 @@ pub struct Account {
     /// Downloads that have not been finished, but for their journals. Pruning removes those that are not
     /// young.
     pub partial_downloads: Tally,
+    /// Uploads that are not whole yet. Pruning removes those that have expired.
+    pub uploads: Tally,
     /// Damaged blobs that were taken out of the store.
     pub quarantined: Tally,
     /// Parts of downloads that Ollama has not finished. Pruning removes those that are not young.
@@ -75,6 +77,7 @@ impl Store {
         }
         // Their journals are not touched: whoever holds the lock of one keeps the download from its owner.
         account.partial_downloads = store.tally(store.layout.partial())?;
+        account.uploads = store.tally_uploads()?;
         account.quarantined = store.tally(store.layout.quarantine())?;
         let others = store.ollamas_files()?;
         (account.foreign_downloads, account.old_names) = (others.partial, others.old_names);

@@ -5,6 +5,7 @@ use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::stamp::Stamp;
 
@@ -57,6 +58,11 @@ pub trait Disk: Send + Sync + 'static {
     fn run_of_system(&self) -> Option<String> {
         let name = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
         (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
+    }
+
+    /// The time.
+    fn now(&self) -> SystemTime {
+        SystemTime::now()
     }
 
     /// Takes a shared lock on an open file, waiting for it.

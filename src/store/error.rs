@@ -5,6 +5,7 @@
 
 use std::io;
 
+use super::UploadId;
 use crate::model::{Digest, Layer, Name};
 
 /// Why an operation on the store failed.
@@ -58,6 +59,24 @@ pub enum StoreError {
     /// Another job holds what this one needs for itself alone.
     #[error("blob {digest} is being downloaded by another process; try again when it is done")]
     Busy { digest: Digest },
+    /// No upload is called so.
+    #[error("there is no upload {id}, or it ended long ago; begin another")]
+    UploadNotFound { id: UploadId },
+    /// Its time is over.
+    #[error("upload {id} has expired; begin another")]
+    UploadExpired { id: UploadId },
+    /// Somebody else is at it.
+    #[error("upload {id} is being written by another request; ask for its offset and try again when that has ended")]
+    UploadInUse { id: UploadId },
+    /// More bytes than there should be.
+    #[error("the upload was begun with a length of {length} bytes, and more were sent; begin another")]
+    UploadTooLong { length: u64 },
+    /// The bytes of an attempt are not those that the client meant to send.
+    #[error("checksum mismatch: nothing of this request was kept; send it again")]
+    ChecksumMismatch,
+    /// So many uploads are known already.
+    #[error("{most} uploads have been begun already; finish or terminate some, or wait until they expire")]
+    TooManyUploads { most: usize },
     /// The disk is full, known beforehand.
     #[error(
         "not enough space in the model store: {needed} bytes needed, {available} available; free some space or prune the store"

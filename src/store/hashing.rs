@@ -1,65 +1,304 @@
-//! Hashing beside the writing.
+//! Hashing a file from its beginning, beside its writing.
+//!
+//! Bytes that come in order are handed on in memory. Those that came in another order, or before this process
+//! began, are read from the file when their turn has come. So whatever way a file grows, its digest is known
+//! a moment after its last byte.
 
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
+use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 
+use super::disk::Disk;
+use super::ranges::Ranges;
+use crate::locked::{locked, unpoisoned};
 use crate::model::Digest;
 
-/// A thread that hashes buffers in the order in which they come, and gives each back for reuse.
-pub(super) struct HashingThread {
-    full: Sender<Arc<Vec<u8>>>,
-    returned: Receiver<Arc<Vec<u8>>>,
-    thread: JoinHandle<Digest>,
+/// The unit in which the file is read.
+const UNIT: usize = 256 << 10;
+
+/// The hash of the first so many bytes of a file.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hashed {
+    hasher: Sha256,
+    position: u64,
 }
 
-impl HashingThread {
-    pub(super) fn start() -> std::io::Result<Self> {
-        let (full, incoming) = channel::<Arc<Vec<u8>>>();
-        let (outgoing, returned) = channel();
-        let thread = thread::Builder::new().name("hashing".into()).stack_size(64 << 10).spawn(move || {
-            let mut hasher = Sha256::new();
-            for buffer in incoming {
-                hasher.update(buffer.as_slice());
-                // Nobody waits for the last buffers of a blob.
-                let _ = outgoing.send(buffer);
-            }
-            Digest::from_bytes(hasher.finalize().into())
-        })?;
-        Ok(Self { full, returned, thread })
+impl Hashed {
+    /// How many bytes it covers.
+    pub(super) fn position(&self) -> u64 {
+        self.position
     }
 
-    /// Hashes the next buffer, some time.
-    pub(super) fn submit(&self, buffer: Arc<Vec<u8>>) {
-        // The thread takes buffers until the sender is gone, so there is always a receiver.
-        let _ = self.full.send(buffer);
+    pub(super) fn digest(self) -> Digest {
+        Digest::from_bytes(self.hasher.finalize().into())
     }
 
-    /// A buffer that has been hashed, emptied, its capacity kept; nothing if there is none yet.
-    pub(super) fn try_recycle(&self) -> Option<Vec<u8>> {
-        self.returned.try_recv().ok().map(emptied)
+    fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.position += bytes.len() as u64;
+    }
+}
+
+/// What is there of a file, shared by those who write it and the one who hashes it.
+#[derive(Debug)]
+pub(super) struct Progress {
+    state: Mutex<State>,
+    /// There is something to hash, or nothing will come any more.
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Ranges that somebody writes or has written.
+    taken: Ranges,
+    /// Ranges that are in the file.
+    received: Ranges,
+    /// Pieces in memory that come next.
+    handed: VecDeque<Bytes>,
+    /// Where the next piece has to begin to be handed on.
+    reach: u64,
+    ending: Ending,
+    /// Whether nobody hashes any more.
+    has_ended: bool,
+}
+
+/// What the hashing waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// More bytes will come.
+    Open,
+    /// All bytes are there, and the digest is wanted.
+    Complete,
+    /// Nobody waits for what is left.
+    Early,
+}
+
+impl Progress {
+    /// The progress of a file that has these ranges, and whose beginning is hashed as far as `hashed`.
+    pub(super) fn new(received: Ranges, hashed: &Hashed) -> Arc<Self> {
+        let state = State {
+            taken: received.clone(),
+            received,
+            handed: VecDeque::new(),
+            reach: hashed.position,
+            ending: Ending::Open,
+            has_ended: false,
+        };
+        Arc::new(Self { state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    /// As [`try_recycle`](Self::try_recycle), but waits until there is one.
-    pub(super) fn recycle(&self) -> Vec<u8> {
-        self.returned.recv().map(emptied).unwrap_or_default()
+    fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.state)
     }
 
-    /// The digest of everything submitted.
-    pub(super) fn finish(self) -> Digest {
-        drop(self.full);
+    /// The ranges that are in the file.
+    pub(super) fn received(&self) -> Ranges {
+        self.state().received.clone()
+    }
+
+    /// How many bytes are in the file.
+    pub(super) fn total(&self) -> u64 {
+        self.state().received.total()
+    }
+
+    /// Claims a range for writing; what nobody had claimed before.
+    pub(super) fn take(&self, range: std::ops::Range<u64>) -> Vec<std::ops::Range<u64>> {
+        let mut state = self.state();
+        let gaps = state.taken.gaps(range.clone());
+        state.taken.insert(range);
+        gaps
+    }
+
+    /// Notes that a range is in the file.
+    pub(super) fn note_received(&self, range: std::ops::Range<u64>) {
+        self.state().received.insert(range);
+        self.changed.notify_one();
+    }
+
+    /// Hands a piece on that begins at `offset`, if it comes next. Whether it was taken: otherwise it will be
+    /// read from the file.
+    pub(super) fn hand_on(&self, offset: u64, piece: &Bytes) -> bool {
+        let mut state = self.state();
+        let is_next = state.reach == offset && !state.has_ended;
+        if is_next {
+            state.reach += piece.len() as u64;
+            state.handed.push_back(piece.clone());
+            self.changed.notify_one();
+        }
+        is_next
+    }
+}
+
+/// The thread that hashes a file.
+#[derive(Debug)]
+pub(super) struct Hashing {
+    progress: Arc<Progress>,
+    thread: JoinHandle<io::Result<Hashed>>,
+}
+
+impl Hashing {
+    /// Goes on where `hashed` ends.
+    pub(super) fn start(
+        disk: Arc<dyn Disk>,
+        file: Arc<File>,
+        progress: &Arc<Progress>,
+        hashed: Hashed,
+    ) -> io::Result<Self> {
+        let ended = Ended(progress.clone());
+        let thread = thread::Builder::new().name("hashing".into()).stack_size(64 << 10);
+        let thread = thread.spawn(move || hash(&*disk, &file, &ended.0, hashed))?;
+        Ok(Self { progress: progress.clone(), thread })
+    }
+
+    /// Ends the hashing: when all that was received has been hashed, or early.
+    pub(super) fn finish(self, ending: Ending) -> io::Result<Hashed> {
+        self.progress.state().ending = ending;
+        self.progress.changed.notify_one();
         match self.thread.join() {
-            Ok(digest) => digest,
+            Ok(answer) => answer,
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
 }
 
-fn emptied(buffer: Arc<Vec<u8>>) -> Vec<u8> {
-    // Whoever submitted it has finished with it.
-    let mut buffer = Arc::into_inner(buffer).unwrap_or_default();
-    buffer.clear();
-    buffer
+/// Lets go of what will not be hashed, whatever way the hashing ends: somebody may wait for the memory.
+struct Ended(Arc<Progress>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.has_ended = true;
+        let left = std::mem::take(&mut state.handed);
+        drop(state);
+        drop(left);
+    }
+}
+
+/// What is to be hashed next.
+enum Next {
+    Piece(Bytes),
+    /// So many bytes of the file.
+    Read(usize),
+    Nothing,
+}
+
+fn hash(disk: &dyn Disk, file: &File, progress: &Progress, mut hashed: Hashed) -> io::Result<Hashed> {
+    let mut buffer = Vec::new();
+    loop {
+        match next(progress, hashed.position) {
+            Next::Nothing => return Ok(hashed),
+            Next::Piece(piece) => hashed.update(&piece),
+            Next::Read(count) => {
+                buffer.resize(UNIT, 0);
+                let mut rest = &mut buffer[..count];
+                while !rest.is_empty() {
+                    match disk.read_at(file, rest, hashed.position) {
+                        Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                        Ok(count) => {
+                            hashed.update(&rest[..count]);
+                            rest = &mut rest[count..];
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn next(progress: &Progress, position: u64) -> Next {
+    let idle = |state: &mut State| {
+        state.ending == Ending::Open
+            && state.handed.is_empty()
+            && state.received.prefix() < position + UNIT as u64
+    };
+    let mut state = unpoisoned(progress.changed.wait_while(progress.state(), idle));
+    if state.ending == Ending::Early {
+        return Next::Nothing;
+    }
+    if let Some(piece) = state.handed.pop_front() {
+        return Next::Piece(piece);
+    }
+    let count = state.received.prefix().saturating_sub(position).min(UNIT as u64);
+    if count == 0 {
+        return Next::Nothing;
+    }
+    state.reach = position + count;
+    Next::Read(count as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::LocalDisk;
+
+    fn file_of(bytes: &[u8]) -> Arc<File> {
+        use std::os::unix::fs::FileExt as _;
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(bytes, 0).unwrap();
+        Arc::new(file)
+    }
+
+    #[test]
+    fn the_digest_is_the_same_whatever_way_the_bytes_come() {
+        let bytes: Vec<u8> = (0..3 * UNIT as u32 + 17).map(|index| (index % 251) as u8).collect();
+        let (length, digest) = (bytes.len() as u64, Digest::of(&bytes));
+        for (from_file, in_memory) in [(0, bytes.len()), (bytes.len(), 0), (UNIT + 1, UNIT), (5, 7)] {
+            let file = file_of(&bytes);
+            let mut received = Ranges::default();
+            received.insert(0..from_file as u64);
+            let progress = Progress::new(received, &Hashed::default());
+            let hashing =
+                Hashing::start(Arc::new(LocalDisk), file.clone(), &progress, Hashed::default()).unwrap();
+            let mut offset = from_file;
+            for piece in bytes[from_file..from_file + in_memory].chunks(1000) {
+                let range = offset as u64..(offset + piece.len()) as u64;
+                progress.hand_on(range.start, &Bytes::copy_from_slice(piece));
+                progress.note_received(range);
+                offset += piece.len();
+            }
+            // The rest comes from its end.
+            let middle = (offset + bytes.len()) / 2;
+            progress.note_received(middle as u64..length);
+            progress.note_received(offset as u64..middle as u64);
+            let hashed = hashing.finish(Ending::Complete).unwrap();
+            assert_eq!((hashed.position(), hashed.digest()), (length, digest), "{from_file} {in_memory}");
+        }
+    }
+
+    #[test]
+    fn what_was_hashed_once_is_not_hashed_again() {
+        let bytes = vec![7; UNIT];
+        let mut hashed = Hashed::default();
+        hashed.update(&bytes);
+        // The file itself has other bytes there.
+        let file = file_of(&[vec![0; UNIT], b"more".to_vec()].concat());
+        let mut received = Ranges::default();
+        received.insert(0..UNIT as u64 + 4);
+        let progress = Progress::new(received, &hashed);
+        let hashing = Hashing::start(Arc::new(LocalDisk), file, &progress, hashed).unwrap();
+        let digest = hashing.finish(Ending::Complete).unwrap().digest();
+        assert_eq!(digest, Digest::of(&[bytes, b"more".to_vec()].concat()));
+    }
+
+    #[test]
+    fn pieces_are_let_go_when_the_file_cannot_be_read() {
+        let mut received = Ranges::default();
+        received.insert(0..UNIT as u64);
+        let progress = Progress::new(received, &Hashed::default());
+        let (length, pieces) = (UNIT as u64, [Bytes::from(vec![1; 10]), Bytes::from(vec![2; 10])]);
+        let hashing =
+            Hashing::start(Arc::new(LocalDisk), file_of(b"short"), &progress, Hashed::default()).unwrap();
+        let [first, second] = pieces;
+        progress.hand_on(length, &first);
+        assert!(hashing.finish(Ending::Complete).is_err());
+        assert!(!progress.hand_on(length + 10, &second));
+        assert!(first.is_unique() && second.is_unique());
+    }
 }

@@ -1,6 +1,7 @@
-//! Which bytes of a partial download are there.
+//! What is known of a partial file that outlives its process.
 //!
-//! A range is called durable only after the bytes have been synced, so whatever a loss of power leaves, the
+//! The first lines say what it is to become, for good; those of an upload say what its client said, and when it
+//! expires. Then come ranges of bytes that are there. A range is called durable only after the bytes have been synced, so whatever a loss of power leaves, the
 //! journal promises no byte that is not there. A range that was only written is promised to this run of the
 //! operating system, which outlives a program that is killed. A journal that is left without its file, or
 //! beside a file of another length, is not believed.
@@ -8,24 +9,64 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::disk::{Disk, read_up_to, write_all_at};
 use super::ranges::Ranges;
 use crate::locked::locked;
+use crate::model::Digest;
 
 /// A journal holds a few lines for each time that something is noted; one that is longer than this is not
 /// ours.
 const LONGEST: usize = 16 << 20;
+/// What the first line begins with.
+const LENGTH: &str = "length ";
 /// What a line begins with that names the run of the operating system that the following ones are of.
 const RUN: &str = "run ";
 /// What a line begins with whose range is only written. Those without are durable.
 const WRITTEN: &str = "written ";
 
-/// The file that says which ranges are there. Who works on a partial download holds its lock.
+/// What a line begins with that says when an upload expires, in seconds since 1970.
+const EXPIRES: &str = "expires ";
+/// What a line begins with that says what the client of an upload told about it.
+const METADATA: &str = "metadata ";
+/// What a line begins with that says what the file became, or is about to become.
+const BECOMES: &str = "becomes ";
+
+/// What a partial file is to become.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Purpose {
+    /// Its length in bytes.
+    pub(super) length: u64,
+    /// What else is known of an upload.
+    pub(super) terms: Option<Terms>,
+}
+
+/// What holds for an upload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// Seconds since 1970.
+    pub(super) expires: u64,
+    /// What the client told about it, in one line.
+    pub(super) metadata: String,
+}
+
+impl Purpose {
+    fn lines(&self) -> String {
+        let Self { length, terms } = self;
+        let terms = terms.as_ref().map(|Terms { expires, metadata }| {
+            format!("{EXPIRES}{expires}\n{METADATA}{metadata}\n")
+        });
+        format!("{LENGTH}{length}\n{}", terms.unwrap_or_default())
+    }
+}
+
+/// The file that says which ranges are there. Who works on a partial file holds its lock.
 #[derive(Debug)]
 pub(super) struct Journal {
     file: File,
+    path: PathBuf,
     /// Where the next line goes.
     end: Mutex<u64>,
     /// Whether the run of the operating system is known, so that what is only written can be noted.
@@ -34,31 +75,45 @@ pub(super) struct Journal {
 
 /// What a journal says.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Noted {
-    received: Ranges,
+pub(super) struct Noted {
+    pub(super) purpose: Purpose,
+    /// The bytes that it promises.
+    pub(super) received: Ranges,
+    /// What the file became, or was about to become.
+    pub(super) digest: Option<Digest>,
     /// The end of its last whole line.
     end: u64,
     /// Whether its last lines are of the run of the operating system that was asked for.
     is_of_this_run: bool,
 }
 
+impl Noted {
+    /// What a journal says in this run of the operating system; nothing if it is not one.
+    pub(super) fn read(disk: &dyn Disk, file: &File) -> io::Result<Option<Self>> {
+        Ok(parse(&read_up_to(disk, file, LONGEST)?, disk.run_of_system().as_deref()))
+    }
+
+    /// Whether a file of so many bytes can have what is promised.
+    pub(super) fn fits(&self, there: u64) -> bool {
+        (self.received.reach()..=self.purpose.length).contains(&there)
+    }
+}
+
 impl Journal {
-    /// What a journal promises of a file that has so many bytes of `length`, and where to go on with it. A
-    /// journal that promises nothing is begun anew.
-    pub(super) fn open(disk: &dyn Disk, file: File, there: u64, length: u64) -> io::Result<(Self, Ranges)> {
-        let text = read_up_to(disk, &file, LONGEST)?;
+    /// What a journal promises of a file that has so many bytes, and where to go on with it. A journal that
+    /// is of another purpose, or promises what the file cannot have, is begun anew.
+    pub(super) fn open(
+        disk: &dyn Disk,
+        file: File,
+        path: PathBuf,
+        there: u64,
+        purpose: &Purpose,
+    ) -> io::Result<(Self, Ranges)> {
         let run = disk.run_of_system();
-        let fits = |noted: &Noted| (noted.received.reach()..=length).contains(&there);
-        let mut noted = match parse(&text, length, run.as_deref()).filter(fits) {
+        let known = parse(&read_up_to(disk, &file, LONGEST)?, run.as_deref());
+        let mut noted = match known.filter(|noted| noted.purpose == *purpose && noted.fits(there)) {
             Some(known) => known,
-            None => {
-                let header = format!("length {length}\n");
-                file.set_len(0)?;
-                write_all_at(disk, &file, header.as_bytes(), 0)?;
-                // Before there are bytes that the old one would promise.
-                disk.sync(&file)?;
-                Noted { end: header.len() as u64, ..Noted::default() }
-            }
+            None => Noted { end: begin(disk, &file, purpose)?, ..Noted::default() },
         };
         if let Some(run) = run.as_ref().filter(|_| !noted.is_of_this_run) {
             // Not known to be durable: if a loss of power takes it, what is noted under it is not believed
@@ -67,8 +122,12 @@ impl Journal {
             write_all_at(disk, &file, line.as_bytes(), noted.end)?;
             noted.end += line.len() as u64;
         }
-        let journal = Self { file, end: Mutex::new(noted.end), knows_run: run.is_some() };
+        let journal = Self { file, path, end: Mutex::new(noted.end), knows_run: run.is_some() };
         Ok((journal, noted.received))
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether what is only written can be noted.
@@ -86,11 +145,21 @@ impl Journal {
         self.append(disk, "", ranges)
     }
 
+    /// The file is about to become this blob. Durable when this returns.
+    pub(super) fn note_digest(&self, disk: &dyn Disk, digest: Digest) -> io::Result<()> {
+        self.write(disk, &format!("{BECOMES}{digest}\n"))?;
+        disk.sync(&self.file)
+    }
+
     fn append(&self, disk: &dyn Disk, kind: &str, ranges: &Ranges) -> io::Result<()> {
         let mut lines = String::new();
         for range in ranges.iter() {
             let _ = writeln!(lines, "{kind}{} {}", range.start, range.end);
         }
+        self.write(disk, &lines)
+    }
+
+    fn write(&self, disk: &dyn Disk, lines: &str) -> io::Result<()> {
         let mut end = locked(&self.end);
         write_all_at(disk, &self.file, lines.as_bytes(), *end)?;
         *end += lines.len() as u64;
@@ -98,18 +167,37 @@ impl Journal {
     }
 }
 
-/// What a journal promises in this run of the operating system; nothing if it is not the journal of a blob of
-/// this length.
-fn parse(text: &[u8], length: u64, run: Option<&str>) -> Option<Noted> {
+/// Begins a journal, durably; where it goes on.
+pub(super) fn begin(disk: &dyn Disk, file: &File, purpose: &Purpose) -> io::Result<u64> {
+    let header = purpose.lines();
+    file.set_len(0)?;
+    write_all_at(disk, file, header.as_bytes(), 0)?;
+    // Before there are bytes that an old one would promise.
+    disk.sync(file)?;
+    Ok(header.len() as u64)
+}
+
+/// What a journal says in this run of the operating system; nothing if it is not one.
+fn parse(text: &[u8], run: Option<&str>) -> Option<Noted> {
     let end = text.iter().rposition(|byte| *byte == b'\n')? + 1;
-    let mut lines = std::str::from_utf8(&text[..end]).ok()?.lines();
-    if lines.next()?.strip_prefix("length ")? != length.to_string() {
-        return None;
-    }
+    let mut lines = std::str::from_utf8(&text[..end]).ok()?.lines().peekable();
+    let length = lines.next()?.strip_prefix(LENGTH)?.parse().ok()?;
     let mut noted = Noted { end: end as u64, ..Noted::default() };
+    let terms = match lines.next_if(|line| line.starts_with(EXPIRES)) {
+        Some(line) => Some(Terms {
+            expires: line.strip_prefix(EXPIRES)?.parse().ok()?,
+            metadata: lines.next()?.strip_prefix(METADATA)?.to_owned(),
+        }),
+        None => None,
+    };
+    noted.purpose = Purpose { length, terms };
     for line in lines {
         if let Some(name) = line.strip_prefix(RUN) {
             noted.is_of_this_run = run == Some(name);
+            continue;
+        }
+        if let Some(digest) = line.strip_prefix(BECOMES) {
+            noted.digest = Some(digest.parse().ok()?);
             continue;
         }
         let (is_promised, range) = match line.strip_prefix(WRITTEN) {
@@ -136,30 +224,43 @@ mod tests {
     fn a_torn_journal_promises_no_more_than_its_whole_lines() {
         let mut received = Ranges::default();
         received.insert(0..50);
-        let noted = Noted { received, end: 16, is_of_this_run: false };
-        assert_eq!(parse(b"length 100\n0 50\n60 9", 100, None), Some(noted));
+        let purpose = Purpose { length: 100, terms: None };
+        let noted = Noted { purpose, received, end: 16, ..Noted::default() };
+        assert_eq!(parse(b"length 100\n0 50\n60 9", None), Some(noted));
         for foreign in [
             &b""[..],
             b"length 100",
-            b"length 99\n",
+            b"length x\n",
             b"0 50\n",
             b"length 100\n0 101\n",
             b"length 100\nwritten 0 101\n",
             b"length 100\n\0\0\n",
+            b"length 100\nexpires 5\n",
+            b"length 100\nexpires soon\nmetadata \n",
+            b"length 100\nbecomes sha256:0\n",
         ] {
-            assert_eq!(parse(foreign, 100, None), None, "{foreign:?}");
+            assert_eq!(parse(foreign, None), None, "{foreign:?}");
+        }
+    }
+
+    #[test]
+    fn a_journal_begins_with_what_it_is_for() {
+        let terms = Terms { expires: 1_795_330_167, metadata: "name eA==,other".to_owned() };
+        for terms in [None, Some(Terms::default()), Some(terms)] {
+            let purpose = Purpose { length: 7, terms };
+            assert_eq!(parse(purpose.lines().as_bytes(), None).unwrap().purpose, purpose);
         }
     }
 
     #[test]
     fn what_was_only_written_counts_in_the_same_run_of_the_system() {
         let text = b"length 100\n0 10\nrun one\nwritten 10 30\nrun two\nwritten 40 60\n";
-        let total = |run| parse(text, 100, run).unwrap().received.total();
+        let total = |run| parse(text, run).unwrap().received.total();
         assert_eq!(total(None), 10);
         assert_eq!(total(Some("one")), 30);
         assert_eq!(total(Some("two")), 30);
         assert_eq!(total(Some("three")), 10);
-        assert!(parse(text, 100, Some("two")).unwrap().is_of_this_run);
-        assert!(!parse(text, 100, Some("one")).unwrap().is_of_this_run);
+        assert!(parse(text, Some("two")).unwrap().is_of_this_run);
+        assert!(!parse(text, Some("one")).unwrap().is_of_this_run);
     }
 }

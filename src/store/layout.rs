@@ -17,6 +17,7 @@ pub(super) struct Layout {
     own: PathBuf,
     temporary: PathBuf,
     partial: PathBuf,
+    uploads: PathBuf,
     made: PathBuf,
     measured: PathBuf,
     quarantine: PathBuf,
@@ -34,6 +35,7 @@ impl Layout {
             manifests_v2: root.join("manifests-v2"),
             temporary: own.join("temporary"),
             partial: own.join("partial"),
+            uploads: own.join("uploads"),
             made: own.join("made"),
             measured: own.join("measured"),
             quarantine: own.join("quarantine"),
@@ -81,8 +83,14 @@ impl Layout {
         &self.temporary
     }
 
+    /// Downloads that outlive their process.
     pub(super) fn partial(&self) -> &Path {
         &self.partial
+    }
+
+    /// Uploads that do.
+    pub(super) fn uploads(&self) -> &Path {
+        &self.uploads
     }
 
     /// What was made from what.
@@ -123,7 +131,7 @@ impl Layout {
     }
 
     /// Every directory that a store has, parents first.
-    pub(super) fn directories(&self) -> [&Path; 10] {
+    pub(super) fn directories(&self) -> [&Path; 11] {
         [
             &self.root,
             &self.blobs,
@@ -131,6 +139,7 @@ impl Layout {
             &self.own,
             &self.temporary,
             &self.partial,
+            &self.uploads,
             &self.made,
             &self.quarantine,
             &self.verified,

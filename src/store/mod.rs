@@ -17,6 +17,7 @@
 
 mod account;
 mod blob;
+mod buffers;
 mod check;
 mod digests;
 mod directory_sync;
@@ -29,6 +30,7 @@ mod export;
 mod find;
 mod hashing;
 mod health;
+mod in_order;
 mod index;
 mod job_marks;
 mod job_record;
@@ -54,17 +56,19 @@ mod reach;
 mod recorded;
 mod retire;
 mod retirement;
-mod spare;
 mod spellings;
 mod stamp;
 mod stored_manifest;
 mod temporary;
 mod tree;
 mod turn;
+mod upload;
+mod upload_id;
 mod verified;
 mod writeback;
 mod writer;
 
+use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -90,15 +94,18 @@ pub use recorded::RECORDS_KEPT;
 pub use stamp::Stamp;
 pub use stored_manifest::StoredManifest;
 pub use turn::Turn;
+pub use upload::{Checksum, FoundUpload, Upload, UploadState, UploadWriter};
+pub use upload_id::{InvalidUploadId, UploadId};
 pub use writer::BlobWriter;
 
+use buffers::SpareBuffers;
 use directory_sync::DirectorySync;
+use hashing::Hashed;
 use index::Index;
 use job_marks::JobMarks;
 use layout::Layout;
 use named::{Named, Quarantined};
 use retirement::Retirement;
-use spare::SpareBuffers;
 use spellings::Spellings;
 use temporary::TemporaryFile;
 
@@ -127,6 +134,8 @@ struct Shared {
     present: Mutex<Option<Arc<Present>>>,
     retirement: Retirement,
     spare_buffers: Arc<SpareBuffers>,
+    /// How far uploads have been hashed on which nobody works at this moment.
+    hashed: Mutex<HashMap<UploadId, Hashed>>,
     /// The state of the file of each blob in which its content is known.
     verified: PerBlob<Stamp>,
     /// The state of the file of each blob in which it is damaged, and the digest of its content.
@@ -271,6 +280,7 @@ impl Shared {
             present: Mutex::default(),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),
+            hashed: Mutex::default(),
             verified: PerBlob::default(),
             damaged: PerBlob::default(),
             looking: Mutex::new(()),

@@ -1,79 +1,65 @@
-//! Downloads that outlive their process.
+//! Blobs on their way into the store.
 //!
-//! A partial download is two files: the bytes, each at its place, and a journal of the ranges that are there
-//! (`journal.rs`). The digest of the whole is computed along the way, in order, from the file
-//! itself; bytes that were damaged while nobody looked are found before the blob is visible.
+//! Whoever brings the bytes of a blob, they grow into a partial file: the bytes, each at its place, and their
+//! hash, which is computed along the way and in order (`hashing.rs`). One that outlives its process has a
+//! journal beside it, which says what is there (`journal.rs`). Only a partial file that is complete, hashed and
+//! synced becomes a blob. It has several faces:
+//!
+//! | face | bytes | outlives its process |
+//! |---|---|---|
+//! | [`BlobWriter`](super::BlobWriter) (`writer.rs`): what is made here, or uploaded in one piece | in order | no |
+//! | [`Partial`] itself: what is pulled | in any order, by any number of threads | by its digest |
+//! | [`Upload`](super::Upload) (`upload.rs`): what is uploaded in several attempts | in order | by an identifier |
 
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex};
-use std::thread::{self, JoinHandle};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
-use sha2::{Digest as _, Sha256};
+use bytes::Bytes;
 
-use super::disk::{ignore_absence, write_all_at};
-use super::journal::Journal;
+use super::disk::{Disk, ignore_absence, write_all_at};
+use super::hashing::{Ending, Hashed, Hashing, Progress};
+use super::journal::{Journal, Purpose};
 use super::prune::is_old;
 use super::ranges::Ranges;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;
 use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease};
-use crate::locked::{locked, unpoisoned};
+use crate::locked::locked;
 use crate::model::Digest;
 
 /// What was written is noted when it is so much more than was noted before,
 const LEAST_NOTED: u64 = 256 << 10;
 /// and not more often than so many times for the whole.
 const MOST_NOTES: u64 = 4096;
-/// The unit in which the file is read for its digest.
-const HASHING_UNIT: usize = 256 << 10;
 
-/// A blob that is being downloaded, in any order, by any number of threads. Dropping it keeps what has been
-/// received for the next attempt, also in another process; pruning removes it when it gets old.
+/// A blob on its way into the store. Dropping it keeps what has been received if there is a journal, for the next
+/// attempt, also in another process, until pruning removes it; without a journal nothing is left.
 pub struct Partial {
     store: Arc<Shared>,
-    digest: Digest,
-    length: u64,
-    /// The bytes. Dropping it does not remove them.
+    /// The digest that it should have, if one is known.
+    digest: Option<Digest>,
+    /// The length that it should have, if one is known.
+    length: Option<u64>,
     file: Arc<File>,
-    journal: Arc<Journal>,
+    /// Where the file is, as long as it is no blob.
+    place: Option<TemporaryFile>,
+    journal: Option<Arc<Journal>>,
     progress: Arc<Progress>,
     writeback: Mutex<Writeback>,
     /// How many bytes had been received when that was noted last.
     noted: Mutex<u64>,
-    hashing: Option<JoinHandle<io::Result<Option<Digest>>>>,
+    hashing: Option<Hashing>,
 }
 
-/// What has been received, and who waits for it.
-#[derive(Debug, Default)]
-struct Progress {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// Ranges that somebody writes or has written.
-    taken: Ranges,
-    /// Ranges that are in the file.
-    received: Ranges,
-    ending: Ending,
-}
-
-/// What the hashing waits for.
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Ending {
-    /// More bytes will come.
-    #[default]
-    Open,
-    /// All bytes are there, and the digest is wanted.
-    Complete,
-    /// Nobody wants the digest.
-    Abandoned,
+/// The two files of a partial file that outlives its process.
+pub(super) struct Paths {
+    pub(super) file: PathBuf,
+    pub(super) journal: PathBuf,
 }
 
 impl Store {
@@ -81,7 +67,7 @@ impl Store {
     pub fn partial_length(&self, digest: Digest) -> u64 {
         /// The unit in which the system counts, whatever the file system's own is (stat(2)).
         const BLOCK: u64 = 512;
-        let (path, _) = self.0.partial_paths(digest);
+        let path = self.0.download_paths(digest).file;
         self.0.disk.metadata(&path).map_or(0, |metadata| metadata.blocks() * BLOCK)
     }
 
@@ -90,96 +76,136 @@ impl Store {
     /// # Errors
     /// [`StoreError::Busy`] if it is under way, here or in another process; what the operating system says.
     pub fn partial(&self, digest: Digest, length: u64) -> Result<Partial, StoreError> {
-        let store = self.0.clone();
-        let (path, journal_path) = store.partial_paths(digest);
-        let journal = store.with_directories(|| store.disk.update(&journal_path))?;
-        match store.disk.try_lock(&journal) {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(StoreError::Busy { digest }),
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-        let file = Arc::new(store.disk.update(&path)?);
-        if !lease::hold(&*store.disk, &file)? || !lease::is_linked(&journal)? {
+        let store = &self.0;
+        let paths = store.download_paths(digest);
+        let journal = store.with_directories(|| store.disk.update(&paths.journal))?;
+        let purpose = Purpose { length, terms: None };
+        let partial = match lock_alone(&*store.disk, &journal)? {
+            true => store.go_on(paths, journal, &purpose, Hashed::default())?,
+            false => None,
+        };
+        let mut partial = partial.ok_or(StoreError::Busy { digest })?;
+        partial.digest = Some(digest);
+        Ok(partial)
+    }
+}
+
+/// Takes the lock of a journal, unless somebody else has it.
+pub(super) fn lock_alone(disk: &dyn Disk, journal: &File) -> io::Result<bool> {
+    match disk.try_lock(journal) {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+impl Shared {
+    /// A partial file that goes with its process.
+    pub(super) fn begin_partial(self: &Arc<Self>) -> io::Result<Partial> {
+        Partial::new(self, self.new_temporary()?, None, Ranges::default(), Hashed::default())
+    }
+
+    /// A partial file that has a journal, which is locked; nothing if it was removed in between.
+    pub(super) fn go_on(
+        self: &Arc<Self>,
+        paths: Paths,
+        journal: File,
+        purpose: &Purpose,
+        hashed: Hashed,
+    ) -> Result<Option<Partial>, StoreError> {
+        let file = Arc::new(self.disk.update(&paths.file)?);
+        if !lease::hold(&*self.disk, &file)? || !lease::is_linked(&journal)? {
             // Pruned, or finished by somebody else, since it was opened.
-            return Err(StoreError::Busy { digest });
+            return Ok(None);
         }
-        let (journal, received) = Journal::open(&*store.disk, journal, file.metadata()?.len(), length)?;
+        let there = file.metadata()?.len();
+        let (journal, received) = Journal::open(&*self.disk, journal, paths.journal, there, purpose)?;
         if received.total() == 0 {
             file.set_len(0)?;
         }
-        let before = received.total();
-        let state = State { taken: received.clone(), received, ending: Ending::Open };
-        let progress = Arc::new(Progress { state: Mutex::new(state), changed: Condvar::new() });
-        let hashing = {
-            let (store, file, progress) = (store.clone(), file.clone(), progress.clone());
-            let hashing = move || hash_in_order(&store, &file, &progress);
-            thread::Builder::new().name("hashing".into()).spawn(hashing)?
-        };
-        Ok(Partial {
-            store,
-            digest,
-            length,
-            file,
-            journal: Arc::new(journal),
-            progress,
-            writeback: Mutex::default(),
-            noted: Mutex::new(before),
-            hashing: Some(hashing),
-        })
+        let hashed = if hashed.position() <= received.prefix() { hashed } else { Hashed::default() };
+        let place = TemporaryFile::adopt(self.disk.clone(), paths.file, file);
+        let mut partial = Partial::new(self, place, Some(journal), received, hashed)?;
+        partial.length = Some(purpose.length);
+        Ok(Some(partial))
     }
 }
 
 impl Partial {
-    /// The digest that the blob should have.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// The length that the blob should have, in bytes.
-    pub fn length(&self) -> u64 {
-        self.length
+    fn new(
+        store: &Arc<Shared>,
+        place: TemporaryFile,
+        journal: Option<Journal>,
+        received: Ranges,
+        hashed: Hashed,
+    ) -> io::Result<Self> {
+        let file = place.file().clone();
+        let noted = received.total();
+        let progress = Progress::new(received, &hashed);
+        let hashing = Hashing::start(store.disk.clone(), file.clone(), &progress, hashed)?;
+        Ok(Self {
+            store: store.clone(),
+            digest: None,
+            length: None,
+            file,
+            place: Some(place),
+            journal: journal.map(Arc::new),
+            progress,
+            writeback: Mutex::default(),
+            noted: Mutex::new(noted),
+            hashing: Some(hashing),
+        })
     }
 
     /// The number of bytes that are there.
     pub fn received(&self) -> u64 {
-        locked(&self.progress.state).received.total()
+        self.progress.total()
     }
 
     /// The ranges that are not there yet, in order.
     pub fn missing(&self) -> Vec<Range<u64>> {
-        locked(&self.progress.state).received.gaps(0..self.length)
+        let received = self.progress.received();
+        received.gaps(0..self.length.unwrap_or(received.reach()))
     }
 
     /// Takes in bytes from `offset` on. Bytes that are there already are not written again.
     ///
     /// # Errors
     /// [`StoreError::LengthMismatch`] if they reach beyond the end; what the operating system says. After
-    /// an error the download cannot be finished, only dropped and begun again.
+    /// an error it cannot be finished, only dropped and begun again.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
         let end = offset.saturating_add(bytes.len() as u64);
-        if end > self.length {
-            return Err(StoreError::LengthMismatch { digest: self.digest, expected: self.length, got: end });
+        if let (Some(digest), Some(expected)) = (self.digest, self.length)
+            && end > expected
+        {
+            return Err(StoreError::LengthMismatch { digest, expected, got: end });
         }
-        let gaps = {
-            let mut state = locked(&self.progress.state);
-            let gaps = state.taken.gaps(offset..end);
-            state.taken.insert(offset..end);
-            gaps
-        };
-        for gap in gaps {
+        for gap in self.progress.take(offset..end) {
             let piece = &bytes[(gap.start - offset) as usize..(gap.end - offset) as usize];
             write_all_at(&*self.store.disk, &self.file, piece, gap.start)?;
-            locked(&self.progress.state).received.insert(gap);
-            self.progress.changed.notify_one();
+            self.progress.note_received(gap);
         }
-        self.note_written()?;
-        let mut writeback = locked(&self.writeback);
-        let received = self.received();
-        if writeback.is_due(received) {
-            writeback.start(received, self.checkpoint())?;
-        }
-        Ok(())
+        Ok(self.keep_up()?)
+    }
+
+    /// Takes in the next bytes, which are hashed in memory unless the hashing is behind.
+    pub(super) fn write_next(&self, offset: u64, piece: &Bytes) -> io::Result<()> {
+        self.progress.hand_on(offset, piece);
+        self.write_uncounted(offset, piece)?;
+        self.count(offset..offset + piece.len() as u64)
+    }
+
+    /// Writes bytes that do not count until [`count`](Self::count) says so.
+    pub(super) fn write_uncounted(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        write_all_at(&*self.store.disk, &self.file, bytes, offset)
+    }
+
+    /// A range that was written counts from now on.
+    pub(super) fn count(&self, range: Range<u64>) -> io::Result<()> {
+        self.progress.take(range.clone());
+        self.progress.note_received(range);
+        self.keep_up()
     }
 
     /// Makes the blob visible: complete, verified and durable.
@@ -189,37 +215,66 @@ impl Partial {
     /// [`StoreError::DigestMismatch`], which keeps nothing; what the operating system says, which keeps all.
     pub fn commit(mut self) -> Result<Committed, StoreError> {
         let received = self.received();
-        if received < self.length {
-            return Err(StoreError::LengthMismatch {
-                digest: self.digest,
-                expected: self.length,
-                got: received,
-            });
+        if let (Some(digest), Some(expected)) = (self.digest, self.length)
+            && received < expected
+        {
+            return Err(StoreError::LengthMismatch { digest, expected, got: received });
         }
-        let got =
-            self.finish_hashing(Ending::Complete)?.ok_or(io::Error::from(io::ErrorKind::UnexpectedEof))?;
-        if got != self.digest {
-            let expected = self.digest;
+        let got = self.finish_hashing(Ending::Complete)?.digest();
+        if let Some(expected) = self.digest.filter(|digest| *digest != got) {
             self.discard()?;
             return Err(StoreError::DigestMismatch { expected, got });
         }
-        locked(&self.writeback).finish()?;
-        let (path, journal_path) = self.store.partial_paths(self.digest);
+        let journal = self.journal.clone();
         let store = self.store.clone();
-        let placed = store.place(self.digest, self.length, || {
+        let committed = self.become_blob(got)?;
+        if let Some(journal) = journal {
+            ignore_absence(store.disk.remove(journal.path()))?;
+        }
+        Ok(committed)
+    }
+
+    /// As [`commit`](Self::commit) if the blob has this digest, whatever was known before.
+    pub(super) fn commit_as(mut self, expected: Option<Digest>) -> Result<Committed, StoreError> {
+        self.digest = expected;
+        self.commit()
+    }
+
+    /// Waits until the disk has what was received.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        locked(&self.writeback).finish()?;
+        self.checkpoint()()
+    }
+
+    /// The digest of all its bytes, and the journal says that it becomes that blob.
+    pub(super) fn conclude(&mut self) -> Result<Digest, StoreError> {
+        let digest = self.finish_hashing(Ending::Complete)?.digest();
+        if let Some(journal) = &self.journal {
+            journal.note_digest(&*self.store.disk, digest)?;
+        }
+        Ok(digest)
+    }
+
+    /// Gives the file, which has been hashed, its place among the blobs. The journal stays.
+    pub(super) fn become_blob(mut self, digest: Digest) -> Result<Committed, StoreError> {
+        let (store, length) = (self.store.clone(), self.received());
+        let mut place = self.place.take();
+        let placed = store.place(digest, length, || {
+            locked(&self.writeback).finish()?;
             store.disk.sync(&self.file)?;
-            Ok(TemporaryFile::adopt(store.disk.clone(), path.clone(), self.file.clone()))
+            place.take().ok_or(io::ErrorKind::NotFound.into())
         });
-        if placed.is_err() {
-            // What cannot be kept is downloaded again.
+        if placed.is_err() && self.journal.is_some() {
+            // What cannot be kept is sent again.
             let _ = self.checkpoint()();
         }
-        let committed = placed?;
-        store.sync_blobs()?;
-        if committed.existed {
-            ignore_absence(store.disk.remove(&path))?;
+        let committed = store.make_durable(placed?)?;
+        if let Some(place) = &mut place {
+            // The store had it already.
+            place.abandon();
         }
-        ignore_absence(store.disk.remove(&journal_path))?;
+        // It may have waited for long.
+        store.renew(&committed.blob);
         Ok(committed)
     }
 
@@ -229,83 +284,112 @@ impl Partial {
     /// What the operating system says.
     pub fn discard(mut self) -> Result<(), StoreError> {
         // Whatever the disk says now does not matter any more.
-        let _ = self.finish_hashing(Ending::Abandoned);
+        let _ = self.finish_hashing(Ending::Early);
         let _ = locked(&self.writeback).finish();
-        let (path, journal_path) = self.store.partial_paths(self.digest);
-        ignore_absence(self.store.disk.remove(&path))?;
-        ignore_absence(self.store.disk.remove(&journal_path))?;
+        if let Some(journal) = self.journal.take() {
+            if let Some(place) = self.place.take() {
+                ignore_absence(self.store.disk.remove(place.path()))?;
+            }
+            ignore_absence(self.store.disk.remove(journal.path()))?;
+        }
         Ok(())
     }
 
-    /// Has the bytes received so far count if this process is killed, but not more often than is worth it.
-    fn note_written(&self) -> io::Result<()> {
-        if !self.journal.knows_run() {
-            return Ok(());
+    /// Ends the attempt; what was received counts, also after a loss of power. How far it has been hashed.
+    pub(super) fn pause(mut self) -> io::Result<Hashed> {
+        let hashed = self.finish_hashing(Ending::Early);
+        self.sync()?;
+        hashed
+    }
+
+    /// Has the bytes received so far count if this process is killed, and the disk work on them, but neither
+    /// more often than is worth it.
+    fn keep_up(&self) -> io::Result<()> {
+        self.note_written()?;
+        let mut writeback = locked(&self.writeback);
+        let received = self.received();
+        if writeback.is_due(received) {
+            writeback.start(received, self.checkpoint())?;
         }
+        Ok(())
+    }
+
+    fn note_written(&self) -> io::Result<()> {
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.knows_run()) else { return Ok(()) };
         let mut noted = locked(&self.noted);
-        let received = locked(&self.progress.state).received.clone();
-        if received.total() < *noted + LEAST_NOTED.max(self.length / MOST_NOTES) {
+        let received = self.progress.received();
+        if received.total() < *noted + LEAST_NOTED.max(self.length.unwrap_or(0) / MOST_NOTES) {
             return Ok(());
         }
         *noted = received.total();
-        self.journal.note_written(&*self.store.disk, &received)
+        journal.note_written(&*self.store.disk, &received)
     }
 
     /// What makes the bytes received so far count after a loss of power.
     fn checkpoint(&self) -> impl FnOnce() -> io::Result<()> + Send + 'static {
         let (store, file, journal) = (self.store.clone(), self.file.clone(), self.journal.clone());
-        let received = locked(&self.progress.state).received.clone();
+        let received = self.progress.received();
         move || {
             store.disk.sync(&file)?;
-            journal.note_durable(&*store.disk, &received)
+            match journal {
+                Some(journal) => journal.note_durable(&*store.disk, &received),
+                None => Ok(()),
+            }
         }
     }
 
-    /// Ends the hashing; the digest if it was wanted and the file was there to its end.
-    fn finish_hashing(&mut self, ending: Ending) -> io::Result<Option<Digest>> {
-        locked(&self.progress.state).ending = ending;
-        self.progress.changed.notify_one();
-        match self.hashing.take().map(JoinHandle::join) {
-            None => Ok(None),
-            Some(Ok(answer)) => answer,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-        }
+    fn finish_hashing(&mut self, ending: Ending) -> io::Result<Hashed> {
+        let hashing = self.hashing.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+        hashing.finish(ending)
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if self.hashing.is_some() {
-            // What cannot be kept is downloaded again.
-            let _ = self.finish_hashing(Ending::Abandoned);
+        if let Some(hashing) = self.hashing.take() {
+            let _ = hashing.finish(Ending::Early);
             let _ = locked(&self.writeback).finish();
-            let _ = self.checkpoint()();
+            if self.journal.is_some() {
+                // What cannot be kept is sent again.
+                let _ = self.checkpoint()();
+            }
         }
     }
 }
 
 impl std::fmt::Debug for Partial {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Partial({}, {} of {} bytes)", self.digest, self.received(), self.length)
+        write!(formatter, "Partial({:?}, {} of {:?} bytes)", self.digest, self.received(), self.length)
     }
 }
 
+/// The files of this name in a directory.
+pub(super) fn paths_in(directory: &Path, name: &str) -> Paths {
+    Paths { file: directory.join(name), journal: directory.join(format!("{name}{JOURNAL}")) }
+}
+
+/// What the name of a journal has after that of its file.
+const JOURNAL: &str = ".journal";
+
+/// The name of the file that another file is, or is the journal of.
+pub(super) fn name_of(file: &str) -> &str {
+    file.strip_suffix(JOURNAL).unwrap_or(file)
+}
+
 impl Shared {
-    fn partial_paths(&self, digest: Digest) -> (PathBuf, PathBuf) {
-        let directory = self.layout.partial();
-        (directory.join(digest.file_name()), directory.join(format!("{}.journal", digest.file_name())))
+    fn download_paths(&self, digest: Digest) -> Paths {
+        paths_in(self.layout.partial(), &digest.file_name())
     }
 
     /// Removes partial downloads that nobody has worked on for a while and no job is to go on with.
     pub(super) fn prune_partial(&self, options: PruneOptions, report: &mut PruneReport) -> io::Result<()> {
-        let directory = self.layout.partial();
-        let names = self.list_or_nothing(directory)?;
-        let digests = names.iter().map(|name| name.strip_suffix(".journal").unwrap_or(name).parse());
+        let names = self.list_or_nothing(self.layout.partial())?;
+        let digests = names.iter().map(|name| name_of(name).parse());
         let mut claimed = Vec::new();
         for digest in digests.flatten().collect::<HashSet<_>>() {
-            let (path, journal_path) = self.partial_paths(digest);
-            let lock = self.disk.open(&journal_path).or_else(|_| self.disk.open(&path));
-            let metadata = self.disk.metadata(&path).or_else(|_| self.disk.metadata(&journal_path));
+            let Paths { file, journal } = self.download_paths(digest);
+            let lock = self.disk.open(&journal).or_else(|_| self.disk.open(&file));
+            let metadata = self.disk.metadata(&file).or_else(|_| self.disk.metadata(&journal));
             let (Ok(lock), Ok(metadata)) = (lock, metadata) else { continue };
             if metadata.is_file() && is_old(&metadata, options.grace) && lease::claim(&*self.disk, &lock) {
                 claimed.push((digest, lock, metadata.len()));
@@ -314,47 +398,14 @@ impl Shared {
         // Only now, as with blobs: whoever would go on with one has it already, or its job has a record.
         let Some(needed) = self.needed_by_jobs()?.filter(|_| !claimed.is_empty()) else { return Ok(()) };
         for (digest, _lock, length) in claimed.into_iter().filter(|(digest, ..)| !needed.contains(digest)) {
-            let (path, journal_path) = self.partial_paths(digest);
+            let Paths { file, journal } = self.download_paths(digest);
             if !options.dry_run {
-                ignore_absence(self.disk.remove(&path))?;
-                ignore_absence(self.disk.remove(&journal_path))?;
+                ignore_absence(self.disk.remove(&file))?;
+                ignore_absence(self.disk.remove(&journal))?;
             }
             report.partial_downloads += 1;
             report.freed += length;
         }
         Ok(())
-    }
-}
-
-/// Hashes the file from its beginning as far as it has been received; the digest if that was all.
-fn hash_in_order(store: &Shared, file: &File, progress: &Progress) -> io::Result<Option<Digest>> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; HASHING_UNIT];
-    let mut position = 0;
-    loop {
-        let available = {
-            let state = locked(&progress.state);
-            let idle = |state: &mut State| {
-                state.ending == Ending::Open && state.received.prefix() < position + HASHING_UNIT as u64
-            };
-            let state = unpoisoned(progress.changed.wait_while(state, idle));
-            match state.ending {
-                Ending::Abandoned => return Ok(None),
-                Ending::Complete if state.received.prefix() == position => {
-                    return Ok(Some(Digest::from_bytes(hasher.finalize().into())));
-                }
-                _ => state.received.prefix(),
-            }
-        };
-        let wanted = (available - position).min(HASHING_UNIT as u64) as usize;
-        match store.disk.read_at(file, &mut buffer[..wanted], position) {
-            Ok(0) => return Ok(None),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-                position += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }

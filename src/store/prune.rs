@@ -30,7 +30,8 @@ const LINKING: Duration = Duration::from_secs(60);
 /// What to prune.
 #[derive(Debug, Clone, Copy)]
 pub struct PruneOptions {
-    /// Unneeded blobs and partial downloads younger than this stay: their model may be on its way.
+    /// Unneeded blobs and partial downloads younger than this stay: their model may be on its way. Uploads stay
+    /// until they expire.
     pub grace: Duration,
     /// Only tell what would be removed.
     pub dry_run: bool,
@@ -52,6 +53,8 @@ pub struct PruneReport {
     pub leftovers: Tally,
     /// The number of partial downloads.
     pub partial_downloads: usize,
+    /// The number of uploads that have expired.
+    pub uploads: usize,
     /// The number of bytes freed.
     pub freed: u64,
     /// Models whose manifests cannot be read.
@@ -78,6 +81,7 @@ impl Store {
         let leftovers = store.leftovers(options.dry_run)?;
         let mut report = PruneReport { leftovers, freed: leftovers.bytes, ..PruneReport::default() };
         store.prune_partial(options, &mut report)?;
+        store.prune_uploads(options, &mut report)?;
         store.prune_ollamas_downloads(options, &mut report)?;
         let census = store.whole_census()?;
         report.unread = store.reach(&census, &mut |_| ())?;

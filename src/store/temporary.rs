@@ -41,6 +41,15 @@ impl TemporaryFile {
         &self.file
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes it with this value, if it was to stay.
+    pub(super) fn abandon(&mut self) {
+        self.stays = false;
+    }
+
     /// Gives the file its final name, in place of what has that name. What must outlive a loss of power has
     /// to have been synced before.
     pub(super) fn replace(&mut self, target: &Path) -> io::Result<()> {

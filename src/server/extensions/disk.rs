@@ -34,6 +34,8 @@ struct Usage {
     /// What programs left that ended before they were done.
     left_over: Files,
     partial_downloads: Files,
+    /// What was sent of uploads that are not whole yet.
+    uploads: Files,
     /// What other programs began to download.
     foreign_downloads: Files,
     /// What was damaged and taken out.
@@ -68,6 +70,8 @@ struct Pruned {
     blobs: Vec<Blob>,
     left_over: Files,
     partial_downloads: usize,
+    /// Those that have expired.
+    uploads: usize,
     /// What cannot be read or understood; as long as there is anything, no blob is removed.
     unread: Vec<Unread>,
 }
@@ -107,6 +111,7 @@ pub(super) async fn usage(State(server): State<Shared>) -> Result<Response, Fail
             under_way: account.under_way.into(),
             left_over: account.left_over.into(),
             partial_downloads: account.partial_downloads.into(),
+            uploads: account.uploads.into(),
             foreign_downloads: account.foreign_downloads.into(),
             quarantined: account.quarantined.into(),
         }))
@@ -168,7 +173,7 @@ pub(super) async fn prune(
 
 impl Pruned {
     fn new(report: PruneReport, dry_run: bool) -> Self {
-        let PruneReport { blobs, leftovers, partial_downloads, freed, unread, damaged: _ } = report;
+        let PruneReport { blobs, leftovers, partial_downloads, uploads, freed, unread, damaged: _ } = report;
         let blob = |(digest, size): (Digest, u64)| Blob { digest: digest.to_string(), size };
         Self {
             dry_run,
@@ -176,6 +181,7 @@ impl Pruned {
             blobs: blobs.into_iter().map(blob).collect(),
             left_over: leftovers.into(),
             partial_downloads,
+            uploads,
             unread: unread.into_iter().map(Unread::from).collect(),
         }
     }

@@ -12,8 +12,9 @@
 //! | `check` | whether the store is whole |
 //! | `links` | one download without the key |
 //! | `jobs` | what runs, what ran lately, and what it says |
+//! | `uploads` | uploads that go on after a lost connection |
 //!
-//! `download` sends files, whole or in ranges.
+//! `download` sends files, whole or in ranges; `tus` knows the headers of the protocol that uploads speak.
 
 mod architectures;
 mod blobs;
@@ -25,9 +26,11 @@ mod jobs;
 mod links;
 mod models;
 mod settings;
+mod tus;
 mod types;
+mod uploads;
 
-use axum::routing::{get, post};
+use axum::routing::{get, options, post};
 
 use super::operation::Operation;
 use super::route::Route;
@@ -48,6 +51,20 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/ollamake/v1/jobs/{id}/events", READ, get(jobs::events)),
         Route::new("/ollamake/v1/jobs/{id}/stop", "POST", post(jobs::stop)),
         Route::new("/ollamake/v1/jobs/{id}/resume", "POST", post(jobs::resume)),
+        Route::new(
+            "/ollamake/v1/uploads",
+            uploads::ALLOW_ALL,
+            options(uploads::capabilities).post(uploads::begin),
+        ),
+        Route::new(
+            "/ollamake/v1/uploads/{id}",
+            uploads::ALLOW_ONE,
+            options(uploads::capabilities_of_one)
+                .head(uploads::look)
+                .patch(uploads::add)
+                .delete(uploads::end)
+                .post(uploads::meant),
+        ),
         Route::new("/ollamake/v1/store", READ, get(disk::usage)),
         Route::new("/ollamake/v1/store/prune", "POST", post(disk::prune)),
         Route::new("/ollamake/v1/store/fsck", "POST", post(check::check)),
@@ -66,5 +83,6 @@ pub(super) fn operations() -> Vec<Operation> {
     operations.extend(jobs::operations());
     operations.extend(disk::operations());
     operations.extend(check::operations());
+    operations.extend(uploads::operations());
     operations
 }

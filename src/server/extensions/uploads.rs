@@ -1,0 +1,327 @@
+//! `/ollamake/v1/uploads`: uploads that go on after a lost connection, as clients of tus 1.0.0 make them
+//! (<https://tus.io/protocols/resumable-upload>).
+//!
+//! `POST` begins one, `HEAD` tells how far it is, `PATCH` adds bytes, `DELETE` ends it. The last `PATCH`, and
+//! every `HEAD` after it, tells the digest under which the bytes are a blob. The address of an upload cannot be
+//! guessed, but it does not stand for the server's key.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use super::tus;
+use crate::config::BEGUN_UPLOADS;
+use crate::server::Shared;
+use crate::server::blobs::too_large;
+use crate::server::body::{BodyError, Incoming, stated_length};
+use crate::server::errors::Failure;
+use crate::server::receiving::{self, BrokenOff, Chunks, Received};
+use crate::store::{Checksum, FoundUpload, StoreError, Upload, UploadId, UploadState, UploadWriter};
+
+pub(super) const ALLOW_ALL: &str = "OPTIONS, POST";
+pub(super) const ALLOW_ONE: &str = "OPTIONS, HEAD, PATCH, DELETE, POST";
+
+/// How long an earlier request has to end that works on the same upload: when its connection has broken, it
+/// still writes what it received.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it is looked whether it has.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// `OPTIONS /ollamake/v1/uploads`
+pub(super) async fn capabilities(State(server): State<Shared>) -> Response {
+    tus::capabilities(server.config().limits.upload, ALLOW_ALL)
+}
+
+/// `OPTIONS /ollamake/v1/uploads/ID`
+pub(super) async fn capabilities_of_one(State(server): State<Shared>) -> Response {
+    tus::capabilities(server.config().limits.upload, ALLOW_ONE)
+}
+
+/// `POST /ollamake/v1/uploads`
+pub(super) async fn begin(State(server): State<Shared>, headers: HeaderMap, body: Body) -> Response {
+    let body = Incoming::new(body, server.config().limits.stall);
+    tus::marked(begin_with(&server, &headers, body).await)
+}
+
+/// `HEAD /ollamake/v1/uploads/ID`
+pub(super) async fn look(
+    State(server): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    tus::marked(look_at(&server, &id, &headers).await)
+}
+
+/// `PATCH /ollamake/v1/uploads/ID`
+pub(super) async fn add(
+    State(server): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let body = Incoming::new(body, server.config().limits.stall);
+    tus::marked(add_to(&server, &id, &headers, body).await)
+}
+
+/// `DELETE /ollamake/v1/uploads/ID`
+pub(super) async fn end(
+    State(server): State<Shared>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    tus::marked(remove(&server, &id, &headers).await)
+}
+
+/// `POST /ollamake/v1/uploads/ID`: one of the others, from clients that can send no more methods.
+pub(super) async fn meant(
+    State(server): State<Shared>,
+    id: Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let server = State(server);
+    match tus::method_meant(&headers) {
+        Some("PATCH") => add(server, id, headers, body).await,
+        Some("DELETE") => end(server, id, headers).await,
+        Some("HEAD") => look(server, id, headers).await,
+        _ => {
+            let message = "send PATCH, or name the method that is meant in X-HTTP-Method-Override";
+            tus::marked(Failure::new(StatusCode::METHOD_NOT_ALLOWED, message))
+        }
+    }
+}
+
+async fn begin_with(server: &Shared, headers: &HeaderMap, body: Incoming) -> Result<Response, Failure> {
+    let limits = &server.config().limits;
+    let wanted = wanted(headers, limits.upload);
+    let (length, metadata, checksum) = match wanted {
+        Ok(wanted) => wanted,
+        Err(failure) => {
+            body.discard_rest();
+            return Err(failure);
+        }
+    };
+    let (store, lifetime) = (server.store().clone(), limits.upload_lifetime);
+    let begun = move || store.begin_upload(length, &metadata, lifetime, BEGUN_UPLOADS);
+    let id = server.blocking(begun).await??;
+    let state = if length == 0 || tus::has_bytes(headers) {
+        let received = receive(server, id, 0, stated_length(headers), checksum, body).await;
+        if received.is_err() {
+            // Nobody was told of it, so nobody would go on with it.
+            let store = server.store().clone();
+            server.blocking(move || store.remove_upload(id)).await?.ok();
+        }
+        received?
+    } else {
+        let store = server.store().clone();
+        server.blocking(move || store.upload_state(id)).await??
+    };
+    let mut answer = tus::standing(&state);
+    // Relative, as the server does not know what stands before its own paths.
+    let location = HeaderValue::try_from(format!("uploads/{id}")).expect("digits are valid");
+    answer.insert(header::LOCATION, location);
+    Ok((StatusCode::CREATED, answer).into_response())
+}
+
+/// What is asked for: the length, what is told about it, and the checksum of the bytes that come along.
+fn wanted(headers: &HeaderMap, longest: u64) -> Result<(u64, String, Option<Checksum>), Failure> {
+    tus::check_version(headers)?;
+    let length = tus::length(headers)?;
+    if length > longest {
+        return Err(too_large(longest));
+    }
+    if !tus::has_bytes(headers) && stated_length(headers).unwrap_or(0) > 0 {
+        return Err(tus::wrong_content());
+    }
+    Ok((length, tus::metadata(headers)?.to_owned(), tus::checksum(headers)?))
+}
+
+async fn look_at(server: &Shared, id: &str, headers: &HeaderMap) -> Result<Response, Failure> {
+    tus::check_version(headers)?;
+    let id = parse(id)?;
+    let store = server.store();
+    let begin = Instant::now();
+    let is_in_use = loop {
+        let looking = store.clone();
+        let is_in_use = server.blocking(move || looking.is_upload_in_use(id)).await??;
+        if !is_in_use || begin.elapsed() >= PATIENCE {
+            break is_in_use;
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    };
+    let looking = store.clone();
+    let mut state = server.blocking(move || looking.upload_state(id)).await??;
+    if state.digest.is_none() && state.offset == state.length {
+        // The client has nothing more to send, so it will not come again with a PATCH.
+        if is_in_use {
+            return Err(StoreError::UploadInUse { id }.into());
+        }
+        state = conclude(server, id).await?;
+    }
+    Ok((StatusCode::OK, tus::standing(&state), tus::beginning(&state)).into_response())
+}
+
+/// Makes a blob of an upload of which all bytes are there.
+async fn conclude(server: &Shared, id: UploadId) -> Result<UploadState, Failure> {
+    match open(server, id).await? {
+        FoundUpload::Whole(state) => Ok(state),
+        FoundUpload::Part(upload) => Ok(server.blocking(move || upload.writer(None).finish()).await??),
+    }
+}
+
+async fn add_to(
+    server: &Shared,
+    id: &str,
+    headers: &HeaderMap,
+    body: Incoming,
+) -> Result<Response, Failure> {
+    let checked = || {
+        tus::check_version(headers)?;
+        let id = parse(id)?;
+        if !tus::has_bytes(headers) {
+            return Err(tus::wrong_content());
+        }
+        Ok((id, tus::offset(headers)?, tus::checksum(headers)?))
+    };
+    let (id, offset, checksum) = match checked() {
+        Ok(checked) => checked,
+        Err(failure) => {
+            body.discard_rest();
+            return Err(failure);
+        }
+    };
+    let state = receive(server, id, offset, stated_length(headers), checksum, body).await?;
+    Ok((StatusCode::NO_CONTENT, tus::standing(&state)).into_response())
+}
+
+async fn remove(server: &Shared, id: &str, headers: &HeaderMap) -> Result<Response, Failure> {
+    tus::check_version(headers)?;
+    let id = parse(id)?;
+    let begin = Instant::now();
+    loop {
+        let store = server.store().clone();
+        match server.blocking(move || store.remove_upload(id)).await? {
+            Err(StoreError::UploadInUse { .. }) if begin.elapsed() < PATIENCE => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            removed => {
+                removed?;
+                return Ok(StatusCode::NO_CONTENT.into_response());
+            }
+        }
+    }
+}
+
+/// What no upload can be called does not exist.
+fn parse(id: &str) -> Result<UploadId, Failure> {
+    id.parse().map_err(|error: crate::store::InvalidUploadId| Failure::not_found(error.to_string()))
+}
+
+/// Opens an upload, after an earlier request has ended.
+async fn open(server: &Shared, id: UploadId) -> Result<FoundUpload, Failure> {
+    let begin = Instant::now();
+    loop {
+        let store = server.store().clone();
+        match server.blocking(move || store.upload(id)).await? {
+            Err(StoreError::UploadInUse { .. }) if begin.elapsed() < PATIENCE => {
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            answer => return Ok(answer?),
+        }
+    }
+}
+
+/// Receives bytes that belong at `offset`.
+async fn receive(
+    server: &Shared,
+    id: UploadId,
+    offset: u64,
+    stated: Option<u64>,
+    checksum: Option<Checksum>,
+    body: Incoming,
+) -> Result<UploadState, Failure> {
+    let _turn = server.uploads.acquire().await;
+    let upload = match begin_at(server, id, offset, stated).await {
+        Ok(FoundUpload::Part(upload)) => upload,
+        other => {
+            body.discard_rest();
+            return match other? {
+                FoundUpload::Whole(state) => Ok(state),
+                FoundUpload::Part(_) => unreachable!("it was matched before"),
+            };
+        }
+    };
+    let rest = upload.state().length - offset;
+    let write = move |chunks| write(upload.writer(checksum), chunks);
+    // A byte more than there may be is the store's to refuse.
+    let (ended, written) = receiving::receive(server, body, rest.saturating_add(1), write).await?;
+    match ended {
+        Err(Received::Early(error)) => return Err(error.into()),
+        Err(Received::TooMuch) => return Err(StoreError::UploadTooLong { length: offset + rest }.into()),
+        Ok(()) => {}
+    }
+    let state = written?.ok_or(BodyError::Broken)?;
+    if let Some(digest) = state.digest {
+        tracing::info!(%digest, length = state.length, "upload finished");
+    }
+    Ok(state)
+}
+
+/// Opens an upload whose next byte is at `offset`.
+async fn begin_at(
+    server: &Shared,
+    id: UploadId,
+    offset: u64,
+    stated: Option<u64>,
+) -> Result<FoundUpload, Failure> {
+    let found = open(server, id).await?;
+    let state = match &found {
+        FoundUpload::Whole(state) => state,
+        FoundUpload::Part(upload) => upload.state(),
+    };
+    let refusal = if state.offset != offset {
+        let message = format!("Upload-Offset is {offset}, but the next byte of this upload is at {}", state.offset);
+        Some(Failure::new(StatusCode::CONFLICT, message))
+    } else if stated.is_some_and(|stated| stated > state.length - offset) {
+        Some(StoreError::UploadTooLong { length: state.length }.into())
+    } else {
+        None
+    };
+    match (refusal, found) {
+        (None, found) => Ok(found),
+        (Some(failure), FoundUpload::Whole(_)) => Err(failure),
+        (Some(failure), FoundUpload::Part(upload)) => {
+            server.blocking(move || put_back(upload)).await?;
+            Err(failure)
+        }
+    }
+}
+
+/// Ends an attempt that has brought nothing.
+fn put_back(upload: Upload) {
+    if let Err(error) = upload.writer(None).break_off() {
+        tracing::warn!(%error, "an upload cannot be kept");
+    }
+}
+
+/// Writes what comes in. Nothing is answered if there comes no end, but what came is kept.
+fn write(mut writer: UploadWriter, mut chunks: Chunks) -> Result<Option<UploadState>, StoreError> {
+    loop {
+        match chunks.next() {
+            Ok(Some(bytes)) => {
+                if let Err(error) = writer.append(&bytes) {
+                    writer.break_off()?;
+                    return Err(error);
+                }
+            }
+            Ok(None) => return writer.finish().map(Some),
+            Err(BrokenOff) => {
+                writer.break_off()?;
+                return Ok(None);
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Bodies on their way into the store.
+//!
+//! Three work at the same time: this task receives, a thread writes, and the store's own thread hashes. All of
+//! them look at the same memory, so nothing is copied, and each can be ahead of the others by some chunks. How
+//! many there are at once is bounded for each body and for all together, so that a hundred uploads are cheap.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::Shared;
+use super::body::{BodyError, Incoming};
+use super::errors::Failure;
+use crate::config::{CHUNKS_OF_ONE_UPLOAD, SPARE_CHUNKS_OF_ONE_UPLOAD};
+use crate::store::StoreError;
+
+/// The chunks of a body, for the thread that writes them.
+pub(super) struct Chunks(mpsc::UnboundedReceiver<Chunk>);
+
+/// A channel that closes without an end means a body that was broken off, also when the task itself was.
+enum Chunk {
+    Bytes(Bytes),
+    End,
+}
+
+/// The body was broken off.
+#[derive(Debug)]
+pub(super) struct BrokenOff;
+
+impl Chunks {
+    /// The next chunk, or nothing at the end of the body.
+    pub(super) fn next(&mut self) -> Result<Option<Bytes>, BrokenOff> {
+        match self.0.blocking_recv() {
+            Some(Chunk::Bytes(bytes)) => Ok(Some(bytes)),
+            Some(Chunk::End) => Ok(None),
+            None => Err(BrokenOff),
+        }
+    }
+}
+
+/// A chunk, and the place in memory that it takes until it is written and hashed.
+struct Placed {
+    bytes: Bytes,
+    _place: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
+}
+
+impl AsRef<[u8]> for Placed {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// How much memory a body may take.
+struct Room {
+    own: Arc<Semaphore>,
+    ahead: Arc<Semaphore>,
+    /// What all bodies share.
+    spare: Arc<Semaphore>,
+}
+
+impl Room {
+    fn new(server: &Shared) -> Self {
+        Self {
+            own: Arc::new(Semaphore::new(CHUNKS_OF_ONE_UPLOAD)),
+            ahead: Arc::new(Semaphore::new(SPARE_CHUNKS_OF_ONE_UPLOAD)),
+            spare: server.spare_chunks.clone(),
+        }
+    }
+
+    /// A place for one chunk.
+    async fn place(&self) -> (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>) {
+        if let Ok(own) = self.own.clone().try_acquire_owned() {
+            return (own, None);
+        }
+        if let Ok(ahead) = self.ahead.clone().try_acquire_owned()
+            && let Ok(spare) = self.spare.clone().try_acquire_owned()
+        {
+            return (ahead, Some(spare));
+        }
+        (self.own.clone().acquire_owned().await.expect("nobody closes it"), None)
+    }
+}
+
+/// Receives a body of at most `limit` bytes while `write` writes it on a thread of its own. Why the body ended
+/// early, if it did, comes before what became of the writing.
+pub(super) async fn receive<T: Send + 'static>(
+    server: &Shared,
+    mut body: Incoming,
+    limit: u64,
+    write: impl FnOnce(Chunks) -> Result<T, StoreError> + Send + 'static,
+) -> Result<(Result<(), Received>, Result<T, StoreError>), Failure> {
+    let room = Room::new(server);
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let span = tracing::Span::current();
+    let writing = tokio::task::spawn_blocking(move || span.in_scope(|| write(Chunks(receiver))));
+    let mut received = 0_u64;
+    let ended = loop {
+        let place = room.place().await;
+        match body.next().await {
+            Ok(Some(bytes)) => {
+                received += bytes.len() as u64;
+                if received > limit {
+                    break Err(Received::TooMuch);
+                }
+                let bytes = Bytes::from_owner(Placed { bytes, _place: place });
+                // Nobody receives any more when writing has failed; its error tells why.
+                if sender.send(Chunk::Bytes(bytes)).is_err() {
+                    break Ok(());
+                }
+            }
+            Ok(None) => {
+                let _ = sender.send(Chunk::End);
+                break Ok(());
+            }
+            Err(error) => break Err(Received::Early(error)),
+        }
+    };
+    drop(sender);
+    server.metrics.uploaded(received);
+    let written = writing.await.map_err(|_| Failure::internal("the upload failed; see the server's log"))?;
+    body.discard_rest();
+    Ok((ended, written))
+}
+
+/// Why a body was not received whole.
+#[derive(Debug)]
+pub(super) enum Received {
+    /// It is longer than it may be.
+    TooMuch,
+    /// It ended early.
+    Early(BodyError),
+}
