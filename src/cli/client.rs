@@ -1,18 +1,14 @@
 //! The client's side of the API: of the server at `OLLAMA_HOST` or of one in this process.
 
 use std::error::Error as _;
-use std::path::Path;
 
-use futures_util::TryStreamExt as _;
 use reqwest::{Method, Response};
 use serde::Serialize;
 use serde_json::Value;
-use tokio_util::io::ReaderStream;
 
 use super::progress::Progress;
 use super::{CliError, Surroundings};
 use crate::config::ApiKey;
-use crate::model::Digest;
 use crate::store::Store;
 
 /// A connection to a server.
@@ -61,7 +57,8 @@ impl Client {
         Ok(self)
     }
 
-    fn connection_error(&self, error: &reqwest::Error) -> CliError {
+    /// The server cannot be reached, or does not answer.
+    pub(super) fn connection_error(&self, error: &reqwest::Error) -> CliError {
         let mut reason = error.source();
         while let Some(deeper) = reason.and_then(|cause| cause.source()) {
             reason = Some(deeper);
@@ -81,8 +78,19 @@ impl Client {
         }
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, CliError> {
-        let response = self.with_key(request).send().await.map_err(|error| self.connection_error(&error))?;
+    /// A request to the server that shows its key.
+    pub(super) fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.with_key(self.http.request(method, self.url(path)))
+    }
+
+    /// Sends a request that must succeed.
+    pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, CliError> {
+        let response = request.send().await.map_err(|error| self.connection_error(&error))?;
+        self.successful(response).await
+    }
+
+    /// The answer, or what the server says went wrong.
+    pub(super) async fn successful(&self, response: Response) -> Result<Response, CliError> {
         if response.status().is_success() {
             return Ok(response);
         }
@@ -100,18 +108,18 @@ impl Client {
         path: &str,
         body: &impl Serialize,
     ) -> Result<(), CliError> {
-        self.send(self.http.request(method, self.url(path)).json(body)).await.map(drop)
+        self.send(self.request(method, path).json(body)).await.map(drop)
     }
 
     /// A GET request's JSON answer.
     pub(super) async fn get(&self, path: &str) -> Result<Value, CliError> {
-        let response = self.send(self.http.get(self.url(path))).await?;
+        let response = self.send(self.request(Method::GET, path)).await?;
         response.json().await.map_err(|error| self.connection_error(&error))
     }
 
     /// A POST request's JSON answer.
     pub(super) async fn post(&self, path: &str, body: &impl Serialize) -> Result<Value, CliError> {
-        let response = self.send(self.http.post(self.url(path)).json(body)).await?;
+        let response = self.send(self.request(Method::POST, path).json(body)).await?;
         response.json().await.map_err(|error| self.connection_error(&error))
     }
 
@@ -128,13 +136,13 @@ impl Client {
         body: &impl Serialize,
         progress: &Progress,
     ) -> Result<(), CliError> {
-        let response = self.send(self.http.post(self.url(path)).json(body)).await?;
+        let response = self.send(self.request(Method::POST, path).json(body)).await?;
         succeeded(&self.lines(response, |line| progress.status(line)).await?)
     }
 
     /// The events of a job, until it ends, which must be with success.
     pub(super) async fn events(&self, path: &str, tell: impl Fn(&Value)) -> Result<(), CliError> {
-        let response = self.send(self.http.get(self.url(path))).await?;
+        let response = self.send(self.request(Method::GET, path)).await?;
         succeeded(&self.lines(response, tell).await?)
     }
 
@@ -146,7 +154,7 @@ impl Client {
         body: &impl Serialize,
         progress: &Progress,
     ) -> Result<Value, CliError> {
-        let response = self.send(self.http.post(self.url(path)).json(body)).await?;
+        let response = self.send(self.request(Method::POST, path).json(body)).await?;
         let tell = |line: &Value| {
             if line["status"].is_string() {
                 progress.status(line)
@@ -179,36 +187,6 @@ impl Client {
             read(&pending)?;
         }
         Ok(last)
-    }
-
-    /// Uploads a file as a blob, unless the server has it.
-    pub(super) async fn upload(
-        &self,
-        path: &Path,
-        digest: Digest,
-        progress: &Progress,
-    ) -> Result<(), CliError> {
-        let url = self.url(&format!("/api/blobs/{digest}"));
-        match self.send(self.http.head(&url)).await {
-            Ok(_) => return Ok(()),
-            Err(CliError::Server(_)) => {}
-            Err(other) => return Err(other),
-        }
-        let file = tokio::fs::File::open(path).await.map_err(CliError::file(path))?;
-        let length = file.metadata().await.map_err(CliError::file(path))?.len();
-        let bar = progress.bar(format!("uploading {}", path.display()), length);
-        let stream = ReaderStream::with_capacity(file, 1 << 18).inspect_ok({
-            let bar = bar.clone();
-            move |chunk| bar.inc(chunk.len() as u64)
-        });
-        let request = self
-            .http
-            .post(&url)
-            .header(reqwest::header::CONTENT_LENGTH, length)
-            .body(reqwest::Body::wrap_stream(stream));
-        self.send(request).await?;
-        bar.finish();
-        Ok(())
     }
 }
 

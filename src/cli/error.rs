@@ -83,6 +83,9 @@ pub enum CliError {
     /// Not a model name.
     #[error("invalid model name: {text:?}; {reason}")]
     Name { text: String, reason: String },
+    /// The bytes at the server are not those that were hashed here.
+    #[error("{}: the file was changed while it was uploaded; create the model again", .0.display())]
+    FileChanged(PathBuf),
     /// What the server answered.
     #[error("{0}")]
     Server(String),

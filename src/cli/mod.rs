@@ -35,6 +35,7 @@ mod save;
 mod show;
 mod surroundings;
 mod tensor_types;
+mod upload;
 
 use clap::{ArgAction, Parser, Subcommand};
 
