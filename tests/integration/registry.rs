@@ -5,7 +5,6 @@ mod accounting;
 mod artifacts;
 mod authentication;
 mod conventions;
-mod cutting_proxy;
 mod docker_registry;
 mod hostile;
 mod interruption;

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::cutting_proxy::CuttingProxy;
 use super::docker_registry::{DockerRegistry, Setup};
 use super::model::Model;
 use super::resumable_registry::ResumableRegistry;
 use super::stub::{Asked, Stub, answer};
 use super::{Site, impatient};
+use crate::support::cutting_proxy::CuttingProxy;
 use axum::body::{Body, Bytes};
 use ollamake::registry::{Client, Config};
 use ollamake::store::Store;

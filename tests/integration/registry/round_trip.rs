@@ -1,9 +1,9 @@
 //! To a real registry and back.
 
-use super::cutting_proxy::CuttingProxy;
 use super::docker_registry::{DockerRegistry, Setup, fixture};
 use super::model::Model;
 use super::{Site, impatient};
+use crate::support::cutting_proxy::CuttingProxy;
 use ollamake::registry::{Config, RegistryError};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,7 +9,7 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Passes connections on to a server, and breaks some of them.
-pub(super) struct CuttingProxy {
+pub(crate) struct CuttingProxy {
     address: SocketAddr,
     counts: Arc<Counts>,
     task: tokio::task::JoinHandle<()>,
@@ -38,7 +38,7 @@ impl Counts {
 impl CuttingProxy {
     /// Whenever `interval` bytes have gone in one direction, the connection that moves the next one breaks,
     /// `cuts` times in all.
-    pub(super) async fn start(target: SocketAddr, interval: u64, cuts: u64) -> Self {
+    pub(crate) async fn start(target: SocketAddr, interval: u64, cuts: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let counts = Arc::new(Counts { interval, cuts, ..Counts::default() });
@@ -52,22 +52,22 @@ impl CuttingProxy {
     }
 
     /// `host:port`, as names of models hold it.
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// The bytes that went to the server.
-    pub(super) fn up(&self) -> u64 {
+    pub(crate) fn up(&self) -> u64 {
         self.counts.up.load(Ordering::Relaxed)
     }
 
     /// The bytes that came from the server.
-    pub(super) fn down(&self) -> u64 {
+    pub(crate) fn down(&self) -> u64 {
         self.counts.down.load(Ordering::Relaxed)
     }
 
     /// The connections that were broken.
-    pub(super) fn cuts(&self) -> u64 {
+    pub(crate) fn cuts(&self) -> u64 {
         self.counts.cuts_made.load(Ordering::Relaxed)
     }
 }

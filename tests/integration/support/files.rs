@@ -34,7 +34,10 @@ fn names_of(paths: Vec<PathBuf>) -> Vec<String> {
 /// The names of the files that are under way in a store.
 pub(crate) fn unfinished(store: &Path) -> Vec<String> {
     let own = store.join("ollamake");
-    ["temporary", "partial"].iter().flat_map(|directory| file_names(&own.join(directory))).collect()
+    ["temporary", "partial", "uploads"]
+        .iter()
+        .flat_map(|directory| file_names(&own.join(directory)))
+        .collect()
 }
 
 /// The names of the files of a store, but for what is only remembered of them.

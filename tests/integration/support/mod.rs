@@ -1,5 +1,6 @@
 //! What several topics need.
 
+pub(crate) mod cutting_proxy;
 pub(crate) mod damage;
 pub(crate) mod files;
 pub(crate) mod generator;
