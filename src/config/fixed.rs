@@ -4,14 +4,14 @@
 /// Uploads that are received at once; each takes two threads and less than half a megabyte.
 pub(crate) const UPLOADS: usize = 256;
 
-/// Chunks of an upload, of at most 128 KiB, that are always let in while others are written and hashed.
-pub(crate) const CHUNKS_OF_ONE_UPLOAD: usize = 2;
+/// Chunks of an upload, of at most 64 KiB, that are always let in while others are written and hashed.
+pub(crate) const CHUNKS_OF_ONE_UPLOAD: usize = 4;
 
 /// Chunks that one upload may have on their way beyond these.
-pub(crate) const SPARE_CHUNKS_OF_ONE_UPLOAD: usize = 48;
+pub(crate) const SPARE_CHUNKS_OF_ONE_UPLOAD: usize = 96;
 
 /// Chunks that all uploads together may have on their way beyond those that each has.
-pub(crate) const SPARE_CHUNKS: usize = 96;
+pub(crate) const SPARE_CHUNKS: usize = 192;
 
 /// Uploads in several attempts that are known at once, those that have become blobs among them.
 pub(crate) const BEGUN_UPLOADS: usize = 4096;

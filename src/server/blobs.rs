@@ -84,7 +84,8 @@ async fn receive(server: &Shared, digest: Digest, body: Incoming) -> Result<Comm
     let limit = server.config.limits.upload;
     let store = server.store().clone();
     let (ended, written) =
-        receiving::receive(server, body, limit, move |chunks| write(store.create_blob(), digest, chunks)).await?;
+        receiving::receive(server, body, limit, move |chunks| write(store.create_blob(), digest, chunks))
+            .await?;
     match ended {
         Err(Received::TooMuch) => return Err(too_large(limit)),
         Err(Received::Early(error)) => return Err(error.into()),

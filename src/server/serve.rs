@@ -17,8 +17,9 @@ use tower::ServiceExt;
 use super::{LocalAddress, Server, router};
 use crate::config::Limits;
 
-/// Bytes that a connection receives ahead. Larger ones save little, and a hundred uploads have one each.
-const READ_BUFFER: usize = 128 << 10;
+/// Bytes that a connection receives at once. Uploads are written from this memory and not from a copy. Larger
+/// pieces save little, and the C library would map and unmap each of them (`arenas.rs`).
+const READ_BUFFER: usize = 64 << 10;
 /// How long those whose jobs were cancelled have to hear of it.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long cancelled jobs have to clean up.

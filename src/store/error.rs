@@ -66,7 +66,9 @@ pub enum StoreError {
     #[error("upload {id} has expired; begin another")]
     UploadExpired { id: UploadId },
     /// Somebody else is at it.
-    #[error("upload {id} is being written by another request; ask for its offset and try again when that has ended")]
+    #[error(
+        "upload {id} is being written by another request; ask for its offset and try again when that has ended"
+    )]
     UploadInUse { id: UploadId },
     /// More bytes than there should be.
     #[error("the upload was begun with a length of {length} bytes, and more were sent; begin another")]

@@ -14,6 +14,7 @@ use std::sync::Mutex;
 
 use super::disk::{Disk, read_up_to, write_all_at};
 use super::ranges::Ranges;
+use super::stamp::Stamp;
 use crate::locked::locked;
 use crate::model::Digest;
 
@@ -55,9 +56,9 @@ pub(super) struct Terms {
 impl Purpose {
     fn lines(&self) -> String {
         let Self { length, terms } = self;
-        let terms = terms.as_ref().map(|Terms { expires, metadata }| {
-            format!("{EXPIRES}{expires}\n{METADATA}{metadata}\n")
-        });
+        let terms = terms
+            .as_ref()
+            .map(|Terms { expires, metadata }| format!("{EXPIRES}{expires}\n{METADATA}{metadata}\n"));
         format!("{LENGTH}{length}\n{}", terms.unwrap_or_default())
     }
 }
@@ -145,10 +146,20 @@ impl Journal {
         self.append(disk, "", ranges)
     }
 
+    /// The state of its file: another one if anybody writes to it.
+    pub(super) fn stamp(&self) -> io::Result<Stamp> {
+        Ok(Stamp::from(&self.file.metadata()?))
+    }
+
+    /// Has what was noted outlive a loss of power.
+    pub(super) fn sync(&self, disk: &dyn Disk) -> io::Result<()> {
+        disk.sync(&self.file)
+    }
+
     /// The file is about to become this blob. Durable when this returns.
     pub(super) fn note_digest(&self, disk: &dyn Disk, digest: Digest) -> io::Result<()> {
         self.write(disk, &format!("{BECOMES}{digest}\n"))?;
-        disk.sync(&self.file)
+        self.sync(disk)
     }
 
     fn append(&self, disk: &dyn Disk, kind: &str, ranges: &Ranges) -> io::Result<()> {

@@ -134,8 +134,8 @@ struct Shared {
     present: Mutex<Option<Arc<Present>>>,
     retirement: Retirement,
     spare_buffers: Arc<SpareBuffers>,
-    /// How far uploads have been hashed on which nobody works at this moment.
-    hashed: Mutex<HashMap<UploadId, Hashed>>,
+    /// How far uploads have been hashed on which nobody works at this moment, and the state of their records.
+    hashed: Mutex<HashMap<UploadId, (Stamp, Hashed)>>,
     /// The state of the file of each blob in which its content is known.
     verified: PerBlob<Stamp>,
     /// The state of the file of each blob in which it is damaged, and the digest of its content.

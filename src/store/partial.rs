@@ -26,6 +26,7 @@ use super::hashing::{Ending, Hashed, Hashing, Progress};
 use super::journal::{Journal, Purpose};
 use super::prune::is_old;
 use super::ranges::Ranges;
+use super::stamp::Stamp;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;
 use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease};
@@ -295,11 +296,14 @@ impl Partial {
         Ok(())
     }
 
-    /// Ends the attempt; what was received counts, also after a loss of power. How far it has been hashed.
-    pub(super) fn pause(mut self) -> io::Result<Hashed> {
+    /// Ends the attempt; what was received counts, also after a loss of power. How far it has been hashed, and the
+    /// state of the journal as long as nobody goes on.
+    pub(super) fn pause(mut self) -> io::Result<(Hashed, Option<Stamp>)> {
         let hashed = self.finish_hashing(Ending::Early);
         self.sync()?;
-        hashed
+        let Some(journal) = &self.journal else { return Ok((hashed?, None)) };
+        journal.sync(&*self.store.disk)?;
+        Ok((hashed?, Some(journal.stamp()?)))
     }
 
     /// Has the bytes received so far count if this process is killed, and the disk work on them, but neither
@@ -315,7 +319,9 @@ impl Partial {
     }
 
     fn note_written(&self) -> io::Result<()> {
-        let Some(journal) = self.journal.as_ref().filter(|journal| journal.knows_run()) else { return Ok(()) };
+        let Some(journal) = self.journal.as_ref().filter(|journal| journal.knows_run()) else {
+            return Ok(());
+        };
         let mut noted = locked(&self.noted);
         let received = self.progress.received();
         if received.total() < *noted + LEAST_NOTED.max(self.length.unwrap_or(0) / MOST_NOTES) {

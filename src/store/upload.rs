@@ -5,8 +5,8 @@
 //! then, so that a client that did not hear the end of it can still ask.
 //!
 //! Nobody says beforehand what the bytes should be, so nothing but their own hash speaks for them. While this
-//! process lives, it remembers how far it has hashed each upload. After a restart what is there is hashed again:
-//! a hash that was kept would vouch for bytes that may have been lost since. For the same reason an upload ends
+//! process lives, it remembers how far it has hashed each upload, and in which state the record was. After a
+//! restart what is there is hashed again: a hash that was kept would vouch for bytes that may have been lost since. For the same reason an upload ends
 //! when the disk says that it could not keep its bytes.
 
 use std::collections::HashSet;
@@ -24,6 +24,7 @@ use super::in_order::InOrder;
 use super::journal::{Noted, Purpose, Terms, begin};
 use super::partial::{Partial, Paths, lock_alone, name_of, paths_in};
 use super::prune::is_old;
+use super::stamp::Stamp;
 use super::{PruneOptions, PruneReport, Shared, Store, StoreError, Tally, UploadId, lease};
 use crate::locked::locked;
 use crate::model::Digest;
@@ -113,12 +114,8 @@ impl Store {
         let id = UploadId::random();
         let expires = store.now().saturating_add(lifetime.as_secs());
         let purpose = Purpose { length, terms: Some(Terms { expires, metadata: metadata.to_owned() }) };
-        let paths = store.upload_paths(id);
-        let journal = store.with_directories(|| store.disk.create(&paths.journal))?;
-        let begun = begin(&*store.disk, &journal, &purpose)
-            .and_then(|_| store.disk.sync_directory(store.layout.uploads()));
-        if let Err(error) = begun {
-            ignore_absence(store.disk.remove(&paths.journal))?;
+        if let Err(error) = store.make_record(id, &purpose) {
+            store.remove_idle_upload(id)?;
             return Err(error.into());
         }
         Ok(id)
@@ -164,7 +161,10 @@ impl Store {
         if state.digest.is_some() {
             return Ok(FoundUpload::Whole(state));
         }
-        let hashed = locked(&store.hashed).remove(&id).unwrap_or_default();
+        let known = locked(&store.hashed).remove(&id);
+        let stamp = Stamp::from(&journal.metadata()?);
+        // Another process may have gone on, or begun anew.
+        let hashed = known.filter(|(then, _)| *then == stamp).map(|(_, hashed)| hashed).unwrap_or_default();
         let partial = store.go_on(paths, journal, &noted.purpose, hashed)?;
         let partial = partial.ok_or(StoreError::UploadNotFound { id })?;
         Ok(FoundUpload::Part(Upload { store: store.clone(), id, state, partial }))
@@ -301,9 +301,10 @@ fn pause(
 ) -> Result<UploadState, StoreError> {
     state.offset = partial.received();
     match partial.pause() {
-        Ok(hashed) => {
-            if hashed.position() <= state.offset {
-                locked(&store.hashed).insert(id, hashed);
+        Ok((hashed, stamp)) => {
+            // What could not be written may have been hashed.
+            if let Some(stamp) = stamp.filter(|_| hashed.position() <= state.offset) {
+                locked(&store.hashed).insert(id, (stamp, hashed));
             }
             Ok(state)
         }
@@ -363,6 +364,14 @@ impl Shared {
     fn uploads(&self) -> io::Result<HashSet<UploadId>> {
         let names = self.list_or_nothing(self.layout.uploads())?;
         Ok(names.iter().filter_map(|name| name_of(name).parse().ok()).collect())
+    }
+
+    /// Makes the files of an upload, durably.
+    fn make_record(&self, id: UploadId, purpose: &Purpose) -> io::Result<()> {
+        let Paths { file, journal } = self.upload_paths(id);
+        self.with_directories(|| self.disk.create(&file))?;
+        begin(&*self.disk, &self.disk.create(&journal)?, purpose)?;
+        self.disk.sync_directory(self.layout.uploads())
     }
 
     fn state_of(&self, id: UploadId, journal: &File, paths: &Paths) -> Result<UploadState, StoreError> {

@@ -2,6 +2,7 @@
 
 mod looking;
 mod recipes;
+mod uploads;
 
 use std::fs;
 use std::path::Path;

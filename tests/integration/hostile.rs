@@ -44,6 +44,8 @@ const ROWS: [(&str, Tested); 53] = [
     ("lying-length", Elsewhere),
     ("endless-upload", Elsewhere),
     ("wrong-digest", Here),
+    ("upload-headers", Here),
+    ("lying-upload", Here),
     ("vanished-client", Elsewhere),
     ("panicking-job", Elsewhere),
     // GGUF
@@ -138,7 +140,7 @@ mod refused {
 
     tested_here! {
         dns_rebinding drive_by digest_as_path file_name_as_path missing_file mixed_formats nested_json huge_json
-        wrong_digest gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
+        wrong_digest upload_headers lying_upload gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
         safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe importance_matrix
         templates

@@ -9,5 +9,6 @@ mod page;
 mod process;
 mod records;
 mod rules;
+mod tus;
 mod unrecorded;
 mod uploads;

@@ -16,3 +16,4 @@ mod sharing;
 mod size_limit;
 mod storm;
 mod todays;
+mod uploads;

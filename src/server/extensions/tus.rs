@@ -105,7 +105,9 @@ pub(super) fn method_meant(headers: &HeaderMap) -> Option<&str> {
 
 /// Whether the body is bytes of an upload.
 pub(super) fn has_bytes(headers: &HeaderMap) -> bool {
-    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().eq_ignore_ascii_case(BYTES.as_bytes()))
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().eq_ignore_ascii_case(BYTES.as_bytes()))
 }
 
 pub(super) fn wrong_content() -> Failure {
@@ -176,7 +178,8 @@ pub(super) fn checksum(headers: &HeaderMap) -> Result<Option<Checksum>, Failure>
             return Err(Failure::bad_request(message));
         }
     };
-    let invalid = || Failure::bad_request(format!("Upload-Checksum must be {algorithm} and its value in Base64"));
+    let invalid =
+        || Failure::bad_request(format!("Upload-Checksum must be {algorithm} and its value in Base64"));
     checksum.map(Some).ok_or_else(invalid)
 }
 

@@ -172,12 +172,7 @@ async fn conclude(server: &Shared, id: UploadId) -> Result<UploadState, Failure>
     }
 }
 
-async fn add_to(
-    server: &Shared,
-    id: &str,
-    headers: &HeaderMap,
-    body: Incoming,
-) -> Result<Response, Failure> {
+async fn add_to(server: &Shared, id: &str, headers: &HeaderMap, body: Incoming) -> Result<Response, Failure> {
     let checked = || {
         tus::check_version(headers)?;
         let id = parse(id)?;
@@ -283,7 +278,8 @@ async fn begin_at(
         FoundUpload::Part(upload) => upload.state(),
     };
     let refusal = if state.offset != offset {
-        let message = format!("Upload-Offset is {offset}, but the next byte of this upload is at {}", state.offset);
+        let message =
+            format!("Upload-Offset is {offset}, but the next byte of this upload is at {}", state.offset);
         Some(Failure::new(StatusCode::CONFLICT, message))
     } else if stated.is_some_and(|stated| stated > state.length - offset) {
         Some(StoreError::UploadTooLong { length: state.length }.into())

@@ -51,14 +51,43 @@ impl Api {
             Ok(_) => {}
             Err(error) => return Outcome::Broken(error.to_string()),
         }
-        let pieces: Vec<_> =
-            (0..bytes.len()).step_by(PIECE).map(|at| bytes.slice(at..bytes.len().min(at + PIECE))).collect();
-        let body = stream::iter(pieces).then(move |piece| async move {
-            tokio::time::sleep(pause).await;
-            Ok::<_, std::io::Error>(piece)
-        });
         let request = self.request(Method::POST, &path).header("content-length", bytes.len());
-        ended(request.body(reqwest::Body::wrap_stream(body))).await
+        ended(request.body(in_pieces(bytes, pause))).await
+    }
+
+    fn tus(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.base.trim_end_matches("/api"));
+        self.http.request(method, url).header("Tus-Resumable", "1.0.0")
+    }
+
+    /// Begins an upload that can go on after a lost connection; its path.
+    pub(super) async fn begin_upload(&self, length: usize) -> Result<String, Outcome> {
+        let request = self.tus(Method::POST, "/ollamake/v1/uploads").header("Upload-Length", length);
+        let answer = answered(request).await?;
+        let location = answer.headers()["location"].to_str().unwrap();
+        Ok(format!("/ollamake/v1/{location}"))
+    }
+
+    /// How far such an upload is, and the digest of the blob that it has become.
+    pub(super) async fn upload_at(&self, path: &str) -> Result<(usize, Option<String>), Outcome> {
+        Ok(standing(&answered(self.tus(Method::HEAD, path)).await?))
+    }
+
+    /// Adds bytes to such an upload, with pauses between pieces.
+    pub(super) async fn go_on(
+        &self,
+        path: &str,
+        offset: usize,
+        bytes: &Bytes,
+        pause: Duration,
+    ) -> Result<(usize, Option<String>), Outcome> {
+        let request = self
+            .tus(Method::PATCH, path)
+            .header("Upload-Offset", offset)
+            .header("Content-Type", "application/offset+octet-stream")
+            .header("content-length", bytes.len())
+            .body(in_pieces(bytes, pause));
+        Ok(standing(&answered(request).await?))
     }
 
     /// Whether the server has a blob.
@@ -116,6 +145,32 @@ impl Api {
         let models = answer["models"].as_array().cloned().unwrap_or_default();
         Ok(models.iter().map(|model| model["name"].as_str().unwrap().to_owned()).collect())
     }
+}
+
+/// A body that is sent with pauses.
+fn in_pieces(bytes: &Bytes, pause: Duration) -> reqwest::Body {
+    let pieces: Vec<_> =
+        (0..bytes.len()).step_by(PIECE).map(|at| bytes.slice(at..bytes.len().min(at + PIECE))).collect();
+    reqwest::Body::wrap_stream(stream::iter(pieces).then(move |piece| async move {
+        tokio::time::sleep(pause).await;
+        Ok::<_, std::io::Error>(piece)
+    }))
+}
+
+/// The answer to a request, if it is no refusal.
+async fn answered(request: RequestBuilder) -> Result<reqwest::Response, Outcome> {
+    let answer = request.send().await.map_err(|error| Outcome::Broken(error.to_string()))?;
+    if answer.status().is_success() {
+        return Ok(answer);
+    }
+    let status = answer.status();
+    let text = answer.text().await.map_err(|error| Outcome::Broken(error.to_string()))?;
+    Err(Outcome::Refused(format!("{status} {text}")))
+}
+
+fn standing(answer: &reqwest::Response) -> (usize, Option<String>) {
+    let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+    (header("upload-offset").unwrap().parse().unwrap(), header("ollamake-digest"))
 }
 
 async fn ended(request: RequestBuilder) -> Outcome {

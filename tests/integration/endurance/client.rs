@@ -31,6 +31,7 @@ pub(super) const CONSTANT: &str = "constant:latest";
 pub(super) enum Kind {
     Upload,
     WrongUpload,
+    LongUpload,
     Import,
     Quantize,
     Convert,
@@ -43,9 +44,10 @@ pub(super) enum Kind {
 }
 
 /// Everything, and how often it is done among a hundred operations.
-pub(super) const KINDS: [(Kind, u32); 11] = [
+pub(super) const KINDS: [(Kind, u32); 12] = [
     (Kind::Upload, 10),
     (Kind::WrongUpload, 3),
+    (Kind::LongUpload, 8),
     (Kind::Import, 15),
     (Kind::Quantize, 15),
     (Kind::Convert, 10),
@@ -147,6 +149,14 @@ pub(super) enum Manner {
     Careless,
 }
 
+/// An upload in several attempts.
+struct Begun {
+    file: File,
+    path: String,
+    /// So many bytes the server has promised to have, and when.
+    acknowledged: (usize, Instant),
+}
+
 /// A client.
 pub(super) struct Client {
     world: Arc<World>,
@@ -157,6 +167,8 @@ pub(super) struct Client {
     promises: BTreeMap<String, Promise>,
     /// Uploads of the last moments, and when they began.
     uploads: Vec<(Digest, Instant)>,
+    /// An upload that was not finished, perhaps since the server was killed.
+    begun: Option<Begun>,
     pub(super) doing: Arc<Mutex<Option<Kind>>>,
 }
 
@@ -170,6 +182,7 @@ impl Client {
             counter: 0,
             promises: BTreeMap::new(),
             uploads: Vec::new(),
+            begun: None,
             doing: Arc::default(),
         }
     }
@@ -242,6 +255,7 @@ impl Client {
                 let file = File { digest: Digest::of(b"another"), ..File::new("blob", noise(1, 300_000)) };
                 self.upload(api, &file).await
             }
+            Kind::LongUpload => self.go_on(api).await.unwrap_or_else(|outcome| outcome),
             Kind::Import => {
                 let seed = self.seed();
                 let file = self.world.material.gguf(seed);
@@ -317,6 +331,54 @@ impl Client {
         let name = self.name();
         let made = Made { weights, system: Some(system) };
         self.attempt(&name, Some(made), api.create(&name, &files, &more)).await
+    }
+
+    /// Begins an upload in several attempts, or goes on with it, until it is whole.
+    async fn go_on(&mut self, api: &Api) -> Result<Outcome, Outcome> {
+        let begun = match self.begun.take() {
+            Some(begun) => begun,
+            None => {
+                let length = self.random.random_range(1..1_500_000);
+                let file = File::new("blob", noise(self.random.random(), length));
+                let path = api.begin_upload(length).await?;
+                Begun { file, path, acknowledged: (0, Instant::now()) }
+            }
+        };
+        let (path, bytes) = (begun.path.clone(), begun.file.bytes.clone());
+        let mut pieces = Vec::new();
+        for _ in 0..20 {
+            pieces.push(self.random.random_range(1..700_000));
+        }
+        let pause = Duration::from_micros(self.random.random_range(0..3000));
+        let (acknowledged, when) = begun.acknowledged;
+        let digest = begun.file.digest;
+        // Whoever breaks off or finds the server gone goes on another time.
+        let begun = self.begun.insert(begun);
+        let (mut offset, mut became) = api.upload_at(&path).await?;
+        // A blob that nobody needed for so long may have gone.
+        assert!(offset >= acknowledged || when.elapsed() > GRACE, "{offset} of {acknowledged} are left");
+        let mut begin = None;
+        for piece in pieces {
+            if became.is_some() {
+                break;
+            }
+            begin = Some(Instant::now());
+            let part = bytes.slice(offset..bytes.len().min(offset.saturating_add(piece)));
+            (offset, became) = match api.go_on(&path, offset, &part, pause).await {
+                // An earlier request, which was broken off, is still at it.
+                Err(Outcome::Refused(text)) if text.starts_with("423") || text.starts_with("409") => {
+                    api.upload_at(&path).await?
+                }
+                answer => answer?,
+            };
+            begun.acknowledged = (offset, Instant::now());
+        }
+        if let Some(became) = became {
+            assert_eq!(became, digest.to_string());
+            self.begun = None;
+            self.uploads.extend(begin.map(|begin| (digest, begin)));
+        }
+        Ok(Outcome::Done)
     }
 
     async fn upload(&mut self, api: &Api, file: &File) -> Outcome {

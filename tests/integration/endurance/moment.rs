@@ -28,9 +28,13 @@ impl Watch {
     pub(super) fn new(root: &Path) -> Self {
         let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
         let flags = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVED_FROM | WatchFlags::MOVED_TO;
-        for directory in
-            ["blobs", "ollamake/temporary", "ollamake/partial", "manifests/registry.ollama.ai/library"]
-        {
+        for directory in [
+            "blobs",
+            "ollamake/temporary",
+            "ollamake/partial",
+            "ollamake/uploads",
+            "manifests/registry.ollama.ai/library",
+        ] {
             inotify::add_watch(&watch, root.join(directory), flags).unwrap();
         }
         Self(watch)

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ollamake::model::Digest;
-use ollamake::store::{Disk, LocalDisk, PruneOptions, Store, StoreError};
+use ollamake::store::{Disk, FoundUpload, LocalDisk, PruneOptions, Store, StoreError};
 
 use super::contract::{leftovers, make_model, name, scratch_directory, write_blob};
 use crate::support::noise::noise;
@@ -127,8 +128,22 @@ fn work(store: &Store) -> Result<(), StoreError> {
     let partial = store.partial(Digest::of(&download), 100_000)?;
     partial.write_at(0, &download)?;
     partial.commit()?;
+    upload_in_two(store, &noise(3, 100_000))?;
     store.prune(PruneOptions { grace: Duration::ZERO, dry_run: false })?;
     Ok(())
+}
+
+/// An upload in two attempts, whose record goes when it is done.
+fn upload_in_two(store: &Store, bytes: &[u8]) -> Result<(), StoreError> {
+    let id = store.begin_upload(bytes.len() as u64, "", Duration::from_secs(3600), 10)?;
+    for half in bytes.chunks(bytes.len() / 2) {
+        if let FoundUpload::Part(upload) = store.upload(id)? {
+            let mut writer = upload.writer(None);
+            writer.append(&Bytes::copy_from_slice(half))?;
+            writer.finish()?;
+        }
+    }
+    store.remove_upload(id)
 }
 
 /// Lets one operation of the work fail; answers whether the work got that far.

@@ -9,9 +9,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use bytes::Bytes;
 use ollamake::model::{Digest, Reference};
-use ollamake::store::{Disk, LocalDisk, Store};
+use ollamake::store::{Disk, FoundUpload, LocalDisk, Store, StoreError, UploadId, UploadState};
 use serde_json::{Value, json};
 
 use super::contract::{leftovers, make_model, name, scratch_directory, write_blob};
@@ -35,6 +37,8 @@ pub(super) enum Event {
     Linked(PathBuf, PathBuf),
     /// Not done to the disk: the caller was told that this model is made, with this prompt, or removed.
     Promised(&'static str, Option<&'static str>),
+    /// Not done to the disk either: the caller was told that so many bytes of its upload are there.
+    Acknowledged(u64),
 }
 
 #[derive(Clone, Default)]
@@ -73,6 +77,13 @@ impl Disk for RecordingDisk {
         // A lock belongs to all copies of an open file, so this is another one.
         self.files.lock().unwrap().push(LocalDisk.open(path)?);
         Ok(file)
+    }
+
+    fn update(&self, path: &Path) -> io::Result<File> {
+        if LocalDisk.metadata(path).is_err() {
+            self.create(path)?;
+        }
+        LocalDisk.update(path)
     }
 
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
@@ -149,6 +160,7 @@ pub(super) struct FileSystem {
     names: BTreeMap<PathBuf, Entry>,
     durable_names: BTreeMap<PathBuf, Entry>,
     promises: BTreeMap<&'static str, Option<&'static str>>,
+    acknowledged: Option<u64>,
 }
 
 impl FileSystem {
@@ -188,6 +200,7 @@ impl FileSystem {
             Event::Promised(model, prompt) => {
                 self.promises.insert(model, prompt);
             }
+            Event::Acknowledged(offset) => self.acknowledged = Some(offset),
         }
     }
 
@@ -367,6 +380,78 @@ fn damage_what_is_left(work: fn(&RecordingDisk, &Store)) {
         assert!(report.is_clean(), "after {event:?}: {report:?}");
     }
     assert!(mended > 10, "{mended}");
+}
+
+/// A machine that was started again: what the journals of its last run call written need not be there.
+struct NextRun;
+
+impl Disk for NextRun {
+    fn sync(&self, file: &File) -> io::Result<()> {
+        UnsyncedDisk.sync(file)
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        UnsyncedDisk.sync_directory(path)
+    }
+
+    fn run_of_system(&self) -> Option<String> {
+        Some("the-next".to_owned())
+    }
+}
+
+/// An attempt at an upload; the bytes go on where it is.
+fn go_on(store: &Store, id: UploadId, bytes: &[u8]) -> UploadState {
+    match store.upload(id).unwrap() {
+        FoundUpload::Whole(state) => state,
+        FoundUpload::Part(upload) => {
+            let rest = Bytes::copy_from_slice(&bytes[upload.state().offset as usize..]);
+            let mut writer = upload.writer(None);
+            writer.append(&rest).unwrap();
+            writer.finish().unwrap()
+        }
+    }
+}
+
+fn lose_power_during_an_upload(memory: Memory) {
+    let directory = scratch_directory();
+    let disk = RecordingDisk::default();
+    let store = Store::open_on(disk.clone(), &directory.path().join("store")).unwrap();
+    let bytes = noise(9, 300_000);
+    let id = store.begin_upload(300_000, "name bQ==", Duration::from_secs(3600), 10).unwrap();
+    disk.record(Event::Acknowledged(0));
+    for end in [100_000, 170_001, 300_000] {
+        let state = go_on(&store, id, &bytes[..end]);
+        disk.record(Event::Acknowledged(state.offset));
+    }
+    let events = disk.events.lock().unwrap().clone();
+    let mut system = FileSystem::default();
+    for (count, event) in events.iter().enumerate() {
+        system.apply(event);
+        let remains = scratch_directory();
+        system.rebuild(memory, directory.path(), remains.path());
+        let store = Store::open_on(NextRun, &remains.path().join("store")).unwrap();
+        let place = format!("{memory:?} after {count}: {event:?}");
+        match (store.upload_state(id), system.acknowledged) {
+            (Ok(state), acknowledged) => {
+                assert!(state.offset >= acknowledged.unwrap_or(0), "{place}: {state:?}");
+                assert_eq!((state.length, state.metadata.as_str()), (300_000, "name bQ=="), "{place}");
+                assert_eq!(go_on(&store, id, &bytes).digest, Some(Digest::of(&bytes)), "{place}");
+                assert!(store.blob(Digest::of(&bytes)).unwrap().bytes().unwrap() == bytes, "{place}");
+            }
+            (Err(StoreError::UploadNotFound { .. }), None) => {}
+            (other, _) => panic!("{place}: {other:?}"),
+        }
+        let report = store.check(true, |_| {}).unwrap();
+        assert!(report.is_clean(), "{place}: {report:?}");
+    }
+    assert!(events.len() > 40, "{}", events.len());
+}
+
+#[test]
+fn an_upload_has_what_was_acknowledged() {
+    for memory in [Memory::OnlySynced, Memory::AllNames, Memory::AllContents] {
+        lose_power_during_an_upload(memory);
+    }
 }
 
 #[test]

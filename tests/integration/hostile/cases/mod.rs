@@ -10,6 +10,7 @@ mod registries;
 mod requests;
 mod stores;
 mod templates;
+mod uploads;
 
 use std::sync::LazyLock;
 
@@ -97,6 +98,7 @@ impl Case {
 pub(crate) fn all() -> &'static [Case] {
     static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| {
         let mut cases = requests::cases();
+        cases.extend(uploads::cases());
         cases.extend(gguf_files::cases());
         cases.extend(checkpoints::cases());
         cases.extend(quantization::cases());
