@@ -125,7 +125,7 @@ impl Client {
 
     /// The JSON answer to a request without a body.
     pub(super) async fn answer(&self, method: Method, path: &str) -> Result<Value, CliError> {
-        let response = self.send(self.http.request(method, self.url(path))).await?;
+        let response = self.send(self.request(method, path)).await?;
         response.json().await.map_err(|error| self.connection_error(&error))
     }
 

@@ -13,7 +13,7 @@ const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
 const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration,checksum";
 const ALGORITHMS: &str = "sha1,sha256";
 /// What the body of a request with bytes has to be called.
-const BYTES: &str = "application/offset+octet-stream";
+pub(super) const BYTES: &str = "application/offset+octet-stream";
 
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 const TUS_VERSION: HeaderName = HeaderName::from_static("tus-version");

@@ -11,6 +11,7 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use utoipa::openapi::path::HttpMethod;
 
 use super::tus;
 use crate::config::BEGUN_UPLOADS;
@@ -18,6 +19,7 @@ use crate::server::Shared;
 use crate::server::blobs::too_large;
 use crate::server::body::{BodyError, Incoming, stated_length};
 use crate::server::errors::Failure;
+use crate::server::operation::Operation;
 use crate::server::receiving::{self, BrokenOff, Chunks, Received};
 use crate::store::{Checksum, FoundUpload, StoreError, Upload, UploadId, UploadState, UploadWriter};
 
@@ -320,4 +322,67 @@ fn write(mut writer: UploadWriter, mut chunks: Chunks) -> Result<Option<UploadSt
             }
         }
     }
+}
+
+/// What is described of them.
+pub(super) fn operations() -> Vec<Operation> {
+    const ALL: &str = "/ollamake/v1/uploads";
+    const ONE: &str = "/ollamake/v1/uploads/{id}";
+    /// What answers to an upload tell of it.
+    const TOLD: [(&str, &str); 3] = [
+        ("Upload-Offset", "How many bytes are there."),
+        ("Upload-Expires", "When the upload is forgotten."),
+        ("Ollamake-Digest", "The blob that it has become."),
+    ];
+    let tus = |method, path, about| {
+        let version = "The version of tus, which has to be 1.0.0.";
+        Operation::new(method, path, about).hears("Tus-Resumable", version).fails(&[412])
+    };
+    let one = |method, about| {
+        let operation = tus(method, ONE, about).with("id", "As the upload's address ends.");
+        operation.fails(&[404, 410, 423])
+    };
+    let tells = |operation: Operation, status| {
+        TOLD.into_iter().fold(operation, |told, (header, about)| told.tells(status, header, about))
+    };
+    let checked = |operation: Operation| {
+        let about = "`sha1` or `sha256`, and the checksum of the body in Base64.";
+        operation.hears("Upload-Checksum", about).takes_bytes(tus::BYTES).fails(&[409, 415, 460, 507])
+    };
+    let capable = |path| {
+        let about = "What the server can do, of what tus 1.0.0 knows.";
+        Operation::new(HttpMethod::Options, path, about)
+            .answers_nothing(204, "It stands in the headers.")
+            .open()
+    };
+    let begin =
+        tus(HttpMethod::Post, ALL, "Begins an upload that can go on after a lost connection (tus 1.0.0).")
+            .hears("Upload-Length", "How many bytes there will be.")
+            .hears("Upload-Metadata", "What else is told about it, as tus has it.")
+            .answers_nothing(201, "It has begun.")
+            .tells(201, "Location", "Where it is.")
+            .fails(&[404, 410, 423, 431]);
+    let look = one(HttpMethod::Head, "How far an upload is.")
+        .answers_nothing(200, "It stands in the headers.")
+        .tells(200, "Upload-Length", "How many bytes there will be.")
+        .tells(200, "Upload-Metadata", "What was told about it.");
+    let add = one(HttpMethod::Patch, "Adds bytes to an upload.")
+        .hears("Upload-Offset", "Where the bytes belong, which is where those that are there end.")
+        .answers_nothing(204, "They are there for good.");
+    let meant = one(HttpMethod::Post, "One of the others, from clients that know few methods.")
+        .hears("X-HTTP-Method-Override", "The method that is meant: HEAD, PATCH or DELETE.")
+        .hears("Upload-Offset", "As with PATCH.")
+        .answers_nothing(200, "As of HEAD.")
+        .answers_nothing(204, "As of the others.")
+        .fails(&[405]);
+    vec![
+        capable(ALL),
+        checked(tells(begin, 201)),
+        capable(ONE).with("id", "As the upload's address ends."),
+        tells(look, 200),
+        checked(tells(add, 204)),
+        one(HttpMethod::Delete, "Ends an upload. A blob that it has become stays.")
+            .answers_nothing(204, "It is gone."),
+        checked(tells(meant, 204)),
+    ]
 }
