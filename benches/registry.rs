@@ -25,6 +25,8 @@ use sha2::{Digest as _, Sha256};
 
 const UNIT: usize = 1 << 20;
 const ROUNDS: usize = 3;
+/// The configuration of the model.
+const CONFIG: &[u8] = b"{}";
 
 fn main() {
     let size = std::env::var("OLLAMAKE_BENCH_BYTES").ok().and_then(|text| text.parse().ok());
@@ -86,9 +88,14 @@ impl Blob {
         }
     }
 
+    /// A layer that is nothing but bytes, whatever is read of other layers before they are used.
     fn manifest(&self) -> String {
-        let layer = format!(r#"{{"mediaType":"x","digest":"{}","size":{}}}"#, self.digest, self.size);
-        format!(r#"{{"schemaVersion":2,"config":{layer},"layers":[]}}"#)
+        let layer = |kind: &str, digest: Digest, size: u64| {
+            format!(r#"{{"mediaType":"application/vnd.{kind}","digest":"{digest}","size":{size}}}"#)
+        };
+        let config = layer("docker.container.image.v1+json", Digest::of(CONFIG), CONFIG.len() as u64);
+        let weights = layer("ollama.image.tensor", self.digest, self.size);
+        format!(r#"{{"schemaVersion":2,"config":{config},"layers":[{weights}]}}"#)
     }
 }
 
@@ -115,10 +122,14 @@ fn answer_all(mut connection: TcpStream, blob: &Blob) {
             range = range
                 .or(bounds.map(|(start, last)| (start.parse().unwrap(), last.parse::<u64>().unwrap() + 1)));
         }
-        if request.contains("/manifests/") {
-            let manifest = blob.manifest();
-            let _ =
-                write!(connection, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{manifest}", manifest.len());
+        let small = if request.contains("/manifests/") {
+            Some(blob.manifest().into_bytes())
+        } else {
+            request.contains(&Digest::of(CONFIG).to_string()).then(|| CONFIG.to_vec())
+        };
+        if let Some(bytes) = small {
+            let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", bytes.len());
+            let _ = connection.write_all(&[head.as_bytes(), &bytes].concat());
             continue;
         }
         let (start, end) = range.unwrap_or((0, blob.size));
