@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use axum::response::Response;
+use utoipa::ToSchema;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, Paths};
 use utoipa::openapi::response::ResponsesBuilder;
 use utoipa::openapi::schema::{AnyOf, Components, ComponentsBuilder, Schema};
@@ -59,7 +60,9 @@ pub(super) fn operations() -> Vec<Operation> {
 fn described(operations: Vec<Operation>) -> OpenApi {
     let mut components = ComponentsBuilder::new()
         .security_scheme(KEY, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
-    components = components.schema_from::<FailureBody>();
+    let mut of_failures = Vec::new();
+    FailureBody::schemas(&mut of_failures);
+    components = components.schemas_from_iter(of_failures).schema_from::<FailureBody>();
     let mut paths = Paths::new();
     for operation in operations {
         for (name, schema) in &operation.schemas {
