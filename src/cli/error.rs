@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use super::format::count_of;
 use crate::config::{ConfigError, OpenStoreError};
@@ -148,6 +149,11 @@ impl CliError {
 
 /// Parses a model's name as the command line takes it.
 pub(super) fn parse_name(text: &str) -> Result<Name, CliError> {
+    parse_reference(text)
+}
+
+/// Parses whatever a model is known by, its name or a digest.
+pub(super) fn parse_reference<R: FromStr<Err = InvalidName>>(text: &str) -> Result<R, CliError> {
     text.parse().map_err(|error: InvalidName| CliError::Name {
         text: text.to_owned(),
         reason: error.reason().to_owned(),

@@ -1,17 +1,18 @@
 //! `ollamake export MODEL FILE`
 
-use std::fs::{self, File, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde_json::json;
 
+use super::error::parse_reference;
 use super::format::bytes;
+use super::new_file::NewFile;
 use super::progress::Progress;
 use super::{CliError, Surroundings};
 use crate::library::{Descriptions, Parts, Weights};
-use crate::model::{InvalidName, Reference};
+use crate::model::Reference;
 use crate::store::{Blob, Exported, Store};
 
 /// The weights of a model as a GGUF file, from the store of this machine. The file shares the room of the
@@ -36,10 +37,7 @@ pub(super) struct Export {
 
 impl Export {
     pub(super) fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
-        let reference: Reference = self.model.parse().map_err(|error: InvalidName| CliError::Name {
-            text: self.model.clone(),
-            reason: error.reason().to_owned(),
-        })?;
+        let reference: Reference = parse_reference(&self.model)?;
         let store = surroundings.config()?.open_existing_store()?;
         let model = store.find(&reference)?;
         store.ensure_parts(&model)?;
@@ -90,8 +88,6 @@ impl Export {
     ) -> Result<&'static str, CliError> {
         // What is damaged must not leave the store as if it were whole.
         store.ensure_whole(blob, || true)?;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let directory = directory.unwrap_or(Path::new("."));
         let failed = || CliError::file(path);
         if self.hard_link {
             if self.force && path.exists() {
@@ -101,23 +97,13 @@ impl Export {
             progress.line("the file is the store's own: whoever changes it damages the store");
             return Ok("hard link");
         }
-        let mut temporary = tempfile::Builder::new()
-            .permissions(Permissions::from_mode(0o666))
-            .prefix(".ollamake-")
-            .suffix(".partial")
-            .tempfile_in(directory)
-            .map_err(failed())?;
+        let mut file = NewFile::create(path).map_err(failed())?;
         let bar = progress.bar(format!("writing {}", path.display()), blob.length());
-        let how = blob.export(temporary.as_file_mut(), |written| bar.set_position(written));
-        let how = how.map_err(failed())?;
-        temporary.as_file().sync_all().map_err(failed())?;
+        let how = blob.export(file.as_file_mut(), |written| bar.set_position(written)).map_err(failed())?;
+        file.complete().map_err(failed())?;
         bar.finish_and_clear();
-        let persisted = match self.force {
-            true => temporary.persist(path),
-            false => temporary.persist_noclobber(path),
-        };
-        persisted.map_err(|error| failed()(error.error))?;
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed())?;
+        let published = if self.force { file.publish() } else { file.publish_beside() };
+        published.map_err(failed())?;
         Ok(match how {
             Exported::Shared => "shared with the store",
             Exported::Copied => "copied",

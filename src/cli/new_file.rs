@@ -28,21 +28,28 @@ impl NewFile {
         self.temporary.as_file_mut()
     }
 
-    /// Makes what was written durable, before the file has its name, so that a loss of power leaves no file of
-    /// this name that is not complete.
+    /// Makes what was written durable, before the file has its name, so that a loss of power leaves no file
+    /// of this name that is not complete.
     pub(super) fn complete(&self) -> io::Result<()> {
         self.temporary.as_file().sync_all()
     }
 
-    /// Gives a complete file its name.
+    /// Gives a complete file its name, in place of what has it.
     pub(super) fn publish(self) -> io::Result<()> {
         let Self { temporary, path } = self;
         temporary.persist(&path).map_err(|failed| failed.error)?;
         File::open(directory_of(&path))?.sync_all()
     }
+
+    /// Gives a complete file its name, unless something has it.
+    pub(super) fn publish_beside(self) -> io::Result<()> {
+        let Self { temporary, path } = self;
+        temporary.persist_noclobber(&path).map_err(|failed| failed.error)?;
+        File::open(directory_of(&path))?.sync_all()
+    }
 }
 
 /// The directory of a path, which may be a bare name.
-pub(super) fn directory_of(path: &Path) -> &Path {
+fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
