@@ -22,6 +22,7 @@ mod input;
 mod job;
 mod layers;
 mod making;
+mod measuring;
 mod merging;
 mod monitor;
 mod outline;

@@ -16,6 +16,7 @@ use super::{CreateError, Estimate, Monitor};
 use crate::gguf::{Gguf, Header};
 use crate::library::{Description, RunningMemory};
 use crate::model::{Digest, MediaType};
+use crate::plan::SquaredError;
 use crate::store::StoreError;
 
 /// What a job would do.
@@ -59,6 +60,9 @@ pub struct OutlinedModel {
     /// Bits that a weight takes on average, if weights are made.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bits_per_weight: Option<f64>,
+    /// The error of all its tensors together, if it was asked for with `quality` in the recipe.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
     /// Its layers, the configuration last.
     pub layers: Vec<OutlinedLayer>,
     /// The tensors of the files that are made for it.
@@ -97,6 +101,9 @@ pub struct OutlinedTensor {
     pub bytes: u64,
     /// What decided about its type.
     pub rule: String,
+    /// If it was asked for: the root-mean-square error that its type brings, relative to its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
 }
 
 /// A file that is read.
@@ -126,9 +133,9 @@ impl Outline {
 }
 
 impl Job {
-    /// What it would make. Where a size is to be fitted, the weights are read and measured. The memory that it
-    /// takes to run the model is that for a conversation of `context` tokens, or else of so many as its
-    /// parameters say.
+    /// What it would make. Where a size is to be fitted or the quality is asked for, the weights are read and
+    /// measured. The memory that it takes to run the model is that for a conversation of `context` tokens, or
+    /// else of so many as its parameters say.
     ///
     /// # Errors
     /// Any of it could not be made.
@@ -157,6 +164,7 @@ impl Output {
             weights: None,
             needed: 0,
             time: Estimate::default(),
+            error: None,
         };
         let mut assembly = self.begun();
         for step in self.steps() {
@@ -191,6 +199,7 @@ impl Output {
             size: pulls.is_none().then_some(size),
             file_type: assembly.config.file_type.clone(),
             bits_per_weight: bits_per_weight(&outliner.tensors),
+            error: outliner.error.map(|error| error.relative()),
             memory: outliner.weights.as_ref().and_then(|weights| self.memory(weights, &layers, context)),
             layers,
             tensors: outliner.tensors,
@@ -252,6 +261,8 @@ struct Outliner<'o> {
     /// Bytes of the files that have to be made.
     needed: u64,
     time: Estimate,
+    /// Of all tensors together, if they were measured.
+    error: Option<SquaredError>,
 }
 
 /// Where the metadata of weights are.
@@ -291,14 +302,21 @@ impl Outliner<'_> {
         plan.check().map_err(|error| file.failed(error))?;
         let header = plan.header().map_err(|error| file.failed(error))?;
         let gguf = Gguf::of_header(&header).map_err(|error| file.failed(error.into()))?;
+        let errors = file.errors(&plan, &self.output.workshop, self.monitor)?;
+        let changed = |error: &&SquaredError| error.own > 0.0;
+        for error in errors.iter().flatten().filter(changed) {
+            self.error = Some(self.error.unwrap_or_default().plus(*error));
+        }
+        let error_of = |number| errors.as_ref()?.get(number).filter(changed).map(SquaredError::relative);
         let mut choices = choices.iter();
-        self.tensors.extend(plan.tensors.iter().map(|tensor| OutlinedTensor {
+        self.tensors.extend(plan.tensors.iter().enumerate().map(|(number, tensor)| OutlinedTensor {
             name: tensor.name.clone(),
             shape: tensor.shape.dimensions().to_vec(),
             from: tensor.recipe.stored_type().name(),
             to: tensor.element_type.name(),
             bytes: tensor.data_length(),
             rule: choices.next().map_or_else(|| file.rule().to_owned(), ToString::to_string),
+            error: error_of(number),
         }));
         let description = Arc::new(Description::of(&gguf));
         let (workshop, size) = (&self.output.workshop, header.file_length());

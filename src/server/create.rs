@@ -91,7 +91,8 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
         let (request, hearing) = decode(&mut fields, candidates, limit)?;
         let told = fields.request();
         let name = request.outputs.first().model.clone();
-        let has_to_measure = request.outputs.iter().any(|wanted| wanted.recipe.target_size.is_some());
+        let recipes = || request.outputs.iter().map(|wanted| &wanted.recipe);
+        let has_to_measure = recipes().any(|recipe| recipe.target_size.is_some() || recipe.quality);
         let job = workshop.plan(request).map_err(as_job)?;
         Ok::<_, Failure>((name, job, told, hearing, has_to_measure))
     };

@@ -121,6 +121,8 @@ test('screenshots', { skip: !process.env.OLLAMAKE_REWRITE_DOCS }, async () => {
   const { page } = opened
   for (const [name, hash, heading] of await views(server)) {
     await openView(opened, hash, heading)
+    // One side of a model stands for the others.
+    if (name.startsWith('inspect-') && name !== 'inspect-tensors') continue
     if (name === 'choose') await chooseFor(opened)
     if (name === 'plan') await page.getByText('Bits per weight by layer').scrollIntoViewIfNeeded()
     await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`) })

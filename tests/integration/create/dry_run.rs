@@ -279,3 +279,34 @@ async fn a_size_to_fit_is_measured_first_and_kept() {
     let jobs = server.get("/ollamake/v1/jobs").await.json();
     assert_eq!((&jobs["jobs"][0]["kind"], &jobs["jobs"][0]["state"]), (&json!("plan"), &json!("succeeded")));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_are_measured_if_asked_for_and_are_those_of_the_result() {
+    let server = InProcess::new();
+    let files = uploaded(&server, &fixture("conversion/mistral")).await;
+    let recipe = json!({"quality": true});
+    let request = json!({"model": "m", "files": files, "quantize": "q4_K_M", "recipe": recipe});
+    let before = server.files();
+    let mut dry = request.clone();
+    dry["dry_run"] = json!(true);
+    let answer = server.post("/api/create", dry).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    assert_eq!(server.files(), before, "a dry run keeps nothing");
+    let last: Value = serde_json::from_str(answer.body.lines().last().unwrap()).unwrap();
+    let model = &last["outputs"][0];
+    let told = server.create(request).await;
+    let is_told = |what: &str, error: &Value| {
+        let line = format!("quality of {what}{:.3} %", error.as_f64().unwrap() * 100.0);
+        assert!(told.contains(&line), "{line} is not among {told:?}");
+    };
+    is_told("all together: ", &model["error"]);
+    let tensors = model["tensors"].as_array().unwrap();
+    let measured: Vec<_> = tensors.iter().filter(|tensor| !tensor["error"].is_null()).collect();
+    assert!(measured.len() > 1, "{model}");
+    for tensor in measured {
+        let (name, to) = (tensor["name"].as_str().unwrap(), tensor["to"].as_str().unwrap());
+        is_told(&format!("{name}: {to} "), &tensor["error"]);
+    }
+    let plain = outline(&server, json!({"model": "m", "files": files, "quantize": "q4_K_M"})).await;
+    assert!(plain["outputs"][0]["error"].is_null(), "what is not asked for is not measured");
+}
