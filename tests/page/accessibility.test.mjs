@@ -112,6 +112,10 @@ test('a model is renamed and deleted without a mouse', async () => {
   await page.keyboard.press('Enter')
   await page.getByRole('link', { name: 'gone:latest' }).waitFor({ state: 'detached' })
   assert.ok(!(await server.models()).includes('gone:latest'))
+  assert.ok(
+    await page.evaluate(() => document.activeElement.closest('.list') !== null),
+    'the focus stays there',
+  )
   await opened.close()
 })
 

@@ -113,6 +113,23 @@ test('several types at once', async () => {
   await opened.close()
 })
 
+test('errors are measured on request', async () => {
+  const opened = await open(server, { hash: '#/new?from=another', expected: REFUSED })
+  const { page } = opened
+  await opened.heading('Choose types')
+  await opened.settled()
+  for (const type of ['Q4_K_M', 'Q8_0']) await page.getByLabel(type, { exact: true }).check()
+  await page.getByRole('button', { name: 'Measure the errors' }).click()
+  await page.getByRole('img', { name: /Error of each type against its size/ }).waitFor({ timeout: 60_000 })
+  for (const type of ['Q4_K_M', 'Q8_0']) {
+    await page
+      .getByRole('row', { name: new RegExp(type) })
+      .getByText(/\d %/)
+      .waitFor()
+  }
+  await opened.close()
+})
+
 test('types by pattern change the total, and are saved and loaded', async () => {
   const opened = await open(server, { hash: '#/new?from=another', expected: REFUSED })
   const { page } = opened

@@ -82,6 +82,7 @@ const FILES: &[File] = embedded![
     "widgets/attempt.js",
     "widgets/button.js",
     "widgets/choose_file.js",
+    "widgets/columns.js",
     "widgets/dialog.js",
     "widgets/drop.js",
     "widgets/facts.js",

@@ -7,6 +7,7 @@ import { keep, route } from '../core/router.js'
 import { Attempts } from '../widgets/attempt.js'
 import { actions, button, link } from '../widgets/button.js'
 import { choice } from '../widgets/field.js'
+import { headers, numbers, texts } from '../widgets/columns.js'
 import { List } from '../widgets/list.js'
 import { hasEnded, stateBadge } from '../widgets/state.js'
 
@@ -59,13 +60,17 @@ function columns(end) {
   const asked = (job) => element('span', { title: moment(job.asked_at) }, age(job.asked_at))
   const name = (job) => link(`${job.kind} ${job.model}`, route(['jobs', job.id]))
   return [
-    { name: 'Job', isHeader: true, cell: name, order: (job) => job.model },
-    { name: 'State', cell: (job) => stateBadge(job.state), order: (job) => job.state },
-    { name: 'Stage', cell: (job) => job.stage, order: (job) => job.stage },
-    { name: 'Read', isNumber: true, cell: (job) => bytes(job.bytes_in), order: (job) => job.bytes_in },
-    { name: 'Written', isNumber: true, cell: (job) => bytes(job.bytes_out), order: (job) => job.bytes_out },
+    { ...headers('Job', ({ model }) => model), cell: name },
+    { ...texts('State', ({ state }) => state), cell: ({ state }) => stateBadge(state) },
+    texts('Stage', ({ stage }) => stage),
+    numbers('Read', (job) => job.bytes_in, bytes),
+    numbers('Written', (job) => job.bytes_out, bytes),
     { name: 'Asked for', cell: asked, order: (job) => Date.parse(job.asked_at) },
-    { name: 'Warnings', isNumber: true, cell: (job) => job.warnings || '', order: (job) => job.warnings },
+    numbers(
+      'Warnings',
+      ({ warnings }) => warnings,
+      (count) => count || '',
+    ),
     { name: '', cell: end },
   ]
 }

@@ -8,6 +8,7 @@ import { keep, route } from '../core/router.js'
 import { Attempts } from '../widgets/attempt.js'
 import { actions, button, link } from '../widgets/button.js'
 import { textField } from '../widgets/field.js'
+import { headers, numbers, texts } from '../widgets/columns.js'
 import { List } from '../widgets/list.js'
 import { copy, remove, rename } from './models/change.js'
 
@@ -65,27 +66,17 @@ function matches({ name, details }, wanted) {
 }
 
 function columns(change) {
-  const number = (name, value) => ({
-    name,
-    isNumber: true,
-    cell: (model) => bytes(value(model)),
-    order: value,
-  })
-  const text = (name, value) => ({ name, cell: value, order: value })
   const parameters = ({ details }) => details.parameter_size
+  const changed = ({ modified_at: time }) => Date.parse(time)
   return [
-    { name: 'Name', isHeader: true, cell: nameCell, order: ({ name }) => name },
-    number('Size', ({ size }) => size),
-    text('Family', ({ details }) => details.family),
-    text('Type', ({ details }) => details.quantization_level),
-    { ...text('Parameters', parameters), isNumber: true, order: (model) => weightsOf(parameters(model)) },
-    number('Own', ({ own }) => own),
-    number('Shared', ({ shared }) => shared),
-    {
-      name: 'Changed',
-      cell: (model) => age(model.modified_at),
-      order: (model) => Date.parse(model.modified_at),
-    },
+    { ...headers('Name', ({ name }) => name), cell: nameCell },
+    numbers('Size', ({ size }) => size, bytes),
+    texts('Family', ({ details }) => details.family),
+    texts('Type', ({ details }) => details.quantization_level),
+    { ...numbers('Parameters', (model) => weightsOf(parameters(model))), cell: parameters },
+    numbers('Own', ({ own }) => own, bytes),
+    numbers('Shared', ({ shared }) => shared, bytes),
+    { name: 'Changed', cell: (model) => age(model.modified_at), order: changed },
     { name: '', cell: (model) => changes(model, change) },
   ]
 }

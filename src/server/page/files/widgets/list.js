@@ -57,8 +57,11 @@ export class List {
     new ResizeObserver(() => this.#schedule()).observe(this.node)
   }
 
-  /** Shows these, in the order that was chosen before. */
+  /**
+   * Shows these, in the order that was chosen before. Who was in a row is in that of the same name after it.
+   */
   show(items) {
+    const focused = this.#body.contains(document.activeElement) ? nameOf(document.activeElement) : null
     this.#items = this.#sorted(items)
     this.#rows.clear()
     replace(this.#body, this.#before, this.#after)
@@ -67,6 +70,13 @@ export class List {
     this.#table.setAttribute('aria-rowcount', items.length + 1)
     this.node.classList.toggle('short', items.length <= SHORT)
     this.#render()
+    if (focused !== null) this.#focus(focused)
+  }
+
+  #focus(name) {
+    const controls = [...this.#body.querySelectorAll('a, button, input')]
+    const same = controls.find((control) => nameOf(control) === name)
+    ;(same ?? this.node).focus({ preventScroll: true })
   }
 
   /** Makes the row of an item anew, if it is there. */
@@ -194,4 +204,9 @@ function compare(a, b) {
   if (typeof a === 'string' || typeof b === 'string')
     return String(a ?? '').localeCompare(String(b ?? ''), 'en', { numeric: true })
   return (a ?? -Infinity) - (b ?? -Infinity)
+}
+
+/** What a control is called, by which it is known again. */
+function nameOf(control) {
+  return control.getAttribute('aria-label') ?? (control.closest('label') ?? control).textContent
 }

@@ -2,46 +2,21 @@
 
 import { element } from '../../core/dom.js'
 import { bits, bytes, share } from '../../core/format.js'
+import { headers, numbers } from '../../widgets/columns.js'
 import { List } from '../../widgets/list.js'
 import { scatter } from '../../widgets/plot.js'
 
 /** A table in which types are chosen. */
 export function typeTable({ isChosen, toggle }) {
   let limit = null
-  let last = ''
   const list = new List({
     label: 'Types',
     columns: [
-      {
-        name: 'Type',
-        isHeader: true,
-        cell: (candidate) => box(candidate, isChosen, toggle),
-        order: (candidate) => candidate.name,
-      },
-      {
-        name: 'Size',
-        isNumber: true,
-        cell: (candidate) => bytes(candidate.size),
-        order: (candidate) => candidate.size,
-      },
-      {
-        name: 'Memory to run',
-        isNumber: true,
-        cell: (candidate) => bytes(candidate.memory),
-        order: (candidate) => candidate.memory,
-      },
-      {
-        name: 'Bits per weight',
-        isNumber: true,
-        cell: (candidate) => bits(candidate.bits),
-        order: (candidate) => candidate.bits,
-      },
-      {
-        name: 'Error',
-        isNumber: true,
-        cell: (candidate) => (candidate.isMeasuring ? 'measuring …' : share(candidate.error)),
-        order: (candidate) => candidate.error,
-      },
+      { ...headers('Type', ({ name }) => name), cell: (candidate) => box(candidate, isChosen, toggle) },
+      numbers('Size', ({ size }) => size, bytes),
+      numbers('Memory to run', ({ memory }) => memory, bytes),
+      numbers('Bits per weight', (candidate) => candidate.bits, bits),
+      { ...numbers('Error', ({ error }) => error, share), cell: errorOf },
       { name: 'Remarks', cell: (candidate) => remarks(candidate, limit) },
     ],
   })
@@ -49,20 +24,13 @@ export function typeTable({ isChosen, toggle }) {
     node: list.node,
     show(candidates, memory) {
       limit = memory
-      // A table that is made anew while somebody is in it would take the focus away.
-      const text = JSON.stringify([candidates, memory])
-      if (text === last) return
-      last = text
-      if (list.node.contains(document.activeElement))
-        candidates.forEach((candidate) => refreshed(list, candidate))
-      else list.show(candidates)
+      list.show(candidates)
     },
   }
 }
 
-function refreshed(list, candidate) {
-  const focused = document.activeElement?.closest('tr')?.textContent ?? ''
-  if (!focused.startsWith(candidate.name)) list.refresh(candidate)
+function errorOf({ isMeasuring, error }) {
+  return isMeasuring ? 'measuring …' : share(error)
 }
 
 function box(candidate, isChosen, toggle) {

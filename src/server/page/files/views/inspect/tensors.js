@@ -4,6 +4,7 @@ import { element } from '../../core/dom.js'
 import { bits, bytes, counted, integer, shape, share, weights } from '../../core/format.js'
 import { textField } from '../../widgets/field.js'
 import { histogram } from '../../widgets/histogram.js'
+import { headers, numbers, texts } from '../../widgets/columns.js'
 import { List } from '../../widgets/list.js'
 
 export async function tensors({ model, content }) {
@@ -14,35 +15,14 @@ export async function tensors({ model, content }) {
   const list = new List({
     label: 'Tensors',
     columns: [
-      { name: 'Name', isHeader: true, cell: (tensor) => tensor.name, order: (tensor) => tensor.name },
-      { name: 'Type', cell: (tensor) => tensor.type, order: (tensor) => tensor.type },
+      headers('Name', ({ name }) => name),
+      texts('Type', ({ type }) => type),
       { name: 'Shape', cell: (tensor) => shape(tensor.shape), order: (tensor) => weights(tensor.shape) },
-      {
-        name: 'Size',
-        isNumber: true,
-        cell: (tensor) => bytes(tensor.bytes),
-        order: (tensor) => tensor.bytes,
-      },
-      { name: 'Bits', isNumber: true, cell: (tensor) => bits(bitsOf(tensor)), order: bitsOf },
-      ...(isMeasured
-        ? [
-            {
-              name: 'Error',
-              isNumber: true,
-              cell: (tensor) => share(tensor.error),
-              order: (tensor) => tensor.error,
-            },
-          ]
-        : []),
-      {
-        name: 'Offset',
-        isNumber: true,
-        cell: (tensor) => integer(tensor.offset),
-        order: (tensor) => tensor.offset,
-      },
-      ...(files.length > 1
-        ? [{ name: 'File', isNumber: true, cell: (tensor) => tensor.shard, order: (tensor) => tensor.shard }]
-        : []),
+      numbers('Size', (tensor) => tensor.bytes, bytes),
+      numbers('Bits', bitsOf, bits),
+      ...(isMeasured ? [numbers('Error', ({ error }) => error, share)] : []),
+      numbers('Offset', ({ offset }) => offset, integer),
+      ...(files.length > 1 ? [numbers('File', ({ shard }) => shard, integer)] : []),
     ],
     empty: 'No tensor is called so.',
   })

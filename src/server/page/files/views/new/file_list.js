@@ -2,16 +2,17 @@
 
 import { element } from '../../core/dom.js'
 import { bytes } from '../../core/format.js'
+import { headers, numbers, texts } from '../../widgets/columns.js'
 import { List } from '../../widgets/list.js'
 
 export function fileList() {
   return new List({
     label: 'Files',
     columns: [
-      { name: 'File', isHeader: true, cell: ({ path }) => path, order: ({ path }) => path },
-      { name: 'What it is', cell: kindOf, order: ({ found }) => found.kind },
-      { name: 'Size', isNumber: true, cell: ({ file }) => bytes(file.size), order: ({ file }) => file.size },
-      { name: 'State', cell: stateOf, order: ({ state }) => state },
+      headers('File', ({ path }) => path),
+      { ...texts('What it is', ({ found }) => found.kind), cell: kindOf },
+      numbers('Size', ({ file }) => file.size, bytes),
+      { ...texts('State', ({ state }) => state), cell: stateOf },
     ],
   })
 }

@@ -1,10 +1,11 @@
 // What a dry run tells: warnings first, then the whole, then each tensor.
 
 import { element, replace } from '../../core/dom.js'
-import { bits, bytes, counted, duration, integer, shape, shortDigest } from '../../core/format.js'
+import { bits, bytes, counted, duration, integer, shape, share, shortDigest } from '../../core/format.js'
 import { facts } from '../../widgets/facts.js'
 import { choice } from '../../widgets/field.js'
 import { heatMap } from '../../widgets/heat_map.js'
+import { headers, numbers, texts } from '../../widgets/columns.js'
 import { List } from '../../widgets/list.js'
 import { problem, warning } from '../../widgets/problem.js'
 
@@ -62,20 +63,17 @@ export function outlineOf(outline, named) {
 }
 
 function output({ model, type, size, bits_per_weight: density, layers, tensors, memory }) {
+  const isMeasured = tensors.some((tensor) => typeof tensor.error === 'number')
   const list = new List({
     label: 'Tensors of the plan',
     columns: [
-      { name: 'Tensor', isHeader: true, cell: (tensor) => tensor.name, order: (tensor) => tensor.name },
-      { name: 'From', cell: (tensor) => tensor.from, order: (tensor) => tensor.from },
-      { name: 'To', cell: (tensor) => tensor.to, order: (tensor) => tensor.to },
+      headers('Tensor', ({ name }) => name),
+      texts('From', ({ from }) => from),
+      texts('To', ({ to }) => to),
       { name: 'Shape', cell: (tensor) => shape(tensor.shape) },
-      {
-        name: 'Size',
-        isNumber: true,
-        cell: (tensor) => bytes(tensor.bytes),
-        order: (tensor) => tensor.bytes,
-      },
-      { name: 'Rule', cell: (tensor) => tensor.rule, order: (tensor) => tensor.rule },
+      numbers('Size', (tensor) => tensor.bytes, bytes),
+      ...(isMeasured ? [numbers('Error', (tensor) => tensor.error, share)] : []),
+      texts('Rule', ({ rule }) => rule),
     ],
     empty: 'No weights are made: they stay the file that they are.',
   })

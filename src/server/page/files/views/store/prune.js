@@ -5,6 +5,7 @@ import { element, replace } from '../../core/dom.js'
 import { bytes, counted, shortDigest } from '../../core/format.js'
 import { actions, button } from '../../widgets/button.js'
 import { openDialog } from '../../widgets/dialog.js'
+import { headers, numbers } from '../../widgets/columns.js'
 import { List } from '../../widgets/list.js'
 import { problem, warning } from '../../widgets/problem.js'
 
@@ -72,8 +73,8 @@ function blobList(blobs) {
   const list = new List({
     label: 'Blobs that would go',
     columns: [
-      { name: 'Blob', isHeader: true, cell: digest, order: (blob) => blob.digest },
-      { name: 'Size', isNumber: true, cell: (blob) => bytes(blob.size), order: (blob) => blob.size },
+      { ...headers('Blob', (blob) => blob.digest), cell: digest },
+      numbers('Size', ({ size }) => size, bytes),
     ],
   })
   list.show(blobs)
