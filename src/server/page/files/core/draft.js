@@ -6,7 +6,7 @@ const PLACE = 'ollamake.draft'
 const UNNAMED = 'unnamed'
 const EMPTY = {
   name: '',
-  /** What the files are: `checkpoint`, `gguf` or `adapter`. */
+  /** What the files are: `checkpoint`, `gguf`, `adapter` or `matrix`. */
   kind: '',
   from: '',
   files: {},
@@ -43,9 +43,9 @@ export function discard() {
   sessionStorage.removeItem(PLACE)
 }
 
-/** Whether it is known what the model is to be made from. */
-export function hasSource(chosen) {
-  return Boolean(chosen.from) || Object.keys(chosen.files).length > 0
+/** Whether it is known what the model is to be made from, and all of it is with the server. */
+export function hasSource({ from, files, wanted }) {
+  return wanted.length === 0 && (from !== '' || Object.keys(files).length > 0)
 }
 
 /** The names of the models to come: of several types each has its own. */

@@ -22,7 +22,7 @@ export function byFolder(entries) {
 
 /**
  * What a folder holds: `{ title, kind, missing, problems }`. Entries have what `inspect` found. `kind` is
- * `checkpoint`, `gguf`, `adapter` or nothing; `missing` keeps it from being made, `problems` may.
+ * `checkpoint`, `gguf`, `adapter`, `matrix` or nothing; `missing` keeps it from being made, `problems` may.
  */
 export function judge(entries, knownArchitectures = null) {
   const of = (kind) => entries.filter((entry) => entry.found.kind === kind)
@@ -40,12 +40,11 @@ export function judge(entries, knownArchitectures = null) {
   if (of('adapter-gguf').length) return finish('adapter', of('adapter-gguf')[0].found.text, [])
   if (of('gguf').length) return models(of('gguf'), finish)
   if (of('weights').length || of('config').length) return checkpoint(of, finish, problems, knownArchitectures)
-  if (of('projector').length) return finish(null, 'A projector', ['the model that it belongs to'])
-  if (of('matrix').length)
-    return finish(null, 'An importance matrix', ['the model that it was measured with'])
-  return finish(null, entries.length ? 'Nothing that a model could be made from' : 'No files', [
-    'a model: a GGUF file, or config.json with safetensors files',
-  ])
+  // What follows is alone, so nothing comes on top of it.
+  if (of('projector').length) return { kind: null, title: 'A projector', missing: ['its model'], problems }
+  if (of('matrix').length) return { kind: 'matrix', title: 'An importance matrix', missing: [], problems }
+  const title = entries.length ? 'Nothing that a model could be made from' : 'No files'
+  return { kind: null, title, missing: ['a GGUF file, or config.json with safetensors files'], problems }
 }
 
 function models(files, finish) {

@@ -3,7 +3,7 @@
 import { get } from '../../core/api.js'
 import { announce } from '../../core/announce.js'
 import { inBatches } from '../../core/batches.js'
-import { amend, draft, modelName } from '../../core/draft.js'
+import { amend, discard, draft, modelName } from '../../core/draft.js'
 import { element, replace } from '../../core/dom.js'
 import { counted } from '../../core/format.js'
 import { go, route } from '../../core/router.js'
@@ -70,18 +70,19 @@ export class FilesPanel {
       const { available } = await get('ollamake/v1/store', { signal })
       this.#show(entries.sort(byNeed))
       const judgement = judge(entries, classes)
-      const upload = (base) => this.#upload(judgement.kind, base, entries)
+      const upload = (belonging) => this.#upload(judgement.kind, belonging, entries)
       replace(this.#verdict, verdict(judgement, entries, available, upload))
     } catch (error) {
       if (!signal.aborted) replace(this.#verdict, problem(error))
     }
   }
 
-  #upload(kind, base, entries) {
+  #upload(kind, belonging, entries) {
     const needed = entries.filter(isNeeded)
     const [folder] = needed[0].path.split('/')
     const wanted = needed.map(({ path }) => path)
-    amend({ kind, from: base, files: {}, adapters: {}, matrix: '', name: modelName(folder), wanted })
+    discard()
+    amend({ kind, ...belonging, name: modelName(folder), wanted })
     replace(this.#verdict)
     queue.set(needed)
     this.#show(queue.entries)

@@ -3,30 +3,30 @@
 import { draft } from '../../core/draft.js'
 import { element } from '../../core/dom.js'
 import { bytes, counted } from '../../core/format.js'
-import { textField } from '../../widgets/field.js'
+import { checkBox, textField } from '../../widgets/field.js'
 import { problem, warning } from '../../widgets/problem.js'
 
 // What the server takes in one request (OLLAMAKE_MAX_FILES) unless its operator says otherwise.
 const MOST_FILES = 1024
 const MOST_MISSING = 20
 const MOST_PROBLEMS = 10
+// Kinds that are nothing without a model.
+const BELONGING = ['adapter', 'matrix']
 
 /** Whether a file goes to the server. */
 export function isNeeded({ found }) {
   return !['unneeded', 'wrong'].includes(found.kind)
 }
 
-/**
- * The verdict, and under it the way on: `upload` is called with the model that an adapter belongs to, or ''.
- */
+/** The verdict, and under it the way on: `upload` is called with what the draft has to know besides. */
 export function verdict({ kind, title, missing, problems }, entries, available, upload) {
   const needed = entries.filter(isNeeded)
   const size = needed.reduce((sum, { file }) => sum + file.size, 0)
   const obstacles = [lacking(missing), tooMany(needed.length), tooLarge(size, available)].filter(Boolean)
-  const base = kind === 'adapter' ? baseField() : null
+  const belonging = BELONGING.includes(kind) ? baseFields(kind) : null
   const submit = (event) => {
     event.preventDefault()
-    upload(base?.control.value.trim() ?? '')
+    upload(belonging?.chosen() ?? {})
   }
   const begin = element(
     'button',
@@ -40,14 +40,20 @@ export function verdict({ kind, title, missing, problems }, entries, available, 
     element(
       'form',
       { class: 'stack', on: { submit } },
-      base?.node,
+      belonging?.nodes,
       element('div', { class: 'actions' }, begin),
     ),
   ]
 }
 
-function baseField() {
-  return textField('Model that the adapter belongs to', { required: true, value: draft().from })
+/** What an adapter or a matrix is for, and what becomes of it. */
+function baseFields(kind) {
+  const base = textField('Model that it belongs to', { required: true, value: draft().from })
+  const merge = checkBox('Merge the adapter into the weights', draft().merge)
+  return {
+    nodes: [base.node, kind === 'adapter' ? merge.node : null],
+    chosen: () => ({ from: base.control.value.trim(), merge: merge.control.checked }),
+  }
 }
 
 function lacking(missing) {
