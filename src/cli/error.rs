@@ -7,7 +7,7 @@ use std::str::FromStr;
 use super::format::count_of;
 use crate::config::{ConfigError, OpenStoreError};
 use crate::library::LibraryError;
-use crate::model::{InvalidName, Name};
+use crate::model::{Digest, InvalidName, Name};
 use crate::store::{StoreError, Unread};
 
 /// A failed command.
@@ -120,9 +120,15 @@ pub enum CliError {
     /// The store has been checked, and it is not whole.
     #[error("the store has {}", count_of(*findings, "problem"))]
     Findings { findings: usize },
-    /// The store could not be checked.
-    #[error("the store cannot be checked: {0}")]
+    /// The store, or a model, could not be checked.
+    #[error("it cannot be checked: {0}")]
     Unchecked(Box<CliError>),
+    /// A model that was made again is another.
+    #[error("model {model:?} is not what comes of its sources: that has the digest {got}")]
+    MadeOtherwise { model: String, got: Digest },
+    /// A model cannot be made again.
+    #[error("model {model:?} cannot be verified: {reason}")]
+    Unverified { model: String, reason: String },
     /// Nothing is pruned.
     #[error(
         "no blob is removed as long as the store has what cannot be read or understood: {}; make the models again, or remove them with \"ollamake rm\"; mend or remove what is of no model",
@@ -137,7 +143,7 @@ pub enum CliError {
 impl CliError {
     /// The exit code of a command that failed so: 1, or 2 where a check could not be made at all.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Unchecked(_)) { 2 } else { 1 }
+        if matches!(self, Self::Unchecked(_) | Self::Unverified { .. }) { 2 } else { 1 }
     }
 
     /// For `map_err` on operations on the user's own files.

@@ -2,8 +2,8 @@
 //!
 //! The commands that make and move models are thin clients over HTTP: of the server at `OLLAMA_HOST`, or,
 //! when that is this machine and none answers there, of one in this very process. `fsck`, `prune`, `export`,
-//! `save` and `load` work on the store's directory itself, beside a server or without one; `quantize` needs
-//! neither.
+//! `save`, `load` and `verify` work on the store's directory itself, beside a server or without one; `quantize`
+//! needs neither.
 
 mod architectures;
 mod client;
@@ -36,6 +36,7 @@ mod show;
 mod surroundings;
 mod tensor_types;
 mod upload;
+mod verify;
 
 use clap::{ArgAction, Parser, Subcommand};
 
@@ -83,6 +84,8 @@ enum Command {
     Load(load::Load),
     /// Check that every blob and every model of the store is whole
     Fsck(fsck::Fsck),
+    /// Make a model again from its sources and compare the digests; nothing is kept
+    Verify(verify::Verify),
     /// Remove blobs and downloads that nothing needs
     Prune(prune::Prune),
     /// Quantize a GGUF file or a checkpoint, without a store; takes the options of llama-quantize
@@ -123,6 +126,7 @@ impl Arguments {
             Command::Save(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Load(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Fsck(command) => tokio::task::block_in_place(|| command.run(surroundings)),
+            Command::Verify(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Prune(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),
             Command::Export(command) => tokio::task::block_in_place(|| command.run(surroundings)),

@@ -11,7 +11,7 @@ use super::part::{Content, Part};
 use super::planned_file::PlannedFile;
 use crate::family;
 use crate::library::Description;
-use crate::model::{Layer, MediaType, ModelConfig, Parameters, human_count, parameters_to_bytes};
+use crate::model::{Digest, Layer, MediaType, ModelConfig, Parameters, human_count, parameters_to_bytes};
 use crate::store::{Blob, Committed, Store};
 use crate::template::chat::recognize;
 
@@ -33,6 +33,8 @@ pub(super) enum FileContent {
     Made(Committed),
     /// So many bytes.
     ToCome(u64),
+    /// So many bytes of this digest, which are not kept.
+    Known(Digest, u64),
 }
 
 /// What a model is put together from next.
@@ -86,6 +88,9 @@ impl Assembly {
                 match content {
                     FileContent::Made(made) => self.layers.add_made(part.kind.clone(), made),
                     FileContent::ToCome(size) => self.layers.add_to_come(part.kind.clone(), size),
+                    FileContent::Known(digest, size) => {
+                        self.layers.add_known(part.kind.clone(), digest, size)
+                    }
                 }
                 description
             }
@@ -149,13 +154,13 @@ impl Assembly {
         if let Some(template) = &attachments.template {
             self.layers.replace(MediaType::Template, template.text())?;
         }
-        if !attachments.system.is_empty() {
-            self.layers.replace(MediaType::System, &attachments.system)?;
+        if !attachments.request.system.is_empty() {
+            self.layers.replace(MediaType::System, &attachments.request.system)?;
         }
-        for license in &attachments.licenses {
+        for license in &attachments.request.licenses {
             self.layers.add_bytes(MediaType::License, license.as_bytes())?;
         }
         self.layers.merge_parameters(std::mem::take(&mut self.parameters))?;
-        self.layers.replace_messages(&attachments.messages)
+        self.layers.replace_messages(&attachments.request.messages)
     }
 }

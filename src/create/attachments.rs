@@ -1,43 +1,29 @@
-//! What a request says beside the files: it holds for each of its models.
+//! What a request says, which holds for each of its models.
 
-use super::{CreateError, Info, Request};
-use crate::model::{Message, Parameters};
+use super::{CreateError, Request};
 use crate::template::Template;
 
-/// Texts, settings and values of the configuration.
+/// A request that has been checked.
 #[derive(Debug)]
 pub(super) struct Attachments {
+    /// Texts, settings and values of the configuration, beside what the models are made from.
+    pub(super) request: Request,
+    /// Its template.
     pub(super) template: Option<Template>,
-    pub(super) system: String,
-    pub(super) licenses: Vec<String>,
-    pub(super) parameters: Parameters,
-    pub(super) messages: Vec<Message>,
-    pub(super) renderer: String,
-    pub(super) parser: String,
-    pub(super) requires: String,
-    pub(super) info: Info,
 }
 
 impl Attachments {
-    /// Takes them out of a request.
+    /// Checks what can be said of a request without looking at anything else.
     ///
     /// # Errors
-    /// The template does not parse.
-    pub(super) fn of(request: &mut Request) -> Result<Self, CreateError> {
+    /// Something is too long or of the wrong type, or the template does not parse.
+    pub(super) fn of(request: Request) -> Result<Self, CreateError> {
+        request.check()?;
+        request.outputs.check_source(&request.from)?;
         let template = match request.template.as_str() {
             "" => None,
             text => Some(Template::parse(text)?),
         };
-        Ok(Self {
-            template,
-            system: std::mem::take(&mut request.system),
-            licenses: std::mem::take(&mut request.licenses),
-            parameters: std::mem::take(&mut request.parameters),
-            messages: std::mem::take(&mut request.messages),
-            renderer: std::mem::take(&mut request.renderer),
-            parser: std::mem::take(&mut request.parser),
-            requires: std::mem::take(&mut request.requires),
-            info: std::mem::take(&mut request.info),
-        })
+        Ok(Self { request, template })
     }
 }

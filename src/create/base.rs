@@ -9,7 +9,7 @@ use super::part::{Origin, Part, has_weights};
 use super::shards::open_shards;
 use super::{CreateError, Quantization};
 use crate::library::{Descriptions, LibraryError, Shards};
-use crate::model::{MediaType, ModelConfig, Name};
+use crate::model::{Digest, MediaType, ModelConfig, Name};
 use crate::store::{Store, StoreError, StoredManifest};
 
 /// The first version of Ollama that reads models in shards.
@@ -19,6 +19,8 @@ const READS_SHARDS: &str = "0.35.0";
 #[derive(Debug)]
 pub(super) struct Base {
     pub(super) name: Name,
+    /// Of its manifest.
+    pub(super) digest: Digest,
     pub(super) config: Arc<ModelConfig>,
     pub(super) layers: Vec<BaseLayer>,
 }
@@ -88,7 +90,7 @@ impl Base {
             layers.push(BaseLayer { layer, blob, part: Some(part) });
             rest = others;
         }
-        let base = Self { name: model.name.clone(), config, layers };
+        let base = Self { name: model.name.clone(), digest: model.digest, config, layers };
         if quantize.is_some() && !has_weights(base.parts()) {
             return Err(CreateError::NothingToQuantize);
         }

@@ -2,10 +2,13 @@
 //!
 //! Source: Ollama, `server/create.go`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::ModelConfig;
 
 /// What is set; an empty text or 0 sets nothing.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Info {
     /// What the model can do beyond what its files tell.
     pub capabilities: Vec<String>,

@@ -9,7 +9,7 @@ use super::making::make;
 use super::output::{Output, Source};
 use super::part::Part;
 use super::planned_file::PlannedFile;
-use super::{CreateError, Event, Monitor, Phase, Stage, Workshop};
+use super::{CreateError, Event, Monitor, Phase, Stage, Workshop, provenance};
 use crate::model::{Digest, Name};
 use crate::registry::Options;
 use crate::store::Committed;
@@ -145,9 +145,11 @@ impl Job {
         self.each(|mut output| {
             let assembly = output.assembly.take().unwrap_or_else(|| output.begun());
             let digest = monitor.usage.time(Phase::Finish, || output.place(assembly, monitor))?;
-            monitor.usage.note_product(&output.name, digest);
+            provenance::keep(&output, digest);
+            let name = &output.wanted.model;
+            monitor.usage.note_product(name, digest);
             if is_list {
-                monitor.tell(Event::Ready { model: output.name.short(), digest });
+                monitor.tell(Event::Ready { model: name.short(), digest });
             }
             Ok(Standing::Made(digest))
         })

@@ -65,6 +65,12 @@ impl Layers {
         self.entries.push(Entry { layer, content: Content::ToCome, recognised: None });
     }
 
+    /// Adds a file of this digest and so many bytes that is not kept.
+    pub(super) fn add_known(&mut self, media_type: MediaType, digest: Digest, size: u64) {
+        let layer = Layer::new(media_type, digest, size);
+        self.entries.push(Entry { layer, content: Content::ToCome, recognised: None });
+    }
+
     /// Adds a template that was recognised.
     pub(super) fn add_recognised_template(
         &mut self,
@@ -182,11 +188,21 @@ impl Layers {
     pub(super) fn place(&mut self, name: &Name, config: &ModelConfig) -> Result<Placed, CreateError> {
         let Committed { blob, existed } = self.store.put_bytes(&checked(config)?)?;
         self.note(&blob, existed);
-        let config = Layer::new(MediaType::Config, blob.digest(), blob.length());
-        let layers = self.entries.iter().map(|entry| entry.layer.clone()).collect();
-        let placed = self.store.put_manifest(name, &Manifest::new(config, layers).to_bytes())?;
+        let placed = self.store.put_manifest(name, &self.manifest(blob.digest(), blob.length()))?;
         self.is_placed = true;
         Ok(placed)
+    }
+
+    /// The digest that the manifest of these layers and a configuration has.
+    pub(super) fn digest(&self, config: &ModelConfig) -> Result<Digest, CreateError> {
+        let config = checked(config)?;
+        Ok(Digest::of(&self.manifest(Digest::of(&config), config.len() as u64)))
+    }
+
+    fn manifest(&self, config: Digest, length: u64) -> Vec<u8> {
+        let config = Layer::new(MediaType::Config, config, length);
+        let layers = self.entries.iter().map(|entry| entry.layer.clone()).collect();
+        Manifest::new(config, layers).to_bytes()
     }
 
     /// Notes a blob that was stored; answers whether the store had it before. A blob that this job made is

@@ -195,7 +195,7 @@ impl Output {
             }
         }
         let model = OutlinedModel {
-            model: self.name.short(),
+            model: self.wanted.model.short(),
             size: pulls.is_none().then_some(size),
             file_type: assembly.config.file_type.clone(),
             bits_per_weight: bits_per_weight(&outliner.tensors),

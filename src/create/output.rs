@@ -9,8 +9,8 @@ use super::base::Base;
 use super::base_layer::BaseLayer;
 use super::merging::Merging;
 use super::part::{Content, Part};
-use super::planned_file::space_of;
-use super::{CreateError, Event, Monitor, Quantization, Stage, Workshop};
+use super::planned_file::{PlannedFile, space_of};
+use super::{CreateError, Event, Monitor, Quantization, Stage, Wanted, Workshop};
 use crate::model::{Digest, Layer, MediaType, ModelConfig, Name};
 use crate::store::StoredManifest;
 
@@ -18,7 +18,7 @@ use crate::store::StoredManifest;
 #[derive(Debug)]
 pub(super) struct Output {
     pub(super) workshop: Workshop,
-    pub(super) name: Name,
+    pub(super) wanted: Wanted,
     pub(super) source: Source,
     pub(super) adapter: Adapter,
     /// Adapters for the weights of a model that has to be fetched first.
@@ -130,11 +130,11 @@ impl Output {
 
     /// It, without layers.
     pub(super) fn begun(&self) -> Assembly {
-        let attachments = &self.attachments;
+        let request = &self.attachments.request;
         let mut config = ModelConfig {
-            renderer: attachments.renderer.clone(),
-            parser: attachments.parser.clone(),
-            requires: attachments.requires.clone(),
+            renderer: request.renderer.clone(),
+            parser: request.parser.clone(),
+            requires: request.requires.clone(),
             ..ModelConfig::default()
         };
         match &self.source {
@@ -146,8 +146,8 @@ impl Output {
             // It has been fetched, or nothing is known of it.
             Source::Files(_) | Source::Elsewhere(_) => {}
         }
-        attachments.info.apply(&mut config);
-        Assembly::new(self.workshop.store.clone(), config, attachments.parameters.clone())
+        request.info.apply(&mut config);
+        Assembly::new(self.workshop.store.clone(), config, request.parameters.clone())
     }
 
     /// What it is put together from, in order: the layers of the base model, if there is one, or else those of
@@ -174,6 +174,11 @@ impl Output {
         steps
     }
 
+    /// The files that have to be made for it, in order.
+    pub(super) fn planned(&self) -> impl Iterator<Item = &PlannedFile> {
+        self.parts().filter_map(Part::planned)
+    }
+
     /// Puts the model of its layers in its place; answers with the digest of its manifest.
     pub(super) fn place(&self, mut assembly: Assembly, monitor: Monitor<'_>) -> Result<Digest, CreateError> {
         assembly.attach_metadata(&self.attachments)?;
@@ -181,13 +186,13 @@ impl Output {
         assembly.layers.events().for_each(|event| monitor.tell(event));
         monitor.tell(Event::WritingManifest);
         monitor.check_stop()?;
-        let placed = assembly.layers.place(&self.name, &assembly.config)?;
+        let placed = assembly.layers.place(&self.wanted.model, &assembly.config)?;
         self.workshop.clear_replaced(&placed);
         Ok(placed.model.digest)
     }
 
     /// The bytes of the files that have to be made.
     pub(super) fn space(&self) -> Result<u64, CreateError> {
-        space_of(&self.workshop.store, self.parts().filter_map(Part::planned))
+        space_of(&self.workshop.store, self.planned())
     }
 }

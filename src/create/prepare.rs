@@ -11,7 +11,7 @@ use super::merging::Merging;
 use super::output::{Output, Source};
 use super::uploads::parts_of_model;
 use super::{CreateError, FileName, Files, Quantization, Request, Wanted, Workshop, remote_url};
-use crate::model::{Digest, Name, Reference};
+use crate::model::{Name, Reference};
 use crate::store::StoreError;
 
 impl Workshop {
@@ -30,33 +30,31 @@ impl Workshop {
     ///
     /// # Errors
     /// As those of [`prepare`](Self::prepare).
-    pub fn plan(&self, mut request: Request) -> Result<Job, CreateError> {
-        request.check()?;
-        request.outputs.check_source(&request.from)?;
-        let attachments = Arc::new(Attachments::of(&mut request)?);
+    pub fn plan(&self, request: Request) -> Result<Job, CreateError> {
+        let attachments = Arc::new(Attachments::of(request)?);
+        let request = &attachments.request;
         let files = request.files.iter().chain(&request.adapters).flat_map(Files::iter);
         let digests: Vec<_> = files.map(|(_, digest)| digest).collect();
         let damaged = |error: CreateError| error.or_damage(&self.store, digests.iter().copied());
-        let wishes: Vec<_> = request.outputs.iter().map(|wanted| self.wish(wanted, &request)).collect();
+        let wishes: Vec<_> = request.outputs.iter().map(|wanted| self.wish(wanted, request)).collect();
         // A matrix is never taken for a part of a model.
-        let matrices: Vec<Digest> = wishes
-            .iter()
-            .filter_map(|wish| wish.as_ref().ok()?.as_ref()?.matrix.as_ref())
-            .map(|matrix| matrix.input.blob.digest())
-            .collect();
-        request.files =
-            request.files.map(|files| matrices.iter().fold(files, |files, &matrix| files.without(matrix)));
+        let matrices = wishes.iter().filter_map(|wish| wish.as_ref().ok()?.as_ref()?.matrix.as_ref());
+        let files = request
+            .files
+            .clone()
+            .map(|files| matrices.fold(files, |files, matrix| files.without(matrix.input.blob.digest())));
         let is_list = request.outputs.is_list();
         let mut outputs = Vec::new();
         for (wanted, wish) in request.outputs.iter().zip(wishes) {
             let planned = wish.and_then(|quantize| {
-                self.plan_output(&wanted.model, quantize, &request, Arc::clone(&attachments))
+                self.plan_output(wanted, quantize, files.as_ref(), Arc::clone(&attachments))
             });
-            outputs.push(match planned.map_err(damaged) {
-                Ok(output) => (wanted.model.clone(), Standing::ToMake(Box::new(output))),
-                Err(error) if is_list => (wanted.model.clone(), Standing::Failed(error)),
+            let standing = match planned.map_err(damaged) {
+                Ok(output) => Standing::ToMake(Box::new(output)),
+                Err(error) if is_list => Standing::Failed(error),
                 Err(error) => return Err(error),
-            });
+            };
+            outputs.push((wanted.model.clone(), standing));
         }
         let job = Job { workshop: self.clone(), outputs, is_list };
         if job.to_make().next().is_some() { Ok(job) } else { Err(job.refused()) }
@@ -75,11 +73,12 @@ impl Workshop {
 
     fn plan_output(
         &self,
-        name: &Name,
+        wanted: &Wanted,
         quantize: Option<Quantization>,
-        request: &Request,
+        files: Option<&Files>,
         attachments: Arc<Attachments>,
     ) -> Result<Output, CreateError> {
+        let request = &attachments.request;
         let merging = match (&request.merge_adapters, &request.adapters) {
             (None, _) => None,
             (Some(_), None) => return Err(CreateError::MergeWithoutAdapters),
@@ -87,7 +86,7 @@ impl Workshop {
         };
         // Adapters are merged into the weights before these are quantized.
         let first = quantize.as_ref().filter(|_| merging.is_none());
-        let source = match (request.from.as_str(), &request.files) {
+        let source = match (request.from.as_str(), files) {
             ("", None) => return Err(CreateError::NoSource),
             ("", Some(files)) => Source::Files(parts_of_model(self, files, first, quantize.is_some())?),
             (from, _) if !request.remote_host.is_empty() => {
@@ -123,7 +122,7 @@ impl Workshop {
         }
         Ok(Output {
             workshop: self.clone(),
-            name: name.clone(),
+            wanted: wanted.clone(),
             source,
             adapter,
             merging,

@@ -55,7 +55,7 @@ impl Outputs {
     pub fn list(wanted: Vec<Wanted>) -> Result<Self, CreateError> {
         counted(wanted.len())?;
         for (index, output) in wanted.iter().enumerate() {
-            if wanted[..index].iter().any(|earlier| is_same(&earlier.model, &output.model)) {
+            if wanted[..index].iter().any(|earlier| earlier.model == output.model) {
                 return Err(CreateError::SameOutput { model: Box::new(output.model.clone()) });
             }
         }
@@ -80,16 +80,11 @@ impl Outputs {
     /// Refuses a list that would replace the model that all of it is made from.
     pub(super) fn check_source(&self, from: &str) -> Result<(), CreateError> {
         let Ok(Reference::Name(from) | Reference::Pinned(from, _)) = from.parse() else { return Ok(()) };
-        match self.wanted.iter().find(|output| self.is_list && is_same(&output.model, &from)) {
+        match self.wanted.iter().find(|output| self.is_list && output.model == from) {
             Some(output) => Err(CreateError::OutputIsSource { model: Box::new(output.model.clone()) }),
             None => Ok(()),
         }
     }
-}
-
-/// The store knows names in any letter case.
-fn is_same(one: &Name, other: &Name) -> bool {
-    one.to_string().eq_ignore_ascii_case(&other.to_string())
 }
 
 fn counted(count: usize) -> Result<(), CreateError> {

@@ -23,6 +23,7 @@ pub(super) struct Layout {
     quarantine: PathBuf,
     verified: PathBuf,
     jobs: PathBuf,
+    provenance: PathBuf,
 }
 
 impl Layout {
@@ -41,6 +42,7 @@ impl Layout {
             quarantine: own.join("quarantine"),
             verified: own.join("verified"),
             jobs: own.join("jobs"),
+            provenance: own.join("provenance"),
             own,
         }
     }
@@ -130,6 +132,15 @@ impl Layout {
         &self.jobs
     }
 
+    /// How models were made.
+    pub(super) fn provenance(&self) -> &Path {
+        &self.provenance
+    }
+
+    pub(super) fn provenance_of(&self, manifest: Digest) -> PathBuf {
+        self.provenance.join(manifest.file_name())
+    }
+
     /// Every directory that a store has, parents first.
     pub(super) fn directories(&self) -> [&Path; 11] {
         [
@@ -144,6 +155,7 @@ impl Layout {
             &self.quarantine,
             &self.verified,
             &self.jobs,
+            &self.provenance,
         ]
     }
 }

@@ -91,6 +91,7 @@ impl Store {
         }
         if !options.dry_run {
             store.clear_links(&census, options.grace)?;
+            store.forget_provenance(&census)?;
         }
         drop(census);
         let candidates = store.blobs_older_than(options.grace)?;

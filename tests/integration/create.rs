@@ -7,6 +7,7 @@ mod inheritance;
 mod making;
 mod merging;
 mod outputs;
+mod provenance;
 mod recipe;
 mod reported;
 mod todays;

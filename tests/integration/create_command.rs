@@ -281,3 +281,17 @@ fn several_types_make_a_model_each() {
     let error = desk.refused(&["create", "n", "-q", "q8_0", "-q", "iq1_s"]);
     assert!(error.contains("1 of 2 models could not be made"), "{error}");
 }
+
+#[test]
+fn a_model_is_verified_from_its_sources() {
+    let desk = Desk::new();
+    desk.put("m.gguf", small_gguf(&[]));
+    desk.output(&["create", "m", "-q", "q8_0"]);
+    assert!(desk.output(&["verify", "m"]).contains("the same model"));
+    let source = Digest::of(&small_gguf(&[])).file_name();
+    fs::remove_file(desk.models.path().join("blobs").join(source)).unwrap();
+    let output = desk.run(&["verify", "m"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("sources are gone: m.gguf (sha256:"), "{}", text(&output));
+    assert_eq!(desk.run(&["verify", "none"]).status.code(), Some(2));
+}

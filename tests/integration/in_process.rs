@@ -1,17 +1,22 @@
 //! A server on a store of its own, driven in process, and small models to feed it.
 
+use std::sync::OnceLock;
+
 use axum::Router;
 use axum::body::Body;
 use http_body_util::BodyExt;
 use hyper::{Request, StatusCode};
 use ollamake::config::Config;
+use ollamake::create::{Monitor, Usage, Verdict, Workshop};
 use ollamake::gguf::{Header, Metadata, TensorDescription};
 use ollamake::model::Digest;
+use ollamake::plan::Resources;
 use ollamake::server::{Server, router};
 use ollamake::store::Store;
 use ollamake::tensor::{ElementType, Shape, quantize};
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::support::files::names_in_store;
@@ -22,6 +27,7 @@ pub(crate) struct InProcess {
     pub(crate) directory: TempDir,
     pub(crate) store: Store,
     router: Router,
+    verifying: OnceLock<Workshop>,
 }
 
 /// What the server answered.
@@ -48,7 +54,7 @@ impl InProcess {
         let mut config = Config::for_store(directory.path());
         configure(&mut config);
         let server = Server::new(config, store.clone());
-        Self { router: router(&server), directory, store }
+        Self { router: router(&server), directory, store, verifying: OnceLock::new() }
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -95,10 +101,29 @@ impl InProcess {
 
     /// Creates a model, which must succeed, and answers with the lines.
     pub(crate) async fn create(&self, request: Value) -> Vec<String> {
+        let model = request["model"].as_str().map(str::to_owned);
         let answer = self.post("/api/create", request).await;
         let lines = answer.statuses();
         assert_eq!(lines.last().map(String::as_str), Some("success"), "{} {}", answer.status, answer.body);
+        if let Some(model) = model {
+            self.verify(&model);
+        }
         lines
+    }
+
+    /// Makes a model again, which must come to the same unless it cannot be.
+    fn verify(&self, model: &str) {
+        let workshop = || {
+            let registries = ollamake::registry::Config::default();
+            Workshop::new(self.store.clone(), registries, Resources::default(), false)
+        };
+        let workshop = self.verifying.get_or_init(workshop);
+        let model = self.store.manifest(&model.parse().unwrap()).unwrap();
+        let (stop, usage) = (CancellationToken::new(), Usage::default());
+        let monitor = Monitor { report: &|_| (), stop: &stop, usage: &usage };
+        let verdict = workshop.verify(&model, monitor).unwrap();
+        let is_as_it_should_be = matches!(verdict, Verdict::Same | Verdict::Gone(_));
+        assert!(is_as_it_should_be, "{}: {verdict:?}", model.name.short());
     }
 
     /// Uploads a blob, which must succeed.

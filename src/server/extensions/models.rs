@@ -41,7 +41,8 @@ pub(super) struct Wish {
     shard: Option<usize>,
 }
 
-/// `GET /ollamake/v1/models/NAME/metadata`, `…/tensors`, `…/manifest` and `…/file`. Names have slashes themselves.
+/// `GET /ollamake/v1/models/NAME/metadata`, `…/tensors`, `…/manifest`, `…/provenance` and `…/file`. Names have
+/// slashes themselves.
 pub(super) async fn look(
     State(server): State<Shared>,
     Path(path): Path<String>,
@@ -56,6 +57,7 @@ pub(super) async fn look(
         "tensors" => tensors,
         "file" => file,
         "manifest" => manifest,
+        "provenance" => provenance,
         _ => return Err(no_such_view(view)),
     };
     let shared = Arc::clone(&server);
@@ -66,8 +68,18 @@ pub(super) async fn look(
 type View = fn(&Server, &Reference, &Wish, &HeaderMap) -> Result<Response, Failure>;
 
 fn no_such_view(got: &str) -> Failure {
-    Failure::not_found(format!("{got:?} is none of metadata, tensors, manifest and file"))
+    Failure::not_found(format!("{got:?} is none of metadata, tensors, manifest, provenance and file"))
         .with_hint("ask for /ollamake/v1/models/NAME/metadata, for example")
+}
+
+/// How a model was made, as an in-toto statement.
+fn provenance(server: &Server, reference: &Reference, _: &Wish, _: &HeaderMap) -> Result<Response, Failure> {
+    let model = find(server.store(), reference)?;
+    let record = server.workshop.provenance(&model).ok_or_else(|| {
+        let message = format!("it is not known how model '{}' was made", model.name.short());
+        Failure::not_found(message).with_hint("models that are made here can tell; pulled ones cannot")
+    })?;
+    Ok(json(&record))
 }
 
 /// A model with its files open.

@@ -43,7 +43,8 @@ pub(crate) fn unfinished(store: &Path) -> Vec<String> {
 /// The names of the files of a store, but for what is only remembered of them.
 pub(crate) fn names_in_store(store: &Path) -> Vec<String> {
     let is_remembered = |path: &PathBuf| {
-        ["ollamake/verified", "ollamake/jobs"].iter().any(|directory| path.starts_with(store.join(directory)))
+        let directories = ["ollamake/verified", "ollamake/jobs", "ollamake/provenance"];
+        directories.iter().any(|directory| path.starts_with(store.join(directory)))
     };
     names_of(files(store).into_iter().filter(|path| !is_remembered(path)).collect())
 }

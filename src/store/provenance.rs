@@ -1,0 +1,63 @@
+//! How models were made, so that it can be told later and done again.
+//!
+//! `ollamake/provenance/<digest of the manifest>` holds what whoever made the model has written down, in a form
+//! of its own. Models with the same manifest were made alike, so a copy has the record of its source. Records
+//! are read by nobody but people who ask: they may be lost or removed at any time, and nothing depends on them.
+//! One whose manifest no model has any more goes when the store is pruned.
+
+use std::collections::HashSet;
+use std::io;
+
+use super::disk::{ignore_absence, read_up_to, write_all_at};
+use super::entry::Content;
+use super::index::Census;
+use super::{Shared, Store};
+use crate::model::Digest;
+
+/// The longest record, in bytes.
+pub const LONGEST_PROVENANCE: usize = 4 << 20;
+
+impl Store {
+    /// Remembers how the model of a manifest was made. A failure costs nothing but the knowledge, so it is only
+    /// logged.
+    pub fn remember_provenance(&self, manifest: Digest, record: &[u8]) {
+        if let Err(error) = self.0.write_provenance(manifest, record) {
+            tracing::warn!(%error, "how a model was made is not remembered");
+        }
+    }
+
+    /// How the model of a manifest was made, if that is known.
+    pub fn provenance(&self, manifest: Digest) -> Option<Vec<u8>> {
+        let file = self.0.disk.open(&self.0.layout.provenance_of(manifest)).ok()?;
+        let record = read_up_to(&*self.0.disk, &file, LONGEST_PROVENANCE).ok()?;
+        (record.len() <= LONGEST_PROVENANCE).then_some(record)
+    }
+}
+
+impl Shared {
+    /// Not synced: of what a loss of power tears nothing can be parsed.
+    fn write_provenance(&self, manifest: Digest, record: &[u8]) -> io::Result<()> {
+        if record.len() > LONGEST_PROVENANCE {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the record is too long"));
+        }
+        let mut temporary = self.new_temporary()?;
+        write_all_at(&*self.disk, temporary.file(), record, 0)?;
+        temporary.replace(&self.layout.provenance_of(manifest))
+    }
+
+    /// Forgets how models were made that are gone. All entries have been understood.
+    pub(super) fn forget_provenance(&self, census: &Census) -> io::Result<()> {
+        let digest = |content: &Content| match content {
+            Content::Model(model) => Some(model.digest),
+            _ => None,
+        };
+        let known: HashSet<Digest> =
+            census.entries.iter().filter_map(|entry| digest(&entry.content)).collect();
+        for name in self.list_or_nothing(self.layout.provenance())? {
+            if !name.parse().is_ok_and(|manifest: Digest| known.contains(&manifest)) {
+                ignore_absence(self.disk.remove(&self.layout.provenance().join(&name)))?;
+            }
+        }
+        Ok(())
+    }
+}
