@@ -172,6 +172,14 @@ pub enum CreateError {
         /// The most.
         limit: usize,
     },
+    /// The plans of all outputs would take too much memory.
+    #[error("the metadata of {outputs} outputs take more than {limit} bytes; make fewer of them at once")]
+    OutputsTooLarge {
+        /// How many had been planned by then.
+        outputs: usize,
+        /// The most, in bytes.
+        limit: usize,
+    },
     /// Two outputs of one name.
     #[error("outputs names model '{}' twice", .model.short())]
     SameOutput { model: Box<Name> },

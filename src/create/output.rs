@@ -191,6 +191,12 @@ impl Output {
         Ok(placed.model.digest)
     }
 
+    /// The bytes that the headers of the files take that have to be made.
+    pub(super) fn metadata_bytes(&self) -> usize {
+        // One that has no header fails when it is made.
+        self.planned().filter_map(|file| Some(file.plan().header().ok()?.bytes().len())).sum()
+    }
+
     /// The bytes of the files that have to be made.
     pub(super) fn space(&self) -> Result<u64, CreateError> {
         space_of(&self.workshop.store, self.planned())

@@ -14,6 +14,10 @@ use super::{CreateError, FileName, Files, Quantization, Request, Wanted, Worksho
 use crate::model::{Name, Reference};
 use crate::store::StoreError;
 
+/// Each model has its metadata in memory until it is made, vocabularies and all. Those of several models must
+/// not take more than this together, in bytes.
+const MOST_METADATA: usize = 512 << 20;
+
 impl Workshop {
     /// Checks a request and makes a job of it. The job holds leases on all blobs that it needs.
     ///
@@ -45,6 +49,7 @@ impl Workshop {
             .map(|files| matrices.fold(files, |files, matrix| files.without(matrix.input.blob.digest())));
         let is_list = request.outputs.is_list();
         let mut outputs = Vec::new();
+        let mut metadata = 0;
         for (wanted, wish) in request.outputs.iter().zip(wishes) {
             let planned = wish.and_then(|quantize| {
                 self.plan_output(wanted, quantize, files.as_ref(), Arc::clone(&attachments))
@@ -54,7 +59,14 @@ impl Workshop {
                 Err(error) if is_list => Standing::Failed(error),
                 Err(error) => return Err(error),
             };
+            if let Standing::ToMake(output) = &standing {
+                metadata += output.metadata_bytes();
+            }
             outputs.push((wanted.model.clone(), standing));
+            if outputs.len() > 1 && metadata > MOST_METADATA {
+                let (outputs, limit) = (outputs.len(), MOST_METADATA);
+                return Err(CreateError::OutputsTooLarge { outputs, limit });
+            }
         }
         let job = Job { workshop: self.clone(), outputs, is_list };
         if job.to_make().next().is_some() { Ok(job) } else { Err(job.refused()) }
