@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use utoipa::ToSchema;
 
 use super::output::{Output, Source};
 use super::{CreateError, Files, Info, Outputs, Quantization, Request, Wanted};
@@ -23,7 +24,7 @@ const BUILDER: &str = env!("CARGO_PKG_REPOSITORY");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// What a record says.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct Provenance {
     #[serde(rename = "_type")]
     kind: String,
@@ -35,35 +36,42 @@ pub struct Provenance {
 }
 
 /// Something by its digest.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvenanceResource)]
 struct Resource {
     name: String,
     digest: Sha256,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvenanceSha256)]
 struct Sha256 {
     sha256: String,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvenancePredicate)]
 #[serde(rename_all = "camelCase")]
 struct Predicate {
     build_definition: Definition,
     run_details: Run,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvenanceDefinition)]
 #[serde(rename_all = "camelCase")]
 struct Definition {
     build_type: String,
+    /// The request, as a create takes it.
+    #[schema(value_type = Object)]
     external_parameters: Asked,
     internal_parameters: Rules,
     resolved_dependencies: Vec<Resource>,
 }
 
 /// What decides about the bytes beside the request and the sources.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvenanceRules)]
 struct Rules {
     /// Of what makes bytes of a plan.
     revision: u32,
@@ -74,19 +82,22 @@ struct Rules {
     base: Option<Resource>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvenanceRun)]
 struct Run {
     builder: Builder,
     metadata: RunMetadata,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvenanceBuilder)]
 struct Builder {
     id: String,
     version: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[schema(as = ProvenanceRunMetadata)]
 #[serde(rename_all = "camelCase")]
 struct RunMetadata {
     finished_on: String,

@@ -1,9 +1,9 @@
 //! How models were made, so that it can be told later and done again.
 //!
 //! `ollamake/provenance/<digest of the manifest>` holds what whoever made the model has written down, in a form
-//! of its own. Models with the same manifest were made alike, so a copy has the record of its source. Records
-//! are read by nobody but people who ask: they may be lost or removed at any time, and nothing depends on them.
-//! One whose manifest no model has any more goes when the store is pruned.
+//! of its own. A copy has the manifest of its source, and so its record; where two ways lead to one manifest,
+//! the last is told. Records are read by nobody but people who ask: they may be lost or removed at any time, and
+//! nothing depends on them. One whose manifest no model has any more goes when the store is pruned.
 
 use std::collections::HashSet;
 use std::io;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::download::{self, send};
+use crate::create::Provenance;
 use crate::gguf::{Gguf, TensorInfo, ValueRef};
 use crate::library::{Parts, Weights};
 use crate::model::{Layer, Manifest, Reference};
@@ -347,5 +348,7 @@ pub(super) fn operations() -> Vec<Operation> {
         .asks::<u64>("shard", "which of the files of a split model, the first being 1");
     let manifest = Operation::read("/ollamake/v1/models/{name}/manifest", "The layers of a model.")
         .answers::<ModelManifest<'_>>(200, "The layers.");
-    [metadata, tensors, manifest, file].map(named).into()
+    let provenance = Operation::read("/ollamake/v1/models/{name}/provenance", "How a model was made here.")
+        .answers::<Provenance>(200, "An in-toto statement with SLSA's predicate.");
+    [metadata, tensors, manifest, provenance, file].map(named).into()
 }

@@ -209,6 +209,9 @@ async fn progress_is_that_of_all_together_and_each_model_is_told() {
     assert_eq!(statuses.iter().filter(|status| *status == "parsing GGUF").count(), 1, "{statuses:?}");
     let made = digests(&server).await;
     assert_eq!(made["b:latest"], made["c:latest"]);
+    // The source counts once.
+    let jobs = server.get("/ollamake/v1/jobs").await.json();
+    assert_eq!(jobs["jobs"][0]["bytes_in"], small_gguf(&[]).len());
 }
 
 #[tokio::test]
@@ -265,7 +268,7 @@ async fn lists_that_say_too_little_or_too_much_are_refused_and_nothing_is_kept()
 async fn a_dry_run_tells_of_each_model() {
     let server = InProcess::new();
     let digest = server.upload(&wide_gguf()).await.to_string();
-    let outputs = json!([{"model": "a", "quantize": "q8_0"}, {"model": "b", "quantize": "q4_0"}]);
+    let outputs = json!([{"model": "a", "quantize": "q8_0"}, {"model": "b", "quantize": "bf16"}]);
     let mut request = json!({"files": {"m.gguf": digest}, "outputs": outputs, "dry_run": true});
     let before = server.files();
     let outline = server.post("/api/create", request.clone()).await.json();

@@ -67,7 +67,7 @@ async fn whatever_was_made_is_made_again() {
         "license": ["one", "two"], "parameters": {"seed": 7, "stop": ["a"]}, "requires": "0.5.0",
         "messages": [{"role": "user", "content": "hi"}], "info": {"capabilities": ["tools"]},
     });
-    let recipe = json!({"tensor_types": [["attn_v", "q8_0"]], "output_tensor_type": "q6_k"});
+    let recipe = json!({"tensor_types": [["attn_v", "q8_0"]], "output_tensor_type": "q5_1"});
     for request in [
         said,
         json!({"model": "base", "files": files}),
@@ -113,7 +113,8 @@ async fn sources_that_are_gone_are_named() {
     let server = InProcess::new();
     let digest = server.upload(&small_gguf(&[])).await;
     server.create(json!({"model": "base", "files": {"m.gguf": digest.to_string()}})).await;
-    server.create(json!({"model": "m", "files": {"m.gguf": digest.to_string()}, "quantize": "q8_0"})).await;
+    let files = json!({"m.gguf": digest.to_string()});
+    server.create(json!({"model": "m", "files": files, "quantize": "q8_0", "system": "of files"})).await;
     server.create(json!({"model": "n", "from": "base", "quantize": "q8_0"})).await;
     assert_eq!(verified(&server, "n"), Verdict::Same);
     server.create(json!({"model": "base", "from": "base", "system": "other"})).await;
