@@ -25,8 +25,8 @@ pub(super) struct Create {
     /// The Modelfile; without one, and without "Modelfile" here, the model is what this directory holds
     #[arg(short, long, value_name = "MODELFILE")]
     file: Option<PathBuf>,
-    /// Quantize to this type (q4_K_M, iq4_xs, q8_0, …); several make a model each, NAME:q4_k_m and so on, from
-    /// one pass over the source
+    /// Quantize to this type (q4_K_M, iq4_xs, q8_0, …); several make a model each, NAME:q4_k_m and so on,
+    /// from one pass over the source
     #[arg(short, long, value_name = "TYPE")]
     quantize: Vec<Target>,
     /// Make the adapters part of the weights, in place of layers of their own

@@ -8,8 +8,8 @@ use super::{CliError, Surroundings};
 use crate::create::{Event, Monitor, Usage, Verdict, Workshop};
 use crate::model::{InvalidName, Reference};
 
-/// Exits with 0 if the same model came of it, 1 if another did, and 2 if that could not be found out: a source
-/// is gone, this version makes such a model otherwise, or it is not known how the model was made.
+/// Exits with 0 if the same model came of it, 1 if another did, and 2 if that could not be found out: a
+/// source is gone, this version makes such a model otherwise, or it is not known how the model was made.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
     /// The model

@@ -81,7 +81,8 @@ impl Assembly {
         Ok(())
     }
 
-    /// Adds a part as it is, or the file that was made for it. A part of the base model has been a layer before.
+    /// Adds a part as it is, or the file that was made for it. A part of the base model has been a layer
+    /// before.
     fn attach_part(&mut self, part: &Part, before: Option<Layer>, file: Option<File>) {
         let description = match (&part.content, file) {
             (_, Some(File { content, description })) => {

@@ -184,7 +184,7 @@ pub enum CreateError {
     #[error("outputs names model '{}' twice", .model.short())]
     SameOutput { model: Box<Name> },
     /// An output would replace what all outputs are made from.
-    #[error("outputs names model '{}', which all of them are made from; give it another name", .model.short())]
+    #[error("outputs names model '{}', which all are made from; give it another name", .model.short())]
     OutputIsSource { model: Box<Name> },
     /// Some of several models could not be made.
     #[error("{}", outputs_message(.0))]

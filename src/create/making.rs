@@ -28,8 +28,8 @@ pub(super) fn make(
 ) -> Vec<Result<Committed, CreateError>> {
     let mut outcomes: Vec<Option<Result<Committed, CreateError>>> = files.iter().map(|_| None).collect();
     loop {
-        // Of those that are the same, the first is made, and found by the others. Who takes several turns does
-        // so in their order, so that no two wait for each other.
+        // Of those that are the same, the first is made, and found by the others. Who takes several turns
+        // does so in their order, so that no two wait for each other.
         let mut distinct: BTreeMap<Digest, usize> = BTreeMap::new();
         let unmade = outcomes.iter_mut().zip(files).enumerate().filter(|(_, (outcome, _))| outcome.is_none());
         for (number, (outcome, file)) in unmade {

@@ -227,7 +227,8 @@ impl Output {
         let files = [MediaType::Model, MediaType::Projector, MediaType::Adapter, MediaType::Draft];
         let is_file = |layer: &&OutlinedLayer| files.iter().any(|kind| kind.as_str() == layer.media_type);
         let size = layers.iter().filter(is_file).map(|layer| layer.size).fold(0, u64::saturating_add);
-        let stated = || self.attachments.parameters.get("num_ctx").and_then(serde_json::Value::as_u64);
+        let stated =
+            || self.attachments.request.parameters.get("num_ctx").and_then(serde_json::Value::as_u64);
         let context = context.or_else(stated).filter(|&context| context > 0);
         match header {
             WeightsHeader::ToCome(header) => RunningMemory::of(&Gguf::of_header(header).ok()?, size, context),

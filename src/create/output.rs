@@ -150,8 +150,8 @@ impl Output {
         Assembly::new(self.workshop.store.clone(), config, request.parameters.clone())
     }
 
-    /// What it is put together from, in order: the layers of the base model, if there is one, or else those of
-    /// the source, and the adapter's.
+    /// What it is put together from, in order: the layers of the base model, if there is one, or else those
+    /// of the source, and the adapter's.
     pub(super) fn steps(&self) -> Vec<Step<'_>> {
         let mut steps = Vec::new();
         match &self.source {

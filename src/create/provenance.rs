@@ -1,8 +1,8 @@
 //! How a model was made, as a record that others understand: an in-toto statement with SLSA's predicate.
 //!
 //! Forms: <https://in-toto.io/Statement/v1> and <https://slsa.dev/provenance/v1>. The request stands in it as
-//! `POST /api/create` takes it, so that the model can be made again ([`remake`](super::remake)). A request holds
-//! no secrets but what an address may hold, so the address stands in it as the model has it.
+//! `POST /api/create` takes it, so that the model can be made again ([`remake`](super::remake)). A request
+//! holds no secrets but what an address may hold, so the address stands in it as the model has it.
 
 use std::collections::BTreeMap;
 
@@ -76,6 +76,7 @@ struct Rules {
     /// Of what makes bytes of a plan.
     revision: u32,
     /// The digest of the recipe of each file that was made, which stands for the plan and its sources.
+    #[schema(value_type = Vec<String>)]
     recipes: Vec<Digest>,
     /// The model that it was made from.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -142,8 +142,8 @@ fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<
     let merge_adapters = strengths(fields.value("merge_adapters")?)?;
     refuse_draft(fields)?;
     if fields.is_list("quantize") {
-        let message = "quantize must be one type; a list is taken with \"dry_run\": true alone, and outputs makes \
-                       several models";
+        let message = "quantize must be one type; a list is taken with \"dry_run\": true alone, and outputs \
+                       makes several models";
         return Err(Failure::bad_request(message));
     }
     let quantize = fields.string("quantize")?;

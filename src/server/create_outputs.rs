@@ -93,8 +93,8 @@ impl Wish {
                 _ => {
                     let field: String = field.chars().take(64).collect();
                     let message = format!(
-                        "field {field:?} is not known; an output has model, quantize and recipe, and what else \
-                         the request says holds for all"
+                        "field {field:?} is not known; an output has model, quantize and recipe, and what \
+                         else the request says holds for all"
                     );
                     return Err(Failure::bad_request(message));
                 }

@@ -1,9 +1,10 @@
 //! How models were made, so that it can be told later and done again.
 //!
-//! `ollamake/provenance/<digest of the manifest>` holds what whoever made the model has written down, in a form
-//! of its own. A copy has the manifest of its source, and so its record; where two ways lead to one manifest,
-//! the last is told. Records are read by nobody but people who ask: they may be lost or removed at any time, and
-//! nothing depends on them. One whose manifest no model has any more goes when the store is pruned.
+//! `ollamake/provenance/<digest of the manifest>` holds what whoever made the model has written down, in a
+//! form of its own. A copy has the manifest of its source, and so its record; where two ways lead to one
+//! manifest, the last is told. Records are read by nobody but people who ask: they may be lost or removed at
+//! any time, and nothing depends on them. One whose manifest no model has any more goes when the store is
+//! pruned.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,8 +19,8 @@ use crate::model::Digest;
 pub const LONGEST_PROVENANCE: usize = 4 << 20;
 
 impl Store {
-    /// Remembers how the model of a manifest was made. A failure costs nothing but the knowledge, so it is only
-    /// logged.
+    /// Remembers how the model of a manifest was made. A failure costs nothing but the knowledge, so it is
+    /// only logged.
     pub fn remember_provenance(&self, manifest: Digest, record: &[u8]) {
         if let Err(error) = self.0.write_provenance(manifest, record) {
             tracing::warn!(%error, "how a model was made is not remembered");

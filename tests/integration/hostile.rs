@@ -29,7 +29,7 @@ enum Tested {
 use Tested::{Elsewhere, Here};
 
 /// Every kind of attack.
-const ROWS: [(&str, Tested); 55] = [
+const ROWS: [(&str, Tested); 57] = [
     // HTTP
     ("dns-rebinding", Here),
     ("drive-by", Here),
@@ -39,6 +39,7 @@ const ROWS: [(&str, Tested); 55] = [
     ("mixed-formats", Here),
     ("nested-json", Here),
     ("huge-json", Here),
+    ("outputs", Here),
     ("cut-off-upload", Elsewhere),
     ("slow-loris", Elsewhere),
     ("lying-length", Elsewhere),
@@ -80,6 +81,7 @@ const ROWS: [(&str, Tested); 55] = [
     ("store-lists", Here),
     ("store-layers", Here),
     ("store-damage", Here),
+    ("provenance-record", Elsewhere),
     // Registries
     ("registry-digests", Here),
     ("registry-bombs", Here),
@@ -140,6 +142,7 @@ mod refused {
 
     tested_here! {
         dns_rebinding drive_by digest_as_path file_name_as_path missing_file mixed_formats nested_json huge_json
+        outputs
         wrong_digest upload_headers lying_upload gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
         safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe importance_matrix

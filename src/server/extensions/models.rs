@@ -42,8 +42,8 @@ pub(super) struct Wish {
     shard: Option<usize>,
 }
 
-/// `GET /ollamake/v1/models/NAME/metadata`, `…/tensors`, `…/manifest`, `…/provenance` and `…/file`. Names have
-/// slashes themselves.
+/// `GET /ollamake/v1/models/NAME/metadata`, `…/tensors`, `…/manifest`, `…/provenance` and `…/file`. Names
+/// have slashes themselves.
 pub(super) async fn look(
     State(server): State<Shared>,
     Path(path): Path<String>,

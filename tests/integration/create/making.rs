@@ -171,7 +171,10 @@ async fn nothing_is_computed_twice() {
     let source = gguf(&metadata(1), &[(FIRST, SHAPE, ElementType::F16)]);
     let digest = server.upload(&source).await.to_string();
     let make = async |model: &str, file: &str, file_type: &str| {
-        server.create(json!({"model": model, "files": {file: digest}, "quantize": file_type})).await;
+        // Not with `create`: what comes of a false memory is not what comes of the sources.
+        let request = json!({"model": model, "files": {file: digest}, "quantize": file_type});
+        let answer = server.post("/api/create", request).await;
+        assert_eq!(answer.statuses().last().unwrap(), "success", "{}", answer.body);
         server.store.manifest(&model.parse().unwrap()).unwrap().manifest.layers[0].digest
     };
     let first = make("one", "m.gguf", "q4_K_M").await;

@@ -82,7 +82,8 @@ async fn models_made_together_are_those_of_requests_of_their_own() {
 #[tokio::test(flavor = "multi_thread")]
 async fn adapters_and_matrices_are_those_of_each_model() {
     let (together, one_by_one) = (InProcess::new(), InProcess::new());
-    let outputs = json!([{"model": "one", "quantize": "q8_0"}, {"model": "two", "quantize": "q4_0"}, {"model": "three"}]);
+    let outputs = json!([{"model": "one", "quantize": "q8_0"}, {"model": "two", "quantize": "q4_0"},
+                         {"model": "three"}]);
     let base = uploaded(&together, &fixture("conversion/mistral")).await;
     let adapter = uploaded(&together, &fixture("conversion/lora-mistral")).await;
     uploaded(&one_by_one, &fixture("conversion/mistral")).await;
@@ -227,7 +228,7 @@ async fn lists_that_say_too_little_or_too_much_are_refused_and_nothing_is_kept()
         (json!({"files": files, "outputs": twice}), "outputs names model 'A:latest' twice"),
         (
             json!({"from": "base", "outputs": [{"model": "a"}, {"model": "base", "quantize": "q8_0"}]}),
-            "which all of them are made from",
+            "which all are made from",
         ),
         (json!({"files": files, "outputs": one, "model": "m"}), "model cannot be used beside outputs"),
         (json!({"files": files, "outputs": one, "quantize": "q8_0"}), "quantize cannot be used beside"),

@@ -63,7 +63,8 @@ async fn whatever_was_made_is_made_again() {
     let matrix = server.upload(&matrix).await.to_string();
     let weighed = json!({"m.gguf": plain, "i.dat": matrix});
     let said = json!({
-        "model": "said", "files": files, "quantize": "q8_0", "system": "Be brief.", "template": "{{ .Prompt }}",
+        "model": "said", "files": files, "quantize": "q8_0", "system": "Be brief.",
+        "template": "{{ .Prompt }}",
         "license": ["one", "two"], "parameters": {"seed": 7, "stop": ["a"]}, "requires": "0.5.0",
         "messages": [{"role": "user", "content": "hi"}], "info": {"capabilities": ["tools"]},
     });
@@ -74,9 +75,11 @@ async fn whatever_was_made_is_made_again() {
         json!({"model": "pictures", "files": pictures, "quantize": "q4_k_m"}),
         json!({"model": "recipe", "files": files, "quantize": "q4_k_m", "recipe": recipe}),
         json!({"model": "adapted", "from": "base", "adapters": adapter}),
-        json!({"model": "merged", "from": "base", "adapters": adapter, "merge_adapters": true, "quantize": "q8_0"}),
+        json!({"model": "merged", "from": "base", "adapters": adapter, "merge_adapters": true,
+               "quantize": "q8_0"}),
         json!({"model": "weighed", "files": weighed, "quantize": "iq2_xs", "recipe": {"imatrix": "i.dat"}}),
-        json!({"model": "by-digest", "files": {"m.gguf": plain}, "quantize": "q4_0", "recipe": {"imatrix": matrix}}),
+        json!({"model": "by-digest", "files": {"m.gguf": plain}, "quantize": "q4_0",
+               "recipe": {"imatrix": matrix}}),
         json!({"model": "as-it-is", "files": {"m.gguf": plain}}),
         json!({"model": "from-blob", "from": plain}),
         json!({"model": "remote", "from": "far/model", "remote_host": "http://user:hunter2@example.com"}),

@@ -11,6 +11,7 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = access();
     cases.extend(names());
     cases.extend(bodies());
+    cases.extend(outputs());
     cases
 }
 
@@ -104,6 +105,23 @@ fn names() -> Vec<Case> {
         &["digest mismatch"],
     ));
     cases
+}
+
+/// Lists of several models to be.
+fn outputs() -> Vec<Case> {
+    let case = |name: &str, outputs: serde_json::Value, says: &'static str| {
+        let body = json!({"from": "base", "outputs": outputs}).to_string();
+        Case::new("outputs", name, Input::Request(request("/api/create", body.as_bytes())), 400, &[says])
+    };
+    vec![
+        case("one name twice", json!([{"model": "a"}, {"model": "A:latest"}]), "twice"),
+        case("the source itself", json!([{"model": "a"}, {"model": "base"}]), "made from"),
+        case("10,000 models", json!(vec![json!({"model": "a"}); 10_000]), "1 to 32 models, got 10000"),
+        case("no model", json!([]), "1 to 32 models, got 0"),
+        case("a name as a path", json!([{"model": "../../a"}]), "outputs[0]: invalid model name"),
+        case("a number", json!([7]), "outputs[0]: expected an object"),
+        case("an unknown field", json!([{"model": "a", "files": {}}]), "is not known"),
+    ]
 }
 
 fn bodies() -> Vec<Case> {
