@@ -142,7 +142,7 @@ impl Layout {
     }
 
     /// Every directory that a store has, parents first.
-    pub(super) fn directories(&self) -> [&Path; 11] {
+    pub(super) fn directories(&self) -> [&Path; 12] {
         [
             &self.root,
             &self.blobs,
