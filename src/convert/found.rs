@@ -57,6 +57,7 @@ impl Found {
             }
             None => format!("blk.{layer}.{name}"),
         };
+        let tensor = as_stored(&self.own_names, &tensor);
         ConvertError::LackingTensor { tensor, architecture: architecture.to_owned() }
     }
 
@@ -68,5 +69,49 @@ impl Found {
             either || inner == name
         };
         self.rules.iter().filter(move |rule| rule.targets().iter().any(&is_name))
+    }
+}
+
+/// What the checkpoint would call a tensor that it does not have: as it calls the one that is most like it.
+/// `own_names` are its names by those that the family has for them.
+pub(super) fn as_stored(own_names: &BTreeMap<String, String>, name: &str) -> String {
+    let wanted: Vec<&str> = name.split('.').collect();
+    let renamed = own_names.iter().filter_map(|(known, own)| {
+        let (known, own): (Vec<&str>, Vec<&str>) = (known.split('.').collect(), own.split('.').collect());
+        let ((known_ending, known), (own_ending, own)) = (known.split_last()?, own.split_last()?);
+        let shared = shared(known.iter().rev(), own.iter().rev());
+        let (before, inner) = known.split_at(known.len() - shared);
+        let (ending, rest) = wanted.strip_prefix(before)?.split_last()?;
+        let likeness = before.len() + self::shared(inner.iter(), rest.iter());
+        let ending = if ending == known_ending { own_ending } else { ending };
+        let stored = [&own[..own.len() - shared], rest, &[*ending]].concat().join(".");
+        (likeness > before.len()).then_some((likeness, stored))
+    });
+    renamed.max_by_key(|(likeness, _)| *likeness).map_or_else(|| name.to_owned(), |(_, stored)| stored)
+}
+
+/// How many of the first items of two lists are the same.
+fn shared<'s>(one: impl Iterator<Item = &'s &'s str>, other: impl Iterator<Item = &'s &'s str>) -> usize {
+    one.zip(other).take_while(|(one, other)| one == other).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_tensor_is_called_as_its_neighbours_are() {
+        let own_names = BTreeMap::from([
+            ("model.layers.0.a.weight".to_owned(), "model.language_model.layers.0.a.weight".to_owned()),
+            ("blocks.0.experts.0.w1.packed".to_owned(), "layers.0.experts.0.w1.weight".to_owned()),
+        ]);
+        for (name, stored) in [
+            ("model.layers.1.b.weight", "model.language_model.layers.1.b.weight"),
+            ("blocks.0.experts.2.w1.packed", "layers.0.experts.2.w1.weight"),
+            ("lm_head.weight", "lm_head.weight"),
+            ("model.other.weight", "model.other.weight"),
+        ] {
+            assert_eq!(as_stored(&own_names, name), stored);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::found::Found;
+use super::found::{Found, as_stored};
 use super::rule::{Match, Rule, StackSize, Target};
 use super::weight::{Weight, WeightError};
 use super::{ConvertError, Model};
@@ -24,16 +24,14 @@ pub(super) struct Mapping<'m> {
     /// Tensors that wait for the rest of their stacks, by group and layer, and parts that wait for the
     /// others, by target.
     waiting: HashMap<(&'static str, u64), Waiting>,
-    /// What the parts that wait are called.
-    names_of_parts: HashMap<(&'static str, u64), Vec<String>>,
     /// Which rules have been used, in which layers.
     used: HashSet<(usize, u64)>,
     /// How many layers those have whose tensors' names begin so, where there are two stacks of layers.
     other_layers: Option<(&'static str, u64)>,
 }
 
-/// Tensors by rule and place.
-type Waiting = BTreeMap<(usize, u64), Weight>;
+/// Tensors by rule and place, with what the family calls them.
+type Waiting = BTreeMap<(usize, u64), (Weight, String)>;
 
 impl<'m> Mapping<'m> {
     pub(super) fn new(model: &'m Model, architecture: &'static str, tables: &[&[Rule]]) -> Self {
@@ -47,7 +45,6 @@ impl<'m> Mapping<'m> {
             dropped: Vec::new(),
             beyond: BTreeMap::new(),
             waiting: HashMap::new(),
-            names_of_parts: HashMap::new(),
             used: HashSet::new(),
             other_layers: None,
         }
@@ -154,21 +151,20 @@ impl<'m> Mapping<'m> {
         let rules = self.rules.iter().enumerate();
         let parts =
             rules.filter(|(_, rule)| matches!(rule.target, Target::Part(name) | Target::Factor(name) if name == target)).count();
-        self.names_of_parts.entry((target, layer)).or_default().push(origin.to_owned());
         let waiting = self.waiting.entry((target, layer)).or_default();
-        waiting.insert((index, 0), weight);
+        waiting.insert((index, 0), (weight, origin.to_owned()));
         if waiting.len() < parts {
             return Ok(());
         }
-        let origin = self.names_of_parts.remove(&(target, layer)).unwrap_or_default().join(", ");
         let waiting = self.waiting.remove(&(target, layer)).unwrap_or_default();
         let name = found.fill(target);
-        let weights = waiting.into_values().collect();
+        let (weights, origins): (Vec<_>, Vec<_>) = waiting.into_values().unzip();
+        let origin = origins.join(", ");
         let joined = match self.rules[index].target {
             Target::Factor(_) => Weight::product(weights),
             _ => Weight::join(weights),
         };
-        let joined = joined.map_err(|error| explain(&name, error))?;
+        let joined = joined.map_err(|error| explain(&origin, error))?;
         self.put(name, joined, &origin)
     }
 
@@ -195,25 +191,26 @@ impl<'m> Mapping<'m> {
             return Ok(());
         }
         let waiting = self.waiting.entry((group, layer)).or_default();
-        waiting.insert((index, place), weight);
+        waiting.insert((index, place), (weight, origin.to_owned()));
         if (waiting.len() as u64) < count.saturating_mul(rules.len() as u64) {
             return Ok(());
         }
         let mut waiting = self.waiting.remove(&(group, layer)).unwrap_or_default();
         for index in rules {
             let Some((target, _)) = self.rules[index].target.gathered() else { continue };
-            let mut weights = Vec::new();
+            let (mut weights, mut origins) = (Vec::new(), Vec::new());
             for place in 0..count {
-                let weight = waiting.remove(&(index, place));
-                weights.push(weight.ok_or_else(|| self.lacks_part(index, layer, place))?);
+                let (weight, origin) =
+                    waiting.remove(&(index, place)).ok_or_else(|| self.lacks_part(index, layer, place))?;
+                weights.push(weight);
+                origins.push(origin);
             }
             let name = found.fill(target);
             let stacked = match self.rules[index].target {
-                Target::Rows(..) => Weight::join(weights),
-                _ => Weight::stack(weights),
+                Target::Rows(..) => Weight::join(weights).map_err(|error| explain(origin, error)),
+                _ => stacked(weights, &origins, &self.own_names),
             };
-            let stacked = stacked.map_err(|error| explain(&name, error))?;
-            self.put(name, stacked, origin)?;
+            self.put(name, stacked?, origin)?;
         }
         Ok(())
     }
@@ -226,6 +223,7 @@ impl<'m> Mapping<'m> {
     }
 
     fn lacks(&self, tensor: String) -> ConvertError {
+        let tensor = as_stored(&self.own_names, &tensor);
         ConvertError::LackingTensor { tensor, architecture: self.architecture.to_owned() }
     }
 
@@ -300,6 +298,25 @@ impl<'m> Mapping<'m> {
         }
         Ok(())
     }
+}
+
+/// Tensors along a new axis. One that is unlike the first is named, as the checkpoint calls it.
+fn stacked(
+    mut weights: Vec<Weight>,
+    origins: &[String],
+    own_names: &BTreeMap<String, String>,
+) -> Result<Weight, ConvertError> {
+    let outputs = weights.first().map(Weight::outputs).unwrap_or_default();
+    let odd = weights.iter().position(|weight| weight.outputs() != outputs).unwrap_or(0);
+    if odd > 0 {
+        // It and the first tell what is wrong.
+        weights.swap(1, odd);
+        weights.truncate(2);
+    }
+    Weight::stack(weights).map_err(|error| {
+        let origin = origins.get(odd).map_or("", String::as_str);
+        explain(own_names.get(origin).map_or(origin, String::as_str), error)
+    })
 }
 
 fn explain(name: &str, error: WeightError) -> ConvertError {

@@ -145,11 +145,15 @@ impl Weight {
 
     /// How many outputs there are.
     pub(super) fn row_count(&self) -> u64 {
-        let recipe = match self {
-            Weight::Whole(recipe) | Weight::Packed(Packed { numbers: recipe, .. }) => recipe,
-            Weight::LowRank(factors) => &factors.b,
-        };
-        recipe.dimensions().first().copied().unwrap_or(1)
+        self.outputs().first().copied().unwrap_or(1)
+    }
+
+    /// The dimensions of the numbers, or those of the outer factor of a change.
+    pub(super) fn outputs(&self) -> Vec<u64> {
+        match self {
+            Weight::Whole(recipe) | Weight::Packed(Packed { numbers: recipe, .. }) => recipe.dimensions(),
+            Weight::LowRank(factors) => factors.b.dimensions(),
+        }
     }
 
     /// An operation on each number. Of a change only what is multiplied can be said: its outer factor is.
