@@ -58,8 +58,8 @@ pub struct Conversion {
 /// format, or configuration, tokenizer and weights do not fit each other.
 pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conversion, ConvertError> {
     let files = Files::new(files);
-    let values = files.configuration()?;
-    let whole = Configuration::with_defaults("config.json", values, &architecture::classes());
+    let (file, values) = files.configuration()?;
+    let whole = Configuration::with_defaults(file, values, &architecture::classes());
     let name = architecture::text_class(&whole).ok_or(ConvertError::NoArchitecture)?;
     let mut text = whole.text();
     if let Some(title) = files.text(MODEL_CARD)?.and_then(model_card::title) {
@@ -79,10 +79,8 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
     let (weights, undone) = weights::read(&checkpoint, files, &text, family.stored_by_rank)?;
     let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
     let projector = architecture::projector(&whole);
-    let alone = match projector {
-        Some(_) => !has_layers(family, &Model::bare(text.clone())?, &names, 0),
-        None => false,
-    };
+    let (sees, hears) = projector.map_or((false, false), |projector| projector.senses(&whole));
+    let alone = (sees || hears) && !has_layers(family, &Model::bare(text.clone())?, &names, 0);
     let model = if alone {
         Model::bare(text)?
     } else {
@@ -98,7 +96,6 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         warnings.push(Warning::AdaptersLeftOut { tasks: tasks.join(", ") });
     }
     let source = Source { model: &model, files, id };
-    let (sees, hears) = projector.map_or((false, false), |projector| projector.senses(&whole));
     let (plan, output) = if alone {
         if names.iter().any(|name| (family.rename)(&model, name).is_some()) {
             warnings.push(Warning::TextLeftOut);
@@ -158,7 +155,10 @@ fn write_vocabulary(
         tokenizer::read(source.files.sources(), &family.tokenizer, sizes)?
     };
     for (key, value) in vocabulary.metadata.iter() {
-        out.set_plain(key, value.clone());
+        match key.contains('.') {
+            true => out.set_plain(key, value.clone()),
+            false => out.set(key, value.clone()),
+        }
     }
     warnings.extend(vocabulary.warnings.into_iter().map(Warning::Tokenizer));
     (family.after_vocabulary)(&source, out)

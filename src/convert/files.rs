@@ -8,6 +8,11 @@ use super::ConvertError;
 use crate::model::tree_size;
 use crate::safetensors::NamedSource;
 
+const CONFIGURATION: &str = "config.json";
+
+/// What Mistral's own layout has in the place of it. It names no class: the file stands for it.
+const PARAMETERS: &str = "params.json";
+
 /// The longest text or vocabulary that is read, in bytes. The largest released one has a bit more than half.
 const LARGEST: usize = 64 << 20;
 
@@ -76,21 +81,21 @@ impl<'a> Files<'a> {
             .map_err(|error| ConvertError::Json { file: name.to_owned(), reason: error.to_string() })
     }
 
-    /// The configuration of the model.
-    pub(super) fn configuration(&self) -> Result<Map<String, Value>, ConvertError> {
-        const FILE: &str = "config.json";
-        let expected =
-            || ConvertError::Json { file: FILE.to_owned(), reason: "expected an object".to_owned() };
-        match self.json(FILE)? {
-            Some(Value::Object(values)) => Ok(values),
-            Some(_) => Err(expected()),
-            None if self.has("params.json") => Err(ConvertError::MissingFile {
-                file: FILE,
-                purpose: "params.json is Mistral's own layout, which is not read; give the files that transformers reads: \
-                          config.json with model*.safetensors",
-            }),
+    /// The configuration of the model, and the file that it is in.
+    pub(super) fn configuration(&self) -> Result<(&'static str, Map<String, Value>), ConvertError> {
+        let file = if !self.has(CONFIGURATION) && self.has(PARAMETERS) { PARAMETERS } else { CONFIGURATION };
+        match self.json(file)? {
+            Some(Value::Object(mut values)) => {
+                if file == PARAMETERS {
+                    values.insert("architectures".to_owned(), vec![PARAMETERS].into());
+                }
+                Ok((file, values))
+            }
+            Some(_) => {
+                Err(ConvertError::Json { file: file.to_owned(), reason: "expected an object".to_owned() })
+            }
             None => Err(ConvertError::MissingFile {
-                file: FILE,
+                file: CONFIGURATION,
                 purpose: "it says what kind of model the weights are",
             }),
         }

@@ -32,7 +32,7 @@ impl<'a> Target<'a> {
         let own: Vec<NamedSource<'a>> = files.sources().iter().filter_map(inside).collect();
         let purpose =
             "the folder target must hold config.json and the tokenizer of the model that the draft is for";
-        let values = Files::new(&own).configuration().map_err(|error| match error {
+        let (_, values) = Files::new(&own).configuration().map_err(|error| match error {
             ConvertError::MissingFile { .. } => {
                 ConvertError::MissingFile { file: "target/config.json", purpose }
             }

@@ -76,6 +76,7 @@ mod mimo;
 mod minicpm;
 mod minimax;
 mod mistral3;
+mod mistral_own;
 mod modern_bert;
 mod mpt;
 mod nanbeige;
@@ -142,6 +143,8 @@ const FAMILIES: &[&Family] = &[
     &eagle3::FAMILY,
     &llama::FAMILY,
     &mistral3::FAMILY,
+    &mistral_own::FAMILY,
+    &mistral_own::SCALED,
     &llava::FAMILY,
     &llama4::FAMILY,
     &smollm3::FAMILY,

@@ -168,6 +168,9 @@ impl Flavour {
         ..Self::PLAIN
     };
 
+    /// Mistral's own layout.
+    pub const TEKKEN: Self = Self { formats: &[Format::Tekken], ..Self::PLAIN };
+
     /// Gemma 1, whose CodeGemma relatives end turns with token 107.
     pub const GEMMA: Self = Self { fixed_roles: &[("eot", 107)], ..Self::GEMMA2 };
 

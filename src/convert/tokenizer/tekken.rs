@@ -104,6 +104,7 @@ pub(super) fn write(inputs: &Inputs<'_>, metadata: &mut Metadata) -> Result<u64,
     // The reference converter writes whole numbers here, and llama.cpp reads them too.
     let scores = vec![0_i32; tokens.len()];
     token::write(tokens, Some(scores.into()), metadata);
+    metadata.set("vocab_size", count as u32);
     metadata.set("tokenizer.ggml.add_bos_token", true);
     metadata.set("tokenizer.ggml.add_eos_token", false);
     // llama.cpp has names for the templates of the older versions.

@@ -24,7 +24,7 @@ const MOST_WARNINGS: usize = 16;
 /// A vocabulary as metadata.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vocabulary {
-    /// The pairs in the order in which they are to be written.
+    /// The pairs in the order in which they are to be written; keys without a dot are the architecture's.
     pub metadata: Metadata,
     /// How many tokens there are.
     pub tokens: u64,
