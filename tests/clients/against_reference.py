@@ -48,6 +48,8 @@ ARGUMENTS.add_argument("directories", type=pathlib.Path, nargs="+")
 NOT_UPLOADED = {"expected.json", "logits.json"}
 # Keys that the reference takes from the name of the checkpoint's directory, which an upload does not have.
 FROM_DIRECTORY = {f"general.{key}" for key in ["name", "basename", "finetune", "version", "organization"]}
+# What ollamake says of a tensor whose shape is not the one that the configuration calls for.
+CONTRADICTION = "but config.json calls for"
 # Seconds for one conversion by the reference.
 PATIENCE = 300
 MEDIA_TYPES = {"text": "application/vnd.ollama.image.model", "projector": "application/vnd.ollama.image.projector"}
@@ -192,6 +194,15 @@ def has_template(files):
     return named or bool(settings and "chat_template" in settings.read_text(errors="replace"))
 
 
+def told(value, one, other):
+    """A value in a few words: of long ones the part in which two of them differ."""
+    text = str(value)
+    if one is None or other is None or len(text) <= 80:
+        return text[:80]
+    common = len(os.path.commonprefix([str(one), str(other)]))
+    return "…" + text[max(0, common - 20) : common + 60]
+
+
 def difference(ours, theirs, files):
     """How two files differ, in a few words; nothing if they do not."""
     (own_keys, own_tensors), (their_keys, their_tensors) = contents(ours), contents(theirs)
@@ -205,7 +216,7 @@ def difference(ours, theirs, files):
     for kind, one, other in [("key", kept(own_keys), kept(their_keys)), ("tensor", own_tensors, their_tensors)]:
         for name in [*other, *one]:
             if one.get(name) != other.get(name):
-                what = lambda side: "missing" if name not in side else str(side[name])[:80]
+                what = lambda side: "missing" if name not in side else told(side[name], one.get(name), other.get(name))
                 return f"{kind} {name}: {what(one)}, expected {what(other)}"
         if list(one) != list(other):
             return f"the {kind}s are in another order"
@@ -246,6 +257,9 @@ def check(server, llama_cpp, checkpoint, siblings, scratch):
             yield kind, name, "differs" if differing else "same", differing
         elif ours:
             yield kind, name, "only ours", f"the reference: {failure}"
+        elif theirs and CONTRADICTION in refusal:
+            # The reference takes no notice; what it makes cannot be loaded.
+            yield kind, name, "contradictory", refusal
         elif theirs:
             yield kind, name, "only theirs", refusal or "none is made"
         else:

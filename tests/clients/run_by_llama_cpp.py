@@ -11,6 +11,14 @@ the last hidden states of an encoder, are from those of the class that transform
 single precision, so nothing but the order of sums should differ. Where transformers has no class or does not load the
 checkpoint, the line says so, and that the model ran has to do.
 
+What is called BAD need not be wrong here: compare the bytes with those of llama.cpp's converter (against_reference.py). Where
+they are the same, it is between that converter and the runtime, as was seen of these:
+
+- heads of which only a part is rotated in architectures that rotate neighbouring pairs (Bamba): the converter pairs whole heads;
+- a base of rotary embeddings that the converter does not read (GLM 4, `rope_theta`);
+- projectors of Mistral 3 and Pixtral, for which the converter leaves out the embedding of [IMG_BREAK] that the runtime needs;
+- sizes that the runtime fixes, such as DeepSeek V4's four residual streams, and that small cases do not have.
+
 The server is that of OLLAMA_HOST, and its store that of OLLAMA_MODELS, which has to be on this machine.
 """
 
@@ -157,7 +165,7 @@ def reference(checkpoint, kind, tokens):
         with torch.no_grad():
             # The classes of some encoders do not know that there are caches.
             known = inspect.signature(model.forward).parameters
-            output = model.eval()(input_ids=torch.tensor([tokens]), **{"use_cache": False} if "use_cache" in known else {})
+            output = model.eval().float()(input_ids=torch.tensor([tokens]), **{"use_cache": False} if "use_cache" in known else {})
             values = getattr(output, "logits", None) if kind == "logits" else dense(checkpoint, output.last_hidden_state)
         if values is not None:
             return values[0].float().numpy(), None
@@ -187,6 +195,8 @@ def examine(checkpoint):
     try:
         weights = create(name, checkpoint, "f32")
     except subprocess.CalledProcessError as error:
+        if any(reason in error.stdout for reason in ["quantize needs a model", "target/config.json is missing"]):
+            return "is a projector or a draft without the model that it belongs to", None
         # Weights that are packed already are not unpacked.
         if "already quantized" not in error.stdout:
             return f"is refused: {error.stdout.strip()[:160]}", False

@@ -1,8 +1,8 @@
-"""Variations of a checkpoint that are as good as the checkpoint itself: other settings of rotary embeddings, keys left to
-the defaults of the model class, ends tied or apart, other biases, other types of weights, files divided otherwise.
+"""Variations of a checkpoint: other settings of rotary embeddings, keys left to the defaults of the model class, ends tied
+or apart, other biases, other types of weights, files divided otherwise.
 
 Each variation changes a copy of the checkpoint's directory in place and answers with whether there was anything to change.
-What both the configuration and the weights say is changed in both.
+What both the configuration and the weights say is changed in both. Whether the model class allows it is not known here.
 """
 
 import json

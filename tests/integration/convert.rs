@@ -6,6 +6,7 @@ mod cases;
 mod checkpoint;
 mod comparison;
 mod damage;
+mod families;
 mod merged;
 mod mutations;
 mod packed;
