@@ -113,11 +113,13 @@ fn of_method(operation: &Operation, method: &HttpMethod) -> utoipa::openapi::pat
         .build()
 }
 
-/// `get_api_tags`
+/// `get_api_tags`; of a path that ends with a slash, its `index`.
 fn identifier(path: &str, method: &HttpMethod) -> String {
     let words = path.split(|character: char| !character.is_ascii_alphanumeric());
+    let index = path.ends_with('/').then_some("index");
     words
         .filter(|word| !word.is_empty())
+        .chain(index)
         .fold(method_name(method).to_lowercase(), |all, word| format!("{all}_{word}"))
 }
 
