@@ -77,7 +77,7 @@ pub(super) const DIFFERENCES: &[Difference] = {
                 1388160, but the file ends at byte 1481536"),
             reason: EARLY },
         Difference { exchange: "not a safetensors",
-            ours: Error(400, "config.json is missing; it says what kind of model the weights are"), reason: EARLY },
+            ours: Error(400, "config.json is missing; it, or params.json in Mistral's own layout, says what kind of model the weights are"), reason: EARLY },
         Difference { exchange: "not a safetensors with bad config.json",
             ours: Error(400, "config.json is not valid JSON: expected value at line 1 column 1"), reason: EARLY },
         Difference { exchange: "from a missing model (no network)",
