@@ -48,6 +48,8 @@ pub struct Config {
     pub registry: registry::Config,
     /// What one job may use.
     pub resources: Resources,
+    /// Bytes that a job which is interrupted makes again at most.
+    pub checkpoint: u64,
     /// The width of the kernels.
     pub platform: Platform,
     /// What a client may demand.
@@ -121,6 +123,7 @@ impl Config {
             log_format: LogFormat::parse(variable(variables::LOG.name))?,
             registry: registry::Config::from_environment(lookup)
                 .bearing_silence(Duration::from_secs(variables::REGISTRY_SILENCE.read(lookup)?)),
+            checkpoint: variables::CHECKPOINT.read(lookup)?,
             resources: Resources {
                 threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
                 memory: variables::JOB_MEMORY.read_count(lookup)?,

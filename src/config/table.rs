@@ -39,7 +39,8 @@ impl Entry {
 fn sections() -> Vec<(&'static str, Vec<Entry>)> {
     let texts = |rows: &[Row]| rows.iter().copied().map(Entry::Text).collect::<Vec<_>>();
     let numbers = |rows: &[Number]| rows.iter().copied().map(Entry::Number).collect::<Vec<_>>();
-    let mut work = numbers(&[v::MAX_JOBS, v::MAX_TRANSFERS, v::MAX_QUEUE, v::JOB_MEMORY, v::JOB_THREADS]);
+    let mut work =
+        numbers(&[v::MAX_JOBS, v::MAX_TRANSFERS, v::MAX_QUEUE, v::CHECKPOINT, v::JOB_MEMORY, v::JOB_THREADS]);
     work.push(Entry::Text(v::SIMD));
     let mut registry = texts(&[v::REGISTRY, v::REGISTRY_USER, v::REGISTRY_PASSWORD, v::DOCKER_CONFIG]);
     registry.push(Entry::Number(v::REGISTRY_SILENCE));

@@ -95,6 +95,16 @@ pub(super) const MAX_TRANSFERS: Number =
     count("OLLAMAKE_MAX_TRANSFERS", 8, "jobs that pull or push at once; more wait");
 pub(super) const MAX_QUEUE: Number =
     count("OLLAMAKE_MAX_QUEUE", 128, "jobs that wait in one queue; more are answered 503");
+/// Less than this is written anew as quickly as it is synced.
+pub(super) const CHECKPOINT: Number = Number {
+    least: 1 << 16,
+    most: 1 << 40,
+    ..bytes(
+        "OLLAMAKE_CHECKPOINT",
+        256 << 20,
+        "what a job that is interrupted makes again at most, or that of the last 5 seconds",
+    )
+};
 /// An execution needs a few chunks at a time, whatever the model.
 pub(super) const JOB_MEMORY: Number = Number {
     least: 1 << 20,

@@ -35,6 +35,18 @@ pub enum Event {
         /// Its type and its error, for people.
         error: String,
     },
+    /// A file is made from where its making was interrupted.
+    GoingOn {
+        /// The bytes that are there.
+        present: u64,
+        /// All bytes of the file.
+        size: u64,
+    },
+    /// What was made before an interruption cannot be gone on with.
+    BeginningAnew {
+        /// Why.
+        reason: &'static str,
+    },
     /// The file that was made is brought to the disk.
     Verifying,
     /// A layer of the model is there.

@@ -17,7 +17,7 @@ use super::{Action, CreateError, Event, Monitor, Phase, Workshop};
 use crate::model::Digest;
 use crate::plan::{Batch, Output, Plan, PlanError, Source, SquaredError, SquaredErrors};
 use crate::quantize::{quality, relative_errors};
-use crate::store::{BlobWriter, Committed, Store, Turn};
+use crate::store::{BlobWriter, Committed, Start, Store, Turn};
 
 /// Makes the files in the store, except those that were made before, and tells the progress. Answers for each
 /// file, in their order; one that fails does not keep the others from being made.
@@ -73,24 +73,26 @@ struct Begun<'f> {
 enum Beginning<'f> {
     /// It was made before.
     Made(Committed),
-    ToMake(Begun<'f>),
+    /// It is made from where this writer has come to.
+    ToMake(Begun<'f>, BlobWriter),
 }
 
 impl<'r> Round<'r> {
     fn make(mut self, files: Vec<(Digest, &PlannedFile)>) -> Vec<Result<Committed, CreateError>> {
-        let mut begun = Vec::new();
+        let (mut begun, mut writers) = (Vec::new(), Vec::new());
         let mut outcomes: Vec<Option<Result<Committed, CreateError>>> = Vec::new();
         for (recipe, file) in files {
             outcomes.push(match self.begin(recipe, file) {
                 Ok(Beginning::Made(made)) => Some(Ok(made)),
-                Ok(Beginning::ToMake(file)) => {
+                Ok(Beginning::ToMake(file, writer)) => {
                     begun.push(file);
+                    writers.push(writer);
                     None
                 }
                 Err(error) => Some(Err(error)),
             });
         }
-        let mut made = self.run(&begun).into_iter();
+        let mut made = self.run(&begun, writers).into_iter();
         let outcome =
             |outcome: Option<_>| outcome.or_else(|| made.next()).unwrap_or(Err(CreateError::Cancelled));
         outcomes.into_iter().map(outcome).collect()
@@ -110,20 +112,43 @@ impl<'r> Round<'r> {
             return Ok(Beginning::Made(Committed { blob, existed: true }));
         }
         // Others may have filled the disk since the job was prepared.
-        let needed = self.needed.saturating_add(file.size().map_err(|error| file.failed(error))?);
+        let size = file.size().map_err(|error| file.failed(error))?;
+        let needed = self.needed.saturating_add(size.saturating_sub(store.present_of(recipe)));
         store.ensure_space(needed)?;
         self.needed = needed;
         let Settled { plan, warnings, demand, .. } = file.settled(workshop, monitor)?;
         warnings.into_iter().for_each(|warning| monitor.tell(Event::Warning(warning)));
         demand.map_or(Ok(()), Err)?;
         let size = plan.size().map_err(|error| file.failed(error))?;
-        Ok(Beginning::ToMake(Begun { file, recipe, plan, size, _turn: turn }))
+        let writer = self.writer(recipe, file, size)?;
+        Ok(Beginning::ToMake(Begun { file, recipe, plan, size, _turn: turn }, writer))
+    }
+
+    /// What writes a file, from its beginning or from where it was interrupted.
+    fn writer(&self, recipe: Digest, file: &PlannedFile, size: u64) -> Result<BlobWriter, CreateError> {
+        let Self { workshop, monitor, .. } = *self;
+        if file.tells_quality() {
+            // The errors of what is there already would be missing.
+            return Ok(workshop.store.create_blob());
+        }
+        let goes_on = || !monitor.stop.is_cancelled();
+        let begun = workshop.store.create_output(recipe, workshop.checkpoint, goes_on)?;
+        let (writer, start) = begun.ok_or(CreateError::Cancelled)?;
+        match start {
+            Start::AtBeginning => {}
+            Start::After(present) => monitor.tell(Event::GoingOn { present, size }),
+            Start::Anew => {
+                let reason = "what was made before the interruption is damaged";
+                monitor.tell(Event::BeginningAnew { reason });
+            }
+        }
+        Ok(writer)
     }
 
     /// Makes files from one pass over their sources.
-    fn run(&self, begun: &[Begun<'_>]) -> Vec<Result<Committed, CreateError>> {
+    fn run(&self, begun: &[Begun<'_>], writers: Vec<BlobWriter>) -> Vec<Result<Committed, CreateError>> {
         let Some(first) = begun.first() else { return Vec::new() };
-        let (store, monitor) = (&self.workshop.store, self.monitor);
+        let monitor = self.monitor;
         let inputs = Inputs::of(begun.iter().map(|begun| begun.file));
         let progress = Progress {
             action: Action::together(begun.iter().map(|begun| begun.file.action())),
@@ -137,14 +162,14 @@ impl<'r> Round<'r> {
             Watcher { progress: &progress, made: AtomicU64::new(0), errors }
         };
         let watchers: Vec<_> = begun.iter().map(watcher).collect();
-        let sink = |_| Timed { sink: store.create_blob(), spent: Duration::ZERO };
-        let mut sinks: Vec<_> = begun.iter().map(sink).collect();
+        let sink = |sink| Timed { sink, spent: Duration::ZERO };
+        let mut sinks: Vec<_> = writers.into_iter().map(sink).collect();
         let start = Instant::now();
         let executed = self.execute(begun, &inputs, &mut sinks, &watchers);
         let writing = sinks.iter().map(|timed| timed.spent).sum();
         monitor.usage.charge(Phase::Write, writing);
         monitor.usage.charge(first.file.phase(), start.elapsed().saturating_sub(writing));
-        let written = sinks.iter().map(|timed| timed.sink.length()).sum();
+        let written = sinks.iter().map(|timed| timed.sink.written()).sum();
         monitor.usage.count_written(written);
         monitor.usage.count_read(progress.completed(written));
         let errors = watchers.into_iter().map(|watcher| watcher.errors.map(SquaredErrors::finish));
@@ -186,7 +211,8 @@ impl<'r> Round<'r> {
             let whole = thread::Builder::new().spawn_scoped(scope, look)?;
             let outputs = begun.iter().zip(sinks).zip(watchers).map(|((begun, sink), observer)| {
                 let (plan, places) = (&*begun.plan, inputs.places(begun.file));
-                Output { plan, places, present: 0, sink, observer }
+                let present = sink.sink.length();
+                Output { plan, places, present, sink, observer }
             });
             let batch = Batch { sources: &sources, outputs: outputs.collect() };
             let executed = batch.execute(workshop.resources);
@@ -227,7 +253,7 @@ impl<'r> Round<'r> {
     ) -> Result<Committed, CreateError> {
         self.monitor.check_stop()?;
         let Self { workshop, monitor, .. } = self;
-        let (written, start) = (timed.sink.length(), Instant::now());
+        let (written, start) = (timed.sink.written(), Instant::now());
         let made = monitor.usage.time(Phase::Sync, || timed.sink.commit(None))?;
         workshop.pace.has_written(written, timed.spent + start.elapsed());
         workshop.store.remember_made(begun.recipe, made.blob.digest());

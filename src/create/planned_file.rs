@@ -262,10 +262,11 @@ pub(super) fn space_of<'p>(
     let mut needed = 0_u64;
     for file in files {
         // What was made before is not made again.
-        if store.made(file.recipe()?, || false)?.is_none() {
+        let recipe = file.recipe()?;
+        if store.made(recipe, || false)?.is_none() {
             file.plan.check().map_err(|error| file.failed(error))?;
             let size = file.size().map_err(|error| file.failed(error))?;
-            needed = needed.saturating_add(size);
+            needed = needed.saturating_add(size.saturating_sub(store.present_of(recipe)));
         }
     }
     Ok(needed)

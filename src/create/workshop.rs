@@ -18,7 +18,12 @@ pub struct Workshop {
     pub(super) resources: Resources,
     pub(super) prune: bool,
     pub(super) pace: Arc<Pace>,
+    /// Bytes of a file that are made again at most when its making was interrupted.
+    pub(super) checkpoint: u64,
 }
+
+/// What is lost at most of a file that takes long to make, unless it is said otherwise.
+const CHECKPOINT: u64 = 256 << 20;
 
 impl Workshop {
     /// A workshop on a store, which fetches models from elsewhere through a client as configured. With
@@ -33,7 +38,14 @@ impl Workshop {
             resources,
             prune,
             pace: Arc::default(),
+            checkpoint: CHECKPOINT,
         }
+    }
+
+    /// The same workshop, in which no more bytes of a file are made again after an interruption.
+    #[must_use]
+    pub fn with_checkpoints_every(self, checkpoint: u64) -> Self {
+        Self { checkpoint, ..self }
     }
 
     /// The client of registries.

@@ -69,6 +69,12 @@ impl Claimed {
         &self.asked.needs
     }
 
+    /// Whether it had begun something that is not among what it needs now.
+    pub(super) fn has_begun_other(&self, needs: &[Digest], store: &Store) -> bool {
+        let others = self.needs().iter().filter(|digest| !needs.contains(digest));
+        others.into_iter().any(|recipe| store.present_of(*recipe) > 0)
+    }
+
     /// Ends it: it cannot go on.
     pub(super) fn fail(mut self, error: String, last: String) -> Option<Summary> {
         let contents = Contents { asked: self.asked, ended: None };

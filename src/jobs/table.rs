@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use super::error::JobError;
+use super::event::Event;
 use super::id::JobId;
 use super::job::{Job, Order};
 use super::log::Outcome;
@@ -22,7 +23,7 @@ use super::summary::Summary;
 use super::turns::{Place, QueueIsFull, Queues};
 use super::work::Work;
 use crate::config::RECORDED_LINES;
-use crate::create::{CreateError, Stage};
+use crate::create::{self, CreateError, Stage};
 use crate::locked::locked;
 use crate::store::{Store, StoreError};
 
@@ -220,10 +221,18 @@ impl Jobs {
         work: Box<dyn Work>,
     ) -> Result<Arc<Job>, StoreError> {
         let (id, asked, stage) = (claimed.id, claimed.asked.asked, first_stage(&*work));
-        let needs = work.needs();
-        let recording = blocking(move || Recording::go_on(claimed, &needs)).await?;
+        let (needs, store) = (work.needs(), self.shared.store.clone());
+        let (recording, is_lost) = blocking(move || {
+            let is_lost = claimed.has_begun_other(&needs, &store);
+            Recording::go_on(claimed, &needs).map(|recording| (recording, is_lost))
+        })
+        .await?;
         let job = Job::new(id, order, asked, stage, self.token()).detached().recorded(recording);
         let job = Arc::new(job);
+        if is_lost {
+            let reason = "what it is made of has changed since it was interrupted";
+            job.log().push(Event::Work(create::Event::BeginningAnew { reason }));
+        }
         let place = self.shared.queues.of(stage).join_again();
         self.set_to(Arc::clone(&job), work, place);
         Ok(job)
@@ -344,8 +353,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::create::{self, Action, Monitor};
-    use crate::jobs::{Event, Kind, News, Once};
+    use crate::create::{Action, Monitor};
+    use crate::jobs::{Kind, Once};
 
     const ONE: Capacity = Capacity { transfer: 1, compute: 1, finish: 1, queue: 1 };
 

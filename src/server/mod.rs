@@ -98,7 +98,8 @@ impl Server {
     /// A server on a store.
     pub fn new(config: Config, store: Store) -> Arc<Self> {
         let metrics = Arc::<Metrics>::default();
-        let workshop = Workshop::new(store, config.registry.clone(), config.resources, config.prune);
+        let workshop = Workshop::new(store, config.registry.clone(), config.resources, config.prune)
+            .with_checkpoints_every(config.checkpoint);
         if let Err(error) = workshop.registries() {
             tracing::warn!(%error, "models can be neither pulled nor pushed");
         }

@@ -63,6 +63,10 @@ impl Line {
             }
             Step::Checking { digest } => Self::plain(format!("checking {}", digest.short())),
             Step::WaitingForTwin => Self::plain("waiting for another job, which makes the same"),
+            Step::GoingOn { present, size } => {
+                Self::plain(format!("going on after {present} of {size} bytes"))
+            }
+            Step::BeginningAnew { reason } => Self::plain(format!("beginning anew: {reason}")),
             Step::Verifying => Self::plain("verifying conversion"),
             Step::Layer { digest, existed: true } => Self::layer("using existing layer", *digest),
             Step::Layer { digest, existed: false } => Self::layer("creating new layer", *digest),

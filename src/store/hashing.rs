@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
@@ -60,6 +61,8 @@ struct State {
     received: Ranges,
     /// Pieces in memory that come next.
     handed: VecDeque<Bytes>,
+    /// Who wants to know the digest of so many bytes.
+    marks: VecDeque<(u64, Sender<Digest>)>,
     /// Where the next piece has to begin to be handed on.
     reach: u64,
     ending: Ending,
@@ -85,6 +88,7 @@ impl Progress {
             taken: received.clone(),
             received,
             handed: VecDeque::new(),
+            marks: VecDeque::new(),
             reach: hashed.position,
             ending: Ending::Open,
             has_ended: false,
@@ -134,6 +138,20 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// What gets the digest of the bytes up to `position`, where a piece ends that is in the file, some time;
+    /// nothing if nobody hashes any more.
+    pub(super) fn mark(&self, position: u64) -> Receiver<Digest> {
+        let (asker, answer) = channel();
+        let mut state = self.state();
+        if !state.has_ended {
+            state.marks.push_back((position, asker));
+            self.changed.notify_one();
+        }
+        answer
+    }
+}
+
 /// The thread that hashes a file.
 #[derive(Debug)]
 pub(super) struct Hashing {
@@ -173,6 +191,7 @@ impl Drop for Ended {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.has_ended = true;
+        state.marks.clear();
         let left = std::mem::take(&mut state.handed);
         drop(state);
         drop(left);
@@ -181,6 +200,8 @@ impl Drop for Ended {
 
 /// What is to be hashed next.
 enum Next {
+    /// Somebody wants to know the digest of what was hashed.
+    Mark(Sender<Digest>),
     Piece(Bytes),
     /// So many bytes of the file.
     Read(usize),
@@ -192,6 +213,10 @@ fn hash(disk: &dyn Disk, file: &File, progress: &Progress, mut hashed: Hashed) -
     loop {
         match next(progress, hashed.position) {
             Next::Nothing => return Ok(hashed),
+            Next::Mark(asker) => {
+                // Who asked may not wait any more.
+                let _ = asker.send(hashed.clone().digest());
+            }
             Next::Piece(piece) => hashed.update(&piece),
             Next::Read(count) => {
                 buffer.resize(UNIT, 0);
@@ -216,16 +241,24 @@ fn next(progress: &Progress, position: u64) -> Next {
     let idle = |state: &mut State| {
         state.ending == Ending::Open
             && state.handed.is_empty()
+            && state.marks.is_empty()
             && state.received.prefix() < position + UNIT as u64
     };
     let mut state = unpoisoned(progress.changed.wait_while(progress.state(), idle));
     if state.ending == Ending::Early {
         return Next::Nothing;
     }
+    let mark = state.marks.front().map(|(position, _)| *position);
+    if mark.is_some_and(|mark| mark <= position)
+        && let Some((_, asker)) = state.marks.pop_front()
+    {
+        return Next::Mark(asker);
+    }
     if let Some(piece) = state.handed.pop_front() {
         return Next::Piece(piece);
     }
-    let count = state.received.prefix().saturating_sub(position).min(UNIT as u64);
+    let end = state.received.prefix().min(mark.unwrap_or(u64::MAX));
+    let count = end.saturating_sub(position).min(UNIT as u64);
     if count == 0 {
         return Next::Nothing;
     }

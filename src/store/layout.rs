@@ -24,6 +24,7 @@ pub(super) struct Layout {
     verified: PathBuf,
     jobs: PathBuf,
     provenance: PathBuf,
+    outputs: PathBuf,
 }
 
 impl Layout {
@@ -43,6 +44,7 @@ impl Layout {
             verified: own.join("verified"),
             jobs: own.join("jobs"),
             provenance: own.join("provenance"),
+            outputs: own.join("outputs"),
             own,
         }
     }
@@ -141,8 +143,13 @@ impl Layout {
         self.provenance.join(manifest.file_name())
     }
 
+    /// What was begun of blobs that take long to make.
+    pub(super) fn outputs(&self) -> &Path {
+        &self.outputs
+    }
+
     /// Every directory that a store has, parents first.
-    pub(super) fn directories(&self) -> [&Path; 12] {
+    pub(super) fn directories(&self) -> [&Path; 13] {
         [
             &self.root,
             &self.blobs,
@@ -156,6 +163,7 @@ impl Layout {
             &self.verified,
             &self.jobs,
             &self.provenance,
+            &self.outputs,
         ]
     }
 }

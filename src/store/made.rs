@@ -28,7 +28,7 @@ impl Store {
 
     /// Remembers what a recipe has made. A failure costs nothing but work, so it is only logged.
     pub fn remember_made(&self, recipe: Digest, blob: Digest) {
-        if let Err(error) = self.0.write_made(recipe, blob) {
+        if let Err(error) = self.0.write_made(recipe, blob, false) {
             tracing::debug!(%error, "what was made is not remembered");
         }
     }
@@ -42,11 +42,16 @@ impl Shared {
         std::str::from_utf8(&text).ok()?.parse().ok()
     }
 
-    fn write_made(&self, recipe: Digest, blob: Digest) -> io::Result<()> {
+    /// Remembers what a recipe has made, so that a loss of power leaves that if it `is_dear`.
+    pub(super) fn write_made(&self, recipe: Digest, blob: Digest, is_dear: bool) -> io::Result<()> {
         let mut temporary = self.new_temporary()?;
         disk::write_all_at(&*self.disk, temporary.file(), blob.to_string().as_bytes(), 0)?;
-        // Not synced: of what a loss of power tears nothing can be parsed, and then it is made again.
-        temporary.replace(&self.layout.made_by(recipe))
+        // Of what a loss of power tears nothing can be parsed, and then it is made again.
+        if is_dear {
+            self.disk.sync(temporary.file())?;
+        }
+        temporary.replace(&self.layout.made_by(recipe))?;
+        if is_dear { self.disk.sync_directory(self.layout.made()) } else { Ok(()) }
     }
 
     /// Forgets what led to blobs that are gone.

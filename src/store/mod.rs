@@ -46,6 +46,7 @@ mod named;
 mod names;
 mod naming;
 mod ollamas_files;
+mod output;
 mod partial;
 mod per_blob;
 mod placing;
@@ -98,7 +99,7 @@ pub use stored_manifest::StoredManifest;
 pub use turn::Turn;
 pub use upload::{Checksum, FoundUpload, Upload, UploadState, UploadWriter};
 pub use upload_id::{InvalidUploadId, UploadId};
-pub use writer::BlobWriter;
+pub use writer::{BlobWriter, Start};
 
 use buffers::SpareBuffers;
 use directory_sync::DirectorySync;

@@ -7,7 +7,7 @@
 //!
 //! | face | bytes | outlives its process |
 //! |---|---|---|
-//! | [`BlobWriter`](super::BlobWriter) (`writer.rs`): what is made here, or uploaded in one piece | in order | no |
+//! | [`BlobWriter`](super::BlobWriter) (`writer.rs`): what is made here, or uploaded in one piece | in order | by its recipe (`output.rs`), or not |
 //! | [`Partial`] itself: what is pulled | in any order, by any number of threads | by its digest |
 //! | [`Upload`](super::Upload) (`upload.rs`): what is uploaded in several attempts | in order | by an identifier |
 
@@ -17,20 +17,23 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::disk::{Disk, ignore_absence, write_all_at};
 use super::hashing::{Ending, Hashed, Hashing, Progress};
 use super::journal::{Journal, Purpose};
+use super::output::{Checkpoints, Present};
 use super::prune::is_old;
 use super::ranges::Ranges;
 use super::stamp::Stamp;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;
 use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease};
-use crate::locked::locked;
+use crate::locked::{locked, unpoisoned};
 use crate::model::Digest;
 
 /// What was written is noted when it is so much more than was noted before,
@@ -55,7 +58,12 @@ pub struct Partial {
     /// How many bytes had been received when that was noted last.
     noted: Mutex<u64>,
     hashing: Option<Hashing>,
+    /// When it is noted how far it has come, if a recipe makes it.
+    output: Option<Mutex<Checkpoints>>,
 }
+
+/// How often it is looked whether what is there is wanted still.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The two files of a partial file that outlives its process.
 pub(super) struct Paths {
@@ -107,6 +115,46 @@ impl Shared {
         Partial::new(self, self.new_temporary()?, None, Ranges::default(), Hashed::default())
     }
 
+    /// A partial file of what a recipe makes.
+    pub(super) fn begin_output(self: &Arc<Self>, recipe: Digest, interval: u64) -> io::Result<Partial> {
+        let mut place = self.new_temporary()?;
+        place.move_to(&self.output_paths(recipe).0)?;
+        let mut partial = Partial::new(self, place, None, Ranges::default(), Hashed::default())?;
+        partial.output = Some(Mutex::new(Checkpoints::new(recipe, interval, 0)));
+        Ok(partial)
+    }
+
+    /// The same of one that was begun before; what is there is hashed again, to know whether it is what it
+    /// was. Nothing is answered when `goes_on` says no.
+    pub(super) fn go_on_with_output(
+        self: &Arc<Self>,
+        recipe: Digest,
+        interval: u64,
+        present: Present,
+        goes_on: impl Fn() -> bool,
+    ) -> io::Result<Option<(Partial, bool)>> {
+        let Present { file, length, digest } = present;
+        let mut received = Ranges::default();
+        received.insert(0..length);
+        let mut partial = Partial::new(self, file, None, received, Hashed::default())?;
+        let answer = partial.progress.mark(length);
+        let got = loop {
+            match answer.recv_timeout(LOOK_AGAIN) {
+                Ok(got) => break Some(got),
+                Err(RecvTimeoutError::Timeout) if goes_on() => {}
+                // It stays where it is.
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                // It cannot be read.
+                Err(RecvTimeoutError::Disconnected) => break None,
+            }
+        };
+        if let Some(place) = &mut partial.place {
+            place.abandon();
+        }
+        partial.output = Some(Mutex::new(Checkpoints::new(recipe, interval, length)));
+        Ok(Some((partial, got == Some(digest))))
+    }
+
     /// A partial file that has a journal, which is locked; nothing if it was removed in between.
     pub(super) fn go_on(
         self: &Arc<Self>,
@@ -156,6 +204,7 @@ impl Partial {
             writeback: Mutex::default(),
             noted: Mutex::new(noted),
             hashing: Some(hashing),
+            output: None,
         })
     }
 
@@ -228,7 +277,16 @@ impl Partial {
         }
         let journal = self.journal.clone();
         let store = self.store.clone();
+        let noted = self.output.take().map(|output| unpoisoned(output.into_inner()));
+        let noted = noted.filter(|output| output.is_noted).map(|output| output.recipe);
+        if let Some(recipe) = noted {
+            // Just when the blob is there the process may end, and its output is gone by then.
+            store.write_made(recipe, got, true)?;
+        }
         let committed = self.become_blob(got)?;
+        if let Some(recipe) = noted {
+            store.remove_output(recipe)?;
+        }
         if let Some(journal) = journal {
             ignore_absence(store.disk.remove(journal.path()))?;
         }
@@ -312,10 +370,44 @@ impl Partial {
         self.note_written()?;
         let mut writeback = locked(&self.writeback);
         let received = self.received();
+        if let Some(output) = &self.output {
+            let mut output = locked(output);
+            if output.is_due(received) {
+                output.begin(received);
+                let (store, file, recipe) = (self.store.clone(), self.file.clone(), output.recipe);
+                let digest = self.progress.mark(received);
+                return writeback.start(received, move || {
+                    let digest = digest.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+                    store.checkpoint(recipe, &file, received, digest)
+                });
+            }
+        }
         if writeback.is_due(received) {
             writeback.start(received, self.checkpoint())?;
         }
         Ok(())
+    }
+
+    /// Has what a recipe makes stay as far as it has come, if a job is to go on with it.
+    fn keep_output(&mut self, hashing: Hashing) {
+        let Some(output) = self.output.take() else { return };
+        let Checkpoints { recipe, .. } = unpoisoned(output.into_inner());
+        if !self.store.is_output_needed(recipe) {
+            let _ = hashing.finish(Ending::Early);
+            let _ = locked(&self.writeback).finish();
+            self.place = None;
+            // What cannot be removed now is left to pruning.
+            let _ = self.store.remove_output(recipe);
+            return;
+        }
+        let hashed = hashing.finish(Ending::Complete);
+        let noted = locked(&self.writeback).finish().and(hashed).and_then(|hashed| {
+            let length = hashed.position();
+            self.store.checkpoint(recipe, &self.file, length, hashed.digest())
+        });
+        if let (Ok(()), Some(place)) = (noted, &mut self.place) {
+            place.keep();
+        }
     }
 
     fn note_written(&self) -> io::Result<()> {
@@ -353,6 +445,9 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         if let Some(hashing) = self.hashing.take() {
+            if self.output.is_some() {
+                return self.keep_output(hashing);
+            }
             let _ = hashing.finish(Ending::Early);
             let _ = locked(&self.writeback).finish();
             if self.journal.is_some() {

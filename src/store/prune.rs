@@ -49,7 +49,7 @@ impl Default for PruneOptions {
 pub struct PruneReport {
     /// The blobs, each with its length in bytes.
     pub blobs: Vec<(Digest, u64)>,
-    /// Temporary files of processes that are no more.
+    /// Temporary files of processes that are no more, and outputs that no job is to go on with.
     pub leftovers: Tally,
     /// The number of partial downloads.
     pub partial_downloads: usize,
@@ -82,6 +82,10 @@ impl Store {
         let mut report = PruneReport { leftovers, freed: leftovers.bytes, ..PruneReport::default() };
         store.prune_partial(options, &mut report)?;
         store.prune_uploads(options, &mut report)?;
+        let outputs = store.prune_outputs(options)?;
+        report.leftovers.files += outputs.files;
+        report.leftovers.bytes += outputs.bytes;
+        report.freed += outputs.bytes;
         store.prune_ollamas_downloads(options, &mut report)?;
         let census = store.whole_census()?;
         report.unread = store.reach(&census, &mut |_| ())?;

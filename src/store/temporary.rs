@@ -50,6 +50,18 @@ impl TemporaryFile {
         self.stays = false;
     }
 
+    /// Has the file stay where it is when this is dropped.
+    pub(super) fn keep(&mut self) {
+        self.stays = true;
+    }
+
+    /// Gives the file another name, in place of what has that name, under which it is still under way.
+    pub(super) fn move_to(&mut self, path: &Path) -> io::Result<()> {
+        self.disk.rename(&self.path, path)?;
+        self.path = path.to_owned();
+        Ok(())
+    }
+
     /// Gives the file its final name, in place of what has that name. What must outlive a loss of power has
     /// to have been synced before.
     pub(super) fn replace(&mut self, target: &Path) -> io::Result<()> {

@@ -23,20 +23,78 @@ pub struct BlobWriter {
     /// Where longer ones go.
     stream: Option<InOrder>,
     length: u64,
+    /// Bytes that were there when it began.
+    present: u64,
+    /// The recipe that makes it, and how many bytes are made again at most after an interruption.
+    output: Option<(Digest, u64)>,
     failure: Option<io::ErrorKind>,
+}
+
+/// Where the making of a blob begins that may have been begun before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Nothing is there.
+    AtBeginning,
+    /// So many bytes are there.
+    After(u64),
+    /// What was there is damaged, and is made anew.
+    Anew,
 }
 
 impl Store {
     /// Begins a new blob.
     pub fn create_blob(&self) -> BlobWriter {
-        BlobWriter { store: self.0.clone(), first: Vec::new(), stream: None, length: 0, failure: None }
+        BlobWriter::new(&self.0, None)
+    }
+
+    /// Begins the blob that a recipe makes, or goes on with it if that was interrupted. How far it has come is
+    /// made durable at least every `interval` bytes and every few seconds. It outlives its process from then
+    /// on, and its writer if the record of a job needs it. Nothing is answered when `goes_on` says no.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn create_output(
+        &self,
+        recipe: Digest,
+        interval: u64,
+        goes_on: impl Fn() -> bool,
+    ) -> Result<Option<(BlobWriter, Start)>, StoreError> {
+        let store = &self.0;
+        let mut start = Start::AtBeginning;
+        if let Some(present) = store.present_output(recipe)? {
+            let length = present.length;
+            let Some((partial, is_whole)) = store.go_on_with_output(recipe, interval, present, goes_on)?
+            else {
+                return Ok(None);
+            };
+            if is_whole {
+                let mut writer = BlobWriter::new(store, Some((recipe, interval)));
+                (writer.length, writer.present) = (length, length);
+                writer.stream = Some(InOrder::new(partial, length, &store.spare_buffers));
+                return Ok(Some((writer, Start::After(length))));
+            }
+            partial.discard()?;
+            start = Start::Anew;
+        }
+        store.remove_output(recipe)?;
+        Ok(Some((BlobWriter::new(store, Some((recipe, interval))), start)))
     }
 }
 
 impl BlobWriter {
-    /// The number of bytes written so far.
+    fn new(store: &Arc<Shared>, output: Option<(Digest, u64)>) -> Self {
+        let (store, first) = (store.clone(), Vec::new());
+        Self { store, first, stream: None, length: 0, present: 0, output, failure: None }
+    }
+
+    /// The number of bytes that are there so far.
     pub fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Those of them that were written by this writer.
+    pub fn written(&self) -> u64 {
+        self.length - self.present
     }
 
     /// Makes the blob visible: complete, verified and durable. Where the store has a blob of this digest,
@@ -81,7 +139,11 @@ impl BlobWriter {
     /// Where the bytes of a blob go that is not short.
     fn stream(&mut self) -> io::Result<&mut InOrder> {
         if self.stream.is_none() {
-            let mut stream = InOrder::new(self.store.begin_partial()?, 0, &self.store.spare_buffers);
+            let partial = match self.output {
+                Some((recipe, interval)) => self.store.begin_output(recipe, interval)?,
+                None => self.store.begin_partial()?,
+            };
+            let mut stream = InOrder::new(partial, 0, &self.store.spare_buffers);
             stream.append(&Bytes::from(std::mem::take(&mut self.first)))?;
             self.stream = Some(stream);
         }

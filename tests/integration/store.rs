@@ -6,6 +6,7 @@ mod jobs;
 mod keeping;
 mod meanwhile;
 mod names;
+mod outputs;
 mod power;
 mod power_of_jobs;
 mod random;

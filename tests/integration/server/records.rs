@@ -1,8 +1,10 @@
 //! Jobs that outlive the process of their server.
 
 use std::path::Path;
+use std::time::Duration;
 
 use axum::http::StatusCode;
+use futures_util::future::join_all;
 use ollamake::model::Digest;
 use ollamake::store::Store;
 use serde_json::{Value, json};
@@ -147,6 +149,38 @@ async fn jobs_that_are_not_there_are_not_found_whatever_is_asked_of_them() {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{method} {path}: {}", answer.body);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readers_that_are_slow_or_leave_keep_nobody_from_reading() {
+    let registry = SlowRegistry::start().await;
+    let server = InProcess::new();
+    let request = json!({"model": registry.model("m"), "insecure": true, "detach": true});
+    let id = server.post("/api/pull", request).await.json()["job"].as_str().unwrap().to_owned();
+    until(&server, &id, "running").await;
+    let path = format!("{}/events", job(&id));
+    let readers = (0..50).map(|number| {
+        let (server, path) = (&server, &path);
+        async move {
+            let reading = server.get(path);
+            match number % 3 {
+                // It leaves before there is an end.
+                0 => drop(tokio::time::timeout(Duration::from_millis(number), reading).await),
+                // It begins when the job has long ended.
+                1 => {
+                    tokio::time::sleep(Duration::from_millis(10 * number)).await;
+                    assert_eq!(reading.await.statuses().last().map(String::as_str), Some("success"));
+                }
+                _ => assert_eq!(reading.await.statuses().last().map(String::as_str), Some("success")),
+            }
+        }
+    });
+    let open = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        registry.gate.send_replace(true);
+    };
+    tokio::join!(join_all(readers), open);
+    assert_eq!(until(&server, &id, "succeeded").await["detached"], true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -34,7 +34,7 @@ fn names_of(paths: Vec<PathBuf>) -> Vec<String> {
 /// The names of the files that are under way in a store.
 pub(crate) fn unfinished(store: &Path) -> Vec<String> {
     let own = store.join("ollamake");
-    ["temporary", "partial", "uploads"]
+    ["temporary", "partial", "uploads", "outputs"]
         .iter()
         .flat_map(|directory| file_names(&own.join(directory)))
         .collect()
