@@ -5,6 +5,7 @@
 //!
 //! ```sh
 //! OLLAMAKE_KILLS=500 cargo test --test integration endurance::kills -- --nocapture
+//! OLLAMAKE_KILLS=200 cargo test --test integration endurance::jobs -- --nocapture
 //! OLLAMAKE_SOAK_SECONDS=600 cargo test --test integration endurance::soak -- --nocapture
 //! ```
 //!
@@ -24,6 +25,7 @@
 mod api;
 mod client;
 mod damage;
+mod jobs;
 mod kills;
 mod material;
 mod moment;

@@ -11,7 +11,7 @@ mod interruption;
 mod model;
 mod odd_answers;
 mod proxies;
-mod resumable_registry;
+pub(crate) mod resumable_registry;
 mod round_trip;
 mod sharing;
 mod stub;

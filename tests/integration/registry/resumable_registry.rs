@@ -13,7 +13,7 @@ use super::stub::answer;
 use ollamake::model::Digest;
 
 /// The registry; it ends with this value.
-pub(super) struct ResumableRegistry {
+pub(crate) struct ResumableRegistry {
     address: SocketAddr,
     contents: Arc<Mutex<Contents>>,
     task: tokio::task::JoinHandle<()>,
@@ -27,7 +27,7 @@ struct Contents {
 }
 
 impl ResumableRegistry {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let contents = Arc::new(Mutex::new(Contents::default()));
@@ -36,16 +36,16 @@ impl ResumableRegistry {
         Self { address, contents, task }
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub(super) fn has(&self, blob: &[u8]) -> bool {
+    pub(crate) fn has(&self, blob: &[u8]) -> bool {
         let contents = self.contents.lock().unwrap();
         contents.blobs.get(&Digest::of(blob).to_string()).is_some_and(|stored| stored == blob)
     }
 
-    pub(super) fn manifest(&self) -> Vec<u8> {
+    pub(crate) fn manifest(&self) -> Vec<u8> {
         self.contents.lock().unwrap().manifest.clone()
     }
 }
