@@ -34,6 +34,8 @@ fn write(writer: &mut BlobWriter, bytes: &[u8], end: usize) {
 
 /// The process ends here and now: nothing is tidied up.
 fn kill(store: &Store, writer: BlobWriter) -> Store {
+    // What the writer has its own thread sync would end with a process; here it has to be waited for.
+    std::thread::sleep(Duration::from_millis(150));
     let root = format!("{store:?}");
     let root = root.strip_prefix("Store(").unwrap().strip_suffix(')').unwrap().to_owned();
     std::mem::forget(writer);
