@@ -50,6 +50,7 @@ impl Config {
             (v::MAX_CONNECTIONS, count(limits.connections)),
             (v::IDLE, seconds(limits.head)),
             (v::STALL, seconds(limits.stall)),
+            (v::UPLOAD, seconds(limits.upload_lifetime)),
             (v::SHUTDOWN, seconds(limits.shutdown)),
             (v::MAX_JOBS, count(limits.jobs)),
             (v::MAX_TRANSFERS, count(limits.transfers)),

@@ -208,7 +208,10 @@ impl Job {
 }
 
 /// Models that are being put together.
-struct Assemblies<'o>(Vec<(&'o Output, Vec<Option<Step<'o>>>, Result<Assembly, CreateError>)>);
+struct Assemblies<'o>(Vec<Begun<'o>>);
+
+/// A model, what is still to be done for it, and what there is of it.
+type Begun<'o> = (&'o Output, Vec<Option<Step<'o>>>, Result<Assembly, CreateError>);
 
 impl<'o> Assemblies<'o> {
     fn of(outputs: impl Iterator<Item = &'o Output>) -> Self {

@@ -74,7 +74,7 @@ enum Beginning<'f> {
     /// It was made before.
     Made(Committed),
     /// It is made from where this writer has come to.
-    ToMake(Begun<'f>, BlobWriter),
+    ToMake(Begun<'f>, Box<BlobWriter>),
 }
 
 impl<'r> Round<'r> {
@@ -86,7 +86,7 @@ impl<'r> Round<'r> {
                 Ok(Beginning::Made(made)) => Some(Ok(made)),
                 Ok(Beginning::ToMake(file, writer)) => {
                     begun.push(file);
-                    writers.push(writer);
+                    writers.push(*writer);
                     None
                 }
                 Err(error) => Some(Err(error)),
@@ -121,7 +121,7 @@ impl<'r> Round<'r> {
         demand.map_or(Ok(()), Err)?;
         let size = plan.size().map_err(|error| file.failed(error))?;
         let writer = self.writer(recipe, file, size)?;
-        Ok(Beginning::ToMake(Begun { file, recipe, plan, size, _turn: turn }, writer))
+        Ok(Beginning::ToMake(Begun { file, recipe, plan, size, _turn: turn }, Box::new(writer)))
     }
 
     /// What writes a file, from its beginning or from where it was interrupted.

@@ -39,6 +39,6 @@ pub use past::{Claimed, Said, Unclaimed};
 pub use state::{Kind, Standing, State};
 pub use subscription::{News, Subscription};
 pub use summary::Summary;
-pub use table::{Capacity, Found, Jobs, Refusal, Voice};
+pub use table::{Capacity, Found, Jobs, Refusal, Told, Voice};
 pub use turns::QueueIsFull;
 pub use work::{Once, Work};

@@ -40,12 +40,15 @@ pub struct Capacity {
     pub queue: usize,
 }
 
+/// Hears how a job has ended.
+pub type Told = dyn Fn(&Job, &Outcome) + Send + Sync;
+
 /// What jobs have others say for them.
 pub struct Voice {
     /// The line that tells a reader something; an event has a number.
     pub line: fn(u64, &News) -> Vec<u8>,
     /// What is done when a job has ended, before its readers hear of it.
-    pub ended: Box<dyn Fn(&Job, &Outcome) + Send + Sync>,
+    pub ended: Box<Told>,
 }
 
 /// Why a job was not let in.
@@ -63,7 +66,7 @@ pub enum Found {
     /// It is under way.
     UnderWay(Arc<Job>),
     /// It is not, or not any more.
-    Ended(Summary),
+    Ended(Box<Summary>),
 }
 
 /// The jobs that are under way, and those that have ended lately.
@@ -129,7 +132,8 @@ impl Jobs {
     pub fn get(&self, id: JobId) -> Option<Found> {
         let table = self.shared.lock();
         let under_way = table.under_way.get(&id).map(|job| Found::UnderWay(Arc::clone(job)));
-        under_way.or_else(|| table.ended.iter().find(|job| job.id == id).map(|job| Found::Ended(job.clone())))
+        let ended = || table.ended.iter().find(|job| job.id == id).cloned();
+        under_way.or_else(|| ended().map(|summary| Found::Ended(Box::new(summary))))
     }
 
     /// What a job said that has ended. It blocks.

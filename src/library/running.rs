@@ -205,7 +205,7 @@ impl Keys<'_> {
 
     /// Numbers of the keys and the values of a token.
     fn widths(&self, layer: u64, heads: u64, key_heads: u64, in_window: bool) -> Option<(u64, u64)> {
-        let usual = || Some(self.number("embedding_length")?.checked_div(heads)?);
+        let usual = || self.number("embedding_length")?.checked_div(heads);
         let width = |key: &str| {
             let of_window = in_window.then(|| self.of_layer(&format!("{key}_swa"), layer)).flatten();
             of_window.or_else(|| self.of_layer(key, layer)).or_else(usual)

@@ -49,7 +49,7 @@ pub enum FoundUpload {
     /// It is whole.
     Whole(UploadState),
     /// It is not.
-    Part(Upload),
+    Part(Box<Upload>),
 }
 
 /// An attempt at an upload. No other one can be under way, in any process.
@@ -167,7 +167,7 @@ impl Store {
         let hashed = known.filter(|(then, _)| *then == stamp).map(|(_, hashed)| hashed).unwrap_or_default();
         let partial = store.go_on(paths, journal, &noted.purpose, hashed)?;
         let partial = partial.ok_or(StoreError::UploadNotFound { id })?;
-        Ok(FoundUpload::Part(Upload { store: store.clone(), id, state, partial }))
+        Ok(FoundUpload::Part(Box::new(Upload { store: store.clone(), id, state, partial })))
     }
 
     /// Whether somebody works on an upload at this moment, in any process.

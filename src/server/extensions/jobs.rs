@@ -131,7 +131,7 @@ pub(super) async fn one(State(server): State<Shared>, Path(id): Path<String>) ->
         Found::UnderWay(job) => (job.summary(), job.order().request.clone()),
         Found::Ended(summary) => {
             let said = said(&server, summary.id).await?;
-            (summary, said.request)
+            (*summary, said.request)
         }
     };
     Ok(json(&Job { request: RawValue::from_string(request).ok(), ..Job::of(summary) }))
@@ -194,7 +194,7 @@ async fn lines_of_past(server: &Shared, job: &Summary, from: u64) -> Result<Stri
 /// `POST /ollamake/v1/jobs/ID/stop`
 pub(super) async fn stop(State(server): State<Shared>, Path(id): Path<String>) -> Result<Response, Failure> {
     let summary = match find(&server, &id)? {
-        Found::Ended(summary) => summary,
+        Found::Ended(summary) => *summary,
         Found::UnderWay(job) => {
             job.cancel();
             // It is told how it ended, not how it stands while it ends.

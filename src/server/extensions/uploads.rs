@@ -292,7 +292,7 @@ async fn begin_at(
         (None, found) => Ok(found),
         (Some(failure), FoundUpload::Whole(_)) => Err(failure),
         (Some(failure), FoundUpload::Part(upload)) => {
-            server.blocking(move || put_back(upload)).await?;
+            server.blocking(move || put_back(*upload)).await?;
             Err(failure)
         }
     }

@@ -58,7 +58,7 @@ fn begin(store: &Store, length: u64) -> UploadId {
 
 fn open(store: &Store, id: UploadId) -> Upload {
     match store.upload(id).unwrap() {
-        FoundUpload::Part(upload) => upload,
+        FoundUpload::Part(upload) => *upload,
         FoundUpload::Whole(state) => panic!("{state:?} is whole"),
     }
 }
