@@ -58,7 +58,7 @@ fn whatever_is_wrong_is_named_or_does_no_harm() {
                     }
                     for damage in subject.damages(name, one_in) {
                         tried.fetch_add(1, Ordering::Relaxed);
-                        if let Some(complaint) = subject.complaint(&damage, &keep) {
+                        if let Some(complaint) = subject.complaint(&damage, keep) {
                             complaints.lock().unwrap().push(format!("{name}: {damage}: {complaint}"));
                         }
                     }
