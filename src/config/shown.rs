@@ -55,6 +55,7 @@ impl Config {
             (v::MAX_JOBS, count(limits.jobs)),
             (v::MAX_TRANSFERS, count(limits.transfers)),
             (v::MAX_QUEUE, count(limits.queue)),
+            (v::CHECKPOINT, Shown::Number(self.checkpoint)),
             (v::JOB_MEMORY, count(self.resources.memory)),
             (v::JOB_THREADS, count(self.resources.threads.get())),
             (v::REGISTRY_SILENCE, seconds(self.registry.retry.longest_silence)),
