@@ -349,7 +349,11 @@ impl Directory {
         };
         if self.stamp != Some(stamp) {
             // The root of a tree may be anywhere.
-            self.is_link = depth > 0 && walk.disk.link(&walk.path())?.is_some();
+            if depth > 0 {
+                // It may have gone since its state was asked for.
+                let Some(target) = walk.found(walk.disk.link(&walk.path()))? else { return Ok(false) };
+                self.is_link = target.is_some();
+            }
             if let Some(problem) = self.problem(walk, depth) {
                 walk.note(Content::Damaged(Damage::unreadable(problem)));
                 return Ok(true);
