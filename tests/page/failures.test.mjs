@@ -175,17 +175,17 @@ test('the server goes and comes back', () =>
 
 test('a job outlives the server, and the page finds it again', () =>
   withServer({}, async (server) => {
-    await server.make('large', llama({ layers: 12, width: 256, isNoise: true }))
+    await server.make('large', llama({ layers: 24, width: 512, isNoise: true }))
     const opened = await open(server, { hash: '#/new?from=large', expected: ['ERR_', ...REFUSED] })
     const { page } = opened
     await opened.heading('Choose types')
-    await page.getByLabel('Q4_K_M', { exact: true }).check()
+    await page.getByLabel('IQ4_XS', { exact: true }).check()
     await page.getByRole('link', { name: 'See the plan' }).click()
     await page.getByLabel('Name of the model').fill('outliving')
     await page.getByLabel('Name of the model').blur()
     await page.getByRole('button', { name: 'Make it' }).click()
     await page
-      .getByText(/quantizing F32 model to Q4_K_M/)
+      .getByText(/quantizing F32 model to IQ4_XS/)
       .first()
       .waitFor()
     await server.kill()
