@@ -71,7 +71,8 @@ async fn serve(State(contents): State<Arc<Mutex<Contents>>>, request: Request) -
     match (&parts.method, path.contains("/uploads/")) {
         (&Method::POST, true) => {
             let mut contents = contents.lock().unwrap();
-            let session = format!("session-{}", contents.sessions.len());
+            // No session has the name of one that has ended, which may still be written to.
+            let session = format!("session-{}", rand::random::<u64>());
             contents.sessions.insert(session.clone(), Vec::new());
             answer(202, &[("location", &session)], "")
         }
@@ -95,7 +96,8 @@ async fn serve(State(contents): State<Arc<Mutex<Contents>>>, request: Request) -
             }
             let Some(digest) = digest else { return progress(202) };
             let mut contents = contents.lock().unwrap();
-            let blob = contents.sessions.remove(&last).unwrap();
+            // A request of a client that was killed may have ended it.
+            let Some(blob) = contents.sessions.remove(&last) else { return answer(404, &[], "") };
             if Digest::of(&blob).to_string() != digest {
                 return answer(400, &[], r#"{"errors":[{"code":"DIGEST_INVALID"}]}"#);
             }
