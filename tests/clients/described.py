@@ -37,3 +37,7 @@ def map_body(context, body):
 @schemathesis.deserializer("application/x-ndjson")
 def last_line(context, response):
     return json.loads(response.content.splitlines()[-1])
+
+
+# Bytes of an upload are bytes.
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
