@@ -17,6 +17,7 @@ mod create_request;
 mod decode_error;
 mod errors;
 mod extensions;
+mod headers;
 mod health;
 mod inference;
 mod job_end;

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use super::Server;
 use super::body::json;
 use super::errors::Failure;
+use super::headers::set;
 use super::request::Fields;
 use super::wording::Line;
 use crate::jobs::{JobId, News, Order, Subscription, Work};
@@ -91,9 +92,7 @@ pub(super) fn accepted(job: JobId) -> Response {
 
 /// The same answer with a header that names the job.
 fn naming(job: JobId, mut response: Response) -> Response {
-    if let Ok(id) = HeaderValue::try_from(job.to_string()) {
-        response.headers_mut().insert(JOB, id);
-    }
+    set(response.headers_mut(), JOB, job.to_string());
     response
 }
 

@@ -10,6 +10,7 @@ use futures_util::stream;
 use http_range_header::parse_range_header;
 
 use crate::server::errors::Failure;
+use crate::server::headers::{has_already, names, set};
 use crate::server::operation::Operation;
 use crate::store::Blob;
 
@@ -40,24 +41,19 @@ pub(in crate::server) fn send(blob: Blob, name: &str, headers: &HeaderMap) -> Re
     };
     let mut answer = status.into_response();
     let answered = answer.headers_mut();
-    let mut set = |name, text: String| {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            answered.insert(name, value);
-        }
-    };
-    set(header::ETAG, tag);
-    set(header::ACCEPT_RANGES, "bytes".to_owned());
+    set(answered, header::ETAG, tag);
+    set(answered, header::ACCEPT_RANGES, "bytes");
     // Under a digest there is never anything else.
-    set(header::CACHE_CONTROL, "private, max-age=31536000, immutable".to_owned());
+    set(answered, header::CACHE_CONTROL, "private, max-age=31536000, immutable");
     if status == StatusCode::NOT_MODIFIED {
         return answer;
     }
     if status == StatusCode::PARTIAL_CONTENT {
-        set(header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1));
+        set(answered, header::CONTENT_RANGE, format!("bytes {}-{}/{length}", range.start, range.end - 1));
     }
-    set(header::CONTENT_TYPE, "application/octet-stream".to_owned());
-    set(header::CONTENT_LENGTH, (range.end - range.start).to_string());
-    set(header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", plain(name)));
+    set(answered, header::CONTENT_TYPE, "application/octet-stream");
+    set(answered, header::CONTENT_LENGTH, (range.end - range.start).to_string());
+    set(answered, header::CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", plain(name)));
     *answer.body_mut() = body(blob, range);
     answer
 }
@@ -69,7 +65,7 @@ fn extent(tag: &str, length: u64, headers: &HeaderMap) -> Result<Extent, Box<Res
         let failure = Failure::new(StatusCode::PRECONDITION_FAILED, "the file is another one: see If-Match");
         return Err(Box::new(failure.into_response()));
     }
-    if text(header::IF_NONE_MATCH).is_some_and(|tags| names(tags, tag)) {
+    if has_already(headers, tag) {
         return Ok(Extent::Nothing);
     }
     let is_current = text(header::IF_RANGE).is_none_or(|condition| condition.trim() == tag);
@@ -84,17 +80,10 @@ fn extent(tag: &str, length: u64, headers: &HeaderMap) -> Result<Extent, Box<Res
         Err(_) => {
             let message = format!("the range does not lie in the file, which has {length} bytes");
             let mut response = Failure::new(StatusCode::RANGE_NOT_SATISFIABLE, message).into_response();
-            if let Ok(value) = HeaderValue::try_from(format!("bytes */{length}")) {
-                response.headers_mut().insert(header::CONTENT_RANGE, value);
-            }
+            set(response.headers_mut(), header::CONTENT_RANGE, format!("bytes */{length}"));
             Err(Box::new(response))
         }
     }
-}
-
-/// Whether a list of entity tags names this one.
-pub(in crate::server) fn names(tags: &str, tag: &str) -> bool {
-    tags.split(',').map(str::trim).any(|named| named == "*" || named.trim_start_matches("W/") == tag)
 }
 
 /// A file name in which nothing means anything to a header or a file system.

@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::config::LONGEST_METADATA;
 use crate::server::errors::Failure;
+use crate::server::headers::set;
 use crate::store::{Checksum, UploadState};
 
 const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
@@ -68,20 +69,18 @@ pub(super) fn marked(answer: impl IntoResponse) -> Response {
 pub(super) fn standing(state: &UploadState) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(UPLOAD_OFFSET, state.offset.into());
-    let expires = HeaderValue::try_from(httpdate::fmt_http_date(state.expires));
-    headers.extend(expires.ok().map(|expires| (UPLOAD_EXPIRES, expires)));
-    let digest = state.digest.and_then(|digest| HeaderValue::try_from(digest.to_string()).ok());
-    headers.extend(digest.map(|digest| (OLLAMAKE_DIGEST, digest)));
+    set(&mut headers, UPLOAD_EXPIRES, httpdate::fmt_http_date(state.expires));
+    if let Some(digest) = state.digest {
+        set(&mut headers, OLLAMAKE_DIGEST, digest.to_string());
+    }
     headers
 }
 
 /// What was said when it began.
 pub(super) fn beginning(state: &UploadState) -> HeaderMap {
     let mut headers = HeaderMap::from_iter([(UPLOAD_LENGTH, state.length.into())]);
-    if !state.metadata.is_empty()
-        && let Ok(metadata) = HeaderValue::try_from(&state.metadata)
-    {
-        headers.insert(UPLOAD_METADATA, metadata);
+    if !state.metadata.is_empty() {
+        set(&mut headers, UPLOAD_METADATA, &state.metadata);
     }
     headers
 }

@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
-use super::extensions::download;
+use super::headers::{has_already, set};
 use super::operation::Operation;
 use super::route::Route;
 use embedded::File;
@@ -105,14 +105,11 @@ fn send(path: &str, asked: &HeaderMap) -> Response {
 
 fn answer(file: &File, asked: &HeaderMap) -> Response {
     let tag = file.tag();
-    let known = asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    let mut response = match known.is_some_and(|tags| download::names(tags, &tag)) {
+    let mut response = match has_already(asked, &tag) {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => ([(header::CONTENT_TYPE, file.content_type())], file.bytes).into_response(),
     };
-    if let Ok(tag) = HeaderValue::try_from(tag) {
-        response.headers_mut().insert(header::ETAG, tag);
-    }
+    set(response.headers_mut(), header::ETAG, tag);
     response
 }
 

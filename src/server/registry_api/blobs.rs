@@ -1,12 +1,13 @@
 //! Blobs, whole or in ranges.
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, header};
 use axum::response::Response;
 
 use super::endpoint::Repository;
 use super::refusal::{Code, Refusal};
 use crate::model::Digest;
 use crate::server::extensions::download::send;
+use crate::server::headers::{CONTENT_DIGEST, set};
 use crate::store::Store;
 
 /// `GET /v2/NAME/blobs/DIGEST`
@@ -21,14 +22,7 @@ pub(super) fn read(
     };
     let mut answer = send(blob, &digest.file_name(), headers);
     // Ollama's client asks for ranges where a registry sends it, and takes none that sends it nowhere.
-    let place = format!("/v2/{repository}/blobs/{digest}");
-    for (name, text) in [
-        (header::LOCATION, place),
-        (header::HeaderName::from_static("docker-content-digest"), digest.to_string()),
-    ] {
-        if let Ok(value) = HeaderValue::try_from(text) {
-            answer.headers_mut().insert(name, value);
-        }
-    }
+    set(answer.headers_mut(), header::LOCATION, format!("/v2/{repository}/blobs/{digest}"));
+    set(answer.headers_mut(), CONTENT_DIGEST, digest.to_string());
     Ok(answer)
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::endpoint::Repository;
 use super::refusal::{Code, Refusal};
 use crate::server::body::json as answer;
+use crate::server::headers::set;
 use crate::store::Store;
 
 /// Names on a page, unless fewer are asked for.
@@ -90,9 +91,7 @@ fn linked(path: &str, count: usize, next: Option<String>, body: &serde_json::Val
             .append_pair("n", &count.to_string())
             .append_pair("last", &last)
             .finish();
-        if let Ok(link) = HeaderValue::try_from(format!("</v2/{path}?{query}>; rel=\"next\"")) {
-            response.headers_mut().insert(header::LINK, link);
-        }
+        set(response.headers_mut(), header::LINK, format!("</v2/{path}?{query}>; rel=\"next\""));
     }
     response
 }
