@@ -45,8 +45,7 @@ impl Store {
     /// What the operating system says.
     pub fn create_job_record(&self, number: u64, text: &str) -> Result<JobRecord, StoreError> {
         let line = line(Mark::UnderWay, text);
-        let mut temporary = self.0.new_temporary()?;
-        write_all_at(&*self.0.disk, temporary.file(), line.as_bytes(), 0)?;
+        let mut temporary = self.0.write_unsynced(line.as_bytes())?;
         let path = self.0.job_record_path(number);
         if let Err(error) = temporary.place(&path) {
             if error.kind() != io::ErrorKind::NotFound {

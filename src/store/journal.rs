@@ -1,10 +1,10 @@
 //! What is known of a partial file that outlives its process.
 //!
-//! The first lines say what it is to become, for good; those of an upload say what its client said, and when it
-//! expires. Then come ranges of bytes that are there. A range is called durable only after the bytes have been synced, so whatever a loss of power leaves, the
-//! journal promises no byte that is not there. A range that was only written is promised to this run of the
-//! operating system, which outlives a program that is killed. A journal that is left without its file, or
-//! beside a file of another length, is not believed.
+//! The first lines say what it is to become, for good; those of an upload say what its client said, and when
+//! it expires. Then come ranges of bytes that are there. A range is called durable only after the bytes have
+//! been synced, so whatever a loss of power leaves, the journal promises no byte that is not there. A range
+//! that was only written is promised to this run of the operating system, which outlives a program that is
+//! killed. A journal that is left without its file, or beside a file of another length, is not believed.
 
 use std::fmt::Write as _;
 use std::fs::File;

@@ -7,7 +7,7 @@ use std::io;
 
 use super::disk::ignore_absence;
 use super::disk::read_up_to;
-use super::{Blob, Shared, Store, StoreError, disk};
+use super::{Blob, Shared, Store, StoreError};
 use crate::model::Digest;
 
 /// A digest as text is this long.
@@ -44,8 +44,7 @@ impl Shared {
 
     /// Remembers what a recipe has made, so that a loss of power leaves that if it `is_dear`.
     pub(super) fn write_made(&self, recipe: Digest, blob: Digest, is_dear: bool) -> io::Result<()> {
-        let mut temporary = self.new_temporary()?;
-        disk::write_all_at(&*self.disk, temporary.file(), blob.to_string().as_bytes(), 0)?;
+        let mut temporary = self.write_unsynced(blob.to_string().as_bytes())?;
         // Of what a loss of power tears nothing can be parsed, and then it is made again.
         if is_dear {
             self.disk.sync(temporary.file())?;

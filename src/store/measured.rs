@@ -5,7 +5,7 @@
 
 use std::io;
 
-use super::disk::{ignore_absence, read_up_to, write_all_at};
+use super::disk::read_up_to;
 use super::{Shared, Store};
 use crate::model::Digest;
 
@@ -30,20 +30,13 @@ impl Store {
 impl Shared {
     /// Not synced: of what a loss of power tears nothing can be parsed.
     fn write_measured(&self, blob: Digest, measured: &[u8]) -> io::Result<()> {
-        let mut temporary = self.new_temporary()?;
-        write_all_at(&*self.disk, temporary.file(), measured, 0)?;
+        let mut temporary = self.write_unsynced(measured)?;
         self.make_directory(self.layout.measured())?;
         temporary.replace(&self.layout.measured_of(blob))
     }
 
     /// Forgets what was measured of blobs that are gone.
     pub(super) fn forget_measured(&self) -> io::Result<()> {
-        for name in self.list_or_nothing(self.layout.measured())? {
-            let blob = name.parse().map(|digest: Digest| self.layout.blob(digest));
-            if blob.is_err() || blob.is_ok_and(|blob| self.disk.metadata(&blob).is_err()) {
-                ignore_absence(self.disk.remove(&self.layout.measured().join(&name)))?;
-            }
-        }
-        Ok(())
+        self.forget_gone_in(self.layout.measured())
     }
 }

@@ -374,9 +374,15 @@ impl Shared {
 
     /// A temporary file with these contents, synced.
     fn write_temporary(&self, bytes: &[u8]) -> io::Result<TemporaryFile> {
+        let temporary = self.write_unsynced(bytes)?;
+        self.disk.sync(temporary.file())?;
+        Ok(temporary)
+    }
+
+    /// A temporary file with these contents, of which a loss of power may leave anything.
+    fn write_unsynced(&self, bytes: &[u8]) -> io::Result<TemporaryFile> {
         let temporary = self.new_temporary()?;
         disk::write_all_at(&*self.disk, temporary.file(), bytes, 0)?;
-        self.disk.sync(temporary.file())?;
         Ok(temporary)
     }
 

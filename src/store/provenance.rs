@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use super::disk::{ignore_absence, read_up_to, write_all_at};
+use super::disk::{ignore_absence, read_up_to};
 use super::entry::Content;
 use super::index::Census;
 use super::{Shared, Store};
@@ -41,9 +41,7 @@ impl Shared {
         if record.len() > LONGEST_PROVENANCE {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the record is too long"));
         }
-        let mut temporary = self.new_temporary()?;
-        write_all_at(&*self.disk, temporary.file(), record, 0)?;
-        temporary.replace(&self.layout.provenance_of(manifest))
+        self.write_unsynced(record)?.replace(&self.layout.provenance_of(manifest))
     }
 
     /// Forgets how models were made that are gone. All entries have been understood.

@@ -1,13 +1,13 @@
 //! Uploads that take several attempts.
 //!
-//! An upload is a partial file under an identifier. Its journal is its record too: it says what the client told
-//! when it began, when the upload expires, and, once it is whole, what blob it became. The record stays until
-//! then, so that a client that did not hear the end of it can still ask.
+//! An upload is a partial file under an identifier. Its journal is its record too: it says what the client
+//! told when it began, when the upload expires, and, once it is whole, what blob it became. The record stays
+//! until then, so that a client that did not hear the end of it can still ask.
 //!
 //! Nobody says beforehand what the bytes should be, so nothing but their own hash speaks for them. While this
 //! process lives, it remembers how far it has hashed each upload, and in which state the record was. After a
-//! restart what is there is hashed again: a hash that was kept would vouch for bytes that may have been lost since. For the same reason an upload ends
-//! when the disk says that it could not keep its bytes.
+//! restart what is there is hashed again: a hash that was kept would vouch for bytes that may have been lost
+//! since. For the same reason an upload ends when the disk says that it could not keep its bytes.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -94,8 +94,8 @@ impl Store {
     /// Begins an upload of so many bytes, which is forgotten after a time.
     ///
     /// # Errors
-    /// [`StoreError::TooManyUploads`] if so many are known already, [`StoreError::NotEnoughSpace`], and what the
-    /// operating system says.
+    /// [`StoreError::TooManyUploads`] if so many are known already, [`StoreError::NotEnoughSpace`], and what
+    /// the operating system says.
     pub fn begin_upload(
         &self,
         length: u64,
@@ -257,8 +257,8 @@ impl UploadWriter {
     /// Ends the attempt. If all bytes are there now, the upload becomes a blob.
     ///
     /// # Errors
-    /// [`StoreError::ChecksumMismatch`], which leaves the upload as it was before the attempt; what the operating
-    /// system says.
+    /// [`StoreError::ChecksumMismatch`], which leaves the upload as it was before the attempt; what the
+    /// operating system says.
     pub fn finish(self) -> Result<UploadState, StoreError> {
         let Self { store, id, state, bytes } = self;
         let partial = match bytes {

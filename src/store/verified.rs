@@ -12,10 +12,11 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use super::disk::{ignore_absence, is_no_file, read_up_to, write_all_at};
+use super::disk::{ignore_absence, is_no_file, read_up_to};
 use super::stamp::Stamp;
 use super::{Blob, Shared, Store, StoreError};
 use crate::locked::locked;
@@ -250,10 +251,15 @@ impl Shared {
 
     /// Removes the records of blobs that are gone.
     pub(super) fn forget_gone(&self) -> io::Result<()> {
-        for name in self.list_or_nothing(self.layout.verified())? {
+        self.forget_gone_in(self.layout.verified())
+    }
+
+    /// Removes what a directory knows of blobs that are gone, each in a file that is named as the blob is.
+    pub(super) fn forget_gone_in(&self, directory: &Path) -> io::Result<()> {
+        for name in self.list_or_nothing(directory)? {
             let blob = name.parse().map(|digest: Digest| self.layout.blob(digest));
             if blob.is_err() || blob.is_ok_and(|blob| self.disk.metadata(&blob).is_err()) {
-                ignore_absence(self.disk.remove(&self.layout.verified().join(&name)))?;
+                ignore_absence(self.disk.remove(&directory.join(&name)))?;
             }
         }
         Ok(())
@@ -275,8 +281,6 @@ impl Shared {
 
     /// Not synced: of what a loss of power tears nothing can be parsed, and then the blob is looked at again.
     fn write_record(&self, digest: Digest, stamp: Stamp) -> io::Result<()> {
-        let mut temporary = self.new_temporary()?;
-        write_all_at(&*self.disk, temporary.file(), stamp.to_string().as_bytes(), 0)?;
-        temporary.replace(&self.layout.verified_record(digest))
+        self.write_unsynced(stamp.to_string().as_bytes())?.replace(&self.layout.verified_record(digest))
     }
 }
