@@ -9,13 +9,11 @@ use tar::{Archive, Entry, EntryType};
 
 use super::error::BundleError;
 use super::layout::{BLOBS, Element, INDEX, Index, MARKER, Marker};
-use crate::model::{Digest, Manifest, MediaType, Name};
+use crate::model::{Digest, Manifest, Name};
 use crate::store::{Blob, LONGEST_DOCUMENT, Store, StoreError};
 
 /// Entries of a stream; a model of one tensor a blob has some thousand.
 const MOST_ENTRIES: usize = 100_000;
-/// What layers of Ollama's own are called.
-const OLLAMAS: &str = "application/vnd.ollama.";
 
 /// A model that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -186,11 +184,7 @@ impl Arrived {
         let bytes = document.read(LONGEST_DOCUMENT)?;
         // What a list says is for the store to understand.
         let Ok(manifest) = Manifest::from_bytes(&bytes) else { return Ok(()) };
-        let is_ours = |kind: &MediaType| match kind {
-            MediaType::Other(kind) => kind.starts_with(OLLAMAS),
-            _ => true,
-        };
-        if let Some(layer) = manifest.layers.iter().find(|layer| !is_ours(&layer.media_type)) {
+        if let Some(layer) = manifest.layers.iter().find(|layer| !layer.media_type.is_ollamas()) {
             let problem = format!("it has a layer of type {:?}", layer.media_type.as_str());
             return Err(BundleError::NoModel { name: name.short(), problem });
         }

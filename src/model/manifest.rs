@@ -165,6 +165,14 @@ impl MediaType {
         }
     }
 
+    /// Whether layers of this kind are part of models as Ollama has them.
+    pub fn is_ollamas(&self) -> bool {
+        match self {
+            MediaType::Other(text) => text.starts_with("application/vnd.ollama."),
+            _ => true,
+        }
+    }
+
     /// What messages call it.
     pub fn noun(&self) -> &'static str {
         match self {

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use crate::model::{Digest, Layer, Manifest, MediaType};
+use crate::model::{Digest, Layer, Manifest};
 use crate::store::Blob;
 
 /// Layers that are GGUF files, whatever they are called.
@@ -68,12 +68,8 @@ impl Outline {
     /// # Errors
     /// That no layer is understood.
     pub(super) fn of(manifest: &Manifest, bytes: &[u8]) -> Result<Option<Self>, String> {
-        let is_ollamas = |layer: &Layer| match &layer.media_type {
-            MediaType::Other(kind) => kind.starts_with("application/vnd.ollama."),
-            _ => true,
-        };
         // A model that lives elsewhere has no layers.
-        if manifest.layers.is_empty() || manifest.layers.iter().any(is_ollamas) {
+        if manifest.layers.is_empty() || manifest.layers.iter().any(|layer| layer.media_type.is_ollamas()) {
             return Ok(None);
         }
         let annotated: Annotated = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
