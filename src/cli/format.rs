@@ -1,5 +1,6 @@
 //! Sizes, times and tables for people.
 
+use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::model::Name;
@@ -21,6 +22,15 @@ pub(super) fn bytes(count: u64) -> String {
 pub(super) fn count_of(count: usize, thing: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {thing}{plural}")
+}
+
+/// A JSON value as a person writes it; nothing for what is not there.
+pub(super) fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
 }
 
 /// Names of models in a row.

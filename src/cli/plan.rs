@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::format::{self, bytes, count_of};
+use super::format::{self, bytes, count_of, text};
 
 /// The plan that the server answered with; `verbose` shows each tensor.
 pub(super) fn describe(plan: &Value, verbose: bool) -> String {
@@ -114,15 +114,6 @@ fn cores(time: &Value) -> String {
 
 fn list<'v>(value: &'v Value, field: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
     value[field].as_array().into_iter().flatten()
-}
-
-/// A JSON value as a person writes it; nothing for what is not there.
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 fn size(value: &Value) -> String {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::error::parse_name;
-use super::format;
+use super::format::{self, text};
 use super::{CliError, Surroundings};
 use crate::model::human_count;
 
@@ -123,15 +123,6 @@ fn section(title: &str, rows: Vec<[String; 2]>) -> Option<String> {
     }
     let table = format::table(&rows);
     Some(format!("  {title}\n") + &table.lines().map(|line| format!("    {line}\n")).collect::<String>())
-}
-
-/// A JSON value as a person writes it; nothing for what is not there.
-fn text(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 fn clip(line: &str) -> String {
