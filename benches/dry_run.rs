@@ -5,6 +5,8 @@
 
 #[path = "support/median.rs"]
 mod median;
+#[path = "support/safetensors_header.rs"]
+mod safetensors_header;
 #[path = "convert/vocabulary.rs"]
 mod vocabulary;
 
@@ -19,6 +21,7 @@ use median::median;
 use ollamake::config::Config;
 use ollamake::server::{Server, router};
 use ollamake::store::Store;
+use safetensors_header::bf16_header;
 use serde_json::{Map, Value, json};
 use tower::ServiceExt;
 use vocabulary::sentence_piece;
@@ -93,17 +96,7 @@ fn tensors() -> Vec<(String, Vec<u64>)> {
 
 /// A file of zeros, which plans do not look at.
 fn weights(tensors: &[(String, Vec<u64>)]) -> Vec<u8> {
-    let mut header = Map::new();
-    let mut end = 0;
-    for (name, shape) in tensors {
-        let start = end;
-        end += 2 * shape.iter().product::<u64>();
-        header.insert(name.clone(), json!({"dtype": "BF16", "shape": shape, "data_offsets": [start, end]}));
-    }
-    let mut header = Value::Object(header).to_string();
-    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
-    let mut file = (header.len() as u64).to_le_bytes().to_vec();
-    file.extend_from_slice(header.as_bytes());
+    let (mut file, end) = bf16_header(Map::new(), tensors);
     file.resize(file.len() + end as usize, 0);
     file
 }

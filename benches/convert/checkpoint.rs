@@ -7,6 +7,7 @@ use std::path::Path;
 use ollamake::tensor::ElementType;
 use serde_json::{Map, Value, json};
 
+use crate::safetensors_header::bf16_header;
 use crate::support::random::write_weights;
 use crate::vocabulary::sentence_piece;
 
@@ -45,18 +46,10 @@ pub(crate) fn write(directory: &Path) -> io::Result<u64> {
 
 /// Writes some tensors, the first of which is number `first` of all, and returns the bytes of their data.
 fn write_shard(path: &Path, tensors: &[(String, Vec<u64>)], first: u64) -> io::Result<u64> {
-    let mut header = Map::from_iter([("__metadata__".to_owned(), json!({"format": "pt"}))]);
-    let mut end = 0;
-    for (name, shape) in tensors {
-        let start = end;
-        end += 2 * shape.iter().product::<u64>();
-        header.insert(name.clone(), json!({"dtype": "BF16", "shape": shape, "data_offsets": [start, end]}));
-    }
-    let mut header = Value::Object(header).to_string();
-    header.push_str(&" ".repeat(header.len().next_multiple_of(8) - header.len()));
+    let metadata = Map::from_iter([("__metadata__".to_owned(), json!({"format": "pt"}))]);
+    let (header, end) = bf16_header(metadata, tensors);
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    file.write_all(&(header.len() as u64).to_le_bytes())?;
-    file.write_all(header.as_bytes())?;
+    file.write_all(&header)?;
     for (number, (_, shape)) in (first..).zip(tensors) {
         write_weights(&mut file, number, shape.iter().product(), ElementType::Bf16)?;
     }

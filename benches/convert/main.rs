@@ -11,6 +11,8 @@
 
 mod checkpoint;
 mod copy;
+#[path = "../support/safetensors_header.rs"]
+mod safetensors_header;
 #[path = "../support/mod.rs"]
 mod support;
 mod vocabulary;

@@ -9,6 +9,8 @@
 
 #[path = "../convert/checkpoint.rs"]
 mod checkpoint;
+#[path = "../support/safetensors_header.rs"]
+mod safetensors_header;
 #[path = "../support/mod.rs"]
 mod support;
 #[path = "../convert/vocabulary.rs"]
