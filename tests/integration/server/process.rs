@@ -139,10 +139,12 @@ fn a_job_that_cannot_end_in_time_is_cancelled_and_told_so() {
         assert!(answer.contains(r#"{"error":"the job was cancelled"#), "{answer}");
     }
     assert!(server.process.wait().success());
-    // What had been made durable is kept, for whoever goes on with the job.
+    // What had been made durable of the one output is kept, for whoever goes on with the job, and nothing else.
     let outputs: BTreeSet<_> =
         server.unfinished().into_iter().map(|name| name.trim_end_matches(".note").to_owned()).collect();
     assert!(outputs.len() <= 1, "{outputs:?}");
+    let own = server.directory.path().join("ollamake/outputs");
+    assert!(outputs.iter().all(|output| own.join(output).exists()), "{outputs:?}");
     assert_eq!(blobs(server.directory.path()), 1);
 }
 
