@@ -9,6 +9,7 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
+use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model, Source};
 
@@ -16,6 +17,7 @@ pub(super) const FAMILY: Family = Family {
     names: &["HunYuanVLForConditionalGeneration"],
     architecture: "hunyuan_vl",
     classes: &[],
+    tokenizer: Flavour::HUNYUAN_VL,
     hyperparameters,
     projector: Some(&PROJECTOR),
     ..hunyuan_dense::FAMILY
