@@ -18,7 +18,7 @@ mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::available_parallelism;
@@ -41,6 +41,9 @@ use support::random::write_weights;
 /// Tells a process of this program that it is the one measured, and what it shall do.
 const MEASURED: &str = "OLLAMAKE_BENCH_ROLE";
 
+/// Tells it which blob each file of the checkpoint is, as JSON: whoever creates has uploaded them and knows.
+const FILES: &str = "OLLAMAKE_BENCH_FILES";
+
 const TYPES: [FileType; 5] = [FileType::Q4KM, FileType::Q5KM, FileType::Q6K, FileType::Q8_0, FileType::Iq4Xs];
 
 /// How much longer than the outputs alone one request may take.
@@ -50,8 +53,8 @@ fn main() {
     let paths: Vec<PathBuf> =
         std::env::args_os().skip(1).filter(|path| path != "--bench").map(PathBuf::from).collect();
     match std::env::var(MEASURED).as_deref() {
-        Ok("together") => return request(&paths[0], &paths[1], &[&TYPES]),
-        Ok("apart") => return request(&paths[0], &paths[1], &TYPES.each_ref().map(std::slice::from_ref)),
+        Ok("together") => return request(&paths[1], &[&TYPES]),
+        Ok("apart") => return request(&paths[1], &TYPES.each_ref().map(std::slice::from_ref)),
         Ok("encode") => return plans(&paths[0]).iter().for_each(encode),
         Ok("hash") => return hash(bytes(&paths[0])),
         Ok("write") => return write(&paths[0], &paths[1]),
@@ -65,18 +68,19 @@ fn main() {
         println!("made a checkpoint of {weights} weights in {:.1?}", start.elapsed());
     }
     let store = tempfile::tempdir_in(&directory).expect("a directory for the store");
-    fill(&model, store.path());
+    let named = fill(&model, store.path());
+    let measured = |role: &str| measured(role, &model, store.path(), &named);
 
     print_heading();
-    let encoding = measured("encode", &model, store.path());
-    let hashing = measured("hash", &model, store.path());
-    let writing = measured("write", &model, store.path());
+    let encoding = measured("encode");
+    let hashing = measured("hash");
+    let writing = measured("write");
     for (label, figures) in [("encoding", &encoding), ("hashing", &hashing), ("writing", &writing)] {
         figures.print("five", label);
     }
-    let together = median(|| measured("together", &model, store.path()));
+    let together = median(|| measured("together"));
     together.print("five", "in one request");
-    let apart = median(|| measured("apart", &model, store.path()));
+    let apart = median(|| measured("apart"));
     apart.print("five", "in five requests");
 
     let cores = available_parallelism().expect("a number of cores").get();
@@ -95,27 +99,27 @@ fn main() {
     );
 }
 
-/// Puts the files of a checkpoint into a store.
-fn fill(model: &Path, store: &Path) {
+/// Puts the files of a checkpoint into a store; gives their names and digests.
+fn fill(model: &Path, store: &Path) -> BTreeMap<String, String> {
     let store = Store::open(store).expect("a store");
+    let mut named = BTreeMap::new();
     for path in files(model) {
         let mut writer = store.create_blob();
-        std::io::copy(&mut File::open(path).expect("a file"), &mut writer).expect("store the file");
-        writer.commit(None).expect("commit the blob");
+        std::io::copy(&mut File::open(&path).expect("a file"), &mut writer).expect("store the file");
+        let committed = writer.commit(None).expect("commit the blob");
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        named.insert(name, committed.blob.digest().to_string());
     }
+    named
 }
 
 /// What the process under measurement does: jobs, one after the other, each of which makes models of these
 /// types. Prints the models' digests.
-fn request(model: &Path, store: &Path, requests: &[&[FileType]]) {
+fn request(store: &Path, requests: &[&[FileType]]) {
     let store = Store::open(store).expect("a store");
     let workshop = Workshop::new(store.clone(), registry::Config::default(), Resources::default(), true);
-    let mut named = BTreeMap::new();
-    for path in files(model) {
-        let digest = ollamake::model::Digest::from_bytes(Sha256::digest(map(&path)).into());
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        named.insert(name, digest.to_string());
-    }
+    let named = std::env::var(FILES).expect("the files");
+    let named: BTreeMap<String, String> = serde_json::from_str(&named).expect("names and digests");
     let files = Files::parse(named).expect("valid names");
     let mut made = BTreeSet::new();
     for types in requests {
@@ -197,32 +201,38 @@ fn hash(mut left: u64) {
     println!("{:x?}", hasher.finalize());
 }
 
-/// Writes as many bytes as the outputs have, each into a file of its own, and waits for the disk.
+/// Writes as many bytes as the outputs have, each into a file of its own, and waits for the disk. The files grow
+/// side by side and are all there in the end, as those of the outputs are: pages of memory that a file has not
+/// given back cost a virtual machine much more than those that it has just had.
 fn write(model: &Path, store: &Path) {
-    for plan in plans(model) {
-        let path = store.join("written");
-        let mut file = File::create(&path).expect("a file");
-        let mut zeros = std::io::repeat(7).take(plan.size().expect("a size"));
-        let mut unit = vec![0; 64 << 10];
-        loop {
-            let count = zeros.read(&mut unit).expect("bytes");
-            if count == 0 {
-                break;
-            }
-            file.write_all(&unit[..count]).expect("write");
+    let unit = vec![7; 64 << 10];
+    let path = |number: usize| store.join(format!("written{number}"));
+    let create = |(number, plan): (usize, &Plan)| {
+        (File::create(path(number)).expect("a file"), plan.size().expect("a size"))
+    };
+    let mut growing: Vec<(File, u64)> = plans(model).iter().enumerate().map(create).collect();
+    let count = growing.len();
+    let mut whole = Vec::new();
+    while !growing.is_empty() {
+        for (file, left) in &mut growing {
+            let count = (*left).min(unit.len() as u64);
+            file.write_all(&unit[..count as usize]).expect("write");
+            *left -= count;
         }
-        file.sync_all().expect("sync");
-        fs::remove_file(path).expect("remove the file");
+        whole.extend(growing.extract_if(.., |(_, left)| *left == 0));
     }
+    whole.iter().for_each(|(file, _)| file.sync_all().expect("sync"));
+    (0..count).for_each(|number| fs::remove_file(path(number)).expect("remove the file"));
 }
 
 /// Has this program do what `role` says, on a store that has the sources and nothing else.
-fn measured(role: &str, model: &Path, store: &Path) -> Figures {
+fn measured(role: &str, model: &Path, store: &Path, named: &BTreeMap<String, String>) -> Figures {
     let before: BTreeSet<PathBuf> = files(&store.join("blobs")).into_iter().collect();
     // What is left to be written would slow down whoever comes next.
     Command::new("sync").status().expect("sync the disks");
     let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.args([model, store]).env(MEASURED, role);
+    let named = serde_json::to_string(named).expect("JSON");
+    command.args([model, store]).env(MEASURED, role).env(FILES, named);
     let figures = observe(command.stdout(Stdio::piped()));
     for made in files(&store.join("blobs")).into_iter().filter(|path| !before.contains(path)) {
         fs::remove_file(made).expect("remove what was made");
