@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use cases::Input;
+use cases::{Case, Input};
 use ollamake::store::PruneOptions;
 
 use crate::socket::Listening;
@@ -124,6 +124,44 @@ async fn refuse(row: &'static str) {
             assert!(server.store.list().unwrap().is_empty(), "{name}");
         }
     }
+}
+
+/// A plan is refused as the work is, or it is a plan; what only the weights tell is not known yet.
+#[tokio::test]
+async fn a_dry_run_of_any_of_it_is_refused_alike_or_is_a_plan_and_leaves_nothing() {
+    let server = Listening::new().await;
+    let (mut refused, mut planned) = (0, Vec::new());
+    for case in cases::all() {
+        let Some(case) = as_dry_run(case) else { continue };
+        let name = format!("{}, {}", case.row, case.name);
+        let (address, store) = (server.address.clone(), server.directory.path().to_owned());
+        let (outcome, case) =
+            tokio::task::spawn_blocking(move || (cases::send(&address, &store, &case), case)).await.unwrap();
+        let answer = format!("{name}: {} {:.400}", outcome.status, outcome.body);
+        match outcome.status {
+            200 => {
+                let outline: serde_json::Value = serde_json::from_str(&outcome.body).unwrap();
+                assert!(outline["outputs"].is_array(), "{answer}");
+                planned.push(name.clone());
+            }
+            _ => {
+                assert_eq!(case.fault(&outcome), None, "{answer}");
+                refused += 1;
+            }
+        }
+        assert_eq!(server.unfinished(), Vec::<String>::new(), "{name}");
+        assert!(server.store.list().unwrap().is_empty(), "{name}");
+    }
+    assert!(planned.len() * 4 < refused, "{refused} are refused, but these are planned: {planned:#?}");
+}
+
+/// The same as a dry run, if it is a create request with files.
+fn as_dry_run(case: &Case) -> Option<Case> {
+    let Input::Create { files, fields } = &case.input else { return None };
+    let (files, mut fields) = (files.clone(), fields.clone());
+    fields["dry_run"] = true.into();
+    let (name, says) = (case.name.clone(), case.says.clone());
+    Some(Case { row: case.row, name, input: Input::Create { files, fields }, status: case.status, says })
 }
 
 macro_rules! tested_here {
