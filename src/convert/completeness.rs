@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::ConvertError;
 use super::found::Found;
-use super::lengths::{Facts, Place};
+use super::lengths::{Facts, Number, Place};
 use super::shapes::layer_and_name;
 
 /// What a layer is built of. If one of the first tensors is there, all of them and of the others are, as far
@@ -18,53 +18,56 @@ struct Part {
     others: &'static [&'static str],
     /// Tensors in the presence of which the part is another one.
     unless: &'static [&'static str],
+    /// What the metadata have to say for llama.cpp to know its shapes.
+    number: Option<Number>,
 }
 
 /// The last matrix of each kind of feed-forward network.
 const FEED_FORWARDS: [&str; 2] = ["ffn_down.weight", "ffn_down_exps.weight"];
 
+const PLAIN: Part = Part { marks: &[], others: &[], unless: &[], number: None };
+
 const PARTS: &[Part] = &[
-    Part { marks: &["ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"], others: &[], unless: &[] },
+    Part {
+        marks: &["ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"],
+        number: Some(Number::FeedForward),
+        ..PLAIN
+    },
     Part {
         marks: &["ffn_gate_exps.weight", "ffn_up_exps.weight", "ffn_down_exps.weight"],
         others: &["ffn_gate_inp.weight"],
         unless: &["ffn_gate_up_exps.weight"],
+        number: Some(Number::Experts),
     },
     Part {
         marks: &["ffn_gate_up_exps.weight"],
         others: &["ffn_down_exps.weight", "ffn_gate_inp.weight"],
-        unless: &[],
+        number: Some(Number::Experts),
+        ..PLAIN
     },
-    Part {
-        marks: &["ffn_gate_shexp.weight", "ffn_up_shexp.weight", "ffn_down_shexp.weight"],
-        others: &[],
-        unless: &[],
-    },
+    Part { marks: &["ffn_gate_shexp.weight", "ffn_up_shexp.weight", "ffn_down_shexp.weight"], ..PLAIN },
     Part {
         marks: &["attn_q.weight", "attn_k.weight", "attn_v.weight"],
         others: &["attn_output.weight"],
         unless: &["attn_kv_a_mqa.weight", "attn_kv.weight"],
+        number: Some(Number::Heads),
     },
-    Part { marks: &["attn_qkv.weight"], others: &[], unless: &[] },
+    Part { marks: &["attn_qkv.weight"], number: Some(Number::Heads), ..PLAIN },
     Part {
         marks: &["attn_kv_a_mqa.weight", "attn_kv_a_norm.weight"],
         others: &["attn_output.weight"],
-        unless: &[],
+        number: Some(Number::Heads),
+        ..PLAIN
     },
-    Part { marks: &["attn_q_a.weight", "attn_q_a_norm.weight", "attn_q_b.weight"], others: &[], unless: &[] },
-    Part { marks: &["ssm_a"], others: &["ssm_conv1d.weight", "ssm_dt.bias", "ssm_out.weight"], unless: &[] },
+    Part { marks: &["attn_q_a.weight", "attn_q_a_norm.weight", "attn_q_b.weight"], ..PLAIN },
+    Part { marks: &["ssm_a"], others: &["ssm_conv1d.weight", "ssm_dt.bias", "ssm_out.weight"], ..PLAIN },
     Part {
         marks: &["shortconv.conv.weight", "shortconv.in_proj.weight", "shortconv.out_proj.weight"],
-        others: &[],
-        unless: &[],
+        ..PLAIN
     },
-    Part {
-        marks: &["nextn.eh_proj.weight", "nextn.enorm.weight", "nextn.hnorm.weight"],
-        others: &[],
-        unless: &[],
-    },
-    Part { marks: &["indexer.attn_k.weight", "indexer.k_proj.weight"], others: &[], unless: &[] },
-    Part { marks: &["attn_compressor_kv.weight"], others: &[], unless: &[] },
+    Part { marks: &["nextn.eh_proj.weight", "nextn.enorm.weight", "nextn.hnorm.weight"], ..PLAIN },
+    Part { marks: &["indexer.attn_k.weight", "indexer.k_proj.weight"], ..PLAIN },
+    Part { marks: &["attn_compressor_kv.weight"], ..PLAIN },
 ];
 
 /// How the names of numbers end that belong to a weight and are there only where they say something.
@@ -104,6 +107,9 @@ pub(super) fn check(lacking: &[&str], facts: &Facts<'_>, found: &Found) -> Resul
             let needed = all.filter(|name| found.has_rule_for(name) && !may_lack(name));
             if let Some(name) = needed.copied().find(|name| !layer.contains(name)) {
                 return Err(lacks(number, name));
+            }
+            if let Some(unstated) = part.number.filter(|number| !number.is_stated(facts)) {
+                return Err(unstated.missing(facts));
             }
         }
         let place = Place { layer: Some(number), slides: false };

@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::Model;
+use super::{ConvertError, Model};
 use crate::gguf::{Array, Metadata, Value};
 
 /// A length of a shape: a sum of products of numbers; without terms it can be anything.
@@ -112,6 +112,16 @@ impl Number {
             Self::FeatureWidth => facts.stated("features_length", place),
             Self::PosnetWidth => facts.stated("posnet.embedding_length", place),
         }
+    }
+
+    /// Whether the metadata state it, for all layers or for one.
+    pub(super) fn is_stated(self, facts: &Facts<'_>) -> bool {
+        self.of(facts, Place { layer: None, slides: false }).is_some()
+    }
+
+    /// The error of a configuration that does not state it.
+    pub(super) fn missing(self, facts: &Facts<'_>) -> ConvertError {
+        facts.model.configuration.missing(self.keys())
     }
 
     /// The configuration keys that may state it; the first that is there does.
