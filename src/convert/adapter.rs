@@ -138,7 +138,7 @@ fn expressible(name: String, weight: Weight, alpha: f32) -> Result<(String, Weig
     const MERGE: &str = "a GGUF adapter cannot hold that; merge it into the base (merge_adapters, --merge)";
     let LowRank { a, b, scale, lengths } = match weight {
         Weight::LowRank(factors) => factors,
-        Weight::Whole(recipe) if name.contains("norm") => return Ok((name, Weight::Whole(recipe))),
+        Weight::Whole(derivation) if name.contains("norm") => return Ok((name, Weight::Whole(derivation))),
         Weight::Whole(_) | Weight::Packed(_) => {
             return Err(refuse(format!("it replaces {name} (modules_to_save or bias); {MERGE}")));
         }

@@ -7,7 +7,7 @@ use super::adapter_settings::{Library, Settings, refuse};
 use super::weight::{LowRank, Weight};
 use super::weights::StoredWeight;
 use super::{ConvertError, architecture};
-use crate::plan::Recipe;
+use crate::plan::Derivation;
 
 /// What a tensor of an adapter is, by the end of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub(super) fn changed(
         let name = base_name(&weight.name);
         let Some((module, role)) = module_and_role(settings.library, &name) else {
             if let Some(name) = replaced(weight, name)? {
-                changed.push((name, Weight::Whole(weight.recipe()?)));
+                changed.push((name, Weight::Whole(weight.derivation()?)));
             }
             continue;
         };
@@ -138,12 +138,12 @@ impl Parts<'_> {
                 "the factors {a:?} and {b:?} of {module}.weight do not fit each other"
             )));
         }
-        let turned = |recipe: Recipe| {
-            recipe
+        let turned = |derivation: Derivation| {
+            derivation
                 .transpose(0, 1)
                 .map_err(|reason| ConvertError::Dimensions { tensor: module.to_owned(), reason })
         };
-        let (mut a, mut b) = (inner.recipe()?, outer.recipe()?);
+        let (mut a, mut b) = (inner.derivation()?, outer.derivation()?);
         // Embeddings have a row a token, which is looked up: the matrix itself is turned against other
         // matrices.
         if lies_inputs_first != self.is_embedding {
@@ -159,7 +159,7 @@ impl Parts<'_> {
         }
         let lengths = self.lengths.map(|lengths| {
             let count = lengths.dimensions().iter().product();
-            let flat = lengths.recipe()?.reshape(&[count]);
+            let flat = lengths.derivation()?.reshape(&[count]);
             flat.map_err(|reason| ConvertError::Dimensions { tensor: lengths.name.clone(), reason })
         });
         // Outputs come first even where the model keeps the matrix the other way round (fan_in_fan_out): its

@@ -11,7 +11,7 @@ use super::files::Files;
 use super::general::{FileKind, MODEL_CARD};
 use super::lengths::Facts;
 use super::mapping::Mapping;
-use super::model::{Model, Source};
+use super::model::{Model, Subject};
 use super::numbers::Numbers;
 use super::output_type::OutputType;
 use super::parameters::Parameters;
@@ -95,18 +95,18 @@ pub fn checkpoint(files: &[NamedSource<'_>], output: OutputType) -> Result<Conve
         let tasks: Vec<&str> = tasks.iter().filter_map(Value::as_str).collect();
         warnings.push(Warning::AdaptersLeftOut { tasks: tasks.join(", ") });
     }
-    let source = Source { model: &model, files, id };
+    let subject = Subject { model: &model, files, id };
     let (plan, output) = if alone {
         if names.iter().any(|name| (family.rename)(&model, name).is_some()) {
             warnings.push(Warning::TextLeftOut);
         }
         (None, output)
     } else {
-        let (plan, output) = text_plan(family, source, &weights, output, sources.clone(), &mut warnings)?;
+        let (plan, output) = text_plan(family, subject, &weights, output, sources.clone(), &mut warnings)?;
         (Some(plan), output)
     };
     let projector = match projector {
-        Some(projector) => projector::plan(projector, &whole, source, &weights, output, sources)?,
+        Some(projector) => projector::plan(projector, &whole, subject, &weights, output, sources)?,
         None => None,
     };
     let has = |part, words: &[&str]| {
@@ -139,20 +139,20 @@ fn has_layers(family: &Family, model: &Model, names: &[&str], first: u64) -> boo
 /// Writes the vocabulary as the family declares it, or as that of its target does.
 fn write_vocabulary(
     family: &Family,
-    source: Source<'_>,
+    subject: Subject<'_>,
     out: &mut Parameters,
     warnings: &mut Vec<Warning>,
 ) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+    let configuration = &subject.model.configuration;
     let sizes = Sizes {
         tokens: configuration.optional_integer(&["vocab_size"])?,
         token_types: configuration.optional_integer(&["type_vocab_size"])?,
     };
     let vocabulary = if family.drafts {
-        let target = Target::read(source.files)?;
+        let target = Target::read(subject.files)?;
         tokenizer::read(&target.files, &target.family.tokenizer, sizes)?
     } else {
-        tokenizer::read(source.files.sources(), &family.tokenizer, sizes)?
+        tokenizer::read(subject.files.sources(), &family.tokenizer, sizes)?
     };
     for (key, value) in vocabulary.metadata.iter() {
         match key.contains('.') {
@@ -161,26 +161,26 @@ fn write_vocabulary(
         }
     }
     warnings.extend(vocabulary.warnings.into_iter().map(Warning::Tokenizer));
-    (family.after_vocabulary)(&source, out)
+    (family.after_vocabulary)(&subject, out)
 }
 
 /// The plan of the model without the part that sees, and the type that the other part is to have.
 fn text_plan(
     family: &'static Family,
-    source: Source<'_>,
+    subject: Subject<'_>,
     weights: &[StoredWeight],
     output: OutputType,
     sources: Vec<SourceDescription>,
     warnings: &mut Vec<Warning>,
 ) -> Result<(Plan, OutputType), ConvertError> {
-    let model = source.model;
+    let model = subject.model;
     let named = |weight: &&StoredWeight| (family.rename)(model, &weight.name).is_some();
     let mut out = Parameters::new(family.architecture);
     let mut mapping = Mapping::new(model, family.architecture, family.tensors);
-    for (name, recipe) in (family.generated)(model, &mut out)? {
-        mapping.push(name.to_owned(), Weight::Whole(recipe))?;
+    for (name, derivation) in (family.generated)(model, &mut out)? {
+        mapping.push(name.to_owned(), Weight::Whole(derivation))?;
     }
-    let numbers = Numbers { weights, sources: &sources, files: source.files };
+    let numbers = Numbers { weights, sources: &sources, files: subject.files };
     (family.measured)(model, &numbers, &mut out)?;
     for weight in weights {
         let apart = weight.packed_name.as_deref().and_then(|name| (family.rename)(model, name));
@@ -202,9 +202,9 @@ fn text_plan(
     let mut tensors = planned(mapped, |name, dimensions| precision.of(name, dimensions, forced(name)))?;
     check_vocabulary(model, &tensors)?;
 
-    general::write(FileKind::Model, source.files, source.id, ParameterCount::of_model(&tensors), &mut out)?;
-    tensors.extend((family.appended)(model, source.files)?);
-    (family.hyperparameters)(&source, &mut out)?;
+    general::write(FileKind::Model, subject.files, subject.id, ParameterCount::of_model(&tensors), &mut out)?;
+    tensors.extend((family.appended)(model, subject.files)?);
+    (family.hyperparameters)(&subject, &mut out)?;
     let vocabulary = tensors.iter().find(|tensor| tensor.name == EMBEDDINGS);
     let facts = Facts {
         model,
@@ -215,10 +215,10 @@ fn text_plan(
     completeness::check(family.lacking, &facts, &found)?;
     shapes::check(family.shapes, &facts, &found, &tensors)?;
     warnings.extend(warning::tensors_left_out(family, model, weights, &found));
-    warnings.extend(warning::modules_left_out(family, source.files)?);
+    warnings.extend(warning::modules_left_out(family, subject.files)?);
     state_storage(&mut out, precision, &tensors);
     state_precise_inputs(&mut out, precise);
-    write_vocabulary(family, source, &mut out, warnings)?;
+    write_vocabulary(family, subject, &mut out, warnings)?;
     Ok((Plan { sources, metadata: out.into_metadata(), tensors }, output))
 }
 
@@ -244,8 +244,8 @@ fn explained(model: &Model, weights: &[StoredWeight], error: ConvertError) -> Co
 /// The types in which tensors are stored, by name; 8-bit floats become blocks of 8 bits.
 fn kept_types(mapped: &[(String, Weight)]) -> HashMap<String, ElementType> {
     let kept = mapped.iter().filter_map(|(name, weight)| match weight {
-        Weight::Whole(recipe) if recipe.has_codes() => Some((name.clone(), ElementType::Q8_0)),
-        Weight::Whole(recipe) => Some((name.clone(), recipe.stored_type())),
+        Weight::Whole(derivation) if derivation.has_codes() => Some((name.clone(), ElementType::Q8_0)),
+        Weight::Whole(derivation) => Some((name.clone(), derivation.stored_type())),
         _ => None,
     });
     kept.collect()

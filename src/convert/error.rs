@@ -1,6 +1,6 @@
 //! What can keep a checkpoint or an adapter from being converted.
 
-use crate::plan::RecipeError;
+use crate::plan::DerivationError;
 use crate::safetensors::SafetensorsError;
 use crate::tensor::TensorError;
 
@@ -116,7 +116,7 @@ pub enum ConvertError {
     SameName { name: String },
     /// The dimensions of a tensor do not allow what the architecture does with it.
     #[error("tensor {tensor}: {reason}; does config.json belong to these weights?")]
-    Dimensions { tensor: String, reason: RecipeError },
+    Dimensions { tensor: String, reason: DerivationError },
     /// A tensor of a shape that a model file cannot hold.
     #[error("tensor {tensor}: {reason}")]
     Shape { tensor: String, reason: TensorError },

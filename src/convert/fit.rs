@@ -18,8 +18,8 @@ pub(super) fn check(base: &Plan, changed: &[(String, Weight)], found: &Found) ->
     for (name, weight) in changed {
         let origin = found.origin(name);
         match weight {
-            Weight::Whole(recipe) | Weight::Packed(Packed { numbers: recipe, .. }) => {
-                expect(&shapes, origin, name, &recipe.dimensions())?;
+            Weight::Whole(derivation) | Weight::Packed(Packed { numbers: derivation, .. }) => {
+                expect(&shapes, origin, name, &derivation.dimensions())?;
             }
             Weight::LowRank(LowRank { a, b, .. }) => {
                 let mut dimensions = b.dimensions();

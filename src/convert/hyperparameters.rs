@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::model::Model;
 use super::parameters::Parameters;
 use super::rope::Rope;
-use super::{ConvertError, Source};
+use super::{ConvertError, Subject};
 use crate::quantize::FILE_TYPE_KEY;
 
 const CONTEXT: [&str; 6] = [
@@ -40,8 +40,8 @@ pub(super) const GATING_SIGMOID: u32 = 2;
 
 /// Sets what most architectures have, in the usual order. The file type comes later: it depends on the
 /// weights.
-pub(super) fn standard(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+pub(super) fn standard(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("block_count", model.layers)?;
     count(model, out, "context_length", &CONTEXT)?;

@@ -10,7 +10,7 @@ use super::planned::EMBEDDINGS;
 use super::weight::{LowRank, Packed, Weight};
 use super::{ConvertError, fit};
 use crate::gguf::{Gguf, ValueRef};
-use crate::plan::{Change, Constant, Location, Plan, PlannedTensor, Recipe, SourceDescription, Stored};
+use crate::plan::{Change, Constant, Derivation, Location, Plan, PlannedTensor, SourceDescription, Stored};
 use crate::safetensors::NamedSource;
 use crate::tensor::ElementType;
 
@@ -56,18 +56,18 @@ pub fn merge_gguf(
         Some(ValueRef::F32(alpha)) => f64::from(*alpha),
         _ => 0.0,
     };
-    let stored = |name: &str| -> Result<Option<Recipe>, ConvertError> {
+    let stored = |name: &str| -> Result<Option<Derivation>, ConvertError> {
         let Some(tensor) = adapter.tensor(name) else { return Ok(None) };
         let location = Location { source: place, offset: tensor.data.start };
         let dimensions: Vec<u64> = tensor.shape.dimensions().iter().rev().copied().collect();
         let stored = Stored::plain(location, tensor.element_type, &dimensions);
-        let recipe = Recipe::stored(stored);
-        recipe.map(Some).map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
+        let derivation = Derivation::stored(stored);
+        derivation.map(Some).map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
     };
     for tensor in adapter.tensors() {
         let Some(name) = tensor.name.strip_suffix(".lora_a") else {
-            if let (false, Some(recipe)) = (tensor.name.ends_with(".lora_b"), stored(tensor.name)?) {
-                apply(&mut base, tensor.name, Weight::Whole(recipe), strength)?;
+            if let (false, Some(derivation)) = (tensor.name.ends_with(".lora_b"), stored(tensor.name)?) {
+                apply(&mut base, tensor.name, Weight::Whole(derivation), strength)?;
             }
             continue;
         };
@@ -107,19 +107,20 @@ fn apply(base: &mut Plan, name: &str, weight: Weight, strength: f64) -> Result<(
             tensor.element_type
         )));
     }
-    let before = tensor.recipe.clone();
+    let before = tensor.derivation.clone();
     let after = match weight {
         Weight::Whole(_) | Weight::Packed(_) if strength != 1.0 => {
             return Err(refuse(format!("it replaces {name}, which cannot be done {strength} times")));
         }
-        Weight::Whole(recipe) | Weight::Packed(Packed { numbers: recipe, .. }) => {
-            recipe.reshape(&before.dimensions())
+        Weight::Whole(derivation) | Weight::Packed(Packed { numbers: derivation, .. }) => {
+            derivation.reshape(&before.dimensions())
         }
         Weight::LowRank(LowRank { a, b, scale, lengths }) => {
             before.changed(Change { inputs: a, outputs: b, scale: Constant::new(scale * strength), lengths })
         }
     };
-    tensor.recipe = after.map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })?;
+    tensor.derivation =
+        after.map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })?;
     Ok(())
 }
 
@@ -128,7 +129,7 @@ fn apply(base: &mut Plan, name: &str, weight: Weight, strength: f64) -> Result<(
 pub fn unrounded(mut merged: Plan) -> Plan {
     for tensor in &mut merged.tensors {
         let is_half = matches!(tensor.element_type, ElementType::F16 | ElementType::Bf16);
-        if is_half && matches!(tensor.recipe, Recipe::Changed { .. }) {
+        if is_half && matches!(tensor.derivation, Derivation::Changed { .. }) {
             tensor.element_type = ElementType::F32;
         }
     }

@@ -76,4 +76,4 @@ pub use self::warning::Warning;
 pub use model::MAX_LAYERS;
 
 use self::configuration::Configuration;
-use self::model::{Model, Source};
+use self::model::{Model, Subject};

@@ -153,7 +153,7 @@ fn positive(configuration: &Configuration, keys: &[&str]) -> Result<u64, Convert
 
 /// A model and the files beside its weights: what metadata are made from.
 #[derive(Clone, Copy)]
-pub(super) struct Source<'a> {
+pub(super) struct Subject<'a> {
     /// The model.
     pub(super) model: &'a Model,
     pub(super) files: Files<'a>,

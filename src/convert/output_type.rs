@@ -78,9 +78,9 @@ impl Precision {
     /// The precision that what was asked for comes to, now that the tensors of the model are known.
     pub(super) fn for_tensors(self, asked: OutputType, tensors: &[(String, Weight)]) -> Self {
         let is_rounded = |(name, weight): &(String, Weight)| match weight {
-            Weight::Whole(recipe) => {
-                recipe.stored_type() == ElementType::F32
-                    && self.of(name, &recipe.dimensions(), None) == ElementType::F16
+            Weight::Whole(derivation) => {
+                derivation.stored_type() == ElementType::F32
+                    && self.of(name, &derivation.dimensions(), None) == ElementType::F16
             }
             // What stays packed is not rounded.
             Weight::Packed(_) | Weight::LowRank(_) => false,

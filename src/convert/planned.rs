@@ -5,7 +5,7 @@ use super::model::Model;
 use super::output_type::Precision;
 use super::parameters::Parameters;
 use super::weight::{LowRank, Packed, Weight};
-use crate::plan::{PlannedTensor, Recipe, SourceDescription};
+use crate::plan::{Derivation, PlannedTensor, SourceDescription};
 use crate::quantize::{FILE_TYPE_KEY, FileType, NVFP4_FILE, QUANTIZATION_VERSION};
 use crate::safetensors::Checkpoint;
 use crate::tensor::ElementType;
@@ -37,8 +37,8 @@ pub(super) fn planned(
 ) -> Result<Vec<PlannedTensor>, ConvertError> {
     let (mut tables, mut packed) = (Vec::new(), Vec::new());
     let mut tensors = Vec::with_capacity(mapped.len());
-    let mut plan = |name: String, recipe: Recipe| {
-        let tensor = planned_tensor(name, recipe, &element_type)?;
+    let mut plan = |name: String, derivation: Derivation| {
+        let tensor = planned_tensor(name, derivation, &element_type)?;
         match tensor.element_type {
             ElementType::I32 => tables.push(tensor),
             ElementType::Mxfp4 => packed.push(tensor),
@@ -49,7 +49,7 @@ pub(super) fn planned(
     let mut scaled = Vec::new();
     for (name, weight) in mapped {
         match weight {
-            Weight::Whole(recipe) => plan(name, recipe)?,
+            Weight::Whole(derivation) => plan(name, derivation)?,
             Weight::Packed(weight) if weight.stays_packed() => {
                 scaled.extend(blocks_and_scales(name, weight)?);
             }
@@ -116,28 +116,30 @@ fn blocks_and_scales(name: String, weight: Packed) -> Result<Vec<PlannedTensor>,
         }
         let name = format!("{stem}.{ending}");
         let dimensions = [numbers.len() as u64];
-        let recipe = Recipe::values(numbers, &dimensions)
+        let derivation = Derivation::values(numbers, &dimensions)
             .map_err(|reason| ConvertError::Dimensions { tensor: name.clone(), reason })?;
-        tensors.push(PlannedTensor::new(name.clone(), ElementType::F32, recipe).map_err(shape(&name))?);
+        tensors.push(PlannedTensor::new(name.clone(), ElementType::F32, derivation).map_err(shape(&name))?);
     }
     Ok(tensors)
 }
 
 fn planned_tensor(
     name: String,
-    recipe: Recipe,
+    derivation: Derivation,
     element_type: impl Fn(&str, &[u64]) -> ElementType,
 ) -> Result<PlannedTensor, ConvertError> {
-    let recipe = if recipe.dimensions().is_empty() {
-        recipe.reshape(&[1]).map_err(|reason| ConvertError::Dimensions { tensor: name.clone(), reason })?
+    let derivation = if derivation.dimensions().is_empty() {
+        derivation
+            .reshape(&[1])
+            .map_err(|reason| ConvertError::Dimensions { tensor: name.clone(), reason })?
     } else {
-        recipe
+        derivation
     };
-    let element_type = match recipe.stored_type() {
+    let element_type = match derivation.stored_type() {
         kept @ (ElementType::Mxfp4 | ElementType::I32) => kept,
-        _ => element_type(&name, &recipe.dimensions()),
+        _ => element_type(&name, &derivation.dimensions()),
     };
-    PlannedTensor::new(name.clone(), element_type, recipe)
+    PlannedTensor::new(name.clone(), element_type, derivation)
         .map_err(|reason| ConvertError::Shape { tensor: name, reason })
 }
 

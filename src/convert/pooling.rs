@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::parameters::Parameters;
-use super::{ConvertError, Source, modules};
+use super::{ConvertError, Subject, modules};
 
 // The numbers of llama.cpp's `llama_pooling_type`.
 const MEAN: u32 = 1;
@@ -14,11 +14,11 @@ const LAST: u32 = 3;
 pub(super) const RANK: u32 = 4;
 
 /// Sets the pooling type if the checkpoint says one, and that of a classifier if the configuration does.
-pub(super) fn write(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    if let Some(number) = of_embedding(source)? {
+pub(super) fn write(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    if let Some(number) = of_embedding(subject)? {
         out.set("pooling_type", number);
     }
-    let configuration = &source.model.configuration;
+    let configuration = &subject.model.configuration;
     match configuration.text_value("classifier_pooling")? {
         None => {}
         Some("mean") => out.set("classifier.pooling_type", MEAN),
@@ -28,13 +28,13 @@ pub(super) fn write(source: &Source<'_>, out: &mut Parameters) -> Result<(), Con
     Ok(())
 }
 
-fn of_embedding(source: &Source<'_>) -> Result<Option<u32>, ConvertError> {
-    let modules = modules::listed(source.files)?;
+fn of_embedding(subject: &Subject<'_>) -> Result<Option<u32>, ConvertError> {
+    let modules = modules::listed(subject.files)?;
     let Some(module) = modules.iter().find(|module| module.is_a("Pooling")) else { return Ok(None) };
     let file = format!("{}/config.json", module.path);
     // The module's folder may not have been uploaded, which is told; the pooling is then the runtime's
     // default.
-    let Some(pooling) = source.files.json(&file)? else { return Ok(None) };
+    let Some(pooling) = subject.files.json(&file)? else { return Ok(None) };
     let flag = |key: &str| pooling.get(key).and_then(Value::as_bool).unwrap_or(false);
     let number = if flag("pooling_mode_mean_tokens") {
         MEAN

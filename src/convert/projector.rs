@@ -15,9 +15,9 @@ use super::rule::Rule;
 use super::size_label::ParameterCount;
 use super::weight::{Generated, Weight};
 use super::weights::StoredWeight;
-use super::{Configuration, ConvertError, Model, Source, general, hyperparameters};
+use super::{Configuration, ConvertError, Model, Subject, general, hyperparameters};
 use crate::family;
-use crate::plan::{Plan, Recipe, SourceDescription};
+use crate::plan::{Derivation, Plan, SourceDescription};
 use crate::tensor::ElementType;
 
 /// What is special to a family of projectors. [`Projector::STANDARD`] is one with an encoder of images.
@@ -41,7 +41,7 @@ pub(super) struct Projector {
     pub(super) generated: fn(&Encoders<'_>) -> Result<Generated, ConvertError>,
     /// The numbers of a tensor that is computed from several small ones, by the name of the tensor that it
     /// stands for.
-    pub(super) computed: fn(&Numbers<'_>, &str) -> Result<Option<Recipe>, ConvertError>,
+    pub(super) computed: fn(&Numbers<'_>, &str) -> Result<Option<Derivation>, ConvertError>,
     /// The name under which a tensor is looked up; `None` if it is not part of the projector. Given the
     /// configuration of the encoder of images, or that of the only encoder.
     pub(super) rename: for<'n> fn(&Configuration, &'n str) -> Option<Cow<'n, str>>,
@@ -100,7 +100,7 @@ pub(super) struct Encoders<'a> {
 pub(super) fn plan(
     projector: &'static Projector,
     whole: &Configuration,
-    source: Source<'_>,
+    text: Subject<'_>,
     weights: &[StoredWeight],
     output: OutputType,
     sources: Vec<SourceDescription>,
@@ -115,7 +115,7 @@ pub(super) fn plan(
     }
     if let Some(audio) = &mut audio {
         if let Some(file) = projector.audio_file {
-            *audio = described(file, source.files)?;
+            *audio = described(file, text.files)?;
         }
         (projector.adjust_audio)(audio, whole)?;
     }
@@ -135,11 +135,11 @@ pub(super) fn plan(
         audio: audio.as_ref().unwrap_or(&no_audio),
         whole,
         preprocessor: &if vision.is_some() {
-            preprocessor(projector, source.files)?
+            preprocessor(projector, text.files)?
         } else {
             none(PREPROCESSOR)
         },
-        text: source.model,
+        text: text.model,
         layers: model.main_layers,
     };
     let precision = output.settle(seen.iter().map(|(_, weight)| *weight));
@@ -148,14 +148,14 @@ pub(super) fn plan(
         let layers = audio.clone().map_or(Ok(0), |audio| Model::encoder(audio).map(|model| model.layers))?;
         mapping = mapping.with_layers("a.blk.", layers);
     }
-    for (name, recipe) in (projector.generated)(&subject)? {
-        mapping.push(name.to_owned(), Weight::Whole(recipe))?;
+    for (name, derivation) in (projector.generated)(&subject)? {
+        mapping.push(name.to_owned(), Weight::Whole(derivation))?;
     }
-    let numbers = Numbers { weights, sources: &sources, files: source.files };
+    let numbers = Numbers { weights, sources: &sources, files: text.files };
     for (name, weight) in &seen {
         let computed = (projector.computed)(&numbers, &weight.name)?;
         let added = mapping
-            .add(name, &weight.name, || computed.map_or_else(|| weight.recipe(), Ok).map(Weight::Whole));
+            .add(name, &weight.name, || computed.map_or_else(|| weight.derivation(), Ok).map(Weight::Whole));
         added.map_err(|error| error.naming(name, &weight.name))?;
     }
     let (mapped, _) = mapping.finish()?;
@@ -165,14 +165,14 @@ pub(super) fn plan(
     })?;
     let mut out = Parameters::new(family::PROJECTOR);
     let count = ParameterCount::of_model(&tensors);
-    general::write(general::FileKind::Projector, source.files, source.id, count, &mut out)?;
+    general::write(general::FileKind::Projector, text.files, text.id, count, &mut out)?;
     (projector.opening)(&subject, &mut out)?;
     hyperparameters::file_type_here(&mut out);
     if vision.is_some() {
         vision_standard(&subject, &mut out)?;
     }
     if let Some(audio) = &audio {
-        audio_standard(audio, source.model, &mut out)?;
+        audio_standard(audio, text.model, &mut out)?;
     }
     (projector.hyperparameters)(&subject, &mut out)?;
     state_storage(&mut out, precision, &tensors);

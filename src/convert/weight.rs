@@ -2,14 +2,14 @@
 //! an adapter.
 
 use super::Model;
-use crate::plan::{Arithmetic, Constant, Operation, Recipe, RecipeError};
+use crate::plan::{Arithmetic, Constant, Derivation, DerivationError, Operation};
 use crate::tensor::ElementType;
 
 /// A weight of the checkpoint. What families do to weights is said once and holds for both forms.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Weight {
     /// The numbers themselves: a matrix `[outputs, inputs]`, a vector, or a stack of matrices.
-    Whole(Recipe),
+    Whole(Derivation),
     /// The same where it is stored in blocks of the model's own.
     Packed(Packed),
     /// The change of a matrix.
@@ -17,27 +17,27 @@ pub(super) enum Weight {
 }
 
 /// Names and contents of tensors that no file holds.
-pub(super) type Generated = Vec<(&'static str, Recipe)>;
+pub(super) type Generated = Vec<(&'static str, Derivation)>;
 
 /// A change of a matrix `[outputs, inputs]`: `scale · b · a`.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct LowRank {
     /// `[rank, inputs]`.
-    pub(super) a: Recipe,
+    pub(super) a: Derivation,
     /// `[outputs, rank]`.
-    pub(super) b: Recipe,
+    pub(super) b: Derivation,
     pub(super) scale: f64,
     /// The length of each output's weights afterwards, `[outputs]`, where the adapter says so (DoRA).
-    pub(super) lengths: Option<Recipe>,
+    pub(super) lengths: Option<Derivation>,
 }
 
 /// A matrix or a stack of matrices in NVFP4. What families do to it is done to the blocks and to the numbers,
 /// and who has to compute with it gets the numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Packed {
-    pub(super) blocks: Recipe,
+    pub(super) blocks: Derivation,
     /// What the blocks come to, scales included.
-    pub(super) numbers: Recipe,
+    pub(super) numbers: Derivation,
     /// What multiplies each matrix.
     pub(super) scales: Vec<f32>,
     /// What the runtime may scale the inputs of each matrix by.
@@ -47,7 +47,10 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    fn each(self, change: impl Fn(Recipe) -> Result<Recipe, RecipeError>) -> Result<Self, RecipeError> {
+    fn each(
+        self,
+        change: impl Fn(Derivation) -> Result<Derivation, DerivationError>,
+    ) -> Result<Self, DerivationError> {
         Ok(Self { blocks: change(self.blocks)?, numbers: change(self.numbers)?, ..self })
     }
 
@@ -57,12 +60,12 @@ impl Packed {
     }
 
     /// Along a new first axis.
-    fn stack(all: Vec<Packed>) -> Result<Self, RecipeError> {
+    fn stack(all: Vec<Packed>) -> Result<Self, DerivationError> {
         let scales = all.iter().flat_map(|packed| packed.scales.clone()).collect();
         let input_scales = all.iter().flat_map(|packed| packed.input_scales.clone()).collect();
         let precise_inputs = all.iter().all(|packed| packed.precise_inputs);
         let (blocks, numbers) = all.into_iter().map(|packed| (packed.blocks, packed.numbers)).unzip();
-        let (blocks, numbers) = (Recipe::stack(blocks)?, Recipe::stack(numbers)?);
+        let (blocks, numbers) = (Derivation::stack(blocks)?, Derivation::stack(numbers)?);
         Ok(Self { blocks, numbers, scales, input_scales, precise_inputs })
     }
 }
@@ -71,15 +74,15 @@ impl Packed {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum WeightError {
     /// Its dimensions do not allow it.
-    Dimensions(RecipeError),
+    Dimensions(DerivationError),
     /// The factors of an adapter do not allow it.
     LowRank,
     /// The configuration lacks what it takes, or contradicts the weight.
     Configuration(Box<super::ConvertError>),
 }
 
-impl From<RecipeError> for WeightError {
-    fn from(error: RecipeError) -> Self {
+impl From<DerivationError> for WeightError {
+    fn from(error: DerivationError) -> Self {
         Self::Dimensions(error)
     }
 }
@@ -98,9 +101,9 @@ pub(super) type Split = fn(&Model, Weight) -> Result<Vec<Weight>, WeightError>;
 
 impl Weight {
     /// The numbers themselves, for what can only be done to them.
-    pub(super) fn whole(self) -> Result<Recipe, WeightError> {
+    pub(super) fn whole(self) -> Result<Derivation, WeightError> {
         match self {
-            Weight::Whole(recipe) => Ok(recipe),
+            Weight::Whole(derivation) => Ok(derivation),
             Weight::Packed(packed) => Ok(packed.numbers),
             Weight::LowRank(_) => Err(WeightError::LowRank),
         }
@@ -109,10 +112,10 @@ impl Weight {
     /// Rearranges outputs: `change` may touch the first axis of a matrix or vector alone.
     pub(super) fn rows(
         self,
-        change: impl Fn(Recipe) -> Result<Recipe, RecipeError>,
+        change: impl Fn(Derivation) -> Result<Derivation, DerivationError>,
     ) -> Result<Self, WeightError> {
         Ok(match self {
-            Weight::Whole(recipe) => Weight::Whole(change(recipe)?),
+            Weight::Whole(derivation) => Weight::Whole(change(derivation)?),
             Weight::Packed(packed) => Weight::Packed(packed.each(change)?),
             Weight::LowRank(factors) => Weight::LowRank(LowRank {
                 b: change(factors.b)?,
@@ -125,7 +128,7 @@ impl Weight {
     /// Rearranges inputs: `change` gets them as the first axis.
     pub(super) fn columns(
         self,
-        change: impl Fn(Recipe) -> Result<Recipe, RecipeError>,
+        change: impl Fn(Derivation) -> Result<Derivation, DerivationError>,
     ) -> Result<Self, WeightError> {
         self.transposed()?.rows(change)?.transposed()
     }
@@ -133,7 +136,7 @@ impl Weight {
     /// Outputs and inputs exchanged, in every matrix of a stack.
     pub(super) fn transposed(self) -> Result<Self, WeightError> {
         Ok(match self {
-            Weight::Whole(recipe) => Weight::Whole(transposed(recipe)?),
+            Weight::Whole(derivation) => Weight::Whole(transposed(derivation)?),
             Weight::Packed(packed) => Weight::Packed(packed.each(transposed)?),
             // The lengths are those of outputs.
             Weight::LowRank(LowRank { lengths: Some(_), .. }) => return Err(WeightError::LowRank),
@@ -151,7 +154,9 @@ impl Weight {
     /// The dimensions of the numbers, or those of the outer factor of a change.
     pub(super) fn outputs(&self) -> Vec<u64> {
         match self {
-            Weight::Whole(recipe) | Weight::Packed(Packed { numbers: recipe, .. }) => recipe.dimensions(),
+            Weight::Whole(derivation) | Weight::Packed(Packed { numbers: derivation, .. }) => {
+                derivation.dimensions()
+            }
             Weight::LowRank(factors) => factors.b.dimensions(),
         }
     }
@@ -177,9 +182,9 @@ impl Weight {
         if let Some(packed) = packed.collect::<Option<Vec<_>>>().filter(|packed| !packed.is_empty()) {
             return Ok(Weight::Packed(Packed::stack(packed)?));
         }
-        let whole: Result<Vec<Recipe>, _> = weights.iter().cloned().map(Weight::whole).collect();
-        if let Ok(recipes) = whole {
-            return Ok(Weight::Whole(Recipe::stack(recipes)?));
+        let whole: Result<Vec<Derivation>, _> = weights.iter().cloned().map(Weight::whole).collect();
+        if let Ok(derivations) = whole {
+            return Ok(Weight::Whole(Derivation::stack(derivations)?));
         }
         let mut scale = None;
         let factors = weights.into_iter().map(|weight| match weight {
@@ -193,17 +198,22 @@ impl Weight {
         });
         let (a, b) = factors.collect::<Result<Vec<_>, _>>()?.into_iter().unzip();
         let scale = scale.unwrap_or(1.0);
-        Ok(Weight::LowRank(LowRank { a: Recipe::stack(a)?, b: Recipe::stack(b)?, scale, lengths: None }))
+        Ok(Weight::LowRank(LowRank {
+            a: Derivation::stack(a)?,
+            b: Derivation::stack(b)?,
+            scale,
+            lengths: None,
+        }))
     }
 
     /// The product of weights, element by element, as a vector.
     pub(super) fn product(weights: Vec<Weight>) -> Result<Self, WeightError> {
         let vectors = weights.into_iter().map(|weight| {
-            let recipe = weight.whole()?;
-            let count = recipe.element_count();
-            Ok(recipe.reshape(&[count])?.map(Operation::Widen))
+            let derivation = weight.whole()?;
+            let count = derivation.element_count();
+            Ok(derivation.reshape(&[count])?.map(Operation::Widen))
         });
-        let mut vectors = vectors.collect::<Result<Vec<Recipe>, WeightError>>()?.into_iter();
+        let mut vectors = vectors.collect::<Result<Vec<Derivation>, WeightError>>()?.into_iter();
         let first = vectors.next().ok_or(WeightError::LowRank)?;
         let product = vectors.try_fold(first, |product, other| product.with(Arithmetic::Multiply, other))?;
         Ok(Weight::Whole(product))
@@ -211,32 +221,40 @@ impl Weight {
 
     /// Weights one after the other along the first axis, which share their inputs.
     pub(super) fn join(weights: Vec<Weight>) -> Result<Self, WeightError> {
-        let whole = weights.into_iter().map(Weight::whole).collect::<Result<Vec<Recipe>, _>>()?;
-        Ok(Weight::Whole(Recipe::concatenate(0, whole)?))
+        let whole = weights.into_iter().map(Weight::whole).collect::<Result<Vec<Derivation>, _>>()?;
+        Ok(Weight::Whole(Derivation::concatenate(0, whole)?))
     }
 }
 
 /// Last two axes exchanged.
-fn transposed(recipe: Recipe) -> Result<Recipe, RecipeError> {
-    let rank = recipe.dimensions().len();
+fn transposed(derivation: Derivation) -> Result<Derivation, DerivationError> {
+    let rank = derivation.dimensions().len();
     match rank.checked_sub(2) {
-        Some(axis) => recipe.transpose(axis, axis + 1),
-        None => Err(RecipeError::Axis { axis: 1, dimensions: recipe.dimensions() }),
+        Some(axis) => derivation.transpose(axis, axis + 1),
+        None => Err(DerivationError::Axis { axis: 1, dimensions: derivation.dimensions() }),
     }
 }
 
 /// The first `axes` axes as others; all further ones stay.
-pub(super) fn rows_as(recipe: Recipe, axes: usize, rows: &[u64]) -> Result<Recipe, RecipeError> {
-    let dimensions = recipe.dimensions();
+pub(super) fn rows_as(
+    derivation: Derivation,
+    axes: usize,
+    rows: &[u64],
+) -> Result<Derivation, DerivationError> {
+    let dimensions = derivation.dimensions();
     let rest = dimensions.get(axes..).unwrap_or_default();
-    recipe.reshape(&[rows, rest].concat())
+    derivation.reshape(&[rows, rest].concat())
 }
 
 /// Regroups the first axis: it becomes `groups`, whose axes are put in the order `order`, and is joined
 /// again.
-pub(super) fn regroup_rows(recipe: Recipe, groups: &[u64], order: &[usize]) -> Result<Recipe, RecipeError> {
-    let dimensions = recipe.dimensions();
-    let grouped = rows_as(recipe, 1, groups)?;
+pub(super) fn regroup_rows(
+    derivation: Derivation,
+    groups: &[u64],
+    order: &[usize],
+) -> Result<Derivation, DerivationError> {
+    let dimensions = derivation.dimensions();
+    let grouped = rows_as(derivation, 1, groups)?;
     let axes: Vec<usize> = order.iter().copied().chain(groups.len()..grouped.dimensions().len()).collect();
     grouped.permute(&axes)?.reshape(&dimensions)
 }
@@ -252,17 +270,17 @@ const MOST_HEADS: u64 = 1024;
 pub(super) fn rows_by_head(
     weight: Weight,
     heads: u64,
-    change: impl Fn(Recipe) -> Result<Vec<Recipe>, RecipeError>,
+    change: impl Fn(Derivation) -> Result<Vec<Derivation>, DerivationError>,
 ) -> Result<Weight, WeightError> {
     let rows = weight.row_count();
     let size = rows.checked_div(heads).unwrap_or(0);
-    weight.rows(|recipe| {
+    weight.rows(|derivation| {
         if heads > MOST_HEADS {
-            return Err(RecipeError::Reshape { from: recipe.dimensions(), to: vec![heads, size] });
+            return Err(DerivationError::Reshape { from: derivation.dimensions(), to: vec![heads, size] });
         }
-        let by_head = rows_as(recipe, 1, &[heads, size])?;
+        let by_head = rows_as(derivation, 1, &[heads, size])?;
         let parts = (0..heads).map(|head| change(by_head.clone().select(0, head)?));
-        Recipe::concatenate(0, parts.collect::<Result<Vec<_>, _>>()?.concat())
+        Derivation::concatenate(0, parts.collect::<Result<Vec<_>, _>>()?.concat())
     })
 }
 
@@ -270,5 +288,5 @@ pub(super) fn rows_by_head(
 /// (llama.cpp, `conversion/llama.py`).
 pub(super) fn pair_rotary_rows(weight: Weight, heads: u64) -> Result<Weight, WeightError> {
     let half = weight.row_count().checked_div(heads.saturating_mul(2)).unwrap_or(0);
-    weight.rows(|recipe| regroup_rows(recipe, &[heads, 2, half], &[0, 2, 1]))
+    weight.rows(|derivation| regroup_rows(derivation, &[heads, 2, half], &[0, 2, 1]))
 }

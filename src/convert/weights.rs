@@ -4,7 +4,7 @@ use super::files::Files;
 use super::packed::{self, Undone, Unpacked, Weighed};
 use super::weight::{Packed, Weight};
 use super::{Configuration, ConvertError};
-use crate::plan::{Encoding, Location, Recipe, Stored};
+use crate::plan::{Derivation, Encoding, Location, Stored};
 use crate::safetensors::{Checkpoint, CheckpointTensor, Dtype};
 use crate::tensor::ElementType;
 
@@ -23,7 +23,9 @@ pub(super) struct StoredWeight {
 impl StoredWeight {
     fn new(Unpacked { name, packed_name, tensor, numbers }: Unpacked) -> Self {
         let dimensions = match &numbers {
-            Some(Weighed::Numbers(recipe) | Weighed::Blocks { numbers: recipe, .. }) => recipe.dimensions(),
+            Some(Weighed::Numbers(derivation) | Weighed::Blocks { numbers: derivation, .. }) => {
+                derivation.dimensions()
+            }
             None => tensor.dimensions.clone(),
         };
         Self { name, packed_name, tensor, numbers, dimensions }
@@ -48,13 +50,15 @@ impl StoredWeight {
                 precise_inputs: *precise_inputs,
             }));
         }
-        self.recipe().map(Weight::Whole)
+        self.derivation().map(Weight::Whole)
     }
 
     /// All of the numbers.
-    pub(super) fn recipe(&self) -> Result<Recipe, ConvertError> {
-        if let Some(Weighed::Numbers(recipe) | Weighed::Blocks { numbers: recipe, .. }) = &self.numbers {
-            return Ok(recipe.clone());
+    pub(super) fn derivation(&self) -> Result<Derivation, ConvertError> {
+        if let Some(Weighed::Numbers(derivation) | Weighed::Blocks { numbers: derivation, .. }) =
+            &self.numbers
+        {
+            return Ok(derivation.clone());
         }
         if self.tensor.dtype == Dtype::I64 {
             return self.halves();
@@ -63,14 +67,14 @@ impl StoredWeight {
             Some(encoding) => encoding,
             None => Encoding::Plain(plain_type(&self.name, self.tensor.dtype)?),
         };
-        Recipe::stored(Stored::each(location(&self.tensor), encoding, &self.tensor.dimensions))
+        Derivation::stored(Stored::each(location(&self.tensor), encoding, &self.tensor.dimensions))
             .map_err(|reason| ConvertError::Dimensions { tensor: self.name.clone(), reason })
     }
 
     /// Whole numbers of 64 bits as those of 32 that model files hold: their lower halves, which stand first.
-    fn halves(&self) -> Result<Recipe, ConvertError> {
+    fn halves(&self) -> Result<Derivation, ConvertError> {
         let dimensions = [&self.tensor.dimensions[..], &[2]].concat();
-        let halves = Recipe::stored(Stored::plain(location(&self.tensor), ElementType::I32, &dimensions));
+        let halves = Derivation::stored(Stored::plain(location(&self.tensor), ElementType::I32, &dimensions));
         halves
             .and_then(|halves| halves.select(dimensions.len() - 1, 0))
             .map_err(|reason| ConvertError::Dimensions { tensor: self.name.clone(), reason })

@@ -29,7 +29,7 @@ impl Estimate {
         let (pace, store) = (&workshop.pace, &workshop.store);
         let encoding = plan.tensors.iter().map(|tensor| {
             let elements = tensor.shape.elements() as f64;
-            elements * pace.encoding(tensor.recipe.stored_type(), tensor.element_type)
+            elements * pace.encoding(tensor.derivation.stored_type(), tensor.element_type)
         });
         let unread = file.inputs().iter().filter(|input| store.has_to_read(&input.blob));
         let unread = unread.map(|input| input.blob.length()).fold(0, u64::saturating_add);

@@ -6,7 +6,7 @@ use super::assembly::{Assembly, File, FileContent, Step};
 use super::error::OutputOutcome;
 use super::fetch::fetch;
 use super::making::make;
-use super::output::{Output, Source};
+use super::output::{Material, Output};
 use super::part::Part;
 use super::planned_file::PlannedFile;
 use super::{CreateError, Event, Monitor, Phase, Stage, Workshop, provenance};
@@ -108,8 +108,8 @@ impl Job {
 
     /// Fetches the base model from its registry, and plans what is to be made of it.
     fn fetch(&mut self, monitor: Monitor<'_>) -> Result<(), CreateError> {
-        let source = |output: &Output| match &output.source {
-            Source::Elsewhere(name) => Some(name.clone()),
+        let source = |output: &Output| match &output.material {
+            Material::Elsewhere(name) => Some(name.clone()),
             _ => None,
         };
         let Some(name) = self.to_make().find_map(source) else { return Ok(()) };

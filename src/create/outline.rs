@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::assembly::{File, FileContent};
 use super::input::Input;
 use super::job::Job;
-use super::output::{Output, Source};
+use super::output::{Material, Output};
 use super::part::{Content, Part};
 use super::planned_file::{PlannedFile, Settled};
 use super::{CreateError, Estimate, Monitor};
@@ -182,8 +182,8 @@ impl Output {
                 size: layer.size,
             })
             .collect();
-        let pulls = match &self.source {
-            Source::Elsewhere(name) => Some(name.short()),
+        let pulls = match &self.material {
+            Material::Elsewhere(name) => Some(name.short()),
             _ => None,
         };
         let size = layers.iter().map(|layer| layer.size).fold(0, u64::saturating_add);
@@ -313,7 +313,7 @@ impl Outliner<'_> {
         self.tensors.extend(plan.tensors.iter().enumerate().map(|(number, tensor)| OutlinedTensor {
             name: tensor.name.clone(),
             shape: tensor.shape.dimensions().to_vec(),
-            from: tensor.recipe.stored_type().name(),
+            from: tensor.derivation.stored_type().name(),
             to: tensor.element_type.name(),
             bytes: tensor.data_length(),
             rule: choices.next().map_or_else(|| file.rule().to_owned(), ToString::to_string),

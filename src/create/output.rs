@@ -19,7 +19,7 @@ use crate::store::StoredManifest;
 pub(super) struct Output {
     pub(super) workshop: Workshop,
     pub(super) wanted: Wanted,
-    pub(super) source: Source,
+    pub(super) material: Material,
     pub(super) adapter: Adapter,
     /// Adapters for the weights of a model that has to be fetched first.
     pub(super) merging: Option<Merging>,
@@ -31,7 +31,7 @@ pub(super) struct Output {
 
 /// What a model is made from.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum Material {
     /// A model of the store.
     Base(Base),
     /// A model that has to be fetched first.
@@ -47,7 +47,7 @@ pub(super) enum Source {
     },
 }
 
-impl Source {
+impl Material {
     /// The parts that are GGUF files, as far as they are known.
     fn parts(&self) -> impl Iterator<Item = &Part> {
         let (base, parts): (Option<&Base>, &[_]) = match self {
@@ -67,7 +67,7 @@ impl Source {
 impl Output {
     /// The stages that are left, as far as is known.
     pub(super) fn stages(&self) -> impl Iterator<Item = Stage> {
-        let has_to_fetch = matches!(self.source, Source::Elsewhere(_));
+        let has_to_fetch = matches!(self.material, Material::Elsewhere(_));
         let store = &self.workshop.store;
         let takes_time = |part: &Part| match &part.content {
             Content::Planned(_) => true,
@@ -87,7 +87,7 @@ impl Output {
 
     /// The parts that are GGUF files, as far as they are known.
     pub(super) fn parts(&self) -> impl Iterator<Item = &Part> {
-        self.source.parts().chain(self.adapters())
+        self.material.parts().chain(self.adapters())
     }
 
     /// The parts that the adapters are, as far as they are known.
@@ -100,8 +100,8 @@ impl Output {
 
     /// What has to be there for it: blobs, and the recipes of what is made of them.
     pub(super) fn needs(&self) -> Vec<Digest> {
-        let base = match &self.source {
-            Source::Base(base) => base.layers.as_slice(),
+        let base = match &self.material {
+            Material::Base(base) => base.layers.as_slice(),
             _ => &[],
         };
         let mut needs: Vec<Digest> = base.iter().map(|layer| layer.blob.digest()).collect();
@@ -123,9 +123,9 @@ impl Output {
             Some(merging) => base.merged(merging, quantize)?,
             None => base,
         };
-        let source = Source::Base(base);
-        self.adapter = self.adapter.fitted(&workshop.store, source.weights())?;
-        Ok(Self { source, ..self })
+        let material = Material::Base(base);
+        self.adapter = self.adapter.fitted(&workshop.store, material.weights())?;
+        Ok(Self { material, ..self })
     }
 
     /// It, without layers.
@@ -137,14 +137,14 @@ impl Output {
             requires: request.requires.clone(),
             ..ModelConfig::default()
         };
-        match &self.source {
-            Source::Base(model) => model.bequeath(&mut config),
-            Source::Remote { host, model } => {
+        match &self.material {
+            Material::Base(model) => model.bequeath(&mut config),
+            Material::Remote { host, model } => {
                 config.remote_host.clone_from(host);
                 config.remote_model.clone_from(model);
             }
             // It has been fetched, or nothing is known of it.
-            Source::Files(_) | Source::Elsewhere(_) => {}
+            Material::Files(_) | Material::Elsewhere(_) => {}
         }
         request.info.apply(&mut config);
         Assembly::new(self.workshop.store.clone(), config, request.parameters.clone())
@@ -154,8 +154,8 @@ impl Output {
     /// of the source, and the adapter's.
     pub(super) fn steps(&self) -> Vec<Step<'_>> {
         let mut steps = Vec::new();
-        match &self.source {
-            Source::Base(base) => {
+        match &self.material {
+            Material::Base(base) => {
                 for BaseLayer { layer, blob, part } in &base.layers {
                     let layer = Layer { from: base.name.short(), size: blob.length(), ..layer.clone() };
                     steps.push(match part {
@@ -164,11 +164,11 @@ impl Output {
                     });
                 }
             }
-            Source::Files(parts) => {
+            Material::Files(parts) => {
                 steps.extend(parts.iter().map(|part| Step::Part(part, None)));
                 steps.extend(parts.iter().map(Step::Template));
             }
-            Source::Elsewhere(_) | Source::Remote { .. } => {}
+            Material::Elsewhere(_) | Material::Remote { .. } => {}
         }
         steps.extend(self.adapters().iter().map(|part| Step::Part(part, None)));
         steps

@@ -8,7 +8,7 @@ use super::attachments::Attachments;
 use super::base::Base;
 use super::job::{Job, Standing};
 use super::merging::Merging;
-use super::output::{Output, Source};
+use super::output::{Material, Output};
 use super::uploads::parts_of_model;
 use super::{CreateError, FileName, Files, Quantization, Request, Wanted, Workshop, remote_url};
 use crate::model::{Name, Reference};
@@ -98,9 +98,9 @@ impl Workshop {
         };
         // Adapters are merged into the weights before these are quantized.
         let first = quantize.as_ref().filter(|_| merging.is_none());
-        let source = match (request.from.as_str(), files) {
+        let material = match (request.from.as_str(), files) {
             ("", None) => return Err(CreateError::NoSource),
-            ("", Some(files)) => Source::Files(parts_of_model(self, files, first, quantize.is_some())?),
+            ("", Some(files)) => Material::Files(parts_of_model(self, files, first, quantize.is_some())?),
             (from, _) if !request.remote_host.is_empty() => {
                 let _: Name = from.parse()?;
                 let host = remote_url(&request.remote_host)?;
@@ -111,31 +111,31 @@ impl Workshop {
                         return Err(CreateError::RemoteWith { field });
                     }
                 }
-                Source::Remote { host, model: from.to_owned() }
+                Material::Remote { host, model: from.to_owned() }
             }
-            (from, _) => self.source_of_model(from, first)?,
+            (from, _) => self.material_of_model(from, first)?,
         };
         let mut adapter = match &request.adapters {
             Some(files) if merging.is_none() => Adapter::open(self, files)?,
             _ => Adapter::Parts(Vec::new()),
         };
-        let (source, merging) = match (source, merging) {
-            (Source::Base(base), Some(merging)) => {
-                (Source::Base(base.merged(&merging, quantize.as_ref())?), None)
+        let (material, merging) = match (material, merging) {
+            (Material::Base(base), Some(merging)) => {
+                (Material::Base(base.merged(&merging, quantize.as_ref())?), None)
             }
-            (Source::Files(parts), Some(merging)) => {
-                (Source::Files(merging.merged_parts(parts, quantize.as_ref())?), None)
+            (Material::Files(parts), Some(merging)) => {
+                (Material::Files(merging.merged_parts(parts, quantize.as_ref())?), None)
             }
             other => other,
         };
         // Of a model that has to be fetched nothing is known yet.
-        if !matches!(source, Source::Elsewhere(_)) {
-            adapter = adapter.fitted(&self.store, source.weights())?;
+        if !matches!(material, Material::Elsewhere(_)) {
+            adapter = adapter.fitted(&self.store, material.weights())?;
         }
         Ok(Output {
             workshop: self.clone(),
             wanted: wanted.clone(),
-            source,
+            material,
             adapter,
             merging,
             quantize,
@@ -146,29 +146,33 @@ impl Workshop {
 
     /// A model of the store. Where there is none of this name, the name may be the digest of a GGUF blob,
     /// as `show` tells it; otherwise the model has to be fetched.
-    fn source_of_model(&self, from: &str, quantize: Option<&Quantization>) -> Result<Source, CreateError> {
+    fn material_of_model(
+        &self,
+        from: &str,
+        quantize: Option<&Quantization>,
+    ) -> Result<Material, CreateError> {
         let reference: Reference = from.parse()?;
         match self.store.find(&reference) {
             Ok(mut model) => loop {
                 let opened = Base::open(&self.store, &self.descriptions, &model, quantize);
                 if opened.is_ok() {
-                    return opened.map(Source::Base);
+                    return opened.map(Material::Base);
                 }
                 // Whoever replaced or removed the model meanwhile may have taken its blobs with it.
                 match (self.store.find(&reference), &reference) {
                     (Ok(now), _) if now.digest != model.digest => model = now,
                     (Err(StoreError::ModelNotFound { .. }), Reference::Name(name)) => {
-                        return Ok(Source::Elsewhere(name.clone()));
+                        return Ok(Material::Elsewhere(name.clone()));
                     }
-                    _ => return opened.map(Source::Base),
+                    _ => return opened.map(Material::Base),
                 }
             },
             Err(StoreError::ModelNotFound { name }) => match (reference, "model.gguf".parse::<FileName>()) {
                 (Reference::Digest(digest), Ok(file)) => {
                     let files = Files::single(file, digest);
-                    parts_of_model(self, &files, quantize, quantize.is_some()).map(Source::Files)
+                    parts_of_model(self, &files, quantize, quantize.is_some()).map(Material::Files)
                 }
-                (Reference::Name(name), _) => Ok(Source::Elsewhere(name)),
+                (Reference::Name(name), _) => Ok(Material::Elsewhere(name)),
                 _ => Err(StoreError::ModelNotFound { name }.into()),
             },
             Err(error) => Err(error.into()),

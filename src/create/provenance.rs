@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use utoipa::ToSchema;
 
-use super::output::{Output, Source};
+use super::output::{Material, Output};
 use super::{CreateError, Files, Info, Outputs, Quantization, Request, Wanted};
 use crate::model::{Digest, Message, Parameters};
 use crate::plan::REVISION;
@@ -158,8 +158,8 @@ pub(super) fn keep(output: &Output, manifest: Digest) {
 
 impl Provenance {
     fn of(output: &Output, manifest: Digest) -> Result<Self, CreateError> {
-        let base = match &output.source {
-            Source::Base(base) => Some(Resource::new(base.name.short(), base.digest)),
+        let base = match &output.material {
+            Material::Base(base) => Some(Resource::new(base.name.short(), base.digest)),
             _ => None,
         };
         let recipes = output.planned().map(|file| file.recipe()).collect::<Result<_, _>>()?;
@@ -246,7 +246,7 @@ fn dependencies(output: &Output) -> Vec<Resource> {
     let request = &output.attachments.request;
     let files = request.files.iter().chain(&request.adapters).flat_map(Files::iter);
     let mut sources: Vec<(String, Digest)> = files.map(|(name, digest)| (name.to_string(), digest)).collect();
-    if let Source::Base(base) = &output.source {
+    if let Material::Base(base) = &output.material {
         let layer = |kind: &str| format!("{kind} of {}", base.name.short());
         sources
             .extend(base.layers.iter().map(|kept| (layer(kept.layer.media_type.noun()), kept.blob.digest())));
@@ -269,8 +269,8 @@ impl Asked {
             };
             files.as_ref().map(named)
         };
-        let remote_host = match &output.source {
-            Source::Remote { host, .. } => host.clone(),
+        let remote_host = match &output.material {
+            Material::Remote { host, .. } => host.clone(),
             _ => String::new(),
         };
         let recipe = if wanted.recipe.is_empty() { Map::new() } else { wanted.recipe.to_object() };

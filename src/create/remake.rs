@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 use sha2::{Digest as _, Sha256};
 
 use super::assembly::{File, FileContent};
-use super::output::{Output, Source};
+use super::output::{Material, Output};
 use super::planned_file::{PlannedFile, Settled};
 use super::provenance::Provenance;
 use super::watch::{Progress, Watcher};
@@ -60,7 +60,7 @@ impl Workshop {
         let (recipes, version) = (record.recipes().to_vec(), record.version().to_owned());
         let job = self.plan(record.request()?)?.whole()?;
         let Some(output) = job.to_make().next() else { return Ok(Verdict::Unknown) };
-        if let Source::Elsewhere(name) = &output.source {
+        if let Material::Elsewhere(name) = &output.material {
             return Ok(Verdict::Gone(vec![format!("model {}", name.short())]));
         }
         let now = output.planned().map(PlannedFile::recipe).collect::<Result<Vec<_>, _>>()?;

@@ -1,7 +1,7 @@
 //! Numbers of at most eight bits as other programs pack them: how their codes lie in words, and what they
 //! stand for.
 
-use super::RecipeError;
+use super::DerivationError;
 use super::location::Location;
 use crate::tensor::{f8_e4m3_to_f32, f8_e5m2_to_f32};
 
@@ -107,7 +107,7 @@ impl Codes {
     }
 
     /// Checks what every reader relies on.
-    pub(super) fn check(&self) -> Result<(), RecipeError> {
+    pub(super) fn check(&self) -> Result<(), DerivationError> {
         let Packing { codes, words, word, abreast, .. } = self.packing;
         let room = words.saturating_mul(word.bytes() * 8);
         let fits = (1..=8).contains(&self.bits)
@@ -115,7 +115,7 @@ impl Codes {
             && words <= codes
             && abreast > 0
             && codes.saturating_mul(self.bits.into()) <= room;
-        if fits { Ok(()) } else { Err(RecipeError::Packing { bits: self.bits, codes, words }) }
+        if fits { Ok(()) } else { Err(DerivationError::Packing { bits: self.bits, codes, words }) }
     }
 
     /// The numbers of all codes; `table` holds the bytes of those that lie in a source.

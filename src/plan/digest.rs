@@ -13,7 +13,7 @@ use super::location::Location;
 use super::operation::{Arithmetic, Operation};
 use super::stored::{Encoding, Spread, Stored};
 use super::view::{Elements, Factor, View};
-use super::{Change, Plan, PlanError, PlannedTensor, Recipe, SourceDescription};
+use super::{Change, Derivation, Plan, PlanError, PlannedTensor, SourceDescription};
 use crate::model::Digest;
 use crate::tensor::ElementType;
 
@@ -67,35 +67,35 @@ impl Form {
 
     fn tensor(&mut self, tensor: &PlannedTensor) {
         // The rest is in the header.
-        let PlannedTensor { name: _, shape: _, element_type: _, recipe, importance } = tensor;
-        self.recipe(recipe);
+        let PlannedTensor { name: _, shape: _, element_type: _, derivation, importance } = tensor;
+        self.derivation(derivation);
         match importance {
             None => self.choice(0),
             Some(Importance { sums, counts }) => {
                 self.choice(1);
-                self.recipe(sums);
-                self.recipe(counts);
+                self.derivation(sums);
+                self.derivation(counts);
             }
         }
     }
 
-    fn recipe(&mut self, recipe: &Recipe) {
-        match recipe {
-            Recipe::View(view) => {
+    fn derivation(&mut self, derivation: &Derivation) {
+        match derivation {
+            Derivation::View(view) => {
                 self.choice(0);
                 self.view(view);
             }
-            Recipe::Concatenate { axis, inputs } => {
+            Derivation::Concatenate { axis, inputs } => {
                 self.choice(1);
                 self.number(*axis as u64);
-                self.list(inputs, Self::recipe);
+                self.list(inputs, Self::derivation);
             }
-            Recipe::Map { operation, input } => {
+            Derivation::Map { operation, input } => {
                 self.choice(2);
                 self.operation(*operation);
-                self.recipe(input);
+                self.derivation(input);
             }
-            Recipe::Pair { operation, inputs } => {
+            Derivation::Pair { operation, inputs } => {
                 self.choice(3);
                 self.choice(match operation {
                     Arithmetic::Add => 0,
@@ -103,11 +103,11 @@ impl Form {
                     Arithmetic::Multiply => 2,
                     Arithmetic::Divide => 3,
                 });
-                inputs.iter().for_each(|input| self.recipe(input));
+                inputs.iter().for_each(|input| self.derivation(input));
             }
-            Recipe::Changed { base, changes } => {
+            Derivation::Changed { base, changes } => {
                 self.choice(4);
-                self.recipe(base);
+                self.derivation(base);
                 self.list(changes, Self::change);
             }
         }
@@ -115,14 +115,14 @@ impl Form {
 
     fn change(&mut self, change: &Change) {
         let Change { inputs, outputs, scale, lengths } = change;
-        self.recipe(inputs);
-        self.recipe(outputs);
+        self.derivation(inputs);
+        self.derivation(outputs);
         self.number(scale.value().to_bits().into());
         match lengths {
             None => self.choice(0),
             Some(lengths) => {
                 self.choice(1);
-                self.recipe(lengths);
+                self.derivation(lengths);
             }
         }
     }

@@ -95,13 +95,13 @@ fn pairs<'p>(one: &'p Plan, other: &'p Plan) -> Result<Vec<Pair<'p>>, PlanError>
     for (number, tensor) in one.tensors.iter().enumerate() {
         let Some(&counterpart) = others.get(tensor.name.as_str()) else { continue };
         let tensors = [tensor, counterpart];
-        let are_numbers = tensors.iter().all(|tensor| holds_numbers(tensor.recipe.stored_type()));
+        let are_numbers = tensors.iter().all(|tensor| holds_numbers(tensor.derivation.stored_type()));
         if tensor.shape != counterpart.shape || !are_numbers {
             continue;
         }
         let nodes = [
-            Node::within(tensor, &tensor.recipe, &one.sources)?,
-            Node::within(counterpart, &counterpart.recipe, &other.sources)?,
+            Node::within(tensor, &tensor.derivation, &one.sources)?,
+            Node::within(counterpart, &counterpart.derivation, &other.sources)?,
         ];
         let first_piece = pairs.last().map_or(0, |pair| pair.first_piece + pair.pieces());
         pairs.push(Pair { number, tensors, nodes, first_piece });

@@ -14,10 +14,10 @@ pub enum PlanError {
     /// The header of the file to come is impossible: names, shapes, sizes.
     #[error("the file cannot be written: {0}")]
     Header(#[from] GgufError),
-    /// The shape of a tensor has not as many elements as its recipe yields.
-    #[error("tensor {tensor:?} has {expected} elements, but its recipe yields {got}")]
+    /// The shape of a tensor has not as many elements as its derivation yields.
+    #[error("tensor {tensor:?} has {expected} elements, but its derivation yields {got}")]
     ElementCount { tensor: String, got: u64, expected: u64 },
-    /// A recipe refers to a source that the plan does not have.
+    /// A derivation refers to a source that the plan does not have.
     #[error("tensor {tensor:?} refers to source {source_index} of {count}")]
     NoSuchSource {
         tensor: String,

@@ -1,4 +1,4 @@
-//! Evaluating a range of a compiled recipe: as bytes that only had to be put in order, or as numbers.
+//! Evaluating a range of a compiled derivation: as bytes that only had to be put in order, or as numbers.
 
 use std::borrow::Cow;
 use std::ops::Range;

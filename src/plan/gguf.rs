@@ -2,7 +2,7 @@
 
 use super::location::Location;
 use super::stored::Stored;
-use super::{Plan, PlannedTensor, Recipe, RecipeError, SourceDescription};
+use super::{Derivation, DerivationError, Plan, PlannedTensor, SourceDescription};
 use crate::gguf::{Gguf, GgufError, Metadata, TensorInfo, ValueRef};
 
 /// One file of a model that was split into several.
@@ -53,7 +53,7 @@ pub enum ShardError {
     DuplicateTensor { tensor: String, label: String },
     /// A tensor that cannot be copied.
     #[error("tensor {tensor:?}: {reason}")]
-    Tensor { tensor: String, reason: RecipeError },
+    Tensor { tensor: String, reason: DerivationError },
 }
 
 impl Shard<'_> {
@@ -150,10 +150,10 @@ impl Plan {
 fn copy(tensor: &TensorInfo<'_>, source: usize) -> Result<PlannedTensor, ShardError> {
     let location = Location { source, offset: tensor.data.start };
     let dimensions: Vec<u64> = tensor.shape.dimensions().iter().rev().copied().collect();
-    let recipe = Recipe::stored(Stored::plain(location, tensor.element_type, &dimensions))
+    let derivation = Derivation::stored(Stored::plain(location, tensor.element_type, &dimensions))
         .map_err(|reason| ShardError::Tensor { tensor: tensor.name.to_owned(), reason })?;
     let (name, shape, element_type) = (tensor.name.to_owned(), tensor.shape, tensor.element_type);
-    Ok(PlannedTensor { name, shape, element_type, recipe, importance: None })
+    Ok(PlannedTensor { name, shape, element_type, derivation, importance: None })
 }
 
 /// The indices of the shards by their numbers, each there once.

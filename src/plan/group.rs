@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::PlannedTensor;
+use super::derivation::Derivation;
 use super::member::Member;
 use super::node::Node;
 use super::operation::Operation;
 use super::program::Program;
-use super::recipe::Recipe;
 use super::stored::Stored;
 use super::weighing::Weighing;
 
@@ -50,14 +50,14 @@ impl<'w> Group<'w> {
     }
 
     fn of(members: &'w [Member<'w>], row: &[Taker]) -> Self {
-        let recipe = |taker: &Taker| &members[taker.member].plan.tensors[taker.tensor].recipe;
-        let is_one_recipe = row.iter().all(|taker| recipe(taker) == recipe(&row[0]));
-        let core = self::core(recipe(&row[0])).0;
+        let derivation = |taker: &Taker| &members[taker.member].plan.tensors[taker.tensor].derivation;
+        let is_one_derivation = row.iter().all(|taker| derivation(taker) == derivation(&row[0]));
+        let core = self::core(derivation(&row[0])).0;
         let mut encodings: Vec<Encoding<'w>> = Vec::new();
         for &taker in row {
             let member = &members[taker.member];
             let program = &member.programs[taker.tensor];
-            let finish = if is_one_recipe { Vec::new() } else { self::core(recipe(&taker)).1 };
+            let finish = if is_one_derivation { Vec::new() } else { self::core(derivation(&taker)).1 };
             let is_stored_so = |encoding: &&mut Encoding<'w>| {
                 let other = &members[encoding.takers[0].member];
                 encoding.finish == finish
@@ -70,7 +70,7 @@ impl<'w> Group<'w> {
             }
         }
         let reads_copies = !core.requires_finite();
-        let core = (!is_one_recipe).then(|| Node::compile(core));
+        let core = (!is_one_derivation).then(|| Node::compile(core));
         Self { core, encodings, reads_copies }
     }
 
@@ -123,7 +123,7 @@ fn is_same(members: &[Member<'_>], one: Taker, other: Taker) -> bool {
     let ((one, tensor), (other, other_tensor)) = (of(one), of(other));
     tensor.name == other_tensor.name
         && tensor.shape.without_trailing_ones() == other_tensor.shape.without_trailing_ones()
-        && reads_the_same((one, core(&tensor.recipe).0), (other, core(&other_tensor.recipe).0))
+        && reads_the_same((one, core(&tensor.derivation).0), (other, core(&other_tensor.derivation).0))
 }
 
 /// Whether two tensors' columns matter alike.
@@ -138,8 +138,8 @@ fn weighs_alike(one: (&Member<'_>, &PlannedTensor), other: (&Member<'_>, &Planne
     }
 }
 
-/// Whether two recipes are the same, and read the same sources.
-fn reads_the_same(one: (&Member<'_>, &Recipe), other: (&Member<'_>, &Recipe)) -> bool {
+/// Whether two derivations are the same, and read the same sources.
+fn reads_the_same(one: (&Member<'_>, &Derivation), other: (&Member<'_>, &Derivation)) -> bool {
     let place = |stored: &Stored| {
         let at = |places: &[usize], source: usize| places.get(source).copied();
         let is_same = |source| at(&one.0.places, source) == at(&other.0.places, source);
@@ -151,11 +151,13 @@ fn reads_the_same(one: (&Member<'_>, &Recipe), other: (&Member<'_>, &Recipe)) ->
     one.1 == other.1 && one.1.for_each_stored(&mut |stored| place(stored)).is_ok()
 }
 
-/// The recipe beneath what only checks or rounds its numbers, and that, in the order in which it is done.
-fn core(recipe: &Recipe) -> (&Recipe, Vec<Operation>) {
-    let (mut core, mut outer) = (recipe, Vec::new());
-    while let Recipe::Map { operation: operation @ (Operation::RequireFinite | Operation::Round(_)), input } =
-        core
+/// The derivation beneath what only checks or rounds its numbers, and that, in the order in which it is done.
+fn core(derivation: &Derivation) -> (&Derivation, Vec<Operation>) {
+    let (mut core, mut outer) = (derivation, Vec::new());
+    while let Derivation::Map {
+        operation: operation @ (Operation::RequireFinite | Operation::Round(_)),
+        input,
+    } = core
     {
         outer.insert(0, *operation);
         core = input;

@@ -1,20 +1,20 @@
 //! How much each column of a tensor matters, from an importance matrix that is one more source of the plan.
 
-use super::recipe::Recipe;
-use super::recipe_error::RecipeError;
+use super::derivation::Derivation;
+use super::derivation_error::DerivationError;
 
 /// How much each column of a tensor matters when it is quantized, for each of its matrices (the experts of a
 /// layer have their own).
 ///
 /// What matters is the mean of what the columns were multiplied with while a model ran: stored sums, of
-/// squares, and how many there were of each matrix. Both are recipes, so an importance matrix is a source
+/// squares, and how many there were of each matrix. Both are derivations, so an importance matrix is a source
 /// like any other, and the digest of a plan says which one it was. Formats that know means instead of sums
 /// have counts of one. A matrix of which nothing was counted weighs all its columns alike (llama.cpp,
 /// `load_imatrix` in `tools/quantize/quantize.cpp`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Importance {
-    pub(super) sums: Recipe,
-    pub(super) counts: Recipe,
+    pub(super) sums: Derivation,
+    pub(super) counts: Derivation,
 }
 
 impl Importance {
@@ -22,11 +22,11 @@ impl Importance {
     /// matrix.
     ///
     /// # Errors
-    /// [`RecipeError::Importance`] if these are not the dimensions.
-    pub fn new(sums: Recipe, counts: Recipe) -> Result<Self, RecipeError> {
+    /// [`DerivationError::Importance`] if these are not the dimensions.
+    pub fn new(sums: Derivation, counts: Derivation) -> Result<Self, DerivationError> {
         let dimensions = sums.dimensions();
         if dimensions.len() != 2 || counts.element_count() != dimensions[0] {
-            return Err(RecipeError::Importance { sums: dimensions, counts: counts.dimensions() });
+            return Err(DerivationError::Importance { sums: dimensions, counts: counts.dimensions() });
         }
         Ok(Self { sums, counts })
     }

@@ -58,7 +58,7 @@ impl Plan {
         let mut subjects = Vec::with_capacity(self.tensors.len());
         let mut pieces = 0;
         for (tensor, candidates) in self.tensors.iter().zip(candidates) {
-            let node = Node::within(tensor, &tensor.recipe, &self.sources)?;
+            let node = Node::within(tensor, &tensor.derivation, &self.sources)?;
             let weighing = Weighing::compile(tensor, &self.sources)?;
             let columns = weighing.as_ref().map_or(1, |weighing| weighing.columns);
             let step = (STEP / columns).max(1) * columns;

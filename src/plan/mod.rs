@@ -6,6 +6,8 @@
 mod batch;
 mod changed;
 mod codes;
+mod derivation;
+mod derivation_error;
 mod digest;
 mod distance;
 mod elements;
@@ -25,8 +27,6 @@ mod observer;
 mod operation;
 mod ordered;
 mod program;
-mod recipe;
-mod recipe_error;
 mod resources;
 mod sine;
 mod source;
@@ -42,6 +42,8 @@ mod work;
 
 pub use batch::{Batch, Output};
 pub use codes::{Codes, Levels, Packing, Word};
+pub use derivation::{Change, Derivation};
+pub use derivation_error::DerivationError;
 pub use digest::REVISION;
 pub use distance::{Readable, distances};
 pub use error::PlanError;
@@ -51,8 +53,6 @@ pub use importance::Importance;
 pub use location::Location;
 pub use observer::Observer;
 pub use operation::{Arithmetic, Constant, Operation};
-pub use recipe::{Change, Recipe};
-pub use recipe_error::RecipeError;
 pub use resources::Resources;
 pub use sine::{cosine, sine};
 pub use source::Source;
@@ -68,7 +68,7 @@ use crate::tensor::{ElementType, Shape, TensorError};
 /// The complete description of a GGUF file to be made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
-    /// The sources that recipes refer to by index.
+    /// The sources that derivations refer to by index.
     pub sources: Vec<SourceDescription>,
     /// The key-value section, in file order.
     pub metadata: Metadata,
@@ -90,28 +90,28 @@ pub struct SourceDescription {
 pub struct PlannedTensor {
     /// The name in the file.
     pub name: String,
-    /// The shape in the file, fastest dimension first. Its element count is the recipe's.
+    /// The shape in the file, fastest dimension first. Its element count is the derivation's.
     pub shape: Shape,
     /// The element type in the file.
     pub element_type: ElementType,
     /// How its elements come about.
-    pub recipe: Recipe,
+    pub derivation: Derivation,
     /// How much its columns matter, where that is known; only what is quantized is weighed by it.
     pub importance: Option<Importance>,
 }
 
 impl PlannedTensor {
-    /// A tensor with the dimensions of its recipe, whose columns all matter alike.
+    /// A tensor with the dimensions of its derivation, whose columns all matter alike.
     ///
     /// # Errors
-    /// The recipe has more than four dimensions or none.
+    /// The derivation has more than four dimensions or none.
     pub fn new(
         name: impl Into<String>,
         element_type: ElementType,
-        recipe: Recipe,
+        derivation: Derivation,
     ) -> Result<Self, TensorError> {
-        let shape = Shape::from_slowest_first(&recipe.dimensions())?;
-        Ok(Self { name: name.into(), shape, element_type, recipe, importance: None })
+        let shape = Shape::from_slowest_first(&derivation.dimensions())?;
+        Ok(Self { name: name.into(), shape, element_type, derivation, importance: None })
     }
     fn description(&self) -> TensorDescription<'_> {
         TensorDescription { name: &self.name, shape: self.shape, element_type: self.element_type }

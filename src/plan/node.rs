@@ -1,18 +1,18 @@
-//! A recipe, checked against the sources and prepared for evaluation.
+//! A derivation, checked against the sources and prepared for evaluation.
 
 use std::sync::OnceLock;
 
+use super::derivation::{Change, Derivation};
 use super::error::PlanError;
 use super::location::Location;
 use super::operation::{Arithmetic, Constant, Operation};
-use super::recipe::{Change, Recipe};
 use super::stored::{Encoding, Spread, Stored, bytes_of};
 use super::view::{Elements, View};
 use super::walk::Walk;
 use super::{PlannedTensor, SourceDescription};
 use crate::tensor::{ElementType, TensorError, dequantize};
 
-/// A recipe ready to be evaluated.
+/// A derivation ready to be evaluated.
 #[derive(Debug)]
 pub(super) enum Node<'p> {
     /// Units of one of ggml's element types.
@@ -64,35 +64,35 @@ pub(super) struct Units {
 }
 
 impl<'p> Node<'p> {
-    /// Prepares a recipe of `tensor`, all of which must lie within the sources.
+    /// Prepares a derivation of `tensor`, all of which must lie within the sources.
     pub(super) fn within(
         tensor: &PlannedTensor,
-        recipe: &'p Recipe,
+        derivation: &'p Derivation,
         sources: &[SourceDescription],
     ) -> Result<Self, PlanError> {
-        recipe.for_each_stored(&mut |stored| check_extents(tensor, stored, sources))?;
-        recipe
-            .check_whole(recipe.element_count())
+        derivation.for_each_stored(&mut |stored| check_extents(tensor, stored, sources))?;
+        derivation
+            .check_whole(derivation.element_count())
             .map_err(|reason| PlanError::Convert { tensor: tensor.name.clone(), reason })?;
-        Ok(Self::compile(recipe))
+        Ok(Self::compile(derivation))
     }
 
-    /// Prepares a recipe, or a part of one, that is known to lie within the sources.
-    pub(super) fn compile(recipe: &'p Recipe) -> Self {
-        match recipe {
-            Recipe::View(view) => Self::leaf(view),
-            Recipe::Map { operation, input } => Node::Map {
+    /// Prepares a derivation, or a part of one, that is known to lie within the sources.
+    pub(super) fn compile(derivation: &'p Derivation) -> Self {
+        match derivation {
+            Derivation::View(view) => Self::leaf(view),
+            Derivation::Map { operation, input } => Node::Map {
                 operation: *operation,
-                half: recipe.stored_type() == ElementType::F16,
+                half: derivation.stored_type() == ElementType::F16,
                 input: Box::new(Self::compile(input)),
                 mean: Mean { count: input.element_count(), value: OnceLock::new() },
             },
-            Recipe::Pair { operation, inputs } => {
+            Derivation::Pair { operation, inputs } => {
                 let [left, right] = inputs.as_ref();
                 let inputs = Box::new([Self::compile(left), Self::compile(right)]);
                 Node::Pair { operation: *operation, inputs }
             }
-            Recipe::Changed { base, changes } => {
+            Derivation::Changed { base, changes } => {
                 // A change is checked when it is made.
                 let [.., rows, columns] = base.dimensions()[..] else { return Self::compile(base) };
                 let change = |change: &'p Change| ChangeNode {
@@ -106,10 +106,10 @@ impl<'p> Node<'p> {
                 let changes = changes.iter().map(change).collect();
                 Node::Changed { base: Box::new(Self::compile(base)), columns, changes }
             }
-            Recipe::Concatenate { axis, inputs } => {
-                let dimensions = recipe.dimensions();
+            Derivation::Concatenate { axis, inputs } => {
+                let dimensions = derivation.dimensions();
                 let before: u64 = dimensions[..*axis].iter().product();
-                let part = |input: &'p Recipe| (input.element_count() / before, Self::compile(input));
+                let part = |input: &'p Derivation| (input.element_count() / before, Self::compile(input));
                 let parts: Vec<_> = inputs.iter().map(part).collect();
                 let width = parts.iter().map(|(width, _)| width).sum();
                 Node::Join { parts, width }
@@ -191,27 +191,34 @@ impl ChangeNode<'_> {
     }
 }
 
-impl Recipe {
-    /// Visits every stored tensor that the recipe reads.
+impl Derivation {
+    /// Visits every stored tensor that the derivation reads.
     pub(super) fn for_each_stored<E>(
         &self,
         visit: &mut impl FnMut(&Stored) -> Result<(), E>,
     ) -> Result<(), E> {
         match self {
-            Recipe::View(View { elements: Elements::Stored(stored), .. }) => visit(stored),
-            Recipe::View(_) => Ok(()),
-            Recipe::Concatenate { inputs, .. } => inputs.iter().try_for_each(|i| i.for_each_stored(visit)),
-            Recipe::Map { input, .. } => input.for_each_stored(visit),
-            Recipe::Pair { inputs, .. } => inputs.iter().try_for_each(|input| input.for_each_stored(visit)),
-            Recipe::Changed { base, changes } => {
+            Derivation::View(View { elements: Elements::Stored(stored), .. }) => visit(stored),
+            Derivation::View(_) => Ok(()),
+            Derivation::Concatenate { inputs, .. } => {
+                inputs.iter().try_for_each(|i| i.for_each_stored(visit))
+            }
+            Derivation::Map { input, .. } => input.for_each_stored(visit),
+            Derivation::Pair { inputs, .. } => {
+                inputs.iter().try_for_each(|input| input.for_each_stored(visit))
+            }
+            Derivation::Changed { base, changes } => {
                 base.for_each_stored(visit)?;
-                changes.iter().flat_map(Change::recipes).try_for_each(|recipe| recipe.for_each_stored(visit))
+                changes
+                    .iter()
+                    .flat_map(Change::derivations)
+                    .try_for_each(|derivation| derivation.for_each_stored(visit))
             }
         }
     }
 }
 
-impl Recipe {
+impl Derivation {
     /// Whether every value is one of `element_type` as it is, and rows are made of whole blocks of it.
     pub fn is_made_of_blocks(&self, element_type: ElementType) -> bool {
         let columns = self.dimensions().last().copied().unwrap_or(1);
@@ -225,7 +232,7 @@ impl Recipe {
     /// another part does.
     fn check_whole(&self, width: u64) -> Result<(), TensorError> {
         match self {
-            Recipe::View(view) => {
+            Derivation::View(view) => {
                 let Elements::Stored(stored) = &view.elements else { return Ok(()) };
                 let element_type = stored.encoding.precision();
                 let is_whole = width.is_multiple_of(element_type.block_len() as u64)
@@ -235,13 +242,13 @@ impl Recipe {
                     false => Err(TensorError::PartialBlock { element_type, columns: width }),
                 }
             }
-            Recipe::Concatenate { axis, inputs } => {
+            Derivation::Concatenate { axis, inputs } => {
                 let before: u64 = self.dimensions()[..*axis].iter().product();
                 inputs.iter().try_for_each(|input| input.check_whole(input.element_count() / before))
             }
-            Recipe::Map { input, .. } => input.check_whole(width),
-            Recipe::Pair { inputs, .. } => inputs.iter().try_for_each(|input| input.check_whole(width)),
-            Recipe::Changed { .. } => Ok(()),
+            Derivation::Map { input, .. } => input.check_whole(width),
+            Derivation::Pair { inputs, .. } => inputs.iter().try_for_each(|input| input.check_whole(width)),
+            Derivation::Changed { .. } => Ok(()),
         }
     }
 }

@@ -3,10 +3,10 @@
 //! Compiling computes once what every chunk needs: walks in units, sizes of parts, precisions. A compiled
 //! tensor cannot fail for reasons that the plan alone shows.
 
+use super::derivation::Derivation;
 use super::error::PlanError;
 use super::node::Node;
 use super::operation::Operation;
-use super::recipe::Recipe;
 use super::weighing::Weighing;
 use super::{PlannedTensor, SourceDescription};
 use crate::tensor::{TensorError, can_quantize, needs_importance};
@@ -34,11 +34,11 @@ impl<'p> Program<'p> {
         sources: &[SourceDescription],
     ) -> Result<Self, PlanError> {
         let name = || tensor.name.clone();
-        let (got, expected) = (tensor.recipe.element_count(), tensor.shape.elements());
+        let (got, expected) = (tensor.derivation.element_count(), tensor.shape.elements());
         if got != expected {
             return Err(PlanError::ElementCount { tensor: name(), got, expected });
         }
-        let node = Node::within(tensor, &tensor.recipe, sources)?;
+        let node = Node::within(tensor, &tensor.derivation, sources)?;
         let copies = node.is_made_of(tensor.element_type);
         let weighing = Weighing::compile(tensor, sources)?.filter(|_| !copies);
         if !copies {
@@ -53,19 +53,19 @@ impl<'p> Program<'p> {
                 return Err(PlanError::Convert { tensor: name(), reason });
             }
         }
-        Ok(Self { tensor, copies, requires_finite: tensor.recipe.requires_finite(), node, weighing })
+        Ok(Self { tensor, copies, requires_finite: tensor.derivation.requires_finite(), node, weighing })
     }
 }
 
-impl Recipe {
+impl Derivation {
     /// Whether every stored value must be finite.
     pub(super) fn requires_finite(&self) -> bool {
         match self {
-            Recipe::View(_) | Recipe::Changed { .. } => false,
-            Recipe::Concatenate { inputs, .. } => inputs.iter().any(Recipe::requires_finite),
-            Recipe::Map { operation: Operation::RequireFinite, .. } => true,
-            Recipe::Map { input, .. } => input.requires_finite(),
-            Recipe::Pair { inputs, .. } => inputs.iter().any(Recipe::requires_finite),
+            Derivation::View(_) | Derivation::Changed { .. } => false,
+            Derivation::Concatenate { inputs, .. } => inputs.iter().any(Derivation::requires_finite),
+            Derivation::Map { operation: Operation::RequireFinite, .. } => true,
+            Derivation::Map { input, .. } => input.requires_finite(),
+            Derivation::Pair { inputs, .. } => inputs.iter().any(Derivation::requires_finite),
         }
     }
 }

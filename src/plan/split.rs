@@ -1,7 +1,7 @@
 //! The plans of the files that a model is split into.
 
 use super::gguf::state_split;
-use super::{Plan, PlannedTensor, Recipe, Stored};
+use super::{Derivation, Plan, PlannedTensor, Stored};
 use crate::gguf::Metadata;
 
 impl Plan {
@@ -15,7 +15,7 @@ impl Plan {
         let count = tensors.len();
         let mut files: Vec<Vec<PlannedTensor>> = vec![Vec::new()];
         for tensor in tensors {
-            let number = first_source(&tensor.recipe);
+            let number = first_source(&tensor.derivation);
             if files.len() <= number {
                 files.resize_with(number + 1, Vec::new);
             }
@@ -34,8 +34,8 @@ impl Plan {
     }
 }
 
-/// The number of the first source that a recipe reads.
-fn first_source(recipe: &Recipe) -> usize {
-    let first = recipe.for_each_stored(&mut |stored: &Stored| Err(stored.location.source));
+/// The number of the first source that a derivation reads.
+fn first_source(derivation: &Derivation) -> usize {
+    let first = derivation.for_each_stored(&mut |stored: &Stored| Err(stored.location.source));
     first.err().unwrap_or(0)
 }

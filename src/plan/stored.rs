@@ -1,6 +1,6 @@
 //! A tensor as it lies in a source: where, how its elements are encoded, and its dimensions.
 
-use super::RecipeError;
+use super::DerivationError;
 use super::codes::{Codes, Levels, Packing};
 use super::location::Location;
 use crate::tensor::ElementType;
@@ -141,46 +141,46 @@ impl Stored {
     }
 
     /// Checks what every reader of this tensor relies on.
-    pub(super) fn check(&self) -> Result<(), RecipeError> {
+    pub(super) fn check(&self) -> Result<(), DerivationError> {
         let zero = self.dimensions.contains(&0);
         // Sixteen bytes an element is more than any encoding needs, so sizes in bytes cannot overflow.
         let countable = |lengths: &[u64]| {
             lengths.iter().try_fold(16_u64, |count, &length| count.checked_mul(length)).is_some()
         };
         if zero || !countable(&self.dimensions) {
-            return Err(RecipeError::Dimensions { dimensions: self.dimensions.clone() });
+            return Err(DerivationError::Dimensions { dimensions: self.dimensions.clone() });
         }
         let block = self.encoding.block();
         let columns = self.matrix().1;
         if !columns.is_multiple_of(block) {
-            return Err(RecipeError::RowNotInBlocks { columns, block });
+            return Err(DerivationError::RowNotInBlocks { columns, block });
         }
         if let Encoding::Codes(codes) = &self.encoding {
             codes.check()?;
             let Packing { codes, abreast, .. } = codes.packing;
             let row = codes.saturating_mul(abreast);
             if abreast > 1 && !self.stored_count().is_multiple_of(row) {
-                return Err(RecipeError::RowNotInBlocks { columns: self.stored_count(), block: row });
+                return Err(DerivationError::RowNotInBlocks { columns: self.stored_count(), block: row });
             }
         }
         self.check_spread(countable)
     }
 
-    fn check_spread(&self, countable: impl Fn(&[u64]) -> bool) -> Result<(), RecipeError> {
+    fn check_spread(&self, countable: impl Fn(&[u64]) -> bool) -> Result<(), DerivationError> {
         match self.spread {
             Spread::Each => return Ok(()),
             Spread::Blocks { rows, columns } if rows == 0 || columns == 0 => {
-                return Err(RecipeError::SharedBlock { rows, columns });
+                return Err(DerivationError::SharedBlock { rows, columns });
             }
             Spread::Blocks { .. } => {}
             Spread::Chosen { axis, count, .. } => {
                 let mut dimensions = self.dimensions.clone();
                 let length = dimensions.get_mut(axis);
-                let length =
-                    length.ok_or_else(|| RecipeError::Axis { axis, dimensions: self.dimensions.clone() })?;
+                let length = length
+                    .ok_or_else(|| DerivationError::Axis { axis, dimensions: self.dimensions.clone() })?;
                 *length = count;
                 if count == 0 || !countable(&dimensions) {
-                    return Err(RecipeError::Dimensions { dimensions });
+                    return Err(DerivationError::Dimensions { dimensions });
                 }
             }
         }
@@ -189,7 +189,7 @@ impl Stored {
             | Encoding::Plain(ElementType::F32 | ElementType::F16 | ElementType::Bf16 | ElementType::F64) => {
                 Ok(())
             }
-            other => Err(RecipeError::SharedType { element_type: other.precision() }),
+            other => Err(DerivationError::SharedType { element_type: other.precision() }),
         }
     }
 

@@ -40,7 +40,7 @@ impl fmt::Display for Table<'_> {
         writeln!(formatter, "{}", head.trim_end())?;
         let notes = notes.iter().map(String::as_str).chain(std::iter::repeat(""));
         for ((tensor, shape), note) in plan.tensors.iter().zip(&shapes).zip(notes) {
-            let (name, from, to) = (&tensor.name, tensor.recipe.stored_type(), tensor.element_type);
+            let (name, from, to) = (&tensor.name, tensor.derivation.stored_type(), tensor.element_type);
             let size = mebibytes(tensor.data_length());
             let line =
                 format!("{name:width$}  {shape:shape_width$}  {from:>7}  {to:>7}  {size:>10.2}  {note}");

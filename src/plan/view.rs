@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use super::RecipeError;
+use super::DerivationError;
 use super::stored::{Encoding, Stored};
 use crate::tensor::ElementType;
 
@@ -96,8 +96,8 @@ impl View {
         matches!(&self.elements, Elements::Stored(stored) if matches!(stored.encoding, Encoding::Codes(_)))
     }
 
-    /// See [`Recipe::reshape`](super::Recipe::reshape); `dimensions` have as many elements.
-    pub(super) fn reshape(self, dimensions: &[u64]) -> Result<Self, RecipeError> {
+    /// See [`Derivation::reshape`](super::Derivation::reshape); `dimensions` have as many elements.
+    pub(super) fn reshape(self, dimensions: &[u64]) -> Result<Self, DerivationError> {
         let from = self.dimensions();
         let mut factors: Vec<Factor> = self.walk();
         let mut axes = Vec::with_capacity(dimensions.len());
@@ -105,7 +105,7 @@ impl View {
             let mut axis = Vec::new();
             let mut rest = dimension;
             while rest > 1 {
-                let fails = || RecipeError::Reshape { from: from.clone(), to: dimensions.to_vec() };
+                let fails = || DerivationError::Reshape { from: from.clone(), to: dimensions.to_vec() };
                 let factor = factors.pop().ok_or_else(fails)?;
                 if rest.is_multiple_of(factor.length) {
                     axis.push(factor);
@@ -125,17 +125,23 @@ impl View {
         Self { axes, ..self }.checked()
     }
 
-    /// See [`Recipe::permute`](super::Recipe::permute); `order` is a permutation of the axes.
-    pub(super) fn permute(self, order: &[usize]) -> Result<Self, RecipeError> {
+    /// See [`Derivation::permute`](super::Derivation::permute); `order` is a permutation of the axes.
+    pub(super) fn permute(self, order: &[usize]) -> Result<Self, DerivationError> {
         let axes = order.iter().map(|&axis| self.axes[axis].clone()).collect();
         Self { axes, ..self }.checked()
     }
 
-    /// See [`Recipe::slice`](super::Recipe::slice); the range is not empty and within the axis, and
+    /// See [`Derivation::slice`](super::Derivation::slice); the range is not empty and within the axis, and
     /// `step` is positive.
-    pub(super) fn slice(mut self, axis: usize, range: Range<u64>, step: u64) -> Result<Self, RecipeError> {
+    pub(super) fn slice(
+        mut self,
+        axis: usize,
+        range: Range<u64>,
+        step: u64,
+    ) -> Result<Self, DerivationError> {
         let factors = std::mem::take(&mut self.axes[axis]);
-        let cuts = RecipeError::Slice { start: range.start, end: range.end, step, length: length(&factors) };
+        let cuts =
+            DerivationError::Slice { start: range.start, end: range.end, step, length: length(&factors) };
         let (offset, factors) = slice_factors(&factors, range, step).ok_or(cuts)?;
         self.offset += offset;
         self.axes[axis] = merged(factors);
@@ -143,10 +149,10 @@ impl View {
     }
 
     /// Refuses views that would tear a block of elements apart.
-    fn checked(self) -> Result<Self, RecipeError> {
+    fn checked(self) -> Result<Self, DerivationError> {
         let block = self.elements.block();
         if block > 1 && self.in_blocks(block).is_none() {
-            return Err(RecipeError::CutsBlock { dimensions: self.dimensions(), block });
+            return Err(DerivationError::CutsBlock { dimensions: self.dimensions(), block });
         }
         Ok(self)
     }

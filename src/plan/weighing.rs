@@ -1,9 +1,9 @@
 //! Importance, prepared to be evaluated while its tensor is quantized.
 
+use super::derivation::Derivation;
 use super::error::PlanError;
 use super::evaluate::Reader;
 use super::node::Node;
-use super::recipe::Recipe;
 use super::{PlannedTensor, SourceDescription};
 
 /// The longest row that can be weighed: what is read and computed of it has to fit into memory many times.
@@ -40,8 +40,8 @@ impl<'p> Weighing<'p> {
         if columns > LONGEST_ROW {
             return Err(PlanError::RowTooLong { tensor: tensor.name.clone(), columns, longest: LONGEST_ROW });
         }
-        let node = |recipe: &'p Recipe| {
-            let node = Node::within(tensor, recipe, sources)?;
+        let node = |derivation: &'p Derivation| {
+            let node = Node::within(tensor, derivation, sources)?;
             node.check_readable()
                 .map_err(|reason| PlanError::Convert { tensor: tensor.name.clone(), reason })?;
             Ok::<_, PlanError>(node)

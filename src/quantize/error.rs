@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use crate::gguf::GgufError;
-use crate::plan::RecipeError;
+use crate::plan::DerivationError;
 use crate::tensor::{ElementType, TensorError};
 
 /// Why a plan cannot be quantized.
@@ -73,7 +73,7 @@ pub enum QuantizeError {
     ImportanceCounts { tensor: String },
     /// Values of the importance matrix that cannot be read.
     #[error("the importance of tensor {tensor:?}: {reason}")]
-    Weighing { tensor: String, reason: Box<RecipeError> },
+    Weighing { tensor: String, reason: Box<DerivationError> },
     /// A size for what is only copied.
     #[error("a copy has the size that it has; give a type beside the target size")]
     SizeOfCopy,

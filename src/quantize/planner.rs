@@ -128,25 +128,25 @@ fn convert(
     wanted: ElementType,
     scheme: &Scheme,
 ) -> Result<PlannedTensor, QuantizeError> {
-    let PlannedTensor { name, shape, element_type: got, recipe, importance } = tensor;
+    let PlannedTensor { name, shape, element_type: got, derivation, importance } = tensor;
     if got == wanted {
         return Ok(PlannedTensor {
             name,
             shape,
             element_type: got,
-            recipe: recipe.map(Operation::RequireFinite),
+            derivation: derivation.map(Operation::RequireFinite),
             importance,
         });
     }
-    let recipe = match got {
-        _ if got.is_quantized() && scheme.allow_requantize => recipe,
+    let derivation = match got {
+        _ if got.is_quantized() && scheme.allow_requantize => derivation,
         _ if got.is_quantized() => {
             let target = scheme.target;
             return Err(QuantizeError::AlreadyQuantized { tensor: name, got, wanted, target });
         }
-        ElementType::F32 => recipe,
-        ElementType::F16 | ElementType::Bf16 if recipe.is_stored_as(got) => recipe,
-        ElementType::F16 | ElementType::Bf16 => recipe.map(Operation::Round(got)),
+        ElementType::F32 => derivation,
+        ElementType::F16 | ElementType::Bf16 if derivation.is_stored_as(got) => derivation,
+        ElementType::F16 | ElementType::Bf16 => derivation.map(Operation::Round(got)),
         _ => return Err(QuantizeError::NotFloat { tensor: name, got, wanted }),
     };
     if shape.rank() == 4 && shape.dimensions()[3] > 1 {
@@ -155,6 +155,6 @@ fn convert(
     if let Err(reason) = wanted.tensor_bytes(&shape) {
         return Err(QuantizeError::Tensor { tensor: name, reason });
     }
-    let recipe = recipe.map(Operation::RequireFinite);
-    Ok(PlannedTensor { name, shape, element_type: wanted, recipe, importance })
+    let derivation = derivation.map(Operation::RequireFinite);
+    Ok(PlannedTensor { name, shape, element_type: wanted, derivation, importance })
 }

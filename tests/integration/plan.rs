@@ -1,17 +1,17 @@
-//! Recipes against a naive array, and the executor against small plans.
+//! Derivations against a naive array, and the executor against small plans.
 
 mod batch;
+mod derivations;
 mod digest;
 mod execution;
 mod importance;
 mod naive;
-mod recipes;
 
 use std::num::NonZeroUsize;
 
 use ollamake::gguf::{Gguf, Metadata};
 use ollamake::plan::{
-    Location, Plan, PlanError, PlannedTensor, Recipe, Resources, Source, SourceDescription, Stored,
+    Derivation, Location, Plan, PlanError, PlannedTensor, Resources, Source, SourceDescription, Stored,
 };
 use ollamake::tensor::ElementType;
 
@@ -22,8 +22,8 @@ fn resources(threads: usize) -> Resources {
 }
 
 /// A plan of one tensor `t` over sources made of `bytes`.
-fn plan_of(recipe: Recipe, element_type: ElementType, sources: &[Vec<u8>]) -> Plan {
-    let flat = recipe.clone().reshape(&[recipe.element_count()]).unwrap_or(recipe);
+fn plan_of(derivation: Derivation, element_type: ElementType, sources: &[Vec<u8>]) -> Plan {
+    let flat = derivation.clone().reshape(&[derivation.element_count()]).unwrap_or(derivation);
     Plan {
         sources: describe(sources),
         metadata: Metadata::new(),
@@ -49,8 +49,8 @@ fn execute(plan: &Plan, sources: &[Vec<u8>], threads: usize) -> Result<Vec<u8>, 
 }
 
 /// The data of tensor `t` of the file that a plan makes.
-fn data_of(recipe: Recipe, element_type: ElementType, sources: &[Vec<u8>]) -> Vec<u8> {
-    let file = execute(&plan_of(recipe, element_type, sources), sources, 2).unwrap();
+fn data_of(derivation: Derivation, element_type: ElementType, sources: &[Vec<u8>]) -> Vec<u8> {
+    let file = execute(&plan_of(derivation, element_type, sources), sources, 2).unwrap();
     let data = Gguf::parse(&file).unwrap().tensors()[0].data.clone();
     file[data.start as usize..data.end as usize].to_vec()
 }
@@ -63,13 +63,13 @@ fn bytes_of(values: &[f32]) -> Vec<u8> {
     values.iter().flat_map(|value| value.to_le_bytes()).collect()
 }
 
-fn values_of(recipe: Recipe, sources: &[Vec<u8>]) -> Vec<f32> {
-    floats(&data_of(recipe, ElementType::F32, sources))
+fn values_of(derivation: Derivation, sources: &[Vec<u8>]) -> Vec<f32> {
+    floats(&data_of(derivation, ElementType::F32, sources))
 }
 
-fn stored_f32(dimensions: &[u64]) -> (Recipe, Vec<Vec<u8>>) {
+fn stored_f32(dimensions: &[u64]) -> (Derivation, Vec<Vec<u8>>) {
     let count: u64 = dimensions.iter().product();
     let values: Vec<f32> = (0..count).map(|index| index as f32).collect();
     let stored = Stored::plain(AT_START, ElementType::F32, dimensions);
-    (Recipe::stored(stored).unwrap(), vec![bytes_of(&values)])
+    (Derivation::stored(stored).unwrap(), vec![bytes_of(&values)])
 }

@@ -12,9 +12,9 @@ pub(super) const FAMILY: Family = Family {
     names: &["AfmoeForCausalLM"],
     architecture: "afmoe",
     tokenizer: Flavour::LLAMA,
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let model = subject.model;
         for (key, name) in [
             ("expert_shared_count", "num_shared_experts"),
             ("expert_feed_forward_length", "moe_intermediate_size"),

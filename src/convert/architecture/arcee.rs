@@ -16,9 +16,9 @@ pub(super) const FAMILY: Family = Family {
         "intermediate_size": 18432, "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0}"#,
     )],
-    hyperparameters: |source, out| {
-        llama::hyperparameters(source, out)?;
-        pooling::write(source, out)
+    hyperparameters: |subject, out| {
+        llama::hyperparameters(subject, out)?;
+        pooling::write(subject, out)
     },
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, UNGATED_FEED_FORWARD],
     ..llama::FAMILY

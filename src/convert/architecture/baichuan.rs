@@ -12,10 +12,10 @@ pub(super) const FAMILY: Family = Family {
     names: &["BaichuanForCausalLM", "BaiChuanForCausalLM"],
     architecture: "baichuan",
     tokenizer: Flavour::SENTENCE_PIECE,
-    hyperparameters: |source, out| {
-        standard(source, out)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
         out.set("tensor_data_layout", "Meta AI original pth");
-        let model = source.model;
+        let model = subject.model;
         out.count("rope.dimension_count", model.hidden_size()? / model.heads()?)
     },
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD],
@@ -35,7 +35,9 @@ const ATTENTION: &[Rule] = &[
 /// Queries, keys and values, of which there are equally many.
 fn thirds(model: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
     let third = weight.row_count() / 3;
-    let part = |index: u64| weight.clone().rows(|recipe| recipe.slice(0, index * third..(index + 1) * third));
+    let part = |index: u64| {
+        weight.clone().rows(|derivation| derivation.slice(0, index * third..(index + 1) * third))
+    };
     let (heads, groups) = (model.heads()?, model.key_value_heads()?);
     Ok(vec![pair_rotary_rows(part(0)?, heads)?, pair_rotary_rows(part(1)?, groups)?, part(2)?])
 }

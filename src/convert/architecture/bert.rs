@@ -10,7 +10,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source, pooling};
+use crate::convert::{Configuration, ConvertError, Model, Subject, pooling};
 
 pub(super) const FAMILY: Family = Family {
     names: &["BertModel", "BertForMaskedLM", "BertForSequenceClassification", "CamembertModel"],
@@ -76,10 +76,10 @@ pub(super) fn has_tasks(configuration: &Configuration) -> bool {
 pub(super) const DISTILBERT: Family = Family {
     names: &["DistilBertModel", "DistilBertForMaskedLM", "DistilBertForSequenceClassification"],
     classes: &[],
-    hyperparameters: |source, out| {
+    hyperparameters: |subject, out| {
         // The class has no setting for it.
         out.float("attention.layer_norm_epsilon", 1e-12);
-        hyperparameters(source, out)
+        hyperparameters(subject, out)
     },
     rename: |_, name| {
         if name.starts_with("vocab_") { None } else { trunk_name(name, "distilbert.") }
@@ -173,14 +173,14 @@ const SHIFT: &str = "positions before the first";
 fn without_padding(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let shift = model.configuration.optional_integer(&[SHIFT])?.unwrap_or(0);
     let rows = weight.row_count();
-    weight.rows(|recipe| recipe.slice(0, shift..rows))
+    weight.rows(|derivation| derivation.slice(0, shift..rows))
 }
 
-pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
+pub(super) fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
     out.set("attention.causal", false);
-    pooling::write(source, out)?;
-    let labels = labels(&source.model.configuration)?;
+    pooling::write(subject, out)?;
+    let labels = labels(&subject.model.configuration)?;
     if !labels.is_empty() {
         out.set("classifier.output_labels", labels);
     }

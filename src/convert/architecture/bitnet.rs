@@ -22,8 +22,8 @@ pub(super) const FAMILY: Family = Family {
         "num_key_value_heads": 5, "rms_norm_eps": 1e-5, "rope_theta": 500000.0}"#,
     )],
     tokenizer: Flavour { formats: &[Format::SentencePiece, Format::BytePair], ..Flavour::BYTE_PAIR },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
         out.set("rope.scaling.type", "linear");
         out.float("rope.scaling.factor", 1.0);
         Ok(())

@@ -21,8 +21,8 @@ pub(super) const FAMILY: Family = Family {
         }
         Ok(())
     },
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let configuration = &model.configuration;
         let (width, heads) = (model.hidden_size()?, model.heads()?);
         out.count("context_length", configuration.optional_integer(&["seq_length"])?.unwrap_or(width))?;

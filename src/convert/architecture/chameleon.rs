@@ -8,7 +8,7 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError};
-use crate::plan::{Recipe, RecipeError};
+use crate::plan::{Derivation, DerivationError};
 
 pub(super) const FAMILY: Family = Family {
     names: &["ChameleonForConditionalGeneration", "ChameleonForCausalLM"],
@@ -20,9 +20,9 @@ pub(super) const FAMILY: Family = Family {
         "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-5,
         "rope_theta": 10000.0, "swin_norm": false}"#,
     )],
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        out.set("swin_norm", source.model.configuration.optional_flag("swin_norm")?.unwrap_or(false));
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        out.set("swin_norm", subject.model.configuration.optional_flag("swin_norm")?.unwrap_or(false));
         Ok(())
     },
     rename: |_, name| if name.starts_with("model.vqmodel.") { None } else { Some(name.into()) },
@@ -45,12 +45,12 @@ fn paired_norm(weight: Weight, heads: u64) -> Result<Weight, WeightError> {
     const MOST: u64 = 4096;
     let rows = weight.row_count();
     if heads != rows || heads > MOST {
-        return Err(RecipeError::Axis { axis: 0, dimensions: vec![rows] }.into());
+        return Err(DerivationError::Axis { axis: 0, dimensions: vec![rows] }.into());
     }
-    weight.rows(|recipe| {
-        let size = recipe.element_count() / rows;
-        let first = recipe.slice(0, 0..1)?.reshape(&[2, size / 2])?;
+    weight.rows(|derivation| {
+        let size = derivation.element_count() / rows;
+        let first = derivation.slice(0, 0..1)?.reshape(&[2, size / 2])?;
         let paired = first.transpose(0, 1)?.reshape(&[1, size])?;
-        Recipe::concatenate(0, vec![paired; heads as usize])
+        Derivation::concatenate(0, vec![paired; heads as usize])
     })
 }

@@ -7,7 +7,7 @@ use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 /// As Z.ai published them.
 pub(super) const ORIGINAL: Family = Family {
@@ -64,8 +64,8 @@ const TENSORS: &[Rule] = &[
     Rule::keep("encoder.layers.{}.mlp.dense_4h_to_h.*", "blk.{}.ffn_down.*").required(),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     let width = model.hidden_size()?;
     let number = |keys: &[&str], otherwise: u64| {

@@ -8,7 +8,7 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FIRST: Family = Family {
     names: &["CohereForCausalLM"],
@@ -27,9 +27,9 @@ pub(super) const FIRST: Family = Family {
         }
         Ok(())
     },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        out.float("logit_scale", source.model.configuration.number("logit_scale")?);
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        out.float("logit_scale", subject.model.configuration.number("logit_scale")?);
         out.set("rope.scaling.type", "none");
         Ok(())
     },
@@ -48,9 +48,9 @@ pub(super) const SECOND: Family = Family {
         "num_hidden_layers": 40, "num_attention_heads": 64, "layer_norm_eps": 1e-5, "rope_theta": 10000.0,
         "logit_scale": 0.0625, "sliding_window": 4096, "tie_word_embeddings": true}"#,
     )],
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let model = subject.model;
         let configuration = &model.configuration;
         out.float("logit_scale", configuration.number("logit_scale")?);
         out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;
@@ -90,9 +90,9 @@ pub(super) const MIXTURE: Family = Family {
     ..SECOND
 };
 
-fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn mixture_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     out.float("logit_scale", configuration.number("logit_scale")?);
     out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;

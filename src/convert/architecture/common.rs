@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Generated, Weight, WeightError, rows_as};
 use crate::convert::{ConvertError, Model};
-use crate::plan::{Operation, Recipe, RecipeError};
+use crate::plan::{Derivation, DerivationError, Operation};
 
 /// The decoder that most families descend from.
 pub(super) const DECODER: &[&[Rule]] = &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD];
@@ -96,12 +96,12 @@ pub(super) const SHARED_EXPERT: &[Rule] = &[
 /// The two halves of the last but one axis, of stacked matrices or of one.
 pub(super) fn halves(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
     let half = |second: u64| {
-        weight.clone().rows(|recipe| {
-            let dimensions = recipe.dimensions();
+        weight.clone().rows(|derivation| {
+            let dimensions = derivation.dimensions();
             // The lengths of outputs, beside a change, have one axis.
             let axis = dimensions.len().saturating_sub(2);
             let half = dimensions.get(axis).copied().unwrap_or(0) / 2;
-            recipe.slice(axis, half * second..half * (second + 1))
+            derivation.slice(axis, half * second..half * (second + 1))
         })
     };
     Ok(vec![half(0)?, half(1)?])
@@ -112,7 +112,7 @@ pub(super) fn thirds(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightErr
     let third = weight.row_count() / 3;
     let part = |index: u64| {
         let weight = weight.clone();
-        weight.rows(|recipe| recipe.slice(0, index * third..(index + 1) * third))
+        weight.rows(|derivation| derivation.slice(0, index * third..(index + 1) * third))
     };
     (0..3).map(part).collect()
 }
@@ -120,12 +120,12 @@ pub(super) fn thirds(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightErr
 /// Several weights whose outputs follow each other, so many of each.
 pub(super) fn consecutive_rows(weight: Weight, sizes: &[u64]) -> Result<Vec<Weight>, WeightError> {
     let all = sizes.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
-    let weight = weight.rows(|recipe| rows_as(recipe, 1, &[all]))?;
+    let weight = weight.rows(|derivation| rows_as(derivation, 1, &[all]))?;
     let mut end = 0;
     let part = |size: &u64| {
         let start = end;
         end += size;
-        weight.clone().rows(|recipe| recipe.slice(0, start..end))
+        weight.clone().rows(|derivation| derivation.slice(0, start..end))
     };
     sizes.iter().map(part).collect()
 }
@@ -138,14 +138,14 @@ pub(super) fn where_present(present: &[bool], number: u64) -> Vec<u64> {
 /// All queries, all keys and all values of heads that are stored in groups: the queries of a group, its key,
 /// its value.
 pub(super) fn grouped_heads(
-    recipe: Recipe,
+    derivation: Derivation,
     heads: u64,
     groups: u64,
     size: u64,
-) -> Result<Vec<Recipe>, RecipeError> {
+) -> Result<Vec<Derivation>, DerivationError> {
     let groups = groups.max(1);
     let queries = heads / groups;
-    let grouped = rows_as(recipe, 1, &[groups, queries.saturating_add(2), size])?;
+    let grouped = rows_as(derivation, 1, &[groups, queries.saturating_add(2), size])?;
     let part = |from: u64, count: u64| {
         rows_as(grouped.clone().slice(1, from..from + count)?, 3, &[groups * count * size])
     };
@@ -164,19 +164,19 @@ pub(super) fn long_rope_factors(model: &Model, rotated: u64) -> Result<Generated
         (_, None) => return Err(rope.missing(&["short_factor"])),
     };
     let expected = rotated / 2;
-    let recipe = |name: &'static str, key: &str, factors: Vec<f64>| {
+    let derivation = |name: &'static str, key: &str, factors: Vec<f64>| {
         if factors.len() as u64 != expected {
             return Err(rope.bad(key, &format!("{} factors", factors.len()), &format!("{expected} factors")));
         }
         let values = factors.into_iter().map(|factor| factor as f32).collect();
-        let recipe = Recipe::values(values, &[expected]);
-        recipe
-            .map(|recipe| (name, recipe))
+        let derivation = Derivation::values(values, &[expected]);
+        derivation
+            .map(|derivation| (name, derivation))
             .map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
     };
     Ok(vec![
-        recipe("rope_factors_long.weight", "long_factor", long)?,
-        recipe("rope_factors_short.weight", "short_factor", short)?,
+        derivation("rope_factors_long.weight", "long_factor", long)?,
+        derivation("rope_factors_short.weight", "short_factor", short)?,
     ])
 }
 
@@ -197,9 +197,9 @@ pub(super) fn flat_kernel(_: &Model, weight: Weight) -> Result<Weight, WeightErr
 
 /// A weight without its axes of length one.
 pub(super) fn without_single_axes(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let dimensions: Vec<u64> = recipe.dimensions().into_iter().filter(|length| *length != 1).collect();
-    Ok(Weight::Whole(recipe.reshape(&dimensions)?))
+    let derivation = weight.whole()?;
+    let dimensions: Vec<u64> = derivation.dimensions().into_iter().filter(|length| *length != 1).collect();
+    Ok(Weight::Whole(derivation.reshape(&dimensions)?))
 }
 
 /// Norm weights that are stored around zero.

@@ -6,7 +6,7 @@ use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["DbrxForCausalLM"],
@@ -61,10 +61,10 @@ fn by_expert(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     Ok(Weight::Whole(weight.whole()?.reshape(&[count, width, size])?))
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     let (attention, experts) = (part(configuration, "attn_config")?, part(configuration, "ffn_config")?);
-    out.count("block_count", source.model.layers)?;
+    out.count("block_count", subject.model.layers)?;
     out.count("context_length", configuration.integer("max_seq_len")?)?;
     out.count("embedding_length", configuration.integer("d_model")?)?;
     out.count("feed_forward_length", experts.integer("ffn_hidden_size")?)?;

@@ -8,18 +8,18 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError, pair_rotary_rows};
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["DeciLMForCausalLM"],
     architecture: "deci",
     tokenizer: Flavour::DECI,
-    hyperparameters: |source, out| {
-        match source.model.configuration.value(BLOCKS) {
-            Some(_) => by_block(source, out)?,
-            None => by_key(source, out)?,
+    hyperparameters: |subject, out| {
+        match subject.model.configuration.value(BLOCKS) {
+            Some(_) => by_block(subject, out)?,
+            None => by_key(subject, out)?,
         }
-        let model = source.model;
+        let model = subject.model;
         out.count("vocab_size", model.configuration.integer("vocab_size")?)?;
         out.count("rope.dimension_count", model.head_size()?)
     },
@@ -54,13 +54,13 @@ fn pair_heads(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
 }
 
 /// DeciLM 7B.
-fn by_key(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn by_key(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     const HEADS: &str = "num_key_value_heads_per_layer";
-    standard(source, out)?;
-    let configuration = &source.model.configuration;
+    standard(subject, out)?;
+    let configuration = &subject.model.configuration;
     match configuration.integers(HEADS)? {
-        Some(heads) if heads.len() as u64 != source.model.layers => {
-            let expected = format!("one for each of {} layers", source.model.layers);
+        Some(heads) if heads.len() as u64 != subject.model.layers => {
+            let expected = format!("one for each of {} layers", subject.model.layers);
             Err(configuration.bad(HEADS, &format!("{} numbers", heads.len()), &expected))
         }
         Some(heads) => out.counts("attention.head_count_kv", &heads),
@@ -77,8 +77,8 @@ struct Block {
     feed_forward: u64,
 }
 
-fn by_block(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn by_block(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     let blocks = blocks(model)?;
     let list = |number: fn(&Block) -> u64| blocks.iter().map(number).collect::<Vec<u64>>();

@@ -11,7 +11,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::{self, Flavour};
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["DeepseekV2ForCausalLM", "DeepseekV3ForCausalLM", "YoutuForCausalLM"],
@@ -61,10 +61,10 @@ pub(super) const SPARSE: Family = Family {
         }
     },
     predicted_layers: prediction::stated,
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        prediction::write_stated(source.model, out)?;
-        indexer::write(source.model, out)
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        prediction::write_stated(subject.model, out)?;
+        indexer::write(subject.model, out)
     },
     rename: |model, name| if is_tied_output(model, name) { None } else { text_name(name) },
     tensors: &[EMBEDDINGS, NORMS, LATENT_ATTENTION, INDEXER, DENSE_LAYERS, EXPERTS, ROUTING, PREDICTION],
@@ -76,10 +76,10 @@ pub(super) const FIRST: Family = Family {
     names: &["DeepseekForCausalLM"],
     architecture: "deepseek",
     tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
-        out.count("rope.dimension_count", source.model.head_size()?)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
+        out.count("rope.dimension_count", subject.model.head_size()?)?;
         out.set("rope.scaling.type", "none");
         out.count("leading_dense_block_count", configuration.integer("first_k_dense_replace")?)?;
         out.count("vocab_size", configuration.integer("vocab_size")?)?;
@@ -149,23 +149,23 @@ pub(super) fn split_keys_and_values(
     key: u64,
     value: u64,
 ) -> Result<Vec<Weight>, WeightError> {
-    let recipe = weight.whole()?;
-    let columns = recipe.dimensions().last().copied().unwrap_or(0);
+    let derivation = weight.whole()?;
+    let columns = derivation.dimensions().last().copied().unwrap_or(0);
     let all = key.saturating_add(value);
-    let by_head = recipe.reshape(&[heads, all, columns])?;
+    let by_head = derivation.reshape(&[heads, all, columns])?;
     let keys = by_head.clone().slice(1, 0..key)?.transpose(1, 2)?;
     Ok(vec![Weight::Whole(keys), Weight::Whole(by_head.slice(1, key..all)?)])
 }
 
-pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let configuration = &source.model.configuration;
+pub(super) fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let configuration = &subject.model.configuration;
     // All heads share one latent key.
     out.count("attention.head_count_kv", 1)?;
     if !configuration.has("rms_norm_eps") {
         out.float("attention.layer_norm_rms_epsilon", 1e-6);
     }
-    dense_layers(source.model, out)?;
+    dense_layers(subject.model, out)?;
     let latent = configuration.optional_integer(&["kv_lora_rank"])?.unwrap_or(512);
     let rotated = configuration.integer("qk_rope_head_dim")?;
     out.count("attention.kv_lora_rank", latent)?;
@@ -174,8 +174,8 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
     let plain = configuration.integer("qk_nope_head_dim")?;
     out.count("attention.key_length_mla", plain.saturating_add(rotated))?;
     out.count("attention.value_length_mla", configuration.integer("v_head_dim")?)?;
-    experts(source.model, out)?;
-    if let Some(scale) = source.model.rope.common.optional_number(&["mscale_all_dim"])? {
+    experts(subject.model, out)?;
+    if let Some(scale) = subject.model.rope.common.optional_number(&["mscale_all_dim"])? {
         out.float("rope.scaling.yarn_log_multiplier", 0.1 * scale);
     }
     Ok(())

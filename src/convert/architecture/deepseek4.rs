@@ -10,15 +10,15 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Model, Source, stored_bytes};
+use crate::convert::{ConvertError, Model, Subject, stored_bytes};
 
 pub(super) const FAMILY: Family = Family {
     names: &["DeepseekV4ForCausalLM"],
     architecture: "deepseek4",
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
-        let width = source.model.hidden_size()?.saturating_mul(configuration.integer("hc_mult")?);
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
+        let width = subject.model.hidden_size()?.saturating_mul(configuration.integer("hc_mult")?);
         out.count("embedding_length_out", width)
     },
     rename,
@@ -57,14 +57,14 @@ pub(super) const SPARK: Family = Family {
         configuration.set("num_hash_layers", 0);
         Ok(())
     },
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("block_size", configuration.integer("dspark_block_size")?)?;
         dflash::target_layers(configuration, "dspark_target_layer_ids", out)
     },
-    after_vocabulary: |source, out| {
-        dflash::mask_token(&source.model.configuration, "dspark_noise_token_id", out)
+    after_vocabulary: |subject, out| {
+        dflash::mask_token(&subject.model.configuration, "dspark_noise_token_id", out)
     },
     rename: |_, name| stage_name(name),
     tensors: &[
@@ -179,9 +179,9 @@ fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
     (!is_unused).then(|| format!("model.{name}").into())
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     for (key, name) in [
         ("rope.dimension_count", "qk_rope_head_dim"),

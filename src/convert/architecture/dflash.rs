@@ -13,14 +13,16 @@ use crate::convert::rule::Rule;
 use crate::convert::shapes::{ANY, WIDTH};
 use crate::convert::stored_bytes;
 use crate::convert::weight::{Weight, WeightError, regroup_rows};
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["DFlashDraftModel", "DFlash2DraftModel"],
     architecture: "dflash",
     drafts: true,
     hyperparameters,
-    after_vocabulary: |source, out| mask_token(&drafting(&source.model.configuration), "mask_token_id", out),
+    after_vocabulary: |subject, out| {
+        mask_token(&drafting(&subject.model.configuration), "mask_token_id", out)
+    },
     rename,
     tensors: &[ENDS, NORMS, ATTENTION, GATED_FEED_FORWARD, FEATURE_TENSORS, CONVOLUTIONS],
     ..Family::STANDARD
@@ -106,7 +108,7 @@ fn in_halves(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     }
     let size = model.head_size()?;
     let heads = weight.row_count().checked_div(size).unwrap_or(0);
-    weight.rows(|recipe| regroup_rows(recipe, &[heads, size / 2, 2], &[0, 2, 1]))
+    weight.rows(|derivation| regroup_rows(derivation, &[heads, size / 2, 2], &[0, 2, 1]))
 }
 
 /// What is said of drafting alone.
@@ -128,9 +130,9 @@ pub(super) fn mask_token(
     Ok(())
 }
 
-pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    qwen2::hyperparameters(source, out)?;
-    let model = source.model;
+pub(super) fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    qwen2::hyperparameters(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let own = drafting(configuration);
     // What is said of drafting alone counts before what is said of the model.
@@ -255,10 +257,10 @@ fn adjust(configuration: &mut Configuration) -> Result<(), ConvertError> {
     Ok(())
 }
 
-fn spark_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    hyperparameters(source, out)?;
-    out.set("sample_from_anchor", source.model.configuration.flag("sample_from_anchor")?);
-    let confident = stored_bytes::any_name(source.files, |name| name.contains("confidence_head.proj"))?;
+fn spark_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    hyperparameters(subject, out)?;
+    out.set("sample_from_anchor", subject.model.configuration.flag("sample_from_anchor")?);
+    let confident = stored_bytes::any_name(subject.files, |name| name.contains("confidence_head.proj"))?;
     out.set("has_confidence_head", confident);
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::stored_bytes;
 use crate::convert::weight::Generated;
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 
 /// DSpark with layers of Gemma 4 that attend to everything and have keys for values.
 pub(super) const GEMMA4: Family = Family {
@@ -112,9 +112,9 @@ fn head_size(model: &Model) -> Result<u64, ConvertError> {
     model.checked_head_size("global_head_dim", model.configuration.integer("global_head_dim")?)
 }
 
-fn gemma4_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    dflash::hyperparameters(source, out)?;
-    let model = source.model;
+fn gemma4_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    dflash::hyperparameters(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let size = head_size(model)?;
     out.count("attention.head_count_kv", configuration.integer("num_global_key_value_heads")?)?;
@@ -124,7 +124,7 @@ fn gemma4_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(
     out.float("attention.scale", 1.0);
     out.set("hidden_activation", "gelu_pytorch_tanh");
     out.set("sample_from_anchor", configuration.optional_flag("sample_from_anchor")?.unwrap_or(true));
-    let confident = stored_bytes::any_name(source.files, |name| name.contains("confidence_"))?;
+    let confident = stored_bytes::any_name(subject.files, |name| name.contains("confidence_"))?;
     out.set("has_confidence_head", confident);
     Ok(())
 }
@@ -132,9 +132,9 @@ fn gemma4_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(
 /// The assistant of Muse Glimmer.
 pub(super) const MUSE: Family = Family {
     names: &["MuseGlimmerAssistantModel"],
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let model = subject.model;
         let configuration = &model.configuration;
         out.count("block_size", configuration.integer("block_size")?)?;
         dflash::target_layers(configuration, "target_layer_ids", out)?;
@@ -145,7 +145,7 @@ pub(super) const MUSE: Family = Family {
         }
         Ok(())
     },
-    after_vocabulary: |source, out| dflash::mask_token(&source.model.configuration, "mask_token_id", out),
+    after_vocabulary: |subject, out| dflash::mask_token(&subject.model.configuration, "mask_token_id", out),
     rename: |model, name| match name.starts_with("encoder.") {
         true => Some(Cow::Borrowed(name)),
         false => (Family::STANDARD.rename)(model, name),

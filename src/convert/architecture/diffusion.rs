@@ -6,17 +6,17 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source, pooling};
+use crate::convert::{ConvertError, Subject, pooling};
 
 pub(super) const DREAM: Family = Family {
     names: &["DreamModel"],
     architecture: "dream",
     tokenizer: Flavour { added_as_listed: true, ..Flavour::SENTENCE_PIECE_OR_BYTE_PAIR },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        pooling::write(source, out)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        pooling::write(subject, out)?;
         out.set("attention.causal", false);
-        if let Some(mask) = source.model.configuration.optional_integer(&["mask_token_id"])? {
+        if let Some(mask) = subject.model.configuration.optional_integer(&["mask_token_id"])? {
             out.set_plain("tokenizer.ggml.mask_token_id", mask as u32);
         }
         Ok(())
@@ -56,8 +56,8 @@ const TENSORS: &[Rule] = &[
     Rule::keep("model.transformer.blocks.{}.ff_out.*", "blk.{}.ffn_down.*").required(),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("block_count", model.layers)?;
     let context = configuration.optional_integer(&["max_sequence_length"])?.unwrap_or(4096);
@@ -69,7 +69,7 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     }
     out.float("attention.layer_norm_rms_epsilon", configuration.number("rms_norm_eps")?);
     crate::convert::hyperparameters::file_type_here(out);
-    pooling::write(source, out)?;
+    pooling::write(subject, out)?;
     out.count("vocab_size", configuration.integer("vocab_size")?)?;
     out.count("rope.dimension_count", model.head_size()?)?;
     out.count("embedding_length", configuration.optional_integer(&["d_model"])?.unwrap_or(4096))?;

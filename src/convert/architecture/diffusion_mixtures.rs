@@ -10,9 +10,9 @@ use crate::convert::tokenizer::Flavour;
 pub(super) const LLADA: Family = Family {
     names: &["LLaDAMoEModel", "LLaDAMoEModelLM"],
     architecture: "llada-moe",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        count(source.model, out, "expert_feed_forward_length", &["expert_intermediate_size"])?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        count(subject.model, out, "expert_feed_forward_length", &["expert_intermediate_size"])?;
         // The number that the mask token has in all released models.
         out.set_plain("tokenizer.ggml.mask_token_id", 156_895_u32);
         out.set("attention.causal", false);
@@ -33,10 +33,10 @@ pub(super) const RND1: Family = Family {
     names: &["RND1"],
     architecture: "rnd1",
     tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
-    hyperparameters: |source, out| {
-        qwen2moe::hyperparameters(source, out)?;
+    hyperparameters: |subject, out| {
+        qwen2moe::hyperparameters(subject, out)?;
         out.set("attention.causal", false);
-        let mask = source.model.configuration.optional_integer(&["mask_token_id"])?;
+        let mask = subject.model.configuration.optional_integer(&["mask_token_id"])?;
         if let Some(mask) = mask.and_then(|mask| u32::try_from(mask).ok()) {
             out.set_plain("tokenizer.ggml.mask_token_id", mask);
         }

@@ -13,7 +13,7 @@ use crate::convert::rule::Rule;
 use crate::convert::shapes::ANY;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 use crate::plan::{Constant, Operation};
 
 pub(super) const FIRST: Family = Family {
@@ -28,9 +28,9 @@ pub(super) const FIRST: Family = Family {
         "rope_theta": 10000.0, "routed_scaling_factor": 1.0}"#,
     )],
     tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
-    hyperparameters: |source, out| {
-        qwen2moe::hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        qwen2moe::hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("leading_dense_block_count", configuration.integer("first_k_dense_replace")?)?;
         out.count("expert_shared_count", configuration.integer("n_shared_experts")?)?;
         out.float("expert_weights_scale", configuration.number("routed_scaling_factor")?);
@@ -178,9 +178,9 @@ fn check_variant(configuration: &Configuration) -> Result<(), ConvertError> {
     Ok(())
 }
 
-fn note_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    deepseek2::hyperparameters(source, out)?;
-    let model = source.model;
+fn note_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    deepseek2::hyperparameters(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let mut sliding = sliding_layers(model)?;
     let (full, other) = (model.heads()?, configuration.integer("swa_num_attention_heads")?);

@@ -7,7 +7,7 @@ use crate::convert::files::Files;
 use crate::convert::rule::Rule;
 use crate::convert::stored_bytes::StoredBytes;
 use crate::convert::{Configuration, ConvertError, Model};
-use crate::plan::{PlannedTensor, Recipe};
+use crate::plan::{Derivation, PlannedTensor};
 use crate::tensor::ElementType;
 
 /// Embeddings, final norm and output; drafts may share the first and the last with their target.
@@ -63,9 +63,9 @@ pub(super) fn token_table(
         // Whole numbers of 24 bits are exact; there are fewer tokens.
         places.push(token as f32);
     }
-    let recipe = Recipe::values(places, &[known])
+    let derivation = Derivation::values(places, &[known])
         .map_err(|reason| ConvertError::Dimensions { tensor: NAME.to_owned(), reason })?;
-    let tensor = PlannedTensor::new(NAME, ElementType::I64, recipe)
+    let tensor = PlannedTensor::new(NAME, ElementType::I64, derivation)
         .map_err(|reason| ConvertError::Shape { tensor: NAME.to_owned(), reason })?;
     Ok(vec![tensor])
 }

@@ -63,9 +63,9 @@ pub(super) const MIXTURE: Family = Family {
         "moe_num_shared_experts": 2, "moe_layer_start_index": 1, "moe_layer_interval": 1}"#,
     )],
     tokenizer: Flavour { space_prefix: SpacePrefix::Last, ..Flavour::SENTENCE_PIECE },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         for (key, name) in [
             ("expert_count", "moe_num_experts"),
             ("expert_used_count", "moe_k"),
@@ -85,7 +85,7 @@ pub(super) const MIXTURE: Family = Family {
             return Ok(());
         }
         // The reference takes the width of dense layers for that of experts times heads.
-        let width = configuration.integer("intermediate_size")? / source.model.key_value_heads()?;
+        let width = configuration.integer("intermediate_size")? / subject.model.key_value_heads()?;
         out.count("expert_shared_feed_forward_length", width)
     },
     rename: |_, name| if name.starts_with("model.mtp_") { None } else { text_name(name) },

@@ -10,11 +10,11 @@ pub(super) const FAMILY: Family = Family {
     names: &["EuroBertModel", "JinaEmbeddingsV5Model"],
     architecture: "eurobert",
     tokenizer: Flavour { opening: &[("add_bos_token", false)], ..Flavour::BYTE_PAIR },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
         out.set("attention.causal", false);
         out.set("rope.scaling.type", "none");
-        pooling::write(source, out)
+        pooling::write(subject, out)
     },
     rename: |_, name| text_name(name),
     ..Family::STANDARD

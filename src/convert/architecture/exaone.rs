@@ -6,7 +6,7 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const THIRD: Family = Family {
     names: &["ExaoneForCausalLM"],
@@ -15,9 +15,9 @@ pub(super) const THIRD: Family = Family {
         Some("silu") => Ok(()),
         other => Err(configuration.bad("activation_function", &other.unwrap_or("missing"), "silu")),
     },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let model = subject.model;
         let fraction = model.rope.common.optional_number(&["partial_rotary_factor"])?.unwrap_or(1.0);
         let share = model.hidden_size()? / model.heads()?;
         out.count("rope.dimension_count", (fraction * share as f64) as u64)
@@ -55,11 +55,11 @@ pub(super) const FOURTH: Family = Family {
         "num_key_value_heads": 32, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "sliding_window": 4096,
         "sliding_window_pattern": 4}"#,
     )],
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("vocab_size", configuration.integer("vocab_size")?)?;
-        sliding_window(source, out)
+        sliding_window(subject, out)
     },
     generated: llama::rope_factors,
     tensors: &[EMBEDDINGS, ATTENTION, LATE_NORMS, GATED_FEED_FORWARD],
@@ -73,12 +73,12 @@ pub(super) const LATE_NORMS: &[Rule] = &[
 ];
 
 /// Writes how far layers see, and which do.
-fn sliding_window(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+fn sliding_window(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     let Some(window) = configuration.optional_integer(&["sliding_window"])? else { return Ok(()) };
     out.count("attention.sliding_window", window)?;
-    let kinds = source.model.layers_of_kind("sliding_attention")?;
-    if let Some(sliding) = kinds.map_or_else(|| pattern(source.model), |kinds| Ok(Some(kinds)))? {
+    let kinds = subject.model.layers_of_kind("sliding_attention")?;
+    if let Some(sliding) = kinds.map_or_else(|| pattern(subject.model), |kinds| Ok(Some(kinds)))? {
         out.set("attention.sliding_window_pattern", sliding);
     }
     Ok(())

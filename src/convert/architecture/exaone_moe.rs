@@ -9,7 +9,7 @@ use super::qwen3next::predicting_name;
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["ExaoneMoEForCausalLM", "ExaoneMoeForCausalLM"],
@@ -27,9 +27,9 @@ const ROUTER: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.e_score_correction.bias", "blk.{}.exp_probs_b.bias"),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("vocab_size", configuration.integer("vocab_size")?)?;
     if let Some(window) = configuration.optional_integer(&["sliding_window"])? {

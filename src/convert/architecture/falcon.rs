@@ -7,7 +7,7 @@ use crate::convert::hyperparameters::file_type_here;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model};
-use crate::plan::Recipe;
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["FalconForCausalLM", "RWForCausalLM"],
@@ -18,8 +18,8 @@ pub(super) const FAMILY: Family = Family {
         r#"{"vocab_size": 65024, "hidden_size": 4544, "num_hidden_layers": 32, "num_attention_heads": 71,
         "layer_norm_epsilon": 1e-5, "new_decoder_architecture": false, "multi_query": true}"#,
     )],
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let width = model.hidden_size()?;
         // The configuration does not say.
         out.count("context_length", 2048)?;
@@ -66,5 +66,5 @@ fn key_value_heads(model: &Model) -> Result<u64, ConvertError> {
 /// The queries, the key and the value of each group in turn become all queries, all keys, all values.
 fn by_kind(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let (heads, groups, size) = (model.heads()?, key_value_heads(model)?, model.head_size()?);
-    weight.rows(|recipe| Recipe::concatenate(0, grouped_heads(recipe, heads, groups, size)?))
+    weight.rows(|derivation| Derivation::concatenate(0, grouped_heads(derivation, heads, groups, size)?))
 }

@@ -9,8 +9,8 @@ use crate::convert::hyperparameters::{file_type_here, key_and_value_length};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, Source};
-use crate::plan::{Constant, Operation, Recipe};
+use crate::convert::{ConvertError, Model, Subject};
+use crate::plan::{Constant, Derivation, Operation};
 
 pub(super) const FAMILY: Family = Family {
     names: &["FalconH1ForCausalLM"],
@@ -113,20 +113,20 @@ fn parts_of_input(model: &Model, weight: Weight) -> Result<Weight, WeightError> 
     let state = groups.saturating_mul(configuration.integer("mamba_d_state")?);
     let rows = weight.row_count();
     let factors = multipliers(model, "ssm_multipliers")?;
-    let recipe = weight.whole()?;
+    let derivation = weight.whole()?;
     let mut start = 0_u64;
     let mut parts = Vec::new();
     for (size, factor) in [inner, inner, state, state, u64::MAX].into_iter().zip(&factors) {
         let end = start.saturating_add(size).min(rows);
-        let part = recipe.clone().slice(0, start..end)?;
+        let part = derivation.clone().slice(0, start..end)?;
         parts.push(part.map(Operation::Multiply(Constant::new(*factor))));
         start = end;
     }
-    Ok(Weight::Whole(Recipe::concatenate(0, parts)?))
+    Ok(Weight::Whole(Derivation::concatenate(0, parts)?))
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     let inner = configuration.integer("mamba_d_ssm")?;
     let head = configuration.integer("mamba_d_head")?.max(1);

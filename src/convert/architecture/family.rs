@@ -12,7 +12,7 @@ use crate::convert::rule::Rule;
 use crate::convert::shapes::Shapes;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::Generated;
-use crate::convert::{Configuration, ConvertError, Model, Source, hyperparameters};
+use crate::convert::{Configuration, ConvertError, Model, Subject, hyperparameters};
 use crate::plan::PlannedTensor;
 use crate::tensor::ElementType;
 
@@ -39,9 +39,9 @@ pub(in crate::convert) struct Family {
     /// What kind of vocabulary the models have.
     pub(in crate::convert) tokenizer: Flavour,
     /// The metadata.
-    pub(in crate::convert) hyperparameters: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
+    pub(in crate::convert) hyperparameters: fn(&Subject<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Metadata that follow the vocabulary.
-    pub(in crate::convert) after_vocabulary: fn(&Source<'_>, &mut Parameters) -> Result<(), ConvertError>,
+    pub(in crate::convert) after_vocabulary: fn(&Subject<'_>, &mut Parameters) -> Result<(), ConvertError>,
     /// Tensors that are computed from the configuration; their metadata come before all others.
     pub(in crate::convert) generated: fn(&Model, &mut Parameters) -> Result<Generated, ConvertError>,
     /// Metadata that are numbers among the weights; they come before all others too.

@@ -7,7 +7,7 @@ use crate::convert::hyperparameters::{file_type_here, key_and_value_length};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FIRST: Family = Family {
     names: &["GemmaForCausalLM"],
@@ -45,9 +45,9 @@ pub(super) const SECOND: Family = Family {
         "final_logit_softcapping": 30.0}"#,
     )],
     tokenizer: Flavour::GEMMA2,
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
             out.float(key, configuration.number(key)?);
         }
@@ -73,8 +73,8 @@ pub(super) const NORMS: &[Rule] = &[
     Rule::step("model.layers.{}.post_feedforward_layernorm.*", "blk.{}.post_ffw_norm.*", add_one).required(),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("context_length", configuration.integer("max_position_embeddings")?)?;
     out.count("embedding_length", model.hidden_size()?)?;

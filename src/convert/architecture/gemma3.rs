@@ -14,7 +14,7 @@ use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source, pooling, tokenizer};
+use crate::convert::{Configuration, ConvertError, Model, Subject, pooling, tokenizer};
 use crate::tensor::ElementType;
 
 pub(super) const FAMILY: Family = Family {
@@ -52,10 +52,10 @@ pub(super) const EMBEDDING: Family = Family {
     names: &["Gemma3TextModel"],
     architecture: "gemma-embedding",
     classes: &[],
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        dense_sizes(source, out)?;
-        pooling::write(source, out)
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        dense_sizes(subject, out)?;
+        pooling::write(subject, out)
     },
     modules: &["2_Dense", "3_Dense"],
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, GATED_FEED_FORWARD, DENSE],
@@ -72,10 +72,10 @@ const DENSE: &[Rule] = &[
 ];
 
 /// Writes how wide the dense modules' inputs and outputs are.
-fn dense_sizes(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn dense_sizes(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     for (folder, key) in [("2_Dense", "dense_2"), ("3_Dense", "dense_3")] {
         let file = format!("{folder}/config.json");
-        let Some(serde_json::Value::Object(values)) = source.files.json(&file)? else { continue };
+        let Some(serde_json::Value::Object(values)) = subject.files.json(&file)? else { continue };
         let module = Configuration::new(&file, values);
         let sizes = ["in_features", "out_features"].map(|name| module.optional_integer(&[name]));
         if let [Some(inputs), Some(outputs)] = [sizes[0].clone()?, sizes[1].clone()?] {
@@ -122,12 +122,12 @@ pub(super) fn real_tokens(model: &Model, weight: Weight) -> Result<Weight, Weigh
     let rows = weight.row_count();
     let keys = [REAL_TOKENS, "vocab_size"];
     let real = model.configuration.optional_integer(&keys)?.unwrap_or(rows).min(rows);
-    weight.rows(|recipe| recipe.slice(0, 0..real))
+    weight.rows(|derivation| derivation.slice(0, 0..real))
 }
 
-pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let configuration = &source.model.configuration;
+pub(super) fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let configuration = &subject.model.configuration;
     let or = |key: &str, default: u64| {
         configuration.optional_integer(&[key]).map(|value| value.unwrap_or(default))
     };
@@ -136,7 +136,7 @@ pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
     let epsilon = configuration.optional_number(&["rms_norm_eps"])?.unwrap_or(1e-6);
     out.float("attention.layer_norm_rms_epsilon", epsilon);
     key_and_value_length(out, or("head_dim", 256)?)?;
-    let base = source.model.rope.full.optional_number(&["rope_theta"])?.unwrap_or(1_000_000.0);
+    let base = subject.model.rope.full.optional_number(&["rope_theta"])?.unwrap_or(1_000_000.0);
     out.float("rope.freq_base", base);
     if let Some(cap) = configuration.optional_number(&["final_logit_softcapping"])?.filter(|cap| *cap != 0.0)
     {

@@ -9,8 +9,8 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source};
-use crate::plan::Recipe;
+use crate::convert::{Configuration, ConvertError, Model, Subject};
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Gemma3nForCausalLM", "Gemma3nForConditionalGeneration"],
@@ -80,11 +80,11 @@ fn padded(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     if missing == 0 {
         return Ok(weight);
     }
-    let recipe = weight.whole()?;
-    let dimensions = recipe.dimensions();
+    let derivation = weight.whole()?;
+    let dimensions = derivation.dimensions();
     let columns = dimensions.get(1..).unwrap_or_default();
-    let zeros = Recipe::filled(0.0, &[&[missing], columns].concat())?;
-    Ok(Weight::Whole(Recipe::concatenate(0, vec![recipe, zeros])?))
+    let zeros = Derivation::filled(0.0, &[&[missing], columns].concat())?;
+    Ok(Weight::Whole(Derivation::concatenate(0, vec![derivation, zeros])?))
 }
 
 /// The class gives every layer a width, a sparsity and a kind of attention of its own.
@@ -112,9 +112,9 @@ fn one_value_a_layer(configuration: &mut Configuration) -> Result<(), ConvertErr
     Ok(())
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    gemma3::hyperparameters(source, out)?;
-    let configuration = &source.model.configuration;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    gemma3::hyperparameters(subject, out)?;
+    let configuration = &subject.model.configuration;
     out.count("altup.active_idx", configuration.integer("altup_active_idx")?)?;
     out.count("altup.num_inputs", configuration.integer("altup_num_inputs")?)?;
     let width = configuration.integer("hidden_size_per_layer_input")?;
@@ -123,7 +123,7 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     let sparsity = configuration.numbers("activation_sparsity_pattern")?.unwrap_or_default();
     let scale: Vec<f32> = sparsity.into_iter().map(|share| normal_quantile(share as f32)).collect();
     out.set("activation_sparsity_scale", scale);
-    let sliding = source.model.layers_of_kind("sliding_attention")?.unwrap_or_default();
+    let sliding = subject.model.layers_of_kind("sliding_attention")?.unwrap_or_default();
     out.set("attention.sliding_window_pattern", sliding);
     Ok(())
 }

@@ -8,8 +8,8 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::Generated;
-use crate::convert::{Configuration, ConvertError, Model, Source};
-use crate::plan::Recipe;
+use crate::convert::{Configuration, ConvertError, Model, Subject};
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Gemma4ForCausalLM", "Gemma4ForConditionalGeneration"],
@@ -29,18 +29,18 @@ pub(super) const FAMILY: Family = Family {
 /// Images and sound come in without encoders of their own.
 pub(super) const UNIFIED: Family = Family {
     names: &["Gemma4UnifiedForConditionalGeneration"],
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        suppressed_tokens(source, out)
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        suppressed_tokens(subject, out)
     },
     projector: Some(&audio::gemma4::UNIFIED),
     ..FAMILY
 };
 
 /// Tokens that are never answers, where the settings of generation list any.
-fn suppressed_tokens(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn suppressed_tokens(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     const FILE: &str = "generation_config.json";
-    let Some(serde_json::Value::Object(settings)) = source.files.json(FILE)? else { return Ok(()) };
+    let Some(serde_json::Value::Object(settings)) = subject.files.json(FILE)? else { return Ok(()) };
     let settings = Configuration::new(FILE, settings);
     if let Some(tokens) = settings.integers("suppress_tokens")? {
         let tokens: Vec<i32> = tokens.into_iter().map(|token| token as i32).collect();
@@ -54,10 +54,10 @@ fn suppressed_tokens(source: &Source<'_>, out: &mut Parameters) -> Result<(), Co
 pub(super) const ASSISTANT: Family = Family {
     names: &["Gemma4AssistantForCausalLM", "Gemma4UnifiedAssistantForCausalLM"],
     architecture: "gemma4-assistant",
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        out.count("embedding_length_out", source.model.configuration.integer("backbone_hidden_size")?)?;
-        out.count("nextn_predict_layers", source.model.layers)
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        out.count("embedding_length_out", subject.model.configuration.integer("backbone_hidden_size")?)?;
+        out.count("nextn_predict_layers", subject.model.layers)
     },
     rename: |model, name| match name.contains("masked_embedding") {
         true => None,
@@ -146,14 +146,14 @@ pub(super) fn proportional_factors(size: u64, fraction: f64) -> Result<Generated
     let factors: Vec<f32> =
         (0..size / 2).map(|index| if index < rotated { 1.0 } else { NOT_ROTATED }).collect();
     let name = "rope_freqs.weight";
-    let recipe = Recipe::values(factors, &[size / 2])
+    let derivation = Derivation::values(factors, &[size / 2])
         .map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })?;
-    Ok(vec![(name, recipe)])
+    Ok(vec![(name, derivation)])
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    gemma3::hyperparameters(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    gemma3::hyperparameters(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let shared = configuration.integer("num_kv_shared_layers")?;
     out.count("attention.shared_kv_layers", shared)?;

@@ -11,7 +11,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError, rows_by_head};
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Glm4ForCausalLM", "Glm4vForConditionalGeneration"],
@@ -35,9 +35,9 @@ pub(super) const FAMILY: Family = Family {
         glm4v::CLASS,
     ],
     tokenizer: Flavour::GLM4,
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        out.count("rope.dimension_count", rotary_size(source.model)?)
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        out.count("rope.dimension_count", rotary_size(subject.model)?)
     },
     tensors: &[EMBEDDINGS, LAYERS],
     projector: Some(&glm4v::PROJECTOR),
@@ -49,9 +49,9 @@ pub(super) const OCR: Family = Family {
     names: &["GlmOcrForConditionalGeneration"],
     classes: &[],
     predicted_layers: prediction::stated,
-    hyperparameters: |source, out| {
-        (FAMILY.hyperparameters)(source, out)?;
-        prediction::write_stated(source.model, out)
+    hyperparameters: |subject, out| {
+        (FAMILY.hyperparameters)(subject, out)?;
+        prediction::write_stated(subject.model, out)
     },
     tensors: &[EMBEDDINGS, LAYERS, PREDICTION],
     ..FAMILY
@@ -150,9 +150,9 @@ pub(super) const LITE: Family = Family {
     classes: &[],
     predicted_layers: prediction::stated,
     tokenizer: Flavour::GLM4_MOE,
-    hyperparameters: |source, out| {
-        deepseek2::hyperparameters(source, out)?;
-        prediction::write(source.model, out)
+    hyperparameters: |subject, out| {
+        deepseek2::hyperparameters(subject, out)?;
+        prediction::write(subject.model, out)
     },
     rename: |model, name| if deepseek2::is_tied_output(model, name) { None } else { text_name(name) },
     tensors: &[EMBEDDINGS, NORMS, LATENT_ATTENTION, DENSE_LAYERS, EXPERTS, ROUTING, PREDICTION],
@@ -164,10 +164,10 @@ fn rotary_size(model: &Model) -> Result<u64, ConvertError> {
     model.rotary_size(fraction)
 }
 
-fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    out.count("rope.dimension_count", rotary_size(source.model)?)?;
-    let configuration = &source.model.configuration;
+fn mixture_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    out.count("rope.dimension_count", rotary_size(subject.model)?)?;
+    let configuration = &subject.model.configuration;
     for (name, key) in [
         ("expert_count", "n_routed_experts"),
         ("expert_feed_forward_length", "moe_intermediate_size"),
@@ -185,7 +185,7 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
     if let Some(norm) = configuration.optional_flag("norm_topk_prob")? {
         out.set("expert_weights_norm", norm);
     }
-    prediction::write_stated(source.model, out)
+    prediction::write_stated(subject.model, out)
 }
 
 /// Solar Open, which is built like GLM-4.5.

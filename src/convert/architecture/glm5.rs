@@ -13,15 +13,15 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 use crate::tensor::ElementType;
 
 pub(super) const FIFTH: Family = Family {
     names: &["GlmMoeDsaForCausalLM"],
     architecture: "glm-dsa",
-    hyperparameters: |source, out| {
-        deepseek2::hyperparameters(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        deepseek2::hyperparameters(subject, out)?;
+        let model = subject.model;
         let rotated = model.configuration.integer("qk_rope_head_dim")?;
         let fraction = model.rope.common.optional_number(&["partial_rotary_factor"])?.unwrap_or(1.0);
         out.count("rope.dimension_count", (rotated as f64 * fraction) as u64)?;
@@ -76,9 +76,9 @@ pub(super) const NEXT: Family = Family {
     ..Family::STANDARD
 };
 
-fn next_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn next_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let full = model.layers_of_kind("linear_attention")?;
     let full = full.ok_or_else(|| configuration.missing(&["layer_types"]))?;

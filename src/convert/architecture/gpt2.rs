@@ -17,8 +17,8 @@ pub(super) const FAMILY: Family = Family {
         r#"{"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12,
         "layer_norm_epsilon": 1e-5}"#,
     )],
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let configuration = &model.configuration;
         out.count("block_count", model.layers)?;
         out.count("context_length", configuration.integer_of(&["n_ctx", "n_positions"])?)?;

@@ -7,7 +7,7 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::standard;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError};
-use crate::plan::Recipe;
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["GptOssForCausalLM"],
@@ -21,9 +21,9 @@ pub(super) const FAMILY: Family = Family {
         "num_experts_per_tok": 4, "rope_scaling": {"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0,
         "beta_slow": 1.0, "original_max_position_embeddings": 4096}}"#,
     )],
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;
         out.count("expert_feed_forward_length", configuration.integer("intermediate_size")?)
     },
@@ -60,8 +60,9 @@ const EXPERTS: &[Rule] = &[
 
 /// Gate and up take turns along the outputs.
 fn every_other_output(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
-    let recipe = weight.whole()?;
-    let outputs = recipe.dimensions().get(1).copied().unwrap_or(0);
-    let part = |recipe: Recipe, first: u64| recipe.step_by(1, first..outputs, 2).map(Weight::Whole);
-    Ok(vec![part(recipe.clone(), 0)?, part(recipe, 1)?])
+    let derivation = weight.whole()?;
+    let outputs = derivation.dimensions().get(1).copied().unwrap_or(0);
+    let part =
+        |derivation: Derivation, first: u64| derivation.step_by(1, first..outputs, 2).map(Weight::Whole);
+    Ok(vec![part(derivation.clone(), 0)?, part(derivation, 1)?])
 }

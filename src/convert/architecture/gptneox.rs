@@ -17,8 +17,8 @@ pub(super) const FAMILY: Family = Family {
         "num_hidden_layers": 44, "num_attention_heads": 64, "layer_norm_eps": 1e-5, "rotary_pct": 0.25,
         "rotary_emb_base": 10000, "rope_theta": 10000, "use_parallel_residual": true}"#,
     )],
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let configuration = &model.configuration;
         out.count("context_length", configuration.integer("max_position_embeddings")?)?;
         out.count("embedding_length", model.hidden_size()?)?;
@@ -51,5 +51,5 @@ const TENSORS: &[Rule] = &[
 /// Query, key and value of each head in turn become all queries, all keys, all values.
 pub(super) fn by_kind(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let (heads, size) = (model.heads()?, model.head_size()?);
-    weight.rows(|recipe| regroup_rows(recipe, &[heads, 3, size], &[1, 0, 2]))
+    weight.rows(|derivation| regroup_rows(derivation, &[heads, 3, size], &[1, 0, 2]))
 }

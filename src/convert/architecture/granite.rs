@@ -10,7 +10,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::shapes::{TWICE_SHARED_WIDTH, WIDTH};
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["GraniteForCausalLM"],
@@ -58,9 +58,9 @@ pub(super) const SLIDING: Family = Family {
 /// The same with experts, whose gates and inputs stay together.
 pub(super) const SLIDING_MIXTURE: Family = Family {
     names: &["GraniteMoeSWAForCausalLM"],
-    hyperparameters: |source, out| {
-        sliding_hyperparameters(source, out)?;
-        write_shared_width(source, out)
+    hyperparameters: |subject, out| {
+        sliding_hyperparameters(subject, out)?;
+        write_shared_width(subject, out)
     },
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, SINKS, FUSED_EXPERTS],
     // Gate and up of the shared expert are one.
@@ -115,15 +115,15 @@ pub(super) const EXPERTS: &[Rule] = &[
     Rule::keep("model.layers.{}.shared_mlp.output_linear.*", "blk.{}.ffn_down_shexp.*"),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    llama::hyperparameters(source, out)?;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    llama::hyperparameters(subject, out)?;
     for (key, name) in [
         ("attention.scale", "attention_multiplier"),
         ("embedding_scale", "embedding_multiplier"),
         ("residual_scale", "residual_multiplier"),
         ("logit_scale", "logits_scaling"),
     ] {
-        let number = source.model.configuration.optional_number(&[name])?;
+        let number = subject.model.configuration.optional_number(&[name])?;
         if let Some(number) = number.filter(|number| *number != 0.0) {
             out.float(key, number);
         }
@@ -131,22 +131,28 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     Ok(())
 }
 
-pub(super) fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    hyperparameters(source, out)?;
-    write_shared_width(source, out)
+pub(super) fn mixture_hyperparameters(
+    subject: &Subject<'_>,
+    out: &mut Parameters,
+) -> Result<(), ConvertError> {
+    hyperparameters(subject, out)?;
+    write_shared_width(subject, out)
 }
 
-fn write_shared_width(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let shared = source.model.configuration.optional_integer(&["shared_intermediate_size"])?;
+fn write_shared_width(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let shared = subject.model.configuration.optional_integer(&["shared_intermediate_size"])?;
     match shared.filter(|width| *width > 0) {
         Some(width) => out.count("expert_shared_feed_forward_length", width),
         None => Ok(()),
     }
 }
 
-pub(super) fn sliding_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    hyperparameters(source, out)?;
-    let model = source.model;
+pub(super) fn sliding_hyperparameters(
+    subject: &Subject<'_>,
+    out: &mut Parameters,
+) -> Result<(), ConvertError> {
+    hyperparameters(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let window = configuration.optional_integer(&["sliding_window"])?.unwrap_or(128);
     out.count("attention.sliding_window", window)?;

@@ -10,7 +10,7 @@ use crate::convert::model::MAX_LAYERS;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["GraniteMoeHybridForCausalLM"],
@@ -49,9 +49,9 @@ pub(super) const BAMBA: Family = Family {
         configuration.set("layer_types", kinds);
         Ok(())
     },
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         if let Some(size) = configuration.optional_integer(&["attn_rotary_emb"])?.filter(|size| *size > 0) {
             out.count("rope.dimension_count", size)?;
         }
@@ -128,9 +128,9 @@ fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
     Some(if dense { name.replacen(".shared_mlp.", ".dense_mlp.", 1).into() } else { name })
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    (granite::MIXTURE.hyperparameters)(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    (granite::MIXTURE.hyperparameters)(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     for (key, name) in [
         ("ssm.conv_kernel", "mamba_d_conv"),

@@ -5,8 +5,8 @@ use super::{Family, granite};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError, pair_rotary_rows};
-use crate::convert::{ConvertError, Model, Source};
-use crate::plan::Recipe;
+use crate::convert::{ConvertError, Model, Subject};
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["GraniteSwitchForCausalLM"],
@@ -102,7 +102,7 @@ fn paired(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
         heads.map_or_else(|| Ok(part.clone()), |heads| pair_rotary_rows(part.clone(), heads))?.whole()
     };
     let parts = vec![next(Some(heads))?, next(Some(groups))?, next(None)?];
-    Ok(Weight::Whole(Recipe::concatenate(0, parts)?))
+    Ok(Weight::Whole(Derivation::concatenate(0, parts)?))
 }
 
 fn head_size(model: &Model) -> Result<u64, ConvertError> {
@@ -131,17 +131,17 @@ fn second_factor(weight: Weight, heads: Option<u64>) -> Result<Weight, WeightErr
     Ok(Weight::Whole(after_none(factors)?))
 }
 
-fn after_none(factors: Recipe) -> Result<Recipe, WeightError> {
+fn after_none(factors: Derivation) -> Result<Derivation, WeightError> {
     let mut dimensions = factors.dimensions();
     if let Some(adapters) = dimensions.first_mut() {
         *adapters = 1;
     }
-    Ok(Recipe::concatenate(0, vec![Recipe::filled(0.0, &dimensions)?, factors])?)
+    Ok(Derivation::concatenate(0, vec![Derivation::filled(0.0, &dimensions)?, factors])?)
 }
 
-fn switch_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    granite::mixture_hyperparameters(source, out)?;
-    let configuration = &source.model.configuration;
+fn switch_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    granite::mixture_hyperparameters(subject, out)?;
+    let configuration = &subject.model.configuration;
     if configuration.optional_integer(&["num_local_experts"])?.unwrap_or(0) == 0 {
         out.count("expert_used_count", 0)?;
     }

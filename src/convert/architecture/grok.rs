@@ -8,7 +8,7 @@ use crate::convert::hyperparameters::{count, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["GrokForCausalLM", "Grok1ForCausalLM"],
@@ -58,16 +58,16 @@ const SECOND: &[Rule] = &[
     Rule::keep("model.layers.{}.block_sparse_moe.gate.*", "blk.{}.ffn_gate_inp.*"),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let configuration = &source.model.configuration;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let configuration = &subject.model.configuration;
     let optional = |key: &str| configuration.optional_number(&[key]);
     out.float("attn_logit_softcapping", optional("attn_logit_softcapping")?.unwrap_or(30.0));
     out.float("router_logit_softcapping", optional("router_logit_softcapping")?.unwrap_or(30.0));
     if let Some(limit) = optional("final_logit_softcapping")?.filter(|limit| *limit != 0.0) {
         out.float("final_logit_softcapping", limit);
     }
-    count(source.model, out, "expert_feed_forward_length", &["moe_intermediate_size"])?;
+    count(subject.model, out, "expert_feed_forward_length", &["moe_intermediate_size"])?;
     // The other name seems to have been meant for this.
     if matches!(configuration.text_value("rope_type")?, Some("yarn" | "original")) {
         out.set("rope.scaling.type", "yarn");
@@ -88,7 +88,7 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
         out.count("attention.temperature_length", length)?;
     }
     let scale = optional("attn_output_multiplier")?;
-    let scale = scale.map_or_else(|| source.model.head_size().map(|size| (size as f64).powf(-0.5)), Ok)?;
+    let scale = scale.map_or_else(|| subject.model.head_size().map(|size| (size as f64).powf(-0.5)), Ok)?;
     out.float("attention.output_scale", scale);
     out.float("embedding_scale", configuration.number("embedding_multiplier_scale")?);
     out.float("logit_scale", configuration.number("output_multiplier_scale")?);

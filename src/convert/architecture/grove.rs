@@ -8,11 +8,11 @@ use crate::convert::rule::{Count, Rule};
 pub(super) const FAMILY: Family = Family {
     names: &["GroveMoeForCausalLM", "modeling_grove_moe.GroveMoeForCausalLM"],
     architecture: "grovemoe",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        count(source.model, out, "expert_feed_forward_length", &["moe_intermediate_size"])?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        count(subject.model, out, "expert_feed_forward_length", &["moe_intermediate_size"])?;
         // The model's code takes these from no configuration.
-        let size = source.model.configuration.optional_integer(&["head_dim"])?;
+        let size = subject.model.configuration.optional_integer(&["head_dim"])?;
         out.count("expert_chunk_feed_forward_length", size.filter(|size| *size > 0).unwrap_or(128))?;
         out.count("experts_per_group", EXPERTS_A_GROUP)?;
         out.float("expert_group_scale", 0.05);

@@ -8,7 +8,7 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["HrmTextForCausalLM"],
@@ -69,13 +69,15 @@ fn layer_name<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
 fn quarters(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
     let quarter = weight.row_count() / 4;
     (0..4)
-        .map(|index| weight.clone().rows(|recipe| recipe.slice(0, index * quarter..(index + 1) * quarter)))
+        .map(|index| {
+            weight.clone().rows(|derivation| derivation.slice(0, index * quarter..(index + 1) * quarter))
+        })
         .collect()
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let stack = configuration.integer(STACK)?;
     let (high, low) = (configuration.integer("H_cycles")?, configuration.integer("L_cycles")?);

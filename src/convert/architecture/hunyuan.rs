@@ -11,7 +11,7 @@ use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 use crate::tensor::ElementType;
 
 /// A13B, whose configuration says layer by layer what is the same in all.
@@ -32,9 +32,9 @@ const FIRST_ROUTING: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.shared_mlp.down_proj.*", "blk.{}.ffn_down_shexp.*").required(),
 ];
 
-fn first_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let configuration = &source.model.configuration;
+fn first_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let configuration = &subject.model.configuration;
     out.count("expert_shared_feed_forward_length", configuration.integer("intermediate_size")?)?;
     for (key, name) in [
         ("expert_feed_forward_length", "moe_intermediate_size"),
@@ -50,16 +50,16 @@ fn first_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<()
             }
         }
     }
-    hunyuan_dense::scaled_rope(source.model, 1000.0, out)
+    hunyuan_dense::scaled_rope(subject.model, 1000.0, out)
 }
 
 pub(super) const THIRD: Family = Family {
     names: &["HYV3ForCausalLM"],
     architecture: "hy_v3",
     predicted_layers: prediction::stated,
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         let width = configuration.integer("moe_intermediate_size")?;
         let shared = configuration.optional_integer(&["num_shared_experts"])?.unwrap_or(1);
         out.count("expert_feed_forward_length", width)?;
@@ -68,7 +68,7 @@ pub(super) const THIRD: Family = Family {
         let scale = configuration.optional_number(&["router_scaling_factor"])?;
         out.float("expert_weights_scale", scale.unwrap_or(1.0));
         out.set("expert_gating_func", GATING_SIGMOID);
-        prediction::write(source.model, out)
+        prediction::write(subject.model, out)
     },
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, DENSE_LAYERS, EXPERTS, THIRD_ROUTING, PREDICTION],
     ..Family::STANDARD
@@ -161,9 +161,9 @@ fn adjust(configuration: &mut Configuration) -> Result<(), ConvertError> {
     Ok(())
 }
 
-fn fourth_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    deepseek2::hyperparameters(source, out)?;
-    let model = source.model;
+fn fourth_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    deepseek2::hyperparameters(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     out.set("expert_gating_func", GATING_SIGMOID);
     let limit = configuration.optional_number(&["swiglu_limit"])?.unwrap_or(0.0);

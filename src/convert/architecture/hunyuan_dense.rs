@@ -8,7 +8,7 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["HunYuanDenseV1ForCausalLM"],
@@ -44,9 +44,9 @@ pub(super) const ATTENTION: &[Rule] = &[
 /// The context that the models were trained for, which their configurations do not say.
 const CONTEXT: u64 = 256 * 1024;
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    scaled_rope(source.model, 50.0, out)
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    scaled_rope(subject.model, 50.0, out)
 }
 
 /// The base of rotary embeddings, scaled once and for all (llama.cpp, `conversion/hunyuan.py`). `usual` is

@@ -6,7 +6,7 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError, pair_rotary_rows};
-use crate::convert::{Model, Source};
+use crate::convert::{Model, Subject};
 
 pub(super) const SECOND: Family = Family {
     names: &["InternLM2ForCausalLM"],
@@ -38,8 +38,8 @@ fn by_kind(model: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
     let (heads, groups) = (model.heads()?, model.key_value_heads()?);
     let size = model.hidden_size()? / heads;
     let part = |index: usize| {
-        weight.clone().rows(|recipe| {
-            grouped_heads(recipe, heads, groups, size).map(|mut parts| parts.swap_remove(index))
+        weight.clone().rows(|derivation| {
+            grouped_heads(derivation, heads, groups, size).map(|mut parts| parts.swap_remove(index))
         })
     };
     let (queries, keys) = (pair_rotary_rows(part(0)?, heads)?, pair_rotary_rows(part(1)?, groups)?);
@@ -51,7 +51,7 @@ pub(super) const THIRD: Family = Family {
     names: &["InternLM3ForCausalLM"],
     classes: &[],
     tokenizer: Flavour::INTERNLM3,
-    hyperparameters: |source: &Source<'_>, out| llama::hyperparameters(source, out),
+    hyperparameters: |subject: &Subject<'_>, out| llama::hyperparameters(subject, out),
     generated: Family::STANDARD.generated,
     ..llama::FAMILY
 };

@@ -23,8 +23,8 @@ pub(super) const FIRST: Family = Family {
         }
         Ok(())
     },
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let configuration = &model.configuration;
         out.count("block_count", model.layers)?;
         out.count("context_length", configuration.integer("n_positions")?)?;
@@ -87,9 +87,9 @@ fn output_scale(configuration: &Configuration) -> Result<f64, ConvertError> {
 pub(super) const SECOND: Family = Family {
     names: &["Jais2ForCausalLM"],
     architecture: "jais2",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        out.count("rope.dimension_count", source.model.head_size()?)
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        out.count("rope.dimension_count", subject.model.head_size()?)
     },
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, UNGATED_FEED_FORWARD],
     ..Family::STANDARD

@@ -10,7 +10,7 @@ use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::{Flavour, Format};
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 use crate::plan::Operation;
 
 pub(super) const FAMILY: Family = Family {
@@ -86,8 +86,8 @@ fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
     Some(if dense { replaced(name, ".experts.0.", ".") } else { name })
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     let width = configuration.integer_of(&["hidden_size", "mamba_d_model"])?;
     let (offset, period) =

@@ -26,17 +26,17 @@ pub(super) const DELTA_ATTENTION: &[Rule] = &[
 
 /// A convolution over one channel at a time, with the axes that the runtime expects around it.
 fn kernel(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let dimensions = recipe.dimensions();
+    let derivation = weight.whole()?;
+    let dimensions = derivation.dimensions();
     let (channels, width) = (dimensions.first().copied(), dimensions.last().copied());
-    Ok(Weight::Whole(recipe.reshape(&[1, channels.unwrap_or(1), 1, width.unwrap_or(1)])?))
+    Ok(Weight::Whole(derivation.reshape(&[1, channels.unwrap_or(1), 1, width.unwrap_or(1)])?))
 }
 
 /// The decay of each head, stored as its logarithm, computed in single precision.
 pub(super) fn decay_of_heads(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let count = recipe.element_count();
-    let heads = recipe.reshape(&[count])?.slice(0, 0..model.heads()?)?;
+    let derivation = weight.whole()?;
+    let count = derivation.element_count();
+    let heads = derivation.reshape(&[count])?.slice(0, 0..model.heads()?)?;
     Ok(Weight::Whole(heads.map(Operation::Widen).map(Operation::NegatedExponential)))
 }
 

@@ -8,16 +8,16 @@ use super::llama::MIXTRAL_EXPERTS;
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 use crate::plan::Operation;
 
 pub(super) const LINEAR: Family = Family {
     names: &["KimiLinearForCausalLM", "KimiLinearModel"],
     architecture: "kimi-linear",
-    hyperparameters: |source, out| {
-        delta_hyperparameters(source, out)?;
-        kda::write_latent_sizes(source.model, false, out)?;
-        mixture_hyperparameters(source, out)
+    hyperparameters: |subject, out| {
+        delta_hyperparameters(subject, out)?;
+        kda::write_latent_sizes(subject.model, false, out)?;
+        mixture_hyperparameters(subject, out)
     },
     tensors: &[
         EMBEDDINGS,
@@ -42,9 +42,9 @@ pub(super) const ROUTING: &[Rule] = &[
     Rule::keep("model.layers.{}.block_sparse_moe.shared_experts.down_proj.*", "blk.{}.ffn_down_shexp.*"),
 ];
 
-pub(super) fn delta_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+pub(super) fn delta_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     kda::write_kinds(&kda::full_layers(model)?, out)?;
     out.count("vocab_size", configuration.integer("vocab_size")?)?;
@@ -60,8 +60,11 @@ pub(super) fn delta_hyperparameters(source: &Source<'_>, out: &mut Parameters) -
     Ok(())
 }
 
-pub(super) fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+pub(super) fn mixture_hyperparameters(
+    subject: &Subject<'_>,
+    out: &mut Parameters,
+) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     for (key, name) in [
         ("expert_feed_forward_length", "moe_intermediate_size"),
         ("expert_shared_count", "num_shared_experts"),

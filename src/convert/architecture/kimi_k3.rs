@@ -11,16 +11,16 @@ use super::llama::MIXTRAL_EXPERTS;
 use super::{Family, kimi};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["KimiK3ForConditionalGeneration"],
     overrules_text: true,
     architecture: "kimi-k3",
     hyperparameters,
-    after_vocabulary: |source, out| {
+    after_vocabulary: |subject, out| {
         // Turns end with the token that the configuration names, texts with the tokenizer's.
-        if let Some(token) = source.model.configuration.optional_integer(&["eos_token_id"])? {
+        if let Some(token) = subject.model.configuration.optional_integer(&["eos_token_id"])? {
             // Configurations hold no larger numbers than these.
             out.set_plain("tokenizer.ggml.eos_token_id", u32::try_from(token).unwrap_or(u32::MAX));
         }
@@ -87,8 +87,8 @@ fn rename<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
     }
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     if !configuration.flag("mla_use_nope")? {
         return Err(configuration.bad("mla_use_nope", &false, "true"));
@@ -96,9 +96,9 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     if let Some(other) = configuration.text_value("hidden_act")?.filter(|name| *name != "situ") {
         return Err(configuration.bad("hidden_act", &other, "situ"));
     }
-    kimi::delta_hyperparameters(source, out)?;
+    kimi::delta_hyperparameters(subject, out)?;
     kda::write_latent_sizes(model, true, out)?;
-    kimi::mixture_hyperparameters(source, out)?;
+    kimi::mixture_hyperparameters(subject, out)?;
     out.set("expert_weights_norm", configuration.flag("moe_renormalize")?);
     if let Some(width) = configuration.optional_integer(&["routed_expert_hidden_size"])? {
         out.count("expert_latent_length", width)?;

@@ -8,7 +8,7 @@ use crate::convert::hyperparameters::{GATING_SIGMOID, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["LagunaForCausalLM"],
@@ -28,9 +28,9 @@ const EXPERTS: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.experts.e_score_correction.bias", "blk.{}.exp_probs_b.bias"),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("vocab_size", configuration.integer("vocab_size")?)?;
     out.counts("attention.head_count", &heads_by_layer(model)?)?;

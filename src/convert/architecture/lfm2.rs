@@ -29,9 +29,9 @@ pub(super) const FAMILY: Family = Family {
         configuration.set("intermediate_size", feed_forward_width(configuration)?);
         Ok(())
     },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("vocab_size", configuration.integer("vocab_size")?)?;
         out.count("shortconv.l_cache", configuration.integer("conv_L_cache")?)
     },
@@ -44,9 +44,9 @@ pub(super) const MIXTURE: Family = Family {
     architecture: "lfm2moe",
     classes: &[],
     adjust: |configuration, _| heads_by_layer(configuration),
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("expert_feed_forward_length", configuration.integer("moe_intermediate_size")?)?;
         out.count("leading_dense_block_count", configuration.integer("num_dense_layers")?)?;
         out.set("expert_gating_func", GATING_SIGMOID);
@@ -62,9 +62,9 @@ pub(super) const SPEECH_DECODER: Family = Family {
     names: &["Lfm25AudioTokenizer"],
     classes: &[],
     tokenizer: Flavour::NONE,
-    hyperparameters: |source, out| {
-        (FAMILY.hyperparameters)(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        (FAMILY.hyperparameters)(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;
         out.count("embedding_length_out", configuration.integer("output_size")?)
     },
@@ -86,12 +86,12 @@ pub(super) const SPEECH_DECODER: Family = Family {
 pub(super) const EMBEDDING: Family = Family {
     names: &["Lfm2Model", "Lfm2BidirectionalModel"],
     classes: &[],
-    hyperparameters: |source, out| {
-        (FAMILY.hyperparameters)(source, out)?;
-        if source.model.configuration.own_class() == Some("Lfm2BidirectionalModel") {
+    hyperparameters: |subject, out| {
+        (FAMILY.hyperparameters)(subject, out)?;
+        if subject.model.configuration.own_class() == Some("Lfm2BidirectionalModel") {
             out.set("attention.causal", false);
         }
-        pooling::write(source, out)
+        pooling::write(subject, out)
     },
     measured: |_, numbers, out| match numbers.dimensions(DENSE) {
         Some([rows, ..]) => out.count("embedding_length_out", *rows),

@@ -12,16 +12,16 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 use crate::plan::Operation;
 
 pub(super) const FIRST: Family = Family {
     names: &["BailingMoeForCausalLM"],
     architecture: "bailingmoe",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        out.count("rope.dimension_count", source.model.head_size()?)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        out.count("rope.dimension_count", subject.model.head_size()?)?;
+        let configuration = &subject.model.configuration;
         // The output would have to be divided by the norms of its columns.
         if configuration.optional_flag("norm_head")? == Some(true) {
             return Err(configuration.bad("norm_head", &true, "false"));
@@ -69,9 +69,9 @@ pub(super) const SECOND: Family = Family {
 /// Sarvam's models, whose routers are biased around zero.
 pub(super) const SARVAM: Family = Family {
     names: &["SarvamMoEForCausalLM", "modeling_sarvam_moe.SarvamMoEForCausalLM"],
-    hyperparameters: |source, out| {
-        second_hyperparameters(source, out)?;
-        out.count("rope.dimension_count", source.model.head_size()?)
+    hyperparameters: |subject, out| {
+        second_hyperparameters(subject, out)?;
+        out.count("rope.dimension_count", subject.model.head_size()?)
     },
     tensors: &[
         EMBEDDINGS,
@@ -123,7 +123,7 @@ pub(super) const THIRD: Family = Family {
         &[
             Rule::step("model.layers.{}.self_attn.A_log", "blk.{}.ssm_a", |_, weight| {
                 let heads = weight.row_count();
-                weight.rows(|recipe| recipe.reshape(&[heads, 1]))?.map(Operation::Exponential)
+                weight.rows(|derivation| derivation.reshape(&[heads, 1]))?.map(Operation::Exponential)
             }),
             Rule::keep("model.layers.{}.self_attn.output_gate.*", "blk.{}.attn_gate.*"),
             LAST_NORM,
@@ -182,9 +182,9 @@ fn counts(configuration: &Configuration, out: &mut Parameters, keys: &[&str]) ->
     Ok(())
 }
 
-fn second_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn second_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let fraction = model.rope.common.optional_number(&["partial_rotary_factor"])?.unwrap_or(0.5);
     out.count("rope.dimension_count", model.rotary_size(fraction)?)?;
@@ -208,9 +208,9 @@ fn is_full(model: &Model, layer: u64) -> Result<bool, ConvertError> {
     Ok(layer >= layers || (layer + 1).is_multiple_of(size) || layer >= layers / size * size)
 }
 
-fn third_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn third_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     for key in ["no_kda_lora", "kda_safe_gate"] {
         if !configuration.flag(key)? {

@@ -9,8 +9,8 @@ use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::Generated;
 use crate::convert::weight::{Weight, WeightError, pair_rotary_rows};
-use crate::convert::{ConvertError, Model, Source};
-use crate::plan::Recipe;
+use crate::convert::{ConvertError, Model, Subject};
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &[
@@ -81,18 +81,18 @@ pub(super) fn pair_keys(model: &Model, weight: Weight) -> Result<Weight, WeightE
     pair_rotary_rows(weight, model.key_value_heads()?)
 }
 
-pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    out.count("vocab_size", source.model.configuration.integer("vocab_size")?)?;
-    out.count("rope.dimension_count", source.model.head_size()?)
+pub(super) fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    out.count("vocab_size", subject.model.configuration.integer("vocab_size")?)?;
+    out.count("rope.dimension_count", subject.model.head_size()?)
 }
 
 /// The slowed frequencies of Llama 3.
 pub(super) fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Generated, ConvertError> {
     let Some(factors) = model.rope.llama3_factors(model.head_size()?)? else { return Ok(Vec::new()) };
     let count = factors.len() as u64;
-    let recipe = Recipe::values(factors, &[count]);
-    let recipe = recipe
+    let derivation = Derivation::values(factors, &[count]);
+    let derivation = derivation
         .map_err(|reason| ConvertError::Dimensions { tensor: "rope_freqs.weight".to_owned(), reason })?;
-    Ok(vec![("rope_freqs.weight", recipe)])
+    Ok(vec![("rope_freqs.weight", derivation)])
 }

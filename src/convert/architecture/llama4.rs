@@ -9,7 +9,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Llama4ForConditionalGeneration", "Llama4ForCausalLM"],
@@ -62,12 +62,12 @@ const FEED_FORWARD: &[Rule] = &[
     Rule::split("model.layers.{}.feed_forward.experts.gate_up_proj", GATE_AND_UP_EXPERTS, transposed_halves),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    llama::hyperparameters(source, out)?;
-    let configuration = &source.model.configuration;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    llama::hyperparameters(subject, out)?;
+    let configuration = &subject.model.configuration;
     out.count("interleave_moe_layer_step", configuration.integer("interleave_moe_layer_step")?)?;
     out.count("expert_feed_forward_length", configuration.integer("intermediate_size_moe")?)?;
-    let full = source.model.layers_of_kind("full_attention")?;
+    let full = subject.model.layers_of_kind("full_attention")?;
     if full.is_some_and(|full| full.into_iter().all(|full| full)) {
         // No layer has a window.
         out.count("attention.sliding_window", 0)?;

@@ -8,9 +8,9 @@ use crate::convert::rule::Rule;
 pub(super) const FAMILY: Family = Family {
     names: &["MaincoderForCausalLM"],
     architecture: "maincoder",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        match source.model.configuration.optional_integer(&["head_dim"])? {
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        match subject.model.configuration.optional_integer(&["head_dim"])? {
             Some(size) => out.count("rope.dimension_count", size),
             None => Ok(()),
         }

@@ -9,7 +9,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::stored_bytes::StoredBytes;
 use crate::convert::tokenizer::{Flavour, Format};
-use crate::convert::{Configuration, ConvertError, Source};
+use crate::convert::{Configuration, ConvertError, Subject};
 use crate::plan::Operation;
 
 pub(super) const FIRST: Family = Family {
@@ -96,21 +96,25 @@ fn epsilon(configuration: &Configuration) -> Result<f64, ConvertError> {
     Ok(stated.filter(|number| *number != 0.0).unwrap_or(1e-5))
 }
 
-fn shared_hyperparameters(source: &Source<'_>, width: u64, out: &mut Parameters) -> Result<(), ConvertError> {
+fn shared_hyperparameters(
+    subject: &Subject<'_>,
+    width: u64,
+    out: &mut Parameters,
+) -> Result<(), ConvertError> {
     out.count("context_length", CONTEXT)?;
     out.count("embedding_length", width)?;
     // The runtime asks for both and uses neither.
     out.count("feed_forward_length", 0)?;
     out.count("attention.head_count", 0)?;
-    out.count("block_count", source.model.layers)?;
-    let kernel = positive(&source.model.configuration, &["conv_kernel", "d_conv"], 4)?;
+    out.count("block_count", subject.model.layers)?;
+    let kernel = positive(&subject.model.configuration, &["conv_kernel", "d_conv"], 4)?;
     out.count("ssm.conv_kernel", kernel)
 }
 
-fn first_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+fn first_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     let width = configuration.integer_of(&["hidden_size", "d_model"])?;
-    shared_hyperparameters(source, width, out)?;
+    shared_hyperparameters(subject, width, out)?;
     let twice = width.saturating_mul(2);
     let inner = positive(configuration, &["intermediate_size", "d_inner"], twice)?;
     if inner != twice {
@@ -127,10 +131,10 @@ fn first_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<()
     Ok(())
 }
 
-fn second_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+fn second_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     let width = configuration.integer_of(&["hidden_size", "d_model", "dim"])?;
-    shared_hyperparameters(source, width, out)?;
+    shared_hyperparameters(subject, width, out)?;
     let expanded = positive(configuration, &["mamba_expand", "expand"], 2)?.saturating_mul(width);
     let inner = positive(configuration, &["mamba_d_ssm", "intermediate_size", "d_inner"], expanded)?;
     let head = positive(configuration, &["mamba_d_head", "head_dim"], 64)?;

@@ -5,7 +5,7 @@ use super::common::{ATTENTION, EMBEDDINGS, EXPERTS, NORMS};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["MellumForCausalLM"],
@@ -17,9 +17,9 @@ pub(super) const FAMILY: Family = Family {
 
 const ROUTER: &[Rule] = &[Rule::keep("model.layers.{}.mlp.gate.*", "blk.{}.ffn_gate_inp.*").required()];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     if let Some(width) = configuration.optional_integer(&["moe_intermediate_size"])? {
         out.count("expert_feed_forward_length", width)?;

@@ -10,8 +10,8 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError, rows_as};
-use crate::convert::{ConvertError, Model, Source};
-use crate::plan::Recipe;
+use crate::convert::{ConvertError, Model, Subject};
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["MiMoV2FlashForCausalLM", "MiMoV2ForCausalLM"],
@@ -96,26 +96,26 @@ fn kinds(model: &Model) -> Result<Vec<u64>, ConvertError> {
 
 /// Queries, keys and values of all ranks, which each have their part of all three, sorted by kind.
 fn gathered(model: &Model, weight: Weight, key_heads: u64) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let [ranks, _, columns] = recipe.dimensions()[..] else { return Ok(Weight::Whole(recipe)) };
+    let derivation = weight.whole()?;
+    let [ranks, _, columns] = derivation.dimensions()[..] else { return Ok(Weight::Whole(derivation)) };
     let configuration = &model.configuration;
     let (key, value) = (configuration.integer("head_dim")?, configuration.integer("v_head_dim")?);
     let sizes =
         [model.heads()?.saturating_mul(key), key_heads.saturating_mul(key), key_heads.saturating_mul(value)];
     let sizes = sizes.map(|size| size / ranks);
-    let recipe = recipe.reshape(&[ranks, sizes.iter().sum(), columns])?;
+    let derivation = derivation.reshape(&[ranks, sizes.iter().sum(), columns])?;
     let mut start = 0;
-    let mut parts: Vec<Recipe> = Vec::new();
+    let mut parts: Vec<Derivation> = Vec::new();
     for size in sizes {
-        parts.push(rows_as(recipe.clone().slice(1, start..start + size)?, 2, &[ranks * size])?);
+        parts.push(rows_as(derivation.clone().slice(1, start..start + size)?, 2, &[ranks * size])?);
         start += size;
     }
-    Ok(Weight::Whole(Recipe::concatenate(0, parts)?))
+    Ok(Weight::Whole(Derivation::concatenate(0, parts)?))
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     for (key, other) in [
         ("swa_head_dim", "head_dim"),

@@ -7,15 +7,15 @@ use crate::convert::hyperparameters::{file_type_here, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["MiniCPMForCausalLM"],
     architecture: "minicpm",
     tokenizer: Flavour::SENTENCE_PIECE,
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let model = subject.model;
         let configuration = &model.configuration;
         out.float("embedding_scale", configuration.number("scale_emb")?);
         let depth = configuration.number("scale_depth")?;
@@ -51,8 +51,8 @@ pub(super) const WHOLE_LATENT_ATTENTION: &[Rule] = &[
     Rule::keep("model.layers.{}.self_attn.o_proj.*", "blk.{}.attn_output.*").required(),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     file_type_here(out);
     out.count("context_length", configuration.integer("max_position_embeddings")?)?;

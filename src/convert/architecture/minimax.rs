@@ -9,17 +9,17 @@ use crate::convert::rule::Rule;
 use crate::convert::shapes::{ANY, WIDTH};
 use crate::convert::stored_bytes::StoredBytes;
 use crate::convert::tokenizer;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 use crate::tensor::ElementType;
 
 pub(super) const TEXT_01: Family = Family {
     names: &["MiniMaxText01ForCausalLM", "MiniMaxM1ForCausalLM"],
     architecture: "minimax-01",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        suppressed_tokens(source, out)?;
-        residual_scale(source, out)?;
-        out.count("rope.dimension_count", source.model.configuration.integer("rotary_dim")?)
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        suppressed_tokens(subject, out)?;
+        residual_scale(subject, out)?;
+        out.count("rope.dimension_count", subject.model.configuration.integer("rotary_dim")?)
     },
     tensors: &[EMBEDDINGS, NORMS, MIXED_ATTENTION, ROUTER, MIXTRAL_EXPERTS],
     // Linear attention has as many keys as queries.
@@ -42,9 +42,9 @@ pub(super) const M3: Family = Family {
         "MiniMaxM3VLForConditionalGeneration",
     ],
     architecture: "minimax-m3",
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("expert_shared_count", configuration.integer("n_shared_experts")?)?;
         out.float("expert_weights_scale", configuration.number("routed_scaling_factor")?);
         out.set("expert_weights_norm", true);
@@ -110,16 +110,16 @@ const SPARSE: &[Rule] = &[
     Rule::keep("model.layers.{}.block_sparse_moe.shared_experts.down_proj.*", "blk.{}.ffn_down_shexp.*"),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let configuration = &source.model.configuration;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let configuration = &subject.model.configuration;
     out.count("expert_feed_forward_length", configuration.integer("intermediate_size")?)?;
     out.count("rope.dimension_count", configuration.integer("rotary_dim")?)
 }
 
 /// What the outputs of attention and of the feed-forward network are added to is scaled, everywhere alike.
-fn residual_scale(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+fn residual_scale(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     let alpha = configuration.number("layernorm_full_attention_alpha")?;
     for (key, expected) in [
         ("layernorm_linear_attention_alpha", alpha),
@@ -138,12 +138,12 @@ fn residual_scale(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conve
 }
 
 /// Tokens beyond the tokenizer's own whose embeddings are zero were never trained and must not be chosen.
-fn suppressed_tokens(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let Some(own) = tokenizer::own_tokens(source.files)? else { return Ok(()) };
-    let Some(embeddings) = StoredBytes::find(source.files, "model.embed_tokens.weight")? else {
+fn suppressed_tokens(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let Some(own) = tokenizer::own_tokens(subject.files)? else { return Ok(()) };
+    let Some(embeddings) = StoredBytes::find(subject.files, "model.embed_tokens.weight")? else {
         return Ok(());
     };
-    let zero = embeddings.zero_rows(source.model.configuration.integer("vocab_size")?);
+    let zero = embeddings.zero_rows(subject.model.configuration.integer("vocab_size")?);
     let beyond = zero.into_iter().filter(|token| *token >= own);
     let tokens: Vec<i32> = beyond.filter_map(|token| i32::try_from(token).ok()).collect();
     if !tokens.is_empty() {

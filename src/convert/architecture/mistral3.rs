@@ -5,7 +5,7 @@ use super::{Family, pixtral};
 use crate::convert::configuration::{Absent, Class, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Mistral3ForConditionalGeneration", "Ministral3ForCausalLM"],
@@ -40,10 +40,10 @@ const TEXT: &str = r#"{"model_type": "mistral", "vocab_size": 131072, "hidden_si
 
 const VISION: &str = r#"{"model_type": "pixtral", "image_size": 1540, "patch_size": 14, "head_dim": 64}"#;
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    llama::hyperparameters(source, out)?;
-    if source.model.configuration.text_value("model_type")? == Some("ministral3") {
-        let rope = &source.model.rope.common;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    llama::hyperparameters(subject, out)?;
+    if subject.model.configuration.text_value("model_type")? == Some("ministral3") {
+        let rope = &subject.model.rope.common;
         out.float("rope.scaling.yarn_log_multiplier", rope.number("mscale_all_dim")?);
         out.float("attention.temperature_scale", rope.number("llama_4_scaling_beta")?);
     }

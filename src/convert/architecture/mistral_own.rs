@@ -12,7 +12,7 @@ use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 
 /// Models up to Mistral Small 3, which Llama's architecture can say.
 pub(super) const FAMILY: Family = Family {
@@ -67,9 +67,9 @@ const TENSORS: &[Rule] = &[
     Rule::keep("layers.{}.feed_forward.w3.*", "blk.{}.ffn_up.*").required(),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     out.count("rope.dimension_count", model.head_size()?)?;
     if let Some(yarn) = model.configuration.part("yarn") {
         out.set("rope.scaling.type", "yarn");
@@ -134,7 +134,7 @@ fn row_break(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
         let expected = format!("a token, of which there are {}", weight.row_count());
         return Err(model.configuration.bad(BREAK, &token, &expected).into());
     }
-    weight.rows(|recipe| recipe.select(0, token))
+    weight.rows(|derivation| derivation.select(0, token))
 }
 
 fn vision_hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

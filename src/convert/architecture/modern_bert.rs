@@ -6,7 +6,7 @@ use crate::convert::configuration::Class;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["ModernBertModel", "ModernBertForMaskedLM", "ModernBertForSequenceClassification"],
@@ -48,9 +48,9 @@ const TENSORS: &[Rule] = &[
     Rule::drop("decoder.bias"),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    bert::hyperparameters(source, out)?;
-    let configuration = &source.model.configuration;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    bert::hyperparameters(subject, out)?;
+    let configuration = &subject.model.configuration;
     out.count("attention.sliding_window", configuration.integer("local_attention")?)?;
     if let Some(every) = configuration.optional_integer(&["global_attn_every_n_layers"])? {
         out.count("attention.sliding_window_pattern", every)?;

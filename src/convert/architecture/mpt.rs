@@ -16,8 +16,8 @@ pub(super) const FAMILY: Family = Family {
         "attn_config": {"alibi": true, "alibi_bias_max": 8, "clip_qkv": null}}"#,
     )],
     tokenizer: Flavour::MPT,
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let configuration = &model.configuration;
         let width = configuration.integer("d_model")?;
         out.count("context_length", configuration.integer("max_seq_len")?)?;

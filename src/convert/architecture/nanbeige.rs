@@ -8,9 +8,9 @@ pub(super) const FAMILY: Family = Family {
     names: &["NanbeigeForCausalLM"],
     architecture: "nanbeige",
     classes: &[],
-    hyperparameters: |source, out| {
-        llama::hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        llama::hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("num_loops", configuration.optional_integer(&["num_loops"])?.unwrap_or(1).max(1))?;
         out.set("skip_loop_final_norm", configuration.flag("skip_loop_final_norm")?);
         Ok(())

@@ -7,7 +7,7 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["NemotronForCausalLM"],
@@ -33,9 +33,9 @@ const NORM_BIASES: &[Rule] = &[
     Rule::keep("model.layers.{}.post_attention_layernorm.bias", "blk.{}.ffn_norm.bias"),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("vocab_size", configuration.integer("vocab_size")?)?;
     let epsilon =

@@ -11,7 +11,7 @@ use crate::convert::rule::Rule;
 use crate::convert::shapes::{ANY, EXPERT_COUNT, EXPERT_WIDTH, Shapes};
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 use crate::plan::Operation;
 
 pub(super) const FAMILY: Family = Family {
@@ -196,20 +196,20 @@ fn layers_of(configuration: &Configuration, letter: char, names: &[&str]) -> Res
     Ok(kinds.into_iter().map(|kind| names.contains(&kind)).collect())
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    shared_hyperparameters(source, out)?;
-    let configuration = &source.model.configuration;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    shared_hyperparameters(subject, out)?;
+    let configuration = &subject.model.configuration;
     let width = configuration.integer_of(&["intermediate_size", "n_inner", "hidden_dim"])?;
     let layers = layers_of(configuration, '-', &["mlp"])?;
     out.counts("feed_forward_length", &where_present(&layers, width))
 }
 
-fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    shared_hyperparameters(source, out)?;
-    let configuration = &source.model.configuration;
+fn mixture_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    shared_hyperparameters(subject, out)?;
+    let configuration = &subject.model.configuration;
     let width = configuration.integer("moe_intermediate_size")?;
     let mut layers = layers_of(configuration, 'E', &["moe"])?;
-    layers.resize(source.model.layers as usize, true);
+    layers.resize(subject.model.layers as usize, true);
     out.counts("feed_forward_length", &where_present(&layers, width))?;
     for (key, name) in [
         ("expert_used_count", "num_experts_per_tok"),
@@ -226,15 +226,15 @@ fn mixture_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
     if let Some(size) = configuration.optional_integer(&["moe_latent_size"])? {
         out.count("moe_latent_size", size)?;
     }
-    match source.model.layers - source.model.main_layers {
+    match subject.model.layers - subject.model.main_layers {
         0 => Ok(()),
         predicted => out.count("nextn_predict_layers", predicted),
     }
 }
 
-fn puzzle_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    shared_hyperparameters(source, out)?;
-    let configuration = &source.model.configuration;
+fn puzzle_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    shared_hyperparameters(subject, out)?;
+    let configuration = &subject.model.configuration;
     let blocks = configuration.sections("block_configs")?;
     let by_layer = |name: &str| {
         let numbers = blocks.iter().map(|block| Ok(block.optional_integer(&[name])?.unwrap_or(0)));
@@ -257,10 +257,10 @@ fn puzzle_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(
     }
 }
 
-fn shared_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn shared_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
-    standard(source, out)?;
+    standard(subject, out)?;
     out.count("vocab_size", configuration.integer("vocab_size")?)?;
     // Nothing is rotated; the reference states an equal share of the width.
     out.count("rope.dimension_count", model.hidden_size()? / model.heads()?)?;

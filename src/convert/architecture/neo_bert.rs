@@ -10,9 +10,9 @@ pub(super) const FAMILY: Family = Family {
     names: &["NeoBERT", "NeoBERTLMHead", "NeoBERTForSequenceClassification"],
     architecture: "neo-bert",
     tokenizer: Flavour::WORD_PIECE,
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         // Two thirds of the width that is stated, for the gate takes its share.
         out.count("feed_forward_length", configuration.integer("intermediate_size")?.saturating_mul(2) / 3)?;
         out.float("rope.freq_base", 10_000.0);

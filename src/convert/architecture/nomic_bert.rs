@@ -7,7 +7,7 @@ use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model, tokenizer};
-use crate::plan::Recipe;
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["NomicBertModel"],
@@ -26,9 +26,9 @@ pub(super) const FAMILY: Family = Family {
 pub(super) const MIXTURE: Family = Family {
     architecture: "nomic-bert-moe",
     applies: has_experts,
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("moe_every_n_layers", configuration.integer("moe_every_n_layers")?)?;
         out.count("expert_used_count", configuration.integer("moe_top_k")?)
     },
@@ -63,7 +63,7 @@ fn has_experts(configuration: &Configuration) -> bool {
 }
 
 /// Matrices of all experts, which lie below each other.
-fn by_expert(model: &Model, weight: Weight) -> Result<Recipe, WeightError> {
+fn by_expert(model: &Model, weight: Weight) -> Result<Derivation, WeightError> {
     let inner = model.configuration.integer("n_inner")?;
     Ok(weight.whole()?.reshape(&[model.experts()?, inner, model.hidden_size()?])?)
 }

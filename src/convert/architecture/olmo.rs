@@ -16,10 +16,10 @@ pub(super) const FIRST: Family = Family {
         r#"{"vocab_size": 50304, "max_position_embeddings": 2048, "hidden_size": 4096, "intermediate_size": 11008,
         "num_hidden_layers": 32, "num_attention_heads": 32, "rope_theta": 10000.0}"#,
     )],
-    hyperparameters: |source, out| {
-        standard(source, out)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
         out.float("attention.layer_norm_epsilon", 1e-5);
-        if let Some(limit) = source.model.configuration.optional_number(&["clip_qkv"])? {
+        if let Some(limit) = subject.model.configuration.optional_number(&["clip_qkv"])? {
             out.float("attention.clamp_kqv", limit);
         }
         Ok(())
@@ -47,9 +47,9 @@ pub(super) const SECOND: Family = Family {
             "rope_theta": 10000.0, "sliding_window": 4096}"#,
         ),
     ],
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let model = subject.model;
         if model.configuration.has("sliding_window") {
             out.count("attention.sliding_window", model.configuration.integer("sliding_window")?)?;
             // Every fourth layer sees everything where nothing else is said.
@@ -73,8 +73,8 @@ pub(super) const MIXTURE: Family = Family {
         "num_hidden_layers": 16, "num_attention_heads": 16, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
         "num_experts": 64, "num_experts_per_tok": 8}"#,
     )],
-    hyperparameters: |source, out| {
-        standard(source, out)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
         out.float("attention.layer_norm_rms_epsilon", 1e-5);
         Ok(())
     },

@@ -6,7 +6,7 @@ use crate::convert::hyperparameters::{file_type_here, key_and_value_length};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{Configuration, ConvertError, Source};
+use crate::convert::{Configuration, ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["OpenELMForCausalLM"],
@@ -38,8 +38,8 @@ const TENSORS: &[Rule] = &[
     Rule::keep("layers.{}.ffn.proj_2.*", "blk.{}.ffn_down.*").required(),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     let by_layer = |key: &str| {
         let numbers = configuration.integers(key)?.ok_or_else(|| configuration.missing(&[key]))?;
@@ -50,7 +50,7 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     out.count("block_count", model.layers)?;
     out.count("context_length", configuration.integer("max_context_length")?)?;
     out.count("embedding_length", model.hidden_size()?)?;
-    out.counts("feed_forward_length", &feed_forward_widths(source)?)?;
+    out.counts("feed_forward_length", &feed_forward_widths(subject)?)?;
     out.counts("attention.head_count", &by_layer("num_query_heads")?)?;
     out.counts("attention.head_count_kv", &by_layer("num_kv_heads")?)?;
     out.float("rope.freq_base", configuration.number("rope_freq_constant")?);
@@ -75,9 +75,9 @@ fn check_layers(
 
 /// The width of each layer's feed-forward network: a multiple of the model's, rounded to a multiple of a
 /// divisor, but not down by more than a tenth (Apple, `configuration_openelm.py`).
-fn feed_forward_widths(source: &Source<'_>) -> Result<Vec<u64>, ConvertError> {
+fn feed_forward_widths(subject: &Subject<'_>) -> Result<Vec<u64>, ConvertError> {
     const KEY: &str = "ffn_multipliers";
-    let model = source.model;
+    let model = subject.model;
     let configuration = &model.configuration;
     let factors = configuration.numbers(KEY)?.ok_or_else(|| configuration.missing(&[KEY]))?;
     check_layers(configuration, KEY, factors.len(), model.layers)?;

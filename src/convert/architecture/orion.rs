@@ -8,8 +8,8 @@ pub(super) const FAMILY: Family = Family {
     names: &["OrionForCausalLM"],
     architecture: "orion",
     tokenizer: Flavour::SENTENCE_PIECE,
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let configuration = &model.configuration;
         let context = ["max_sequence_length", "max_position_embeddings", "model_max_length"];
         file_type_here(out);

@@ -10,9 +10,9 @@ pub(super) const FAMILY: Family = Family {
     names: &["PanguEmbeddedForCausalLM"],
     architecture: "pangu-embedded",
     tokenizer: Flavour { space_prefix: SpacePrefix::Last, ..Flavour::SENTENCE_PIECE },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let model = subject.model;
         out.count("vocab_size", model.configuration.integer("vocab_size")?)?;
         let size = model.head_size()?;
         out.count("rope.dimension_count", size)?;

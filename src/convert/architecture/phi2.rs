@@ -6,7 +6,7 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["PhiForCausalLM"],
@@ -36,8 +36,8 @@ const LAYERS: &[Rule] = &[
     Rule::keep("model.layers.{}.mlp.fc2.*", "blk.{}.ffn_down.*").required(),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     let (width, heads) = (model.hidden_size()?, model.heads()?);
     out.count("context_length", configuration.integer_of(&["n_positions", "max_position_embeddings"])?)?;

@@ -8,7 +8,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::Generated;
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Phi3ForCausalLM"],
@@ -46,12 +46,12 @@ pub(super) const MIXTURE: Family = Family {
         "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "rms_norm_eps": 1e-5,
         "rope_theta": 1000000.0, "sliding_window": null, "num_local_experts": 16, "num_experts_per_tok": 2}"#,
     )],
-    hyperparameters: |source, out| {
-        hyperparameters(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, out)?;
+        let configuration = &subject.model.configuration;
         let used = configuration.integer_of(&["num_experts_per_tok", "num_experts_per_token"])?;
         out.count("expert_used_count", used)?;
-        out.count("expert_count", source.model.experts()?)
+        out.count("expert_count", subject.model.experts()?)
     },
     tensors: &[
         EMBEDDINGS,
@@ -92,8 +92,8 @@ fn rope_factors(model: &Model, out: &mut Parameters) -> Result<Generated, Conver
     Ok(factors)
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     let (context, original) = contexts(model)?;
     out.count("context_length", context)?;

@@ -7,15 +7,15 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError, regroup_rows};
-use crate::convert::{Configuration, ConvertError, Model, Source};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
 use crate::plan::{Constant, Operation};
 
 pub(super) const FIRST: Family = Family {
     names: &["PlamoForCausalLM"],
     architecture: "plamo",
     tokenizer: Flavour::SENTENCE_PIECE,
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let configuration = &model.configuration;
         // The configuration does not say.
         out.count("context_length", 4096)?;
@@ -54,7 +54,7 @@ const FIRST_LAYERS: &[Rule] = &[
 /// Neighbouring queries have different keys; the runtime wants those of one key together.
 fn queries_by_group(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let (shared, size) = (model.heads()? / GROUPS, model.head_size()?);
-    weight.rows(|recipe| regroup_rows(recipe, &[shared, GROUPS, size], &[1, 0, 2]))
+    weight.rows(|derivation| regroup_rows(derivation, &[shared, GROUPS, size], &[1, 0, 2]))
 }
 
 /// Attention in some layers, state spaces in the others.
@@ -72,9 +72,9 @@ pub(super) const THIRD: Family = Family {
     architecture: "plamo3",
     adjust: |configuration, _| slowed_rope(configuration),
     tokenizer: Flavour { chat_template: true, ..Flavour::PLAMO },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("vocab_size", configuration.integer("vocab_size")?)?;
         let Some(window) = configuration.optional_integer(&["window_size", "sliding_window"])? else {
             return Ok(());
@@ -131,8 +131,8 @@ const STATE_SPACES: &[Rule] = &[
     Rule::keep("model.layers.layers.{}.mixer.out_proj.*", "blk.{}.ssm_out.*"),
 ];
 
-fn second_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn second_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     let number = |key: &str, otherwise: u64| {
         configuration.optional_integer(&[key]).map(|number| number.unwrap_or(otherwise))

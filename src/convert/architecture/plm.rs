@@ -8,9 +8,9 @@ use crate::convert::hyperparameters::standard;
 pub(super) const FAMILY: Family = Family {
     names: &["PLMForCausalLM"],
     architecture: "plm",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("vocab_size", configuration.integer("vocab_size")?)?;
         out.count("attention.kv_lora_rank", configuration.integer("kv_lora_rank")?)?;
         let rotated = configuration.integer("qk_rope_head_dim")?;

@@ -7,7 +7,7 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source, pooling};
+use crate::convert::{ConvertError, Subject, pooling};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen2ForCausalLM", "Qwen2Model"],
@@ -37,7 +37,7 @@ const KORMO_NORMS: &[Rule] = &[
     Rule::keep("model.layers.{}.pre_mlp_layernorm.*", "blk.{}.ffn_norm.*").required(),
 ];
 
-pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    pooling::write(source, out)
+pub(super) fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    pooling::write(subject, out)
 }

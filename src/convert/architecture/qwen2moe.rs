@@ -6,7 +6,7 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::{count, standard};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen2MoeForCausalLM"],
@@ -28,9 +28,9 @@ pub(super) const FAMILY: Family = Family {
 pub(super) const TENSORS: &[&[Rule]] =
     &[EMBEDDINGS, NORMS, ATTENTION, EXPERTS, STACKED_EXPERTS, SHARED_EXPERT];
 
-pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    count(source.model, out, "expert_feed_forward_length", &["moe_intermediate_size"])?;
+pub(super) fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    count(subject.model, out, "expert_feed_forward_length", &["moe_intermediate_size"])?;
     let shared = ["shared_expert_intermediate_size"];
-    count(source.model, out, "expert_shared_feed_forward_length", &shared)
+    count(subject.model, out, "expert_shared_feed_forward_length", &shared)
 }

@@ -8,7 +8,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::{self, Flavour};
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{Configuration, ConvertError, Model, Source, pooling};
+use crate::convert::{Configuration, ConvertError, Model, Subject, pooling};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen3ForCausalLM", "Qwen3Model"],
@@ -80,7 +80,7 @@ fn find_answers(configuration: &mut Configuration, files: Files<'_>) -> Result<(
 fn answers(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let rows = ANSWERS.map(|(_, key)| {
         let row = model.configuration.integer(key)?;
-        weight.clone().rows(|recipe| recipe.slice(0, row..row.saturating_add(1)))
+        weight.clone().rows(|derivation| derivation.slice(0, row..row.saturating_add(1)))
     });
     Weight::join(rows.into_iter().collect::<Result<_, _>>()?)
 }
@@ -98,8 +98,8 @@ const QUESTION: &str = concat!(
     "<|im_start|>assistant\n<think>\n\n</think>\n\n",
 );
 
-fn reranker_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    qwen2::hyperparameters(source, out)?;
+fn reranker_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    qwen2::hyperparameters(subject, out)?;
     out.set("pooling_type", pooling::RANK);
     out.set("classifier.output_labels", ANSWERS.map(|(text, _)| text.to_owned()).to_vec());
     out.set_plain("tokenizer.chat_template.rerank", QUESTION);

@@ -6,8 +6,8 @@ use super::{Family, qwen3vl};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError, regroup_rows};
-use crate::convert::{ConvertError, Model, Source};
-use crate::plan::{Recipe, RecipeError};
+use crate::convert::{ConvertError, Model, Subject};
+use crate::plan::{Derivation, DerivationError};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen3_5ForConditionalGeneration", "Qwen3_5ForCausalLM"],
@@ -54,7 +54,7 @@ pub(super) const LINEAR_ATTENTION: &[Rule] = &[
     Rule::keep("model.layers.{}.linear_attn.norm.*", "blk.{}.ssm_norm.*"),
     Rule::step("model.layers.{}.linear_attn.out_proj.*", "blk.{}.ssm_out.*", |model, weight| {
         let heads = ValueHeads::of(model, None)?;
-        weight.columns(|recipe| heads.tile(recipe))
+        weight.columns(|derivation| heads.tile(derivation))
     }),
 ];
 
@@ -75,8 +75,8 @@ impl ValueHeads {
     }
 
     /// From all values of a key together to one value of every key in turn, as the runtime repeats keys.
-    fn tile(&self, recipe: Recipe) -> Result<Recipe, RecipeError> {
-        regroup_rows(recipe, &[self.keys, self.values_a_key, self.size], &[1, 0, 2])
+    fn tile(&self, derivation: Derivation) -> Result<Derivation, DerivationError> {
+        regroup_rows(derivation, &[self.keys, self.values_a_key, self.size], &[1, 0, 2])
     }
 }
 
@@ -90,18 +90,18 @@ fn query_and_key_rows(model: &Model) -> Result<u64, ConvertError> {
 fn tile_values(model: &Model, weight: Weight, before: u64, size: Option<u64>) -> Result<Weight, WeightError> {
     let heads = ValueHeads::of(model, size)?;
     let rows = weight.row_count();
-    weight.rows(|recipe| {
+    weight.rows(|derivation| {
         if before == 0 {
-            return heads.tile(recipe);
+            return heads.tile(derivation);
         }
-        let values = heads.tile(recipe.clone().slice(0, before..rows)?)?;
-        Recipe::concatenate(0, vec![recipe.slice(0, 0..before)?, values])
+        let values = heads.tile(derivation.clone().slice(0, before..rows)?)?;
+        Derivation::concatenate(0, vec![derivation.slice(0, 0..before)?, values])
     })
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    qwen3next::hyperparameters(source, out)?;
-    if !source.model.rope.common.has("mrope_section") {
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    qwen3next::hyperparameters(subject, out)?;
+    if !subject.model.rope.common.has("mrope_section") {
         // The runtime asks for the sections; these are the ones of the model's code.
         out.counts("rope.dimension_sections", &[11, 11, 10, 0])?;
     }

@@ -10,8 +10,8 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::shapes::{ANY, GATED_QUERIES, Shapes, WIDTH};
 use crate::convert::weight::{Weight, WeightError, rows_as};
-use crate::convert::{Configuration, ConvertError, Model, Source};
-use crate::plan::{Operation, Recipe};
+use crate::convert::{Configuration, ConvertError, Model, Subject};
+use crate::plan::{Derivation, Operation};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen3NextForCausalLM"],
@@ -93,16 +93,17 @@ fn queries_keys_values_and_gate(model: &Model, weight: Weight) -> Result<Vec<Wei
     let size = configuration.integer("linear_value_head_dim")?;
     let value = values.checked_div(heads).unwrap_or(0).saturating_mul(size);
     let all = key.saturating_add(value).saturating_mul(2);
-    let part = |grouped: Recipe, from: u64, length: u64| {
+    let part = |grouped: Derivation, from: u64, length: u64| {
         rows_as(grouped.slice(1, from..from + length)?, 2, &[heads * length])
     };
-    let attention = weight.clone().rows(|recipe| {
-        let recipe = rows_as(recipe, 1, &[heads, all])?;
-        let queries = part(recipe.clone(), 0, key)?;
-        let keys = part(recipe.clone(), key, key)?;
-        Recipe::concatenate(0, vec![queries, keys, part(recipe, 2 * key, value)?])
+    let attention = weight.clone().rows(|derivation| {
+        let derivation = rows_as(derivation, 1, &[heads, all])?;
+        let queries = part(derivation.clone(), 0, key)?;
+        let keys = part(derivation.clone(), key, key)?;
+        Derivation::concatenate(0, vec![queries, keys, part(derivation, 2 * key, value)?])
     })?;
-    let gate = weight.rows(|recipe| part(rows_as(recipe, 1, &[heads, all])?, 2 * key + value, value))?;
+    let gate =
+        weight.rows(|derivation| part(rows_as(derivation, 1, &[heads, all])?, 2 * key + value, value))?;
     Ok(vec![attention, gate])
 }
 
@@ -140,9 +141,9 @@ pub(super) fn predicting_name<'n>(model: &Model, name: Cow<'n, str>) -> Cow<'n, 
     name
 }
 
-pub(super) fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    super::qwen2moe::hyperparameters(source, out)?;
-    let model = source.model;
+pub(super) fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    super::qwen2moe::hyperparameters(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     if model.layers > model.main_layers {
         out.count("nextn_predict_layers", model.layers - model.main_layers)?;

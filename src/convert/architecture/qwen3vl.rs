@@ -11,7 +11,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen3VLForConditionalGeneration"],
@@ -31,9 +31,9 @@ pub(super) const FAMILY: Family = Family {
         VISION,
     ],
     tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
-    hyperparameters: |source, out| {
-        qwen2::hyperparameters(source, out)?;
-        deepstack_layers(source, out)
+    hyperparameters: |subject, out| {
+        qwen2::hyperparameters(subject, out)?;
+        deepstack_layers(subject, out)
     },
     projector: Some(&PROJECTOR),
     ..Family::STANDARD
@@ -47,8 +47,8 @@ pub(super) const VISION: Class = Class::new(
 );
 
 /// How many layers of the encoder reach into the text model.
-pub(super) fn deepstack_layers(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let vision = source.model.configuration.part("vision_config");
+pub(super) fn deepstack_layers(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let vision = subject.model.configuration.part("vision_config");
     let layers = vision.map_or(Ok(None), |vision| vision.integers("deepstack_visual_indexes"))?;
     out.count("n_deepstack_layers", layers.map_or(0, |layers| layers.len() as u64))
 }

@@ -24,9 +24,9 @@ pub(super) const FAMILY: Family = Family {
             "num_experts_per_tok": 4, "moe_intermediate_size": 1408}"#,
         ),
     ],
-    hyperparameters: |source, out| {
-        qwen2moe::hyperparameters(source, out)?;
-        qwen3vl::deepstack_layers(source, out)
+    hyperparameters: |subject, out| {
+        qwen2moe::hyperparameters(subject, out)?;
+        qwen3vl::deepstack_layers(subject, out)
     },
     tensors: &[EMBEDDINGS, NORMS, ATTENTION, EXPERTS, TRANSPOSED_EXPERTS],
     projector: Some(&qwen3vl::PROJECTOR),

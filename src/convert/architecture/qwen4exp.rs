@@ -12,7 +12,7 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::stored_bytes::StoredBytes;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Qwen4ExpForConditionalGeneration", "Qwen4ExpForCausalLM"],
@@ -138,9 +138,9 @@ fn queries_and_keys(model: &Model, weight: Weight) -> Result<Vec<Weight>, Weight
     consecutive_rows(weight, &[queries, keys])
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    qwen3next::hyperparameters(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    qwen3next::hyperparameters(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     for (key, name) in [
         ("hyper_connection.count", "hc_count"),
@@ -155,12 +155,12 @@ fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), Conv
     let full = model.layers_of_kind("full_attention")?;
     let full = full.ok_or_else(|| configuration.missing(&["layer_types"]))?;
     out.counts("attention.compress_ratios", &where_present(&full, ratio))?;
-    group_embeddings(source, out)
+    group_embeddings(subject, out)
 }
 
 /// The layers that embed groups of tokens, and how these are hashed.
-fn group_embeddings(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+fn group_embeddings(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     let key = "ple_layer_ids";
     let layers = configuration.integers(key)?.ok_or_else(|| configuration.missing(&[key]))?;
     if layers.is_empty() {
@@ -177,7 +177,7 @@ fn group_embeddings(source: &Source<'_>, out: &mut Parameters) -> Result<(), Con
     ] {
         out.count(key, configuration.integer(name)?)?;
     }
-    out.count("ple.eos_token_id", end_of_text(source)?)?;
+    out.count("ple.eos_token_id", end_of_text(subject)?)?;
     if let Some(image) = configuration.optional_integer(&["image_token_id"])? {
         out.count("ple.image_token_id", image)?;
     }
@@ -185,7 +185,7 @@ fn group_embeddings(source: &Source<'_>, out: &mut Parameters) -> Result<(), Con
         tensor: format!("model.layers.{}.ple.{ending}", places[0]),
         architecture: FAMILY.architecture.to_owned(),
     };
-    let find = |ending: &str| StoredBytes::find_ending(source.files, ending)?.ok_or_else(|| lacks(ending));
+    let find = |ending: &str| StoredBytes::find_ending(subject.files, ending)?.ok_or_else(|| lacks(ending));
     let part = find("ple_embedding.ngram_embedding.shard_0.weight")?;
     out.count("embedding_length_per_layer_input", part.columns())?;
     for (key, ending) in CONSTANTS {
@@ -202,9 +202,9 @@ fn group_embeddings(source: &Source<'_>, out: &mut Parameters) -> Result<(), Con
 }
 
 /// The token at which groups begin anew.
-fn end_of_text(source: &Source<'_>) -> Result<u64, ConvertError> {
+fn end_of_text(subject: &Subject<'_>) -> Result<u64, ConvertError> {
     const KEY: &str = "eos_token_id";
-    let configuration = &source.model.configuration;
+    let configuration = &subject.model.configuration;
     let value = configuration.value(KEY).ok_or_else(|| configuration.missing(&[KEY]))?;
     let last = value.as_array().map_or(Some(value), |tokens| tokens.last());
     configuration.as_integer(KEY, last.ok_or_else(|| configuration.missing(&[KEY]))?)

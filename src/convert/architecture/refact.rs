@@ -9,8 +9,8 @@ use crate::convert::rule::Rule;
 pub(super) const FAMILY: Family = Family {
     names: &["GPTRefactForCausalLM"],
     architecture: "refact",
-    hyperparameters: |source, out| {
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        let model = subject.model;
         let configuration = &model.configuration;
         let width = model.hidden_size()?;
         out.count("context_length", configuration.integer("n_positions")?)?;

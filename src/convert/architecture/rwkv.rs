@@ -12,8 +12,8 @@ use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, Source};
-use crate::plan::{Constant, Operation, Recipe};
+use crate::convert::{ConvertError, Model, Subject};
+use crate::plan::{Constant, Derivation, Operation};
 
 pub(super) const SIXTH: Family = Family {
     names: &["Rwkv6ForCausalLM"],
@@ -111,9 +111,9 @@ const SIXTH_QWEN_LAYERS: &[Rule] = &[
     Rule::step("model.layers.{}.self_attn.time_decay_w2", "blk.{}.time_mix_decay_w2.weight", transposed),
     Rule::step("model.layers.{}.self_attn.time_maa_w1", "blk.{}.time_mix_w1.weight", |_, weight| {
         // Five matrices one after the other.
-        let recipe = weight.transposed()?.whole()?;
-        let [rows, columns] = recipe.dimensions()[..] else { return Ok(Weight::Whole(recipe)) };
-        let grouped = recipe.reshape(&[5, rows / 5, columns])?;
+        let derivation = weight.transposed()?.whole()?;
+        let [rows, columns] = derivation.dimensions()[..] else { return Ok(Weight::Whole(derivation)) };
+        let grouped = derivation.reshape(&[5, rows / 5, columns])?;
         Ok(Weight::Whole(in_usual_order(grouped)?.reshape(&[rows, columns])?))
     }),
     Rule::step("model.layers.{}.self_attn.time_maa_w2", "blk.{}.time_mix_w2.weight", |_, weight| {
@@ -150,9 +150,9 @@ const SEVENTH_LAYERS: &[Rule] = &[
     Rule::step("model.layers.{}.attention.k_k", "blk.{}.time_mix_k_k.weight", without_single_axes),
     Rule::step("model.layers.{}.attention.k_a", "blk.{}.time_mix_k_a.weight", without_single_axes),
     Rule::step("model.layers.{}.attention.r_k", "blk.{}.time_mix_r_k.weight", |_, weight| {
-        let recipe = weight.whole()?;
-        let count = recipe.element_count();
-        Ok(Weight::Whole(recipe.reshape(&[count])?))
+        let derivation = weight.whole()?;
+        let count = derivation.element_count();
+        Ok(Weight::Whole(derivation.reshape(&[count])?))
     }),
     Rule::step("model.layers.{}.attention.w0", "blk.{}.time_mix_w0.weight", without_single_axes),
     Rule::step("model.layers.{}.attention.w1", "blk.{}.time_mix_w1.weight", transposed),
@@ -186,10 +186,10 @@ const SEVENTH_LAYERS: &[Rule] = &[
     Rule::split("model.layers.{}.first.a2.weight", FIRST_A2, |_, weight| twice(weight)),
     Rule::stack("model.layers.{}.attention.x_{}", LERPS, |model| Ok(lerps(model)?.len() as u64)),
     Rule::step("model.layers.{}.attention.x_x", LERPS, |model, weight| {
-        let recipe = weight.whole()?;
+        let derivation = weight.whole()?;
         let count = lerps(model)?.len() as u64;
-        let each = recipe.element_count() / count;
-        Ok(Weight::Whole(recipe.reshape(&[count, 1, 1, each])?))
+        let each = derivation.element_count() / count;
+        Ok(Weight::Whole(derivation.reshape(&[count, 1, 1, each])?))
     }),
     Rule::keep("model.layers.{}.feed_forward.key.*", "blk.{}.channel_mix_key.*"),
     Rule::keep("model.layers.{}.feed_forward.value.*", "blk.{}.channel_mix_value.*"),
@@ -217,9 +217,9 @@ fn numbered_lerps<'n>(name: &'n str, before: &str, letters: &[&str]) -> Cow<'n, 
 }
 
 /// The five matrices of a token shift in the order of RWKV 6, from that of Qwen.
-fn in_usual_order(grouped: Recipe) -> Result<Recipe, WeightError> {
+fn in_usual_order(grouped: Derivation) -> Result<Derivation, WeightError> {
     let parts = [3, 1, 2, 0, 4].map(|place| grouped.clone().slice(0, place..place + 1));
-    Ok(Recipe::concatenate(0, parts.into_iter().collect::<Result<_, _>>()?)?)
+    Ok(Derivation::concatenate(0, parts.into_iter().collect::<Result<_, _>>()?)?)
 }
 
 /// Layers are scaled down step by step so that half precision suffices.
@@ -270,19 +270,19 @@ fn seventh_name<'n>(model: &Model, name: &'n str) -> Option<Cow<'n, str>> {
     })
 }
 
-fn opening(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn opening(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     out.count("context_length", CONTEXT)?;
-    out.count("embedding_length", source.model.hidden_size()?)?;
-    out.count("block_count", source.model.layers)
+    out.count("embedding_length", subject.model.hidden_size()?)?;
+    out.count("block_count", subject.model.layers)
 }
 
 /// Width above which the sixth has wider token shifts.
 const WIDE: u64 = 4096;
 
-fn sixth_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    opening(source, out)?;
-    let configuration = &source.model.configuration;
-    let width = source.model.hidden_size()?;
+fn sixth_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    opening(subject, out)?;
+    let configuration = &subject.model.configuration;
+    let width = subject.model.hidden_size()?;
     out.float("attention.layer_norm_epsilon", configuration.number("layer_norm_epsilon")?);
     out.count("rescale_every_n_layers", configuration.integer("rescale_every")?)?;
     out.count("wkv.head_size", configuration.integer("head_size")?)?;
@@ -296,11 +296,11 @@ fn sixth_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<()
     closing(out)
 }
 
-fn sixth_qwen_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    opening(source, out)?;
-    let configuration = &source.model.configuration;
-    let width = source.model.hidden_size()?;
-    out.count("wkv.head_size", width / source.model.heads()?)?;
+fn sixth_qwen_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    opening(subject, out)?;
+    let configuration = &subject.model.configuration;
+    let width = subject.model.hidden_size()?;
+    out.count("wkv.head_size", width / subject.model.heads()?)?;
     let wide = width >= WIDE;
     let shift = configuration.optional_integer(&["lora_rank_tokenshift"])?;
     out.count("time_mix_extra_dim", shift.unwrap_or(if wide { 64 } else { 32 }))?;
@@ -310,14 +310,14 @@ fn sixth_qwen_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Resu
     file_type_here(out);
     out.float("attention.layer_norm_rms_epsilon", configuration.number("rms_norm_eps")?);
     out.count("token_shift_count", 1)?;
-    out.count("attention.head_count_kv", source.model.key_value_heads()?)?;
+    out.count("attention.head_count_kv", subject.model.key_value_heads()?)?;
     out.count("attention.head_count", 0)
 }
 
-fn seventh_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    opening(source, out)?;
-    let configuration = &source.model.configuration;
-    let width = source.model.hidden_size()?;
+fn seventh_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    opening(subject, out)?;
+    let configuration = &subject.model.configuration;
+    let width = subject.model.hidden_size()?;
     let older = configuration.has("head_size") && configuration.has("layer_norm_epsilon");
     let (size, epsilon) = if older { ("head_size", "layer_norm_epsilon") } else { ("head_dim", "norm_eps") };
     out.float("attention.layer_norm_epsilon", configuration.number(epsilon)?);
@@ -345,9 +345,9 @@ fn seventh_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<
     closing(out)
 }
 
-fn seventh_qwen_hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    opening(source, out)?;
-    let configuration = &source.model.configuration;
+fn seventh_qwen_hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    opening(subject, out)?;
+    let configuration = &subject.model.configuration;
     match configuration.integer("wkv_version")? {
         7 => {}
         other => return Err(configuration.bad("wkv_version", &other, "7")),

@@ -8,9 +8,9 @@ use crate::convert::rule::{Count, Rule};
 pub(super) const FAMILY: Family = Family {
     names: &["SmallThinkerForCausalLM"],
     architecture: "smallthinker",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let model = source.model;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let model = subject.model;
         let configuration = &model.configuration;
         for (key, name) in [
             ("expert_count", "moe_num_primary_experts"),

@@ -5,7 +5,7 @@ use super::common::{EMBEDDINGS, GATED_FEED_FORWARD, NORMS};
 use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{Configuration, ConvertError, Source};
+use crate::convert::{Configuration, ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Spark2_5ForCausalLM"],
@@ -36,9 +36,9 @@ fn check(configuration: &Configuration) -> Result<(), ConvertError> {
     Ok(())
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("vocab_size", configuration.integer("vocab_size")?)?;
     out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;

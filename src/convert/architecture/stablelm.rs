@@ -6,7 +6,7 @@ use crate::convert::configuration::{Class, Derived};
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["StableLmForCausalLM", "StableLMEpochForCausalLM", "LlavaStableLMEpochForCausalLM"],
@@ -39,8 +39,8 @@ const LAYERS: &[Rule] = &[
     ),
 ];
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("context_length", configuration.integer("max_position_embeddings")?)?;
     out.count("embedding_length", model.hidden_size()?)?;

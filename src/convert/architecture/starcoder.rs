@@ -7,7 +7,7 @@ use crate::convert::configuration::Class;
 use crate::convert::hyperparameters::file_type_here;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["GPTBigCodeForCausalLM"],
@@ -18,7 +18,7 @@ pub(super) const FAMILY: Family = Family {
         r#"{"vocab_size": 50257, "n_positions": 1024, "n_embd": 768, "n_layer": 12, "n_head": 12,
         "layer_norm_epsilon": 1e-5}"#,
     )],
-    hyperparameters: |source, out| hyperparameters(source, 1, out),
+    hyperparameters: |subject, out| hyperparameters(subject, 1, out),
     rename: |_, name| (!is_mask(name) && !is_buffer(name)).then(|| inside_transformer(name)),
     tensors: &[POSITIONS, EMBEDDINGS, NORMS, LAYERS],
     ..Family::STANDARD
@@ -29,8 +29,8 @@ pub(super) const CODESHELL: Family = Family {
     names: &["CodeShellForCausalLM"],
     architecture: "codeshell",
     classes: &[],
-    hyperparameters: |source, out| {
-        hyperparameters(source, source.model.configuration.integer("num_query_groups")?, out)?;
+    hyperparameters: |subject, out| {
+        hyperparameters(subject, subject.model.configuration.integer("num_query_groups")?, out)?;
         out.float("rope.freq_base", 10_000.0);
         out.set("rope.scaling.type", "linear");
         out.float("rope.scaling.factor", 1.0);
@@ -47,8 +47,8 @@ const LAYERS: &[Rule] = &[
     Rule::keep("h.{}.mlp.c_proj.*", "blk.{}.ffn_down.*").required(),
 ];
 
-fn hyperparameters(source: &Source<'_>, groups: u64, out: &mut Parameters) -> Result<(), ConvertError> {
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, groups: u64, out: &mut Parameters) -> Result<(), ConvertError> {
+    let model = subject.model;
     let configuration = &model.configuration;
     out.count("context_length", configuration.integer("n_positions")?)?;
     out.count("embedding_length", model.hidden_size()?)?;

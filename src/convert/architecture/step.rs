@@ -9,8 +9,8 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::weight::Generated;
-use crate::convert::{ConvertError, Model, Source};
-use crate::plan::Recipe;
+use crate::convert::{ConvertError, Model, Subject};
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["Step3p5ForCausalLM", "Step3p7ForConditionalGeneration"],
@@ -96,9 +96,9 @@ fn check_rotated_parts(model: &Model, sliding: &[bool]) -> Result<(), ConvertErr
     }
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let model = source.model;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let model = subject.model;
     let configuration = &model.configuration;
     let sliding = sliding_layers(model)?;
     check_rotated_parts(model, &sliding)?;
@@ -160,8 +160,8 @@ fn rope_factors(model: &Model, _: &mut Parameters) -> Result<Generated, ConvertE
     let size = model.head_size()?;
     let Some(mut factors) = model.rope.precise_llama3_factors(size / 2)? else { return Ok(Vec::new()) };
     factors.resize((size / 2) as usize, 1.0);
-    let recipe = Recipe::values(factors, &[size / 2]);
-    let recipe = recipe
+    let derivation = Derivation::values(factors, &[size / 2]);
+    let derivation = derivation
         .map_err(|reason| ConvertError::Dimensions { tensor: "rope_freqs.weight".to_owned(), reason })?;
-    Ok(vec![("rope_freqs.weight", recipe)])
+    Ok(vec![("rope_freqs.weight", derivation)])
 }

@@ -6,7 +6,7 @@ use crate::convert::hyperparameters::{file_type_here, key_and_value_length};
 use crate::convert::parameters::Parameters;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &[
@@ -35,11 +35,11 @@ pub(super) const FAMILY: Family = Family {
         Ok(())
     },
     tokenizer: Flavour::T5,
-    hyperparameters: |source, out| {
-        let configuration = &source.model.configuration;
-        before_heads(source, out)?;
+    hyperparameters: |subject, out| {
+        let configuration = &subject.model.configuration;
+        before_heads(subject, out)?;
         out.count("decoder_block_count", configuration.integer(DECODER_LAYERS)?)?;
-        from_heads(source, out)?;
+        from_heads(subject, out)?;
         out.count("decoder_start_token_id", configuration.integer("decoder_start_token_id")?)?;
         file_type_here(out);
         Ok(())
@@ -56,9 +56,9 @@ pub(super) const ENCODER_ONLY: Family = Family {
     names: &["T5EncoderModel"],
     architecture: "t5encoder",
     classes: &[],
-    hyperparameters: |source, out| {
-        before_heads(source, out)?;
-        from_heads(source, out)?;
+    hyperparameters: |subject, out| {
+        before_heads(subject, out)?;
+        from_heads(subject, out)?;
         file_type_here(out);
         Ok(())
     },
@@ -125,18 +125,18 @@ const DECODER: &[Rule] = &[
     Rule::keep("decoder.block.{}.layer.2.DenseReluDense.wo.*", "dec.blk.{}.ffn_down.*"),
 ];
 
-fn before_heads(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+fn before_heads(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     // Only the first models say.
     let context = configuration.optional_integer(&["n_positions"])?.unwrap_or(512);
     out.count("context_length", context)?;
     out.count("embedding_length", configuration.integer("d_model")?)?;
     out.count("feed_forward_length", configuration.integer("d_ff")?)?;
-    out.count("block_count", source.model.layers)
+    out.count("block_count", subject.model.layers)
 }
 
-fn from_heads(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let configuration = &source.model.configuration;
+fn from_heads(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let configuration = &subject.model.configuration;
     out.count("attention.head_count", configuration.integer("num_heads")?)?;
     key_and_value_length(out, configuration.integer("d_kv")?)?;
     let epsilon = configuration.number("layer_norm_epsilon")?;

@@ -6,13 +6,13 @@ use crate::convert::hyperparameters::standard;
 use crate::convert::rule::Rule;
 use crate::convert::shapes::ANY;
 use crate::convert::weight::{Weight, WeightError};
-use crate::plan::{Constant, Operation, Recipe, RecipeError};
+use crate::plan::{Constant, Derivation, DerivationError, Operation};
 
 pub(super) const FAMILY: Family = Family {
     names: &["TalkieForCausalLM"],
     architecture: "talkie",
-    hyperparameters: |source, out| {
-        standard(source, out)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
         // The models state none; PyTorch takes the smallest step of single precision.
         out.float("attention.layer_norm_rms_epsilon", f32::EPSILON.into());
         Ok(())
@@ -53,18 +53,18 @@ fn other_way_round(model: &Model, weight: Weight) -> Result<Weight, WeightError>
     let half = model.head_size()? / 2;
     let halves = weight.row_count().checked_div(half).unwrap_or(0);
     if halves > 2 * model.heads()?.max(model.key_value_heads()?) {
-        return Err(RecipeError::Axis { axis: 0, dimensions: vec![weight.row_count()] }.into());
+        return Err(DerivationError::Axis { axis: 0, dimensions: vec![weight.row_count()] }.into());
     }
-    weight.rows(|recipe| {
+    weight.rows(|derivation| {
         let part = |index: u64| {
-            let part = recipe.clone().slice(0, index * half..(index + 1) * half)?;
+            let part = derivation.clone().slice(0, index * half..(index + 1) * half)?;
             Ok(if index.is_multiple_of(2) {
                 part
             } else {
                 part.map(Operation::Multiply(Constant::new(-1.0)))
             })
         };
-        Recipe::concatenate(0, (0..halves).map(part).collect::<Result<_, RecipeError>>()?)
+        Derivation::concatenate(0, (0..halves).map(part).collect::<Result<_, DerivationError>>()?)
     })
 }
 

@@ -19,9 +19,9 @@ pub(super) const FAMILY: Family = Family {
     architecture: ARCHITECTURE,
     tokenizer: Flavour::NONE,
     adjust: |configuration, _| adjust(configuration),
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        let configuration = &subject.model.configuration;
         out.count("vocab_size", configuration.integer("vocab_size")?)?;
         out.count("features_length", configuration.integer("n_embd_features")?)?;
         out.count("feed_forward_length", configuration.integer("n_ff")?)?;

@@ -10,10 +10,10 @@ pub(super) const FAMILY: Family = Family {
     names: &["XverseForCausalLM"],
     architecture: "xverse",
     tokenizer: Flavour::XVERSE,
-    hyperparameters: |source, out| {
-        standard(source, out)?;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
         out.set("tensor_data_layout", "Meta AI original pth");
-        let model = source.model;
+        let model = subject.model;
         out.count("rope.dimension_count", model.hidden_size()? / model.heads()?)
     },
     tensors: &[EMBEDDINGS, NORMS, PAIRED_ATTENTION, GATED_FEED_FORWARD],

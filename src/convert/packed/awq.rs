@@ -10,7 +10,7 @@ use super::settings::Settings;
 use super::tensors::{
     FLOATS, Tensors, WORDS, Weighed, expect, float_type, impossible, matrix, refuse, spread,
 };
-use crate::plan::{Arithmetic, Codes, Encoding, Levels, Packing, Recipe, Spread};
+use crate::plan::{Arithmetic, Codes, Derivation, Encoding, Levels, Packing, Spread};
 use crate::safetensors::CheckpointTensor;
 
 pub(super) const FORMAT: Format = Format { name: "AWQ", keeps: false, unpack };
@@ -66,7 +66,7 @@ struct Matrix<'c> {
 
 impl Matrix<'_> {
     /// The layout of `gemm`.
-    fn by_inputs(&self) -> Result<Recipe, ConvertError> {
+    fn by_inputs(&self) -> Result<Derivation, ConvertError> {
         let [inputs, words] = matrix(self.weight)?;
         let group = self.group(inputs)?;
         let (groups, outputs) = (inputs / group, words.saturating_mul(WORD));
@@ -75,7 +75,7 @@ impl Matrix<'_> {
         expect(self.scales, &FLOATS, &[groups, outputs])?;
         let shared = Spread::Blocks { rows: group, columns: 1 };
         let dimensions = [inputs, outputs];
-        let in_order = |codes: Recipe| {
+        let in_order = |codes: Derivation| {
             let halves = codes.reshape(&[inputs, words, 2, WORD / 2])?;
             halves.permute(&[0, 1, 3, 2])?.reshape(&dimensions)
         };
@@ -89,7 +89,7 @@ impl Matrix<'_> {
 
     /// The layout of `gemv`. Rows of zeros and scales are padded to whole words, and to as many of them as
     /// its kernels read at a time.
-    fn by_outputs(&self) -> Result<Recipe, ConvertError> {
+    fn by_outputs(&self) -> Result<Derivation, ConvertError> {
         let [outputs, words] = matrix(self.weight)?;
         let inputs = words.saturating_mul(WORD);
         let group = self.group(inputs)?;
@@ -110,8 +110,8 @@ impl Matrix<'_> {
         let padded = [outputs, places.saturating_mul(group)];
         let fails = impossible(self.weight);
         let of_groups = |tensor, encoding| {
-            let recipe = spread(tensor, encoding, &padded, shared)?;
-            recipe.slice(1, 0..inputs).map_err(impossible(tensor))
+            let derivation = spread(tensor, encoding, &padded, shared)?;
+            derivation.slice(1, 0..inputs).map_err(impossible(tensor))
         };
         let codes = spread(self.weight, CODES, &[outputs, inputs], Spread::Each)?;
         let zeros = of_groups(self.zeros, CODES)?;

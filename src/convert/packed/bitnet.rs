@@ -6,7 +6,7 @@ use super::super::ConvertError;
 use super::format::Format;
 use super::settings::Settings;
 use super::tensors::{Tensors, Weighed, count, expect_type, float_type, impossible, matrix, refuse, spread};
-use crate::plan::{Arithmetic, Codes, Constant, Encoding, Levels, Operation, Packing, Recipe, Spread};
+use crate::plan::{Arithmetic, Codes, Constant, Derivation, Encoding, Levels, Operation, Packing, Spread};
 use crate::safetensors::{CheckpointTensor, Dtype};
 
 pub(super) const FORMAT: Format = Format { name: "BitNet", keeps: false, unpack };
@@ -28,7 +28,7 @@ fn unpack(settings: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertE
 }
 
 /// `(code − 1) / scale`.
-fn ternary(weight: &CheckpointTensor, scale: &CheckpointTensor) -> Result<Recipe, ConvertError> {
+fn ternary(weight: &CheckpointTensor, scale: &CheckpointTensor) -> Result<Derivation, ConvertError> {
     expect_type(weight, &[Dtype::U8])?;
     let [quarter, columns] = matrix(weight)?;
     if count(scale) != 1 {

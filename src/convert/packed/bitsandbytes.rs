@@ -9,7 +9,7 @@ use super::settings::Settings;
 use super::tensors::{
     Tensors, Weighed, count, expect, expect_type, impossible, location, matrix, refuse, spread,
 };
-use crate::plan::{Arithmetic, Codes, Constant, Encoding, Levels, Operation, Packing, Recipe, Spread};
+use crate::plan::{Arithmetic, Codes, Constant, Derivation, Encoding, Levels, Operation, Packing, Spread};
 use crate::safetensors::{CheckpointTensor, Dtype};
 use crate::tensor::ElementType;
 
@@ -55,7 +55,7 @@ fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
 }
 
 /// `code · largest / 127`, where the division is a product with its reciprocal.
-fn by_row(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Recipe, ConvertError> {
+fn by_row(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Derivation, ConvertError> {
     let [rows, columns] = matrix(weight)?;
     expect(weight, &[Dtype::I8], &[rows, columns])?;
     expect(scales, &[Dtype::F32], &[rows])?;
@@ -112,7 +112,7 @@ impl Description {
         table: &CheckpointTensor,
         largest: &CheckpointTensor,
         nested: Option<(Nested, &CheckpointTensor, &CheckpointTensor)>,
-    ) -> Result<Recipe, ConvertError> {
+    ) -> Result<Derivation, ConvertError> {
         let elements = self.dimensions.iter().try_fold(1_u64, |all, length| all.checked_mul(*length));
         // Bytes may be stored as elements of another type.
         let bytes = count(weight).checked_mul(weight.dtype.bitsize() as u64 / 8);

@@ -14,7 +14,7 @@ use super::tensors::{
     FLOATS, Tensors, Weighed, expect, expect_type, float_type, impossible, location, matrix,
 };
 use super::tensors::{refuse, spread};
-use crate::plan::{Arithmetic, Codes, Constant, Encoding, Levels, Operation, Packing, Recipe, Spread};
+use crate::plan::{Arithmetic, Codes, Constant, Derivation, Encoding, Levels, Operation, Packing, Spread};
 use crate::safetensors::{CheckpointTensor, Dtype};
 
 pub(super) const FORMAT: Format = Format { name: "compressed-tensors", keeps: false, unpack };
@@ -166,7 +166,7 @@ struct Matrix<'c> {
 }
 
 impl Matrix<'_> {
-    fn numbers(&self) -> Result<Recipe, ConvertError> {
+    fn numbers(&self) -> Result<Derivation, ConvertError> {
         let Self { weight, shape: [rows, columns], scheme: Scheme { bits, .. }, .. } = *self;
         let [_, words] = matrix(weight)?;
         let fails = impossible(weight);
@@ -187,7 +187,7 @@ impl Matrix<'_> {
     }
 
     /// The zeros of all elements. They are packed along the rows.
-    fn zeros(&self, zeros: &CheckpointTensor) -> Result<Recipe, ConvertError> {
+    fn zeros(&self, zeros: &CheckpointTensor) -> Result<Derivation, ConvertError> {
         let ([rows, columns], bits) = (self.shape, self.scheme.bits);
         let [words, groups] = matrix(zeros)?;
         let [_, expected] = matrix(self.scales)?;
@@ -203,10 +203,10 @@ impl Matrix<'_> {
         let blocks = words / packing.words;
         let codes = Codes { bits, packing: Packing { abreast: groups, ..packing }, levels: Levels::Unsigned };
         let dimensions = [blocks, columns, packing.codes];
-        let recipe = spread(zeros, Encoding::Codes(codes), &dimensions, self.shared(false)?)?;
-        let recipe = recipe.permute(&[0, 2, 1]);
-        recipe
-            .and_then(|recipe| recipe.reshape(&[blocks * packing.codes, columns])?.slice(0, 0..rows))
+        let derivation = spread(zeros, Encoding::Codes(codes), &dimensions, self.shared(false)?)?;
+        let derivation = derivation.permute(&[0, 2, 1]);
+        derivation
+            .and_then(|derivation| derivation.reshape(&[blocks * packing.codes, columns])?.slice(0, 0..rows))
             .map_err(impossible(zeros))
     }
 

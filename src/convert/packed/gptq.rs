@@ -10,7 +10,7 @@ use super::settings::Settings;
 use super::tensors::{
     FLOATS, Tensors, WORDS, Weighed, expect, float_type, impossible, location, matrix, refuse, spread,
 };
-use crate::plan::{Arithmetic, Codes, Constant, Encoding, Levels, Operation, Packing, Recipe, Spread};
+use crate::plan::{Arithmetic, Codes, Constant, Derivation, Encoding, Levels, Operation, Packing, Spread};
 use crate::safetensors::{CheckpointTensor, Dtype};
 
 pub(super) const FORMAT: Format = Format { name: "GPTQ", keeps: false, unpack };
@@ -58,7 +58,7 @@ struct Matrix<'c> {
 }
 
 impl Matrix<'_> {
-    fn numbers(&self) -> Result<Recipe, ConvertError> {
+    fn numbers(&self) -> Result<Derivation, ConvertError> {
         let packing = Packing::across_words(self.bits);
         let [words, outputs] = matrix(self.weight)?;
         if words == 0 || words % packing.words != 0 || outputs == 0 || outputs % packing.codes != 0 {

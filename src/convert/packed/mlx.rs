@@ -8,7 +8,7 @@ use super::super::{Configuration, ConvertError};
 use super::format::Format;
 use super::settings::Settings;
 use super::tensors::{FLOATS, Tensors, Weighed, expect, float_type, impossible, refuse, spread};
-use crate::plan::{Arithmetic, Codes, Encoding, Levels, Packing, Recipe, Spread};
+use crate::plan::{Arithmetic, Codes, Derivation, Encoding, Levels, Packing, Spread};
 use crate::safetensors::{CheckpointTensor, Dtype};
 
 pub(super) const FORMAT: Format = Format { name: "MLX", keeps: false, unpack };
@@ -80,7 +80,7 @@ fn affine(
     weight: &CheckpointTensor,
     scales: &CheckpointTensor,
     biases: &CheckpointTensor,
-) -> Result<Recipe, ConvertError> {
+) -> Result<Derivation, ConvertError> {
     let bits = one_of(values, "bits", &BITS)? as u32;
     let group = one_of(values, "group_size", &GROUPS)?;
     let (dimensions, groups) = sizes(weight, bits, group)?;
@@ -101,7 +101,7 @@ fn floats(
     values: &Configuration,
     weight: &CheckpointTensor,
     scales: &CheckpointTensor,
-) -> Result<Recipe, ConvertError> {
+) -> Result<Derivation, ConvertError> {
     let known = FLOAT_MODES.iter().find(|(name, ..)| *name == mode);
     let (_, bits, group, levels, scale_levels) =
         *known.ok_or_else(|| values.bad("mode", &Value::from(mode), "affine, mxfp4, mxfp8 or nvfp4"))?;
@@ -141,7 +141,7 @@ fn put_each(
     tensors: &mut Tensors<'_>,
     name: String,
     weight: &CheckpointTensor,
-    numbers: Recipe,
+    numbers: Derivation,
 ) -> Result<(), ConvertError> {
     let Some((before, after)) = name.split_once(STACK) else {
         tensors.put(name, weight, Weighed::Numbers(numbers));

@@ -7,7 +7,7 @@ use super::super::ConvertError;
 use super::format::Format;
 use super::settings::Settings;
 use super::tensors::{Tensors, Weighed, count, expect, impossible, location, matrix, refuse, spread};
-use crate::plan::{Arithmetic, Codes, Constant, Encoding, Levels, Operation, Packing, Recipe, Spread};
+use crate::plan::{Arithmetic, Codes, Constant, Derivation, Encoding, Levels, Operation, Packing, Spread};
 use crate::safetensors::{CheckpointTensor, Dtype};
 
 pub(super) const FORMAT: Format = Format { name: "NVFP4", keeps: true, unpack };
@@ -110,7 +110,7 @@ fn numbers(
     scales: &CheckpointTensor,
     scale: f32,
     dimensions: &[u64],
-) -> Result<Recipe, ConvertError> {
+) -> Result<Derivation, ConvertError> {
     let floats = Codes { bits: 4, packing: Packing::in_bytes(4), levels: Levels::F4E2M1 };
     let floats = spread(codes, Encoding::Codes(floats), dimensions, Spread::Each)?;
     let of_group = Spread::Blocks { rows: 1, columns: GROUP };

@@ -9,7 +9,7 @@ use super::format::Format;
 use super::settings::Settings;
 use super::tensors::{FLOATS, Tensors, Weighed, count, expect_type, float_type, impossible, location};
 use super::tensors::{refuse, spread};
-use crate::plan::{Arithmetic, Codes, Encoding, Levels, Recipe, Spread, Stored};
+use crate::plan::{Arithmetic, Codes, Derivation, Encoding, Levels, Spread, Stored};
 use crate::safetensors::{CheckpointTensor, Dtype};
 
 pub(super) const FORMAT: Format = Format { name: "8 bits with scales", keeps: false, unpack };
@@ -126,7 +126,7 @@ fn scaled(
     scales: &CheckpointTensor,
     zeros: Option<&CheckpointTensor>,
     block: Option<(u64, u64)>,
-) -> Result<Recipe, ConvertError> {
+) -> Result<Derivation, ConvertError> {
     let dimensions = &weight.dimensions;
     let shared = layout(weight, scales, block)?;
     let numbers = spread(weight, weight_encoding(weight)?, dimensions, Spread::Each)?;
@@ -200,7 +200,7 @@ const RANK_BLOCK: u64 = 128;
 
 /// A weight `[rows, columns]` as `[ranks, rows of a rank, columns]`. How many ranks there were follows from
 /// the number of scales, since each rank's last block is cut off (llama.cpp, `conversion/mimo.py`).
-fn by_rank(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Recipe, ConvertError> {
+fn by_rank(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Derivation, ConvertError> {
     let fails = || {
         let (scales_have, weight_has) = (&scales.dimensions, &weight.dimensions);
         let reason = format!(
@@ -226,7 +226,7 @@ fn by_rank(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Recip
     let part = |tensor: &CheckpointTensor, encoding: Encoding, elements: u64, rank: u64, spread: Spread| {
         let mut location = location(tensor);
         location.offset += rank.saturating_mul(elements) * (tensor.dtype.bitsize() / 8) as u64;
-        Recipe::stored(Stored { location, encoding, dimensions: vec![own, *columns], spread })
+        Derivation::stored(Stored { location, encoding, dimensions: vec![own, *columns], spread })
     };
     let shared = Spread::Blocks { rows: RANK_BLOCK, columns: RANK_BLOCK };
     let (weights, scales_are) = (weight_encoding(weight)?, scale_encoding(scales)?);
@@ -235,5 +235,5 @@ fn by_rank(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Recip
         let numbers = part(weight, weights.clone(), own.saturating_mul(*columns), rank, Spread::Each)?;
         numbers.with(Arithmetic::Multiply, part(scales, scales_are.clone(), own_scales, rank, shared)?)
     });
-    parts.collect::<Result<Vec<_>, _>>().and_then(Recipe::stack).map_err(impossible(weight))
+    parts.collect::<Result<Vec<_>, _>>().and_then(Derivation::stack).map_err(impossible(weight))
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::super::ConvertError;
 use super::super::files::Files;
-use crate::plan::{Encoding, Location, Recipe, RecipeError, Spread, Stored};
+use crate::plan::{Derivation, DerivationError, Encoding, Location, Spread, Stored};
 use crate::safetensors::{Checkpoint, CheckpointTensor, Dtype};
 use crate::tensor::ElementType;
 
@@ -24,14 +24,14 @@ pub(in crate::convert) struct Unpacked {
 /// The numbers of a packed weight.
 #[derive(Debug, Clone)]
 pub(in crate::convert) enum Weighed {
-    /// As a recipe.
-    Numbers(Recipe),
+    /// As a derivation.
+    Numbers(Derivation),
     /// Blocks that can stay what they are, which a number for all of them multiplies.
     Blocks {
         /// The blocks.
-        blocks: Recipe,
+        blocks: Derivation,
         /// What they come to, that number included.
-        numbers: Recipe,
+        numbers: Derivation,
         /// The number.
         scale: f32,
         /// What the runtime may scale activations by.
@@ -177,7 +177,7 @@ pub(super) fn refuse(tensor: &CheckpointTensor, reason: String) -> ConvertError 
 }
 
 /// The error for dimensions that do not allow what is done to them.
-pub(super) fn impossible(tensor: &CheckpointTensor) -> impl Fn(RecipeError) -> ConvertError + '_ {
+pub(super) fn impossible(tensor: &CheckpointTensor) -> impl Fn(DerivationError) -> ConvertError + '_ {
     |reason| ConvertError::Dimensions { tensor: tensor.name.clone(), reason }
 }
 
@@ -235,13 +235,13 @@ pub(super) fn float_type(tensor: &CheckpointTensor) -> Result<ElementType, Conve
     }
 }
 
-/// A stored tensor as a recipe of these dimensions, which its numbers are spread over.
+/// A stored tensor as a derivation of these dimensions, which its numbers are spread over.
 pub(super) fn spread(
     tensor: &CheckpointTensor,
     encoding: Encoding,
     dimensions: &[u64],
     spread: Spread,
-) -> Result<Recipe, ConvertError> {
+) -> Result<Derivation, ConvertError> {
     let stored = Stored { location: location(tensor), encoding, dimensions: dimensions.to_vec(), spread };
-    Recipe::stored(stored).map_err(impossible(tensor))
+    Derivation::stored(stored).map_err(impossible(tensor))
 }

@@ -265,8 +265,7 @@ impl Flavour {
     pub const PLAMO: Self = Self { formats: &[Format::Plamo], chat_template: false, ..Self::PLAIN };
 
     /// Hunyuan, dense.
-    pub const HUNYUAN: Self =
-        Self { deniable_roles: &["pad"], turn_ends_first: true, ..Self::BYTE_PAIR };
+    pub const HUNYUAN: Self = Self { deniable_roles: &["pad"], turn_ends_first: true, ..Self::BYTE_PAIR };
 
     /// Hunyuan that sees. The library has no class for its configuration, so all keys of it are read; that of
     /// the dense ones forgets the end of documents.

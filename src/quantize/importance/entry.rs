@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::error::ImportanceError;
-use crate::plan::{Importance, Location, Recipe, RecipeError, Stored};
+use crate::plan::{Derivation, DerivationError, Importance, Location, Stored};
 use crate::tensor::ElementType;
 
 /// More entries than any model has tensors; keeps what a hostile file can make us hold small.
@@ -49,17 +49,17 @@ impl Entry {
         &self,
         source: usize,
         columns: u64,
-    ) -> Result<Option<Importance>, RecipeError> {
+    ) -> Result<Option<Importance>, DerivationError> {
         let matrices = self.length / columns;
         let floats = |offset, dimensions: &[u64]| {
-            Recipe::stored(Stored::plain(Location { source, offset }, ElementType::F32, dimensions))
+            Derivation::stored(Stored::plain(Location { source, offset }, ElementType::F32, dimensions))
         };
         let counts = match self.counts {
-            Counts::Same(count) => Recipe::filled(count, &[matrices])?,
+            Counts::Same(count) => Derivation::filled(count, &[matrices])?,
             Counts::Each { offset, count } if count == matrices => floats(offset, &[matrices])?,
             Counts::Each { offset, count: 1 } => {
                 let one = floats(offset, &[1])?;
-                Recipe::concatenate(0, vec![one; usize::try_from(matrices).unwrap_or(usize::MAX)])?
+                Derivation::concatenate(0, vec![one; usize::try_from(matrices).unwrap_or(usize::MAX)])?
             }
             Counts::Each { .. } => return Ok(None),
         };

@@ -21,7 +21,7 @@ pub(super) const ROOMS: &[(&str, &str)] = &[
     ("template", "Go text/template: parse and check; chat/: recognise a chat format, supply its template"),
     ("modelfile", "the Modelfile language"),
     ("store", "blobs, manifests, leases, pruning"),
-    ("plan", "plans, recipes, the executor"),
+    ("plan", "plans, derivations, the executor"),
     ("safetensors", "the file format, sharded checkpoints"),
     ("gguf", "the file format: read over untrusted bytes, write"),
     ("tensor", "element types, casts, block formats, quantization kernels"),

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ollamake::gguf::Metadata;
 use ollamake::plan::{
-    Batch, Importance, Location, Observer, Operation, Output, Plan, PlanError, PlannedTensor, Recipe,
+    Batch, Derivation, Importance, Location, Observer, Operation, Output, Plan, PlanError, PlannedTensor,
     Resources, Source, Stored,
 };
 use ollamake::tensor::ElementType;
@@ -61,19 +61,19 @@ fn sources() -> Vec<Vec<u8>> {
     vec![bytes_of(&values), bytes_of(&columns)]
 }
 
-fn stored(source: usize, first: u64, dimensions: &[u64]) -> Recipe {
+fn stored(source: usize, first: u64, dimensions: &[u64]) -> Derivation {
     let location = Location { source, offset: first * 4 };
-    Recipe::stored(Stored::plain(location, ElementType::F32, dimensions)).unwrap()
+    Derivation::stored(Stored::plain(location, ElementType::F32, dimensions)).unwrap()
 }
 
 /// A plan for the type, weighed or not; `checked` says whether values have to be finite.
 fn plan(element_type: ElementType, weighed: bool, checked: bool) -> Plan {
-    let tensor = |name: &str, element_type, recipe: Recipe| {
-        let recipe = if checked { recipe.map(Operation::RequireFinite) } else { recipe };
-        PlannedTensor::new(name, element_type, recipe).unwrap()
+    let tensor = |name: &str, element_type, derivation: Derivation| {
+        let derivation = if checked { derivation.map(Operation::RequireFinite) } else { derivation };
+        PlannedTensor::new(name, element_type, derivation).unwrap()
     };
     let importance = weighed.then(|| {
-        let counts = Recipe::values(vec![1.0], &[1]).unwrap();
+        let counts = Derivation::values(vec![1.0], &[1]).unwrap();
         Importance::new(stored(1, 0, &[1, COLUMNS]), counts).unwrap()
     });
     let matrix = |name: &str, first| {
@@ -328,8 +328,8 @@ fn what_waits_to_be_written_fits_into_the_memory_however_many_files_there_are() 
     let types = [ElementType::F16, ElementType::Bf16, ElementType::F64, ElementType::Q8_0];
     let plans: Vec<Plan> = types
         .map(|element_type| {
-            let recipe = stored(0, 0, &[COUNT]);
-            let tensors = vec![PlannedTensor::new("t", element_type, recipe).unwrap()];
+            let derivation = stored(0, 0, &[COUNT]);
+            let tensors = vec![PlannedTensor::new("t", element_type, derivation).unwrap()];
             let sources = describe(std::slice::from_ref(&source.bytes));
             Plan { sources, metadata: Metadata::new(), tensors }
         })

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use ollamake::gguf::{Metadata, Value};
 use ollamake::model::Digest;
 use ollamake::plan::{
-    Arithmetic, Codes, Constant, Encoding, Importance, Levels, Location, Operation, Packing, Plan,
-    PlannedTensor, REVISION, Recipe, SourceDescription, Spread, Stored,
+    Arithmetic, Codes, Constant, Derivation, Encoding, Importance, Levels, Location, Operation, Packing,
+    Plan, PlannedTensor, REVISION, SourceDescription, Spread, Stored,
 };
 use ollamake::tensor::{ElementType, Shape};
 use serde::{Deserialize, Serialize};
@@ -18,13 +18,14 @@ const ELSEWHERE: Location = Location { source: 0, offset: 64 };
 
 /// Plans of which no two come to the same file, each with what it differs in.
 fn different_plans() -> Vec<(String, Plan)> {
-    let stored =
-        |encoding, dimensions: &[u64]| Recipe::stored(Stored::each(AT_START, encoding, dimensions)).unwrap();
+    let stored = |encoding, dimensions: &[u64]| {
+        Derivation::stored(Stored::each(AT_START, encoding, dimensions)).unwrap()
+    };
     let plain = |element_type| stored(Encoding::Plain(element_type), &[4, 32]);
     let spread = |spread| {
         let encoding = Encoding::Plain(ElementType::F32);
         let stored = Stored { location: AT_START, encoding, dimensions: vec![4, 32], spread };
-        Recipe::stored(stored).unwrap()
+        Derivation::stored(stored).unwrap()
     };
     let blocks = |rows, columns| spread(Spread::Blocks { rows, columns });
     let chosen = |axis, numbers, count| spread(Spread::Chosen { axis, numbers, count });
@@ -33,16 +34,16 @@ fn different_plans() -> Vec<(String, Plan)> {
     let bytes = |levels| packed(8, Packing::in_bytes(8), levels);
     let words = Packing::in_words(4);
     let pair = |operation| plain(ElementType::F16).with(operation, plain(ElementType::F32)).unwrap();
-    let recipe = || plain(ElementType::F32);
-    let values = |first| Recipe::values([vec![first], vec![1.0; 127]].concat(), &[4, 32]).unwrap();
+    let derivation = || plain(ElementType::F32);
+    let values = |first| Derivation::values([vec![first], vec![1.0; 127]].concat(), &[4, 32]).unwrap();
     let joined = |axis, one: &[u64], other: &[u64]| {
         let part = |dimensions: &[u64]| stored(Encoding::Plain(ElementType::F32), dimensions);
-        Recipe::concatenate(axis, vec![part(one), part(other)]).unwrap()
+        Derivation::concatenate(axis, vec![part(one), part(other)]).unwrap()
     };
-    let recipes = vec![
-        ("usual", recipe()),
+    let derivations = vec![
+        ("usual", derivation()),
         ("stored type", plain(ElementType::F16)),
-        ("place", Recipe::stored(Stored::plain(ELSEWHERE, ElementType::F32, &[4, 32])).unwrap()),
+        ("place", Derivation::stored(Stored::plain(ELSEWHERE, ElementType::F32, &[4, 32])).unwrap()),
         ("shared by rows", blocks(2, 32)),
         ("shared by columns", blocks(4, 16)),
         ("chosen", chosen(0, ELSEWHERE, 2)),
@@ -80,30 +81,30 @@ fn different_plans() -> Vec<(String, Plan)> {
         ("other values", values(2.0)),
         ("negative zero", values(-0.0)),
         ("zero", values(0.0)),
-        ("one value", Recipe::filled(1.0, &[4, 32]).unwrap()),
+        ("one value", Derivation::filled(1.0, &[4, 32]).unwrap()),
         ("rows joined", joined(0, &[1, 32], &[3, 32])),
         ("rows joined elsewhere", joined(0, &[3, 32], &[1, 32])),
         ("columns joined", joined(1, &[4, 8], &[4, 24])),
-        ("plus one", recipe().map(Operation::AddOne)),
-        ("plus two", recipe().map(Operation::AddOne).map(Operation::AddOne)),
-        ("negated exponential", recipe().map(Operation::NegatedExponential)),
-        ("exponential", recipe().map(Operation::Exponential)),
-        ("times two", recipe().map(Operation::Multiply(Constant::new(2.0)))),
-        ("times three", recipe().map(Operation::Multiply(Constant::new(3.0)))),
-        ("plus a constant", recipe().map(Operation::Add(Constant::new(2.0)))),
-        ("widened", recipe().map(Operation::Widen)),
-        ("centred", recipe().map(Operation::Centre)),
-        ("three levels", recipe().map(Operation::Ternary)),
-        ("rounded", recipe().map(Operation::Round(ElementType::F16))),
-        ("rounded otherwise", recipe().map(Operation::Round(ElementType::Bf16))),
-        ("checked", recipe().map(Operation::RequireFinite)),
+        ("plus one", derivation().map(Operation::AddOne)),
+        ("plus two", derivation().map(Operation::AddOne).map(Operation::AddOne)),
+        ("negated exponential", derivation().map(Operation::NegatedExponential)),
+        ("exponential", derivation().map(Operation::Exponential)),
+        ("times two", derivation().map(Operation::Multiply(Constant::new(2.0)))),
+        ("times three", derivation().map(Operation::Multiply(Constant::new(3.0)))),
+        ("plus a constant", derivation().map(Operation::Add(Constant::new(2.0)))),
+        ("widened", derivation().map(Operation::Widen)),
+        ("centred", derivation().map(Operation::Centre)),
+        ("three levels", derivation().map(Operation::Ternary)),
+        ("rounded", derivation().map(Operation::Round(ElementType::F16))),
+        ("rounded otherwise", derivation().map(Operation::Round(ElementType::Bf16))),
+        ("checked", derivation().map(Operation::RequireFinite)),
     ];
-    let tensor = |name: &str, element_type| PlannedTensor::new(name, element_type, recipe()).unwrap();
+    let tensor = |name: &str, element_type| PlannedTensor::new(name, element_type, derivation()).unwrap();
     let importance = |offset| {
         let location = Location { source: 0, offset };
         let stored = |dimensions: &[u64]| Stored::plain(location, ElementType::F32, dimensions);
-        let recipe = |dimensions: &[u64]| Recipe::stored(stored(dimensions)).unwrap();
-        Importance::new(recipe(&[1, 32]), recipe(&[1])).unwrap()
+        let derivation = |dimensions: &[u64]| Derivation::stored(stored(dimensions)).unwrap();
+        Importance::new(derivation(&[1, 32]), derivation(&[1])).unwrap()
     };
     let metadata = |pairs: &[(&str, Value)]| {
         let mut metadata = Metadata::new();
@@ -126,9 +127,11 @@ fn different_plans() -> Vec<(String, Plan)> {
             plan.tensors = names.iter().map(|name| tensor(name, ElementType::F32)).collect();
         })
     };
-    let mut plans: Vec<(String, Plan)> = recipes
+    let mut plans: Vec<(String, Plan)> = derivations
         .into_iter()
-        .map(|(what, recipe)| (what.to_owned(), with(&|plan| plan.tensors[0].recipe = recipe.clone())))
+        .map(|(what, derivation)| {
+            (what.to_owned(), with(&|plan| plan.tensors[0].derivation = derivation.clone()))
+        })
         .collect();
     let others = [
         ("length of a source", with(&|plan| plan.sources[0].length += 1)),

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use ollamake::gguf::{Gguf, Metadata};
 use ollamake::plan::{
-    Observer, Operation, Plan, PlanError, PlannedTensor, Recipe, Resources, Source, Stored,
+    Derivation, Observer, Operation, Plan, PlanError, PlannedTensor, Resources, Source, Stored,
 };
 use ollamake::tensor::ElementType;
 
@@ -16,8 +16,9 @@ fn mixed_plan() -> (Plan, Vec<Vec<u8>>) {
     let values: Vec<f32> = (0..300_000).map(|index| (index % 997) as f32 / 100.0).collect();
     let sources = vec![bytes_of(&values)];
     let stored =
-        |elements: u64| Recipe::stored(Stored::plain(AT_START, ElementType::F32, &[elements])).unwrap();
-    let tensor = |name: &str, element_type, recipe| PlannedTensor::new(name, element_type, recipe).unwrap();
+        |elements: u64| Derivation::stored(Stored::plain(AT_START, ElementType::F32, &[elements])).unwrap();
+    let tensor =
+        |name: &str, element_type, derivation| PlannedTensor::new(name, element_type, derivation).unwrap();
     let tensors = vec![
         tensor("copied", ElementType::F32, stored(300_000)),
         tensor("odd", ElementType::F16, stored(101)),
@@ -62,8 +63,8 @@ fn values_that_are_not_finite_are_named() {
         plan.tensors.remove(2);
         execute(&plan, &sources, 2).unwrap();
         // A copy is checked as well.
-        let recipe = plan.tensors[0].recipe.clone();
-        plan.tensors[0].recipe = recipe.map(Operation::RequireFinite);
+        let derivation = plan.tensors[0].derivation.clone();
+        plan.tensors[0].derivation = derivation.map(Operation::RequireFinite);
         assert!(matches!(execute(&plan, &sources, 2), Err(PlanError::NotFinite { .. })));
     }
 }
@@ -71,13 +72,13 @@ fn values_that_are_not_finite_are_named() {
 #[test]
 fn values_that_overflow_the_type_are_named() {
     let sources = [bytes_of(&[1.0, 70_000.0, 2.0])];
-    let recipe = Recipe::stored(Stored::plain(AT_START, ElementType::F32, &[3])).unwrap();
-    let plan = plan_of(recipe.clone().map(Operation::RequireFinite), ElementType::F16, &sources);
+    let derivation = Derivation::stored(Stored::plain(AT_START, ElementType::F32, &[3])).unwrap();
+    let plan = plan_of(derivation.clone().map(Operation::RequireFinite), ElementType::F16, &sources);
     assert!(matches!(
         execute(&plan, &sources, 1),
         Err(PlanError::Overflow { element_type: ElementType::F16, first: 1, last: 1, .. })
     ));
-    assert!(execute(&plan_of(recipe, ElementType::F16, &sources), &sources, 1).is_ok());
+    assert!(execute(&plan_of(derivation, ElementType::F16, &sources), &sources, 1).is_ok());
 }
 
 #[test]

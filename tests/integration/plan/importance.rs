@@ -2,7 +2,9 @@
 
 use ollamake::gguf::{Gguf, Metadata};
 use ollamake::model::Digest;
-use ollamake::plan::{Importance, Location, Plan, PlanError, PlannedTensor, Recipe, RecipeError, Stored};
+use ollamake::plan::{
+    Derivation, DerivationError, Importance, Location, Plan, PlanError, PlannedTensor, Stored,
+};
 use ollamake::tensor::{self, ElementType};
 
 use super::{AT_START, bytes_of, describe, execute};
@@ -17,9 +19,9 @@ fn numbers(count: u64, factor: u64) -> Vec<f32> {
     (0..count).map(|index| (index * factor % 1009) as f32 / 100.0).collect()
 }
 
-fn at(offset: u64, dimensions: &[u64]) -> Recipe {
+fn at(offset: u64, dimensions: &[u64]) -> Derivation {
     let location = Location { source: 1, offset };
-    Recipe::stored(Stored::plain(location, ElementType::F32, dimensions)).unwrap()
+    Derivation::stored(Stored::plain(location, ElementType::F32, dimensions)).unwrap()
 }
 
 /// A plan of a tensor of three matrices, and its sources: the weights, and the importance with its sums
@@ -28,11 +30,12 @@ fn plan_of_experts(element_type: ElementType) -> (Plan, Vec<Vec<u8>>) {
     let weights = numbers(3 * ROWS * COLUMNS, 77);
     let importance: Vec<f32> = numbers(3 * COLUMNS, 31).into_iter().chain(COUNTS).collect();
     let sources = vec![bytes_of(&weights), bytes_of(&importance)];
-    let recipe = Recipe::stored(Stored::plain(AT_START, ElementType::F32, &[3, ROWS, COLUMNS])).unwrap();
+    let derivation =
+        Derivation::stored(Stored::plain(AT_START, ElementType::F32, &[3, ROWS, COLUMNS])).unwrap();
     let importance = Importance::new(at(0, &[3, COLUMNS]), at(3 * COLUMNS * 4, &[3, 1])).unwrap();
     let tensor = PlannedTensor {
         importance: Some(importance),
-        ..PlannedTensor::new("experts", element_type, recipe).unwrap()
+        ..PlannedTensor::new("experts", element_type, derivation).unwrap()
     };
     (Plan { sources: describe(&sources), metadata: Metadata::new(), tensors: vec![tensor] }, sources)
 }
@@ -82,9 +85,9 @@ fn importance_of_another_shape_is_refused() {
         assert!(matches!(plan.check(), Err(PlanError::ImportanceShape { .. })));
     }
     let wrong = Importance::new(at(0, &[3, COLUMNS]), at(0, &[2]));
-    assert!(matches!(wrong, Err(RecipeError::Importance { .. })));
+    assert!(matches!(wrong, Err(DerivationError::Importance { .. })));
     let flat = Importance::new(at(0, &[COLUMNS]), at(0, &[1]));
-    assert!(matches!(flat, Err(RecipeError::Importance { .. })));
+    assert!(matches!(flat, Err(DerivationError::Importance { .. })));
 }
 
 #[test]
@@ -99,11 +102,11 @@ fn rows_that_do_not_fit_into_memory_many_times_are_refused() {
     let (mut plan, _) = plan_of_experts(ElementType::Q4_0);
     let long = 1 << 19;
     plan.sources.iter_mut().for_each(|source| source.length = long * 4);
-    let recipe = Recipe::stored(Stored::plain(AT_START, ElementType::F32, &[1, long])).unwrap();
+    let derivation = Derivation::stored(Stored::plain(AT_START, ElementType::F32, &[1, long])).unwrap();
     let importance = Importance::new(at(0, &[1, long]), at(0, &[1])).unwrap();
     plan.tensors = vec![PlannedTensor {
         importance: Some(importance),
-        ..PlannedTensor::new("t", ElementType::Q4_0, recipe).unwrap()
+        ..PlannedTensor::new("t", ElementType::Q4_0, derivation).unwrap()
     }];
     assert!(matches!(plan.check(), Err(PlanError::RowTooLong { columns, .. }) if columns == long));
 }

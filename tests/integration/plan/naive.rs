@@ -1,7 +1,7 @@
-//! Recipes against a naive array, under random sequences of steps.
+//! Derivations against a naive array, under random sequences of steps.
 
 use ollamake::gguf::{Gguf, Metadata};
-use ollamake::plan::{Operation, Plan, PlannedTensor, Recipe, RecipeError};
+use ollamake::plan::{Derivation, DerivationError, Operation, Plan, PlannedTensor};
 use ollamake::tensor::{ElementType, Shape};
 use proptest::prelude::*;
 
@@ -103,13 +103,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Applies one step to both; a recipe that says it cannot is left as it is.
-fn apply(step: &Step, naive: Naive, recipe: Recipe) -> (Naive, Recipe) {
+/// Applies one step to both; a derivation that says it cannot is left as it is.
+fn apply(step: &Step, naive: Naive, derivation: Derivation) -> (Naive, Derivation) {
     let dimensions = naive.dimensions.clone();
     let rank = dimensions.len();
-    let reshaped = |target: Vec<u64>| match recipe.clone().reshape(&target) {
+    let reshaped = |target: Vec<u64>| match derivation.clone().reshape(&target) {
         Ok(changed) => (Naive { dimensions: target, ..naive.clone() }, changed),
-        Err(RecipeError::Reshape { .. }) => (naive.clone(), recipe.clone()),
+        Err(DerivationError::Reshape { .. }) => (naive.clone(), derivation.clone()),
         Err(other) => panic!("{other}"),
     };
     match *step {
@@ -131,34 +131,34 @@ fn apply(step: &Step, naive: Naive, recipe: Recipe) -> (Naive, Recipe) {
         Step::Permute(ref keys) => {
             let mut order: Vec<usize> = (0..rank).collect();
             order.sort_by_key(|&axis| keys[axis]);
-            (naive.permute(&order), recipe.permute(&order).unwrap())
+            (naive.permute(&order), derivation.permute(&order).unwrap())
         }
         Step::Slice(axis, start, end, step) => {
             let axis = axis % rank;
             let start = start % dimensions[axis];
             let end = start + 1 + end % (dimensions[axis] - start);
-            match recipe.clone().step_by(axis, start..end, step) {
+            match derivation.clone().step_by(axis, start..end, step) {
                 Ok(changed) => (naive.step_by(axis, start, end, step), changed),
-                Err(RecipeError::Slice { .. }) => (naive, recipe),
+                Err(DerivationError::Slice { .. }) => (naive, derivation),
                 Err(other) => panic!("{other}"),
             }
         }
         Step::Join(axis, end) if naive.values.len() < 2000 => {
             let axis = axis % rank;
             let end = 1 + end % dimensions[axis];
-            match recipe.clone().slice(axis, 0..end) {
+            match derivation.clone().slice(axis, 0..end) {
                 Ok(part) => {
                     let joined = naive.join(axis, &naive.step_by(axis, 0, end, 1));
-                    (joined, Recipe::concatenate(axis, vec![recipe, part]).unwrap())
+                    (joined, Derivation::concatenate(axis, vec![derivation, part]).unwrap())
                 }
-                Err(_) => (naive, recipe),
+                Err(_) => (naive, derivation),
             }
         }
         Step::AddOne => {
             let values = naive.values.iter().map(|value| value + 1.0).collect();
-            (Naive { values, ..naive }, recipe.map(Operation::AddOne))
+            (Naive { values, ..naive }, derivation.map(Operation::AddOne))
         }
-        _ => (naive, recipe),
+        _ => (naive, derivation),
     }
 }
 
@@ -170,21 +170,21 @@ proptest! {
         dimensions in proptest::collection::vec(1..9_u64, 1..4),
         steps in proptest::collection::vec(step(), 0..9),
     ) {
-        let (recipe, sources) = stored_f32(&dimensions);
+        let (derivation, sources) = stored_f32(&dimensions);
         let start = Naive { values: floats(&sources[0]), dimensions };
-        let (naive, recipe) =
-            steps.iter().fold((start, recipe), |(naive, recipe), step| apply(step, naive, recipe));
-        prop_assert_eq!(recipe.dimensions(), naive.dimensions);
-        prop_assert_eq!(recipe.element_count(), naive.values.len() as u64);
+        let (naive, derivation) =
+            steps.iter().fold((start, derivation), |(naive, derivation), step| apply(step, naive, derivation));
+        prop_assert_eq!(derivation.dimensions(), naive.dimensions);
+        prop_assert_eq!(derivation.element_count(), naive.values.len() as u64);
         // The plan may keep the dimensions only if there are few enough, so it is given a flat shape.
         let plan = Plan {
             sources: describe(&sources),
             metadata: Metadata::new(),
             tensors: vec![PlannedTensor {
                 name: "t".into(),
-                shape: Shape::new(&[recipe.element_count()]).unwrap(),
+                shape: Shape::new(&[derivation.element_count()]).unwrap(),
                 element_type: ElementType::F32,
-                recipe,
+                derivation,
                 importance: None,
             }],
         };

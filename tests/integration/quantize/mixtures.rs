@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ollamake::model::Digest;
-use ollamake::plan::{Location, Plan, PlannedTensor, Recipe, SourceDescription, Stored};
+use ollamake::plan::{Derivation, Location, Plan, PlannedTensor, SourceDescription, Stored};
 use ollamake::quantize::{
     FileType, ImportanceMatrix, QuantizeError, Quantized, Scheme, Selection, TypeOverride, quantize,
     target_type,
@@ -47,7 +47,7 @@ pub(super) fn skeleton(model: &Json) -> Plan {
                     name,
                     shape,
                     element_type,
-                    recipe: Recipe::stored(stored).unwrap(),
+                    derivation: Derivation::stored(stored).unwrap(),
                     importance: None,
                 });
             }

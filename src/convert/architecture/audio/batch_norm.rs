@@ -4,7 +4,7 @@
 use crate::convert::numbers::Numbers;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{ConvertError, Model};
-use crate::plan::{Recipe, square_root};
+use crate::plan::{Derivation, square_root};
 use crate::tensor::{ElementType, f16_to_f32, f32_to_f16};
 
 /// Added to variances: PyTorch's default, which all models have.
@@ -15,7 +15,7 @@ const EPSILON: f32 = 1e-5;
 ///
 /// The arithmetic is PyTorch's in the type in which the norm is stored, in single precision for BF16
 /// (llama.cpp, `conversion/gemma.py` and `granite.py`).
-pub(super) fn folded(numbers: &Numbers<'_>, name: &str) -> Result<Option<Recipe>, ConvertError> {
+pub(super) fn folded(numbers: &Numbers<'_>, name: &str) -> Result<Option<Derivation>, ConvertError> {
     let Some(stem) = name.strip_suffix(".batch_norm.weight") else { return Ok(None) };
     let bad = |reason: String| ConvertError::Numbers { tensor: name.to_owned(), reason };
     let of = |part: &str| {
@@ -43,12 +43,12 @@ pub(super) fn folded(numbers: &Numbers<'_>, name: &str) -> Result<Option<Recipe>
     let addends = bias.iter().zip(&mean).zip(&factors);
     let addends = addends.map(|((bias, mean), factor)| rounded(bias - rounded(mean * factor)));
     let both: Vec<f32> = factors.iter().copied().chain(addends).collect();
-    let recipe = Recipe::values(both, &[2, channels as u64]);
-    recipe.map(Some).map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
+    let derivation = Derivation::values(both, &[2, channels as u64]);
+    derivation.map(Some).map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
 }
 
 /// The factors and the addends.
 pub(super) fn factors_and_addends(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
-    let recipe = weight.whole()?;
-    Ok(vec![Weight::Whole(recipe.clone().select(0, 0)?), Weight::Whole(recipe.select(0, 1)?)])
+    let derivation = weight.whole()?;
+    Ok(vec![Weight::Whole(derivation.clone().select(0, 0)?), Weight::Whole(derivation.select(0, 1)?)])
 }

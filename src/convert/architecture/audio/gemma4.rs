@@ -11,7 +11,7 @@ use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model};
-use crate::plan::Recipe;
+use crate::plan::Derivation;
 use crate::tensor::ElementType;
 
 /// Encoders with layers.
@@ -152,7 +152,7 @@ fn forced(name: &str) -> Option<ElementType> {
 
 /// A scale as the model applies it, which is the logarithm of one more than the exponential of what is
 /// stored.
-fn softened_scale(numbers: &Numbers<'_>, name: &str) -> Result<Option<Recipe>, ConvertError> {
+fn softened_scale(numbers: &Numbers<'_>, name: &str) -> Result<Option<Derivation>, ConvertError> {
     // Beyond this the logarithm is the number itself (PyTorch's default).
     const LINEAR: f32 = 20.0;
     if !name.ends_with(".per_dim_scale") {
@@ -164,17 +164,17 @@ fn softened_scale(numbers: &Numbers<'_>, name: &str) -> Result<Option<Recipe>, C
         if number > LINEAR { number } else { f64::from(exponential).ln_1p() as f32 }
     };
     let count = stored.len() as u64;
-    let recipe = Recipe::values(stored.into_iter().map(soften).collect(), &[count]);
-    recipe.map(Some).map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
+    let derivation = Derivation::values(stored.into_iter().map(soften).collect(), &[count]);
+    derivation.map(Some).map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })
 }
 
 /// Pixels, whose colours lie together, as planes of one colour each: in the last axis.
 fn planes(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let dimensions = recipe.dimensions();
-    let Some((pixels, rows)) = dimensions.split_last() else { return Ok(Weight::Whole(recipe)) };
+    let derivation = weight.whole()?;
+    let dimensions = derivation.dimensions();
+    let Some((pixels, rows)) = dimensions.split_last() else { return Ok(Weight::Whole(derivation)) };
     let (rows, axis) = (rows.iter().product::<u64>(), 1);
-    let apart = recipe.reshape(&[rows, pixels / 3, 3])?;
+    let apart = derivation.reshape(&[rows, pixels / 3, 3])?;
     Ok(Weight::Whole(apart.transpose(axis, axis + 1)?.reshape(&dimensions)?))
 }
 

@@ -43,6 +43,6 @@ const ADAPTER: &[Rule] = &[
 
 /// Each row of two as a vector: what stands before sound and after it.
 fn two_rows(_: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
-    let recipe = weight.whole()?;
-    Ok(vec![Weight::Whole(recipe.clone().select(0, 0)?), Weight::Whole(recipe.select(0, 1)?)])
+    let derivation = weight.whole()?;
+    Ok(vec![Weight::Whole(derivation.clone().select(0, 0)?), Weight::Whole(derivation.select(0, 1)?)])
 }

@@ -93,9 +93,9 @@ fn channels(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
 
 /// A convolution over each channel by itself as an image of all of their kernels.
 fn kernels(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    match recipe.dimensions()[..] {
-        [channels, 1, length] => Ok(Weight::Whole(recipe.reshape(&[1, 1, channels, length])?)),
-        _ => Ok(Weight::Whole(recipe)),
+    let derivation = weight.whole()?;
+    match derivation.dimensions()[..] {
+        [channels, 1, length] => Ok(Weight::Whole(derivation.reshape(&[1, 1, channels, length])?)),
+        _ => Ok(Weight::Whole(derivation)),
     }
 }

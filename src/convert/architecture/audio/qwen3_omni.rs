@@ -48,8 +48,8 @@ pub(super) const OMNI: Family = Family {
         ),
     ],
     tokenizer: FLAVOUR,
-    hyperparameters: |source, out| {
-        qwen2moe::hyperparameters(source, out)?;
+    hyperparameters: |subject, out| {
+        qwen2moe::hyperparameters(subject, out)?;
         out.count("n_deepstack_layers", 0)
     },
     rename: |_, name| text_name(name.strip_prefix("thinker.").unwrap_or(name)),
@@ -62,8 +62,8 @@ pub(super) const ASR: Family = Family {
     names: &["Qwen3ASRForConditionalGeneration"],
     classes: &[],
     tokenizer: Flavour { own_template: Some(CHATML), ..FLAVOUR },
-    hyperparameters: |source, out| {
-        qwen2::hyperparameters(source, out)?;
+    hyperparameters: |subject, out| {
+        qwen2::hyperparameters(subject, out)?;
         out.count("n_deepstack_layers", 0)
     },
     rename: OMNI.rename,

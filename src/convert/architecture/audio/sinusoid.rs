@@ -2,7 +2,7 @@
 
 use crate::convert::weight::Generated;
 use crate::convert::{Configuration, ConvertError};
-use crate::plan::{Recipe, cosine, exponential, sine};
+use crate::plan::{Derivation, cosine, exponential, sine};
 
 /// The most positions of a window of sound (llama.cpp, `conversion/qwenvl.py`).
 const POSITIONS: u64 = 1500;
@@ -28,7 +28,7 @@ pub(super) fn positions(audio: &Configuration) -> Result<Generated, ConvertError
         values.extend(angles.map(cosine));
     }
     let name = "a.position_embd.weight";
-    let recipe = Recipe::values(values, &[POSITIONS, width])
+    let derivation = Derivation::values(values, &[POSITIONS, width])
         .map_err(|reason| ConvertError::Dimensions { tensor: name.to_owned(), reason })?;
-    Ok(vec![(name, recipe)])
+    Ok(vec![(name, derivation)])
 }

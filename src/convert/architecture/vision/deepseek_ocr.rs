@@ -26,11 +26,11 @@ pub(super) const FIRST: Family = Family {
         }
         Ok(())
     },
-    hyperparameters: |source, out| {
-        standard(source, out)?;
-        deepseek2::dense_layers(source.model, out)?;
-        deepseek2::experts(source.model, out)?;
-        let configuration = &source.model.configuration;
+    hyperparameters: |subject, out| {
+        standard(subject, out)?;
+        deepseek2::dense_layers(subject.model, out)?;
+        deepseek2::experts(subject.model, out)?;
+        let configuration = &subject.model.configuration;
         for key in ["sliding_window_size", "sliding_window"] {
             if let Some(window) = configuration.optional_integer(&[key])?.filter(|window| *window > 0) {
                 return out.count("attention.sliding_window", window);
@@ -192,7 +192,7 @@ const SECOND_ENCODER: &[Rule] = &[
 
 /// A vector as a matrix of one row.
 fn one_row(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let dimensions: Vec<u64> = std::iter::once(1).chain(recipe.dimensions()).collect();
-    Ok(Weight::Whole(recipe.reshape(&dimensions)?))
+    let derivation = weight.whole()?;
+    let dimensions: Vec<u64> = std::iter::once(1).chain(derivation.dimensions()).collect();
+    Ok(Weight::Whole(derivation.reshape(&dimensions)?))
 }

@@ -16,9 +16,9 @@ pub(super) const FAMILY: Family = Family {
     overrules_text: true,
     classes: &[],
     predicted_layers: prediction::stated,
-    hyperparameters: |source, out| {
-        (exaone::FOURTH.hyperparameters)(source, out)?;
-        prediction::write(source.model, out)
+    hyperparameters: |subject, out| {
+        (exaone::FOURTH.hyperparameters)(subject, out)?;
+        prediction::write(subject.model, out)
     },
     rename: |model, name| text_name(name).map(|name| predicting_name(model, name)),
     tensors: &[EMBEDDINGS, ATTENTION, LATE_NORMS, GATED_FEED_FORWARD, PREDICTION],

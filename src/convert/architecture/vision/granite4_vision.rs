@@ -12,7 +12,7 @@ use crate::convert::configuration::{Class, Part};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
-use crate::convert::{Configuration, ConvertError, Source};
+use crate::convert::{Configuration, ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["Granite4VisionForConditionalGeneration"],
@@ -21,9 +21,9 @@ pub(super) const FAMILY: Family = Family {
         "granite4_vision",
         &[Part::of("text_config", "granite"), Part::of("vision_config", "siglip_vision_model")],
     )],
-    hyperparameters: |source, out| {
-        (granite::FAMILY.hyperparameters)(source, out)?;
-        mapping(source, out)
+    hyperparameters: |subject, out| {
+        (granite::FAMILY.hyperparameters)(subject, out)?;
+        mapping(subject, out)
     },
     rename: |_, name| {
         let other = ["layerwise_projectors", "spatial_projectors"];
@@ -92,9 +92,9 @@ fn ways(whole: &Configuration) -> Result<Vec<Way>, ConvertError> {
 }
 
 /// Writes layer by layer which way leads to it. The first leads to the embeddings.
-fn mapping(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let ways = ways(&source.model.configuration)?;
-    let mut mapping = vec![-1_i32; usize::try_from(source.model.layers).unwrap_or(0)];
+fn mapping(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let ways = ways(&subject.model.configuration)?;
+    let mut mapping = vec![-1_i32; usize::try_from(subject.model.layers).unwrap_or(0)];
     for (number, way) in (0..).zip(&ways).skip(1) {
         if let Some(layer) = mapping.get_mut(way.text_layer as usize) {
             *layer = number;

@@ -11,7 +11,7 @@ use crate::convert::projector::Projector;
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Model, Source};
+use crate::convert::{ConvertError, Model, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["HunYuanVLForConditionalGeneration"],
@@ -23,20 +23,20 @@ pub(super) const FAMILY: Family = Family {
     ..hunyuan_dense::FAMILY
 };
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    let rope = &source.model.rope.common;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    let rope = &subject.model.rope.common;
     // The library has another name for the same since its fifth version.
-    let sections = match source.model.rope.kind()?.as_deref() {
+    let sections = match subject.model.rope.kind()?.as_deref() {
         Some("xdrope") => "xdrope_section",
         Some("dynamic") if rope.has("mrope_section") => "mrope_section",
-        _ => return (hunyuan_dense::FAMILY.hyperparameters)(source, out),
+        _ => return (hunyuan_dense::FAMILY.hyperparameters)(subject, out),
     };
-    standard(source, out)?;
+    standard(subject, out)?;
     out.float("rope.freq_base", rope.number("rope_theta")?);
     out.set("rope.scaling.type", "none");
     out.float("rope.scaling.factor", rope.optional_number(&["factor"])?.unwrap_or(1.0));
     out.float("rope.scaling.alpha", rope.number("alpha")?);
-    let context = source.model.configuration.integer("max_position_embeddings")?;
+    let context = subject.model.configuration.integer("max_position_embeddings")?;
     out.count("rope.scaling.original_context_length", context)?;
     out.count("context_length", context)?;
     let sections = rope.integers(sections)?.ok_or_else(|| rope.missing(&[sections]))?;
@@ -89,5 +89,5 @@ const TENSORS: &[Rule] = &[
 /// Positions without that of the class token, which the encoder does not have.
 fn patches_alone(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let rows = weight.row_count();
-    weight.rows(|recipe| recipe.slice(0, 1..rows))
+    weight.rows(|derivation| derivation.slice(0, 1..rows))
 }

@@ -7,14 +7,14 @@ use crate::convert::architecture::{Family, ling, qwen3vl};
 use crate::convert::parameters::Parameters;
 use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
-use crate::convert::{ConvertError, Source};
+use crate::convert::{ConvertError, Subject};
 
 pub(super) const FAMILY: Family = Family {
     names: &["BailingMoeV3VLForConditionalGeneration"],
     classes: &[],
-    hyperparameters: |source, out| {
-        (ling::THIRD.hyperparameters)(source, out)?;
-        sections(source, out)
+    hyperparameters: |subject, out| {
+        (ling::THIRD.hyperparameters)(subject, out)?;
+        sections(subject, out)
     },
     rename: |model, name| {
         if name.starts_with("linear_proj") { None } else { (ling::THIRD.rename)(model, name) }
@@ -24,9 +24,9 @@ pub(super) const FAMILY: Family = Family {
 };
 
 /// The rotated pairs of time, height and width.
-fn sections(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+fn sections(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
     const KEY: &str = "mrope_section";
-    let configuration = &source.model.configuration;
+    let configuration = &subject.model.configuration;
     let mut sections = configuration.integers(KEY)?.ok_or_else(|| configuration.missing(&[KEY]))?;
     sections.truncate(3);
     let pairs = configuration.integer("qk_rope_head_dim")? / 2;

@@ -13,7 +13,7 @@ use crate::convert::projector::{AUDIO, Encoders, Projector};
 use crate::convert::rule::{Count, Rule};
 use crate::convert::weight::{Weight, WeightError};
 use crate::convert::{Configuration, ConvertError, Model};
-use crate::plan::{Recipe, RecipeError};
+use crate::plan::{Derivation, DerivationError};
 use crate::tensor::ElementType;
 
 /// The folder of what turns sound into codes.
@@ -151,16 +151,19 @@ fn codebook_sizes(audio: &Configuration) -> Result<Vec<u64>, ConvertError> {
 fn of_largest_size(model: &Model, weight: Weight) -> Result<Weight, WeightError> {
     let sizes =
         model.configuration.part(AUDIO).map_or_else(|| Ok(Vec::new()), |audio| codebook_sizes(&audio))?;
-    let recipe = weight.whole()?;
-    let (codes, width) = match recipe.dimensions()[..] {
+    let derivation = weight.whole()?;
+    let (codes, width) = match derivation.dimensions()[..] {
         [codes, width] => (codes, width),
-        _ => return Err(RecipeError::Axis { axis: 1, dimensions: recipe.dimensions() }.into()),
+        _ => return Err(DerivationError::Axis { axis: 1, dimensions: derivation.dimensions() }.into()),
     };
     let missing = sizes.into_iter().max().unwrap_or(0).saturating_sub(codes);
     if missing == 0 {
-        return Ok(Weight::Whole(recipe));
+        return Ok(Weight::Whole(derivation));
     }
-    Ok(Weight::Whole(Recipe::concatenate(0, vec![recipe, Recipe::filled(0.0, &[missing, width])?])?))
+    Ok(Weight::Whole(Derivation::concatenate(
+        0,
+        vec![derivation, Derivation::filled(0.0, &[missing, width])?],
+    )?))
 }
 
 fn hyperparameters(subject: &Encoders<'_>, out: &mut Parameters) -> Result<(), ConvertError> {

@@ -10,7 +10,7 @@ use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::weight::{Weight, WeightError, regroup_rows};
 use crate::convert::{Configuration, ConvertError, Model};
-use crate::plan::{Recipe, RecipeError};
+use crate::plan::{Derivation, DerivationError};
 
 pub(super) const KIMI_VL: Family = Family {
     names: &["KimiVLForConditionalGeneration"],
@@ -110,10 +110,10 @@ fn rename<'n>(_: &Configuration, name: &'n str) -> Option<Cow<'n, str>> {
 
 /// Positions in rows and columns as a list.
 fn flat_grid(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    match recipe.dimensions()[..] {
-        [rows, columns, width] => Ok(Weight::Whole(recipe.reshape(&[rows * columns, width])?)),
-        _ => Err(RecipeError::Axis { axis: 2, dimensions: recipe.dimensions() }.into()),
+    let derivation = weight.whole()?;
+    match derivation.dimensions()[..] {
+        [rows, columns, width] => Ok(Weight::Whole(derivation.reshape(&[rows * columns, width])?)),
+        _ => Err(DerivationError::Axis { axis: 2, dimensions: derivation.dimensions() }.into()),
     }
 }
 
@@ -123,10 +123,10 @@ fn split_rotation(model: &Model, weight: Weight) -> Result<Weight, WeightError> 
     let heads = model.heads()?;
     let third = weight.row_count() / 3;
     let quarter = third / heads / 4;
-    weight.rows(|recipe| {
-        let part = |index: u64| recipe.clone().slice(0, index * third..(index + 1) * third);
-        let turned = |part: Recipe| regroup_rows(part, &[heads, quarter, 2, 2], &[0, 2, 1, 3]);
-        Recipe::concatenate(0, vec![turned(part(0)?)?, turned(part(1)?)?, part(2)?])
+    weight.rows(|derivation| {
+        let part = |index: u64| derivation.clone().slice(0, index * third..(index + 1) * third);
+        let turned = |part: Derivation| regroup_rows(part, &[heads, quarter, 2, 2], &[0, 2, 1, 3]);
+        Derivation::concatenate(0, vec![turned(part(0)?)?, turned(part(1)?)?, part(2)?])
     })
 }
 

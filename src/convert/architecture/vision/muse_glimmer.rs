@@ -14,8 +14,8 @@ use crate::convert::projector::{Encoders, Projector};
 use crate::convert::rule::Rule;
 use crate::convert::tokenizer::Flavour;
 use crate::convert::weight::{Weight, WeightError};
-use crate::convert::{ConvertError, Source};
-use crate::plan::Recipe;
+use crate::convert::{ConvertError, Subject};
+use crate::plan::Derivation;
 
 pub(super) const FAMILY: Family = Family {
     names: &["MuseGlimmerForConditionalGeneration"],
@@ -56,17 +56,17 @@ const LAYERS: &[Rule] = &[
 fn norms_and_queries(model: &Model, weight: Weight) -> Result<Vec<Weight>, WeightError> {
     let scale = model.configuration.number("qk_scale_factor")? as f32;
     let size = model.head_size()?;
-    let norm = |scale: f32| Recipe::filled(scale, &[size]).map(Weight::Whole);
+    let norm = |scale: f32| Derivation::filled(scale, &[size]).map(Weight::Whole);
     Ok(vec![norm(scale)?, norm(1.0)?, pair_queries(model, weight)?])
 }
 
-fn hyperparameters(source: &Source<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
-    standard(source, out)?;
-    let configuration = &source.model.configuration;
+fn hyperparameters(subject: &Subject<'_>, out: &mut Parameters) -> Result<(), ConvertError> {
+    standard(subject, out)?;
+    let configuration = &subject.model.configuration;
     out.float("final_logit_softcapping", configuration.number("final_logit_softcapping")?);
     out.float("logit_scale", configuration.number("output_multiplier")?);
     out.count("attention.sliding_window", configuration.integer("sliding_window")?)?;
-    let sliding = source.model.layers_of_kind("sliding_attention")?;
+    let sliding = subject.model.layers_of_kind("sliding_attention")?;
     out.set(
         "attention.sliding_window_pattern",
         sliding.ok_or_else(|| configuration.missing(&["layer_types"]))?,

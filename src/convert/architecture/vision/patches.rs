@@ -2,7 +2,7 @@
 
 use crate::convert::Model;
 use crate::convert::weight::{Weight, WeightError};
-use crate::plan::{Arithmetic, Constant, Operation, Recipe, RecipeError};
+use crate::plan::{Arithmetic, Constant, Derivation, DerivationError, Operation};
 
 /// Colours of an image.
 const CHANNELS: u64 = 3;
@@ -16,33 +16,33 @@ pub(in crate::convert::architecture) fn frames(
     _: &Model,
     weight: Weight,
 ) -> Result<Vec<Weight>, WeightError> {
-    let recipe = weight.whole()?;
+    let derivation = weight.whole()?;
     // Exactly two: a third frame would be lost.
-    let both = recipe.clone().slice(2, 0..2)?.reshape(&recipe.dimensions())?;
+    let both = derivation.clone().slice(2, 0..2)?.reshape(&derivation.dimensions())?;
     Ok(vec![Weight::Whole(both.clone().select(2, 0)?), Weight::Whole(both.select(2, 1)?)])
 }
 
 /// A matrix over the pixels of a patch, colour after colour, as the convolution that it is.
 pub(super) fn colour_planes(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let side = side(&recipe)?;
-    let outputs = recipe.dimensions()[0];
-    Ok(Weight::Whole(recipe.reshape(&[outputs, CHANNELS, side, side])?))
+    let derivation = weight.whole()?;
+    let side = side(&derivation)?;
+    let outputs = derivation.dimensions()[0];
+    Ok(Weight::Whole(derivation.reshape(&[outputs, CHANNELS, side, side])?))
 }
 
 /// A matrix over the pixels of a patch, pixel after pixel, as the convolution that it is.
 pub(in crate::convert::architecture) fn pixels(_: &Model, weight: Weight) -> Result<Weight, WeightError> {
-    let recipe = weight.whole()?;
-    let side = side(&recipe)?;
-    let outputs = recipe.dimensions()[0];
-    Ok(Weight::Whole(recipe.reshape(&[outputs, side, side, CHANNELS])?.permute(&[0, 3, 1, 2])?))
+    let derivation = weight.whole()?;
+    let side = side(&derivation)?;
+    let outputs = derivation.dimensions()[0];
+    Ok(Weight::Whole(derivation.reshape(&[outputs, side, side, CHANNELS])?.permute(&[0, 3, 1, 2])?))
 }
 
 /// The side of a square patch whose colours are the columns of a matrix.
-fn side(recipe: &Recipe) -> Result<u64, RecipeError> {
-    match recipe.dimensions()[..] {
+fn side(derivation: &Derivation) -> Result<u64, DerivationError> {
+    match derivation.dimensions()[..] {
         [_, columns] => Ok((columns / CHANNELS).isqrt()),
-        _ => Err(RecipeError::Axis { axis: 1, dimensions: recipe.dimensions() }),
+        _ => Err(DerivationError::Axis { axis: 1, dimensions: derivation.dimensions() }),
     }
 }
 
@@ -58,9 +58,9 @@ pub(super) fn one_frame(model: &Model, weight: Weight) -> Result<Weight, WeightE
     if frames > MOST_FRAMES {
         return Err(vision.bad(KEY, &frames, &format!("at most {MOST_FRAMES} frames")).into());
     }
-    let recipe = weight.whole()?;
-    let outputs = recipe.dimensions().first().copied().unwrap_or(0);
-    let by_frame = recipe.reshape(&[outputs, frames, CHANNELS, side, side])?;
+    let derivation = weight.whole()?;
+    let outputs = derivation.dimensions().first().copied().unwrap_or(0);
+    let by_frame = derivation.reshape(&[outputs, frames, CHANNELS, side, side])?;
     let mut sum = by_frame.clone().select(1, 0)?;
     for frame in 1..frames {
         sum = sum.with(Arithmetic::Add, by_frame.clone().select(1, frame)?)?;
@@ -73,19 +73,19 @@ const MOST_IN_A_ROW: u64 = 128;
 
 /// Embeddings `[1, positions, width]` of a square of positions for one with `side` of them in a row, by
 /// bilinear interpolation whose corners are the same (PyTorch, `interpolate` with `align_corners`).
-pub(super) fn resampled_grid(recipe: Recipe, side: u64) -> Result<Recipe, RecipeError> {
-    let dimensions = recipe.dimensions();
+pub(super) fn resampled_grid(derivation: Derivation, side: u64) -> Result<Derivation, DerivationError> {
+    let dimensions = derivation.dimensions();
     let [1, positions, width] = dimensions[..] else {
-        return Err(RecipeError::Axis { axis: 2, dimensions });
+        return Err(DerivationError::Axis { axis: 2, dimensions });
     };
     let trained = positions.isqrt();
     if side == trained {
-        return Ok(recipe);
+        return Ok(derivation);
     }
     if !(1..=MOST_IN_A_ROW).contains(&side) {
-        return Err(RecipeError::Reshape { from: dimensions, to: vec![side, side, width] });
+        return Err(DerivationError::Reshape { from: dimensions, to: vec![side, side, width] });
     }
-    let grid = recipe.map(Operation::Widen).reshape(&[trained, trained, width])?;
+    let grid = derivation.map(Operation::Widen).reshape(&[trained, trained, width])?;
     let places: Vec<Place> = (0..side).map(|index| Place::of(index, side, trained)).collect();
     let mut made = Vec::new();
     for row in &places {
@@ -93,7 +93,7 @@ pub(super) fn resampled_grid(recipe: Recipe, side: u64) -> Result<Recipe, Recipe
             made.push(between(&grid, row, column)?);
         }
     }
-    Recipe::stack(made)?.reshape(&[1, side * side, width])
+    Derivation::stack(made)?.reshape(&[1, side * side, width])
 }
 
 /// Where in a row of positions another one lies: between two of them, with a share of each.
@@ -114,9 +114,9 @@ impl Place {
 
 /// The sum of the four embeddings around a place, each with its share, in the order in which PyTorch adds
 /// them.
-fn between(grid: &Recipe, row: &Place, column: &Place) -> Result<Recipe, RecipeError> {
+fn between(grid: &Derivation, row: &Place, column: &Place) -> Result<Derivation, DerivationError> {
     let ([above, below], [left, right]) = (row.0, column.0);
-    let mut sum: Option<Recipe> = None;
+    let mut sum: Option<Derivation> = None;
     for (row, column) in [(below, left), (below, right), (above, right), (above, left)] {
         let share = row.1 * column.1;
         if share == 0.0 {
@@ -129,5 +129,5 @@ fn between(grid: &Recipe, row: &Place, column: &Place) -> Result<Recipe, RecipeE
             None => part,
         });
     }
-    sum.ok_or_else(|| RecipeError::Dimensions { dimensions: grid.dimensions() })
+    sum.ok_or_else(|| DerivationError::Dimensions { dimensions: grid.dimensions() })
 }

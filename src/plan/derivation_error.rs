@@ -1,11 +1,11 @@
-//! Why a recipe cannot be.
+//! Why a derivation cannot be.
 
 use crate::tensor::ElementType;
 
-/// Why a recipe cannot be.
+/// Why a derivation cannot be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
-pub enum RecipeError {
+pub enum DerivationError {
     /// A dimension of zero, or more elements than can be counted.
     #[error("dimensions {dimensions:?} are not positive or too large")]
     Dimensions {
