@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Mutex;
 
-use super::{CreateError, Event, Files, Monitor, Outputs, Phase, Request, Wanted, Workshop};
+use super::{CreateError, Event, Files, Monitor, Outputs, Phase, Request, Usage, Wanted, Workshop};
 use crate::locked::locked;
 use crate::model::{Digest, LONGEST_TEXT, Name};
 use crate::registry::{self, Artifact, Options, Pulled, RegistryError};
@@ -50,10 +50,18 @@ fn assemble(
     }
     let outputs = Outputs::single(Wanted::as_it_is(name.clone()));
     let files = Some(Files::parse(files.collect())?);
-    let mut left = Some(workshop.prepare(Request { files, licenses, ..Request::new(outputs) })?);
-    while let Some(job) = left {
-        left = job.advance(monitor)?;
-    }
+    let request = Request { files, licenses, ..Request::new(outputs) };
+    let usage = Usage::default();
+    let make = || {
+        let mut left = Some(workshop.prepare(request)?);
+        while let Some(job) = left {
+            left = job.advance(Monitor { usage: &usage, ..monitor })?;
+        }
+        Ok::<_, CreateError>(())
+    };
+    let made = make();
+    monitor.usage.include(&usage);
+    made?;
     Ok(Placed { model: workshop.store.manifest(name)?, replaced: None, given_up: Vec::new() })
 }
 

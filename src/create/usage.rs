@@ -118,6 +118,17 @@ impl Usage {
         }
     }
 
+    /// Counts what another account counts, but not its models: whoever made them in passing was not asked for
+    /// them.
+    pub(super) fn include(&self, other: &Self) {
+        for phase in Phase::ALL {
+            self.charge(phase, other.spent(phase));
+        }
+        self.count_read(other.read());
+        self.count_written(other.written());
+        self.warnings.fetch_add(other.warnings(), Ordering::Relaxed);
+    }
+
     /// The models that are there so far.
     pub fn products(&self) -> Vec<Product> {
         locked(&self.products).clone()

@@ -55,6 +55,32 @@ async fn a_gguf_file_of_another_tool_becomes_a_model() {
     }
 }
 
+/// The source is pulled once, and the outputs are those of a store that has it.
+#[tokio::test(flavor = "multi_thread")]
+async fn several_models_are_made_from_one_that_is_pulled_first() {
+    let kind = "application/vnd.docker.ai.gguf.v3";
+    let registry = registry_of_artifact(vec![(kind, json!(null), small_gguf(&[]))]).await;
+    let name = format!("{}/team/m", registry.host());
+    let outputs = json!([{"model": "a", "quantize": "q8_0"}, {"model": "b", "quantize": "q4_0"}]);
+    let request = json!({"from": name, "outputs": outputs});
+    let make = async |is_pulled_before: bool| {
+        let directory = tempfile::tempdir().unwrap();
+        let server = Process::start(directory.path(), &[]);
+        if is_pulled_before {
+            last_line(&server, "pull", json!({"model": name})).await;
+        }
+        let made = last_line(&server, "create", request.clone()).await;
+        assert_eq!(made["status"], "success", "{made}");
+        made["outputs"].clone()
+    };
+    let before = registry.asked().len();
+    let made = make(false).await;
+    let asked = registry.asked().len() - before;
+    assert_eq!(made, make(true).await);
+    // The manifest and the file, however many outputs there are.
+    assert_eq!(asked, 2);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_that_is_not_understood_is_no_model() {
     let gguf = small_gguf(&[]);
