@@ -1,14 +1,15 @@
-//! Writes the tiny checkpoint of the README: a Llama of one layer with random weights and a byte-level
-//! tokenizer. It speaks gibberish, but every program that reads Hugging Face checkpoints can read it.
+//! Writes the tiny checkpoint of the documentation, a Llama of one layer with random weights and a byte-level
+//! tokenizer, and an adapter for it. It speaks gibberish, but every program that reads Hugging Face checkpoints can
+//! read it.
 //!
 //! ```sh
-//! cargo run --example make_tiny -- examples/tiny-checkpoint
+//! cargo run --example make_tiny -- examples
 //! ```
 
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
@@ -19,6 +20,9 @@ const FEED_FORWARD: usize = 256;
 const HEADS: usize = 4;
 const KEY_VALUE_HEADS: usize = 1;
 const HEAD: usize = HIDDEN / HEADS;
+
+/// Of the adapter.
+const RANK: usize = 4;
 
 /// Merged in this order, on top of the 256 bytes (`Ġ` is the byte-level blank).
 const MERGES: [(&str, &str); 12] = [
@@ -44,25 +48,37 @@ const CHAT_TEMPLATE: &str = "{% for message in messages %}{{ '<|im_start|>' + me
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(std::env::args().nth(1).ok_or("usage: make_tiny DIRECTORY")?);
-    fs::create_dir_all(&directory)?;
     let vocabulary = vocabulary();
-    let files = [
+    let checkpoint = [
         ("config.json", config(vocabulary.len())),
         ("generation_config.json", json!({"eos_token_id": vocabulary["<|im_end|>"]})),
         ("tokenizer.json", tokenizer(&vocabulary)),
         ("tokenizer_config.json", tokenizer_config()),
     ];
-    for (name, content) in files {
-        fs::write(directory.join(name), serde_json::to_string_pretty(&content)? + "\n")?;
-    }
     let weights = weights(vocabulary.len());
+    write(&directory.join("tiny-checkpoint"), &checkpoint, "model.safetensors", Dtype::BF16, &weights)?;
+    let adapter = [("adapter_config.json", adapter_config())];
+    write(&directory.join("tiny-adapter"), &adapter, "adapter_model.safetensors", Dtype::F32, &adapter_weights())
+}
+
+/// Writes a directory as PyTorch's libraries would.
+fn write(
+    directory: &Path,
+    files: &[(&str, Value)],
+    name: &str,
+    element: Dtype,
+    weights: &Weights,
+) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(directory)?;
+    for (name, content) in files {
+        fs::write(directory.join(name), serde_json::to_string_pretty(content)? + "\n")?;
+    }
     let views = weights.iter().map(|(name, (shape, bytes))| {
-        TensorView::new(Dtype::BF16, shape.clone(), bytes).map(|view| (name.as_str(), view))
+        TensorView::new(element, shape.clone(), bytes).map(|view| (name.as_str(), view))
     });
     let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
     let bytes = serialize(views.collect::<Result<Vec<_>, _>>()?, metadata)?;
-    fs::write(directory.join("model.safetensors"), bytes)?;
-    Ok(())
+    Ok(fs::write(directory.join(name), bytes)?)
 }
 
 fn config(vocabulary: usize) -> Value {
@@ -180,6 +196,32 @@ fn weights(vocabulary: usize) -> Weights {
     for name in norms {
         weights
             .insert(format!("{name}.weight"), (vec![HIDDEN], (0..HIDDEN).flat_map(|_| bf16(1.0)).collect()));
+    }
+    weights
+}
+
+/// What PEFT says of an adapter for queries and values.
+fn adapter_config() -> Value {
+    json!({
+        "peft_type": "LORA",
+        "base_model_name_or_path": "tiny-checkpoint",
+        "r": RANK,
+        "lora_alpha": 2 * RANK,
+        "target_modules": ["q_proj", "v_proj"],
+        "task_type": "CAUSAL_LM"
+    })
+}
+
+fn adapter_weights() -> Weights {
+    let mut random = SplitMix(2);
+    let mut weights = Weights::new();
+    for (module, rows) in [("q_proj", HEADS * HEAD), ("v_proj", KEY_VALUE_HEADS * HEAD)] {
+        for (half, shape) in [("lora_A", vec![RANK, HIDDEN]), ("lora_B", vec![rows, RANK])] {
+            let count: usize = shape.iter().product();
+            let bytes = (0..count).flat_map(|_| (random.normal() * 0.05).to_le_bytes()).collect();
+            let name = format!("base_model.model.model.layers.0.self_attn.{module}.{half}.weight");
+            weights.insert(name, (shape, bytes));
+        }
     }
     weights
 }

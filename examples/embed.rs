@@ -2,7 +2,7 @@
 //! the API, and lists it: all that a program needs to embed the server.
 //!
 //! ```sh
-//! cargo run --example quickstart
+//! cargo run --example embed
 //! ```
 
 use std::error::Error;
