@@ -1,6 +1,5 @@
 //! Conversion of checkpoints and adapters against what llama.cpp's converter writes, and of broken ones.
 
-mod architectures;
 mod bad_input;
 mod cases;
 mod checkpoint;

@@ -5,6 +5,7 @@ mod convert;
 mod create;
 mod create_command;
 mod damage;
+mod documents;
 #[cfg(target_os = "linux")]
 mod endurance;
 mod environment;
