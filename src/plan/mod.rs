@@ -66,6 +66,31 @@ use crate::gguf::{Metadata, TensorDescription};
 use crate::tensor::{ElementType, Shape, TensorError};
 
 /// The complete description of a GGUF file to be made.
+///
+/// ```
+/// use ollamake::gguf::{Gguf, Metadata};
+/// use ollamake::plan::{Location, Plan, PlannedTensor, Recipe, Resources, SourceDescription, Stored};
+/// use ollamake::tensor::ElementType;
+///
+/// // Two numbers that lie somewhere in single precision become a tensor in half precision.
+/// let numbers: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|number| number.to_le_bytes()).collect();
+/// let place = Location { source: 0, offset: 0 };
+/// let recipe = Recipe::stored(Stored::plain(place, ElementType::F32, &[2]))?;
+/// let plan = Plan {
+///     sources: vec![SourceDescription { label: "numbers".to_owned(), length: 8 }],
+///     metadata: Metadata::new(),
+///     tensors: vec![PlannedTensor::new("t", ElementType::F16, recipe)?],
+/// };
+/// // Its size is known before anything is read.
+/// let size = plan.size()?;
+///
+/// let mut file = Vec::new();
+/// plan.execute(&[&numbers], &mut file, Resources::default(), &())?;
+/// assert_eq!(file.len() as u64, size);
+/// let data = Gguf::parse(&file)?.tensors()[0].data.clone();
+/// assert_eq!(file[data.start as usize..data.end as usize], [0x00, 0x3e, 0x00, 0xc0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The sources that derivations refer to by index.

@@ -53,6 +53,25 @@ impl Quantized {
 ///
 /// An importance matrix is one more source of the plan, the last.
 ///
+/// ```
+/// use ollamake::gguf::Gguf;
+/// use ollamake::plan::{Plan, Resources, SourceDescription};
+/// use ollamake::quantize::{FileType, quantize};
+///
+/// let model = std::fs::read("examples/tiny/tiny.gguf")?;
+/// let description = SourceDescription { label: "tiny.gguf".to_owned(), length: model.len() as u64 };
+/// let plan = Plan::copying(&Gguf::parse(&model)?, description)?;
+///
+/// let quantized = quantize(plan, &FileType::Q4KM.into(), None)?;
+/// for (tensor, choice) in quantized.plan.tensors.iter().zip(&quantized.choices) {
+///     assert_eq!(tensor.element_type, choice.element_type);
+/// }
+/// let mut file = Vec::new();
+/// quantized.ready()?.execute(&[&model], &mut file, Resources::default(), &())?;
+/// assert!(file.len() < model.len() / 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Whatever [`QuantizeError`] names.
 pub fn quantize(

@@ -23,6 +23,26 @@ use super::{
 };
 
 /// The interface as a service.
+///
+/// ```
+/// use axum::body::Body;
+/// use http_body_util::BodyExt;
+/// use hyper::Request;
+/// use ollamake::config::Config;
+/// use ollamake::server::{Server, router};
+/// use ollamake::store::Store;
+/// use tower::ServiceExt;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let directory = tempfile::tempdir()?;
+/// let server = Server::new(Config::for_store(directory.path()), Store::open(directory.path())?);
+/// let request = Request::get("/api/tags").header("host", "localhost").body(Body::empty())?;
+/// let answer = router(&server).oneshot(request).await?;
+/// assert_eq!(answer.into_body().collect().await?.to_bytes(), r#"{"models":[]}"#);
+/// # Ok(())
+/// # }
+/// ```
 pub fn router(server: &Arc<Server>) -> Router {
     let mut router = Router::new();
     for Route { path, allow, handlers } in routes() {

@@ -116,6 +116,24 @@ use crate::locked::locked;
 use crate::model::Digest;
 
 /// A store of models. Clones are the same store.
+///
+/// ```
+/// use ollamake::model::Digest;
+/// use ollamake::store::Store;
+///
+/// let directory = tempfile::tempdir()?;
+/// let store = Store::open(directory.path())?;
+/// // A blob goes by the digest of what it holds. It can be seen when it is complete, verified and durable.
+/// let committed = store.put_bytes(b"{}")?;
+/// let digest = Digest::of(b"{}");
+/// assert!(store.contains(digest)?);
+/// // As long as this value lives, no process removes the blob.
+/// let blob = store.blob(digest)?;
+/// assert_eq!(blob.bytes()?, b"{}");
+/// assert!(store.list()?.is_empty());
+/// # drop(committed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct Store(Arc<Shared>);
 

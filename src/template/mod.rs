@@ -31,6 +31,17 @@ pub use thinking::ThinkingTags;
 use node::Node;
 
 /// A template that Go accepts, and what it uses.
+///
+/// ```
+/// use ollamake::template::Template;
+///
+/// let template = Template::parse("{{ range .Messages }}{{ .Role }}: {{ .Content }}{{ end }}")?;
+/// assert!(template.uses("messages") && !template.uses("tools"));
+///
+/// let error = Template::parse("{{ if }}").unwrap_err();
+/// assert_eq!(error.to_string(), "template: :1: missing value for if");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Template {
     text: String,
