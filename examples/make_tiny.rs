@@ -58,7 +58,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let weights = weights(vocabulary.len());
     write(&directory.join("tiny-checkpoint"), &checkpoint, "model.safetensors", Dtype::BF16, &weights)?;
     let adapter = [("adapter_config.json", adapter_config())];
-    write(&directory.join("tiny-adapter"), &adapter, "adapter_model.safetensors", Dtype::F32, &adapter_weights())
+    write(
+        &directory.join("tiny-adapter"),
+        &adapter,
+        "adapter_model.safetensors",
+        Dtype::F32,
+        &adapter_weights(),
+    )
 }
 
 /// Writes a directory as PyTorch's libraries would.

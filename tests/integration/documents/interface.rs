@@ -18,7 +18,10 @@ async fn document() -> Value {
 }
 
 /// Operations of a group: path, method, description. HEAD is what GET is, without the body.
-fn operations<'a>(document: &'a Value, group: &'a str) -> impl Iterator<Item = (&'a str, &'a str, &'a Value)> {
+fn operations<'a>(
+    document: &'a Value,
+    group: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a str, &'a Value)> {
     let paths = document["paths"].as_object().unwrap().iter();
     paths
         .flat_map(|(path, methods)| {
@@ -106,14 +109,18 @@ async fn the_page_says_what_the_document_says() {
 
 #[tokio::test]
 async fn every_status_of_a_failure_is_explained() {
-    let errors = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/errors.md")).unwrap();
+    let errors =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/errors.md")).unwrap();
     let document = document().await;
     for (group, _) in GROUPS {
         for (path, method, operation) in operations(&document, group) {
             let statuses = operation["responses"].as_object().unwrap().keys();
             for status in statuses.filter(|status| status.starts_with(['4', '5'])) {
                 let heading = format!("\n### {status}\n");
-                assert!(errors.contains(&heading), "{method} {path} answers {status}, which errors.md does not explain");
+                assert!(
+                    errors.contains(&heading),
+                    "{method} {path} answers {status}, which errors.md does not explain"
+                );
             }
         }
     }

@@ -53,7 +53,9 @@ fn broken(page: &Path, text: &str) -> Vec<String> {
             match (path, fragment) {
                 ("", fragment) => !anchors(text).contains(fragment),
                 (_, "") => !linked.exists(),
-                (_, fragment) => !fs::read_to_string(linked).is_ok_and(|text| anchors(&text).contains(fragment)),
+                (_, fragment) => {
+                    !fs::read_to_string(linked).is_ok_and(|text| anchors(&text).contains(fragment))
+                }
             }
         })
         .map(|target| format!("{}: {target}", page.display()))
@@ -70,7 +72,8 @@ fn links_lead_somewhere() {
 #[test]
 fn planted_faults_are_found() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/planted.md");
-    let text = "[a](nowhere.md) [b](README.md) [c](#here) [d](#there) [e](settings.md#who-may-ask)\n\n## Here\n";
+    let text =
+        "[a](nowhere.md) [b](README.md) [c](#here) [d](#there) [e](settings.md#who-may-ask)\n\n## Here\n";
     let found = broken(&page, text);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].ends_with("nowhere.md") && found[1].ends_with("#there"), "{found:?}");

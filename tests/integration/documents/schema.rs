@@ -24,7 +24,9 @@ pub(super) fn type_name(schema: &Value) -> String {
     }
     // What may be null is left out or null; that is the same to most clients.
     let names: Vec<_> = match &schema["type"] {
-        Value::Array(names) => names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect(),
+        Value::Array(names) => {
+            names.iter().filter_map(Value::as_str).filter(|name| *name != "null").collect()
+        }
         name => name.as_str().into_iter().collect(),
     };
     match names[..] {
@@ -43,7 +45,8 @@ pub(super) fn type_name(schema: &Value) -> String {
 /// The fields of an object, a row each; nothing of another type.
 pub(super) fn fields(schema: &Value) -> String {
     let Some(properties) = schema["properties"].as_object() else { return String::new() };
-    let required: Vec<_> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: Vec<_> =
+        schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut table = String::from("\n| field | | |\n|---|---|---|\n");
     for (name, property) in properties {
         let always = if required.contains(&name.as_str()) { "" } else { "?" };
