@@ -69,17 +69,17 @@ use crate::tensor::{ElementType, Shape, TensorError};
 ///
 /// ```
 /// use ollamake::gguf::{Gguf, Metadata};
-/// use ollamake::plan::{Location, Plan, PlannedTensor, Recipe, Resources, SourceDescription, Stored};
+/// use ollamake::plan::{Derivation, Location, Plan, PlannedTensor, Resources, SourceDescription, Stored};
 /// use ollamake::tensor::ElementType;
 ///
 /// // Two numbers that lie somewhere in single precision become a tensor in half precision.
 /// let numbers: Vec<u8> = [1.5f32, -2.0].iter().flat_map(|number| number.to_le_bytes()).collect();
 /// let place = Location { source: 0, offset: 0 };
-/// let recipe = Recipe::stored(Stored::plain(place, ElementType::F32, &[2]))?;
+/// let derivation = Derivation::stored(Stored::plain(place, ElementType::F32, &[2]))?;
 /// let plan = Plan {
 ///     sources: vec![SourceDescription { label: "numbers".to_owned(), length: 8 }],
 ///     metadata: Metadata::new(),
-///     tensors: vec![PlannedTensor::new("t", ElementType::F16, recipe)?],
+///     tensors: vec![PlannedTensor::new("t", ElementType::F16, derivation)?],
 /// };
 /// // Its size is known before anything is read.
 /// let size = plan.size()?;
