@@ -51,7 +51,7 @@ fn main() {
 }
 
 fn measure(case: &Case) -> Row {
-    let server = Server::start();
+    let server = Server::start(case.input.hub());
     let idle = server.forget_peak();
     let start = Instant::now();
     let outcome = cases::send(&server.address, server.store(), case);

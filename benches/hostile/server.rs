@@ -19,8 +19,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server and waits until it answers.
-    pub(crate) fn start() -> Self {
+    /// Starts a server, which may be told where the Hub is, and waits until it answers.
+    pub(crate) fn start(hub: Option<String>) -> Self {
         let store = tempfile::tempdir().expect("a directory");
         let mut process = Command::new(env!("CARGO_BIN_EXE_ollamake"))
             .arg("serve")
@@ -28,6 +28,7 @@ impl Server {
             .env("OLLAMA_HOST", "127.0.0.1:0")
             .env("OLLAMA_MODELS", store.path())
             .env("RUST_LOG", "off")
+            .envs(hub.map(|hub| ("HF_ENDPOINT", hub)))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");

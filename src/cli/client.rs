@@ -57,6 +57,17 @@ impl Client {
         Ok(self)
     }
 
+    /// The store that the server works on, if it is the one of the settings here.
+    pub(super) async fn store(&self, surroundings: &Surroundings) -> Option<Store> {
+        if self.embedded.is_some() {
+            return self.embedded.clone();
+        }
+        let store = surroundings.config().ok()?.open_existing_store().ok()?;
+        let own = store.identity().ok()??.to_string();
+        let theirs = self.get("/ollamake/v1/imports").await.ok()?;
+        (theirs["store"] == own).then_some(store)
+    }
+
     /// The server cannot be reached, or does not answer.
     pub(super) fn connection_error(&self, error: &reqwest::Error) -> CliError {
         let mut reason = error.source();

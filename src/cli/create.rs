@@ -1,16 +1,16 @@
-//! `ollamake create NAME [-f MODELFILE] [-q TYPE]`
+//! `ollamake create NAME [SOURCE | -f MODELFILE] [-q TYPE]`
 
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::client::Client;
 use super::error::parse_name;
-use super::files;
-use super::parts::{Files, Parts};
+use super::giving::Giver;
+use super::parts::Parts;
 use super::progress::Progress;
 use super::recipe_options::RecipeOptions;
 use super::{CliError, Surroundings, plan};
@@ -22,6 +22,10 @@ use crate::quantize::Target;
 pub(super) struct Create {
     /// What the model will be called: [host/][namespace/]model[:tag]
     name: String,
+    /// What it is made from, in place of a Modelfile: a file or a directory, or else the name of a model, which
+    /// may be one of the Hugging Face Hub: hf.co/OWNER/REPOSITORY, with @REVISION or :QUANTIZATION
+    #[arg(conflicts_with = "file")]
+    source: Option<String>,
     /// The Modelfile; without one, and without "Modelfile" here, the model is what this directory holds
     #[arg(short, long, value_name = "MODELFILE")]
     file: Option<PathBuf>,
@@ -54,7 +58,7 @@ impl Create {
         parse_name(&self.name)?;
         let (modelfile, path) = self.modelfile()?;
         let progress = Progress::new();
-        let mut parts = Parts::of(&modelfile, path.as_deref())?;
+        let mut parts = Parts::of(&modelfile, path.as_deref(), surroundings.config()?.hub_cache.clone())?;
         if parts.adapters.adapters() > 1 && !self.merge {
             return Err(CliError::SeveralAdapters);
         }
@@ -68,11 +72,14 @@ impl Create {
         warn_of_unknown(&parameters, &progress);
         let client = Client::connect(surroundings).await?;
         let recipe = (!parts.recipe.is_empty()).then(|| parts.recipe.to_object());
+        let mut giver = Giver::new(&client, surroundings, &progress);
+        let (files, adapters) = (giver.give(parts.files).await?, giver.give(parts.adapters).await?);
+        giver.conclude();
         let mut request = json!({
             "from": parts.from,
-            "files": upload(&client, parts.files, &progress).await?,
+            "files": files,
             "merge_adapters": self.merge.then_some(true),
-            "adapters": upload(&client, parts.adapters, &progress).await?,
+            "adapters": adapters,
             "template": modelfile.template(),
             "system": modelfile.system(),
             "license": modelfile.licenses().collect::<Vec<_>>(),
@@ -119,6 +126,9 @@ impl Create {
 
     /// The Modelfile that applies, and where it is.
     fn modelfile(&self) -> Result<(Modelfile, Option<PathBuf>), CliError> {
+        if let Some(source) = &self.source {
+            return Ok((Modelfile::from_source(source), None));
+        }
         let path = self.file.clone().unwrap_or_else(|| PathBuf::from("Modelfile"));
         let (text, found) = match fs::read(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => match &self.file {
@@ -130,17 +140,6 @@ impl Create {
         let modelfile = Modelfile::parse(&text).map_err(|source| CliError::Modelfile { path, source })?;
         Ok((modelfile, found))
     }
-}
-
-/// Uploads the files and returns the request's object of names and digests; nothing for no files.
-async fn upload(client: &Client, files: Files, progress: &Progress) -> Result<Option<Value>, CliError> {
-    let mut digests = files.stored;
-    for file in files.local {
-        let digest = tokio::task::block_in_place(|| files::digest(&file.path, progress))?;
-        client.upload(&file.path, digest, progress).await?;
-        digests.insert(file.name, digest);
-    }
-    Ok((!digests.is_empty()).then(|| json!(digests)))
 }
 
 /// Newer runtimes may know more parameters; most names that are not known are misspelt.

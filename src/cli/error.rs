@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::format::count_of;
 use crate::config::{ConfigError, OpenStoreError};
+use crate::convert::Unselectable;
 use crate::library::LibraryError;
 use crate::model::{Digest, InvalidName, Name};
 use crate::store::{StoreError, Unread};
@@ -27,17 +28,14 @@ pub enum CliError {
     #[error(transparent)]
     Library(#[from] LibraryError),
     /// A directory given as a model holds no model.
-    #[error("{}: no model here: expected *.safetensors or *.gguf files", .0.display())]
-    NoModel(PathBuf),
+    #[error("{}: {source}", path.display())]
+    NoModel { path: PathBuf, source: Unselectable },
     /// A file is a pointer of Git's large file storage.
     #[error("{}: this is a Git LFS pointer, not the file itself; fetch it with \"git lfs pull\"", .0.display())]
     LargeFilePointer(PathBuf),
     /// More than one adapter, and they are not to be merged.
     #[error("only one adapter can be a layer of a model; --merge makes several of them part of the weights")]
     SeveralAdapters,
-    /// Weights in Python's pickle format.
-    #[error("{}: PyTorch pickle files are not read; convert the checkpoint to safetensors first", .0.display())]
-    Pickle(PathBuf),
     /// No Modelfile where one was named.
     #[error("{}: no such Modelfile; name another with -f", .0.display())]
     NoModelfile(PathBuf),
@@ -85,7 +83,7 @@ pub enum CliError {
     #[error("invalid model name: {text:?}; {reason}")]
     Name { text: String, reason: String },
     /// The bytes at the server are not those that were hashed here.
-    #[error("{}: the file was changed while it was uploaded; create the model again", .0.display())]
+    #[error("{}: the file was changed while it was read; create the model again", .0.display())]
     FileChanged(PathBuf),
     /// What the server answered.
     #[error("{0}")]

@@ -8,11 +8,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::CliError;
 use super::progress::Progress;
-use crate::convert::{is_description, is_module};
+use crate::convert::select;
 use crate::model::Digest;
 
 /// A file that a model is made from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct LocalFile {
     /// Where it is.
     pub(super) path: PathBuf,
@@ -28,36 +28,15 @@ pub(super) fn gather(path: &Path) -> Result<Vec<LocalFile>, CliError> {
         return Ok(vec![LocalFile { path: path.to_owned(), name }]);
     }
     let mut entries = entries(path, "")?;
-    for directory in
-        entries.iter().filter(|entry| entry.path.is_dir()).map(|entry| entry.name.clone()).collect::<Vec<_>>()
-    {
-        // The pooling's configuration, further chat templates and dense modules lie one level down.
-        let below = self::entries(&path.join(&directory), &format!("{directory}/"))?;
-        entries
-            .extend(below.into_iter().filter(|entry| is_description(&entry.name) || is_module(&entry.name)));
+    let folders: Vec<_> = entries.iter().filter(|entry| entry.path.is_dir()).cloned().collect();
+    for folder in folders {
+        entries.extend(self::entries(&folder.path, &format!("{}/", folder.name))?);
     }
     entries.retain(|entry| entry.path.is_file());
-    let checkpoint = entries.iter().any(|entry| entry.name.ends_with(".safetensors"));
-    if checkpoint {
-        // Some repositories carry the weights a second time in the vendor's own layout.
-        let standard =
-            entries.iter().any(|entry| is_weights(&entry.name) && !entry.name.starts_with("consolidated"));
-        entries.retain(|entry| {
-            is_weights(&entry.name) && !(standard && entry.name.starts_with("consolidated"))
-                || is_module(&entry.name)
-                || is_description(&entry.name)
-        });
-    } else {
-        if let Some(pickle) = entries.iter().find(|entry| is_pickle(&entry.name))
-            && !entries.iter().any(|entry| entry.name.ends_with(".gguf"))
-        {
-            return Err(CliError::Pickle(pickle.path.clone()));
-        }
-        entries.retain(|entry| entry.name.ends_with(".gguf"));
-    }
-    if entries.is_empty() {
-        return Err(CliError::NoModel(path.to_owned()));
-    }
+    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+    let selected = select(&names).map_err(|source| CliError::NoModel { path: path.to_owned(), source })?;
+    let selected: Vec<String> = selected.into_iter().map(str::to_owned).collect();
+    entries.retain(|entry| selected.contains(&entry.name));
     entries.sort_by(|one, two| one.name.cmp(&two.name));
     entries.iter().try_for_each(|entry| check(&entry.path))?;
     Ok(entries)
@@ -74,17 +53,6 @@ fn entries(directory: &Path, prefix: &str) -> Result<Vec<LocalFile>, CliError> {
         }
     }
     Ok(entries)
-}
-
-/// Whether a file holds weights of the model itself, by its name.
-fn is_weights(name: &str) -> bool {
-    name.ends_with(".safetensors") && !is_module(name)
-}
-
-fn is_pickle(name: &str) -> bool {
-    name.ends_with(".pth")
-        || name.ends_with(".pt")
-        || name.starts_with("pytorch_model") && name.ends_with(".bin")
 }
 
 /// Refuses what cannot be the file that its name says.
@@ -123,46 +91,17 @@ pub(super) fn digest(path: &Path, progress: &Progress) -> Result<Digest, CliErro
 mod tests {
     use super::*;
 
-    fn names(files: &[&str]) -> Result<Vec<String>, CliError> {
-        let directory = tempfile::tempdir().unwrap();
-        for file in files {
-            let path = directory.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "x").unwrap();
-        }
-        Ok(gather(directory.path())?.into_iter().map(|file| file.name).collect())
-    }
-
-    #[test]
-    fn a_checkpoint_is_its_weights_and_descriptions() {
-        let files = [
-            "1_Pooling/config.json",
-            "2_Dense/model.safetensors",
-            "README.md",
-            "additional_chat_templates/tool_use.jinja",
-            "chat_template.jinja",
-            "config.json",
-            "merges.txt",
-            "model.safetensors",
-            "sentencepiece.bpe.model",
-            "tokenizer.model",
-            "vocab.txt",
-        ];
-        let others = [".cache/x.json", "a.png", "m.gguf", "onnx/model.safetensors", "onnx/vocab.txt"];
-        assert_eq!(names(&[&files[..], &others].concat()).unwrap(), files);
-    }
-
-    #[test]
-    fn weights_in_two_layouts_are_taken_once() {
-        let files = ["consolidated.safetensors", "model.safetensors"];
-        assert_eq!(names(&files).unwrap(), ["model.safetensors"]);
-        assert_eq!(names(&files[..1]).unwrap(), ["consolidated.safetensors"]);
-    }
-
     #[test]
     fn what_is_no_model_is_refused() {
-        assert!(matches!(names(&["a.txt"]), Err(CliError::NoModel(_))));
-        assert!(matches!(names(&["pytorch_model.bin"]), Err(CliError::Pickle(_))));
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("a.txt"), "x").unwrap();
+        assert!(matches!(gather(directory.path()), Err(CliError::NoModel { .. })));
+        fs::create_dir(directory.path().join("1_Pooling")).unwrap();
+        for name in ["1_Pooling/config.json", "model.safetensors"] {
+            fs::write(directory.path().join(name), "x").unwrap();
+        }
+        let names: Vec<_> = gather(directory.path()).unwrap().into_iter().map(|file| file.name).collect();
+        assert_eq!(names, ["1_Pooling/config.json", "model.safetensors"]);
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod export;
 mod files;
 mod format;
 mod fsck;
+mod giving;
+mod hub_cache;
 mod interruption;
 mod jobs;
 mod list;
@@ -61,7 +63,7 @@ enum Command {
     /// Start the server
     #[command(alias = "start", after_long_help = settings_text())]
     Serve,
-    /// Create a model from a Modelfile, or from the checkpoint or GGUF files in this directory
+    /// Create a model from files, a directory, another model, a Modelfile, or what this directory holds
     Create(create::Create),
     /// List models
     #[command(alias = "ls")]

@@ -7,16 +7,22 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use super::error::parse_name;
 use super::files::{LocalFile, gather};
+use super::hub_cache;
 use super::mapped_file::same_file;
 use super::recipe_options::{self, RecipeError};
-use crate::model::Digest;
+use crate::model::{Digest, HubModel};
 use crate::modelfile::{Command, Modelfile};
 use crate::quantize::{Recipe, Target};
 use crate::template::Template;
 
+/// How the address of a file or directory beside the server begins.
+const BESIDE: &str = "file:///";
+
 /// What a model is made from: another model or files, and perhaps an adapter.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
+    /// The cache of the Hub on this machine.
+    hub_cache: Option<PathBuf>,
     pub(super) from: Option<String>,
     pub(super) files: Files,
     pub(super) adapters: Files,
@@ -36,10 +42,15 @@ pub(super) struct Files {
 }
 
 impl Parts {
-    /// Reads a Modelfile, which lies at `path` if it is a file, and checks what can be checked here.
-    pub(super) fn of(modelfile: &Modelfile, path: Option<&Path>) -> Result<Self, CliError> {
+    /// Reads a Modelfile, which lies at `path` if it is a file, and checks what can be checked here. What is of
+    /// the Hub is taken from its cache on this machine, if there is one and all of it is there.
+    pub(super) fn of(
+        modelfile: &Modelfile,
+        path: Option<&Path>,
+        hub_cache: Option<PathBuf>,
+    ) -> Result<Self, CliError> {
         let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
-        let mut parts = Self::default();
+        let mut parts = Self { hub_cache, ..Self::default() };
         for (line, command) in modelfile.lines() {
             parts.add(command, directory).map_err(|source| match path {
                 Some(path) => CliError::Line { path: path.to_owned(), line, source: Box::new(source) },
@@ -91,7 +102,16 @@ impl Parts {
     fn add_from(&mut self, value: &str, path: PathBuf) -> Result<(), CliError> {
         match fs::metadata(&path) {
             Err(error) if value.parse::<Digest>().is_err() => {
-                if !is_model(value) {
+                let hub = HubModel::parse(value).map_err(|error| CliError::Name {
+                    text: value.to_owned(),
+                    reason: error.reason().to_owned(),
+                })?;
+                let cached = hub.as_ref().zip(self.hub_cache.as_deref());
+                if let Some(snapshot) = cached.and_then(|(model, cache)| hub_cache::checkpoint(cache, model))
+                {
+                    return self.add_from(value, snapshot);
+                }
+                if hub.is_none() && !value.starts_with(BESIDE) && !is_model(value) {
                     return Err(CliError::file(&path)(error));
                 }
                 if let Some(first) = self.from.replace(value.to_owned()) {

@@ -18,7 +18,8 @@ use super::setting::{Lookup, text};
 use super::variables;
 use crate::plan::Resources;
 use crate::registry;
-use crate::store::Store;
+use crate::registry::hub::{HUB, Hub};
+use crate::store::{ImportDirectories, Store};
 use crate::tensor::Platform;
 
 /// Everything that the operator can set.
@@ -36,6 +37,8 @@ pub struct Config {
     pub machine: String,
     /// Whether blobs that nothing uses any more are removed.
     pub prune: bool,
+    /// Where clients may name files.
+    pub imports: ImportDirectories,
     /// What clients have to show.
     pub api_key: Option<ApiKey>,
     /// How much to log.
@@ -46,6 +49,8 @@ pub struct Config {
     pub log_format: LogFormat,
     /// How to reach registries, and as whom.
     pub registry: registry::Config,
+    /// Where Python's `huggingface_hub` keeps what it has fetched of the Hub.
+    pub hub_cache: Option<PathBuf>,
     /// What one job may use.
     pub resources: Resources,
     /// Bytes that a job which is interrupted makes again at most.
@@ -117,12 +122,20 @@ impl Config {
             hosts: list(variables::HOSTS.name),
             machine: machine(),
             prune: !keeps,
+            imports: import_directories(
+                list(variables::IMPORT_DIRS.name),
+                variable(variables::HOME.name).as_deref(),
+            )?,
             api_key: api_key(lookup)?,
             log: LogLevel::parse(&variable(variables::DEBUG.name).unwrap_or_default()),
             log_filter: variable(variables::LOG_FILTER.name),
             log_format: LogFormat::parse(variable(variables::LOG.name))?,
-            registry: registry::Config::from_environment(lookup)
-                .bearing_silence(Duration::from_secs(variables::REGISTRY_SILENCE.read(lookup)?)),
+            registry: registry::Config {
+                hub: hub(variable(variables::HF_ENDPOINT.name), variable(variables::HF_TOKEN.name))?,
+                ..registry::Config::from_environment(lookup)
+            }
+            .bearing_silence(Duration::from_secs(variables::REGISTRY_SILENCE.read(lookup)?)),
+            hub_cache: hub_cache(lookup)?,
             checkpoint: variables::CHECKPOINT.read(lookup)?,
             resources: Resources {
                 threads: NonZeroUsize::new(threads).unwrap_or(NonZeroUsize::MIN),
@@ -158,6 +171,32 @@ impl Config {
         let store = Store::open_existing(&self.models);
         store.map_err(|source| OpenStoreError { path: self.models.clone(), source })
     }
+}
+
+fn hub(address: Option<String>, token: Option<String>) -> Result<Hub, ConfigError> {
+    Ok(Hub::new(address.as_deref().unwrap_or(HUB), token)?)
+}
+
+/// The directory of `huggingface_hub`'s cache; there is none without a home.
+fn hub_cache(lookup: Lookup<'_>) -> Result<Option<PathBuf>, ConfigError> {
+    let home = text(lookup, variables::HOME.name);
+    let path = |name: &'static str| {
+        let value = text(lookup, name);
+        value.map(|value| expanded(name, &value, home.as_deref())).transpose()
+    };
+    let (cache, all) = (path(variables::HF_HUB_CACHE.name)?, path(variables::HF_HOME.name)?);
+    let all = all.or_else(|| Some(PathBuf::from(home.as_deref()?).join(".cache/huggingface")));
+    Ok(cache.or_else(|| Some(all?.join("hub"))))
+}
+
+/// The directories in which clients may name files.
+fn import_directories(paths: Vec<String>, home: Option<&str>) -> Result<ImportDirectories, ConfigError> {
+    const NAME: &str = variables::IMPORT_DIRS.name;
+    let absolute = |value: String| match expanded(NAME, &value, home)? {
+        path if path.is_absolute() => Ok(path),
+        _ => Err(ConfigError::NotAbsolute { name: NAME, value }),
+    };
+    paths.into_iter().map(absolute).collect::<Result<_, _>>().map(ImportDirectories::new)
 }
 
 /// What the operating system calls this machine.

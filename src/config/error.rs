@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::registry::hub::InvalidHub;
 use crate::store::StoreError;
 use crate::tensor::TensorError;
 
@@ -22,12 +23,18 @@ pub enum ConfigError {
     /// A path that a shell should have expanded, and none has.
     #[error("{name}={value:?} is not expanded, since no shell has read it: write the path in full")]
     Unexpanded { name: &'static str, value: String },
+    /// A directory that is somewhere else for every working directory.
+    #[error("{name} holds {value:?}, which is not an absolute path: write the path in full")]
+    NotAbsolute { name: &'static str, value: String },
     /// Something in the list is not the origin of a web page.
     #[error(
         "{name} holds {value:?}, which is not an origin: write scheme://host or scheme://host:port, \
          separated by commas"
     )]
     NotAnOrigin { name: &'static str, value: String },
+    /// The Hugging Face Hub cannot be spoken with.
+    #[error(transparent)]
+    Hub(#[from] InvalidHub),
     /// A format of the log that does not exist.
     #[error("{name}={value:?} is not a format of the log: set it to text or json")]
     UnknownLogFormat { name: &'static str, value: String },

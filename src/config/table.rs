@@ -45,9 +45,10 @@ fn sections() -> Vec<(&'static str, Vec<Entry>)> {
     let mut registry = texts(&[v::REGISTRY, v::REGISTRY_USER, v::REGISTRY_PASSWORD, v::DOCKER_CONFIG]);
     registry.push(Entry::Number(v::REGISTRY_SILENCE));
     registry.extend(texts(&[&v::PROXIES[..], &v::CERTIFICATES].concat()));
+    let hub = texts(&[v::HF_ENDPOINT, v::HF_TOKEN, v::HF_HOME, v::HF_HUB_CACHE]);
     vec![
         ("Where things are", texts(&[v::HOST, v::MODELS, v::NO_PRUNE, v::HOME])),
-        ("Who may ask", texts(&[v::API_KEY, v::API_KEY_FILE, v::HOSTS, v::ORIGINS])),
+        ("Who may ask", texts(&[v::API_KEY, v::API_KEY_FILE, v::HOSTS, v::ORIGINS, v::IMPORT_DIRS])),
         (
             "What a client may demand",
             numbers(&[
@@ -63,6 +64,7 @@ fn sections() -> Vec<(&'static str, Vec<Entry>)> {
         ),
         ("What jobs may use", work),
         ("Registries", registry),
+        ("The Hugging Face Hub", hub),
         ("The log", texts(&[v::DEBUG, v::LOG, v::LOG_FILTER])),
     ]
 }
@@ -181,8 +183,10 @@ mod tests {
     #[test]
     fn numbers_are_shown_and_secrets_are_not() {
         let set = |name: &str| match name {
-            "HOME" | "OLLAMA_MODELS" | "DOCKER_CONFIG" => Some("/some/where".to_owned()),
-            "OLLAMAKE_API_KEY" | "OLLAMAKE_REGISTRY_USER" | "OLLAMAKE_REGISTRY_PASSWORD" => {
+            "HOME" | "OLLAMA_MODELS" | "DOCKER_CONFIG" | "HF_HOME" | "HF_HUB_CACHE" => {
+                Some("/some/where".to_owned())
+            }
+            "OLLAMAKE_API_KEY" | "OLLAMAKE_REGISTRY_USER" | "OLLAMAKE_REGISTRY_PASSWORD" | "HF_TOKEN" => {
                 Some("s3cret".to_owned())
             }
             "OLLAMAKE_REGISTRY" => Some("registry.example".to_owned()),

@@ -61,6 +61,13 @@ pub(super) const LOG: Row = row("OLLAMAKE_LOG", "`text`", "`json` writes each en
 pub(super) const LOG_FILTER: Row =
     row("RUST_LOG", "", "what is logged, in detail, as `tracing` reads it: `ollamake=debug`");
 
+pub(super) const IMPORT_DIRS: Row = row(
+    "OLLAMAKE_IMPORT_DIRS",
+    "",
+    "directories whose files clients may name as `file:///directory/file`, with commas between; links in them \
+     are followed as long as they do not leave the directory",
+);
+
 pub(super) const MAX_REQUEST: Number = bytes("OLLAMAKE_MAX_REQUEST", 32 << 20, "the largest JSON body");
 pub(super) const MAX_UPLOAD: Number = bytes("OLLAMAKE_MAX_UPLOAD", 4 << 40, "the largest uploaded blob");
 pub(super) const MAX_FILES: Number = count("OLLAMAKE_MAX_FILES", 1024, "files that one request may name");
@@ -137,6 +144,23 @@ pub(super) const REGISTRY_SILENCE: Number = Number {
         "how long a registry may send nothing, or hardly anything, before a transfer ends",
     )
 };
+pub(super) const HF_ENDPOINT: Row = row(
+    "HF_ENDPOINT",
+    "`https://huggingface.co`",
+    "where the Hugging Face Hub is, which is meant by `hf.co/` before a model",
+);
+pub(super) const HF_TOKEN: Row = row(
+    "HF_TOKEN",
+    "",
+    "the token for private and gated repositories of the Hub; it goes to `HF_ENDPOINT` alone",
+);
+pub(super) const HF_HOME: Row =
+    row("HF_HOME", "`~/.cache/huggingface`", "where Python's `huggingface_hub` keeps what is of the Hub");
+pub(super) const HF_HUB_CACHE: Row = row(
+    "HF_HUB_CACHE",
+    "`hub` in `HF_HOME`",
+    "the directory of its cache, in which `ollamake create` looks for a checkpoint of the Hub first",
+);
 pub(super) const DOCKER_CONFIG: Row =
     row("DOCKER_CONFIG", "`~/.docker`", "the directory of Docker's `config.json`, whose logins are used");
 pub(super) const PROXIES: [Row; 4] = [

@@ -278,7 +278,7 @@ pub fn is_module(name: &str) -> bool {
 
 /// Whether a file of a checkpoint's directory, by its name in it, may say something about the model beside
 /// its weights.
-pub fn is_description(name: &str) -> bool {
+pub(super) fn is_description(name: &str) -> bool {
     let of_tokenizer = tokenizer::is_file(target::in_folder(name).unwrap_or(name));
     name.ends_with(".json") || name == MODEL_CARD || of_tokenizer
 }

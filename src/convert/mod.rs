@@ -8,6 +8,7 @@
 //! | file | what it knows |
 //! |---|---|
 //! | `checkpoint` | the way from files to the plans of a model and its projector |
+//! | `selection` | which files of a directory make up a model |
 //! | `files`, `configuration` | the files by name; configuration values with their class's defaults |
 //! | `weights` | stored tensors as they can be computed with |
 //! | `packed` | the formats that other programs quantize weights to, a file each |
@@ -55,6 +56,7 @@ mod pooling;
 mod projector;
 mod rope;
 mod rule;
+mod selection;
 mod shapes;
 mod size_label;
 mod stored_bytes;
@@ -66,12 +68,13 @@ mod weights;
 
 pub use self::adapter::adapter;
 pub use self::architecture::{ModelClass, model_classes};
-pub use self::checkpoint::{Conversion, checkpoint, is_description, is_module};
+pub use self::checkpoint::{Conversion, checkpoint, is_module};
 pub use self::error::ConvertError;
 pub use self::fit::check_gguf_adapter;
 pub use self::merge::{Merged, merge, merge_gguf, unrounded};
 pub use self::output_type::OutputType;
 pub use self::packed::Undone;
+pub use self::selection::{Unselectable, select, select_gguf};
 pub use self::warning::Warning;
 pub use model::MAX_LAYERS;
 

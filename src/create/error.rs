@@ -3,7 +3,7 @@
 //! Texts that clients of Ollama know are kept word for word; which file is meant stands beside them
 //! ([`CreateError::file`]), and so does what to do ([`CreateError::hint`]).
 
-use crate::convert::ConvertError;
+use crate::convert::{ConvertError, Unselectable};
 use crate::gguf::GgufError;
 use crate::library::LibraryError;
 use crate::model::{Digest, InvalidDigest, InvalidName, InvalidParameter, Name};
@@ -44,6 +44,13 @@ pub enum CreateError {
     /// The bytes of a file have not been uploaded.
     #[error("blob {digest} of file {file:?} not found; upload it first")]
     MissingBlob { file: String, digest: Digest },
+    /// A file beside the server is named that is in no directory that is allowed, or is not there. Which of
+    /// the two is not told.
+    #[error("file {file:?} is not to be had: no directory that clients may name files in has such a file")]
+    NotBeside { file: String },
+    /// A file beside the server cannot be brought into the store.
+    #[error("file {file:?}: {source}")]
+    Import { file: String, source: StoreError },
     /// A file is not in GGUF format.
     #[error("supplied file was not in GGUF format")]
     NotGguf { file: String },
@@ -144,6 +151,12 @@ pub enum CreateError {
     /// The base model is not in the store and could not be fetched.
     #[error("pull model manifest: {0}")]
     Pull(Box<RegistryError>),
+    /// The Hub does not give what the model is made from.
+    #[error(transparent)]
+    Hub(Box<RegistryError>),
+    /// The files of a directory, or of a repository of the Hub, are none of a model.
+    #[error("{place}: {source}")]
+    Unselectable { place: String, source: Unselectable },
     /// A model could not be sent to its registry.
     #[error(transparent)]
     Push(Box<RegistryError>),
@@ -218,6 +231,8 @@ impl CreateError {
             | Self::FileNameCase { file, .. }
             | Self::Digest { file, .. }
             | Self::MissingBlob { file, .. }
+            | Self::NotBeside { file }
+            | Self::Import { file, .. }
             | Self::NotGguf { file }
             | Self::Gguf { file, .. }
             | Self::Shards { file, .. }
@@ -286,6 +301,15 @@ impl CreateError {
                 PlanError::Overflow { .. } => Some("quantize to BF16 or F32".to_owned()),
                 _ => None,
             },
+            Self::NotBeside { .. } => Some(
+                "write file:///directory/file; the operator allows directories with OLLAMAKE_IMPORT_DIRS"
+                    .to_owned(),
+            ),
+            Self::Unselectable {
+                source: Unselectable::Several(_) | Unselectable::NoSuchType { .. }, ..
+            } => Some(
+                "write hf.co/owner/repository:TYPE with the type that stands in a file's name".to_owned(),
+            ),
             Self::Name(error) => Some(error.reason().to_owned()),
             Self::Outputs(outcomes) => only_failure(outcomes).and_then(Self::hint),
             Self::Template(error) => error.hint().map(str::to_owned),

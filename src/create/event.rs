@@ -2,10 +2,30 @@
 
 use crate::model::Digest;
 use crate::registry;
+use crate::store::Imported;
 
 /// Something that happens in a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// A file beside the server is brought into the store. A later event of the same file replaces an earlier
+    /// one.
+    Importing {
+        /// What the client calls it.
+        file: String,
+        /// Its bytes that have been read.
+        completed: u64,
+        /// All its bytes.
+        total: u64,
+    },
+    /// A file beside the server is in the store.
+    Imported {
+        /// What the client calls it.
+        file: String,
+        /// Its blob.
+        digest: Digest,
+        /// How that came about.
+        how: Imported,
+    },
     /// A GGUF file that was uploaded is read.
     Reading,
     /// Files that were uploaded are read, which are to be converted.

@@ -98,7 +98,7 @@ fn push_failed(error: RegistryError) -> CreateError {
 }
 
 /// Runs a transfer to its end, or drops it when the job is to stop.
-fn until_stopped<T>(
+pub(super) fn until_stopped<T>(
     transfer: impl Future<Output = Result<T, RegistryError>>,
     monitor: Monitor<'_>,
 ) -> Result<Result<T, RegistryError>, CreateError> {
@@ -113,11 +113,11 @@ fn until_stopped<T>(
 
 /// How far the blobs of a transfer have come. What is told of a blob first was there before.
 #[derive(Default)]
-struct Moved(Mutex<HashMap<Digest, u64>>);
+pub(super) struct Moved(Mutex<HashMap<Digest, u64>>);
 
 impl Moved {
     /// The bytes that have moved since this blob was told of last.
-    fn by(&self, event: &registry::Event) -> u64 {
+    pub(super) fn by(&self, event: &registry::Event) -> u64 {
         let Some(transfer) = event.transfer() else { return 0 };
         let mut blobs = locked(&self.0);
         let earlier = blobs.insert(transfer.digest, transfer.completed);

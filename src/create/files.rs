@@ -1,56 +1,99 @@
-//! The files that a client has uploaded and names in its request.
+//! The files that a client names in its request: those that it has uploaded, and those beside the server.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 
 use super::{CreateError, FileName};
 use crate::model::Digest;
 
+/// What stands in the place of a digest for a file beside the server.
+const BESIDE: &str = "file:";
+
+/// The path that an address means, if it is one of a file; nothing in it if it means none of this machine.
+pub(super) fn path_of(address: &str) -> Option<Option<PathBuf>> {
+    let path = || url::Url::parse(address).ok()?.to_file_path().ok();
+    address.starts_with(BESIDE).then(path)
+}
+
 /// Files by name, in the order of their names. Names differ in more than letter case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Files(BTreeMap<FileName, Digest>);
+pub struct Files {
+    blobs: BTreeMap<FileName, Digest>,
+    /// Where those are that are no blobs yet.
+    beside: BTreeMap<FileName, PathBuf>,
+}
 
 impl Files {
-    /// Checks names and digests.
+    /// Checks names and digests. In the place of a digest, `file:///path` is a file beside the server.
     ///
     /// # Errors
-    /// [`CreateError::FileName`], [`CreateError::FileNameCase`] or [`CreateError::Digest`].
+    /// [`CreateError::FileName`], [`CreateError::FileNameCase`], [`CreateError::Digest`] or
+    /// [`CreateError::NotBeside`].
     pub fn parse(files: BTreeMap<String, String>) -> Result<Self, CreateError> {
         let mut folded: HashMap<String, String> = HashMap::new();
-        let mut parsed = BTreeMap::new();
+        let mut parsed = Self::default();
         for (file, digest) in files {
             let name = file.parse().map_err(|source| CreateError::FileName { file: file.clone(), source })?;
             if let Some(other) = folded.insert(file.to_lowercase(), file.clone()) {
                 return Err(CreateError::FileNameCase { file, other });
             }
-            let digest = digest.parse().map_err(|source| CreateError::Digest { file, source })?;
-            parsed.insert(name, digest);
+            if let Some(path) = path_of(&digest) {
+                parsed.beside.insert(name, path.ok_or(CreateError::NotBeside { file })?);
+            } else {
+                let digest = digest.parse().map_err(|source| CreateError::Digest { file, source })?;
+                parsed.blobs.insert(name, digest);
+            }
         }
-        Ok(Self(parsed))
+        Ok(parsed)
+    }
+
+    /// Files beside the server.
+    pub(super) fn at(files: impl IntoIterator<Item = (FileName, PathBuf)>) -> Self {
+        Self { blobs: BTreeMap::new(), beside: files.into_iter().collect() }
     }
 
     /// One file.
     pub fn single(name: FileName, digest: Digest) -> Self {
-        Self(BTreeMap::from([(name, digest)]))
+        Self { blobs: BTreeMap::from([(name, digest)]), beside: BTreeMap::new() }
     }
 
-    /// The files in the order of their names.
+    /// The files that are blobs, in the order of their names.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&FileName, Digest)> {
-        self.0.iter().map(|(name, digest)| (name, *digest))
+        self.blobs.iter().map(|(name, digest)| (name, *digest))
+    }
+
+    /// The files that are no blobs yet, and where they are.
+    pub(super) fn beside(&self) -> impl Iterator<Item = (&FileName, &Path)> {
+        self.beside.iter().map(|(name, path)| (name, path.as_path()))
+    }
+
+    /// Notes the blob that a file is.
+    pub(super) fn insert(&mut self, name: FileName, digest: Digest) {
+        self.beside.remove(&name);
+        self.blobs.insert(name, digest);
+    }
+
+    /// The files of this name alone.
+    pub(super) fn only(mut self, name: &str) -> Self {
+        self.blobs.retain(|file, _| file.as_str() == name);
+        self.beside.retain(|file, _| file.as_str() == name);
+        self
     }
 
     /// The files but for those with this content.
     pub(super) fn without(self, content: Digest) -> Self {
-        Self(self.0.into_iter().filter(|(_, digest)| *digest != content).collect())
+        let blobs = self.blobs.into_iter().filter(|(_, digest)| *digest != content).collect();
+        Self { blobs, ..self }
     }
 
     /// How many files there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.blobs.len() + self.beside.len()
     }
 
     /// Whether there is no file.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.len() == 0
     }
 }
 
@@ -65,6 +108,9 @@ mod tests {
             Files::parse(files.iter().map(|&(name, digest)| (name.to_owned(), digest.to_owned())).collect())
         };
         assert_eq!(parse(&[("a.gguf", &digest)]).unwrap().len(), 1);
+        let beside = parse(&[("a", "file:///x/a%20b")]).unwrap();
+        assert_eq!(beside.beside().next().unwrap().1, Path::new("/x/a b"));
+        assert!(matches!(parse(&[("a", "file://host/a")]), Err(CreateError::NotBeside { .. })));
         assert!(matches!(parse(&[("../x", &digest)]), Err(CreateError::FileName { .. })));
         assert!(
             matches!(parse(&[("a", ""), ("b", &digest)]), Err(CreateError::Digest { file, .. }) if file == "a")

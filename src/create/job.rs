@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::assembly::{Assembly, File, FileContent, Step};
 use super::error::OutputOutcome;
 use super::fetch::fetch;
+use super::gathering::{Gathered, Gathering};
 use super::making::make;
 use super::output::{Material, Output};
 use super::part::Part;
@@ -18,6 +19,8 @@ use crate::store::Committed;
 #[derive(Debug)]
 pub struct Job {
     pub(super) workshop: Workshop,
+    /// What has to be here before it can be planned.
+    pub(super) gathering: Option<Box<Gathering>>,
     /// The models, in the order in which they were asked for.
     pub(super) outputs: Vec<(Name, Standing)>,
     /// Whether each of them has an outcome of its own.
@@ -27,6 +30,8 @@ pub struct Job {
 /// How a model of a job stands.
 #[derive(Debug)]
 pub(super) enum Standing {
+    /// It is planned when everything is here.
+    ToGather,
     ToMake(Box<Output>),
     /// The digest of its manifest.
     Made(Digest),
@@ -41,6 +46,9 @@ impl Job {
 
     /// The stages that are left, as far as is known.
     pub fn stages(&self) -> Vec<Stage> {
+        if self.has_to_gather() {
+            return Stage::ALL.to_vec();
+        }
         let left: Vec<Stage> = self.to_make().flat_map(Output::stages).collect();
         // Whatever has become of its models, that is told at the end.
         Stage::ALL.into_iter().filter(|stage| *stage == Stage::Finish || left.contains(stage)).collect()
@@ -50,8 +58,18 @@ impl Job {
     pub(super) fn to_make(&self) -> impl Iterator<Item = &Output> {
         self.outputs.iter().filter_map(|(_, standing)| match standing {
             Standing::ToMake(output) => Some(&**output),
-            Standing::Made(_) | Standing::Failed(_) => None,
+            Standing::ToGather | Standing::Made(_) | Standing::Failed(_) => None,
         })
+    }
+
+    /// Whether something has to be brought here before it can be planned.
+    fn has_to_gather(&self) -> bool {
+        self.gathering.is_some()
+    }
+
+    /// Whether files have to be brought into the store before anything can be told of it.
+    pub fn has_to_import(&self) -> bool {
+        self.gathering.as_ref().is_some_and(|gathering| gathering.fetched().is_none())
     }
 
     /// Whether it makes a list of models, each of which has an outcome of its own.
@@ -61,7 +79,8 @@ impl Job {
 
     /// What has to be there for what is left: blobs, and the recipes of what is made of them.
     pub fn needs(&self) -> Vec<Digest> {
-        let mut needs: Vec<Digest> = self.to_make().flat_map(Output::needs).collect();
+        let mut needs: Vec<Digest> = self.gathering.iter().flat_map(|gathering| gathering.needs()).collect();
+        needs.extend(self.to_make().flat_map(Output::needs));
         needs.sort_unstable();
         needs.dedup();
         needs
@@ -73,6 +92,11 @@ impl Job {
     /// # Errors
     /// Whatever goes wrong, or [`CreateError::Cancelled`].
     pub fn advance(mut self, monitor: Monitor<'_>) -> Result<Option<Self>, CreateError> {
+        if self.has_to_gather() {
+            let job = self.gathered(monitor)?;
+            job.ensure_space()?;
+            return Ok(Some(job));
+        }
         match self.stages().first() {
             Some(Stage::Transfer) => self.fetch(monitor)?,
             Some(Stage::Compute) => self.assemble(monitor)?,
@@ -83,6 +107,20 @@ impl Job {
             }
         }
         Ok(Some(self))
+    }
+
+    /// The same, planned, once everything is here.
+    pub(super) fn gathered(self, monitor: Monitor<'_>) -> Result<Self, CreateError> {
+        match self.gathering {
+            Some(gathering) => {
+                let Gathered { request, leases } = gathering.gather(&self.workshop, monitor)?;
+                let planned = monitor.usage.time(Phase::Prepare, || self.workshop.plan(request));
+                // From here on the job holds leases of its own.
+                drop(leases);
+                planned
+            }
+            None => Ok(self),
+        }
     }
 
     /// Does something for each model that is yet to be made. One that fails does not stop the others.
@@ -173,7 +211,7 @@ impl Job {
             let outcome = match standing {
                 Standing::Made(digest) => Ok(digest),
                 Standing::Failed(error) => Err(error),
-                Standing::ToMake(_) => Err(CreateError::Cancelled),
+                Standing::ToGather | Standing::ToMake(_) => Err(CreateError::Cancelled),
             };
             OutputOutcome { model, outcome }
         };

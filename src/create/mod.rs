@@ -17,6 +17,8 @@ mod event;
 mod fetch;
 mod file_name;
 mod files;
+mod gathering;
+mod hub;
 mod info;
 mod input;
 mod job;

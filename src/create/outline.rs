@@ -8,14 +8,14 @@ use utoipa::ToSchema;
 
 use super::assembly::{File, FileContent};
 use super::input::Input;
-use super::job::Job;
+use super::job::{Job, Standing};
 use super::output::{Material, Output};
 use super::part::{Content, Part};
 use super::planned_file::{PlannedFile, Settled};
 use super::{CreateError, Estimate, Monitor};
 use crate::gguf::{Gguf, Header};
 use crate::library::{Description, RunningMemory};
-use crate::model::{Digest, MediaType};
+use crate::model::{Digest, MediaType, Name};
 use crate::plan::SquaredError;
 use crate::store::StoreError;
 
@@ -119,6 +119,31 @@ pub struct OutlinedSource {
 }
 
 impl Outline {
+    /// What is known of a job before a model is here that it has to fetch.
+    fn before(job: &Job, model: String) -> Result<Self, CreateError> {
+        let unknown = |(name, _): &(Name, Standing)| OutlinedModel {
+            model: name.short(),
+            size: None,
+            file_type: String::new(),
+            bits_per_weight: None,
+            error: None,
+            layers: Vec::new(),
+            tensors: Vec::new(),
+            memory: None,
+        };
+        Ok(Self {
+            outputs: job.outputs.iter().map(unknown).collect(),
+            sources: Vec::new(),
+            pulls: Some(model),
+            unknown: &UNKNOWN_UNTIL_PULLED,
+            written: 0,
+            needed: 0,
+            available: job.workshop.store.available_space()?,
+            time: None,
+            warnings: Vec::new(),
+        })
+    }
+
     /// This and what else would be made of the same sources.
     fn beside(mut self, other: Self) -> Self {
         self.outputs.extend(other.outputs);
@@ -133,14 +158,17 @@ impl Outline {
 }
 
 impl Job {
-    /// What it would make. Where a size is to be fitted or the quality is asked for, the weights are read and
-    /// measured. The memory that it takes to run the model is that for a conversation of `context` tokens, or
+    /// What it would make. Files beside the server are imported for that; nothing is fetched from elsewhere. Where a
+    /// size is to be fitted or the quality is asked for, the weights are read and measured. The memory that it takes to run the model is that for a conversation of `context` tokens, or
     /// else of so many as its parameters say.
     ///
     /// # Errors
     /// Any of it could not be made.
     pub fn outline(self, context: Option<u64>, monitor: Monitor<'_>) -> Result<Outline, CreateError> {
-        let job = self.whole()?;
+        if let Some(model) = self.gathering.as_ref().and_then(|gathering| gathering.fetched()) {
+            return Outline::before(&self, model.to_string());
+        }
+        let job = self.gathered(monitor)?.whole()?;
         let mut all = job.to_make().map(|output| output.outline(context, monitor));
         let first = all.next().unwrap_or(Err(CreateError::NoSource))?;
         let mut outline = all.try_fold(first, |outline, next| Ok::<_, CreateError>(outline.beside(next?)))?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::adapter::Adapter;
 use super::attachments::Attachments;
 use super::base::Base;
+use super::gathering::Gathering;
 use super::job::{Job, Standing};
 use super::merging::Merging;
 use super::output::{Material, Output};
@@ -37,6 +38,12 @@ impl Workshop {
     pub fn plan(&self, request: Request) -> Result<Job, CreateError> {
         let attachments = Arc::new(Attachments::of(request)?);
         let request = &attachments.request;
+        let is_list = request.outputs.is_list();
+        if let Some(gathering) = Gathering::of(self, request)? {
+            let outputs = request.outputs.iter().map(|wanted| (wanted.model.clone(), Standing::ToGather));
+            let (outputs, gathering) = (outputs.collect(), Some(Box::new(gathering)));
+            return Ok(Job { workshop: self.clone(), gathering, outputs, is_list });
+        }
         let files = request.files.iter().chain(&request.adapters).flat_map(Files::iter);
         let digests: Vec<_> = files.map(|(_, digest)| digest).collect();
         let damaged = |error: CreateError| error.or_damage(&self.store, digests.iter().copied());
@@ -47,7 +54,6 @@ impl Workshop {
             .files
             .clone()
             .map(|files| matrices.fold(files, |files, matrix| files.without(matrix.input.blob.digest())));
-        let is_list = request.outputs.is_list();
         let mut outputs = Vec::new();
         let mut metadata = 0;
         for (wanted, wish) in request.outputs.iter().zip(wishes) {
@@ -68,7 +74,7 @@ impl Workshop {
                 return Err(CreateError::OutputsTooLarge { outputs, limit });
             }
         }
-        let job = Job { workshop: self.clone(), outputs, is_list };
+        let job = Job { workshop: self.clone(), gathering: None, outputs, is_list };
         if job.to_make().next().is_some() { Ok(job) } else { Err(job.refused()) }
     }
 

@@ -40,6 +40,9 @@ pub struct Provenance {
 #[schema(as = ProvenanceResource)]
 struct Resource {
     name: String,
+    /// Where it has come from, if that is known: of the Hub the repository, the commit and the path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    uri: Option<String>,
     digest: Sha256,
 }
 
@@ -232,7 +235,7 @@ impl Provenance {
 
 impl Resource {
     fn new(name: String, digest: Digest) -> Self {
-        Self { name, digest: Sha256 { sha256: digest.hex() } }
+        Self { name, uri: None, digest: Sha256 { sha256: digest.hex() } }
     }
 
     fn digest(&self) -> Option<Digest> {
@@ -257,7 +260,11 @@ fn dependencies(output: &Output) -> Vec<Resource> {
     for (name, digest) in sources {
         known.entry(digest).or_insert(name);
     }
-    known.into_iter().map(|(digest, name)| Resource::new(name, digest)).collect()
+    let resource = |(digest, name)| {
+        let uri = request.addresses.get(&digest).cloned();
+        Resource { uri, ..Resource::new(name, digest) }
+    };
+    known.into_iter().map(resource).collect()
 }
 
 impl Asked {
@@ -317,6 +324,7 @@ impl Asked {
             requires: self.requires,
             info: self.info,
             remote_host: self.remote_host,
+            addresses: BTreeMap::new(),
         })
     }
 }

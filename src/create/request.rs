@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{CreateError, Files, Info, Outputs};
-use crate::model::{LONGEST_TEXT, Message, Parameters, check_parameters, parameters_to_bytes};
+use crate::model::{Digest, LONGEST_TEXT, Message, Parameters, check_parameters, parameters_to_bytes};
 
 /// Names, versions and addresses are shorter, in bytes.
 pub const LONGEST_SETTING: usize = 4096;
@@ -13,7 +13,8 @@ pub const LONGEST_SETTING: usize = 4096;
 pub struct Request {
     /// The models that are to be made. What follows holds for all of them.
     pub outputs: Outputs,
-    /// The model to be made from: its name, or the digest of an uploaded GGUF file.
+    /// The model to be made from: its name, one of the Hub (`hf.co/OWNER/REPOSITORY@REVISION`), a file or a
+    /// directory beside the server (`file:///directory`), or the digest of an uploaded GGUF file.
     pub from: String,
     /// The uploaded files to be made from, unless `from` is given.
     pub files: Option<Files>,
@@ -42,6 +43,8 @@ pub struct Request {
     pub info: Info,
     /// The server that runs `from`, if it does not run here.
     pub remote_host: String,
+    /// Where files have come from, by their blobs, as far as that is known.
+    pub addresses: BTreeMap<Digest, String>,
 }
 
 impl Request {
@@ -63,6 +66,7 @@ impl Request {
             requires: String::new(),
             info: Info::default(),
             remote_host: String::new(),
+            addresses: BTreeMap::new(),
         }
     }
 

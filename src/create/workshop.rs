@@ -7,7 +7,7 @@ use crate::library::Descriptions;
 use crate::model::Digest;
 use crate::plan::Resources;
 use crate::registry::{self, RegistryError};
-use crate::store::{Placed, Store};
+use crate::store::{ImportDirectories, Placed, Store};
 
 /// The store, and how much of the machine jobs may use. Clones are the same workshop.
 #[derive(Debug, Clone)]
@@ -17,6 +17,7 @@ pub struct Workshop {
     pub(super) registries: Result<registry::Client, RegistryError>,
     pub(super) resources: Resources,
     pub(super) prune: bool,
+    pub(super) imports: Arc<ImportDirectories>,
     pub(super) pace: Arc<Pace>,
     /// Bytes of a file that are made again at most when its making was interrupted.
     pub(super) checkpoint: u64,
@@ -37,6 +38,7 @@ impl Workshop {
             store,
             resources,
             prune,
+            imports: Arc::default(),
             pace: Arc::default(),
             checkpoint: CHECKPOINT,
         }
@@ -46,6 +48,12 @@ impl Workshop {
     #[must_use]
     pub fn with_checkpoints_every(self, checkpoint: u64) -> Self {
         Self { checkpoint, ..self }
+    }
+
+    /// The same workshop, which takes files from these directories.
+    #[must_use]
+    pub fn with_imports_from(self, directories: ImportDirectories) -> Self {
+        Self { imports: Arc::new(directories), ..self }
     }
 
     /// The client of registries.

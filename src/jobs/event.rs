@@ -19,6 +19,7 @@ pub enum Event {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     Queue,
+    Import(String),
     File(Action),
     Blob(Digest),
 }
@@ -28,6 +29,7 @@ impl Event {
     pub(super) fn subject(&self) -> Option<Subject> {
         match self {
             Self::Waiting { .. } => Some(Subject::Queue),
+            Self::Work(create::Event::Importing { file, .. }) => Some(Subject::Import(file.clone())),
             Self::Work(create::Event::Making { action, .. }) => Some(Subject::File(action.clone())),
             Self::Work(create::Event::Transfer(event)) => {
                 event.transfer().map(|blob| Subject::Blob(blob.digest))
@@ -46,6 +48,6 @@ impl Event {
 
     /// Whether it is one of the very many that tell how far something has come.
     pub(super) fn is_progress(&self) -> bool {
-        matches!(self.subject(), Some(Subject::File(_) | Subject::Blob(_)))
+        matches!(self.subject(), Some(Subject::Import(_) | Subject::File(_) | Subject::Blob(_)))
     }
 }

@@ -23,6 +23,11 @@ impl Modelfile {
         parse::parse(&parse::decode(bytes)).map(|commands| Self { commands })
     }
 
+    /// The Modelfile that says only what a model is made from.
+    pub fn from_source(source: &str) -> Self {
+        Self { commands: vec![(1, Command::From(source.to_owned()))] }
+    }
+
     /// The commands in order.
     pub fn commands(&self) -> impl ExactSizeIterator<Item = &Command> {
         self.commands.iter().map(|(_, command)| command)

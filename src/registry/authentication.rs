@@ -38,6 +38,8 @@ pub(crate) struct Authentication {
     credentials: Arc<Credentials>,
     identity: Arc<Identity>,
     state: Mutex<State>,
+    /// Whether there is anything to answer a challenge with.
+    answers: bool,
 }
 
 #[derive(Debug, Default)]
@@ -78,7 +80,22 @@ struct TokenAnswer {
 
 impl Authentication {
     pub(crate) fn new(credentials: Arc<Credentials>, identity: Arc<Identity>) -> Self {
-        Self { credentials, identity, state: Mutex::default() }
+        Self { credentials, identity, state: Mutex::default(), answers: true }
+    }
+
+    /// The same, which shows something from the beginning.
+    pub(crate) fn showing(self, authorization: Option<Authorization>) -> Self {
+        Self { state: Mutex::new(State { authorization, ..State::default() }), ..self }
+    }
+
+    /// The same, which has nothing more to show.
+    pub(crate) fn and_no_more(self) -> Self {
+        Self { answers: false, ..self }
+    }
+
+    /// Whether there is anything to answer a challenge with.
+    pub(crate) fn answers_challenges(&self) -> bool {
+        self.answers
     }
 
     /// What the next request is to be sent with.

@@ -1,16 +1,18 @@
-//! The client: pull and push.
+//! The client: pull, push, and files of the Hub.
 
 use std::sync::Arc;
 
 use super::authentication::Authentication;
+use super::blobs::Shared;
+use super::hub::{self, Hub, HubFile, Listing};
 use super::identity::Identity;
 use super::repository::Repository;
 use super::session::Session;
 use super::sharing::Downloads;
-use super::transport::Transport;
+use super::transport::{Authorization, Transport};
 use super::{Config, Credentials, Event, Pulled, RegistryError, RetryPolicy, pull, push};
-use crate::model::{Digest, Name};
-use crate::store::Store;
+use crate::model::{Digest, HubModel, Name};
+use crate::store::{Blob, Store};
 
 /// What a request says about its registry.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,10 +27,11 @@ pub struct Client {
     store: Store,
     transport: Arc<Transport>,
     credentials: Arc<Credentials>,
+    hub: Hub,
     identity: Arc<Identity>,
     retry: RetryPolicy,
     upload_piece: u64,
-    shared: pull::Shared,
+    shared: Shared,
 }
 
 impl Client {
@@ -39,11 +42,12 @@ impl Client {
     pub fn new(config: Config, store: Store) -> Result<Self, RegistryError> {
         let transport = Arc::new(Transport::new(&config)?);
         let shared =
-            pull::Shared { downloads: Arc::new(Downloads::default()), piece: config.download_piece.max(1) };
+            Shared { downloads: Arc::new(Downloads::default()), piece: config.download_piece.max(1) };
         Ok(Self {
             store,
             transport,
             credentials: Arc::new(config.credentials),
+            hub: config.hub,
             identity: Arc::new(Identity::new(config.signing_key)),
             retry: config.retry,
             upload_piece: config.upload_piece.max(1),
@@ -98,7 +102,10 @@ impl Client {
         progress: &(impl Fn(Event) + Sync),
         work: impl AsyncFn(Arc<Session>) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let repository = Repository::of(name, options.insecure)?;
+        let repository = match HubModel::of_name(name) {
+            Some(model) => self.hub.registry(&model),
+            None => Repository::of(name, options.insecure)?,
+        };
         let session = self.session(repository.clone());
         let error = match session.waits().told(progress, work(session.clone())).await {
             Err(error) if session.may_be_misunderstood(&error) => error,
@@ -112,8 +119,57 @@ impl Client {
         session.waits().told(progress, work(session.clone())).await
     }
 
+    /// Lists the files of a repository of the Hub, at the commit that its revision is now.
+    ///
+    /// # Errors
+    /// What the Hub makes impossible.
+    pub async fn list(
+        &self,
+        model: &HubModel,
+        progress: impl Fn(Event) + Sync,
+    ) -> Result<Listing, RegistryError> {
+        let session = self.session_with_hub(model);
+        session.waits().told(&progress, hub::list(&session, &self.hub, model, &progress)).await
+    }
+
+    /// Fetches files of a repository of the Hub into the store; answers with their blobs in the same order.
+    ///
+    /// Dropping the future cancels it; what has arrived stays for the next one.
+    ///
+    /// # Errors
+    /// What the Hub or the store makes impossible.
+    pub async fn fetch(
+        &self,
+        listing: &Listing,
+        files: &[HubFile],
+        progress: impl Fn(Event) + Sync,
+    ) -> Result<Vec<Blob>, RegistryError> {
+        let session = self.session_with_hub(&listing.model);
+        let fetching = hub::fetch(&session, &self.store, &self.shared, listing, files, &progress);
+        session.waits().told(&progress, fetching).await
+    }
+
     fn session(&self, repository: Repository) -> Arc<Session> {
-        let authentication = Authentication::new(self.credentials.clone(), self.identity.clone());
+        // Of registries, the Hub alone is shown something before it asks.
+        let token = self.token_of_hub().filter(|token| token.origin == repository.origin());
+        self.conversation(repository, self.authentication().showing(token))
+    }
+
+    /// A conversation with the Hub itself, which knows tokens only.
+    fn session_with_hub(&self, model: &HubModel) -> Arc<Session> {
+        let authentication = self.authentication().showing(self.token_of_hub()).and_no_more();
+        self.conversation(self.hub.registry(model), authentication)
+    }
+
+    fn token_of_hub(&self) -> Option<Authorization> {
+        self.hub.proof().and_then(|(origin, proof)| Authorization::new(origin, &proof))
+    }
+
+    fn authentication(&self) -> Authentication {
+        Authentication::new(self.credentials.clone(), self.identity.clone())
+    }
+
+    fn conversation(&self, repository: Repository, authentication: Authentication) -> Arc<Session> {
         let transport = self.transport.for_another();
         Arc::new(Session::new(transport, repository, authentication, self.retry.clone()))
     }

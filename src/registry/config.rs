@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::hub::Hub;
 use super::{Credentials, Proxies, RetryPolicy};
 
 const MIB: u64 = 1024 * 1024;
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Config {
     /// Users and passwords.
     pub credentials: Credentials,
+    /// Where the Hugging Face Hub is.
+    pub hub: Hub,
     /// The file of the ed25519 key for Ollama's signed challenge, usually `~/.ollama/id_ed25519`; made
     /// when it is needed and missing.
     pub signing_key: Option<PathBuf>,
@@ -38,6 +41,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             credentials: Credentials::none(),
+            hub: Hub::default(),
             signing_key: None,
             certificates: Vec::new(),
             proxies: Proxies::none(),

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
 use reqwest::Method;
 use reqwest::header::{CONTENT_RANGE, RANGE};
+use url::Url;
 
 use super::RegistryError;
 use super::answer::Body;
@@ -29,6 +30,8 @@ pub(crate) struct Download {
     pub(crate) digest: Digest,
     /// Its length in bytes, as the manifest states.
     pub(crate) size: u64,
+    /// Where the registry has it.
+    pub(crate) url: Url,
     /// The length of the ranges in bytes.
     pub(crate) piece: u64,
     /// The storage service that the registry has led us to.
@@ -163,8 +166,7 @@ impl Download {
                 result => return result,
             }
         }
-        let url = self.session.repository().blob(&self.digest);
-        let request = self.session.request(Method::GET, url);
+        let request = self.session.request(Method::GET, self.url.clone());
         match self.open_at(request.clone(), range.clone()).await {
             // Some registries keep the permissions that they give, and hand out one that has expired.
             Err(RegistryError::Storage { status: 400..=499, .. }) => self.open_at(request, range).await,

@@ -117,6 +117,24 @@ pub enum RegistryError {
         "registry {registry} sends other content: expected {expected}, got {got}; nothing of it was kept"
     )]
     WrongDigest { registry: String, expected: Digest, got: Digest },
+    /// Who wants a repository of the Hub has to agree to something first.
+    #[error(
+        "the repository {repository} is gated: agree to its conditions on its page, and start the server with the token of that account in HF_TOKEN ({message})"
+    )]
+    Gated { repository: String, message: String },
+    /// The Hub does not tell whether a repository is not there or private.
+    #[error(
+        "the Hub has no repository {repository}, or it is private, and HF_TOKEN is not the token of an account that may read it ({message})"
+    )]
+    NoRepository { repository: String, message: String },
+    /// What the Hub says about a repository cannot be so.
+    #[error("the Hub's list of the files of {repository} cannot be used: {reason}")]
+    InvalidListing { repository: String, reason: String },
+    /// A file is not the one that is listed.
+    #[error(
+        "the Hub sends file {file:?} of {repository} with other content than commit {commit} has; nothing of it was kept"
+    )]
+    WrongFile { repository: String, file: String, commit: String },
     /// The registry wants a signature and there is no key.
     #[error(
         "the key for signing in to registries (id_ed25519) cannot be used: {reason}; let the server write to the directory .ollama of its home, or put a key without a passphrase there (ssh-keygen -t ed25519)"

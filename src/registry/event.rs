@@ -10,6 +10,19 @@ use crate::model::Digest;
 pub enum Event {
     /// The manifest is asked for.
     PullingManifest,
+    /// The files of a repository of the Hub are listed.
+    Listing(String),
+    /// So many of its files are wanted, at this commit.
+    Choosing {
+        /// The repository.
+        repository: String,
+        /// The commit.
+        commit: String,
+        /// How many files.
+        files: usize,
+        /// Their bytes together.
+        bytes: u64,
+    },
     /// A blob is on its way here.
     Pulling(Transfer),
     /// All blobs are here and their digests right.

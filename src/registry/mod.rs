@@ -12,13 +12,16 @@
 //! | `transport`, `trust`, `proxy`, `proxy_exceptions`, `connection_error`, `encoding` | HTTP and its failures |
 //! | `challenge`, `credentials`, `identity`, `authentication` | proving who we are, to the right one |
 //! | `session`, `answer`, `retry`, `waiting` | one conversation with one repository |
-//! | `pull`, `manifest`, `artifact`, `contents`, `download`, `incoming`, `sharing` | a model from a registry |
+//! | `pull`, `manifest`, `artifact`, `contents` | a model from a registry |
+//! | `blobs`, `download`, `incoming`, `sharing` | blobs from a registry, or from the Hub |
+//! | [`hub`] | a checkpoint from the Hugging Face Hub |
 //! | `push`, `upload` | a model to a registry |
 //! | `client`, `config`, `environment`, `event`, `progress` | what other rooms see |
 
 mod answer;
 mod artifact;
 mod authentication;
+mod blobs;
 mod blocking;
 mod challenge;
 mod client;
@@ -32,6 +35,7 @@ mod encoding;
 mod environment;
 mod error;
 mod event;
+pub mod hub;
 mod identity;
 mod incoming;
 mod manifest;

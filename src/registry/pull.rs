@@ -1,27 +1,13 @@
 //! A model from a registry.
 
-use std::sync::{Arc, Mutex};
-
-use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use tokio_util::sync::CancellationToken;
+use std::sync::Arc;
 
 use super::artifact::{Artifact, Outline};
-use super::download::Download;
+use super::blobs::{Shared, Wanted, fetch_blobs};
 use super::session::Session;
-use super::sharing::Downloads;
-use super::{Awaited, Event, RegistryError, Transfer, blocking, contents, manifest};
-use crate::model::{Layer, Name};
-use crate::store::{Blob, Placed, Store, StoreError};
-
-/// So many blobs are fetched at the same time.
-const PARALLEL_BLOBS: usize = 3;
-
-/// What pulls of one client share.
-#[derive(Debug, Clone)]
-pub(super) struct Shared {
-    pub(super) downloads: Arc<Downloads>,
-    pub(super) piece: u64,
-}
+use super::{Event, RegistryError, blocking, contents, manifest};
+use crate::model::Name;
+use crate::store::{Placed, Store};
 
 /// What a pull has brought.
 #[derive(Debug)]
@@ -48,39 +34,13 @@ pub(super) async fn pull(
         Some(outline) => outline.layers(layers),
         None => layers,
     };
-    let plan = {
-        let (store, layers, wanted) = (store.clone(), layers.clone(), CancellationToken::new());
-        let _until_dropped = wanted.clone().drop_guard();
-        let _waiting = session.waits().quietly(Awaited::CheckBeforePull);
-        blocking(move || what_is_missing(&store, layers, || !wanted.is_cancelled())).await??
-    };
-    let blobs = plan.into_iter().map(|(layer, blob)| async move {
-        let (digest, total) = (layer.digest, layer.size);
-        let report = |completed| progress(Event::Pulling(Transfer { digest, total, completed }));
-        let blob = match blob {
-            Some(blob) => blob,
-            None => {
-                let download = Download {
-                    session: session.clone(),
-                    digest,
-                    size: total,
-                    piece: shared.piece,
-                    storage: Mutex::new(None),
-                };
-                shared.downloads.fetch(store, download, report).await?
-            }
-        };
-        if blob.length() != total {
-            // Another job, whose manifest told the truth, has fetched it.
-            let (registry, got) = (session.registry(), blob.length().to_string());
-            return Err(RegistryError::WrongSize { registry, digest, expected: total, got });
-        }
-        report(total);
-        Ok::<Blob, RegistryError>(blob)
+    let wanted = layers.into_iter().map(|layer| Wanted {
+        digest: layer.digest,
+        size: layer.size,
+        url: session.repository().blob(&layer.digest),
     });
-    let blobs: Vec<_> = blobs.collect();
     // The leases keep the blobs until the manifest names them.
-    let leases: Vec<Blob> = stream::iter(blobs).buffer_unordered(PARALLEL_BLOBS).try_collect().await?;
+    let leases = fetch_blobs(session, store, wanted.collect(), shared, progress).await?;
 
     if let Some(outline) = outline {
         progress(Event::VerifyingDigest);
@@ -97,24 +57,4 @@ pub(super) async fn pull(
         placed
     });
     Ok(Pulled::Model(placed.await??))
-}
-
-/// Every layer, with a lease on its blob if the store has it and it is whole; there is room for the others.
-/// `goes_on` says whether the answer is wanted still.
-fn what_is_missing(
-    store: &Store,
-    layers: Vec<Layer>,
-    goes_on: impl Fn() -> bool,
-) -> Result<Vec<(Layer, Option<Blob>)>, StoreError> {
-    let mut plan = Vec::with_capacity(layers.len());
-    let mut missing = 0_u64;
-    for layer in layers {
-        let blob = store.whole_blob(layer.digest, Some(layer.size), &goes_on)?;
-        if blob.is_none() {
-            missing = missing.saturating_add(layer.size.saturating_sub(store.partial_length(layer.digest)));
-        }
-        plan.push((layer, blob));
-    }
-    store.ensure_space(missing)?;
-    Ok(plan)
 }

@@ -44,6 +44,11 @@ impl Repository {
         Ok(Self { registry, base, is_guessed })
     }
 
+    /// A repository at an address that somebody has set, which ends in a slash.
+    pub(crate) fn at(registry: String, base: Url) -> Self {
+        Self { registry, base, is_guessed: false }
+    }
+
     /// The same over HTTPS, where plain HTTP was only guessed.
     pub(crate) fn over_tls(&self) -> Option<Self> {
         let mut secure = Self { is_guessed: false, ..self.clone() };

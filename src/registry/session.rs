@@ -111,7 +111,12 @@ impl Session {
             return Ok(answer);
         }
         let advice = self.authentication.advice(&self.repository);
-        Err(error_of(&self.transport, &self.repository, answer, what, &advice).await)
+        Err(self.refusal(answer, what, &advice).await)
+    }
+
+    /// The error that an answer stands for.
+    pub(crate) async fn refusal(&self, answer: Answer, what: &str, advice: &str) -> RegistryError {
+        error_of(&self.transport, &self.repository, answer, what, advice).await
     }
 
     /// Sends a request, proving who we are if we are asked to.
@@ -124,8 +129,12 @@ impl Session {
             if answer.response.status() != StatusCode::BAD_REQUEST {
                 self.reached.store(true, Ordering::Relaxed);
             }
-            let own = !answer.is_elsewhere(&self.repository);
-            if answer.response.status() != StatusCode::UNAUTHORIZED || !own || challenges == MOST_CHALLENGES {
+            let may_answer =
+                !answer.is_elsewhere(&self.repository) && self.authentication.answers_challenges();
+            if answer.response.status() != StatusCode::UNAUTHORIZED
+                || !may_answer
+                || challenges == MOST_CHALLENGES
+            {
                 if !matches!(answer.response.status().as_u16(), 401 | 403) {
                     self.authentication.confirm(&ticket).await;
                 }

@@ -76,7 +76,7 @@ impl Made {
     }
 }
 
-/// Tells what would be made. Where weights have to be measured for that, it is a job like others.
+/// Tells what would be made. Where weights have to be measured or imported for that, it is a job like others.
 async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failure> {
     let candidates: Vec<String> = match fields.is_list("quantize") {
         true => fields.list("quantize", "[]string")?,
@@ -94,10 +94,11 @@ async fn dry_run(server: &Shared, mut fields: Fields) -> Result<Response, Failur
         let recipes = || request.outputs.iter().map(|wanted| &wanted.recipe);
         let has_to_measure = recipes().any(|recipe| recipe.target_size.is_some() || recipe.quality);
         let job = workshop.plan(request).map_err(as_job)?;
-        Ok::<_, Failure>((name, job, told, hearing, has_to_measure))
+        let takes_long = has_to_measure || job.has_to_import();
+        Ok::<_, Failure>((name, job, told, hearing, takes_long))
     };
-    let (name, job, request, hearing, has_to_measure) = server.blocking(plan).await??;
-    if !has_to_measure {
+    let (name, job, request, hearing, takes_long) = server.blocking(plan).await??;
+    if !takes_long {
         let unwatched = move || {
             let (stop, usage) = (CancellationToken::new(), Usage::default());
             job.outline(context, Monitor { report: &|_| (), stop: &stop, usage: &usage })
@@ -184,6 +185,7 @@ fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<
         requires,
         info: create_info::info(&info).map_err(as_job)?,
         remote_host,
+        addresses: BTreeMap::new(),
     };
     if let Ok(address) = remote_url(&request.remote_host) {
         // As it was given it may hold a password.

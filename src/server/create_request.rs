@@ -16,9 +16,12 @@ struct CreateRequest {
     model: Option<String>,
     /// Several models to be, made from one pass over the sources.
     outputs: Option<Vec<OutputFields>>,
-    /// The model that it is made from: a name, or the digest of an uploaded GGUF file.
+    /// The model that it is made from: a name, the digest of an uploaded GGUF file, or a repository of the Hugging
+    /// Face Hub, `hf.co/OWNER/NAME`, with `:TYPE` of a GGUF file or `@REVISION` behind it; or a file or a directory,
+    /// `file:///directory/file`, where the operator allows it.
     from: Option<String>,
-    /// Uploaded files that it is made from, their names with the digests of their blobs.
+    /// Files that it is made from, their names with the digests of their blobs; or, in a directory that the
+    /// operator allows, with their address, `file:///directory/file`.
     #[schema(value_type = Option<HashMap<String, String>>)]
     files: Option<()>,
     /// Uploaded files of an adapter, likewise.
@@ -123,7 +126,7 @@ struct MessageFields {
 
 /// What is described of a create.
 pub(super) fn operations() -> Vec<Operation> {
-    const ABOUT: &str = "Makes a model of uploaded files or of another model, converting and quantizing it.";
+    const ABOUT: &str = "Makes a model of files or of another model, converting and quantizing it.";
     vec![
         Operation::post("/api/create", ABOUT)
             .takes::<CreateRequest>(true)

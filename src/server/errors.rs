@@ -272,8 +272,10 @@ fn log_create_failure(error: &CreateError) {
 
 fn create_status(error: &CreateError) -> StatusCode {
     match error {
-        CreateError::Store(error) => store_status(error),
-        CreateError::Pull(error) | CreateError::Push(error) => registry_status(error),
+        CreateError::Store(error) | CreateError::Import { source: error, .. } => store_status(error),
+        CreateError::Pull(error) | CreateError::Push(error) | CreateError::Hub(error) => {
+            registry_status(error)
+        }
         CreateError::Plan { source, .. } => plan_status(source),
         CreateError::DamagedBase { .. } | CreateError::Description(_) => StatusCode::INTERNAL_SERVER_ERROR,
         // The worst says most.
@@ -323,7 +325,7 @@ fn store_status(error: &StoreError) -> StatusCode {
         StoreError::DigestMismatch { .. }
         | StoreError::LengthMismatch { .. }
         | StoreError::InvalidManifest { .. } => StatusCode::BAD_REQUEST,
-        StoreError::Busy { .. } => StatusCode::CONFLICT,
+        StoreError::Busy { .. } | StoreError::FileChanged => StatusCode::CONFLICT,
         StoreError::NotEnoughSpace { .. } | StoreError::NoSpace { .. } => StatusCode::INSUFFICIENT_STORAGE,
         StoreError::NoStore
         | StoreError::LostManifests { .. }
@@ -341,6 +343,8 @@ fn registry_status(error: &RegistryError) -> StatusCode {
     match error {
         RegistryError::InvalidAddress { .. } => StatusCode::BAD_REQUEST,
         RegistryError::Store(error) => store_status(error),
+        RegistryError::Gated { .. } => StatusCode::FORBIDDEN,
+        RegistryError::NoRepository { .. } => StatusCode::NOT_FOUND,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

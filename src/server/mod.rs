@@ -100,7 +100,8 @@ impl Server {
     pub fn new(config: Config, store: Store) -> Arc<Self> {
         let metrics = Arc::<Metrics>::default();
         let workshop = Workshop::new(store, config.registry.clone(), config.resources, config.prune)
-            .with_checkpoints_every(config.checkpoint);
+            .with_checkpoints_every(config.checkpoint)
+            .with_imports_from(config.imports.clone());
         if let Err(error) = workshop.registries() {
             tracing::warn!(%error, "models can be neither pulled nor pushed");
         }

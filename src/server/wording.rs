@@ -11,6 +11,7 @@ use crate::create::{Action, Conversion, Event as Step};
 use crate::jobs::{Event, News};
 use crate::model::{Digest, go_json};
 use crate::registry::{self, Awaited, Party, Transfer, Wait};
+use crate::store::Imported;
 
 /// One line of a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
@@ -45,6 +46,14 @@ impl Line {
 
     fn of_step(step: &Step) -> Self {
         match step {
+            Step::Importing { file, completed, total } => {
+                let status = format!("importing {file}");
+                Self { status, digest: String::new(), total: *total, completed: *completed }
+            }
+            Step::Imported { file, digest, how } => {
+                let digest = digest.to_string();
+                Self { digest, ..Self::plain(format!("imported {file}: {}", imported(*how))) }
+            }
             Step::Reading => Self::plain("parsing GGUF"),
             Step::Converting(conversion) => Self::plain(converting(*conversion)),
             Step::Quality { tensor, error } => Self::plain(format!("quality of {tensor}: {error}")),
@@ -91,6 +100,10 @@ impl Line {
         };
         match event {
             Event::PullingManifest => Self::plain("pulling manifest"),
+            Event::Listing(repository) => Self::plain(format!("listing the files of {repository}")),
+            Event::Choosing { repository, commit, files, bytes } => {
+                Self::plain(format!("fetching {files} files of {repository} at {commit}, {bytes} bytes"))
+            }
             Event::Pulling(blob) => bar("pulling", blob),
             Event::VerifyingDigest => Self::plain("verifying sha256 digest"),
             Event::WritingManifest => Self::plain("writing manifest"),
@@ -111,6 +124,16 @@ impl Line {
 
     fn layer(what: &str, digest: Digest) -> Self {
         Self::plain(format!("{what} {digest}"))
+    }
+}
+
+fn imported(how: Imported) -> &'static str {
+    match how {
+        Imported::Present => "it was in the store already",
+        Imported::Shared => "it shares its room on the disk",
+        Imported::Linked => "a second name for the file",
+        Imported::Copied => "copied",
+        Imported::CopiedForSafety => "copied, since it can be written to",
     }
 }
 

@@ -114,6 +114,10 @@ impl Blob {
         &self.0.file
     }
 
+    pub(super) fn disk(&self) -> &dyn Disk {
+        &*self.0.disk
+    }
+
     pub(super) fn touch(&self, time: SystemTime) -> io::Result<()> {
         self.0.file.set_modified(time)
     }

@@ -148,6 +148,20 @@ pub trait Disk: Send + Sync + 'static {
         fs::hard_link(file, path)
     }
 
+    /// Gives an open file a second name.
+    fn link_file(&self, file: &File, path: &Path) -> io::Result<()> {
+        use rustix::fs::{AtFlags, CWD, linkat};
+        use std::os::fd::AsRawFd as _;
+        // The name by which the file was opened may lead to another one by now; its descriptor does not.
+        let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    /// Has an empty file share the room of another on the same file system, as long as neither is changed.
+    fn clone_file(&self, from: &File, to: &File) -> io::Result<()> {
+        Ok(rustix::fs::ioctl_ficlone(to, from)?)
+    }
+
     /// The path of what is at the end of all links.
     fn resolve(&self, path: &Path) -> io::Result<PathBuf> {
         fs::canonicalize(path)

@@ -95,6 +95,9 @@ pub enum StoreError {
     /// The store cannot be written to, or a part of it not be read.
     #[error("the model store is read-only or denies access; check its permissions")]
     ReadOnly { source: io::Error },
+    /// A file outside of the store was written to while it was read.
+    #[error("the file was changed while it was read; wait until nothing writes to it, and try again")]
+    FileChanged,
     /// Anything else that the operating system refused.
     #[error("the model store failed: {}", reason(.source))]
     Io { source: io::Error },

@@ -3,8 +3,6 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use rustix::fs::ioctl_ficlone;
-
 use super::Blob;
 
 /// What is copied at once, in bytes.
@@ -26,7 +24,7 @@ impl Blob {
     /// # Errors
     /// What the operating system says.
     pub fn export(&self, to: &mut File, progress: impl Fn(u64)) -> io::Result<Exported> {
-        if ioctl_ficlone(&*to, self.file()).is_ok() {
+        if self.disk().clone_file(self.file(), to).is_ok() {
             return Ok(Exported::Shared);
         }
         let (mut buffer, mut position) = (vec![0; STEP], 0);
@@ -46,10 +44,6 @@ impl Blob {
     /// # Errors
     /// What the operating system says; one that there is a file of this name, among others.
     pub fn link_to(&self, path: &std::path::Path) -> io::Result<()> {
-        use rustix::fs::{AtFlags, CWD, linkat};
-        use std::os::fd::AsRawFd as _;
-        // The name by which the store knows the file may lead to another one by now; its descriptor does not.
-        let own = format!("/proc/self/fd/{}", self.file().as_raw_fd());
-        Ok(linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+        self.disk().link_file(self.file(), path)
     }
 }

@@ -31,6 +31,30 @@ impl TemporaryFile {
         }
     }
 
+    /// An open file that gets a second name, if that can be. It is leased, and only the second name
+    /// disappears.
+    pub(super) fn link(disk: Arc<dyn Disk>, directory: &Path, file: &Arc<File>) -> io::Result<Option<Self>> {
+        loop {
+            let path = directory.join(format!("{:032x}", rand::random::<u128>()));
+            match disk.link_file(file, &path) {
+                Ok(()) => {}
+                // There is no directory to make it in.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound && disk.metadata(directory).is_err() =>
+                {
+                    return Err(error);
+                }
+                Err(_) => return Ok(None),
+            }
+            let temporary = Self { disk: disk.clone(), path, file: file.clone(), stays: false };
+            lease::lock(&*temporary.disk, &temporary.file)?;
+            // Between link and lease another process may have taken it for a leftover.
+            if lease::leads_to(&*temporary.disk, &temporary.path, &temporary.file)? {
+                return Ok(Some(temporary));
+            }
+        }
+    }
+
     /// A file that was made otherwise and is leased, to be renamed into place. It stays where it is
     /// otherwise.
     pub(super) fn adopt(disk: Arc<dyn Disk>, path: PathBuf, file: Arc<File>) -> Self {

@@ -1,5 +1,6 @@
 //! Making models from files and from other models.
 
+mod beside;
 mod conversion;
 mod dry_run;
 mod files;

@@ -2,6 +2,7 @@
 
 mod looking;
 mod recipes;
+mod sources;
 mod uploads;
 
 use std::fs;

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use cases::{Case, Input};
+use ollamake::registry::hub::Hub;
 use ollamake::store::PruneOptions;
 
 use crate::socket::Listening;
@@ -29,7 +30,7 @@ enum Tested {
 use Tested::{Elsewhere, Here};
 
 /// Every kind of attack.
-const ROWS: [(&str, Tested); 57] = [
+const ROWS: [(&str, Tested); 60] = [
     // HTTP
     ("dns-rebinding", Here),
     ("drive-by", Here),
@@ -94,6 +95,10 @@ const ROWS: [(&str, Tested); 57] = [
     ("registry-blobs", Here),
     ("registry-artifacts", Here),
     ("registry-shared-digest", Elsewhere),
+    // The Hub, and files beside the server
+    ("hub-listings", Here),
+    ("hub-files", Here),
+    ("beside-outside", Elsewhere),
 ];
 
 /// Sends the cases of a row to a server of their own.
@@ -103,8 +108,14 @@ async fn refuse(row: &'static str) {
     let mut server = Listening::new().await;
     for case in cases {
         let plants = matches!(case.input, Input::Store { .. });
-        if plants {
-            server = Listening::new().await;
+        let hub = case.input.hub();
+        if plants || hub.is_some() {
+            server = Listening::with(|config| {
+                if let Some(address) = hub {
+                    config.registry.hub = Hub::new(&address, None).unwrap();
+                }
+            })
+            .await;
         }
         let name = format!("{row}, {}", case.name);
         let (address, store) = (server.address.clone(), server.directory.path().to_owned());
@@ -187,6 +198,7 @@ mod refused {
         templates
         store_entries store_lists store_layers store_damage
         registry_digests registry_bombs registry_detours registry_blobs registry_artifacts
+        hub_listings hub_files
     }
 
     pub(super) const TESTS: &[&str] = HERE;

@@ -7,6 +7,7 @@ mod authentication;
 mod conventions;
 mod docker_registry;
 mod hostile;
+mod hub;
 mod interruption;
 mod model;
 mod odd_answers;

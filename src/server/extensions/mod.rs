@@ -11,6 +11,7 @@
 //! | `disk` | what the store takes, and what could go |
 //! | `check` | whether the store is whole |
 //! | `links` | one download without the key |
+//! | `imports` | which files beside the server it takes |
 //! | `jobs` | what runs, what ran lately, and what it says |
 //! | `uploads` | uploads that go on after a lost connection |
 //!
@@ -22,6 +23,7 @@ mod check;
 mod comparison;
 mod disk;
 pub(super) mod download;
+mod imports;
 mod jobs;
 mod links;
 mod models;
@@ -46,6 +48,8 @@ pub(super) fn routes() -> Vec<Route> {
         Route::new("/ollamake/v1/types", READ, get(types::list)),
         Route::new("/ollamake/v1/architectures", READ, get(architectures::list)),
         Route::new("/ollamake/v1/settings", READ, get(settings::list)),
+        Route::new("/ollamake/v1/imports", READ, get(imports::list)),
+        Route::new("/ollamake/v1/imports/entries", READ, get(imports::entries)),
         Route::new("/ollamake/v1/jobs", READ, get(jobs::list)),
         Route::new("/ollamake/v1/jobs/{id}", "HEAD, GET, DELETE", get(jobs::one).delete(jobs::forget)),
         Route::new("/ollamake/v1/jobs/{id}/events", READ, get(jobs::events)),
@@ -80,6 +84,7 @@ pub(super) fn operations() -> Vec<Operation> {
     operations.extend(types::operations());
     operations.extend(architectures::operations());
     operations.extend(settings::operations());
+    operations.extend(imports::operations());
     operations.extend(jobs::operations());
     operations.extend(disk::operations());
     operations.extend(check::operations());

@@ -19,9 +19,10 @@ use crate::support::process::{Process, command, text};
 const LONG: u64 = (64 << 20) + 1;
 
 impl Desk {
-    /// Runs a command that asks the server at an address.
+    /// Runs a command that asks the server at an address, from a machine with another store.
     async fn run_at(&self, address: &str, arguments: &'static [&'static str]) -> String {
-        let mut command = command(self.models.path(), arguments);
+        let other = tempfile::tempdir().unwrap();
+        let mut command = command(other.path(), arguments);
         command.current_dir(self.directory.path()).env("OLLAMA_HOST", address);
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         assert!(output.status.success(), "{}", text(&output));

@@ -5,15 +5,16 @@ mod checkpoint;
 mod create_request;
 mod quantization;
 
-use ollamake::convert::ConvertError;
 use ollamake::convert::tokenizer::{self, Flavour, Sizes};
+use ollamake::convert::{ConvertError, select, select_gguf};
 use ollamake::create::FileName;
 use ollamake::gguf::{Array, Gguf, Header, TensorDescription, Value};
 use ollamake::library::Description;
-use ollamake::model::{Child, Digest, Manifest, ManifestList, ModelConfig, Name, Reference};
+use ollamake::model::{Child, Digest, HubModel, Manifest, ManifestList, ModelConfig, Name, Reference};
 use ollamake::modelfile::Modelfile;
 use ollamake::plan::{Plan, Resources, Source, SourceDescription};
 use ollamake::quantize::{FileType, Quantized, quantize};
+use ollamake::registry::hub::{HubFile, next_page};
 use ollamake::safetensors::{self, Checkpoint, NamedSource};
 use ollamake::template::{Template, chat};
 
@@ -25,11 +26,12 @@ use quantization::{imatrix, recipe};
 pub(crate) type Target = fn(&[u8]);
 
 /// All targets by the names of their corpora.
-pub(crate) const TARGETS: [(&str, Target); 13] = [
+pub(crate) const TARGETS: [(&str, Target); 14] = [
     ("checkpoint", checkpoint),
     ("create_request", create_request),
     ("digest", digest),
     ("gguf", gguf),
+    ("hub", hub),
     ("imatrix", imatrix),
     ("manifest", manifest),
     ("modelfile", modelfile),
@@ -40,6 +42,30 @@ pub(crate) const TARGETS: [(&str, Target); 13] = [
     ("tokenizer_json", tokenizer_json),
     ("tokenizer_model", tokenizer_model),
 ];
+
+/// What a page of the Hub lists has a digest or a name in git, and what is chosen of it is part of it. An address
+/// of the next page is part of the header.
+fn hub(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Some(next) = next_page(&text) {
+        assert!(text.contains(&format!("<{next}>")), "{next}");
+    }
+    if let Ok(Some(model)) = HubModel::parse(&text) {
+        assert_eq!(HubModel::parse(&model.to_string()).as_ref().ok(), Some(&Some(model.clone())), "{text}");
+        let parts = [&model.owner, &model.repository].into_iter().chain(&model.quantization);
+        for part in parts {
+            assert!(!part.starts_with('.') && !part.contains(['/', '\\', '%', '?', '#']), "{part}");
+        }
+        let revision = model.revision.unwrap_or_default();
+        assert!(!revision.split('/').any(|part| part == "." || part == ".."), "{revision}");
+    }
+    let Ok(files) = HubFile::page(bytes) else { return };
+    let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    for selected in [select(&names), select_gguf(&names, None), select_gguf(&names, Some("Q4_K_M"))] {
+        let selected = selected.unwrap_or_default();
+        assert!(selected.iter().all(|name| names.contains(name)), "{selected:?}");
+    }
+}
 
 /// The largest file that a plan is executed for; larger ones are only checked, to save time.
 const EXECUTED: u64 = 64 << 10;

@@ -4,6 +4,7 @@
 mod checkpoints;
 pub(crate) mod client;
 mod gguf_files;
+mod hubs;
 mod quantization;
 pub(crate) mod raw_gguf;
 mod registries;
@@ -42,6 +43,8 @@ pub(crate) enum Input {
     Store { planted: Vec<(String, Planted)>, request: Vec<u8> },
     /// A pull from a registry that answers requests whose path contains a text.
     Pull(Vec<RegistryAnswer>),
+    /// A create from the Hugging Face Hub, whose place somebody has taken who answers so.
+    Hub(Vec<RegistryAnswer>),
 }
 
 /// What a registry answers; `HOST` in its head stands for the registry's own address.
@@ -65,7 +68,17 @@ impl Input {
             Self::Store { planted, request } => {
                 planted.iter().map(|(_, planted)| planted.length()).sum::<usize>() + request.len()
             }
-            Self::Pull(answers) => answers.iter().map(|answer| answer.head.len() + answer.body.len()).sum(),
+            Self::Pull(answers) | Self::Hub(answers) => {
+                answers.iter().map(|answer| answer.head.len() + answer.body.len()).sum()
+            }
+        }
+    }
+
+    /// Starts what the server has to be told of before it starts: where the Hub is.
+    pub(crate) fn hub(&self) -> Option<String> {
+        match self {
+            Self::Hub(answers) => Some(format!("http://{}", client::registry(answers.clone()))),
+            _ => None,
         }
     }
 }
@@ -104,6 +117,7 @@ pub(crate) fn all() -> &'static [Case] {
         cases.extend(quantization::cases());
         cases.extend(templates::cases());
         cases.extend(registries::cases());
+        cases.extend(hubs::cases());
         cases.extend(stores::cases());
         cases
     });

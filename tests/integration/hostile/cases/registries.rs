@@ -108,7 +108,7 @@ fn artifacts() -> Vec<Case> {
     cases
 }
 
-fn answer(path_contains: &str, head: &str, body: impl Into<Vec<u8>>) -> RegistryAnswer {
+pub(super) fn answer(path_contains: &str, head: &str, body: impl Into<Vec<u8>>) -> RegistryAnswer {
     RegistryAnswer {
         path_contains: path_contains.to_owned(),
         head: head.to_owned(),
@@ -117,6 +117,6 @@ fn answer(path_contains: &str, head: &str, body: impl Into<Vec<u8>>) -> Registry
     }
 }
 
-fn endless(path_contains: &str, head: &str, body: Vec<u8>) -> RegistryAnswer {
+pub(super) fn endless(path_contains: &str, head: &str, body: Vec<u8>) -> RegistryAnswer {
     RegistryAnswer { endless: true, ..answer(path_contains, head, body) }
 }
