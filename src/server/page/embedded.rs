@@ -64,6 +64,7 @@ const FILES: &[File] = embedded![
     "views/models.js",
     "views/models/change.js",
     "views/new.js",
+    "views/new/beside.js",
     "views/new/file_list.js",
     "views/new/files.js",
     "views/new/steps.js",

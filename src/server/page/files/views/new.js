@@ -1,4 +1,5 @@
-// Where a new model comes from: files of this machine, or a model here or in a registry.
+// Where a new model comes from: files of this machine or of the server's, or a model here, in a registry, or of
+// the Hugging Face Hub.
 
 import { get } from '../core/api.js'
 import { amend, discard, draft, hasSource } from '../core/draft.js'
@@ -7,6 +8,7 @@ import { go, route } from '../core/router.js'
 import { queue } from '../upload/queue.js'
 import { actions, button, link } from '../widgets/button.js'
 import { textField } from '../widgets/field.js'
+import { besideServer } from './new/beside.js'
 import { FilesPanel } from './new/files.js'
 import { steps } from './new/steps.js'
 
@@ -26,6 +28,7 @@ export function show({ query, signal, content }) {
       underWay(draft(), begin),
       element('section', { class: 'panel' }, element('h2', {}, 'From files'), new FilesPanel(signal).node),
       element('section', { class: 'panel' }, element('h2', {}, 'From a model'), ...fromModel(signal)),
+      besideServer(signal, take),
     )
   return draw()
 }
@@ -59,7 +62,8 @@ function fromModel(signal) {
   const from = textField(
     'Name',
     { required: true, list: 'model-names' },
-    'A model of this server, or one in a registry, which is pulled first: registry.example/team/model:tag',
+    'A model of this server, or one that is fetched first: registry.example/team/model:tag, or of the Hugging Face ' +
+      'Hub hf.co/owner/repository',
   )
   // Without them the name has to be written in full.
   get('api/tags', { signal })
