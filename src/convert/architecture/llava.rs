@@ -7,10 +7,7 @@ use crate::convert::configuration::{Class, Part};
 
 pub(super) const FAMILY: Family = Family {
     names: &["LlavaForConditionalGeneration"],
-    classes: &[Class::of_parts(
-        "llava",
-        &[Part::of("text_config", MISTRAL.model_type), Part::of("vision_config", pixtral::CLASS.model_type)],
-    )],
+    classes: &[composed("llava"), composed("llava_next"), composed("llava_next_video"), composed("vipllava")],
     applies: |configuration| {
         let vision = configuration.part("vision_config");
         vision.is_some_and(|vision| vision.text_value("model_type") == Ok(Some(pixtral::CLASS.model_type)))
@@ -18,3 +15,10 @@ pub(super) const FAMILY: Family = Family {
     projector: Some(&pixtral::PROJECTOR),
     ..llama::FAMILY
 };
+
+/// LLaVA and what came of it differ in what is between the encoder and the text model.
+const fn composed(model_type: &'static str) -> Class {
+    const PARTS: &[Part] =
+        &[Part::of("text_config", MISTRAL.model_type), Part::of("vision_config", pixtral::CLASS.model_type)];
+    Class::of_parts(model_type, PARTS)
+}
