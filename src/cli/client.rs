@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::progress::Progress;
 use super::{CliError, Surroundings};
 use crate::config::ApiKey;
+use crate::registry::secure_connections;
 use crate::store::Store;
 
 /// A connection to a server.
@@ -36,7 +37,10 @@ impl Client {
         let config = surroundings.config()?;
         // An error says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().build().expect("the default settings are valid");
+        // A machine without root certificates can still talk to a server of its own.
+        let secure = secure_connections(&[]).expect("no certificate is added that could be wrong");
+        let http = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(secure);
+        let http = http.build().expect("the default settings are valid");
         let host = config.host.connectable();
         let key = config.api_key.clone();
         let remote = Self { http, base: host.to_string(), key, embedded: None };
