@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, Layer, Manifest, go_json};
+use crate::model::{Digest, OCI_INDEX, OCI_MANIFEST};
 
 /// The file that says that this is a layout.
 pub(super) const MARKER: &str = "oci-layout";
@@ -14,8 +14,6 @@ pub(super) const INDEX: &str = "index.json";
 pub(super) const BLOBS: &str = "blobs/sha256/";
 
 const VERSION: &str = "1.0.0";
-const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
-const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
 /// What a manifest is called (OCI image specification, predefined annotation keys).
 const NAME: &str = "org.opencontainers.image.ref.name";
 /// Which blob is the document of the store.
@@ -66,7 +64,7 @@ pub(super) struct Element {
 
 impl Index {
     pub(super) fn new(manifests: Vec<Element>) -> Self {
-        Self { schema_version: 2, media_type: INDEX_TYPE.to_owned(), manifests }
+        Self { schema_version: 2, media_type: OCI_INDEX.to_owned(), manifests }
     }
 }
 
@@ -74,7 +72,7 @@ impl Element {
     /// Of a model's OCI manifest; `document` is what the store has.
     pub(super) fn new(manifest: &[u8], name: String, document: Digest) -> Self {
         Self {
-            media_type: MANIFEST_TYPE.to_owned(),
+            media_type: OCI_MANIFEST.to_owned(),
             digest: Digest::of(manifest),
             size: manifest.len() as u64,
             annotations: [(NAME.to_owned(), name), (DOCUMENT.to_owned(), document.to_string())].into(),
@@ -91,15 +89,6 @@ impl Element {
     pub(super) fn document(&self) -> Result<Digest, crate::model::InvalidDigest> {
         self.annotations.get(DOCUMENT).map_or(Ok(self.digest), |text| text.parse())
     }
-}
-
-/// The manifest of a model as OCI has it: with the same configuration and layers.
-pub(super) fn oci_manifest(manifest: &Manifest) -> Vec<u8> {
-    let bare = |layer: &Layer| Layer::new(layer.media_type.clone(), layer.digest, layer.size);
-    let layers = manifest.layers.iter().map(bare).collect();
-    let manifest =
-        Manifest { media_type: MANIFEST_TYPE.to_owned(), ..Manifest::new(bare(&manifest.config), layers) };
-    go_json::to_string(&manifest).into_bytes()
 }
 
 /// The path of a blob in the layout.

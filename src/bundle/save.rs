@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tar::{Builder, EntryType, Header};
 
 use super::error::BundleError;
-use super::layout::{Element, INDEX, Index, MARKER, Marker, oci_manifest, path_of};
+use super::layout::{Element, INDEX, Index, MARKER, Marker, path_of};
 use crate::model::Digest;
 use crate::store::{Blob, Store, StoredManifest};
 
@@ -50,7 +50,7 @@ impl Contents {
         let mut seen = BTreeSet::new();
         for model in models {
             store.ensure_parts(model)?;
-            let manifest = oci_manifest(&model.manifest);
+            let manifest = model.manifest.to_oci();
             contents.elements.push(Element::new(&manifest, model.name.short(), model.digest));
             for document in [&manifest, &model.bytes] {
                 if seen.insert(Digest::of(document)) {

@@ -3,8 +3,6 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use crate::model::Name;
-
 /// A size in bytes with decimal units and at most three digits: `4.7 GB`.
 pub(super) fn bytes(count: u64) -> String {
     const UNITS: [(u64, &str); 4] =
@@ -33,9 +31,9 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-/// Names of models in a row.
-pub(super) fn names(models: &[Name]) -> String {
-    models.iter().map(Name::short).collect::<Vec<_>>().join(", ")
+/// What is called something, in a row.
+pub(super) fn row(named: &[impl std::fmt::Display]) -> String {
+    named.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// How long ago that was: `3 minutes ago`.

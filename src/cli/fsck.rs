@@ -2,12 +2,12 @@
 
 use clap::Args;
 
-use super::format::{bytes, count_of, names};
+use super::format::{bytes, count_of, row};
 use super::progress::Progress;
 use super::{CliError, Surroundings};
 use crate::model::Name;
 use crate::store::{
-    Account, BlobDamage, CheckReport, DamagedBlob, MissingBlob, Store, StoreError, Tally, Unread,
+    Account, BlobDamage, CheckReport, DamagedBlob, Holder, MissingBlob, Store, StoreError, Tally, Unread,
 };
 
 /// Exits with 0 if the store is whole, 1 if it is not, and 2 if that could not be found out. A server may be
@@ -77,9 +77,9 @@ impl Fsck {
 
     fn print_damaged(&self, store: &Store, blob: &DamagedBlob) -> Result<(), StoreError> {
         println!("\ndamaged blob {}", blob.digest);
-        match blob.models.as_slice() {
+        match blob.holders.as_slice() {
             [] => println!("  needed by: no model"),
-            models => println!("  needed by: {}", names(models)),
+            holders => println!("  needed by: {}", row(holders)),
         }
         match blob.damage {
             BlobDamage::Unreadable(kind) => {
@@ -95,8 +95,8 @@ impl Fsck {
                 } else {
                     println!("  repaired: it has been removed or replaced meanwhile");
                 }
-                if !blob.models.is_empty() {
-                    println!("  then upload the blob again, or pull or create these models again");
+                if !blob.holders.is_empty() {
+                    println!("  then upload the blob again, or pull, push or create these again");
                 }
             }
         }
@@ -117,15 +117,17 @@ fn print_unread(unread: &Unread) {
 }
 
 fn print_missing(missing: &MissingBlob) {
-    let MissingBlob { model, digest, expected, got } = missing;
-    let model = model.short();
+    let MissingBlob { holder, digest, expected, got } = missing;
     match got {
-        None => println!("\nmissing blob {digest}\n  needed by: {model}"),
+        None => println!("\nmissing blob {digest}\n  needed by: {holder}"),
         Some(got) => {
-            println!("\nblob {digest} has {got} bytes, its model states {expected}\n  needed by: {model}")
+            println!("\nblob {digest} has {got} bytes, its manifest states {expected}\n  needed by: {holder}")
         }
     }
-    println!("  to mend: upload the blob again, or pull or create the model again");
+    match holder {
+        Holder::Model(_) => println!("  to mend: upload the blob again, or pull or create the model again"),
+        Holder::Guest(_) => println!("  to mend: push it again"),
+    }
 }
 
 /// What is no problem, but should be known.
@@ -141,6 +143,7 @@ fn print_account(account: &Account) {
     tell(account.left_over, "temporary file", "left over; \"ollamake prune\" removes what nobody writes");
     tell(account.partial_downloads, "partial download", "to be resumed or pruned");
     tell(account.uploads, "upload", "to be gone on with, or pruned when expired");
+    tell(account.guests, "manifest", "of images or artifacts, pushed to this server as a registry");
     tell(
         account.foreign_downloads,
         "unfinished part",

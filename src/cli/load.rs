@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::format::names;
 use super::progress::Progress;
 use super::{CliError, Surroundings};
 use crate::bundle;
@@ -36,7 +35,7 @@ impl Load {
         bar.finish_and_clear();
         for model in &loaded {
             let note = if model.replaced { ", in place of another" } else { "" };
-            println!("loaded {}{note}", names(std::slice::from_ref(&model.name)));
+            println!("loaded {}{note}", model.name.short());
         }
         Ok(())
     }

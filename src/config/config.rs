@@ -41,6 +41,8 @@ pub struct Config {
     pub imports: ImportDirectories,
     /// What clients have to show.
     pub api_key: Option<ApiKey>,
+    /// Whether everybody may pull from the registry that the server is.
+    pub open_registry: bool,
     /// How much to log.
     pub log: LogLevel,
     /// What to log in detail, as the `tracing` crate reads it.
@@ -127,6 +129,8 @@ impl Config {
                 variable(variables::HOME.name).as_deref(),
             )?,
             api_key: api_key(lookup)?,
+            open_registry: variable(variables::OPEN_REGISTRY.name)
+                .is_some_and(|value| truth(&value).unwrap_or(false)),
             log: LogLevel::parse(&variable(variables::DEBUG.name).unwrap_or_default()),
             log_filter: variable(variables::LOG_FILTER.name),
             log_format: LogFormat::parse(variable(variables::LOG.name))?,

@@ -63,6 +63,7 @@ impl Config {
         let rest = [
             (v::HOST, Shown::Text(self.host.to_string())),
             (v::NO_PRUNE, Shown::Truth(!self.prune)),
+            (v::OPEN_REGISTRY, Shown::Truth(self.open_registry)),
             (v::HOSTS, texts(&self.hosts)),
             (v::ORIGINS, texts(&self.origins)),
             (v::SIMD, Shown::Text(self.platform.name().to_owned())),

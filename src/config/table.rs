@@ -48,7 +48,10 @@ fn sections() -> Vec<(&'static str, Vec<Entry>)> {
     let hub = texts(&[v::HF_ENDPOINT, v::HF_TOKEN, v::HF_HOME, v::HF_HUB_CACHE]);
     vec![
         ("Where things are", texts(&[v::HOST, v::MODELS, v::NO_PRUNE, v::HOME])),
-        ("Who may ask", texts(&[v::API_KEY, v::API_KEY_FILE, v::HOSTS, v::ORIGINS, v::IMPORT_DIRS])),
+        (
+            "Who may ask",
+            texts(&[v::API_KEY, v::API_KEY_FILE, v::OPEN_REGISTRY, v::HOSTS, v::ORIGINS, v::IMPORT_DIRS]),
+        ),
         (
             "What a client may demand",
             numbers(&[

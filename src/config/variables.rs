@@ -56,6 +56,12 @@ pub(super) const HOSTS: Row = row(
 pub(super) const API_KEY: Row = row("OLLAMAKE_API_KEY", "", "the key that clients have to show");
 pub(super) const API_KEY_FILE: Row =
     row("OLLAMAKE_API_KEY_FILE", "", "a file that holds the key; set this or the key itself");
+pub(super) const OPEN_REGISTRY: Row = row(
+    "OLLAMAKE_OPEN_REGISTRY",
+    "",
+    "`1` lets everybody pull from the registry under `/v2/` without the key, as Ollama's client does; pushing and \
+     deleting stay behind it",
+);
 pub(super) const DEBUG: Row = row("OLLAMA_DEBUG", "", "`1` logs requests and steps, `2` logs everything");
 pub(super) const LOG: Row = row("OLLAMAKE_LOG", "`text`", "`json` writes each entry of the log as an object");
 pub(super) const LOG_FILTER: Row =

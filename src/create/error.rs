@@ -41,6 +41,9 @@ pub enum CreateError {
     /// Weights in two formats.
     #[error("files has both GGUF and safetensors weights: {gguf:?} and {safetensors:?}; give one of them")]
     MixedFormats { gguf: String, safetensors: String },
+    /// An artifact that holds none of the files that a model is made of.
+    #[error("{from:?} was pushed to this server, and no model can be made of it: {problem}")]
+    NoModelInArtifact { from: String, problem: String },
     /// The bytes of a file have not been uploaded.
     #[error("blob {digest} of file {file:?} not found; upload it first")]
     MissingBlob { file: String, digest: Digest },

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Mutex;
 
-use super::{CreateError, Event, Files, Monitor, Outputs, Phase, Request, Usage, Wanted, Workshop};
+use super::artifact::{files_of, licenses_of};
+use super::{CreateError, Event, Monitor, Outputs, Phase, Request, Usage, Wanted, Workshop};
 use crate::locked::locked;
-use crate::model::{Digest, LONGEST_TEXT, Name};
+use crate::model::{Digest, Name};
 use crate::registry::{self, Artifact, Options, Pulled, RegistryError};
 use crate::store::Placed;
 use tokio::runtime::Handle;
@@ -43,13 +44,8 @@ fn assemble(
     artifact: Artifact,
     monitor: Monitor<'_>,
 ) -> Result<Placed, CreateError> {
-    let files = artifact.files.iter().map(|(file, blob)| (file.clone(), blob.digest().to_string()));
-    let mut licenses = Vec::new();
-    for blob in &artifact.licenses {
-        licenses.push(String::from_utf8_lossy(&blob.read(LONGEST_TEXT)?).into_owned());
-    }
     let outputs = Outputs::single(Wanted::as_it_is(name.clone()));
-    let files = Some(Files::parse(files.collect())?);
+    let (files, licenses) = (Some(files_of(&artifact)?), licenses_of(&artifact)?);
     let request = Request { files, licenses, ..Request::new(outputs) };
     let usage = Usage::default();
     let make = || {

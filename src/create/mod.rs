@@ -6,6 +6,7 @@
 //! the new one, and nothing half-made.
 
 mod adapter;
+mod artifact;
 mod assembly;
 mod attachments;
 mod base;

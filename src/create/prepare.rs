@@ -36,7 +36,7 @@ impl Workshop {
     /// # Errors
     /// As those of [`prepare`](Self::prepare).
     pub fn plan(&self, request: Request) -> Result<Job, CreateError> {
-        let attachments = Arc::new(Attachments::of(request)?);
+        let attachments = Arc::new(Attachments::of(self.unfolded(request)?)?);
         let request = &attachments.request;
         let is_list = request.outputs.is_list();
         if let Some(gathering) = Gathering::of(self, request)? {

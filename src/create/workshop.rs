@@ -70,7 +70,7 @@ impl Workshop {
     }
 
     /// Removes, soon, those of the blobs that no model uses.
-    pub(super) fn clear(&self, digests: impl IntoIterator<Item = Digest>) {
+    pub fn clear(&self, digests: impl IntoIterator<Item = Digest>) {
         if self.prune {
             self.store.retire(digests);
         }

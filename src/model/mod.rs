@@ -12,8 +12,10 @@ mod manifest_list;
 mod message;
 mod name;
 mod nearest;
+mod oci;
 mod parameters;
 mod reference;
+mod repository;
 
 pub(crate) use config::is_zero;
 pub use config::{LONGEST_CONFIG, ModelConfig, human_count};
@@ -26,8 +28,12 @@ pub use manifest_list::{Child, InlineManifest, ListElement, ManifestList};
 pub use message::{Message, ToolCall, ToolCallFunction};
 pub use name::{InvalidName, Name, PUBLIC_HOST, PUBLIC_HOST_ALIAS, Scheme};
 pub use nearest::{nearest, nearest_part};
+pub use oci::{
+    DOCKER_INDEX, Descriptor, IndexElement, InvalidDocument, OCI_INDEX, OCI_MANIFEST, OciContent, OciDocument,
+};
 pub use parameters::{
     InvalidParameter, ParameterKind, Parameters, check_parameters, known_parameters, parameter_kind,
     parameters_to_bytes,
 };
 pub use reference::Reference;
+pub use repository::{InvalidLabel, InvalidRepository, Label, Repository, Tag};

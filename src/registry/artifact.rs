@@ -1,4 +1,5 @@
-//! Models as other tools keep them in registries: a GGUF file as a layer of an OCI artifact.
+//! Models as other tools keep them in registries: GGUF files, or the files of a checkpoint, as layers of an OCI
+//! artifact.
 //!
 //! Docker's Model Runner (`pkg/distribution/types`), ModelPack (CNCF, `model-spec`) and `oras push` each have
 //! media types of their own, or none; the file's name stands in an annotation. Such an artifact has no
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 
 use crate::model::{Digest, Layer, Manifest};
-use crate::store::Blob;
+use crate::store::{Blob, Guest, Store, StoreError};
 
 /// Layers that are GGUF files, whatever they are called.
 const GGUF_TYPES: [&str; 5] = [
@@ -33,10 +34,28 @@ const MOST_SHOWN: usize = 4;
 /// A model that is no model yet: files, leased.
 #[derive(Debug)]
 pub struct Artifact {
-    /// GGUF files, each with a name that no other has.
+    /// GGUF files, or the files of a checkpoint, each with a name that no other has.
     pub files: Vec<(String, Blob)>,
     /// Texts.
     pub licenses: Vec<Blob>,
+}
+
+impl Artifact {
+    /// An artifact that was pushed to this store.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidManifest`] if none of its layers is understood; a blob that is not there, and what the
+    /// operating system says.
+    pub fn of_guest(store: &Store, guest: &Guest) -> Result<Self, StoreError> {
+        let invalid = |problem| StoreError::InvalidManifest { problem };
+        let manifest = Manifest::from_bytes(&guest.bytes)
+            .map_err(|_| invalid("it is a list of manifests".to_owned()))?;
+        let outline = Outline::of(&manifest, &guest.bytes).map_err(invalid)?;
+        let outline = outline.ok_or_else(|| invalid("it is a model itself, or nothing".to_owned()))?;
+        let layers = outline.layers(manifest.layers);
+        let blobs = layers.iter().map(|layer| store.blob_of(layer)).collect::<Result<Vec<_>, _>>()?;
+        Ok(outline.with(&blobs))
+    }
 }
 
 /// Which layers of a manifest are what.
@@ -78,21 +97,34 @@ impl Outline {
             if LICENSE_TYPES.contains(&layer.media_type.as_str()) {
                 outline.licenses.push(layer.digest);
             } else if let Some(name) = layer.name_of_gguf(outline.files.len()) {
-                if outline.files.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
-                    return Err(format!("two of its files are called {name:?}"));
+                outline.add(name, layer.digest)?;
+            }
+        }
+        if outline.files.is_empty() && annotated.layers.iter().any(AnnotatedLayer::is_safetensors) {
+            for layer in &annotated.layers {
+                // Archives are none of the files that they hold.
+                if let Some(path) = layer.path().filter(|_| !layer.media_type.contains(".tar")) {
+                    outline.add(path.to_owned(), layer.digest)?;
                 }
-                outline.files.push((name, layer.digest));
             }
         }
         if outline.files.is_empty() {
             let kinds: Vec<_> = annotated.layers.iter().map(|layer| layer.media_type.as_str()).collect();
             return Err(format!(
-                "of its {} layers none is a GGUF file or a layer of Ollama's: {}",
+                "of its {} layers none is a GGUF file, a safetensors file or a layer of Ollama's: {}",
                 kinds.len(),
                 kinds[..kinds.len().min(MOST_SHOWN)].join(", ")
             ));
         }
         Ok(Some(outline))
+    }
+
+    fn add(&mut self, name: String, digest: Digest) -> Result<(), String> {
+        if self.files.iter().any(|(other, _)| other.eq_ignore_ascii_case(&name)) {
+            return Err(format!("two of its files are called {name:?}"));
+        }
+        self.files.push((name, digest));
+        Ok(())
     }
 
     /// The layers that are needed.
@@ -119,11 +151,19 @@ impl Outline {
 }
 
 impl AnnotatedLayer {
+    /// Where its file was, if that is told.
+    fn path(&self) -> Option<&str> {
+        let annotations = self.annotations.as_ref()?;
+        NAMES.iter().find_map(|name| annotations.get(*name)).map(String::as_str)
+    }
+
+    fn is_safetensors(&self) -> bool {
+        self.path().is_some_and(|path| path.ends_with(".safetensors")) && !self.media_type.contains(".tar")
+    }
+
     /// The name of the file, if it is a GGUF file; `number` tells those apart that have none.
     fn name_of_gguf(&self, number: usize) -> Option<String> {
-        let annotations = self.annotations.iter();
-        let path = NAMES.iter().find_map(|name| annotations.clone().find_map(|all| all.get(*name)));
-        match path.and_then(|path| path.rsplit('/').next()) {
+        match self.path().and_then(|path| path.rsplit('/').next()) {
             Some(name) => name.to_ascii_lowercase().ends_with(".gguf").then(|| name.to_owned()),
             None => GGUF_TYPES.contains(&self.media_type.as_str()).then(|| format!("model-{number}.gguf")),
         }
@@ -167,6 +207,22 @@ mod tests {
             assert_eq!(found.files[0].0, name, "{kind}");
             assert_eq!((found.files.len(), found.licenses.len()), (1, 1));
         }
+    }
+
+    #[test]
+    fn the_files_of_a_checkpoint_keep_their_places() {
+        let raw = "application/vnd.cncf.model.weight.v1.raw";
+        let found = outline(&[
+            (raw, r#"{"org.cncf.model.filepath":"model.safetensors"}"#),
+            (
+                "application/vnd.cncf.model.weight.config.v1.raw",
+                r#"{"org.cncf.model.filepath":"config.json"}"#,
+            ),
+            (raw, r#"{"org.cncf.model.filepath":"2_Dense/model.safetensors"}"#),
+            ("application/vnd.cncf.model.code.v1.tar", r#"{"org.cncf.model.filepath":"code"}"#),
+        ]);
+        let names: Vec<_> = found.unwrap().unwrap().files.into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["model.safetensors", "config.json", "2_Dense/model.safetensors"]);
     }
 
     #[test]

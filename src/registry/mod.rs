@@ -12,7 +12,7 @@
 //! | `transport`, `trust`, `proxy`, `proxy_exceptions`, `connection_error`, `encoding` | HTTP and its failures |
 //! | `challenge`, `credentials`, `identity`, `authentication` | proving who we are, to the right one |
 //! | `session`, `answer`, `retry`, `waiting` | one conversation with one repository |
-//! | `pull`, `manifest`, `artifact`, `contents` | a model from a registry |
+//! | `pull`, `manifest`, `artifact` | a model from a registry |
 //! | `blobs`, `download`, `incoming`, `sharing` | blobs from a registry, or from the Hub |
 //! | [`hub`] | a checkpoint from the Hugging Face Hub |
 //! | `push`, `upload` | a model to a registry |
@@ -28,7 +28,6 @@ mod client;
 mod come_back;
 mod config;
 mod connection_error;
-mod contents;
 mod credentials;
 mod download;
 mod encoding;

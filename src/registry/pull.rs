@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::artifact::{Artifact, Outline};
 use super::blobs::{Shared, Wanted, fetch_blobs};
 use super::session::Session;
-use super::{Event, RegistryError, blocking, contents, manifest};
+use super::{Event, RegistryError, blocking, manifest};
 use crate::model::Name;
-use crate::store::{Placed, Store};
+use crate::store::{Placed, Store, StoreError};
 
 /// What a pull has brought.
 #[derive(Debug)]
@@ -46,7 +46,13 @@ pub(super) async fn pull(
         progress(Event::VerifyingDigest);
         return Ok(Pulled::Artifact(outline.with(&leases)));
     }
-    contents::check(session, &manifest, &leases).await?;
+    let (checking, leases) = (store.clone(), Arc::new(leases));
+    let read = Arc::clone(&leases);
+    let readable = blocking(move || checking.ensure_readable(&manifest, &read)).await?;
+    readable.map_err(|error| match error {
+        StoreError::InvalidManifest { problem } => manifest::invalid(session, problem),
+        other => other.into(),
+    })?;
 
     progress(Event::VerifyingDigest);
     progress(Event::WritingManifest);

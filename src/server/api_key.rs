@@ -41,6 +41,8 @@ fn credentials<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h [u8]> {
 pub(super) struct Requirement {
     pub(super) key: Arc<ApiKey>,
     pub(super) stall: std::time::Duration,
+    /// Whether everybody may pull from the registry.
+    pub(super) open_registry: bool,
 }
 
 /// Lets only those in who show the key. A browser asks without it whether it may ask with it, and whoever
@@ -59,6 +61,11 @@ pub(super) async fn require(State(required): State<Requirement>, request: Reques
     };
     if is_open || shown.is_some_and(|key| required.key.matches(&key)) {
         return next.run(request).await;
+    }
+    if required.open_registry && registry_api::is_reading(method, path) {
+        let mut answer = next.run(request).await;
+        registry_api::invite(&mut answer);
+        return answer;
     }
     tracing::warn!("refused: the request does not show the server's key");
     Incoming::new(request.into_body(), required.stall).discard_rest();

@@ -11,6 +11,7 @@ use super::body::{BodyError, Incoming, stated_length};
 use super::errors::Failure;
 use super::operation::{BYTES, Operation};
 use super::receiving::{self, BrokenOff, Chunks, Received};
+use super::resumable::Refused;
 use crate::model::Digest;
 use crate::store::{BlobWriter, Committed, StoreError};
 
@@ -35,19 +36,40 @@ pub(super) async fn upload(
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Failure> {
-    let limits = &server.config.limits;
-    let body = Incoming::new(body, limits.stall);
     let digest = match text.parse::<Digest>() {
         Ok(digest) => digest,
         Err(error) => {
-            body.discard_rest();
+            Incoming::new(body, server.config.limits.stall).discard_rest();
             return Err(error.into());
         }
     };
-    let length = stated_length(&headers);
+    match take::<Failure>(&server, digest, &headers, body).await? {
+        Taken::Before => Ok(StatusCode::OK),
+        Taken::Now => Ok(StatusCode::CREATED),
+    }
+}
+
+/// When the store got a blob.
+pub(super) enum Taken {
+    /// It had it already.
+    Before,
+    /// With this request.
+    Now,
+}
+
+/// Takes a body in that is a blob, unless it is there.
+pub(super) async fn take<E: Refused>(
+    server: &Shared,
+    digest: Digest,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Taken, E> {
+    let limits = &server.config.limits;
+    let body = Incoming::new(body, limits.stall);
+    let length = stated_length(headers);
     if length.is_some_and(|length| length > limits.upload) {
         body.discard_rest();
-        return Err(too_large(limits.upload));
+        return Err(too_large(limits.upload).into());
     }
     let store = server.store().clone();
     let existing = server
@@ -62,10 +84,10 @@ pub(super) async fn upload(
         .await?;
     match existing {
         // A client that waits for leave to send its body learns at once that it need not.
-        Ok(true) if headers.contains_key(header::EXPECT) => return Ok(StatusCode::OK),
+        Ok(true) if headers.contains_key(header::EXPECT) => return Ok(Taken::Before),
         Ok(true) => {
             body.discard(limits.upload);
-            return Ok(StatusCode::OK);
+            return Ok(Taken::Before);
         }
         Ok(false) => {}
         Err(error) => {
@@ -74,24 +96,24 @@ pub(super) async fn upload(
         }
     }
     let _turn = server.uploads.acquire().await;
-    let committed = receive(&server, digest, body).await?;
+    let committed = receive::<E>(server, digest, body).await?;
     tracing::info!(%digest, length = committed.blob.length(), "blob uploaded");
-    Ok(StatusCode::CREATED)
+    Ok(Taken::Now)
 }
 
 /// Receives a body into the store.
-async fn receive(server: &Shared, digest: Digest, body: Incoming) -> Result<Committed, Failure> {
+async fn receive<E: Refused>(server: &Shared, digest: Digest, body: Incoming) -> Result<Committed, E> {
     let limit = server.config.limits.upload;
     let store = server.store().clone();
     let (ended, written) =
         receiving::receive(server, body, limit, move |chunks| write(store.create_blob(), digest, chunks))
             .await?;
     match ended {
-        Err(Received::TooMuch) => return Err(too_large(limit)),
-        Err(Received::Early(error)) => return Err(error.into()),
+        Err(Received::TooMuch) => return Err(too_large(limit).into()),
+        Err(Received::Early(error)) => return Err(Failure::from(error).into()),
         Ok(()) => {}
     }
-    written?.ok_or_else(|| BodyError::Broken.into())
+    written?.ok_or_else(|| Failure::from(BodyError::Broken).into())
 }
 
 /// Writes what comes in; nothing is kept, and nothing answered, if there comes no end.

@@ -123,20 +123,30 @@ pub(super) async fn read_all(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Failure> {
+    read_at_most(server, headers, body, server.config.limits.request).await
+}
+
+/// The same with a limit of its own.
+pub(super) async fn read_at_most(
+    server: &Shared,
+    headers: &HeaderMap,
+    body: Body,
+    limit: u64,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), Failure> {
     let limits = &server.config.limits;
     let too_large = || {
-        let message = format!("the request must not be larger than {} bytes", limits.request);
+        let message = format!("the request must not be larger than {limit} bytes");
         Failure::new(StatusCode::PAYLOAD_TOO_LARGE, message)
     };
     let mut body = Incoming::new(body, limits.stall);
-    if stated_length(headers).is_some_and(|length| length > limits.request) {
+    if stated_length(headers).is_some_and(|length| length > limit) {
         body.discard_rest();
         return Err(too_large());
     }
     let mut whole = Vec::new();
     let mut turn = None;
     while let Some(bytes) = body.next().await? {
-        if (whole.len() + bytes.len()) as u64 > limits.request {
+        if (whole.len() + bytes.len()) as u64 > limit {
             body.discard_rest();
             return Err(too_large());
         }

@@ -35,6 +35,7 @@ mod pull_push;
 mod receiving;
 mod registry_api;
 mod request;
+mod resumable;
 mod resume;
 mod route;
 mod routes;

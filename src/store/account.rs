@@ -32,6 +32,8 @@ pub struct Account {
     pub partial_downloads: Tally,
     /// Uploads that are not whole yet. Pruning removes those that have expired.
     pub uploads: Tally,
+    /// Documents of images and artifacts that are no models, and the bytes of their blobs.
+    pub guests: Tally,
     /// Damaged blobs that were taken out of the store.
     pub quarantined: Tally,
     /// Parts of downloads that Ollama has not finished. Pruning removes those that are not young.
@@ -78,6 +80,7 @@ impl Store {
         // Their journals are not touched: whoever holds the lock of one keeps the download from its owner.
         account.partial_downloads = store.tally(store.layout.partial())?;
         account.uploads = store.tally_uploads()?;
+        account.guests = store.tally_guests()?;
         account.quarantined = store.tally(store.layout.quarantine())?;
         let others = store.ollamas_files()?;
         (account.foreign_downloads, account.old_names) = (others.partial, others.old_names);

@@ -10,7 +10,7 @@ use super::entry::Content;
 use super::ollamas_files::has_old_name;
 use super::reach::Reach;
 use super::verified::UNIT;
-use super::{Shared, Store, StoreError, Unread, lease};
+use super::{GuestName, Shared, Store, StoreError, Unread, lease};
 use crate::model::{Digest, Name};
 
 /// How often something that seems to be missing is looked for. It takes a model that is removed and made
@@ -49,8 +49,17 @@ pub struct DamagedBlob {
     pub digest: Digest,
     /// What is wrong with it.
     pub damage: BlobDamage,
-    /// The models that need it.
-    pub models: Vec<Name>,
+    /// What needs it.
+    pub holders: Vec<Holder>,
+}
+
+/// What needs a blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// A model.
+    Model(Name),
+    /// An image or an artifact.
+    Guest(GuestName),
 }
 
 /// What is wrong with a blob.
@@ -68,8 +77,8 @@ pub enum BlobDamage {
 /// A blob that a manifest names and that is not there as it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingBlob {
-    /// The model of the manifest.
-    pub model: Name,
+    /// What the manifest is of.
+    pub holder: Holder,
     /// The blob.
     pub digest: Digest,
     /// The length that the manifest states, in bytes.
@@ -85,6 +94,15 @@ pub struct CheckProgress {
     pub read: u64,
     /// The number of bytes that all blobs had at the beginning.
     pub total: u64,
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Model(name) => formatter.write_str(&name.short()),
+            Self::Guest(name) => name.fmt(formatter),
+        }
+    }
 }
 
 impl CheckReport {
@@ -175,8 +193,8 @@ impl Store {
                 .retain(|missing| missing.got.is_none() || !found.contains_key(&missing.digest));
             let mut users = self.0.users()?;
             let finding = |(digest, damage)| {
-                let models = users.remove(&digest).unwrap_or_default();
-                DamagedBlob { digest, damage, models }
+                let holders = users.remove(&digest).unwrap_or_default();
+                DamagedBlob { digest, damage, holders }
             };
             report.damaged_blobs = found.into_iter().map(finding).collect();
         }
@@ -247,10 +265,14 @@ impl Shared {
         let mut missing: Option<Vec<MissingBlob>> = None;
         for _ in 0..LOOKS {
             let mut seen = Vec::new();
-            for (model, layer) in self.parts(&self.census()) {
-                let got = self.length_of(layer.digest)?;
-                if got != Some(layer.size) {
-                    seen.push(MissingBlob { model, digest: layer.digest, expected: layer.size, got });
+            let models = self.parts(&self.census()).into_iter();
+            let of_models = models.map(|(name, layer)| (Holder::Model(name), layer.digest, layer.size));
+            let guests = self.parts_of_guests()?.into_iter();
+            let of_guests = guests.map(|(name, part)| (Holder::Guest(name), part.digest, part.size));
+            for (holder, digest, expected) in of_models.chain(of_guests) {
+                let got = self.length_of(digest)?;
+                if got != Some(expected) {
+                    seen.push(MissingBlob { holder, digest, expected, got });
                 }
             }
             if let Some(before) = missing {
@@ -280,17 +302,20 @@ impl Shared {
         Ok(places)
     }
 
-    /// The models that need each blob.
-    fn users(&self) -> io::Result<HashMap<Digest, Vec<Name>>> {
+    /// What needs each blob.
+    fn users(&self) -> io::Result<HashMap<Digest, Vec<Holder>>> {
         let mut users: HashMap<_, Vec<_>> = HashMap::new();
         for entry in self.census().entries {
             let Some((name, names)) = entry.name.as_ref().zip(entry.content.names()) else { continue };
             Reach::new(self).follow(names, None, &mut |digest| {
-                let models = users.entry(digest).or_default();
-                if models.last() != Some(name) {
-                    models.push(name.clone());
+                let (holder, holders) = (Holder::Model(name.clone()), users.entry(digest).or_default());
+                if holders.last() != Some(&holder) {
+                    holders.push(holder);
                 }
             });
+        }
+        for (name, part) in self.parts_of_guests()? {
+            users.entry(part.digest).or_default().push(Holder::Guest(name));
         }
         Ok(users)
     }

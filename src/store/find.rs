@@ -10,9 +10,9 @@ use super::present::Present;
 use super::reach::Reach;
 use super::stamp::Stamp;
 use super::stored_manifest::StoredManifest;
-use super::{Shared, Store, StoreError};
+use super::{Blob, Shared, Store, StoreError};
 use crate::locked::locked;
-use crate::model::{Digest, Name, PUBLIC_HOST, Reference};
+use crate::model::{Digest, Manifest, MediaType, Name, PUBLIC_HOST, Reference};
 
 /// How many digits the beginning of a digest may have that is taken for it.
 const PREFIX: std::ops::RangeInclusive<usize> = 12..=63;
@@ -71,6 +71,31 @@ impl Store {
                     return Err(StoreError::LacksBlob { name, noun, digest: layer.digest });
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Makes sure that the layers of a model which are texts can be read, so that what appears can be shown.
+    /// Weights are not looked at: another program may understand what we do not.
+    ///
+    /// # Errors
+    /// [`StoreError::InvalidManifest`], or what the operating system says.
+    pub fn ensure_readable(&self, manifest: &Manifest, blobs: &[Blob]) -> Result<(), StoreError> {
+        // Whatever it is called, it is read as the configuration.
+        let config = std::iter::once((&manifest.config, MediaType::Config));
+        let layers = manifest.layers.iter().map(|layer| (layer, layer.media_type.clone()));
+        for (layer, kind) in config.chain(layers) {
+            let Some(longest) = kind.longest() else { continue };
+            let noun = kind.noun();
+            let unusable = |problem: String| StoreError::InvalidManifest {
+                problem: format!("blob {} is its {noun}, and {problem}", layer.digest),
+            };
+            if layer.size > longest as u64 {
+                return Err(unusable(format!("has {} bytes where at most {longest} are read", layer.size)));
+            }
+            let Some(blob) = blobs.iter().find(|blob| blob.digest() == layer.digest) else { continue };
+            let checked = kind.check(&blob.read(longest)?);
+            checked.map_err(|error| unusable(format!("not what that should be: {error}")))?;
         }
         Ok(())
     }

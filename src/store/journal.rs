@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::disk::{Disk, read_up_to, write_all_at};
+use super::length::Length;
 use super::ranges::Ranges;
 use super::stamp::Stamp;
 use crate::locked::locked;
@@ -21,8 +22,10 @@ use crate::model::Digest;
 /// A journal holds a few lines for each time that something is noted; one that is longer than this is not
 /// ours.
 const LONGEST: usize = 16 << 20;
-/// What the first line begins with.
+/// What the first line begins with: how long the file becomes,
 const LENGTH: &str = "length ";
+/// or how long at most.
+const AT_MOST: &str = "at most ";
 /// What a line begins with that names the run of the operating system that the following ones are of.
 const RUN: &str = "run ";
 /// What a line begins with whose range is only written. Those without are durable.
@@ -38,8 +41,8 @@ const BECOMES: &str = "becomes ";
 /// What a partial file is to become.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Purpose {
-    /// Its length in bytes.
-    pub(super) length: u64,
+    /// How long it becomes.
+    pub(super) length: Length,
     /// What else is known of an upload.
     pub(super) terms: Option<Terms>,
 }
@@ -59,7 +62,8 @@ impl Purpose {
         let terms = terms
             .as_ref()
             .map(|Terms { expires, metadata }| format!("{EXPIRES}{expires}\n{METADATA}{metadata}\n"));
-        format!("{LENGTH}{length}\n{}", terms.unwrap_or_default())
+        let kind = if length.exact().is_some() { LENGTH } else { AT_MOST };
+        format!("{kind}{}\n{}", length.bound(), terms.unwrap_or_default())
     }
 }
 
@@ -96,7 +100,7 @@ impl Noted {
 
     /// Whether a file of so many bytes can have what is promised.
     pub(super) fn fits(&self, there: u64) -> bool {
-        (self.received.reach()..=self.purpose.length).contains(&there)
+        (self.received.reach()..=self.purpose.length.bound()).contains(&there)
     }
 }
 
@@ -192,7 +196,11 @@ pub(super) fn begin(disk: &dyn Disk, file: &File, purpose: &Purpose) -> io::Resu
 fn parse(text: &[u8], run: Option<&str>) -> Option<Noted> {
     let end = text.iter().rposition(|byte| *byte == b'\n')? + 1;
     let mut lines = std::str::from_utf8(&text[..end]).ok()?.lines().peekable();
-    let length = lines.next()?.strip_prefix(LENGTH)?.parse().ok()?;
+    let first = lines.next()?;
+    let length = match first.strip_prefix(AT_MOST) {
+        Some(most) => Length::AtMost(most.parse().ok()?),
+        None => Length::Exactly(first.strip_prefix(LENGTH)?.parse().ok()?),
+    };
     let mut noted = Noted { end: end as u64, ..Noted::default() };
     let terms = match lines.next_if(|line| line.starts_with(EXPIRES)) {
         Some(line) => Some(Terms {
@@ -217,7 +225,7 @@ fn parse(text: &[u8], run: Option<&str>) -> Option<Noted> {
         };
         let (start, end) = range.split_once(' ')?;
         let range = start.parse().ok()?..end.parse().ok()?;
-        if range.start > range.end || range.end > length {
+        if range.start > range.end || range.end > length.bound() {
             return None;
         }
         if is_promised {
@@ -235,13 +243,15 @@ mod tests {
     fn a_torn_journal_promises_no_more_than_its_whole_lines() {
         let mut received = Ranges::default();
         received.insert(0..50);
-        let purpose = Purpose { length: 100, terms: None };
+        let purpose = Purpose { length: Length::Exactly(100), terms: None };
         let noted = Noted { purpose, received, end: 16, ..Noted::default() };
         assert_eq!(parse(b"length 100\n0 50\n60 9", None), Some(noted));
         for foreign in [
             &b""[..],
             b"length 100",
             b"length x\n",
+            b"at most x\n",
+            b"at most 100\n0 101\n",
             b"0 50\n",
             b"length 100\n0 101\n",
             b"length 100\nwritten 0 101\n",
@@ -258,8 +268,10 @@ mod tests {
     fn a_journal_begins_with_what_it_is_for() {
         let terms = Terms { expires: 1_795_330_167, metadata: "name eA==,other".to_owned() };
         for terms in [None, Some(Terms::default()), Some(terms)] {
-            let purpose = Purpose { length: 7, terms };
-            assert_eq!(parse(purpose.lines().as_bytes(), None).unwrap().purpose, purpose);
+            for length in [Length::Exactly(7), Length::AtMost(7)] {
+                let purpose = Purpose { length, terms: terms.clone() };
+                assert_eq!(parse(purpose.lines().as_bytes(), None).unwrap().purpose, purpose);
+            }
         }
     }
 

@@ -25,6 +25,7 @@ pub(super) struct Layout {
     jobs: PathBuf,
     provenance: PathBuf,
     outputs: PathBuf,
+    guests: PathBuf,
 }
 
 impl Layout {
@@ -45,6 +46,7 @@ impl Layout {
             jobs: own.join("jobs"),
             provenance: own.join("provenance"),
             outputs: own.join("outputs"),
+            guests: own.join("guests"),
             own,
         }
     }
@@ -146,6 +148,11 @@ impl Layout {
     /// What was begun of blobs that take long to make.
     pub(super) fn outputs(&self) -> &Path {
         &self.outputs
+    }
+
+    /// What was pushed and is no model, a directory for each repository.
+    pub(super) fn guests(&self) -> &Path {
+        &self.guests
     }
 
     /// Every directory that a store has, parents first.

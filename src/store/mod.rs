@@ -28,6 +28,7 @@ mod entry;
 mod error;
 mod export;
 mod find;
+mod guests;
 mod hashing;
 mod health;
 mod identity;
@@ -38,8 +39,10 @@ mod index;
 mod job_marks;
 mod job_record;
 mod journal;
+mod known_guests;
 mod layout;
 mod lease;
+mod length;
 mod listing;
 mod made;
 mod manifests;
@@ -81,15 +84,17 @@ use std::time::{Duration, SystemTime};
 
 pub use account::{Account, Tally};
 pub use blob::{Blob, BlobReader, Committed};
-pub use check::{BlobDamage, CheckProgress, CheckReport, DamagedBlob, MissingBlob};
+pub use check::{BlobDamage, CheckProgress, CheckReport, DamagedBlob, Holder, MissingBlob};
 pub use disk::{Disk, LocalDisk};
 pub use document::LONGEST_DOCUMENT;
 pub use error::StoreError;
 pub use export::Exported;
+pub use guests::{Guest, GuestEntry, GuestName};
 pub use import::Imported;
 pub use import_directories::{ImportDirectories, ImportEntry};
 pub use job_marks::Mark;
 pub use job_record::{JobRecord, RecordLine};
+pub use length::Length;
 pub use listing::{DamagedModel, Listing};
 pub use manifests::Placed;
 pub use partial::Partial;
@@ -111,6 +116,7 @@ use directory_sync::DirectorySync;
 use hashing::Hashed;
 use index::Index;
 use job_marks::JobMarks;
+use known_guests::KnownGuests;
 use layout::Layout;
 use named::{Named, Quarantined};
 use retirement::Retirement;
@@ -155,6 +161,7 @@ struct Shared {
     /// What blobs name that are documents, or may be.
     documents: PerBlob<Named>,
     quarantined: Quarantined,
+    guests: KnownGuests,
     job_marks: JobMarks,
     /// The blobs that were there when they were listed last.
     present: Mutex<Option<Arc<Present>>>,
@@ -302,6 +309,7 @@ impl Shared {
             index: Mutex::default(),
             documents: PerBlob::default(),
             quarantined: Quarantined::default(),
+            guests: KnownGuests::default(),
             job_marks: JobMarks::default(),
             present: Mutex::default(),
             retirement: Retirement::default(),

@@ -26,6 +26,7 @@ use bytes::Bytes;
 use super::disk::{Disk, ignore_absence, write_all_at};
 use super::hashing::{Ending, Hashed, Hashing, Progress};
 use super::journal::{Journal, Purpose};
+use super::length::Length;
 use super::output::{Checkpoints, Present};
 use super::prune::is_old;
 use super::ranges::Ranges;
@@ -88,7 +89,7 @@ impl Store {
         let store = &self.0;
         let paths = store.download_paths(digest);
         let journal = store.with_directories(|| store.disk.update(&paths.journal))?;
-        let purpose = Purpose { length, terms: None };
+        let purpose = Purpose { length: Length::Exactly(length), terms: None };
         let partial = match lock_alone(&*store.disk, &journal)? {
             true => store.go_on(paths, journal, &purpose, Hashed::default())?,
             false => None,
@@ -176,7 +177,7 @@ impl Shared {
         let hashed = if hashed.position() <= received.prefix() { hashed } else { Hashed::default() };
         let place = TemporaryFile::adopt(self.disk.clone(), paths.file, file);
         let mut partial = Partial::new(self, place, Some(journal), received, hashed)?;
-        partial.length = Some(purpose.length);
+        partial.length = purpose.length.exact();
         Ok(Some(partial))
     }
 }
@@ -306,8 +307,14 @@ impl Partial {
     }
 
     /// The digest of all its bytes, and the journal says that it becomes that blob.
-    pub(super) fn conclude(&mut self) -> Result<Digest, StoreError> {
+    ///
+    /// # Errors
+    /// [`StoreError::DigestMismatch`] if another one is expected, and what the operating system says.
+    pub(super) fn conclude(&mut self, expected: Option<Digest>) -> Result<Digest, StoreError> {
         let digest = self.finish_hashing(Ending::Complete)?.digest();
+        if let Some(expected) = expected.filter(|expected| *expected != digest) {
+            return Err(StoreError::DigestMismatch { expected, got: digest });
+        }
         if let Some(journal) = &self.journal {
             journal.note_digest(&*self.store.disk, digest)?;
         }
@@ -416,7 +423,9 @@ impl Partial {
         };
         let mut noted = locked(&self.noted);
         let received = self.progress.received();
-        if received.total() < *noted + LEAST_NOTED.max(self.length.unwrap_or(0) / MOST_NOTES) {
+        // Of a length that nobody knows it is so many times for each time that it has grown to more than twice.
+        let whole = self.length.unwrap_or(received.total());
+        if received.total() < *noted + LEAST_NOTED.max(whole / MOST_NOTES) {
             return Ok(());
         }
         *noted = received.total();

@@ -10,7 +10,7 @@
 //! Three things name nothing and stop nothing: a link that leads nowhere, a document that is named and is not
 //! there, and a file with a leading dot that has no digest in it. A damaged document that was taken out of
 //! the store goes on naming what its text names. So does the record of a job that is not over
-//! (`recorded.rs`).
+//! (`recorded.rs`), and what was pushed and is no model (`guests.rs`).
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -73,8 +73,8 @@ impl Shared {
                 }
             }
         }
-        let records = self.recorded(visit)?;
-        reach.unread.extend(records);
+        let (guests, records) = (self.guests_name(visit)?, self.recorded(visit)?);
+        reach.unread.extend(guests.into_iter().chain(records));
         Ok(reach.unread)
     }
 

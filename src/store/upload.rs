@@ -4,6 +4,10 @@
 //! told when it began, when the upload expires, and, once it is whole, what blob it became. The record stays
 //! until then, so that a client that did not hear the end of it can still ask.
 //!
+//! There are two ways to end. Where the length was told, an upload is whole when all bytes are there, and the
+//! store tells what blob it has become. Otherwise the client says when it is whole, and which blob that is: it
+//! need not be told, so no record stays.
+//!
 //! Nobody says beforehand what the bytes should be, so nothing but their own hash speaks for them. While this
 //! process lives, it remembers how far it has hashed each upload, and in which state the record was. After a
 //! restart what is there is hashed again: a hash that was kept would vouch for bytes that may have been lost
@@ -22,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use super::disk::ignore_absence;
 use super::in_order::InOrder;
 use super::journal::{Noted, Purpose, Terms, begin};
+use super::length::Length;
 use super::partial::{Partial, Paths, lock_alone, name_of, paths_in};
 use super::prune::is_old;
 use super::stamp::Stamp;
@@ -32,8 +37,8 @@ use crate::model::Digest;
 /// What is known of an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadState {
-    /// Its length when it is whole, in bytes.
-    pub length: u64,
+    /// Its length when it is whole.
+    pub length: Length,
     /// How many bytes are there.
     pub offset: u64,
     /// What the client told about it.
@@ -69,6 +74,14 @@ pub enum Checksum {
     Sha256([u8; 32]),
 }
 
+/// An attempt whose bytes are all there.
+struct Attempt {
+    store: Arc<Shared>,
+    id: UploadId,
+    state: UploadState,
+    partial: Partial,
+}
+
 /// Takes the bytes of one attempt in.
 pub struct UploadWriter {
     store: Arc<Shared>,
@@ -91,14 +104,14 @@ enum Hasher {
 }
 
 impl Store {
-    /// Begins an upload of so many bytes, which is forgotten after a time.
+    /// Begins an upload of this length, which is forgotten after a time.
     ///
     /// # Errors
     /// [`StoreError::TooManyUploads`] if so many are known already, [`StoreError::NotEnoughSpace`], and what
     /// the operating system says.
     pub fn begin_upload(
         &self,
-        length: u64,
+        length: Length,
         metadata: &str,
         lifetime: Duration,
         most: usize,
@@ -110,7 +123,7 @@ impl Store {
                 return Err(StoreError::TooManyUploads { most });
             }
         }
-        self.ensure_space(length)?;
+        self.ensure_space(length.exact().unwrap_or(0))?;
         let id = UploadId::random();
         let expires = store.now().saturating_add(lifetime.as_secs());
         let purpose = Purpose { length, terms: Some(Terms { expires, metadata: metadata.to_owned() }) };
@@ -240,8 +253,9 @@ impl UploadWriter {
     /// [`StoreError::UploadTooLong`] if there are more than there should be, none of which is taken; what the
     /// operating system says.
     pub fn append(&mut self, piece: &Bytes) -> Result<(), StoreError> {
-        if piece.len() as u64 > self.state.length - self.position() {
-            return Err(StoreError::UploadTooLong { length: self.state.length });
+        let most = self.state.length.bound();
+        if piece.len() as u64 > most - self.position() {
+            return Err(StoreError::UploadTooLong { length: most });
         }
         match &mut self.bytes {
             Taken::Trusted(bytes) => bytes.append(piece)?,
@@ -260,6 +274,32 @@ impl UploadWriter {
     /// [`StoreError::ChecksumMismatch`], which leaves the upload as it was before the attempt; what the
     /// operating system says.
     pub fn finish(self) -> Result<UploadState, StoreError> {
+        let Attempt { store, id, state, partial } = self.end()?;
+        match state.length.exact() == Some(partial.received()) {
+            true => conclude(&store, id, state, partial, None),
+            false => pause(&store, id, state, partial),
+        }
+    }
+
+    /// Ends the attempt and the upload: it becomes this blob, and is forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError::DigestMismatch`], after which nothing of the upload is left, and as of
+    /// [`finish`](Self::finish).
+    pub fn finish_as(self, digest: Digest) -> Result<UploadState, StoreError> {
+        let Attempt { store, id, state, partial } = self.end()?;
+        if !state.length.allows(partial.received()) {
+            let (expected, got) = (state.length.bound(), partial.received());
+            pause(&store, id, state, partial)?;
+            return Err(StoreError::LengthMismatch { digest, expected, got });
+        }
+        let state = conclude(&store, id, state, partial, Some(digest))?;
+        store.remove_idle_upload(id)?;
+        Ok(state)
+    }
+
+    /// All bytes of the attempt, if they are what they should be.
+    fn end(self) -> Result<Attempt, StoreError> {
         let Self { store, id, state, bytes } = self;
         let partial = match bytes {
             Taken::Trusted(bytes) => bytes.finish()?,
@@ -272,10 +312,7 @@ impl UploadWriter {
                 partial
             }
         };
-        match partial.received() == state.length {
-            true => conclude(&store, id, state, partial),
-            false => pause(&store, id, state, partial),
-        }
+        Ok(Attempt { store, id, state, partial })
     }
 
     /// Ends an attempt of which not all bytes came. Those that did count, unless they were to be checked.
@@ -315,22 +352,30 @@ fn pause(
     }
 }
 
-/// Makes a blob of an upload that is whole.
+/// Makes a blob of an upload that is whole: this one, if the client has said which.
 fn conclude(
     store: &Arc<Shared>,
     id: UploadId,
     mut state: UploadState,
     mut partial: Partial,
+    expected: Option<Digest>,
 ) -> Result<UploadState, StoreError> {
-    if let Err(error) = partial.sync() {
+    let forget = |partial: Partial, error: StoreError| {
         drop(partial);
         store.remove_idle_upload(id)?;
-        return Err(error.into());
+        Err(error)
+    };
+    if let Err(error) = partial.sync() {
+        return forget(partial, error.into());
     }
     // From here on the record says what became of the bytes, wherever they are found.
-    let digest = partial.conclude()?;
+    let digest = match partial.conclude(expected) {
+        Err(error @ StoreError::DigestMismatch { .. }) => return forget(partial, error),
+        concluded => concluded?,
+    };
+    state.offset = partial.received();
     partial.become_blob(digest)?;
-    (state.offset, state.digest) = (state.length, Some(digest));
+    state.digest = Some(digest);
     Ok(state)
 }
 
@@ -395,8 +440,10 @@ impl Shared {
         };
         let there = self.disk.metadata(&paths.file).map(|metadata| metadata.len());
         match noted.digest {
-            Some(digest) if there.is_err() && self.length_of(digest)? == Some(length) => {
-                (state.offset, state.digest) = (length, Some(digest));
+            Some(digest) if there.is_err() => {
+                if let Some(bytes) = self.length_of(digest)?.filter(|bytes| length.allows(*bytes)) {
+                    (state.offset, state.digest) = (bytes, Some(digest));
+                }
             }
             _ if noted.fits(there.unwrap_or(0)) => state.offset = noted.received.prefix(),
             // What was promised is not there.

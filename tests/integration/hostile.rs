@@ -30,7 +30,7 @@ enum Tested {
 use Tested::{Elsewhere, Here};
 
 /// Every kind of attack.
-const ROWS: [(&str, Tested); 60] = [
+const ROWS: [(&str, Tested); 63] = [
     // HTTP
     ("dns-rebinding", Here),
     ("drive-by", Here),
@@ -48,6 +48,9 @@ const ROWS: [(&str, Tested); 60] = [
     ("wrong-digest", Here),
     ("upload-headers", Here),
     ("lying-upload", Here),
+    ("push-paths", Here),
+    ("pushed-manifests", Here),
+    ("pushed-blobs", Here),
     ("vanished-client", Elsewhere),
     ("panicking-job", Elsewhere),
     // GGUF
@@ -192,7 +195,7 @@ mod refused {
     tested_here! {
         dns_rebinding drive_by digest_as_path file_name_as_path missing_file mixed_formats nested_json huge_json
         outputs
-        wrong_digest upload_headers lying_upload gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
+        wrong_digest upload_headers lying_upload push_paths pushed_manifests pushed_blobs gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
         safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe importance_matrix
         templates

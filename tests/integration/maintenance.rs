@@ -89,7 +89,8 @@ fn what_manifests_say_is_checked() {
     assert_eq!(output.status.code(), Some(1));
     let output = text(&output);
     assert!(
-        output.contains(&format!("blob {system} has 8 bytes, its model states 9\n  needed by: one:latest"))
+        output
+            .contains(&format!("blob {system} has 8 bytes, its manifest states 9\n  needed by: one:latest"))
     );
     assert!(output.contains("damaged manifest of two:latest: "), "{output}");
     assert!(output.contains("\"ollamake rm two:latest\""), "{output}");

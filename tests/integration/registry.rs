@@ -5,11 +5,11 @@ mod accounting;
 mod artifacts;
 mod authentication;
 mod conventions;
-mod docker_registry;
+pub(crate) mod docker_registry;
 mod hostile;
 mod hub;
 mod interruption;
-mod model;
+pub(crate) mod model;
 mod odd_answers;
 mod proxies;
 pub(crate) mod resumable_registry;
@@ -36,26 +36,26 @@ use ollamake::store::{Placed, Store};
 use crate::support::files::files;
 
 /// A store in a directory of its own, and a client over it.
-struct Site {
+pub(crate) struct Site {
     directory: tempfile::TempDir,
-    store: Store,
+    pub(crate) store: Store,
     client: Client,
     events: Mutex<Vec<Event>>,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(impatient())
     }
 
-    fn with(config: Config) -> Self {
+    pub(crate) fn with(config: Config) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let client = Client::new(config, store.clone()).unwrap();
         Self { directory, store, client, events: Mutex::default() }
     }
 
-    async fn pull(&self, name: &str) -> Result<Placed, RegistryError> {
+    pub(crate) async fn pull(&self, name: &str) -> Result<Placed, RegistryError> {
         let progress = |event| self.events.lock().unwrap().push(event);
         match self.client.pull(&name.parse().unwrap(), Options::default(), progress).await? {
             Pulled::Model(placed) => Ok(placed),
@@ -63,7 +63,7 @@ impl Site {
         }
     }
 
-    async fn push(&self, name: &str) -> Result<(), RegistryError> {
+    pub(crate) async fn push(&self, name: &str) -> Result<(), RegistryError> {
         let progress = |event| self.events.lock().unwrap().push(event);
         self.client.push(&name.parse().unwrap(), Options::default(), progress).await.map(drop)
     }
@@ -104,7 +104,7 @@ fn through(proxy: &stub::Stub) -> Config {
 }
 
 /// A configuration for tests: failures are noticed and repeated quickly.
-fn impatient() -> Config {
+pub(crate) fn impatient() -> Config {
     let retry = RetryPolicy {
         attempts: 4,
         shortest_wait: Duration::from_millis(10),

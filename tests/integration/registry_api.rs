@@ -1,4 +1,12 @@
-//! The server as a registry: what the distribution specification asks for pulling, and what Ollama's client does.
+//! The server as a registry: what the distribution specification asks for, and what Ollama's client does.
+
+mod artifacts;
+mod clients;
+mod guests;
+mod models;
+mod ollama;
+mod ours;
+mod specification;
 
 use ollamake::config::ApiKey;
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig, Name};
@@ -149,15 +157,17 @@ async fn errors_have_the_codes_of_the_specification() {
         ("library/m/blobs/sha256:12".to_owned(), 400, "DIGEST_INVALID"),
         ("library/m/blobs/sha512:ab".to_owned(), 400, "DIGEST_INVALID"),
         ("library/absent/tags/list".to_owned(), 404, "NAME_UNKNOWN"),
-        ("a/b/c/manifests/latest".to_owned(), 400, "NAME_INVALID"),
+        ("a/b/c/manifests/latest".to_owned(), 404, "MANIFEST_UNKNOWN"),
+        ("a/%20b/manifests/latest".to_owned(), 400, "NAME_INVALID"),
         ("library/m/tags/list?n=many".to_owned(), 404, "UNSUPPORTED"),
         ("library".to_owned(), 404, "UNSUPPORTED"),
     ] {
         let answer = server.get(&format!("/v2/{path}")).await;
         assert_eq!((answer.status.as_u16(), code(&answer).as_str()), (status, expected), "{path}");
     }
-    let answer = server.call("DELETE", "/v2/library/m/manifests/latest", "").await;
+    let answer = server.call("DELETE", "/v2/library/m/tags/list", "").await;
     assert_eq!((answer.status.as_u16(), header(&answer, "allow")), (405, "HEAD, GET"));
+    assert_eq!(code(&answer), "UNSUPPORTED");
 }
 
 #[tokio::test]

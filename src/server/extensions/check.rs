@@ -45,7 +45,7 @@ struct DamagedBlob {
     /// The digest of what it holds, if it can be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<String>,
-    /// The models that need it.
+    /// The models that need it, and what else was pushed here.
     models: Vec<String>,
     /// Whether it was taken out of the store.
     repaired: bool,
@@ -59,6 +59,7 @@ struct DamagedManifest {
 
 #[derive(Serialize, ToSchema)]
 struct MissingBlob {
+    /// The model, or what else was pushed here.
     model: String,
     digest: String,
     /// The length that the manifest states.
@@ -110,7 +111,7 @@ impl Checked {
                 BlobDamage::Content { got } => Some(got.to_string()),
                 BlobDamage::Unreadable(_) => None,
             };
-            let models = blob.models.iter().map(|name| name.short()).collect();
+            let models = blob.holders.iter().map(ToString::to_string).collect();
             let repaired = quarantine(blob.digest, blob.damage)?;
             Ok(DamagedBlob { digest: blob.digest.to_string(), content, models, repaired })
         });
@@ -118,7 +119,7 @@ impl Checked {
             .into_iter()
             .map(|(name, problem)| DamagedManifest { model: name.short(), problem });
         let missing_blobs = report.missing_blobs.into_iter().map(|missing| MissingBlob {
-            model: missing.model.short(),
+            model: missing.holder.to_string(),
             digest: missing.digest.to_string(),
             expected: missing.expected,
             got: missing.got,

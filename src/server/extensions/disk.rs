@@ -36,6 +36,8 @@ struct Usage {
     partial_downloads: Files,
     /// What was sent of uploads that are not whole yet.
     uploads: Files,
+    /// Images and artifacts that were pushed here: their manifests, and the bytes of their blobs.
+    guests: Files,
     /// What other programs began to download.
     foreign_downloads: Files,
     /// What was damaged and taken out.
@@ -112,6 +114,7 @@ pub(super) async fn usage(State(server): State<Shared>) -> Result<Response, Fail
             left_over: account.left_over.into(),
             partial_downloads: account.partial_downloads.into(),
             uploads: account.uploads.into(),
+            guests: account.guests.into(),
             foreign_downloads: account.foreign_downloads.into(),
             quarantined: account.quarantined.into(),
         }))

@@ -14,8 +14,9 @@ use crate::server::headers::{has_already, names, set};
 use crate::server::operation::Operation;
 use crate::store::Blob;
 
-/// What is read at once, in bytes: enough that reading is not what a fast connection waits for.
-const CHUNK: u64 = 1 << 20;
+/// What is read at once, in bytes: enough that reading is not what a fast connection waits for, and little enough
+/// that many downloads at once, each with one piece on its way and one being read, are cheap.
+const CHUNK: u64 = 256 << 10;
 
 /// What of a file is sent.
 #[derive(Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::config::LONGEST_METADATA;
 use crate::server::errors::Failure;
 use crate::server::headers::set;
-use crate::store::{Checksum, UploadState};
+use crate::store::{Checksum, Length, UploadState};
 
 const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
 const EXTENSIONS: &str = "creation,creation-with-upload,termination,expiration,checksum";
@@ -78,7 +78,11 @@ pub(super) fn standing(state: &UploadState) -> HeaderMap {
 
 /// What was said when it began.
 pub(super) fn beginning(state: &UploadState) -> HeaderMap {
-    let mut headers = HeaderMap::from_iter([(UPLOAD_LENGTH, state.length.into())]);
+    let length = match state.length {
+        Length::Exactly(bytes) => (UPLOAD_LENGTH, bytes.into()),
+        Length::AtMost(_) => (UPLOAD_DEFER_LENGTH, HeaderValue::from_static("1")),
+    };
+    let mut headers = HeaderMap::from_iter([length]);
     if !state.metadata.is_empty() {
         set(&mut headers, UPLOAD_METADATA, &state.metadata);
     }

@@ -5,8 +5,6 @@
 //! every `HEAD` after it, tells the digest under which the bytes are a blob. The address of an upload cannot be
 //! guessed, but it does not stand for the server's key.
 
-use std::time::{Duration, Instant};
-
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -17,20 +15,14 @@ use super::tus;
 use crate::config::BEGUN_UPLOADS;
 use crate::server::Shared;
 use crate::server::blobs::too_large;
-use crate::server::body::{BodyError, Incoming, stated_length};
+use crate::server::body::{Incoming, stated_length};
 use crate::server::errors::Failure;
 use crate::server::operation::Operation;
-use crate::server::receiving::{self, BrokenOff, Chunks, Received};
-use crate::store::{Checksum, FoundUpload, StoreError, Upload, UploadId, UploadState, UploadWriter};
+use crate::server::resumable;
+use crate::store::{Checksum, FoundUpload, Length, StoreError, UploadId, UploadState, UploadWriter};
 
 pub(super) const ALLOW_ALL: &str = "OPTIONS, POST";
 pub(super) const ALLOW_ONE: &str = "OPTIONS, HEAD, PATCH, DELETE, POST";
-
-/// How long an earlier request has to end that works on the same upload: when its connection has broken, it
-/// still writes what it received.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is looked whether it has.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// `OPTIONS /ollamake/v1/uploads`
 pub(super) async fn capabilities(State(server): State<Shared>) -> Response {
@@ -107,7 +99,7 @@ async fn begin_with(server: &Shared, headers: &HeaderMap, body: Incoming) -> Res
         }
     };
     let (store, lifetime) = (server.store().clone(), limits.upload_lifetime);
-    let begun = move || store.begin_upload(length, &metadata, lifetime, BEGUN_UPLOADS);
+    let begun = move || store.begin_upload(Length::Exactly(length), &metadata, lifetime, BEGUN_UPLOADS);
     let id = server.blocking(begun).await??;
     let state = if length == 0 || tus::has_bytes(headers) {
         let received = receive(server, id, 0, stated_length(headers), checksum, body).await;
@@ -144,19 +136,8 @@ fn wanted(headers: &HeaderMap, longest: u64) -> Result<(u64, String, Option<Chec
 async fn look_at(server: &Shared, id: &str, headers: &HeaderMap) -> Result<Response, Failure> {
     tus::check_version(headers)?;
     let id = parse(id)?;
-    let store = server.store();
-    let begin = Instant::now();
-    let is_in_use = loop {
-        let looking = store.clone();
-        let is_in_use = server.blocking(move || looking.is_upload_in_use(id)).await??;
-        if !is_in_use || begin.elapsed() >= PATIENCE {
-            break is_in_use;
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    };
-    let looking = store.clone();
-    let mut state = server.blocking(move || looking.upload_state(id)).await??;
-    if state.digest.is_none() && state.offset == state.length {
+    let (mut state, is_in_use) = resumable::standing::<Failure>(server, id).await?;
+    if state.digest.is_none() && state.length.exact() == Some(state.offset) {
         // The client has nothing more to send, so it will not come again with a PATCH.
         if is_in_use {
             return Err(StoreError::UploadInUse { id }.into());
@@ -168,7 +149,7 @@ async fn look_at(server: &Shared, id: &str, headers: &HeaderMap) -> Result<Respo
 
 /// Makes a blob of an upload of which all bytes are there.
 async fn conclude(server: &Shared, id: UploadId) -> Result<UploadState, Failure> {
-    match open(server, id).await? {
+    match resumable::open::<Failure>(server, id).await? {
         FoundUpload::Whole(state) => Ok(state),
         FoundUpload::Part(upload) => Ok(server.blocking(move || upload.writer(None).finish()).await??),
     }
@@ -196,39 +177,13 @@ async fn add_to(server: &Shared, id: &str, headers: &HeaderMap, body: Incoming) 
 
 async fn remove(server: &Shared, id: &str, headers: &HeaderMap) -> Result<Response, Failure> {
     tus::check_version(headers)?;
-    let id = parse(id)?;
-    let begin = Instant::now();
-    loop {
-        let store = server.store().clone();
-        match server.blocking(move || store.remove_upload(id)).await? {
-            Err(StoreError::UploadInUse { .. }) if begin.elapsed() < PATIENCE => {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-            removed => {
-                removed?;
-                return Ok(StatusCode::NO_CONTENT.into_response());
-            }
-        }
-    }
+    resumable::remove::<Failure>(server, parse(id)?).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
 }
 
 /// What no upload can be called does not exist.
 fn parse(id: &str) -> Result<UploadId, Failure> {
     id.parse().map_err(|error: crate::store::InvalidUploadId| Failure::not_found(error.to_string()))
-}
-
-/// Opens an upload, after an earlier request has ended.
-async fn open(server: &Shared, id: UploadId) -> Result<FoundUpload, Failure> {
-    let begin = Instant::now();
-    loop {
-        let store = server.store().clone();
-        match server.blocking(move || store.upload(id)).await? {
-            Err(StoreError::UploadInUse { .. }) if begin.elapsed() < PATIENCE => {
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-            answer => return Ok(answer?),
-        }
-    }
 }
 
 /// Receives bytes that belong at `offset`.
@@ -251,20 +206,7 @@ async fn receive(
             };
         }
     };
-    let rest = upload.state().length - offset;
-    let write = move |chunks| write(upload.writer(checksum), chunks);
-    // A byte more than there may be is the store's to refuse.
-    let (ended, written) = receiving::receive(server, body, rest.saturating_add(1), write).await?;
-    match ended {
-        Err(Received::Early(error)) => return Err(error.into()),
-        Err(Received::TooMuch) => return Err(StoreError::UploadTooLong { length: offset + rest }.into()),
-        Ok(()) => {}
-    }
-    let state = written?.ok_or(BodyError::Broken)?;
-    if let Some(digest) = state.digest {
-        tracing::info!(%digest, length = state.length, "upload finished");
-    }
-    Ok(state)
+    resumable::receive::<Failure>(server, *upload, checksum, body, UploadWriter::finish).await
 }
 
 /// Opens an upload whose next byte is at `offset`.
@@ -274,17 +216,18 @@ async fn begin_at(
     offset: u64,
     stated: Option<u64>,
 ) -> Result<FoundUpload, Failure> {
-    let found = open(server, id).await?;
+    let found = resumable::open::<Failure>(server, id).await?;
     let state = match &found {
         FoundUpload::Whole(state) => state,
         FoundUpload::Part(upload) => upload.state(),
     };
+    let most = state.length.bound();
     let refusal = if state.offset != offset {
         let message =
             format!("Upload-Offset is {offset}, but the next byte of this upload is at {}", state.offset);
         Some(Failure::new(StatusCode::CONFLICT, message))
-    } else if stated.is_some_and(|stated| stated > state.length - offset) {
-        Some(StoreError::UploadTooLong { length: state.length }.into())
+    } else if stated.is_some_and(|stated| stated > most - offset) {
+        Some(StoreError::UploadTooLong { length: most }.into())
     } else {
         None
     };
@@ -292,34 +235,8 @@ async fn begin_at(
         (None, found) => Ok(found),
         (Some(failure), FoundUpload::Whole(_)) => Err(failure),
         (Some(failure), FoundUpload::Part(upload)) => {
-            server.blocking(move || put_back(*upload)).await?;
+            resumable::put_back(server, *upload).await?;
             Err(failure)
-        }
-    }
-}
-
-/// Ends an attempt that has brought nothing.
-fn put_back(upload: Upload) {
-    if let Err(error) = upload.writer(None).break_off() {
-        tracing::warn!(%error, "an upload cannot be kept");
-    }
-}
-
-/// Writes what comes in. Nothing is answered if there comes no end, but what came is kept.
-fn write(mut writer: UploadWriter, mut chunks: Chunks) -> Result<Option<UploadState>, StoreError> {
-    loop {
-        match chunks.next() {
-            Ok(Some(bytes)) => {
-                if let Err(error) = writer.append(&bytes) {
-                    writer.break_off()?;
-                    return Err(error);
-                }
-            }
-            Ok(None) => return writer.finish().map(Some),
-            Err(BrokenOff) => {
-                writer.break_off()?;
-                return Ok(None);
-            }
         }
     }
 }

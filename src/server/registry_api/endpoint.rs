@@ -1,7 +1,8 @@
 //! What a path below `/v2/` asks for.
 
 use super::refusal::{Code, Refusal};
-use crate::model::{Digest, Name};
+use crate::model::{Digest, Label, Repository};
+use crate::store::UploadId;
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,23 +17,13 @@ pub(super) enum Endpoint {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Subject {
     Tags,
-    Manifest(Reference),
+    Manifest(Label),
     Blob(Digest),
-    Referrers,
-}
-
-/// Which manifest.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Reference {
-    Tag(String),
-    Digest(Digest),
-}
-
-/// A model of the default host, whatever its tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Repository {
-    namespace: String,
-    model: String,
+    Referrers(Digest),
+    /// Uploads to come.
+    Uploads,
+    /// An upload under way.
+    Upload(UploadId),
 }
 
 impl Endpoint {
@@ -42,88 +33,65 @@ impl Endpoint {
         if path == "_catalog" {
             return Ok(Self::Catalog);
         }
-        if let Some(repository) = path.strip_suffix("/tags/list") {
-            return Ok(Self::Of(repository.parse()?, Subject::Tags));
+        for (end, subject) in [("/tags/list", Subject::Tags), ("/blobs/uploads", Subject::Uploads)] {
+            if let Some(repository) = path.strip_suffix(end) {
+                return Ok(Self::Of(parse_repository(repository)?, subject));
+            }
         }
         let mut parts = path.rsplitn(3, '/');
         let (Some(last), Some(kind), Some(repository)) = (parts.next(), parts.next(), parts.next()) else {
             return Err(nothing_here(path));
         };
         let subject: fn(&str) -> Result<Subject, Refusal> = match kind {
-            "manifests" => |text| Reference::parse(text).map(Subject::Manifest),
+            "manifests" => |text| Ok(Subject::Manifest(text.parse()?)),
             "blobs" => |text| digest(text).map(Subject::Blob),
-            "referrers" => |text| digest(text).map(|_| Subject::Referrers),
+            "referrers" => |text| digest(text).map(Subject::Referrers),
+            "uploads" => |text| {
+                let unknown = |error: crate::store::InvalidUploadId| {
+                    Refusal::new(Code::BlobUploadUnknown, error.to_string())
+                };
+                text.parse().map(Subject::Upload).map_err(unknown)
+            },
             _ => return Err(nothing_here(path)),
         };
-        Ok(Self::Of(repository.parse()?, subject(last)?))
+        let repository = match kind {
+            "uploads" => repository.strip_suffix("/blobs").ok_or_else(|| nothing_here(path))?,
+            _ => repository,
+        };
+        Ok(Self::Of(parse_repository(repository)?, subject(last)?))
     }
-}
 
-impl Reference {
-    fn parse(text: &str) -> Result<Self, Refusal> {
-        match text.contains(':') {
-            true => digest(text).map(Self::Digest),
-            false => Ok(Self::Tag(text.to_owned())),
+    /// The methods that are known here.
+    pub(super) fn allow(&self) -> &'static str {
+        match self {
+            Self::Catalog | Self::Of(_, Subject::Tags | Subject::Referrers(_)) => "HEAD, GET",
+            Self::Of(_, Subject::Manifest(_)) => "HEAD, GET, PUT, DELETE",
+            Self::Of(_, Subject::Blob(_)) => "HEAD, GET, DELETE",
+            Self::Of(_, Subject::Uploads) => "POST",
+            Self::Of(_, Subject::Upload(_)) => "HEAD, GET, PUT, PATCH, DELETE",
         }
     }
 }
 
-impl Repository {
-    /// The model with a tag.
-    pub(super) fn tagged(&self, tag: &str) -> Result<Name, Refusal> {
-        format!("{}/{}:{tag}", self.namespace, self.model)
-            .parse()
-            .map_err(|_| Refusal::new(Code::ManifestUnknown, format!("{tag:?} is not a tag")))
-    }
-
-    /// Whether a model of the store belongs to it; letter case does not count.
-    pub(super) fn holds(&self, name: &Name) -> bool {
-        Self::of(name).is_some_and(|other| {
-            other.namespace.eq_ignore_ascii_case(&self.namespace)
-                && other.model.eq_ignore_ascii_case(&self.model)
-        })
-    }
-
-    /// The repository that a model belongs to, if it is one of the default host.
-    pub(super) fn of(name: &Name) -> Option<Self> {
-        let [host, namespace, model, _] = name.parts();
-        (host == crate::model::PUBLIC_HOST)
-            .then(|| Self { namespace: namespace.to_owned(), model: model.to_owned() })
+/// A digest, of which we know one algorithm.
+pub(super) fn digest(text: &str) -> Result<Digest, Refusal> {
+    match text.parse() {
+        Ok(digest) if text.contains(':') => Ok(digest),
+        _ => {
+            let shown: String = text.chars().take(160).collect();
+            let message = format!("{shown:?} is not a digest: sha256: and 64 digits expected");
+            Err(Refusal::new(Code::DigestInvalid, message))
+        }
     }
 }
 
-impl std::str::FromStr for Repository {
-    type Err = Refusal;
-
-    fn from_str(text: &str) -> Result<Self, Refusal> {
-        let invalid = || {
-            let message =
-                format!("{text:?} is not a repository here: give NAMESPACE/MODEL, for example library/mine");
-            Refusal::new(Code::NameInvalid, message)
-        };
-        let Some((namespace, model)) = text.split_once('/') else { return Err(invalid()) };
-        let repository = Self { namespace: namespace.to_owned(), model: model.to_owned() };
-        // What a name may hold is for names to know.
-        let name = Name::from_parts(crate::model::PUBLIC_HOST, namespace, model, "latest");
-        name.map(|_| repository).map_err(|_| invalid())
-    }
-}
-
-impl std::fmt::Display for Repository {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}/{}", self.namespace, self.model)
-    }
-}
-
-fn digest(text: &str) -> Result<Digest, Refusal> {
-    text.parse().map_err(|_| {
-        let message = format!("{text:?} is not a digest: sha256: and 64 digits expected");
-        Refusal::new(Code::DigestInvalid, message)
-    })
+fn parse_repository(text: &str) -> Result<Repository, Refusal> {
+    text.parse::<Repository>().map_err(|error| Refusal::new(Code::NameInvalid, error.to_string()))
 }
 
 fn nothing_here(path: &str) -> Refusal {
-    Refusal::new(Code::Unsupported, format!("/v2/{path} is nothing that a registry answers"))
+    let shown: String = path.chars().take(80).collect();
+    Refusal::new(Code::Unsupported, format!("/v2/{shown} is nothing that a registry answers"))
 }
 
 #[cfg(test)]
@@ -132,21 +100,32 @@ mod tests {
 
     #[test]
     fn the_end_of_a_path_tells_what_is_asked_for() {
-        let mine = || Repository { namespace: "library".into(), model: "mine".into() };
+        let mine = || "library/mine".parse::<Repository>().unwrap();
         let digest = Digest::of(b"x");
+        let id = "0123456789abcdef".repeat(2);
         for (path, expected) in [
             ("_catalog".to_owned(), Endpoint::Catalog),
             ("library/mine/tags/list".to_owned(), Endpoint::Of(mine(), Subject::Tags)),
             (
                 "library/mine/manifests/q4".to_owned(),
-                Endpoint::Of(mine(), Subject::Manifest(Reference::Tag("q4".into()))),
+                Endpoint::Of(mine(), Subject::Manifest("q4".parse().unwrap())),
             ),
             (
                 format!("library/mine/manifests/{digest}"),
-                Endpoint::Of(mine(), Subject::Manifest(Reference::Digest(digest))),
+                Endpoint::Of(mine(), Subject::Manifest(Label::Digest(digest))),
             ),
             (format!("library/mine/blobs/{digest}"), Endpoint::Of(mine(), Subject::Blob(digest))),
-            (format!("library/mine/referrers/{digest}"), Endpoint::Of(mine(), Subject::Referrers)),
+            (format!("library/mine/referrers/{digest}"), Endpoint::Of(mine(), Subject::Referrers(digest))),
+            ("library/mine/blobs/uploads/".to_owned(), Endpoint::Of(mine(), Subject::Uploads)),
+            (
+                format!("library/mine/blobs/uploads/{id}"),
+                Endpoint::Of(mine(), Subject::Upload(id.parse().unwrap())),
+            ),
+            ("a/b/c/blobs/tags/list".to_owned(), Endpoint::Of("a/b/c/blobs".parse().unwrap(), Subject::Tags)),
+            (
+                "alpine/manifests/3.20".to_owned(),
+                Endpoint::Of("alpine".parse().unwrap(), Subject::Manifest("3.20".parse().unwrap())),
+            ),
         ] {
             assert_eq!(Endpoint::parse(&path).unwrap(), expected, "{path}");
         }
@@ -155,11 +134,13 @@ mod tests {
             ("mine", Code::Unsupported),
             ("library/mine", Code::Unsupported),
             ("library/mine/other/x", Code::Unsupported),
-            ("mine/manifests/latest", Code::NameInvalid),
-            ("a/b/c/manifests/latest", Code::NameInvalid),
+            ("library/mine/uploads/x", Code::Unsupported),
             ("../x/manifests/latest", Code::NameInvalid),
+            ("a//b/manifests/latest", Code::NameInvalid),
+            ("library/mine/manifests/.hidden", Code::ManifestUnknown),
             ("library/mine/blobs/sha256:1", Code::DigestInvalid),
             ("library/mine/manifests/sha512:1", Code::DigestInvalid),
+            ("library/mine/blobs/uploads/..", Code::BlobUploadUnknown),
         ] {
             assert_eq!(Endpoint::parse(path).unwrap_err().code(), code, "{path}");
         }

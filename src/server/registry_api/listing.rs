@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::header;
+use axum::response::Response;
 use serde_json::json;
 
-use super::endpoint::Repository;
 use super::refusal::{Code, Refusal};
+use crate::model::{Label, Repository};
 use crate::server::body::json as answer;
 use crate::server::headers::set;
 use crate::store::Store;
@@ -55,8 +55,13 @@ impl Page {
 pub(super) fn catalog(store: &Store, query: &str) -> Result<Response, Refusal> {
     let page = Page::of(query)?;
     let models = store.list()?;
-    let names = models.iter().filter_map(|model| Repository::of(&model.name)).map(|name| name.to_string());
-    let (repositories, next) = page.cut(names.collect());
+    let mut repositories: Vec<_> = models.iter().filter_map(|model| Repository::of(&model.name)).collect();
+    for repository in store.guest_repositories()? {
+        if !repositories.contains(&repository) {
+            repositories.push(repository);
+        }
+    }
+    let (repositories, next) = page.cut(repositories.iter().map(ToString::to_string).collect());
     Ok(linked("_catalog", page.count, next, &json!({"repositories": repositories})))
 }
 
@@ -65,22 +70,18 @@ pub(super) fn tags(store: &Store, repository: &Repository, query: &str) -> Resul
     let page = Page::of(query)?;
     let models = store.list()?;
     let of_it = models.iter().filter(|model| repository.holds(&model.name));
-    let tags: BTreeSet<_> = of_it.map(|model| model.name.tag().to_owned()).collect();
-    if tags.is_empty() {
-        return Err(Refusal::new(Code::NameUnknown, format!("there is no model {repository}")));
+    let mut tags: BTreeSet<_> = of_it.map(|model| model.name.tag().to_owned()).collect();
+    let guests = store.guests_of(repository)?;
+    if tags.is_empty() && guests.is_empty() {
+        return Err(Refusal::new(Code::NameUnknown, format!("there is no repository {repository}")));
     }
+    tags.extend(guests.iter().filter_map(|guest| match &guest.label {
+        Label::Tag(tag) => Some(tag.to_string()),
+        Label::Digest(_) => None,
+    }));
     let (tags, next) = page.cut(tags);
     let path = format!("{repository}/tags/list");
     Ok(linked(&path, page.count, next, &json!({"name": repository.to_string(), "tags": tags})))
-}
-
-/// `GET /v2/NAME/referrers/DIGEST`: nothing refers to a model.
-pub(super) fn referrers() -> Response {
-    const INDEX: &str = "application/vnd.oci.image.index.v1+json";
-    let index = json!({"schemaVersion": 2, "mediaType": INDEX, "manifests": []});
-    let mut answer = index.to_string().into_response();
-    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(INDEX));
-    answer
 }
 
 /// A page, with a link to the next one if there is one (RFC 8288).

@@ -1,46 +1,70 @@
-//! `/v2/`: the models of the store as a registry has them (OCI distribution specification 1.1), to pull.
+//! `/v2/`: the store as a registry (OCI distribution specification 1.1).
 //!
-//! A repository is a model of the default host, `NAMESPACE/MODEL`; its tags are the model's. What is served
-//! are the bytes that the store has. Ollama's own client pulls from here, too: it wants a `Location` beside a
-//! blob, and asks there for ranges.
+//! A repository of two parts is a model of the default host, `NAMESPACE/MODEL`; its tags are the model's. What
+//! is pushed and is a model lands as one; all else is a guest of the store, which it serves again. What is
+//! served are the bytes that the store has. Ollama's own client pulls from here, too: it wants a `Location`
+//! beside a blob, and asks there for ranges.
 //!
 //! | file | what it knows |
 //! |---|---|
 //! | `endpoint` | what a path asks for |
 //! | `manifests` | manifests by tag and by digest |
+//! | `representation` | the forms in which a model is served |
+//! | `acceptance` | whether a manifest is taken, and where it goes |
 //! | `blobs` | blobs, whole or in ranges |
-//! | `listing` | repositories, tags, referrers, page by page |
+//! | `uploads`, `content_range` | blobs on their way in |
+//! | `listing`, `referrers` | repositories, tags, and what refers to a manifest, page by page |
 //! | `refusal` | errors in the words of the specification |
 
+mod acceptance;
 mod blobs;
+mod content_range;
 mod endpoint;
 mod listing;
 mod manifests;
+mod referrers;
 mod refusal;
+mod representation;
+mod uploads;
 
+use axum::body::Body;
 use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use utoipa::openapi::path::HttpMethod;
 
 use super::Shared;
-use super::body::json;
-use super::operation::Operation;
+use super::body::{Incoming, json};
+use super::operation::{BYTES, Operation};
 use super::route::Route;
 use endpoint::{Endpoint, Subject};
 pub(super) use refusal::unauthorized;
-use refusal::{Errors, Refusal};
+use refusal::{CHALLENGE, Code, Errors, Refusal};
 
 /// Below this path everything belongs to the registry.
 pub(super) const PATH: &str = "/v2/";
 
 /// The routes.
 pub(super) fn routes() -> Vec<Route> {
-    const READ: &str = "HEAD, GET";
+    const ALL: &str = "HEAD, GET, POST, PUT, PATCH, DELETE";
+    let below = get(answer).post(answer).put(answer).patch(answer).delete(answer);
     vec![
-        Route::new(PATH, READ, get(|| async { marked(json(&serde_json::json!({}))) })),
-        Route::new("/v2/{*path}", READ, get(read)),
+        Route::new(PATH, "HEAD, GET", get(|| async { marked(json(&serde_json::json!({}))) })),
+        Route::new("/v2/{*path}", ALL, below),
     ]
+}
+
+/// Whether a request only reads what is public where the registry is open to all.
+pub(super) fn is_reading(method: &Method, path: &str) -> bool {
+    // An upload is its client's alone.
+    path.starts_with(PATH) && [Method::GET, Method::HEAD].contains(method) && !path.contains("/blobs/uploads")
+}
+
+/// Tells a client that reads without the key how it would show it: some look for that in the first answer alone,
+/// even if they want to write later.
+pub(super) fn invite(answer: &mut Response) {
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
 }
 
 /// The operations; what they mean in full is said in the distribution specification.
@@ -48,37 +72,137 @@ pub(super) fn operations() -> Vec<Operation> {
     let about = "Tells that this is a registry (OCI distribution specification).";
     let root = Operation::read(PATH, about).answers::<serde_json::Value>(200, "It is one.");
     let about = "`_catalog`, `NAME/tags/list`, `NAME/manifests/TAG`, `NAME/blobs/DIGEST` and their kin.";
-    let whole = "A listing, a manifest, or a blob.";
+    let whole = "A listing, a manifest, a blob, or how an upload stands.";
     let read = Operation::read("/v2/{path}", about)
         .asks::<u32>("n", "Of a listing: how many names.")
         .asks::<String>("last", "Of a listing: the name that the page before ended with.")
+        .asks::<String>("artifactType", "Of referrers: which alone are wanted.")
+        .hears("Accept", "Of a manifest: the media types that the client takes.")
         .answers_any(200, whole)
         .answers_any(206, "The range of a blob that was asked for.")
+        .answers_nothing(204, "How an upload stands is in the headers.")
         .answers_nothing(304, "The client has it.")
-        .fails(&[400, 404, 412, 416]);
-    [root, read].map(|operation| operation.fails_as::<Errors>()).into()
+        .fails(&[400, 404, 405, 412, 416]);
+    let write = |method, about| Operation::new(method, "/v2/{path}", about).fails(&[400, 404, 405]);
+    let session = |operation: Operation, status| {
+        operation.tells(status, "Location", "Where the next bytes go.").tells(
+            status,
+            "Range",
+            "Which bytes are there.",
+        )
+    };
+    let begin =
+        write(HttpMethod::Post, "`NAME/blobs/uploads/`: begins to push a blob, or pushes it at once.")
+            .asks::<String>("digest", "The digest of the bytes that come along.")
+            .asks::<String>("mount", "The digest of a blob that may be here already.")
+            .asks::<String>("from", "The repository where it was seen.")
+            .takes_bytes(BYTES)
+            .answers_nothing(201, "The blob is here.")
+            .answers_nothing(202, "It has begun.")
+            .fails(&[507]);
+    let append = write(HttpMethod::Patch, "`NAME/blobs/uploads/ID`: pushes bytes of a blob.")
+        .hears("Content-Range", "The places of the first byte and of the last, such as `0-1023`.")
+        .takes_bytes(BYTES)
+        .answers_nothing(202, "They are here.")
+        .fails(&[416, 507]);
+    let put = write(HttpMethod::Put, "Ends the push of a blob, or pushes a manifest.")
+        .asks::<String>("digest", "The digest of a blob.")
+        .hears("Content-Range", "As with PATCH.")
+        .takes_bytes(BYTES)
+        .answers_nothing(201, "It is here.")
+        .tells(201, "Location", "Where it is.")
+        .tells(201, "Docker-Content-Digest", "Its digest.")
+        .fails(&[403, 416, 507]);
+    let delete =
+        write(HttpMethod::Delete, "Removes a tag, a manifest, a blob that nothing needs, or an upload.")
+            .answers_nothing(202, "It is gone.")
+            .answers_nothing(204, "The upload is gone.");
+    [root, read, session(begin, 202), session(append, 202), put, delete]
+        .map(|operation| operation.fails_as::<Errors>())
+        .into()
 }
 
-/// `GET /v2/…`: names of repositories have slashes, so the path is taken apart here.
-async fn read(
+/// What is below `/v2/`: names of repositories have slashes, so the path is taken apart here.
+async fn answer(
     State(server): State<Shared>,
+    method: Method,
     Path(path): Path<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let endpoint = Endpoint::parse(&path)?;
-    let store = server.store().clone();
+    body: Body,
+) -> Response {
     let query = query.unwrap_or_default();
-    let answer = server.blocking(move || match endpoint {
-        Endpoint::Catalog => listing::catalog(&store, &query),
-        Endpoint::Of(repository, Subject::Tags) => listing::tags(&store, &repository, &query),
-        Endpoint::Of(repository, Subject::Manifest(reference)) => {
-            manifests::read(&store, &repository, &reference, &headers)
+    let answer = match Endpoint::parse(&path) {
+        Ok(endpoint) => of_endpoint(&server, method, endpoint, query, headers, body).await,
+        Err(refusal) => {
+            Incoming::new(body, server.config().limits.stall).discard_rest();
+            Err(refusal)
         }
-        Endpoint::Of(_, Subject::Referrers) => Ok(listing::referrers()),
-        Endpoint::Of(repository, Subject::Blob(digest)) => blobs::read(&store, &repository, digest, &headers),
-    });
-    Ok(marked(answer.await??))
+    };
+    marked(answer)
+}
+
+async fn of_endpoint(
+    server: &Shared,
+    method: Method,
+    endpoint: Endpoint,
+    query: String,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
+    let allow = endpoint.allow();
+    let store = server.store().clone();
+    let is_question = method == Method::HEAD;
+    let is_read = is_question || method == Method::GET;
+    let blocking = match (method.as_str(), endpoint) {
+        ("GET" | "HEAD", Endpoint::Of(repository, Subject::Upload(id))) => {
+            return uploads::look(server, &repository, id, &headers).await;
+        }
+        ("POST", Endpoint::Of(repository, Subject::Uploads)) => {
+            return uploads::begin(server, &repository, &query, &headers, body).await;
+        }
+        ("PATCH", Endpoint::Of(repository, Subject::Upload(id))) => {
+            return uploads::append(server, &repository, id, &headers, body).await;
+        }
+        ("PUT", Endpoint::Of(repository, Subject::Upload(id))) => {
+            return uploads::finish(server, &repository, id, &query, &headers, body).await;
+        }
+        ("DELETE", Endpoint::Of(_, Subject::Upload(id))) => return uploads::cancel(server, id).await,
+        ("PUT", Endpoint::Of(repository, Subject::Manifest(label))) => {
+            return manifests::write(server, repository, label, &headers, body).await;
+        }
+        (_, endpoint) if allow.split(", ").any(|allowed| allowed == method.as_str()) => {
+            move || match endpoint {
+                Endpoint::Catalog => listing::catalog(&store, &query),
+                Endpoint::Of(repository, Subject::Tags) => listing::tags(&store, &repository, &query),
+                Endpoint::Of(repository, Subject::Referrers(digest)) => {
+                    referrers::read(&store, &repository, digest, &query)
+                }
+                Endpoint::Of(repository, Subject::Manifest(label)) if is_read => {
+                    manifests::read(&store, &repository, &label, &headers)
+                }
+                Endpoint::Of(repository, Subject::Manifest(label)) => {
+                    manifests::remove(&store, &repository, &label)
+                }
+                Endpoint::Of(repository, Subject::Blob(digest)) if is_read => {
+                    blobs::read(&store, is_question, &repository, digest, &headers)
+                }
+                Endpoint::Of(_, Subject::Blob(digest)) => blobs::remove(&store, digest),
+                Endpoint::Of(_, Subject::Uploads | Subject::Upload(_)) => Err(not_allowed("POST")),
+            }
+        }
+        _ => {
+            Incoming::new(body, server.config().limits.stall).discard_rest();
+            return Err(not_allowed(allow));
+        }
+    };
+    server.blocking(blocking).await?
+}
+
+fn not_allowed(allow: &'static str) -> Refusal {
+    let message = format!("only {allow} can be asked for here");
+    let allow = HeaderMap::from_iter([(header::ALLOW, HeaderValue::from_static(allow))]);
+    Refusal::with_status(Code::Unsupported, StatusCode::METHOD_NOT_ALLOWED, message).telling(allow)
 }
 
 /// Clients of Docker look for this before they believe that it is a registry.

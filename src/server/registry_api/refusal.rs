@@ -1,10 +1,11 @@
 //! Errors in the words of the distribution specification: a list of codes with messages.
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::model::{InvalidDocument, InvalidLabel};
 use crate::server::body::json as body;
 use crate::server::errors::Failure;
 use crate::store::StoreError;
@@ -13,10 +14,16 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Code {
     BlobUnknown,
+    BlobUploadInvalid,
+    BlobUploadUnknown,
+    Denied,
     DigestInvalid,
+    ManifestBlobUnknown,
+    ManifestInvalid,
     ManifestUnknown,
     NameInvalid,
     NameUnknown,
+    SizeInvalid,
     Unsupported,
 }
 
@@ -24,42 +31,66 @@ pub(super) enum Code {
 #[derive(Debug)]
 pub(super) enum Refusal {
     /// With a code of the specification.
-    Coded(Code, String),
+    Coded(Box<Coded>),
     /// With one of our own errors.
     Failed(Box<Failure>),
 }
 
-impl Code {
-    fn name(self) -> &'static str {
-        match self {
-            Self::BlobUnknown => "BLOB_UNKNOWN",
-            Self::DigestInvalid => "DIGEST_INVALID",
-            Self::ManifestUnknown => "MANIFEST_UNKNOWN",
-            Self::NameInvalid => "NAME_INVALID",
-            Self::NameUnknown => "NAME_UNKNOWN",
-            Self::Unsupported => "UNSUPPORTED",
-        }
-    }
+/// A code, and what else is told.
+#[derive(Debug)]
+pub(super) struct Coded {
+    code: Code,
+    status: StatusCode,
+    message: String,
+    headers: HeaderMap,
+}
 
-    fn status(self) -> StatusCode {
+impl Code {
+    /// How the specification writes it, and the status that goes with it.
+    fn told(self) -> (&'static str, StatusCode) {
         match self {
-            Self::DigestInvalid | Self::NameInvalid => StatusCode::BAD_REQUEST,
-            Self::BlobUnknown | Self::ManifestUnknown | Self::NameUnknown | Self::Unsupported => {
-                StatusCode::NOT_FOUND
-            }
+            Self::BlobUnknown => ("BLOB_UNKNOWN", StatusCode::NOT_FOUND),
+            Self::BlobUploadInvalid => ("BLOB_UPLOAD_INVALID", StatusCode::BAD_REQUEST),
+            Self::BlobUploadUnknown => ("BLOB_UPLOAD_UNKNOWN", StatusCode::NOT_FOUND),
+            Self::Denied => ("DENIED", StatusCode::FORBIDDEN),
+            Self::DigestInvalid => ("DIGEST_INVALID", StatusCode::BAD_REQUEST),
+            Self::ManifestBlobUnknown => ("MANIFEST_BLOB_UNKNOWN", StatusCode::NOT_FOUND),
+            Self::ManifestInvalid => ("MANIFEST_INVALID", StatusCode::BAD_REQUEST),
+            Self::ManifestUnknown => ("MANIFEST_UNKNOWN", StatusCode::NOT_FOUND),
+            Self::NameInvalid => ("NAME_INVALID", StatusCode::BAD_REQUEST),
+            Self::NameUnknown => ("NAME_UNKNOWN", StatusCode::NOT_FOUND),
+            Self::SizeInvalid => ("SIZE_INVALID", StatusCode::BAD_REQUEST),
+            Self::Unsupported => ("UNSUPPORTED", StatusCode::NOT_FOUND),
         }
     }
 }
 
 impl Refusal {
     pub(super) fn new(code: Code, message: impl Into<String>) -> Self {
-        Self::Coded(code, message.into())
+        Self::with_status(code, code.told().1, message)
+    }
+
+    /// The same with a status that says more than the code.
+    pub(super) fn with_status(code: Code, status: StatusCode, message: impl Into<String>) -> Self {
+        let (message, headers) = (message.into(), HeaderMap::new());
+        Self::Coded(Box::new(Coded { code, status, message, headers }))
+    }
+
+    /// The same with headers.
+    pub(super) fn telling(self, told: HeaderMap) -> Self {
+        match self {
+            Self::Coded(mut coded) => {
+                coded.headers.extend(told);
+                Self::Coded(coded)
+            }
+            failed @ Self::Failed(_) => failed,
+        }
     }
 
     #[cfg(test)]
     pub(super) fn code(&self) -> Code {
         match self {
-            Self::Coded(code, _) => *code,
+            Self::Coded(coded) => coded.code,
             Self::Failed(failure) => panic!("{failure:?}"),
         }
     }
@@ -67,11 +98,43 @@ impl Refusal {
 
 impl From<StoreError> for Refusal {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::ModelNotFound { .. } => Self::new(Code::ManifestUnknown, error.to_string()),
-            StoreError::BlobNotFound { .. } => Self::new(Code::BlobUnknown, error.to_string()),
-            error => Failure::from(error).into(),
-        }
+        let code = match &error {
+            StoreError::ModelNotFound { .. } => Code::ManifestUnknown,
+            StoreError::BlobNotFound { .. } => Code::BlobUnknown,
+            StoreError::UploadNotFound { .. } | StoreError::UploadExpired { .. } => Code::BlobUploadUnknown,
+            StoreError::DigestMismatch { .. } => Code::DigestInvalid,
+            StoreError::LengthMismatch { .. } => Code::SizeInvalid,
+            StoreError::InvalidManifest { .. } => Code::ManifestInvalid,
+            StoreError::LacksBlob { .. } => Code::ManifestBlobUnknown,
+            StoreError::UploadTooLong { .. } => {
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                return Self::with_status(Code::SizeInvalid, status, error.to_string());
+            }
+            // Clients try again later what they are answered so.
+            StoreError::UploadInUse { .. } => return Failure::unavailable(error.to_string()).into(),
+            _ => return Failure::from(error).into(),
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<InvalidDocument> for Refusal {
+    fn from(error: InvalidDocument) -> Self {
+        let code = match error {
+            InvalidDocument::Digest(_) => Code::DigestInvalid,
+            InvalidDocument::Other(_) => Code::ManifestInvalid,
+        };
+        Self::new(code, error.to_string())
+    }
+}
+
+impl From<InvalidLabel> for Refusal {
+    fn from(error: InvalidLabel) -> Self {
+        let code = match error {
+            InvalidLabel::Digest(_) => Code::DigestInvalid,
+            InvalidLabel::Tag(_) => Code::ManifestUnknown,
+        };
+        Self::new(code, error.to_string())
     }
 }
 
@@ -84,22 +147,27 @@ impl From<Failure> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         match self {
-            Self::Coded(code, message) => coded(code.status(), code.name(), &message),
+            Self::Coded(coded) => {
+                let mut answer = answer(coded.status, coded.code.told().0, &coded.message);
+                answer.headers_mut().extend(coded.headers);
+                answer
+            }
             // Clients print what they do not understand, and our own errors say more than a code.
             Self::Failed(failure) => failure.into_response(),
         }
     }
 }
 
-/// The answer to a client that does not show the key. Those of registries only know how to show it as a
-/// password.
+/// Those of registries only know how to show the key as a password.
+pub(super) const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"ollamake\"");
+
+/// The answer to a client that does not show the key.
 pub(in crate::server) fn unauthorized() -> Response {
     const MESSAGE: &str =
         "log in with any user and the server's key as the password, or send it as a Bearer token";
-    let mut answer = coded(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", MESSAGE);
-    let challenge = HeaderValue::from_static("Basic realm=\"ollamake\"");
-    answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-    answer
+    let mut refused = answer(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", MESSAGE);
+    refused.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
+    refused
 }
 
 /// What a client is told, as the specification has it.
@@ -116,7 +184,7 @@ struct Error {
     message: String,
 }
 
-fn coded(status: StatusCode, code: &'static str, message: &str) -> Response {
+fn answer(status: StatusCode, code: &'static str, message: &str) -> Response {
     let mut answer = body(&Errors { errors: vec![Error { code, message: message.to_owned() }] });
     *answer.status_mut() = status;
     answer

@@ -90,10 +90,61 @@ impl Api {
         Ok(standing(&answered(request).await?))
     }
 
+    fn registry(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base.trim_end_matches("/api")))
+    }
+
+    /// Begins to push a blob to the registry that the server is; the path of the upload.
+    pub(super) async fn begin_push(&self, repository: &str) -> Result<String, Outcome> {
+        let answer =
+            answered(self.registry(Method::POST, &format!("/v2/{repository}/blobs/uploads/"))).await?;
+        let location = reqwest::Url::parse(answer.headers()["location"].to_str().unwrap()).unwrap();
+        Ok(location.path().to_owned())
+    }
+
+    /// How far such an upload is.
+    pub(super) async fn push_at(&self, path: &str) -> Result<usize, Outcome> {
+        Ok(reached(&answered(self.registry(Method::GET, path)).await?))
+    }
+
+    /// Adds bytes to such an upload, with pauses between pieces.
+    pub(super) async fn push_on(
+        &self,
+        path: &str,
+        offset: usize,
+        bytes: &Bytes,
+        pause: Duration,
+    ) -> Result<usize, Outcome> {
+        let request = self
+            .registry(Method::PATCH, path)
+            .header("Content-Range", format!("{offset}-{}", offset + bytes.len() - 1))
+            .header("content-length", bytes.len())
+            .body(in_pieces(bytes, pause));
+        Ok(reached(&answered(request).await?))
+    }
+
+    /// Ends such an upload.
+    pub(super) async fn end_push(&self, path: &str, digest: Digest) -> Result<(), Outcome> {
+        answered(self.registry(Method::PUT, &format!("{path}?digest={digest}"))).await.map(drop)
+    }
+
+    /// Pushes a short blob.
+    pub(super) async fn push_blob(&self, repository: &str, bytes: &[u8]) -> Result<(), Outcome> {
+        let path = format!("/v2/{repository}/blobs/uploads/?digest={}", Digest::of(bytes));
+        answered(self.registry(Method::POST, &path).body(bytes.to_vec())).await.map(drop)
+    }
+
+    /// Pushes the manifest of a model.
+    pub(super) async fn push_manifest(&self, repository: &str, tag: &str, bytes: Vec<u8>) -> Outcome {
+        ended(self.registry(Method::PUT, &format!("/v2/{repository}/manifests/{tag}")).body(bytes)).await
+    }
+
     /// Whether the server has a blob.
-    pub(super) async fn has(&self, digest: Digest) -> bool {
-        let answer = self.request(Method::HEAD, &format!("blobs/{digest}")).send().await.unwrap();
-        answer.status().is_success()
+    pub(super) async fn has(&self, digest: Digest) -> Result<bool, Outcome> {
+        match self.request(Method::HEAD, &format!("blobs/{digest}")).send().await {
+            Ok(answer) => Ok(answer.status().is_success()),
+            Err(error) => Err(Outcome::Broken(error.to_string())),
+        }
     }
 
     /// A request that is answered once.
@@ -171,6 +222,13 @@ async fn answered(request: RequestBuilder) -> Result<reqwest::Response, Outcome>
 fn standing(answer: &reqwest::Response) -> (usize, Option<String>) {
     let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
     (header("upload-offset").unwrap().parse().unwrap(), header("ollamake-digest"))
+}
+
+/// How many bytes a registry has of an upload; of none it says `0-0`.
+fn reached(answer: &reqwest::Response) -> usize {
+    let range = answer.headers()["range"].to_str().unwrap();
+    let last: usize = range.strip_prefix("0-").unwrap().parse().unwrap();
+    if last == 0 { 0 } else { last + 1 }
 }
 
 async fn ended(request: RequestBuilder) -> Outcome {

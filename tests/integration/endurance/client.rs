@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ollamake::model::Digest;
+use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use reqwest::Method;
@@ -32,6 +32,7 @@ pub(super) enum Kind {
     Upload,
     WrongUpload,
     LongUpload,
+    Push,
     Import,
     Quantize,
     Convert,
@@ -44,10 +45,11 @@ pub(super) enum Kind {
 }
 
 /// Everything, and how often it is done among a hundred operations.
-pub(super) const KINDS: [(Kind, u32); 12] = [
+pub(super) const KINDS: [(Kind, u32); 13] = [
     (Kind::Upload, 10),
     (Kind::WrongUpload, 3),
     (Kind::LongUpload, 8),
+    (Kind::Push, 10),
     (Kind::Import, 15),
     (Kind::Quantize, 15),
     (Kind::Convert, 10),
@@ -157,6 +159,15 @@ struct Begun {
     acknowledged: (usize, Instant),
 }
 
+/// A model on its way to the server as a registry.
+struct Pushing {
+    file: File,
+    /// Where its weights go.
+    path: String,
+    /// So many bytes the server has promised to have, and when.
+    acknowledged: (usize, Instant),
+}
+
 /// A client.
 pub(super) struct Client {
     world: Arc<World>,
@@ -169,6 +180,8 @@ pub(super) struct Client {
     uploads: Vec<(Digest, Instant)>,
     /// An upload that was not finished, perhaps since the server was killed.
     begun: Option<Begun>,
+    /// The same of a push.
+    pushing: Option<Pushing>,
     pub(super) doing: Arc<Mutex<Option<Kind>>>,
 }
 
@@ -183,6 +196,7 @@ impl Client {
             promises: BTreeMap::new(),
             uploads: Vec::new(),
             begun: None,
+            pushing: None,
             doing: Arc::default(),
         }
     }
@@ -256,6 +270,7 @@ impl Client {
                 self.upload(api, &file).await
             }
             Kind::LongUpload => self.go_on(api).await.unwrap_or_else(|outcome| outcome),
+            Kind::Push => self.push(api).await.unwrap_or_else(|outcome| outcome),
             Kind::Import => {
                 let seed = self.seed();
                 let file = self.world.material.gguf(seed);
@@ -379,6 +394,83 @@ impl Client {
             self.uploads.extend(begin.map(|begin| (digest, begin)));
         }
         Ok(Outcome::Done)
+    }
+
+    /// Pushes a model to the server as a registry, or goes on with a push, and gives it a name.
+    async fn push(&mut self, api: &Api) -> Result<Outcome, Outcome> {
+        const REPOSITORY: &str = "library/on-its-way";
+        let pushing = match self.pushing.take() {
+            Some(pushing) => pushing,
+            None => {
+                let seed = self.seed();
+                let file = self.world.material.gguf(seed);
+                let path = api.begin_push(REPOSITORY).await?;
+                Pushing { file, path, acknowledged: (0, Instant::now()) }
+            }
+        };
+        let mut pieces = Vec::new();
+        for _ in 0..20 {
+            pieces.push(self.random.random_range(1..1_500_000));
+        }
+        let pause = Duration::from_micros(self.random.random_range(0..3000));
+        let (file, path, (acknowledged, when)) =
+            (pushing.file.clone(), pushing.path.clone(), pushing.acknowledged);
+        // Whoever breaks off or finds the server gone goes on another time.
+        let pushing = self.pushing.insert(pushing);
+        match api.push_at(&path).await {
+            Ok(mut offset) => {
+                assert!(offset >= acknowledged, "{offset} of {acknowledged} are left");
+                pushing.acknowledged = (offset, Instant::now());
+                for piece in pieces {
+                    let part = file.bytes.slice(offset..file.bytes.len().min(offset.saturating_add(piece)));
+                    if part.is_empty() {
+                        break;
+                    }
+                    offset = match api.push_on(&path, offset, &part, pause).await {
+                        // An earlier request, which was broken off, is still at it.
+                        Err(Outcome::Refused(text)) if text.starts_with("503") || text.starts_with("416") => {
+                            api.push_at(&path).await?
+                        }
+                        answer => answer?,
+                    };
+                    pushing.acknowledged = (offset, Instant::now());
+                }
+                if offset < file.bytes.len() {
+                    return Ok(Outcome::Done);
+                }
+                api.end_push(&path, file.digest).await?;
+            }
+            // The end was not heard. A blob that nobody needed for so long may have gone.
+            Err(Outcome::Refused(text)) if text.starts_with("404") => {
+                assert!(acknowledged == file.bytes.len(), "an upload is lost: {text}");
+                let is_there = api.has(file.digest).await?;
+                assert!(is_there || when.elapsed() > GRACE, "a blob that was pushed is lost");
+                if !is_there {
+                    self.pushing = None;
+                    return Ok(Outcome::Done);
+                }
+            }
+            Err(outcome) => return Err(outcome),
+        }
+        self.pushing = None;
+        let (system, text) = self.system();
+        let config = ModelConfig::default().to_bytes();
+        for blob in [&config[..], text.as_bytes()] {
+            api.push_blob(REPOSITORY, blob).await?;
+        }
+        let layer = |kind, bytes: &[u8]| Layer::new(kind, Digest::of(bytes), bytes.len() as u64);
+        let layers = vec![layer(MediaType::Model, &file.bytes), layer(MediaType::System, text.as_bytes())];
+        let manifest = Manifest::new(layer(MediaType::Config, &config), layers).to_bytes();
+        let number = self.random.random_range(0..4);
+        let (repository, name) = match self.manner {
+            Manner::Careful => {
+                let name = format!("c{}-{number}", self.number);
+                (format!("library/{name}"), format!("{name}:latest"))
+            }
+            Manner::Careless => (format!("shared/pushed-{number}"), String::new()),
+        };
+        let made = Made { weights: Weights::Are(file.digest), system: Some(system) };
+        Ok(self.attempt(&name, Some(made), api.push_manifest(&repository, "latest", manifest)).await)
     }
 
     async fn upload(&mut self, api: &Api, file: &File) -> Outcome {
@@ -522,6 +614,7 @@ fn in_order(kind: Kind, manner: Manner, text: &str) -> Option<&'static str> {
         Kind::WrongUpload if text.contains("digest mismatch") => Some("digest mismatch"),
         // The model that had the blob went between upload and use, and the blob with it.
         Kind::Import | Kind::Quantize | Kind::Convert if absent_blob => Some("blob not found"),
+        Kind::Push if text.contains("is not here") => Some("blob not found"),
         // Another has removed the model.
         Kind::Derive | Kind::Copy | Kind::Delete if manner == Manner::Careless && absent => {
             Some("model not found")

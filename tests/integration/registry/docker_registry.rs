@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A registry process; it ends with this value.
-pub(super) struct DockerRegistry {
+pub(crate) struct DockerRegistry {
     process: Child,
     address: SocketAddr,
     _directory: tempfile::TempDir,
@@ -15,22 +15,24 @@ pub(super) struct DockerRegistry {
 
 /// How the registry is configured.
 #[derive(Default)]
-pub(super) struct Setup {
+pub(crate) struct Setup {
     /// The `auth` section.
-    pub(super) authentication: Option<String>,
+    pub(crate) authentication: Option<String>,
     /// Whether it speaks TLS.
-    pub(super) tls: bool,
+    pub(crate) tls: bool,
+    /// The registry that it is a mirror of.
+    pub(crate) mirror_of: Option<String>,
 }
 
 /// A file of this topic's fixtures.
-pub(super) fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/registry").join(name)
 }
 
 impl DockerRegistry {
     /// Starts a registry; nothing, and a line that says so, where the program is not installed and
     /// `OLLAMAKE_REQUIRE_DOCKER_REGISTRY` does not ask for it.
-    pub(super) fn start(setup: &Setup) -> Option<Self> {
+    pub(crate) fn start(setup: &Setup) -> Option<Self> {
         for _ in 0..5 {
             let directory = tempfile::tempdir().unwrap();
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -56,11 +58,11 @@ impl DockerRegistry {
     }
 
     /// `host:port`, as names of models hold it.
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -93,6 +95,9 @@ fn configuration(setup: &Setup, directory: &Path, address: SocketAddr) -> String
     if setup.tls {
         let (certificate, key) = (fixture("server.pem"), fixture("server-key.pem"));
         writeln!(text, "  tls: {{certificate: {}, key: {}}}", certificate.display(), key.display()).unwrap();
+    }
+    if let Some(address) = &setup.mirror_of {
+        writeln!(text, "proxy: {{remoteurl: \"{address}\"}}").unwrap();
     }
     if let Some(section) = &setup.authentication {
         writeln!(text, "auth:\n{section}").unwrap();

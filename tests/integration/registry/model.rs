@@ -5,15 +5,15 @@ use ollamake::model::{Digest, Layer, Manifest, MediaType, Name};
 use ollamake::store::Store;
 
 /// A model in memory: a configuration and some layers.
-pub(super) struct Model {
-    pub(super) manifest: Vec<u8>,
+pub(crate) struct Model {
+    pub(crate) manifest: Vec<u8>,
     /// The configuration comes last.
-    pub(super) blobs: Vec<Vec<u8>>,
+    pub(crate) blobs: Vec<Vec<u8>>,
 }
 
 impl Model {
     /// A model with layers of these lengths. Its manifest is spelled as no program of ours would spell it.
-    pub(super) fn new(seed: u64, lengths: &[usize]) -> Self {
+    pub(crate) fn new(seed: u64, lengths: &[usize]) -> Self {
         let mut blobs: Vec<_> =
             lengths.iter().enumerate().map(|(index, length)| noise(seed + index as u64, *length)).collect();
         blobs.push(format!(r#"{{"model_format":"gguf","model_family":"llama","seed":{seed}}}"#).into_bytes());
@@ -28,7 +28,7 @@ impl Model {
     }
 
     /// Puts the model into a store.
-    pub(super) fn put(&self, store: &Store, name: &str) {
+    pub(crate) fn put(&self, store: &Store, name: &str) {
         for blob in &self.blobs {
             store.put_bytes(blob).unwrap();
         }
@@ -36,7 +36,7 @@ impl Model {
     }
 
     /// Checks that a store holds the model, byte for byte.
-    pub(super) fn assert_in(&self, store: &Store, name: &str) {
+    pub(crate) fn assert_in(&self, store: &Store, name: &str) {
         let stored = store.manifest(&name.parse().unwrap()).unwrap();
         assert_eq!(stored.bytes, self.manifest);
         for blob in &self.blobs {
@@ -46,12 +46,12 @@ impl Model {
     }
 
     /// The sum of the lengths of its blobs.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         self.blobs.iter().map(|blob| blob.len() as u64).sum()
     }
 
     /// The blob with a digest.
-    pub(super) fn blob(&self, digest: &str) -> Option<&Vec<u8>> {
+    pub(crate) fn blob(&self, digest: &str) -> Option<&Vec<u8>> {
         self.blobs.iter().find(|blob| Digest::of(blob).to_string() == digest)
     }
 }

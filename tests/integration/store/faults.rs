@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ollamake::model::Digest;
-use ollamake::store::{Disk, FoundUpload, LocalDisk, PruneOptions, Store, StoreError};
+use ollamake::store::{Disk, FoundUpload, Length, LocalDisk, PruneOptions, Store, StoreError};
 
 use super::contract::{leftovers, make_model, name, scratch_directory, write_blob};
 use crate::support::noise::noise;
@@ -135,7 +135,7 @@ fn work(store: &Store) -> Result<(), StoreError> {
 
 /// An upload in two attempts, whose record goes when it is done.
 fn upload_in_two(store: &Store, bytes: &[u8]) -> Result<(), StoreError> {
-    let id = store.begin_upload(bytes.len() as u64, "", Duration::from_secs(3600), 10)?;
+    let id = store.begin_upload(Length::Exactly(bytes.len() as u64), "", Duration::from_secs(3600), 10)?;
     for half in bytes.chunks(bytes.len() / 2) {
         if let FoundUpload::Part(upload) = store.upload(id)? {
             let mut writer = upload.writer(None);

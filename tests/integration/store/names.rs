@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use ollamake::model::{Digest, Manifest, Name, Reference};
-use ollamake::store::{Store, StoreError};
+use ollamake::store::{Holder, Store, StoreError};
 use serde_json::Value;
 
 use super::contract::{make_model, name};
@@ -110,7 +110,8 @@ fn of_a_list_the_child_is_used_that_is_there_and_fits() {
     assert!(check.is_clean() && check.absent == [(name("m"), documents[0])], "{check:?}");
     fs::remove_file(built.blob_path(children[1].blobs[1])).unwrap();
     let missing = store.check(true, |_| {}).unwrap().missing_blobs;
-    assert_eq!((missing[0].digest, missing[0].model.clone()), (children[1].blobs[1], name("m")));
+    let found = (missing[0].digest, missing[0].holder.clone());
+    assert_eq!(found, (children[1].blobs[1], Holder::Model(name("m"))));
 }
 
 #[test]

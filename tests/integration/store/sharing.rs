@@ -179,7 +179,7 @@ fn a_torn_blob_is_replaced_and_a_damaged_one_is_found() {
     fs::write(&path, &damaged).unwrap();
     let report = store.check(true, |_| {}).unwrap();
     let damage = BlobDamage::Content { got: Digest::of(&damaged) };
-    assert_eq!(report.damaged_blobs, [DamagedBlob { digest: Digest::of(&bytes), damage, models: vec![] }]);
+    assert_eq!(report.damaged_blobs, [DamagedBlob { digest: Digest::of(&bytes), damage, holders: vec![] }]);
     assert!(store.quarantine(Digest::of(&bytes)).unwrap());
     assert!(!store.contains(Digest::of(&bytes)).unwrap());
     write_blob(&store, &bytes, None).unwrap();

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use ollamake::model::Digest;
 use ollamake::store::{
-    Checksum, Disk, FoundUpload, LocalDisk, PruneOptions, Store, StoreError, Upload, UploadId, UploadState,
+    Checksum, Disk, FoundUpload, Length, LocalDisk, PruneOptions, Store, StoreError, Upload, UploadId,
+    UploadState, UploadWriter,
 };
 use sha1::{Digest as _, Sha1};
 
@@ -53,7 +54,7 @@ impl Disk for MoodyDisk {
 }
 
 fn begin(store: &Store, length: u64) -> UploadId {
-    store.begin_upload(length, "name bQ==", WEEK, 100).unwrap()
+    store.begin_upload(Length::Exactly(length), "name bQ==", WEEK, 100).unwrap()
 }
 
 fn open(store: &Store, id: UploadId) -> Upload {
@@ -88,7 +89,7 @@ fn an_upload_grows_over_attempts_and_restarts() {
         }
         let end = range.end as u64;
         let state = attempt(&store, id, &bytes[range]).unwrap();
-        assert_eq!((state.offset, state.length, state.digest), (end, 1_000_000, None));
+        assert_eq!((state.offset, state.length, state.digest), (end, Length::Exactly(1_000_000), None));
         assert_eq!(store.upload_state(id).unwrap(), state);
         assert_eq!(Store::open(directory.path()).unwrap().upload_state(id).unwrap(), state);
     }
@@ -237,7 +238,7 @@ fn no_more_uploads_are_begun_than_may_be() {
     let disk = MoodyDisk::default();
     let later = disk.later.clone();
     let store = Store::open_on(disk, directory.path()).unwrap();
-    let begin = || store.begin_upload(1, "", WEEK, 3);
+    let begin = || store.begin_upload(Length::Exactly(1), "", WEEK, 3);
     for _ in 0..3 {
         begin().unwrap();
     }
@@ -246,7 +247,7 @@ fn no_more_uploads_are_begun_than_may_be() {
     later.store(WEEK.as_secs(), Ordering::Relaxed);
     begin().unwrap();
     assert_eq!(own_files(directory.path()), 2);
-    let too_long = store.begin_upload(1 << 60, "", WEEK, 3).unwrap_err();
+    let too_long = store.begin_upload(Length::Exactly(1 << 60), "", WEEK, 3).unwrap_err();
     assert!(matches!(too_long, StoreError::NotEnoughSpace { .. }), "{too_long}");
 }
 
@@ -327,4 +328,58 @@ fn what_is_no_record_is_removed_when_it_is_old() {
     ages(7200);
     assert_eq!(store.prune(PruneOptions::default()).unwrap().uploads, 2);
     assert_eq!(own_files(directory.path()), 1);
+}
+
+/// An attempt at an upload of which nobody knows how long it becomes.
+fn append(store: &Store, id: UploadId, bytes: &[u8]) -> UploadWriter {
+    let mut writer = open(store, id).writer(None);
+    for piece in bytes.chunks(70_000) {
+        writer.append(&Bytes::copy_from_slice(piece)).unwrap();
+    }
+    writer
+}
+
+#[test]
+fn an_upload_without_a_length_ends_when_its_client_says_so() {
+    let directory = scratch_directory();
+    let bytes = noise(11, 900_000);
+    let mut store = Store::open(directory.path()).unwrap();
+    let id = store.begin_upload(Length::AtMost(1_000_000), "", WEEK, 100).unwrap();
+    for (restarts, range) in [(false, 0..300_000), (true, 300_000..600_001)] {
+        if restarts {
+            store = Store::open(directory.path()).unwrap();
+        }
+        let end = range.end as u64;
+        let state = append(&store, id, &bytes[range]).finish().unwrap();
+        assert_eq!((state.offset, state.length, state.digest), (end, Length::AtMost(1_000_000), None));
+        assert_eq!(Store::open(directory.path()).unwrap().upload_state(id).unwrap(), state);
+    }
+    let digest = Digest::of(&bytes);
+    let state = append(&store, id, &bytes[600_001..]).finish_as(digest).unwrap();
+    assert_eq!((state.offset, state.digest), (900_000, Some(digest)));
+    assert!(store.blob(digest).unwrap().bytes().unwrap() == bytes);
+    // Who has said the digest need not be told it.
+    assert!(matches!(store.upload_state(id), Err(StoreError::UploadNotFound { .. })));
+    assert_eq!(own_files(directory.path()), 0);
+}
+
+#[test]
+fn an_upload_that_is_not_what_its_client_says_leaves_nothing() {
+    let directory = scratch_directory();
+    let store = Store::open(directory.path()).unwrap();
+    let bytes = noise(12, 200_000);
+    let id = store.begin_upload(Length::AtMost(1_000_000), "", WEEK, 100).unwrap();
+    let refused = append(&store, id, &bytes).finish_as(Digest::of(b"other"));
+    assert!(matches!(refused, Err(StoreError::DigestMismatch { got, .. }) if got == Digest::of(&bytes)));
+    assert_eq!(own_files(directory.path()), 0);
+    assert!(!store.contains(Digest::of(&bytes)).unwrap());
+    // One that is too short stays, to be gone on with.
+    let id = begin(&store, 200_000);
+    let refused = append(&store, id, &bytes[..100_000]).finish_as(Digest::of(&bytes));
+    assert!(matches!(refused, Err(StoreError::LengthMismatch { expected: 200_000, got: 100_000, .. })));
+    assert_eq!(store.upload_state(id).unwrap().offset, 100_000);
+    let long = store.begin_upload(Length::AtMost(100), "", WEEK, 100).unwrap();
+    let mut writer = open(&store, long).writer(None);
+    let refused = writer.append(&Bytes::copy_from_slice(&bytes[..101]));
+    assert!(matches!(refused, Err(StoreError::UploadTooLong { length: 100 })));
 }

@@ -1,9 +1,11 @@
 //! What is to hold for any bytes: one function a parser. The fuzzer calls them with bytes of its own, and a
 //! test with the corpus.
 
+mod bundle;
 mod checkpoint;
 mod create_request;
 mod quantization;
+mod registry;
 
 use ollamake::convert::tokenizer::{self, Flavour, Sizes};
 use ollamake::convert::{ConvertError, select, select_gguf};
@@ -18,15 +20,18 @@ use ollamake::registry::hub::{HubFile, next_page};
 use ollamake::safetensors::{self, Checkpoint, NamedSource};
 use ollamake::template::{Template, chat};
 
+use bundle::bundle;
 use checkpoint::checkpoint;
 use create_request::create_request;
 use quantization::{imatrix, recipe};
+use registry::registry;
 
 /// A function that panics if a parser does not keep its word on these bytes.
 pub(crate) type Target = fn(&[u8]);
 
 /// All targets by the names of their corpora.
-pub(crate) const TARGETS: [(&str, Target); 14] = [
+pub(crate) const TARGETS: [(&str, Target); 16] = [
+    ("bundle", bundle),
     ("checkpoint", checkpoint),
     ("create_request", create_request),
     ("digest", digest),
@@ -37,6 +42,7 @@ pub(crate) const TARGETS: [(&str, Target); 14] = [
     ("modelfile", modelfile),
     ("name", name),
     ("recipe", recipe),
+    ("registry", registry),
     ("safetensors", safetensors),
     ("template", template),
     ("tokenizer_json", tokenizer_json),

@@ -5,6 +5,7 @@ mod checkpoints;
 pub(crate) mod client;
 mod gguf_files;
 mod hubs;
+mod pushes;
 mod quantization;
 pub(crate) mod raw_gguf;
 mod registries;
@@ -112,6 +113,7 @@ pub(crate) fn all() -> &'static [Case] {
     static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| {
         let mut cases = requests::cases();
         cases.extend(uploads::cases());
+        cases.extend(pushes::cases());
         cases.extend(gguf_files::cases());
         cases.extend(checkpoints::cases());
         cases.extend(quantization::cases());

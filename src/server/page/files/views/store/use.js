@@ -13,6 +13,7 @@ const REST = [
   ['unnamed', 'Named by no model'],
   ['left_over', 'Left over by programs that ended'],
   ['partial_downloads', 'Downloads that can go on'],
+  ['guests', 'Images and artifacts, pushed here'],
   ['foreign_downloads', 'Downloads of other programs'],
   ['quarantined', 'Damaged, taken out'],
 ]

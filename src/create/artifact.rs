@@ -1,0 +1,75 @@
+//! Artifacts as sources: models as other tools keep them in registries stand for the files that they hold, be
+//! they pulled, or pushed to this server before.
+
+use std::collections::BTreeMap;
+
+use super::{CreateError, Files, Request, Workshop};
+use crate::convert::{is_description, is_module};
+use crate::model::{LONGEST_TEXT, Label, Name, Repository, Tag};
+use crate::registry::Artifact;
+use crate::store::StoreError;
+
+impl Workshop {
+    /// A request whose source was pushed here as an artifact, as one of the artifact's files; any other as it is.
+    /// Of several that a text may mean, a model comes first.
+    pub(super) fn unfolded(&self, mut request: Request) -> Result<Request, CreateError> {
+        if request.from.is_empty() || !request.remote_host.is_empty() {
+            return Ok(request);
+        }
+        let Some(artifact) = self.pushed(&request.from)? else { return Ok(request) };
+        request.files = Some(files_of(&artifact)?);
+        request.licenses.splice(0..0, licenses_of(&artifact)?);
+        request.from.clear();
+        Ok(request)
+    }
+
+    fn pushed(&self, text: &str) -> Result<Option<Artifact>, CreateError> {
+        let store = self.store();
+        let name = text.parse::<Name>().ok();
+        if let Some(name) = &name
+            && !matches!(store.manifest(name), Err(StoreError::ModelNotFound { .. }))
+        {
+            return Ok(None);
+        }
+        let of_name = name.and_then(|name| Some((Repository::of(&name)?, name.tag().parse().ok()?)));
+        for (repository, tag) in of_name.into_iter().chain(repository_and_tag(text)) {
+            if let Some(guest) = store.guest(&repository, &Label::Tag(tag))? {
+                let unusable = |problem| CreateError::NoModelInArtifact { from: text.to_owned(), problem };
+                return Artifact::of_guest(store, &guest).map(Some).map_err(|error| match error {
+                    StoreError::InvalidManifest { problem } => unusable(problem),
+                    other => other.into(),
+                });
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// `REPOSITORY[:TAG]`, as clients of registries write it.
+fn repository_and_tag(text: &str) -> Option<(Repository, Tag)> {
+    let (repository, tag) = match text.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (text, "latest"),
+    };
+    Some((repository.parse().ok()?, tag.parse().ok()?))
+}
+
+/// The files of an artifact that a model is made of: GGUF files, or a checkpoint and what describes it.
+pub(super) fn files_of(artifact: &Artifact) -> Result<Files, CreateError> {
+    let is_needed = |name: &str| {
+        name.to_ascii_lowercase().ends_with(".gguf")
+            || name.ends_with(".safetensors")
+            || is_description(name)
+            || is_module(name)
+    };
+    let files = artifact.files.iter().filter(|(name, _)| is_needed(name));
+    let files: BTreeMap<_, _> = files.map(|(name, blob)| (name.clone(), blob.digest().to_string())).collect();
+    Files::parse(files)
+}
+
+pub(super) fn licenses_of(artifact: &Artifact) -> Result<Vec<String>, CreateError> {
+    let read = |blob: &crate::store::Blob| -> Result<String, CreateError> {
+        Ok(String::from_utf8_lossy(&blob.read(LONGEST_TEXT)?).into_owned())
+    };
+    artifact.licenses.iter().map(read).collect()
+}
