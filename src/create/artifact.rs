@@ -1,10 +1,8 @@
 //! Artifacts as sources: models as other tools keep them in registries stand for the files that they hold, be
 //! they pulled, or pushed to this server before.
 
-use std::collections::BTreeMap;
-
 use super::{CreateError, Files, Request, Workshop};
-use crate::convert::{is_description, is_module};
+use crate::convert::select;
 use crate::model::{LONGEST_TEXT, Label, Name, Repository, Tag};
 use crate::registry::Artifact;
 use crate::store::StoreError;
@@ -56,15 +54,11 @@ fn repository_and_tag(text: &str) -> Option<(Repository, Tag)> {
 
 /// The files of an artifact that a model is made of: GGUF files, or a checkpoint and what describes it.
 pub(super) fn files_of(artifact: &Artifact) -> Result<Files, CreateError> {
-    let is_needed = |name: &str| {
-        name.to_ascii_lowercase().ends_with(".gguf")
-            || name.ends_with(".safetensors")
-            || is_description(name)
-            || is_module(name)
-    };
-    let files = artifact.files.iter().filter(|(name, _)| is_needed(name));
-    let files: BTreeMap<_, _> = files.map(|(name, blob)| (name.clone(), blob.digest().to_string())).collect();
-    Files::parse(files)
+    let names: Vec<&str> = artifact.files.iter().map(|(name, _)| name.as_str()).collect();
+    // Where nothing can be told from the names, all of them are meant.
+    let selected = select(&names).unwrap_or(names);
+    let files = artifact.files.iter().filter(|(name, _)| selected.contains(&name.as_str()));
+    Files::parse(files.map(|(name, blob)| (name.clone(), blob.digest().to_string())).collect())
 }
 
 pub(super) fn licenses_of(artifact: &Artifact) -> Result<Vec<String>, CreateError> {
