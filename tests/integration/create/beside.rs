@@ -68,7 +68,7 @@ async fn nothing_else_can_be_named_or_told_apart() {
     {
         fs::write(file, small_gguf(&[])).unwrap();
     }
-    fs::set_permissions(allowed.join("unreadable.gguf"), Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(allowed.join("unreadable.gguf"), Permissions::from_mode(0o0)).unwrap();
     for (target, name) in
         [(outside.join("there.gguf"), "link.gguf"), (outside.join("absent.gguf"), "dangling.gguf")]
     {
