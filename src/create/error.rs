@@ -35,6 +35,16 @@ pub enum CreateError {
     /// Nothing to make the model from.
     #[error("neither 'from' or 'files' was specified")]
     NoSource,
+    /// A path where the name of a model belongs.
+    #[error("{source}")]
+    FromIsPath { file: String, source: InvalidName },
+    /// Two things to make the model from.
+    #[error(
+        "from names model {from:?}, and files names {}; a model is made from one or the other, so leave out from \
+         or files",
+        files.join(", ")
+    )]
+    FromAndFiles { from: String, files: Vec<String> },
     /// No file is of a kind that a model can be made from.
     #[error("unknown type")]
     UnknownType { file: Option<String> },
@@ -313,7 +323,10 @@ impl CreateError {
             } => Some(
                 "write hf.co/owner/repository:TYPE with the type that stands in a file's name".to_owned(),
             ),
-            Self::Name(error) => Some(error.reason().to_owned()),
+            Self::Name(error) => Some(error.hint()),
+            Self::FromIsPath { file, .. } => {
+                Some(format!("from names a model; to use {file} upload it and name it under files"))
+            }
             Self::Outputs(outcomes) => only_failure(outcomes).and_then(Self::hint),
             Self::Template(error) => error.hint().map(str::to_owned),
             Self::SeveralAdapters => {

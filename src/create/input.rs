@@ -1,5 +1,6 @@
 //! A file of the store that something is made from, leased.
 
+use super::beginning::{BEGINNING, Impostor};
 use super::{CreateError, FileName};
 use crate::gguf::{Gguf, GgufError};
 use crate::model::Digest;
@@ -30,17 +31,13 @@ impl Input {
 
     /// Refuses what stands in the place of a file where it was not downloaded itself.
     fn check_beginning(&self) -> Result<(), CreateError> {
-        const POINTER: &[u8] = b"version https://git-lfs";
-        let beginning = self.beginning()?;
-        if beginning.starts_with(POINTER) {
-            return Err(CreateError::LargeFilePointer { file: self.file.clone() });
+        match Impostor::of(&self.beginning()?, &self.file) {
+            None => Ok(()),
+            Some(Impostor::LargeFilePointer) => {
+                Err(CreateError::LargeFilePointer { file: self.file.clone() })
+            }
+            Some(Impostor::WebPage) => Err(CreateError::WebPage { file: self.file.clone() }),
         }
-        let text = String::from_utf8_lossy(&beginning).trim_start().to_ascii_lowercase();
-        let is_prose = [".md", ".jinja", ".txt"].iter().any(|extension| self.file.ends_with(extension));
-        if !is_prose && (text.starts_with("<!doctype html") || text.starts_with("<html")) {
-            return Err(CreateError::WebPage { file: self.file.clone() });
-        }
-        Ok(())
     }
 
     /// Whether its first bytes are these, which are few.
@@ -49,7 +46,7 @@ impl Input {
     }
 
     fn beginning(&self) -> Result<Vec<u8>, CreateError> {
-        let mut beginning = vec![0; 64];
+        let mut beginning = vec![0; BEGINNING];
         let count = self.blob.read_at(&mut beginning, 0).map_err(StoreError::from)?;
         beginning.truncate(count);
         Ok(beginning)

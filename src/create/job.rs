@@ -276,6 +276,12 @@ impl<'o> Assemblies<'o> {
                 }
             }
         }
+        // What the request says holds for all of them.
+        for warning in self.0.first().into_iter().flat_map(|(output, ..)| output.attachments.warnings()) {
+            tracing::warn!(%warning, "making a model");
+            monitor.usage.count_warning();
+            monitor.tell(Event::Warning(warning));
+        }
     }
 
     /// Does a step of each model; the files that it takes are made together.

@@ -11,6 +11,7 @@ mod assembly;
 mod attachments;
 mod base;
 mod base_layer;
+mod beginning;
 mod distances;
 mod error;
 mod estimate;
@@ -48,6 +49,7 @@ mod wanted;
 mod watch;
 mod workshop;
 
+pub(crate) use beginning::{BEGINNING, Impostor, known_kind};
 pub(crate) use distances::relative_distances;
 pub use error::{CreateError, OutputOutcome};
 pub use estimate::Estimate;

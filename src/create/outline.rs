@@ -241,7 +241,7 @@ impl Output {
             written,
             needed: outliner.needed,
             available: self.workshop.store.available_space()?,
-            warnings: outliner.warnings,
+            warnings: outliner.warnings.into_iter().chain(self.attachments.warnings()).collect(),
         })
     }
 

@@ -119,6 +119,10 @@ impl Workshop {
                 }
                 Material::Remote { host, model: from.to_owned() }
             }
+            (from, Some(files)) if !files.is_empty() => {
+                let files = files.iter().map(|(name, _)| format!("{:?}", name.as_str())).collect();
+                return Err(CreateError::FromAndFiles { from: from.to_owned(), files });
+            }
             (from, _) => self.material_of_model(from, first)?,
         };
         let mut adapter = match &request.adapters {
@@ -157,7 +161,10 @@ impl Workshop {
         from: &str,
         quantize: Option<&Quantization>,
     ) -> Result<Material, CreateError> {
-        let reference: Reference = from.parse()?;
+        let reference: Reference = from.parse().map_err(|source| match path_in_place_of_name(from) {
+            Some(file) => CreateError::FromIsPath { file, source },
+            None => source.into(),
+        })?;
         match self.store.find(&reference) {
             Ok(mut model) => loop {
                 let opened = Base::open(&self.store, &self.descriptions, &model, quantize);
@@ -184,4 +191,12 @@ impl Workshop {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// The file that is meant by a text that is no name, if it is written as a path.
+fn path_in_place_of_name(text: &str) -> Option<String> {
+    let is_path = text.starts_with(['.', '/', '~', '\\'])
+        || [".gguf", ".safetensors", ".bin"].iter().any(|extension| text.ends_with(extension));
+    let file = text.rsplit(['/', '\\']).find(|part| !part.is_empty())?;
+    is_path.then(|| file.chars().take(80).collect())
 }

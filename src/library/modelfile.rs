@@ -21,23 +21,34 @@ pub(crate) fn modelfile(short_name: &str, contents: &Contents) -> String {
         } else {
             let head = written.split_whitespace().next().unwrap_or_default();
             text.push_str(&format!(
-                "# A {head} is left out: a line in the middle of it ends in three quotes, \
-                 which no Modelfile can hold\n"
+                "# A {head} is left out: {}, which no Modelfile can hold\n",
+                obstacle(&command)
             ));
         }
     }
     text
 }
 
-/// Whether a command that is written means itself when it is read. There is a kind of text that cannot be
+/// Whether a command that is written means itself when it is read. There are texts and names that cannot be
 /// written, and what follows would be taken for commands.
 fn can_be_written(command: &Command, written: &str) -> bool {
-    if !written.contains("\"\"\"") {
+    let is_risky = written.contains("\"\"\"") || matches!(command, Command::Parameter { .. });
+    if !is_risky {
         return true;
     }
     // Without a source nothing is a Modelfile.
     let read = Modelfile::parse(format!("FROM x\n{written}").as_bytes());
     read.is_ok_and(|read| read.commands().skip(1).eq([command]))
+}
+
+/// What keeps a command from being written.
+fn obstacle(command: &Command) -> &'static str {
+    match command {
+        Command::Parameter { value, .. } if !value.contains("\"\"\"") => {
+            "its name has a quote or a line break, or its value is not of its type"
+        }
+        _ => "a line in the middle of it ends in three quotes",
+    }
 }
 
 fn commands(short_name: &str, contents: &Contents) -> Vec<Command> {

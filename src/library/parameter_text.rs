@@ -17,10 +17,19 @@ pub(super) fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Number(number) => match (number.as_i64(), number.as_f64()) {
             (Some(whole), _) => whole.to_string(),
-            (None, Some(float)) => float.to_string(),
+            (None, Some(float)) => float_text(float),
             (None, None) => number.to_string(),
         },
         other => other.to_string(),
+    }
+}
+
+/// A number as Go's `fmt` prints it: with an exponent of at least two digits where that is less than -4.
+fn float_text(float: f64) -> String {
+    let text = format!("{float:e}");
+    match text.split_once("e-") {
+        Some((mantissa, exponent)) if float.abs() < 1e-4 => format!("{mantissa}e-{exponent:0>2}"),
+        _ => float.to_string(),
     }
 }
 
@@ -36,6 +45,11 @@ mod tests {
             (json!(0.5), "0.5"),
             (json!(1_048_576), "1048576"),
             (json!(true), "true"),
+            (json!(0.0001), "0.0001"),
+            (json!(0.00001), "1e-05"),
+            (json!(-1.25e-7), "-1.25e-07"),
+            (json!(5e-324), "5e-324"),
+            (json!(0.0), "0"),
         ];
         for (value, text) in cases {
             assert_eq!(plain(&value), text);

@@ -82,9 +82,10 @@ impl FromStr for HubModel {
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let rule = |problem: &str| {
             let shown: String = text.chars().take(LONGEST_PART).collect();
-            InvalidName::because(format!(
+            let reason = format!(
                 "one of the Hub is hf.co/owner/repository, with :quantization or @revision; {shown:?} {problem}"
-            ))
+            );
+            InvalidName::because(text, reason)
         };
         let Some((owner, rest)) = text.split_once('/') else { return Err(rule("has no repository")) };
         let (rest, revision) = match rest.split_once('@') {

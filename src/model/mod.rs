@@ -16,6 +16,7 @@ mod oci;
 mod parameters;
 mod reference;
 mod repository;
+mod suggested_parameter;
 
 pub(crate) use config::is_zero;
 pub use config::{LONGEST_CONFIG, ModelConfig, human_count};
@@ -37,3 +38,4 @@ pub use parameters::{
 };
 pub use reference::Reference;
 pub use repository::{InvalidLabel, InvalidRepository, Label, Repository, Tag};
+pub use suggested_parameter::{parameter_in_any_case, suggested_parameter};

@@ -37,17 +37,25 @@ pub enum Scheme {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid model name")]
 pub struct InvalidName {
+    /// What was given.
+    text: String,
     reason: String,
 }
 
 impl InvalidName {
-    pub(super) fn because(reason: impl fmt::Display) -> Self {
-        Self { reason: format!("a name is [host/][namespace/]model[:tag]; {reason}") }
+    pub(super) fn because(text: &str, reason: impl fmt::Display) -> Self {
+        let text = text.chars().take(LONGEST_SHOWN).collect();
+        Self { text, reason: format!("a name is [host/][namespace/]model[:tag]; {reason}") }
     }
 
     /// The rule, and which part breaks it.
     pub fn reason(&self) -> &str {
         &self.reason
+    }
+
+    /// What was given, and why it is no name.
+    pub fn hint(&self) -> String {
+        format!("{:?} is no name: {}", self.text, self.reason)
     }
 }
 
@@ -57,7 +65,8 @@ impl Name {
         let parts =
             [(Part::Tag, tag), (Part::Model, model), (Part::Namespace, namespace), (Part::Host, host)];
         if let Some((part, text)) = parts.into_iter().find(|(part, text)| !part.accepts(text)) {
-            return Err(InvalidName::because(part.complaint(text)));
+            let whole = format!("{host}/{namespace}/{model}:{tag}");
+            return Err(InvalidName::because(&whole, part.complaint(text)));
         }
         Ok(Self {
             scheme: None,
@@ -119,7 +128,7 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         if text.contains('@') {
-            return Err(InvalidName::because("a digest cannot take the place of the tag"));
+            return Err(InvalidName::because(text, "a digest cannot take the place of the tag"));
         }
         let mut rest = text;
         let mut tag = DEFAULT_TAG;
@@ -146,11 +155,17 @@ impl FromStr for Name {
                 Some(("http", host)) => (Some(Scheme::Http), host),
                 Some(("https", host)) => (Some(Scheme::Https), host),
                 Some(_) => {
-                    return Err(InvalidName::because("before a host there may be http:// or https://"));
+                    let reason = "before a host there may be http:// or https://";
+                    return Err(InvalidName::because(text, reason));
                 }
             },
         };
-        Ok(Self { scheme, ..Self::from_parts(host, namespace, model, tag)? })
+        match Self::from_parts(host, namespace, model, tag) {
+            Ok(name) => Ok(Self { scheme, ..name }),
+            Err(InvalidName { reason, .. }) => {
+                Err(InvalidName { text: text.chars().take(LONGEST_SHOWN).collect(), reason })
+            }
+        }
     }
 }
 

@@ -9,6 +9,15 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>, count: 
     names
 }
 
+/// The name of `known` that differs least from `name`, if that is in so many letters at most.
+pub(super) fn within<'n>(
+    name: &str,
+    known: impl IntoIterator<Item = &'n str>,
+    most: usize,
+) -> Option<&'n str> {
+    nearest(name, known, 1).pop().filter(|found| distance(name, found) <= most)
+}
+
 /// That of the names of which some part differs least from `part`; of several the first.
 pub fn nearest_part<'n>(part: &str, known: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     known.into_iter().min_by_key(|candidate| {

@@ -1,6 +1,6 @@
 //! Run-time parameters stored with a model.
 //!
-//! Names and types: Ollama, `api/types.go` (`Options` and `Runner`).
+//! Names and types: Ollama, `api/types.go` (`Options` and `Runner`), those of older versions among them.
 
 use std::collections::BTreeMap;
 
@@ -37,6 +37,7 @@ const KNOWN: &[(&str, ParameterKind)] = {
     use ParameterKind::*;
     &[
         ("draft_num_predict", Integer),
+        ("embedding_only", Boolean),
         ("f16_kv", Boolean),
         ("frequency_penalty", Float),
         ("logits_all", Boolean),
@@ -49,6 +50,7 @@ const KNOWN: &[(&str, ParameterKind)] = {
         ("num_batch", Integer),
         ("num_ctx", Integer),
         ("num_gpu", Integer),
+        ("num_gqa", Integer),
         ("num_keep", Integer),
         ("num_predict", Integer),
         ("num_thread", Integer),
@@ -57,6 +59,8 @@ const KNOWN: &[(&str, ParameterKind)] = {
         ("presence_penalty", Float),
         ("repeat_last_n", Integer),
         ("repeat_penalty", Float),
+        ("rope_frequency_base", Float),
+        ("rope_frequency_scale", Float),
         ("seed", Integer),
         ("stop", Strings),
         ("temperature", Float),

@@ -26,8 +26,9 @@ impl FromStr for Reference {
         }
         match text.rsplit_once('@') {
             Some((name, digest)) => {
-                let digest = Digest::in_any_spelling(digest)
-                    .map_err(|_| InvalidName::because("behind an @ stands a whole digest, sha256:<hex>"))?;
+                let digest = Digest::in_any_spelling(digest).map_err(|_| {
+                    InvalidName::because(text, "behind an @ stands a whole digest, sha256:<hex>")
+                })?;
                 Ok(Self::Pinned(name.parse()?, digest))
             }
             None => Ok(Self::Name(text.parse()?)),

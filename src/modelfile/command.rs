@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::quote::quoted;
+use super::quote::{quoted, quoted_name};
 
 /// One command. Its `Display` writes it as a line of a Modelfile, with the quotes that Ollama's `show` uses;
 /// reading that gives the same command.
@@ -18,7 +18,7 @@ pub enum Command {
     Template(String),
     /// `SYSTEM`: the system message.
     System(String),
-    /// `PARAMETER`: a name of letters, digits and underscores, and the value as text.
+    /// `PARAMETER`: a name, which stands in quotes if it is not a known one, and the value as text.
     Parameter {
         /// Such as `temperature`.
         name: String,
@@ -62,7 +62,7 @@ impl fmt::Display for Command {
             Command::Quantize(value) => ("QUANTIZE", value),
             Command::Recipe(value) => ("RECIPE", value),
             Command::Parameter { name, value } => {
-                return write!(f, "PARAMETER {name} {}", quoted(value));
+                return write!(f, "PARAMETER {} {}", quoted_name(name), quoted(value));
             }
             Command::Message { role, content } => {
                 return write!(f, "MESSAGE {role} {}", quoted(content));

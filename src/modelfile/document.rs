@@ -2,7 +2,7 @@
 
 use super::command::Command;
 use super::error::ModelfileError;
-use super::{parse, values};
+use super::{encoding, parse, values};
 use crate::model::{Message, ParameterKind, Parameters, parameter_kind};
 
 /// A list of commands.
@@ -13,14 +13,21 @@ pub struct Modelfile {
 }
 
 impl Modelfile {
-    /// Reads a Modelfile: UTF-8, or UTF-16 or UTF-8 behind a byte order mark. Bytes that are not text become
-    /// U+FFFD.
+    /// Reads a Modelfile: UTF-8, with a byte order mark or without, or UTF-16, which its mark or its first
+    /// letter tells.
     ///
     /// # Errors
     ///
     /// The first mistake, with its line. The values of known parameters and of `REQUIRES` are checked too.
     pub fn parse(bytes: &[u8]) -> Result<Self, ModelfileError> {
-        parse::parse(&parse::decode(bytes)).map(|commands| Self { commands })
+        parse::parse(&encoding::decode(bytes)?).map(|commands| Self { commands })
+    }
+
+    /// The same with further commands after its own. They stand in no line.
+    #[must_use]
+    pub fn followed_by(mut self, commands: impl IntoIterator<Item = Command>) -> Self {
+        self.commands.extend(commands.into_iter().map(|command| (0, command)));
+        self
     }
 
     /// The Modelfile that says only what a model is made from.

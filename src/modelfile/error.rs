@@ -4,6 +4,8 @@
 
 use thiserror::Error;
 
+use super::parameter::ParameterError;
+
 /// A mistake in a Modelfile, with its line from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
@@ -21,17 +23,12 @@ pub enum ModelfileError {
     MissingValue { line: usize, command: &'static str },
     #[error("(line {line}): unexpected EOF: the value of {command} that begins here needs a closing {quote}")]
     UnclosedQuote { line: usize, command: &'static str, quote: &'static str },
-    #[error(
-        "(line {line}): the name of a parameter consists of letters, digits and underscores, unlike {got:?}"
-    )]
-    ParameterName { line: usize, got: String },
-    #[error("(line {line}): parameter {name} must be {expected}, not {got:?}")]
-    ParameterValue { line: usize, name: String, expected: &'static str, got: String },
+    #[error("(line {line}): {source}")]
+    Parameter { line: usize, source: ParameterError },
+    #[error("(line {line}): the name of a parameter needs a closing quote on the same line")]
+    UnclosedName { line: usize },
     #[error("(line {line}): requires must be a valid semver (e.g. 0.14.0), not {got:?}")]
     Version { line: usize, got: String },
-}
-
-/// As much of a text as a message should repeat.
-pub(super) fn excerpt(text: &str) -> String {
-    text.chars().take(40).collect()
+    #[error("(line {line}): the text is not UTF-8, the bytes {got} are none; save the file as UTF-8")]
+    Encoding { line: usize, got: String },
 }

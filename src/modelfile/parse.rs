@@ -1,25 +1,11 @@
 //! From text to commands.
 
-use std::borrow::Cow;
-
 use super::command::Command;
-use super::error::{ModelfileError, excerpt};
+use super::error::ModelfileError;
+use super::excerpt::excerpt;
+use super::parameter::{Name, parameter};
 use super::quote;
-use super::values::{is_version, typed};
-
-/// The text of a file that may carry a byte order mark.
-pub(super) fn decode(bytes: &[u8]) -> Cow<'_, str> {
-    let utf_16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
-        let pairs = bytes.chunks(2).map(|pair| pair.try_into().map_or(0xfffd, unit));
-        Cow::Owned(char::decode_utf16(pairs).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect())
-    };
-    match bytes {
-        [0xef, 0xbb, 0xbf, text @ ..] => String::from_utf8_lossy(text),
-        [0xff, 0xfe, text @ ..] => utf_16(text, u16::from_le_bytes),
-        [0xfe, 0xff, text @ ..] => utf_16(text, u16::from_be_bytes),
-        text => String::from_utf8_lossy(text),
-    }
-}
+use super::values::is_version;
 
 /// The commands with their lines.
 pub(super) fn parse(text: &str) -> Result<Vec<(usize, Command)>, ModelfileError> {
@@ -123,20 +109,25 @@ impl<'t> Reader<'t> {
 
     fn parameter(&mut self, command: &'static str) -> Result<Command, ModelfileError> {
         let line = self.line;
-        let name = self.take_word();
-        if name.is_empty() {
+        let name = self.take_name(line)?;
+        if matches!(name, Name::Bare("")) {
             return Err(ModelfileError::MissingValue { line, command });
         }
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(ModelfileError::ParameterName { line, got: excerpt(name) });
-        }
         let value = self.value(command)?;
-        match typed(name, &value) {
-            Ok(_) => Ok(Command::Parameter { name: name.to_owned(), value }),
-            Err(expected) => {
-                let got = excerpt(&value);
-                Err(ModelfileError::ParameterValue { line, name: name.to_owned(), expected, got })
+        parameter(name, value).map_err(|source| ModelfileError::Parameter { line, source })
+    }
+
+    /// The next word of the line, or what stands in quotes there.
+    fn take_name(&mut self, line: usize) -> Result<Name<'t>, ModelfileError> {
+        self.rest = self.rest.trim_start_matches(is_space);
+        let Some(text) = self.rest.strip_prefix('"') else { return Ok(Name::Bare(self.take_word())) };
+        let end = text.find(|c| c == '"' || NEWLINES.contains(&c));
+        match end.map(|end| text.split_at(end)) {
+            Some((name, rest)) if rest.starts_with('"') => {
+                self.rest = &rest[1..];
+                Ok(Name::Quoted(name))
             }
+            _ => Err(ModelfileError::UnclosedName { line }),
         }
     }
 

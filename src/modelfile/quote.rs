@@ -3,6 +3,8 @@
 //! There is no escape character. A value is bare, or stands in `"..."` or `"""..."""`, and the closing quotes
 //! are those at the end of a line; both may therefore contain quotes.
 
+use crate::model::parameter_kind;
+
 /// The value that `text` (without white space around it) stands for, or nothing while its quotes are open.
 pub(super) fn unquoted(text: &str) -> Option<&str> {
     match opening(text) {
@@ -28,6 +30,11 @@ pub(super) fn quoted(value: &str) -> String {
     } else {
         format!("\"{value}\"")
     }
+}
+
+/// A parameter's name as it is written: bare if it is known.
+pub(super) fn quoted_name(name: &str) -> String {
+    if parameter_kind(name).is_some() { name.to_owned() } else { format!("\"{name}\"") }
 }
 
 #[cfg(test)]

@@ -19,6 +19,22 @@ impl Plan {
     }
 }
 
+impl Plan {
+    fn elements(&self) -> u128 {
+        self.tensors.iter().map(|tensor| u128::from(tensor.shape.elements())).sum()
+    }
+
+    fn data_length(&self) -> u64 {
+        self.tensors.iter().map(PlannedTensor::data_length).fold(0, u64::saturating_add)
+    }
+
+    /// Bits that a weight takes on average, if there are weights.
+    pub fn bits_per_weight(&self) -> Option<f64> {
+        let elements = self.elements();
+        (elements > 0).then(|| self.data_length() as f64 * 8.0 / elements as f64)
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.table("", &[]).fmt(formatter)
@@ -26,7 +42,7 @@ impl fmt::Display for Plan {
 }
 
 impl fmt::Display for Table<'_> {
-    /// One line a tensor: name, shape, the type that it is stored in and the type that it gets, size in MiB,
+    /// One line a tensor: name, shape, the type that it is stored in and the type that it gets, size in MB,
     /// and the note; then the sums.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, title, notes } = self;
@@ -35,22 +51,21 @@ impl fmt::Display for Table<'_> {
         let shape_width = shapes.iter().map(String::len).max().unwrap_or(0).max(5);
         let head = format!(
             "{:width$}  {:shape_width$}  {:>7}  {:>7}  {:>10}  {title}",
-            "tensor", "shape", "from", "to", "MiB"
+            "tensor", "shape", "from", "to", "MB"
         );
         writeln!(formatter, "{}", head.trim_end())?;
         let notes = notes.iter().map(String::as_str).chain(std::iter::repeat(""));
         for ((tensor, shape), note) in plan.tensors.iter().zip(&shapes).zip(notes) {
             let (name, from, to) = (&tensor.name, tensor.derivation.stored_type(), tensor.element_type);
-            let size = mebibytes(tensor.data_length());
+            let size = megabytes(tensor.data_length());
             let line =
                 format!("{name:width$}  {shape:shape_width$}  {from:>7}  {to:>7}  {size:>10.2}  {note}");
             writeln!(formatter, "{}", line.trim_end())?;
         }
-        let elements: u128 = plan.tensors.iter().map(|tensor| u128::from(tensor.shape.elements())).sum();
-        let bytes: u64 = plan.tensors.iter().map(PlannedTensor::data_length).fold(0, u64::saturating_add);
-        write!(formatter, "{} tensors, {elements} weights, {:.2} MiB", plan.tensors.len(), mebibytes(bytes))?;
-        if elements > 0 {
-            write!(formatter, ", {:.2} bits a weight", bytes as f64 * 8.0 / elements as f64)?;
+        let (elements, bytes) = (plan.elements(), plan.data_length());
+        write!(formatter, "{} tensors, {elements} weights, {:.2} MB", plan.tensors.len(), megabytes(bytes))?;
+        if let Some(bits) = plan.bits_per_weight() {
+            write!(formatter, ", {bits:.2} bits a weight")?;
         }
         if let Ok(size) = plan.size() {
             write!(formatter, "; the file has {size} bytes")?;
@@ -67,6 +82,6 @@ impl PlannedTensor {
     }
 }
 
-fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / f64::from(1 << 20)
+fn megabytes(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
 }

@@ -17,8 +17,10 @@ pub enum QuantizeError {
     NoLanguageModel { architecture: String },
     /// The source is quantized already.
     #[error(
-        "tensor {tensor:?} is already quantized to {got}, quantizing it again to {wanted} for {target} would lose \
-         quality; start from the F16, BF16 or F32 model, or allow requantizing"
+        "tensor {tensor:?} is already quantized to {got}, {} to {wanted} for {target} {}; start from the F16, BF16 or F32 model, or \
+         allow requantizing",
+        if wanted.is_quantized() { "quantizing it again" } else { "unpacking it" },
+        consequence(*wanted)
     )]
     AlreadyQuantized { tensor: String, got: ElementType, wanted: ElementType, target: Target },
     /// A tensor that holds no floats would have to be quantized.
@@ -87,4 +89,12 @@ pub enum QuantizeError {
     /// There is no such file.
     #[error("{reason}")]
     Unwritable { reason: String },
+}
+
+/// What comes of making another type of quantized values.
+fn consequence(wanted: ElementType) -> &'static str {
+    match wanted.is_quantized() {
+        true => "would lose quality",
+        false => "takes more room and brings nothing back that was lost",
+    }
 }

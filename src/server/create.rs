@@ -169,6 +169,9 @@ fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<
         (false, None) => create_outputs::candidates(candidates, one)?,
         (true, _) => create_outputs::outputs(listed, one)?,
     };
+    if from.is_empty() && files.is_none() {
+        refuse_obsolete(fields)?;
+    }
     let request = Request {
         outputs,
         from,
@@ -207,6 +210,28 @@ fn strengths(value: Option<Value>) -> Result<Option<BTreeMap<String, f64>>, Fail
     };
     let message = "merge_adapters must be true, false, or an object of the adapters' names with numbers";
     numbers.map(Some).ok_or_else(|| Failure::bad_request(message))
+}
+
+/// Versions of Ollama before 0.5.5 took a Modelfile, as a text or as a path of the server. Who sends nothing
+/// else is told what to send.
+fn refuse_obsolete(fields: &Fields) -> Result<(), Failure> {
+    const INSTEAD: [(&str, &str); 2] = [
+        (
+            "modelfile",
+            "modelfile is not read any more; send its parts as from or files, adapters, template, system, \
+             parameters, license and messages",
+        ),
+        (
+            "path",
+            "path is not read any more: the server reads no files but uploaded ones; upload them and name them \
+             under files, and send the parts of a Modelfile as from, template, system, parameters, license and \
+             messages",
+        ),
+    ];
+    match INSTEAD.into_iter().find(|(field, _)| fields.is_given(field)) {
+        Some((_, message)) => Err(as_job(Failure::bad_request(message))),
+        None => Ok(()),
+    }
 }
 
 /// Ollama attaches a second, smaller model that guesses ahead. A model without the one that was asked for

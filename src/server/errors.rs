@@ -174,7 +174,7 @@ impl From<InvalidDigest> for Failure {
 
 impl From<InvalidName> for Failure {
     fn from(error: InvalidName) -> Self {
-        Self::bad_request(error.to_string()).with_hint(error.reason())
+        Self::bad_request(error.to_string()).with_hint(error.hint())
     }
 }
 

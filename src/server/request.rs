@@ -135,6 +135,11 @@ impl Fields {
         values.next_back().is_some_and(|(_, value)| go_kind(value.get()) == "array")
     }
 
+    /// Whether there is a value of `field` that nobody has asked for yet.
+    pub(super) fn is_given(&self, field: &str) -> bool {
+        self.members.iter().any(|(key, value)| key.eq_ignore_ascii_case(field) && value.get() != "null")
+    }
+
     /// The value of `field`, or nothing if it is absent or `null`.
     pub(super) fn value(&mut self, field: &str) -> Result<Option<Value>, DecodeError> {
         self.text(field).map(|text| decoded(field, text)).transpose()

@@ -24,7 +24,7 @@ fn every_command_is_read() {
         "# all of them\n\nfrom ./model.gguf\nFROM ./mmproj.gguf\nAdapter ./lora\nDRAFT ./small.gguf\n\
          TEMPLATE {{ .Prompt }}\nSYSTEM first\nSYSTEM You are a pirate\n\
          PARAMETER num_ctx 128\nPARAMETER stop a\n  PARAMETER   stop   \" b \"\nPARAMETER temperature 0.5\n\
-         PARAMETER use_mmap true\nPARAMETER newer_than_us 1\nPARAMETER num_ctx 256\nLICENSE MIT\nLICENSE second\n\
+         PARAMETER USE_MMAP true\nPARAMETER \"newer than us\" 1\nPARAMETER num_ctx 256\nLICENSE MIT\nLICENSE second\n\
          MESSAGE user hi: there\nMESSAGE assistant yo\nRENDERER r\nPARSER p\nREQUIRES v0.14.0",
     );
     assert_eq!(modelfile.commands().len(), 21);
@@ -44,7 +44,7 @@ fn every_command_is_read() {
     let messages = json!([{"role": "user", "content": "hi: there"}, {"role": "assistant", "content": "yo"}]);
     assert_eq!(serde_json::to_value(modelfile.messages()).unwrap(), messages);
     let parameters = json!({
-        "newer_than_us": "1", "num_ctx": 256, "stop": ["a", " b "], "temperature": 0.5, "use_mmap": true
+        "newer than us": "1", "num_ctx": 256, "stop": ["a", " b "], "temperature": 0.5, "use_mmap": true
     });
     assert_eq!(serde_json::to_value(modelfile.parameters()).unwrap(), parameters);
 }
@@ -96,9 +96,20 @@ fn encodings_are_recognised_by_their_mark() {
     ] {
         assert_eq!(Modelfile::parse(&bytes), Ok(parse(text)));
     }
-    let from = |bytes: &[u8]| Modelfile::parse(bytes).unwrap().commands().next().cloned();
-    assert_eq!(from(b"FROM \xff"), Some(Command::From("\u{fffd}".to_owned())));
-    assert_eq!(from(b"\xff\xfeF\0R\0O\0M\0 \0x\0y"), Some(Command::From("x\u{fffd}".to_owned())));
+    // UTF-16 is recognised without a mark, too.
+    let unmarked = |unit: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(unit).collect::<Vec<u8>>();
+    for bytes in [unmarked(u16::to_le_bytes), unmarked(u16::to_be_bytes)] {
+        assert_eq!(Modelfile::parse(&bytes), Ok(parse(text)));
+    }
+    for (bytes, says) in [
+        (&b"FROM x\r\nSYSTEM Caf\xe9\r\n"[..], "(line 2): the text is not UTF-8, the bytes e9 are none"),
+        (b"FROM \xff", "(line 1): the text is not UTF-8"),
+        (b"\xff\xfeF\0R\0O\0M\0 \0x\0y", "(line 1): the text is not UTF-8, the bytes 79 are none"),
+        (b"\xff\xfeF\0\n\0\x00\xd8A\0", "(line 2): the text is not UTF-8, the bytes d800 are none"),
+    ] {
+        let error = Modelfile::parse(bytes).unwrap_err().to_string();
+        assert!(error.starts_with(says) && error.ends_with("save the file as UTF-8"), "{error}");
+    }
 }
 
 #[test]
@@ -116,9 +127,19 @@ fn mistakes_are_named_with_their_line() {
         ("FROM x\n\nPARAMETER", "(line 3): PARAMETER needs a value on the same line".to_owned()),
         ("FROM x\nPARAMETER top_k\n", "(line 2): PARAMETER needs a value on the same line".to_owned()),
         (
-            "FROM x\nPARAMETER top-k 1",
-            "(line 2): the name of a parameter consists of letters, digits and underscores, unlike \"top-k\""
+            "FROM x\nPARAMETER odd-one 1",
+            "(line 2): the name of a parameter consists of letters, digits and underscores, unlike \"odd-one\""
                 .to_owned(),
+        ),
+        (
+            "FROM x\nPARAMETER tempreature 1",
+            "(line 2): parameter \"tempreature\" is not known; the nearest that is: temperature; to store it all the same \
+             put its name in quotes"
+                .to_owned(),
+        ),
+        (
+            "FROM x\nPARAMETER \"odd 1",
+            "(line 2): the name of a parameter needs a closing quote on the same line".to_owned(),
         ),
         (
             "FROM x\nPARAMETER top_k 1.5",

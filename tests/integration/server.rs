@@ -8,6 +8,7 @@ mod operation;
 mod page;
 mod process;
 mod records;
+mod requests;
 mod rules;
 mod tus;
 mod unrecorded;

@@ -102,6 +102,10 @@ pub(super) const DIFFERENCES: &[Difference] = {
         Difference { exchange: "adapters: not gguf", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "adapters: unknown type", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "adapters: two", ours: SameErrorEarly, reason: EARLY },
+        Difference { exchange: "both from and files",
+            ours: Error(400, "from names model \"t1\", and files names \"a.gguf\"; a model is made from one or the other, so \
+                leave out from or files"),
+            reason: "one of the two would be left out without a word" },
         Difference { exchange: "unknown quantize type", ours: Error(400, "Q9_X"), reason: EARLY },
         Difference { exchange: "unknown quantize type, stream=false", ours: Error(400, "Q9_X"), reason: EARLY },
         Difference { exchange: "quantize F16 -> q4_0", ours: Success, reason: MORE_TYPES },
