@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use ollamake::cli::{Arguments, Surroundings};
+use ollamake::cli::{Arguments, Surroundings, tell_error};
 use ollamake::config::{Config, ConfigError, LogFormat, LogLevel};
 use ollamake::server;
 
@@ -44,11 +44,13 @@ async fn run() -> ExitCode {
     }
     let surroundings = Surroundings {
         config,
+        quiet: arguments.is_quiet(),
         serve: |config| Box::pin(async { Ok(server::run(config).await?) }),
         embed: |config, store| Box::pin(async { Ok(server::embed(config, store).await?) }),
     };
     match arguments.run(&surroundings).await {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.is_unread() => ExitCode::SUCCESS,
         Err(error) => fail(&error, error.exit_code()),
     }
 }
@@ -68,18 +70,20 @@ impl Write for Log {
 }
 
 fn fail(error: &dyn std::fmt::Display, code: u8) -> ExitCode {
-    // Nobody may be left who reads it.
-    let _ = writeln!(stderr(), "Error: {error}");
+    tell_error(error);
     ExitCode::from(code)
 }
 
 /// To standard error; `RUST_LOG` chooses in detail, `OLLAMA_DEBUG` coarsely, `OLLAMAKE_LOG` the format.
-/// Commands speak for themselves, so they log only what went wrong, without the errors that they end with.
+/// Commands speak for themselves, so they log only what went wrong, without the errors that they end with and
+/// the warnings that they tell.
 fn log(is_server: bool, config: Option<&Config>) {
     let level = config.map_or(LogLevel::Info, |config| config.log);
     let format = config.map_or(LogFormat::Text, |config| config.log_format);
     let directives = match level {
-        LogLevel::Info if !is_server => "warn,ollamake::server::errors=off".to_owned(),
+        LogLevel::Info if !is_server => {
+            "warn,ollamake::server::errors=off,ollamake::create::job=error".to_owned()
+        }
         level => format!("warn,ollamake={}", level.directive()),
     };
     let filter = config.and_then(|config| EnvFilter::try_new(config.log_filter.as_deref()?).ok());

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::format;
+use super::standard_output::{OutputError, print, print_line};
 use crate::convert::{ModelClass, model_classes};
 
 #[derive(Debug, Args)]
@@ -13,12 +14,11 @@ pub(super) struct Architectures {
 }
 
 impl Architectures {
-    pub(super) fn run(self) {
+    pub(super) fn run(self) -> Result<(), OutputError> {
         let classes = model_classes();
-        if self.json {
-            println!("{}", serde_json::to_string(&classes).expect("texts can be written as JSON"));
-        } else {
-            print!("{}", table(classes));
+        match self.json {
+            true => print_line(serde_json::to_string(&classes).expect("texts can be written as JSON")),
+            false => print(table(classes)),
         }
     }
 }

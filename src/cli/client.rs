@@ -7,9 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::progress::Progress;
+use super::standard_output::{OutputError, print_line};
 use super::{CliError, Surroundings};
-use crate::config::ApiKey;
-use crate::registry::secure_connections;
+use crate::config::{ApiKey, Config, OpenStoreError};
 use crate::store::Store;
 
 /// A connection to a server.
@@ -34,28 +34,41 @@ impl Client {
     /// The server at `OLLAMA_HOST`, or, when none answers there, one that lives as long as this
     /// process, on a port of its own and the store of `OLLAMA_MODELS`.
     pub(super) async fn connect(surroundings: &Surroundings) -> Result<Self, CliError> {
+        Self::connect_over(surroundings, Config::open_store).await
+    }
+
+    /// The same for a command that only looks, which begins no store.
+    pub(super) async fn connect_to_look(surroundings: &Surroundings) -> Result<Self, CliError> {
+        Self::connect_over(surroundings, Config::open_existing_store).await
+    }
+
+    async fn connect_over(
+        surroundings: &Surroundings,
+        open: fn(&Config) -> Result<Store, OpenStoreError>,
+    ) -> Result<Self, CliError> {
         let config = surroundings.config()?;
         // An error says that a provider is installed already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        // A machine without root certificates can still talk to a server of its own.
-        let secure = secure_connections(&[]).expect("no certificate is added that could be wrong");
-        let http = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(secure);
-        let http = http.build().expect("the default settings are valid");
+        let http = reqwest::Client::builder().no_proxy().build().expect("the default settings are valid");
         let host = config.host.connectable();
         let key = config.api_key.clone();
         let remote = Self { http, base: host.to_string(), key, embedded: None };
         match remote.with_key(remote.http.head(&remote.base)).send().await {
             Ok(_) => Ok(remote),
-            Err(error) if error.is_connect() && host.is_loopback() => remote.embedded(surroundings).await,
+            Err(error) if error.is_connect() && host.is_loopback() => {
+                let store = open(config)?;
+                let place = config.models.display();
+                let said = format!("no server answers at {host}; working on the store in {place} itself");
+                Progress::new(surroundings.quiet).line(&said);
+                remote.embedded(surroundings, store).await
+            }
             Err(error) => Err(remote.connection_error(&error)),
         }
     }
 
-    async fn embedded(mut self, surroundings: &Surroundings) -> Result<Self, CliError> {
+    async fn embedded(mut self, surroundings: &Surroundings, store: Store) -> Result<Self, CliError> {
         let config = surroundings.config()?;
-        let store = config.open_store()?;
         let address = (surroundings.embed)(config.clone(), store.clone()).await.map_err(CliError::Embed)?;
-        tracing::debug!(%address, "no server answers at OLLAMA_HOST; serving from this process");
         self.base = format!("http://{address}");
         self.embedded = Some(store);
         Ok(self)
@@ -111,8 +124,9 @@ impl Client {
         }
         let status = response.status();
         let body = response.text().await.map_err(|error| self.connection_error(&error))?;
+        let body: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
         Err(CliError::Server(
-            error_text(&body).unwrap_or_else(|| format!("the server answered {status}: {body}")),
+            told_error(&body).unwrap_or_else(|| format!("the server answered {status}: {body}")),
         ))
     }
 
@@ -152,17 +166,44 @@ impl Client {
         progress: &Progress,
     ) -> Result<(), CliError> {
         let response = self.send(self.request(Method::POST, path).json(body)).await?;
-        succeeded(&self.lines(response, |line| progress.status(line)).await?)
+        let tell = |line: &Value| {
+            progress.status(line);
+            Ok(())
+        };
+        succeeded(&self.lines(response, tell).await?)
+    }
+
+    /// The same of a transfer, whose lines may be wanted as they are.
+    pub(super) async fn transfer(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        as_json: bool,
+        progress: &Progress,
+    ) -> Result<(), CliError> {
+        let response = self.send(self.request(Method::POST, path).json(body)).await?;
+        let tell = |line: &Value| {
+            if as_json {
+                return print_line(line);
+            }
+            progress.status(line);
+            Ok(())
+        };
+        succeeded(&self.lines(response, tell).await?)
     }
 
     /// The events of a job, until it ends, which must be with success.
-    pub(super) async fn events(&self, path: &str, tell: impl Fn(&Value)) -> Result<(), CliError> {
+    pub(super) async fn events(
+        &self,
+        path: &str,
+        tell: impl Fn(&Value) -> Result<(), OutputError>,
+    ) -> Result<(), CliError> {
         let response = self.send(self.request(Method::GET, path)).await?;
         succeeded(&self.lines(response, tell).await?)
     }
 
-    /// A question that may take a job to answer: posts `body`, shows status lines, and returns the answer, which
-    /// comes last or alone.
+    /// A question that may take a job to answer: posts `body`, shows status lines, and returns the answer,
+    /// which comes last or alone.
     pub(super) async fn question(
         &self,
         path: &str,
@@ -172,23 +213,28 @@ impl Client {
         let response = self.send(self.request(Method::POST, path).json(body)).await?;
         let tell = |line: &Value| {
             if line["status"].is_string() {
-                progress.status(line)
+                progress.status(line);
             }
+            Ok(())
         };
         self.lines(response, tell).await
     }
 
     /// Reads lines of JSON, none of which must be an error, and returns the last.
-    async fn lines(&self, mut response: Response, tell: impl Fn(&Value)) -> Result<Value, CliError> {
+    async fn lines(
+        &self,
+        mut response: Response,
+        tell: impl Fn(&Value) -> Result<(), OutputError>,
+    ) -> Result<Value, CliError> {
         let mut pending = Vec::new();
         let mut last = Value::Null;
         let mut read = |line: &[u8]| {
             let line: Value = serde_json::from_slice(line)
                 .map_err(|error| CliError::Server(format!("a status line is not JSON: {error}")))?;
-            if let Some(error) = line["error"].as_str() {
-                return Err(CliError::Server(error.to_owned()));
+            if let Some(error) = told_error(&line) {
+                return Err(CliError::Server(error));
             }
-            tell(&line);
+            tell(&line)?;
             last = line;
             Ok(())
         };
@@ -213,9 +259,39 @@ fn succeeded(last: &Value) -> Result<(), CliError> {
     Err(CliError::Server("the server ended the stream before the job was done".to_owned()))
 }
 
-/// The text of an error answer, which is a string (Ollama's API) or an object with a message (OpenAI's).
-fn error_text(body: &str) -> Option<String> {
-    let body: Value = serde_json::from_str(body).ok()?;
+/// The text of an error answer, which is a string (Ollama's API) or an object with a message (OpenAI's); with
+/// the file that it is about and what to do about it, as far as they are told and the text does not say so
+/// itself.
+fn told_error(body: &Value) -> Option<String> {
     let error = &body["error"];
-    error.as_str().or_else(|| error["message"].as_str()).map(str::to_owned)
+    let mut text = error.as_str().or_else(|| error["message"].as_str())?.to_owned();
+    if let Some(file) = body["file"].as_str().filter(|file| !text.contains(file)) {
+        text = format!("{file}: {text}");
+    }
+    if let Some(hint) = body["hint"].as_str().filter(|hint| !text.contains(hint)) {
+        text = format!("{text}; {hint}");
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_stands_beside_an_error_is_told_with_it() {
+        for (body, text) in [
+            (
+                json!({"error": "unknown type", "file": "a.zip", "hint": "send GGUF"}),
+                "a.zip: unknown type; send GGUF",
+            ),
+            (json!({"error": "file \"a\" is none", "file": "a"}), "file \"a\" is none"),
+            (json!({"error": {"message": "no"}}), "no"),
+        ] {
+            assert_eq!(told_error(&body).as_deref(), Some(text));
+        }
+        assert_eq!(told_error(&json!({"status": "success"})), None);
+    }
 }

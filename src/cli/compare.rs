@@ -5,12 +5,15 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::format::{self, bytes};
+use super::standard_output::{print, print_line};
 use super::{CliError, Surroundings};
 
 /// What differs between two models: metadata, and the types, sizes and errors of tensors.
 #[derive(Debug, Args)]
 pub(super) struct Compare {
+    /// A model
     a: String,
+    /// Another
     b: String,
     /// Measure the error of each tensor of B taken for that of A, which reads all of both
     #[arg(long)]
@@ -31,10 +34,10 @@ impl Compare {
             query.append_pair("quality", "true");
         }
         let path = format!("/ollamake/v1/compare?{}", query.finish());
-        let answer = Client::connect(surroundings).await?.get(&path).await?;
+        let answer = Client::connect_to_look(surroundings).await?.get(&path).await?;
         match self.json {
-            true => println!("{answer}"),
-            false => print!("{}", self.describe(&answer)),
+            true => print_line(&answer)?,
+            false => print(self.describe(&answer))?,
         }
         Ok(())
     }

@@ -6,11 +6,14 @@ use serde_json::json;
 
 use super::client::Client;
 use super::error::parse_name;
+use super::standard_output::print_line;
 use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Copy {
+    /// The model
     source: String,
+    /// What the copy will be called
     destination: String,
 }
 
@@ -20,7 +23,6 @@ impl Copy {
         parse_name(&self.destination)?;
         let body = json!({"source": self.source, "destination": self.destination});
         Client::connect(surroundings).await?.call(Method::POST, "/api/copy", &body).await?;
-        println!("copied '{}' to '{}'", self.source, self.destination);
-        Ok(())
+        Ok(print_line(format_args!("copied '{}' to '{}'", self.source, self.destination))?)
     }
 }

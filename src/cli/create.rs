@@ -1,8 +1,9 @@
 //! `ollamake create NAME [SOURCE | -f MODELFILE] [-q TYPE]`
 
 use std::fs;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Read as _, stdin};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use clap::Args;
 use serde_json::json;
@@ -10,13 +11,18 @@ use serde_json::json;
 use super::client::Client;
 use super::error::parse_name;
 use super::giving::Giver;
+use super::made::Made;
+use super::model_options::ModelOptions;
 use super::parts::Parts;
 use super::progress::Progress;
 use super::recipe_options::RecipeOptions;
-use super::{CliError, Surroundings, plan};
-use crate::model::{Parameters, known_parameters, nearest, parameter_kind};
+use super::standard_output::{print, print_line};
+use super::{CliError, Surroundings, local_check, plan};
 use crate::modelfile::Modelfile;
 use crate::quantize::Target;
+
+/// More bytes than any Modelfile has.
+const LONGEST_MODELFILE: u64 = 64 << 20;
 
 #[derive(Debug, Args)]
 pub(super) struct Create {
@@ -26,7 +32,8 @@ pub(super) struct Create {
     /// may be one of the Hugging Face Hub: hf.co/OWNER/REPOSITORY, with @REVISION or :QUANTIZATION
     #[arg(conflicts_with = "file")]
     source: Option<String>,
-    /// The Modelfile; without one, and without "Modelfile" here, the model is what this directory holds
+    /// The Modelfile, "-" being standard input; without one, and without "Modelfile" here, the model is what
+    /// this directory holds
     #[arg(short, long, value_name = "MODELFILE")]
     file: Option<PathBuf>,
     /// Quantize to this type (q4_K_M, iq4_xs, q8_0, …); several make a model each, NAME:q4_k_m and so on,
@@ -36,8 +43,8 @@ pub(super) struct Create {
     /// Make the adapters part of the weights, in place of layers of their own
     #[arg(long)]
     merge: bool,
-    /// Only tell what would be made: sizes, types, time and memory. Files are uploaded for that, and stay in the
-    /// store until it is pruned
+    /// Only tell what would be made: sizes, types, time and memory. Files are uploaded for that, and stay in
+    /// the store until it is pruned
     #[arg(long)]
     dry_run: bool,
     /// Tell the memory to run the model for a conversation of so many tokens
@@ -46,30 +53,44 @@ pub(super) struct Create {
     /// Show each tensor of the plan
     #[arg(short, long, requires = "dry_run")]
     verbose: bool,
-    /// Print the plan as the server answers it
-    #[arg(long, requires = "dry_run")]
+    /// Print a JSON object: models with model, digest, size and bits_per_weight, seconds, warnings; of a dry
+    /// run the plan as the server answers it
+    #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    options: ModelOptions,
     #[command(flatten)]
     recipe: RecipeOptions,
 }
 
 impl Create {
     pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
+        let begun = Instant::now();
         parse_name(&self.name)?;
         let (modelfile, path) = self.modelfile()?;
-        let progress = Progress::new();
+        let progress = Progress::new(surroundings.quiet);
         let mut parts = Parts::of(&modelfile, path.as_deref(), surroundings.config()?.hub_cache.clone())?;
+        let given = self.options.commands()?;
+        given.iter().try_for_each(|given| parts.add_given(given))?;
+        let modelfile = modelfile.followed_by(given.into_iter().map(|given| given.command));
         if parts.adapters.adapters() > 1 && !self.merge {
             return Err(CliError::SeveralAdapters);
         }
+        parts.warnings().for_each(|warning| progress.warn(warning));
+        let local = parts.check()?;
         parts.follow(self.recipe.recipe()?)?;
         let outputs = self.outputs()?;
         let quantize = self.quantize.first().copied().map(Target::name).or(modelfile.quantize());
         if quantize.is_none() && !parts.recipe.is_empty() {
             return Err(CliError::NoTarget);
         }
-        let parameters = modelfile.parameters();
-        warn_of_unknown(&parameters, &progress);
+        if let Some(model) = local.filter(|_| !self.merge) {
+            let targets = match modelfile.quantize() {
+                Some(wish) if self.quantize.is_empty() => vec![wish.parse()?],
+                _ => self.quantize.clone(),
+            };
+            local_check::quantization(&model, &targets, &parts.recipe, parts.matrix.as_deref())?;
+        }
         let client = Client::connect(surroundings).await?;
         let recipe = (!parts.recipe.is_empty()).then(|| parts.recipe.to_object());
         let mut giver = Giver::new(&client, surroundings, &progress);
@@ -83,14 +104,18 @@ impl Create {
             "template": modelfile.template(),
             "system": modelfile.system(),
             "license": modelfile.licenses().collect::<Vec<_>>(),
-            "parameters": parameters,
+            "parameters": modelfile.parameters(),
             "messages": modelfile.messages(),
             "renderer": modelfile.renderer(),
             "parser": modelfile.parser(),
             "requires": modelfile.requires(),
         });
+        let names: Vec<String> = match outputs.is_empty() {
+            true => vec![self.name.clone()],
+            false => outputs.iter().map(|(name, _)| name.clone()).collect(),
+        };
         if outputs.is_empty() {
-            request["model"] = self.name.into();
+            request["model"] = self.name.clone().into();
             request["quantize"] = quantize.into();
             request["recipe"] = recipe.into();
         } else {
@@ -98,15 +123,38 @@ impl Create {
             request["outputs"] = outputs.into_iter().map(output).collect();
         }
         if !self.dry_run {
-            return client.job("/api/create", &request, &progress).await;
+            client.job("/api/create", &request, &progress).await?;
+            return self.tell(&client, &names, begun, &progress).await;
         }
         request["dry_run"] = true.into();
         request["context"] = self.context.into();
         let plan = client.question("/api/create", &request, &progress).await?;
         match self.json {
-            true => println!("{plan}"),
-            false => print!("{}", plan::describe(&plan, self.verbose)),
+            true => print_line(&plan)?,
+            false => print(plan::describe(&plan, self.verbose))?,
         }
+        Ok(())
+    }
+
+    /// Ends with what has been made.
+    async fn tell(
+        &self,
+        client: &Client,
+        names: &[String],
+        begun: Instant,
+        progress: &Progress,
+    ) -> Result<(), CliError> {
+        let took = begun.elapsed();
+        let mut all = Vec::with_capacity(names.len());
+        for name in names {
+            all.push(Made::ask(client, name).await);
+        }
+        if self.json {
+            let models: Vec<_> = all.iter().map(Made::answer).collect();
+            let (seconds, warnings) = (took.as_secs_f64(), progress.warnings());
+            return Ok(print_line(json!({"models": models, "seconds": seconds, "warnings": warnings}))?);
+        }
+        all.iter().for_each(|made| progress.line(&made.line(took)));
         Ok(())
     }
 
@@ -129,23 +177,29 @@ impl Create {
         if let Some(source) = &self.source {
             return Ok((Modelfile::from_source(source), None));
         }
-        let path = self.file.clone().unwrap_or_else(|| PathBuf::from("Modelfile"));
-        let (text, found) = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => match &self.file {
-                Some(_) => return Err(CliError::NoModelfile(path)),
-                None => (b"FROM .\n".to_vec(), None),
-            },
-            other => (other.map_err(CliError::file(&path))?, Some(path.clone())),
-        };
-        let modelfile = Modelfile::parse(&text).map_err(|source| CliError::Modelfile { path, source })?;
-        Ok((modelfile, found))
+        let (text, path) = self.text()?;
+        let named = path.clone().unwrap_or_default();
+        let modelfile =
+            Modelfile::parse(&text).map_err(|source| CliError::Modelfile { path: named, source })?;
+        Ok((modelfile, path))
     }
-}
 
-/// Newer runtimes may know more parameters; most names that are not known are misspelt.
-fn warn_of_unknown(parameters: &Parameters, progress: &Progress) {
-    for name in parameters.keys().filter(|name| parameter_kind(name).is_none()) {
-        let known = nearest(name, known_parameters(), 1).concat();
-        progress.line(&format!("warning: PARAMETER {name:?} is not known; the nearest that is: {known:?}"));
+    /// The text of the Modelfile that applies, and where it is.
+    fn text(&self) -> Result<(Vec<u8>, Option<PathBuf>), CliError> {
+        if self.file.as_deref() == Some(Path::new("-")) {
+            let (mut text, path) = (Vec::new(), PathBuf::from("standard input"));
+            stdin().lock().take(LONGEST_MODELFILE).read_to_end(&mut text).map_err(CliError::file(&path))?;
+            return Ok((text, Some(path)));
+        }
+        let path = self.file.clone().unwrap_or_else(|| PathBuf::from("Modelfile"));
+        match fs::read(&path) {
+            Ok(text) => Ok((text, Some(path))),
+            Err(error) => match (error.kind(), &self.file) {
+                (io::ErrorKind::NotFound, Some(_)) => Err(CliError::NoModelfile(path)),
+                (io::ErrorKind::NotFound, None) => Ok((b"FROM .\n".to_vec(), None)),
+                (io::ErrorKind::IsADirectory, _) => Err(CliError::ModelfileIsDirectory(path)),
+                _ => Err(CliError::file(&path)(error)),
+            },
+        }
     }
 }

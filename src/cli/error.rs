@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::format::count_of;
+use super::quantize::QuantizeError;
 use crate::config::{ConfigError, OpenStoreError};
 use crate::convert::Unselectable;
 use crate::library::LibraryError;
@@ -33,12 +34,30 @@ pub enum CliError {
     /// A file is a pointer of Git's large file storage.
     #[error("{}: this is a Git LFS pointer, not the file itself; fetch it with \"git lfs pull\"", .0.display())]
     LargeFilePointer(PathBuf),
+    /// What a server has sent in place of a file.
+    #[error("{}: this is a web page (HTML), not the file itself; download it again", .0.display())]
+    WebPage(PathBuf),
     /// More than one adapter, and they are not to be merged.
     #[error("only one adapter can be a layer of a model; --merge makes several of them part of the weights")]
     SeveralAdapters,
     /// No Modelfile where one was named.
     #[error("{}: no such Modelfile; name another with -f", .0.display())]
     NoModelfile(PathBuf),
+    /// A Modelfile that is a directory.
+    #[error(
+        "{}: this is a directory, and -f names a Modelfile; to create from a directory write FROM and its path",
+        .0.display()
+    )]
+    ModelfileIsDirectory(PathBuf),
+    /// An option that cannot be carried out.
+    #[error("{option}: {source}")]
+    Option { option: &'static str, source: Box<CliError> },
+    /// A parameter without a value.
+    #[error("{text:?} is no NAME=VALUE")]
+    NotAPair { text: String },
+    /// A parameter that is none.
+    #[error(transparent)]
+    Parameter(#[from] crate::modelfile::ParameterError),
     /// A Modelfile that does not parse.
     #[error("{}: {source}", path.display())]
     Modelfile { path: PathBuf, source: crate::modelfile::ModelfileError },
@@ -112,6 +131,15 @@ pub enum CliError {
     /// Standard output is a person.
     #[error("a bundle is not written to a terminal: name a file with -o, or redirect the output")]
     BundleToTerminal,
+    /// Standard output is a person.
+    #[error("a model file is not written to a terminal: name a file, or redirect the output")]
+    FileToTerminal,
+    /// What only a file can be.
+    #[error("{option} needs a file: standard output is the file itself")]
+    OnlyFile { option: &'static str },
+    /// More than one file for one stream.
+    #[error("the model is split into {count} files, which do not go to standard output; name a file")]
+    SeveralFiles { count: usize },
     /// Standard input is a person.
     #[error("a bundle is not read from a terminal: name a file, or redirect the input")]
     BundleFromTerminal,
@@ -133,15 +161,39 @@ pub enum CliError {
         describe(.unread)
     )]
     Unpruned { unread: Vec<Unread> },
+    /// Standard output took no more.
+    #[error(transparent)]
+    Output(#[from] super::standard_output::OutputError),
+    /// Files of this machine are no model.
+    #[error(transparent)]
+    Model(#[from] super::local_error::LocalModelError),
+    /// Weights that cannot be quantized as was asked for.
+    #[error(transparent)]
+    Quantization(#[from] crate::quantize::QuantizeError),
     /// Quantizing a plain file failed.
     #[error(transparent)]
-    Quantize(#[from] super::quantize::QuantizeError),
+    Quantize(#[from] QuantizeError),
+    /// A command of other programs.
+    #[error("{0}")]
+    Elsewhere(&'static str),
 }
 
 impl CliError {
-    /// The exit code of a command that failed so: 1, or 2 where a check could not be made at all.
+    /// The exit code of a command that failed so: 1, or 2 where a check could not be made at all or another
+    /// program was meant.
     pub fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Unchecked(_) | Self::Unverified { .. }) { 2 } else { 1 }
+        match self {
+            Self::Unchecked(_) | Self::Unverified { .. } | Self::Elsewhere(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether it only means that nobody reads any more what the command prints.
+    pub fn is_unread(&self) -> bool {
+        match self {
+            Self::Output(error) | Self::Quantize(QuantizeError::Output(error)) => error.is_unread(),
+            _ => false,
+        }
     }
 
     /// For `map_err` on operations on the user's own files.

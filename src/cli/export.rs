@@ -1,6 +1,7 @@
 //! `ollamake export MODEL FILE`
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,10 +11,11 @@ use super::error::parse_reference;
 use super::format::bytes;
 use super::new_file::NewFile;
 use super::progress::Progress;
+use super::standard_output::{OutputError, print_line, stream};
 use super::{CliError, Surroundings};
 use crate::library::{Descriptions, Parts, Weights};
 use crate::model::Reference;
-use crate::store::{Blob, Exported, Store};
+use crate::store::{Blob, Exported, Store, StoreError};
 
 /// The weights of a model as a GGUF file, from the store of this machine. The file shares the room of the
 /// store's blob where the file system can do that, and is a copy elsewhere.
@@ -21,7 +23,8 @@ use crate::store::{Blob, Exported, Store};
 pub(super) struct Export {
     /// The name of the model
     model: String,
-    /// The file to be; of a model that was split into several, "-00001-of-00003" and so on stand before ".gguf"
+    /// The file to be, or "-" for standard output; of a model that was split into several, "-00001-of-00003"
+    /// and so on stand before ".gguf"
     file: PathBuf,
     /// Replace a file that is there
     #[arg(long)]
@@ -47,7 +50,10 @@ impl Export {
         if files.is_empty() {
             return Err(CliError::NoWeights(model.name.short()));
         }
-        let progress = Progress::new();
+        let progress = Progress::new(surroundings.quiet);
+        if self.file == Path::new("-") {
+            return self.stream(&store, files, &progress);
+        }
         let targets: Vec<PathBuf> =
             (1..=files.len()).map(|number| self.target(number, files.len())).collect();
         if let Some(taken) = targets.iter().find(|path| !self.force && path.exists()) {
@@ -57,15 +63,37 @@ impl Export {
         for (blob, path) in files.iter().zip(&targets) {
             let how = self.write(&store, blob, path, &progress)?;
             if !self.json {
-                println!("{} ({}, {how})", path.display(), bytes(blob.length()));
+                print_line(format_args!("{} ({}, {how})", path.display(), bytes(blob.length())))?;
             }
             let (size, digest) = (blob.length(), blob.digest().to_string());
             done.push(json!({"file": path, "size": size, "digest": digest, "how": how}));
         }
         if self.json {
-            println!("{}", json!(done));
+            print_line(json!(done))?;
         }
         Ok(())
+    }
+
+    /// Writes the one file to standard output.
+    fn stream(&self, store: &Store, files: &[Blob], progress: &Progress) -> Result<(), CliError> {
+        if self.json || self.hard_link {
+            return Err(CliError::OnlyFile { option: if self.json { "--json" } else { "--hard-link" } });
+        }
+        let [blob] = files else { return Err(CliError::SeveralFiles { count: files.len() }) };
+        store.ensure_whole(blob, || true)?;
+        let task = progress.task("writing to standard output", blob.length());
+        let mut out = stream().ok_or(CliError::FileToTerminal)?;
+        let (mut buffer, mut position) = (vec![0; 1 << 20], 0);
+        loop {
+            match blob.read_at(&mut buffer, position).map_err(StoreError::from)? {
+                0 => return Ok(out.flush().map_err(OutputError::from)?),
+                count => {
+                    out.write_all(&buffer[..count]).map_err(OutputError::from)?;
+                    position += count as u64;
+                    task.set_position(position);
+                }
+            }
+        }
     }
 
     /// Where one of so many files goes, the first being 1. llama.cpp finds shards by such names.
@@ -98,10 +126,10 @@ impl Export {
             return Ok("hard link");
         }
         let mut file = NewFile::create(path).map_err(failed())?;
-        let bar = progress.bar(format!("writing {}", path.display()), blob.length());
-        let how = blob.export(file.as_file_mut(), |written| bar.set_position(written)).map_err(failed())?;
+        let task = progress.task(&format!("writing {}", path.display()), blob.length());
+        let how = blob.export(file.as_file_mut(), |written| task.set_position(written)).map_err(failed())?;
         file.complete().map_err(failed())?;
-        bar.finish_and_clear();
+        task.finish();
         let published = if self.force { file.publish() } else { file.publish_beside() };
         published.map_err(failed())?;
         Ok(match how {

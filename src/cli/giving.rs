@@ -11,10 +11,12 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::client::Client;
-use super::files;
+use super::files::LocalFile;
 use super::format::count_of;
 use super::parts::Files;
 use super::progress::Progress;
+use super::sending::{Naming, lengths};
+use super::task::Task;
 use super::{CliError, Surroundings};
 use crate::model::Digest;
 use crate::store::{Blob, Imported, Store, StoreError};
@@ -39,17 +41,12 @@ impl<'c> Giver<'c> {
 
     /// Gives the files and returns the request's object of names and digests; nothing for no files.
     pub(super) async fn give(&mut self, files: Files) -> Result<Option<Value>, CliError> {
-        let mut digests: BTreeMap<String, Digest> = files.stored;
-        for file in files.local {
-            if self.store.is_none() {
-                self.store = Some(self.client.store(self.surroundings).await);
-            }
-            let digest = match self.import(&file.path)? {
-                Some(digest) => digest,
-                None => self.upload(&file.path).await?,
-            };
-            digests.insert(file.name, digest);
+        let Files { local, stored: mut digests, .. } = files;
+        if !local.is_empty() && self.store.is_none() {
+            self.store = Some(self.client.store(self.surroundings).await);
         }
+        let rest = tokio::task::block_in_place(|| self.import(local, &mut digests))?;
+        digests.extend(self.client.send_files(rest, self.progress).await?);
         Ok((!digests.is_empty()).then(|| json!(digests)))
     }
 
@@ -64,25 +61,35 @@ impl<'c> Giver<'c> {
         }
     }
 
-    async fn upload(&self, path: &Path) -> Result<Digest, CliError> {
-        let digest = tokio::task::block_in_place(|| files::digest(path, self.progress))?;
-        self.client.upload(path, digest, self.progress).await?;
-        Ok(digest)
+    /// Puts files into the server's store, as far as that can be; answers with those that have to be sent.
+    fn import(
+        &mut self,
+        files: Vec<LocalFile>,
+        digests: &mut BTreeMap<String, Digest>,
+    ) -> Result<Vec<LocalFile>, CliError> {
+        let Some(Some(store)) = self.store.clone().filter(|_| !files.is_empty()) else { return Ok(files) };
+        let lengths = lengths(&files)?;
+        let naming = Naming::new("adding", &files, &lengths);
+        let task = self.progress.task(&naming.line(), naming.total());
+        let mut rest = Vec::new();
+        for (number, (file, length)) in files.into_iter().zip(lengths).enumerate() {
+            naming.name(&task, number, &file, length);
+            match self.import_one(&store, &file.path, &task)? {
+                Some(digest) => drop(digests.insert(file.name, digest)),
+                None => rest.push(file),
+            }
+        }
+        Ok(rest)
     }
 
-    /// Puts a file into the server's store. Nothing is answered where that cannot be.
-    fn import(&mut self, path: &Path) -> Result<Option<Digest>, CliError> {
-        let Some(Some(store)) = &self.store else { return Ok(None) };
+    /// Puts a file into the store. Nothing is answered where that cannot be.
+    fn import_one(&mut self, store: &Store, path: &Path, task: &Task) -> Result<Option<Digest>, CliError> {
         let file = File::open(path).map_err(CliError::file(path))?;
-        let length = file.metadata().map_err(CliError::file(path))?.len();
-        let bar = self.progress.bar(format!("adding {}", path.display()), length);
         let step = |count| {
-            bar.inc(count);
+            task.add(count);
             true
         };
-        let imported = tokio::task::block_in_place(|| store.import(file, step));
-        bar.finish();
-        match imported {
+        match store.import(file, step) {
             Ok(Some((committed, how))) => {
                 self.copied += usize::from(how == Imported::CopiedForSafety);
                 let digest = committed.blob.digest();

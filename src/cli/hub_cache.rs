@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::files::gather;
+use super::files::{Gathered, gather};
 use crate::model::HubModel;
 
 const MAIN: &str = "main";
@@ -33,7 +33,7 @@ pub(super) fn checkpoint(cache: &Path, model: &HubModel) -> Option<PathBuf> {
 
 /// Whether a directory holds a checkpoint of which no file of weights is missing.
 fn is_whole(snapshot: &Path) -> bool {
-    let Ok(files) = gather(snapshot) else { return false };
+    let Ok(Gathered { files, .. }) = gather(snapshot) else { return false };
     let names: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
     let has_weights = names.iter().any(|name| name.ends_with(".safetensors"));
     if !has_weights || !(names.contains("config.json") || names.contains("params.json")) {

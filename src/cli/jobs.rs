@@ -3,12 +3,13 @@
 use clap::Args;
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::client::Client;
 use super::format;
 use super::progress::Progress;
+use super::standard_output::{print, print_line};
 use super::{CliError, Surroundings};
 
 /// What the server is at, and what it was at lately.
@@ -47,33 +48,49 @@ struct Job {
 
 impl Jobs {
     pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
-        let client = Client::connect(surroundings).await?;
-        match (&self.follow, &self.stop) {
-            (Some(id), _) => return self.follow(&client, id).await,
-            (None, Some(id)) => {
-                let answer = client.answer(Method::POST, &format!("{JOBS}/{}/stop", escaped(id))).await?;
-                match self.json {
-                    true => println!("{answer}"),
-                    false => println!("job {id} is {}", answer["state"].as_str().unwrap_or_default()),
-                }
-                return Ok(());
+        let client = match Client::connect_to_look(surroundings).await {
+            // Where there is no store there has been no job.
+            Err(CliError::OpenStore(error)) if error.is_absence() && self.lists() => {
+                return self.list(json!({"jobs": []}));
             }
-            (None, None) => {}
+            client => client?,
+        };
+        if let Some(id) = &self.follow {
+            return self.follow(&client, id, surroundings.quiet).await;
+        }
+        if let Some(id) = &self.stop {
+            let answer = client.answer(Method::POST, &format!("{JOBS}/{}/stop", escaped(id))).await?;
+            let state = answer["state"].as_str().unwrap_or_default();
+            match self.json {
+                true => print_line(&answer)?,
+                false => print_line(format_args!("job {id} is {state}"))?,
+            }
+            return Ok(());
         }
         let state = self.state.as_ref().map(|state| format!("?state={}", escaped(state)));
-        let answer = client.get(&format!("{JOBS}{}", state.unwrap_or_default())).await?;
+        self.list(client.get(&format!("{JOBS}{}", state.unwrap_or_default())).await?)
+    }
+
+    fn lists(&self) -> bool {
+        self.follow.is_none() && self.stop.is_none()
+    }
+
+    fn list(&self, answer: Value) -> Result<(), CliError> {
         match self.json {
-            true => println!("{answer}"),
-            false => print!("{}", table(answer, OffsetDateTime::now_utc())?),
+            true => print_line(&answer)?,
+            false => print(table(answer, OffsetDateTime::now_utc())?)?,
         }
         Ok(())
     }
 
-    async fn follow(&self, client: &Client, id: &str) -> Result<(), CliError> {
-        let progress = Progress::new();
-        let tell = |line: &Value| match self.json {
-            true => println!("{line}"),
-            false => progress.status(line),
+    async fn follow(&self, client: &Client, id: &str, quiet: bool) -> Result<(), CliError> {
+        let progress = Progress::new(quiet);
+        let tell = |line: &Value| {
+            if self.json {
+                return print_line(line);
+            }
+            progress.status(line);
+            Ok(())
         };
         client.events(&format!("{JOBS}/{}/events", escaped(id)), tell).await
     }
@@ -101,8 +118,6 @@ fn table(answer: Value, now: OffsetDateTime) -> Result<String, CliError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

@@ -2,16 +2,21 @@
 
 use clap::Args;
 use serde::Deserialize;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::client::Client;
 use super::format;
+use super::standard_output::{print, print_line};
 use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct List {
     /// Only models whose name begins so
     prefix: Option<String>,
+    /// Print the answer of /api/tags
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Deserialize)]
@@ -33,20 +38,35 @@ struct Model {
 
 impl List {
     pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
-        let tags: Tags = serde_json::from_value(Client::connect(surroundings).await?.get("/api/tags").await?)
-            .map_err(|error| CliError::Server(format!("unexpected answer to /api/tags: {error}")))?;
+        let mut answer = match Client::connect_to_look(surroundings).await {
+            // Where there is no store there is no model.
+            Err(CliError::OpenStore(error)) if error.is_absence() => json!({"models": []}),
+            client => client?.get("/api/tags").await?,
+        };
         let prefix = self.prefix.unwrap_or_default().to_lowercase();
-        let now = OffsetDateTime::now_utc();
-        let mut rows = vec![["NAME", "ID", "SIZE", "MODIFIED"].map(str::to_owned)];
-        for model in tags.models.into_iter().filter(|model| model.name.to_lowercase().starts_with(&prefix)) {
-            let id = model.digest.chars().take(12).collect();
-            let mut age = format::age(model.modified_at, now);
-            if !model.damaged.is_empty() {
-                age = format!("{age} (damaged: {})", model.damaged);
-            }
-            rows.push([model.name, id, format::bytes(model.size), age]);
+        if let Some(models) = answer["models"].as_array_mut() {
+            let begins = |model: &Value| model["name"].as_str().map(str::to_lowercase);
+            models.retain(|model| begins(model).is_some_and(|name| name.starts_with(&prefix)));
         }
-        print!("{}", format::table(&rows));
+        match self.json {
+            true => print_line(&answer)?,
+            false => print(table(answer, OffsetDateTime::now_utc())?)?,
+        }
         Ok(())
     }
+}
+
+fn table(answer: Value, now: OffsetDateTime) -> Result<String, CliError> {
+    let tags: Tags = serde_json::from_value(answer)
+        .map_err(|error| CliError::Server(format!("unexpected answer to /api/tags: {error}")))?;
+    let mut rows = vec![["NAME", "ID", "SIZE", "MODIFIED"].map(str::to_owned)];
+    rows.extend(tags.models.into_iter().map(|model| {
+        let id = model.digest.chars().take(12).collect();
+        let mut age = format::age(model.modified_at, now);
+        if !model.damaged.is_empty() {
+            age = format!("{age} (damaged: {})", model.damaged);
+        }
+        [model.name, id, format::bytes(model.size), age]
+    }));
+    Ok(format::table(&rows))
 }

@@ -5,8 +5,10 @@ use std::io::{self, IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::progress::Progress;
+use super::standard_output::print_line;
 use super::{CliError, Surroundings};
 use crate::bundle;
 
@@ -16,6 +18,9 @@ use crate::bundle;
 pub(super) struct Load {
     /// A bundle of "ollamake save", or an OCI image layout as a tar file; "-", or none, is standard input
     file: Option<PathBuf>,
+    /// Print a JSON list of objects: model, digest, replaced
+    #[arg(long)]
+    json: bool,
 }
 
 impl Load {
@@ -30,12 +35,20 @@ impl Load {
             _ if stdin().is_terminal() => return Err(CliError::BundleFromTerminal),
             _ => (Box::new(stdin().lock()), 0),
         };
-        let bar = Progress::new().bar("loading".to_owned(), length);
-        let loaded = bundle::load(&store, stream, |read| bar.set_position(read))?;
-        bar.finish_and_clear();
+        let progress = Progress::new(surroundings.quiet);
+        let task = progress.task("loading", length);
+        let loaded = bundle::load(&store, stream, |read| task.set_position(read))?;
+        task.finish();
+        if self.json {
+            let told = loaded.iter().map(|model| {
+                let (name, digest) = (model.name.short(), model.digest.to_string());
+                json!({"model": name, "digest": digest, "replaced": model.replaced})
+            });
+            return Ok(print_line(told.collect::<Value>())?);
+        }
         for model in &loaded {
             let note = if model.replaced { ", in place of another" } else { "" };
-            println!("loaded {}{note}", model.name.short());
+            print_line(format_args!("loaded {}{note}", model.name.short()))?;
         }
         Ok(())
     }

@@ -2,26 +2,41 @@
 //!
 //! The commands that make and move models are thin clients over HTTP: of the server at `OLLAMA_HOST`, or,
 //! when that is this machine and none answers there, of one in this very process. `fsck`, `prune`, `export`,
-//! `save`, `load` and `verify` work on the store's directory itself, beside a server or without one; `quantize`
-//! needs neither.
+//! `save`, `load` and `verify` work on the store's directory itself, beside a server or without one;
+//! `quantize` needs neither.
+//!
+//! Standard output is what was asked for; progress, warnings and errors go to standard error.
+
+#![warn(clippy::print_stdout, clippy::print_stderr)]
 
 mod architectures;
 mod client;
 mod compare;
+mod completions;
 mod copy;
+mod counted;
 mod create;
+mod elsewhere;
 mod error;
 mod export;
 mod files;
 mod format;
 mod fsck;
+mod fsck_answer;
 mod giving;
 mod hub_cache;
 mod interruption;
 mod jobs;
 mod list;
 mod load;
+mod local_check;
+mod local_error;
+mod local_matrix;
+mod local_model;
+mod made;
+mod manual;
 mod mapped_file;
+mod model_options;
 mod new_file;
 mod parts;
 mod plan;
@@ -34,26 +49,55 @@ mod recipe;
 mod recipe_options;
 mod remove;
 mod save;
+mod screen;
+mod sending;
 mod show;
+mod standard_output;
 mod surroundings;
+mod task;
 mod tensor_types;
 mod upload;
 mod verify;
 
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
 
-use crate::config::settings_text;
+use crate::config::{settings_text, variables_text};
 
 pub use error::CliError;
+pub use local_error::LocalModelError;
+pub use screen::tell_error;
+pub use standard_output::OutputError;
 pub use surroundings::Surroundings;
 
-/// Make models for Ollama and llama.cpp.
+/// Lines of the help are no longer than this.
+const WIDTH: usize = 100;
+
+/// What the commands' exit codes mean.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it was done; or nobody reads any more what it prints
+  1  it could not be done, and standard error says why; of fsck and verify: something is wrong
+  2  the command line cannot be understood; of fsck and verify: it could not be found out
+";
+
+/// Make models for Ollama and llama.cpp
 #[derive(Debug, Parser)]
-#[command(name = "ollamake", version, about, arg_required_else_help = true, disable_version_flag = true)]
+#[command(
+    name = "ollamake",
+    version,
+    about,
+    arg_required_else_help = true,
+    disable_version_flag = true,
+    max_term_width = WIDTH,
+    after_help = EXIT_CODES
+)]
 pub struct Arguments {
     /// Print the version
     #[arg(short, long, action = ArgAction::Version)]
     version: (),
+    /// Say nothing but warnings and errors beside what is asked for
+    #[arg(long, global = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -64,50 +108,93 @@ enum Command {
     #[command(alias = "start", after_long_help = settings_text())]
     Serve,
     /// Create a model from files, a directory, another model, a Modelfile, or what this directory holds
+    #[command(after_long_help = variables_text(CLIENT))]
     Create(create::Create),
     /// List models
-    #[command(alias = "ls")]
+    #[command(visible_alias = "ls", after_long_help = variables_text(CLIENT))]
     List(list::List),
     /// Show what a model consists of
+    #[command(after_long_help = variables_text(CLIENT))]
     Show(show::Show),
     /// Copy a model
-    #[command(name = "cp")]
+    #[command(name = "cp", visible_alias = "copy", after_long_help = variables_text(CLIENT))]
     Copy(copy::Copy),
     /// Remove models
-    #[command(name = "rm")]
+    #[command(name = "rm", visible_aliases = ["remove", "delete"], after_long_help = variables_text(CLIENT))]
     Remove(remove::Remove),
     /// Pull a model from a registry
+    #[command(after_long_help = variables_text(TRANSFER))]
     Pull(pull::Pull),
     /// Push a model to a registry
+    #[command(after_long_help = variables_text(TRANSFER))]
     Push(push::Push),
     /// Write models into one file, a bundle, to take them to another machine
+    #[command(after_long_help = variables_text(STORE))]
     Save(save::Save),
     /// Put the models of a bundle into the store
+    #[command(after_long_help = variables_text(STORE))]
     Load(load::Load),
     /// Check that every blob and every model of the store is whole
+    #[command(after_long_help = variables_text(STORE))]
     Fsck(fsck::Fsck),
     /// Make a model again from its sources and compare the digests; nothing is kept
+    #[command(after_long_help = variables_text(COMPUTING))]
     Verify(verify::Verify),
     /// Remove blobs and downloads that nothing needs
+    #[command(after_long_help = variables_text(STORE))]
     Prune(prune::Prune),
     /// Quantize a GGUF file or a checkpoint, without a store; takes the options of llama-quantize
+    #[command(after_long_help = variables_text(&["OLLAMAKE_SIMD"]))]
     Quantize(quantize::Quantize),
     /// Write the weights of a model into a GGUF file
+    #[command(after_long_help = variables_text(STORE))]
     Export(export::Export),
     /// Tell how two models differ
+    #[command(after_long_help = variables_text(CLIENT))]
     Compare(compare::Compare),
     /// List the jobs of the server, follow one, or stop one
+    #[command(after_long_help = variables_text(CLIENT))]
     Jobs(jobs::Jobs),
     /// Print the recipe that makes another model like a model or a GGUF file
+    #[command(after_long_help = variables_text(CLIENT))]
     Recipe(recipe::Recipe),
     /// List the model classes whose checkpoints are converted
     Architectures(architectures::Architectures),
+    /// Print a script that completes this program's commands in a shell
+    Completions(completions::Completions),
+    /// Write manual pages into a directory
+    Man(manual::Manual),
+    #[command(flatten)]
+    Elsewhere(elsewhere::Elsewhere),
 }
+
+/// The variables that commands read which ask a server, which transfer models, which work on the store, and
+/// which compute.
+const CLIENT: &[&str] = &["OLLAMA_HOST", "OLLAMA_MODELS", "OLLAMAKE_API_KEY", "OLLAMAKE_API_KEY_FILE"];
+const TRANSFER: &[&str] = &[
+    "OLLAMA_HOST",
+    "OLLAMA_MODELS",
+    "OLLAMAKE_API_KEY",
+    "OLLAMAKE_API_KEY_FILE",
+    "OLLAMAKE_REGISTRY",
+    "OLLAMAKE_REGISTRY_USER",
+    "OLLAMAKE_REGISTRY_PASSWORD",
+    "DOCKER_CONFIG",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+];
+const STORE: &[&str] = &["OLLAMA_MODELS"];
+const COMPUTING: &[&str] = &["OLLAMA_MODELS", "OLLAMAKE_JOB_MEMORY", "OLLAMAKE_JOB_THREADS", "OLLAMAKE_SIMD"];
 
 impl Arguments {
     /// Whether this process is to be a server.
     pub fn is_server(&self) -> bool {
         matches!(self.command, Command::Serve)
+    }
+
+    /// Whether only what is asked for, warnings and errors are to be said.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Does what was asked. Errors are for people; the caller prints them.
@@ -130,15 +217,17 @@ impl Arguments {
             Command::Fsck(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Verify(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Prune(command) => tokio::task::block_in_place(|| command.run(surroundings)),
-            Command::Quantize(command) => Ok(tokio::task::block_in_place(|| command.run())?),
+            Command::Quantize(command) => {
+                Ok(tokio::task::block_in_place(|| command.run(surroundings.quiet))?)
+            }
             Command::Export(command) => tokio::task::block_in_place(|| command.run(surroundings)),
             Command::Compare(command) => command.run(surroundings).await,
             Command::Jobs(command) => command.run(surroundings).await,
             Command::Recipe(command) => command.run(surroundings).await,
-            Command::Architectures(command) => {
-                command.run();
-                Ok(())
-            }
+            Command::Architectures(command) => Ok(command.run()?),
+            Command::Completions(command) => Ok(command.run(Self::command())?),
+            Command::Man(command) => command.run(Self::command()),
+            Command::Elsewhere(command) => Err(CliError::Elsewhere(command.says())),
         }
     }
 }

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::CliError;
 use super::error::parse_name;
-use super::files::{LocalFile, gather};
+use super::files::{Gathered, LocalFile, gather, not_taken};
 use super::hub_cache;
+use super::local_model::LocalModel;
 use super::mapped_file::same_file;
+use super::model_options::Given;
 use super::recipe_options::{self, RecipeError};
+use super::{CliError, local_check};
 use crate::model::{Digest, HubModel};
 use crate::modelfile::{Command, Modelfile};
 use crate::quantize::{Recipe, Target};
@@ -28,6 +30,8 @@ pub(super) struct Parts {
     pub(super) adapters: Files,
     /// What the quantization deviates from its type in; paths in it are relative to here.
     pub(super) recipe: Recipe,
+    /// The importance matrix that is among the files.
+    pub(super) matrix: Option<PathBuf>,
 }
 
 /// The files of a model or of an adapter.
@@ -39,6 +43,8 @@ pub(super) struct Files {
     pub(super) stored: BTreeMap<String, Digest>,
     /// How many adapters they are.
     adapters: usize,
+    /// Files with weights beside them.
+    left_out: Vec<PathBuf>,
 }
 
 impl Parts {
@@ -58,6 +64,26 @@ impl Parts {
             })?;
         }
         Ok(parts)
+    }
+
+    /// Adds what an option stands for; paths are those from here.
+    pub(super) fn add_given(&mut self, given: &Given) -> Result<(), CliError> {
+        self.add(&given.command, Path::new(""))
+            .map_err(|source| CliError::Option { option: given.option, source: Box::new(source) })
+    }
+
+    /// What is doubtful about what was named.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> {
+        [&self.files, &self.adapters].into_iter().filter_map(|files| not_taken(&files.left_out))
+    }
+
+    /// Checks what is known of the files here; the model that they are, if it can be told.
+    pub(super) fn check(&self) -> Result<Option<LocalModel>, CliError> {
+        let is_here = !self.files.local.is_empty() && self.files.stored.is_empty();
+        let model = is_here.then(|| LocalModel::of(self.files.local.clone())).transpose()?;
+        let base = model.as_ref().and_then(|model| model.plan.as_ref());
+        local_check::adapters(&self.adapters.local, base)?;
+        Ok(model)
     }
 
     fn add(&mut self, command: &Command, directory: &Path) -> Result<(), CliError> {
@@ -94,6 +120,7 @@ impl Parts {
         let is_taken = self.files.local.iter().any(|file| file.name == name);
         let name = if is_taken { format!("imatrix/{name}") } else { name };
         self.recipe.imatrix.clone_from(&name);
+        self.matrix = Some(path.clone());
         self.files.local.push(LocalFile { path, name });
         Ok(())
     }
@@ -142,6 +169,7 @@ impl Files {
         }
         self.adapters += 1;
         self.local.extend(adapter.local);
+        self.left_out.extend(adapter.left_out);
         self.stored.extend(adapter.stored);
         Ok(())
     }
@@ -166,7 +194,9 @@ impl Files {
             self.stored.insert(name, digest);
             return Ok(());
         }
-        for file in gather(path)? {
+        let Gathered { files, left_out } = gather(path)?;
+        self.left_out.extend(left_out);
+        for file in files {
             match self.local.iter().find(|other| other.name == file.name) {
                 None => self.local.push(file),
                 Some(other) if same_file(&other.path, &file.path) => {}

@@ -10,16 +10,22 @@ use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Push {
+    /// The model: [host/][namespace/]model[:tag]
     model: String,
     /// Speak HTTP where the name states no scheme, and allow http://; certificates are verified all the same
     #[arg(long)]
     insecure: bool,
+    /// Print what the server says as JSON, a line for each event
+    #[arg(long)]
+    json: bool,
 }
 
 impl Push {
     pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "insecure": self.insecure});
-        Client::connect(surroundings).await?.job("/api/push", &body, &Progress::new()).await
+        let progress = Progress::new(surroundings.quiet);
+        let client = Client::connect(surroundings).await?;
+        client.transfer("/api/push", &body, self.json, &progress).await
     }
 }

@@ -1,13 +1,16 @@
 //! `ollamake recipe MODEL|FILE`: the recipe that makes another model like one that there is.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::client::Client;
 use super::error::parse_name;
+use super::local_error::LocalModelError;
 use super::mapped_file::map_file;
+use super::progress::Progress;
+use super::standard_output::print_line;
 use super::{CliError, Surroundings};
 use crate::gguf::{Gguf, ValueRef};
 use crate::quantize::{self, Example, FileType};
@@ -33,9 +36,10 @@ impl Recipe {
         let known = if path.is_file() { of_file(path)? } else { self.of_model(surroundings).await? };
         let recipe = quantize::Recipe::of_model(&known.architecture, known.tensors);
         let text = serde_json::to_string_pretty(&Value::Object(recipe.to_object()));
-        println!("{}", text.expect("texts can be written as JSON"));
+        print_line(text.expect("texts can be written as JSON"))?;
         if let Ok(target) = known.file_type.parse::<FileType>() {
-            eprintln!("the model is {target}: give that as the type beside this recipe");
+            let said = format!("the model is {target}: give that as the type beside this recipe");
+            Progress::new(surroundings.quiet).line(&said);
         }
         Ok(())
     }
@@ -43,7 +47,7 @@ impl Recipe {
     async fn of_model(&self, surroundings: &Surroundings) -> Result<Known, CliError> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "verbose": true});
-        let answer = Client::connect(surroundings).await?.post("/api/show", &body).await?;
+        let answer = Client::connect_to_look(surroundings).await?.post("/api/show", &body).await?;
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let tensors = answer["tensors"].as_array().into_iter().flatten().filter_map(|tensor| {
             let dimensions: Vec<u64> = tensor["shape"].as_array()?.iter().filter_map(Value::as_u64).collect();
@@ -63,8 +67,8 @@ impl Recipe {
 
 fn of_file(path: &Path) -> Result<Known, CliError> {
     let map = map_file(path).map_err(CliError::file(path))?;
-    let file =
-        Gguf::parse(&map).map_err(|reason| CliError::Quantize(quantize_error(path.to_owned(), reason)))?;
+    let file = Gguf::parse(&map)
+        .map_err(|reason| CliError::Model(LocalModelError::Gguf { path: path.to_owned(), reason }))?;
     let example = |tensor: &crate::gguf::TensorInfo<'_>| Example {
         name: tensor.name.to_owned(),
         shape: tensor.shape,
@@ -77,8 +81,4 @@ fn of_file(path: &Path) -> Result<Known, CliError> {
         tensors: file.tensors().iter().map(example).collect(),
         file_type: file_type.to_owned(),
     })
-}
-
-fn quantize_error(path: PathBuf, reason: crate::gguf::GgufError) -> super::quantize::QuantizeError {
-    super::quantize::QuantizeError::Gguf { path, reason }
 }

@@ -5,24 +5,30 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use clap::Args;
+use serde_json::json;
 
 use super::error::parse_name;
 use super::format::{bytes, count_of};
 use super::interruption::interruption;
 use super::new_file::NewFile;
 use super::progress::Progress;
+use super::standard_output::print_line;
 use super::{CliError, Surroundings};
-use crate::bundle;
+use crate::bundle::{self, BundleError};
 
 /// Writes an OCI image layout as a tar stream, from the store of this machine, for "ollamake load"; skopeo
 /// and oras read it, too.
 #[derive(Debug, Args)]
 pub(super) struct Save {
+    /// The models
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
     /// The file to write; "-", or none, is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Print a JSON object: file, models, blobs, bytes
+    #[arg(long, requires = "output")]
+    json: bool,
 }
 
 impl Save {
@@ -32,25 +38,37 @@ impl Save {
         for name in &self.models {
             models.push(store.manifest(&parse_name(name)?)?);
         }
-        let progress = Progress::new();
-        let bar = progress.bar(format!("saving {}", count_of(models.len(), "model")), 0);
+        let progress = Progress::new(surroundings.quiet);
+        let task = progress.task(&format!("saving {}", count_of(models.len(), "model")), 0);
         let interrupted = interruption();
         let goes_on = |written, total| {
-            bar.set_length(total);
-            bar.set_position(written);
+            task.set_length(total);
+            task.set_position(written);
             !interrupted.load(Ordering::Relaxed)
         };
-        let saved = match self.output.as_deref().filter(|path| *path != Path::new("-")) {
-            Some(path) => {
-                let mut file = NewFile::create(path).map_err(CliError::file(path))?;
-                let saved = bundle::save(&store, &models, BufWriter::new(file.as_file_mut()), goes_on)?;
-                file.complete().and_then(|()| file.publish()).map_err(CliError::file(path))?;
-                saved
-            }
-            None if stdout().is_terminal() => return Err(CliError::BundleToTerminal),
-            None => bundle::save(&store, &models, BufWriter::new(stdout().lock()), goes_on)?,
-        };
-        bar.finish_and_clear();
+        let path = self.output.as_deref().filter(|path| *path != Path::new("-"));
+        let saved =
+            match path {
+                Some(path) => {
+                    let mut file = NewFile::create(path).map_err(CliError::file(path))?;
+                    let saved = bundle::save(&store, &models, BufWriter::new(file.as_file_mut()), goes_on)?;
+                    file.complete().and_then(|()| file.publish()).map_err(CliError::file(path))?;
+                    saved
+                }
+                None if stdout().is_terminal() => return Err(CliError::BundleToTerminal),
+                None => bundle::save(&store, &models, BufWriter::new(stdout().lock()), goes_on).map_err(
+                    |error| match error {
+                        BundleError::Write(source) => CliError::Output(source.into()),
+                        other => other.into(),
+                    },
+                )?,
+            };
+        task.finish();
+        if let (true, Some(path)) = (self.json, path) {
+            let names: Vec<_> = models.iter().map(|model| model.name.short()).collect();
+            let told = json!({"file": path, "models": names, "blobs": saved.blobs, "bytes": saved.bytes});
+            return Ok(print_line(told)?);
+        }
         let (models, blobs) = (count_of(models.len(), "model"), count_of(saved.blobs, "blob"));
         progress.line(&format!("saved {models} with {blobs}, {}", bytes(saved.bytes)));
         Ok(())

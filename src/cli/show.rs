@@ -6,31 +6,41 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::error::parse_name;
 use super::format::{self, text};
+use super::standard_output::{print, print_line};
 use super::{CliError, Surroundings};
 use crate::model::human_count;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
+    /// The model
     model: String,
     #[command(flatten)]
     part: Part,
     /// All metadata and tensors as well
     #[arg(short, long)]
     verbose: bool,
+    /// Print the answer of /api/show
+    #[arg(long, conflicts_with = "Part")]
+    json: bool,
 }
 
 /// At most one: print only that part, as it is.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct Part {
+    /// Print the licenses
     #[arg(long)]
     license: bool,
+    /// Print a Modelfile that makes the same model again
     #[arg(long)]
     modelfile: bool,
+    /// Print the parameters
     #[arg(long)]
     parameters: bool,
+    /// Print the system message
     #[arg(long)]
     system: bool,
+    /// Print the template
     #[arg(long)]
     template: bool,
 }
@@ -52,13 +62,16 @@ impl Show {
     pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         parse_name(&self.model)?;
         let body = json!({"model": self.model, "verbose": self.verbose});
-        let answer = Client::connect(surroundings).await?.post("/api/show", &body).await?;
+        let answer = Client::connect_to_look(surroundings).await?.post("/api/show", &body).await?;
+        if self.json {
+            return Ok(print_line(&answer)?);
+        }
         match self.part.field() {
             Some(field) => {
                 let end = if ["system", "template"].contains(&field) { "" } else { "\n" };
-                print!("{}{end}", answer[field].as_str().unwrap_or_default());
+                print(format_args!("{}{end}", answer[field].as_str().unwrap_or_default()))?;
             }
-            None => print!("{}", describe(&answer, self.verbose)),
+            None => print(describe(&answer, self.verbose))?,
         }
         Ok(())
     }

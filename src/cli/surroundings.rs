@@ -17,6 +17,8 @@ type Served<T> = BoxFuture<'static, Result<T, Box<dyn std::error::Error + Send +
 pub struct Surroundings {
     /// What the operator has set.
     pub config: Result<Config, ConfigError>,
+    /// Whether only warnings and errors are to be said beside what was asked for.
+    pub quiet: bool,
     /// Serves until the process is asked to end.
     pub serve: fn(Config) -> Served<()>,
     /// Starts a server on a store in this process and answers with its address.

@@ -1,7 +1,7 @@
 //! Uploads of files: in one piece, or, of long ones, so that they go on after a lost connection.
 //!
-//! The server says how far it has come (tus 1.0.0, <https://tus.io/protocols/resumable-upload>). A server that has
-//! no such route, as Ollama's has not, gets the file in one piece.
+//! The server says how far it has come (tus 1.0.0, <https://tus.io/protocols/resumable-upload>). A server
+//! that has no such route, as Ollama's has not, gets the file in one piece.
 
 use std::io::SeekFrom;
 use std::path::Path;
@@ -18,6 +18,7 @@ use tokio_util::io::ReaderStream;
 use super::CliError;
 use super::client::Client;
 use super::progress::Progress;
+use super::task::Task;
 use crate::model::Digest;
 
 /// Shorter files are sent again as a whole when the connection breaks.
@@ -40,6 +41,8 @@ struct Source<'a> {
     digest: Digest,
     length: u64,
     bar: ProgressBar,
+    /// Where on the bar it begins.
+    before: u64,
 }
 
 /// How an upload stands at the server.
@@ -59,29 +62,23 @@ enum Stop {
 }
 
 impl Client {
-    /// Uploads a file as a blob, unless the server has it.
+    /// Uploads a file of this length as a blob. The task counts its bytes after those before it.
     pub(super) async fn upload(
         &self,
         path: &Path,
         digest: Digest,
+        length: u64,
+        (task, before): (&Task, u64),
         progress: &Progress,
     ) -> Result<(), CliError> {
         let blob = format!("/api/blobs/{digest}");
-        match self.send(self.request(Method::HEAD, &blob)).await {
-            Ok(_) => return Ok(()),
-            Err(CliError::Server(_)) => {}
-            Err(other) => return Err(other),
-        }
-        let length = tokio::fs::metadata(path).await.map_err(CliError::file(path))?.len();
-        let bar = progress.bar(format!("uploading {}", path.display()), length);
-        let source = Source { path, digest, length, bar };
+        let source = Source { path, digest, length, bar: task.bar(), before };
         let uploaded = length > LONG && self.upload_in_attempts(&source, progress).await?;
         if !uploaded {
             let body = source.from(0).await?;
             let request = self.request(Method::POST, &blob).header(CONTENT_LENGTH, length);
             self.send(request.body(body)).await?;
         }
-        source.bar.finish();
         Ok(())
     }
 
@@ -189,7 +186,7 @@ impl Source<'_> {
     async fn from(&self, offset: u64) -> Result<Body, CliError> {
         let mut file = File::open(self.path).await.map_err(CliError::file(self.path))?;
         file.seek(SeekFrom::Start(offset)).await.map_err(CliError::file(self.path))?;
-        self.bar.set_position(offset);
+        self.bar.set_position(self.before + offset);
         let bar = self.bar.clone();
         let stream =
             ReaderStream::with_capacity(file, UNIT).inspect_ok(move |chunk| bar.inc(chunk.len() as u64));

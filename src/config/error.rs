@@ -65,6 +65,13 @@ pub struct OpenStoreError {
     pub(super) source: StoreError,
 }
 
+impl OpenStoreError {
+    /// Whether there is no store, and nothing else is wrong.
+    pub fn is_absence(&self) -> bool {
+        matches!(self.source, StoreError::NoStore) && obstacle(&self.path).is_none()
+    }
+}
+
 /// What lies in the way of a directory of the store, which the operating system tells in words that mean
 /// something else.
 fn obstacle(root: &Path) -> Option<String> {

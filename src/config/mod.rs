@@ -26,4 +26,4 @@ pub use host::Host;
 pub(crate) use host::split_port;
 pub use limits::Limits;
 pub use shown::{Setting, Shown};
-pub use table::settings_text;
+pub use table::{settings_text, variables_text};

@@ -77,13 +77,26 @@ pub fn settings_text() -> String {
     let mut text = String::new();
     for (title, entries) in sections() {
         text.push_str(&format!("{title}:\n"));
-        for [name, default, _, meaning] in entries.iter().map(Entry::columns) {
-            let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
-            text.push_str(&format!("  {name}{default}\n          {meaning}\n").replace('`', ""));
-        }
+        entries.iter().for_each(|entry| text.push_str(&for_terminal(entry)));
         text.push('\n');
     }
     text
+}
+
+/// Some settings for a terminal, in the order of the whole table.
+pub fn variables_text(names: &[&str]) -> String {
+    let mut text = String::from("Variables:\n");
+    let all = sections().into_iter().flat_map(|(_, entries)| entries);
+    for entry in all.filter(|entry| names.contains(&entry.name())) {
+        text.push_str(&for_terminal(&entry));
+    }
+    text
+}
+
+fn for_terminal(entry: &Entry) -> String {
+    let [name, default, _, meaning] = entry.columns();
+    let default = if default.is_empty() { String::new() } else { format!(" [{default}]") };
+    format!("  {name}{default}\n          {meaning}\n").replace('`', "")
 }
 
 impl Config {

@@ -65,6 +65,5 @@ pub use event::{Awaited, Event, Party, Transfer, Wait};
 pub use proxy::Proxies;
 pub use pull::Pulled;
 pub use retry::RetryPolicy;
-pub(crate) use trust::secure_connections;
 
 use blocking::{blocking, defect};

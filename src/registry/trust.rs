@@ -24,7 +24,7 @@ use super::RegistryError;
 
 /// How secure connections are made: with the root certificates of the system, or of `SSL_CERT_FILE` and
 /// `SSL_CERT_DIR`, and with those in `more`, in PEM.
-pub(crate) fn secure_connections(more: &[Vec<u8>]) -> Result<ClientConfig, RegistryError> {
+pub(super) fn secure_connections(more: &[Vec<u8>]) -> Result<ClientConfig, RegistryError> {
     let setup = |reason: String| RegistryError::Setup { reason };
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {

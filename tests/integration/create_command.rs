@@ -1,6 +1,7 @@
 //! `ollamake create` and its neighbours as a person runs them: a Modelfile in a directory, and no server.
 
 mod looking;
+mod options;
 mod recipes;
 mod sources;
 mod uploads;
@@ -206,15 +207,37 @@ fn mistakes_are_told_before_anything_is_uploaded() {
 }
 
 #[test]
-fn a_misspelt_parameter_is_told_and_kept() {
+fn a_misspelt_parameter_is_refused_unless_it_is_meant() {
     let desk = Desk::new();
     desk.put("model.gguf", small_gguf(&[]));
-    desk.put("Modelfile", "FROM ./model.gguf\nPARAMETER temprature 1\nPARAMETER seed 1\n");
-    let output = desk.run(&["create", "m"]);
-    let expected = "warning: PARAMETER \"temprature\" is not known; the nearest that is: \"temperature\"\n";
-    assert!(output.status.success() && text(&output).starts_with(expected), "{}", text(&output));
-    assert_eq!(text(&output).matches("warning").count(), 1, "{}", text(&output));
-    assert!(desk.output(&["show", "m", "--parameters"]).contains("temprature"));
+    for (parameter, says) in [
+        (
+            "temprature 1",
+            "(line 2): parameter \"temprature\" is not known; the nearest that is: temperature;",
+        ),
+        ("max_tokens 5", "the nearest that is: num_predict;"),
+        ("think false", "parameter \"think\" is not known; to store it"),
+    ] {
+        let error = desk.refuse(&format!("FROM ./model.gguf\nPARAMETER {parameter}\n"));
+        assert!(error.contains(says), "{parameter}: {error}");
+    }
+    desk.create("FROM ./model.gguf\nPARAMETER STOP x\nPARAMETER Temperature 0.5\nPARAMETER mirostat 1\n");
+    let parameters = desk.output(&["show", "m", "--parameters"]);
+    assert!(parameters.contains("stop  ") && parameters.contains("temperature  "), "{parameters}");
+
+    // What is stored all the same is told, and what `show` prints of it makes the same model again.
+    desk.put("Modelfile", "FROM ./model.gguf\nPARAMETER \"temprature\" 1\nPARAMETER seed 1\n");
+    let output = desk.run(&["create", "odd"]);
+    let said = text(&output);
+    let expected = "warning: parameter \"temprature\" is not known, and stored all the same; the nearest that is: temperature\n";
+    assert!(output.status.success() && said.ends_with(expected), "{said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("warning: ")).count(), 1, "{said}");
+    let shown = desk.output(&["show", "odd", "--modelfile"]);
+    assert!(shown.contains("PARAMETER \"temprature\" 1\n"), "{shown}");
+    desk.put("shown/Modelfile", &shown);
+    desk.output(&["create", "again", "-f", "shown/Modelfile"]);
+    let parameters = ["odd", "again"].map(|model| desk.output(&["show", model, "--parameters"]));
+    assert_eq!(parameters[0], parameters[1]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! All integration tests: one binary, one module a topic.
 
 mod bundle;
+mod command_line;
 mod convert;
 mod create;
 mod create_command;
@@ -28,5 +29,6 @@ mod socket;
 mod store;
 mod support;
 mod template;
+mod terminal;
 mod tokenizer;
 mod wire;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use clap::Parser;
+use ollamake::cli::LocalModelError;
 use ollamake::cli::quantize::{Quantize, QuantizeError};
 use ollamake::gguf::Gguf;
 
@@ -21,7 +22,7 @@ struct Command {
 fn run(input: &Path, output: &Path, file_type: &str, options: &[&str]) -> Result<(), QuantizeError> {
     let paths = [input, output].map(|path| path.to_str().unwrap());
     let arguments = [&["quantize"], &paths[..], &[file_type], options].concat();
-    Command::try_parse_from(arguments).unwrap().quantize.run()
+    Command::try_parse_from(arguments).unwrap().quantize.run(true)
 }
 
 fn files_in(directory: &Path) -> Vec<String> {
@@ -92,7 +93,10 @@ fn a_failure_leaves_nothing_behind() {
     let mut bytes = fs::read(&whole).unwrap();
 
     fs::write(&input, &bytes[..bytes.len() - 200]).unwrap();
-    assert!(matches!(run(&input, &output, "F16", &[]), Err(QuantizeError::Gguf { .. })));
+    assert!(matches!(
+        run(&input, &output, "F16", &[]),
+        Err(QuantizeError::Model(LocalModelError::Gguf { .. }))
+    ));
     // Infinity in the last tensor: found when most of the result is written.
     let end = Gguf::parse(&bytes).unwrap().tensors().last().unwrap().data.end as usize;
     bytes[end - 4..end].copy_from_slice(&f32::INFINITY.to_le_bytes());
@@ -100,14 +104,20 @@ fn a_failure_leaves_nothing_behind() {
     let error = run(&input, &output, "F32", &[]).unwrap_err().to_string();
     assert!(error.contains("has invalid data"), "{error}");
     assert!(matches!(run(&input, &input, "F16", &[]), Err(QuantizeError::SameFile { .. })));
-    assert!(matches!(run(&inputs.path().join("no"), &output, "F16", &[]), Err(QuantizeError::File { .. })));
+    assert!(matches!(
+        run(&inputs.path().join("no"), &output, "F16", &[]),
+        Err(QuantizeError::Model(LocalModelError::Place { .. }))
+    ));
     let nowhere = directory.path().join("no/out.gguf");
     assert!(matches!(run(&whole, &nowhere, "F16", &[]), Err(QuantizeError::File { .. })));
     fs::write(&input, "").unwrap();
     assert!(run(&input, &output, "F16", &[]).is_err());
     let renamed = inputs.path().join("renamed.gguf");
     fs::copy(fixture("gguf/tiny-00002-of-00003.gguf"), &renamed).unwrap();
-    assert!(matches!(run(&renamed, &output, "F16", &[]), Err(QuantizeError::ShardName { .. })));
+    assert!(matches!(
+        run(&renamed, &output, "F16", &[]),
+        Err(QuantizeError::Model(LocalModelError::ShardName { .. }))
+    ));
     assert!(files_in(directory.path()).is_empty());
 }
 
@@ -165,7 +175,7 @@ fn options_are_those_of_llama_quantize() {
     Command::try_parse_from(["quantize", "--pure", &path("in.gguf"), "q8_0", "2"])
         .unwrap()
         .quantize
-        .run()
+        .run(true)
         .unwrap();
     assert!(directory.path().join("ggml-model-Q8_0.gguf").is_file());
 }

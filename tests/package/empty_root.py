@@ -1,5 +1,5 @@
-"""The static program in a root directory that has nothing but it, random numbers, an address of a name server, and a root
-certificate: names are found, and certificates checked, without a library or a service of the system.
+"""The static program in a root directory that has nothing but it, an address of a name server, and a root certificate:
+names are found, and certificates checked, without a library or a service of the system.
 
     python3 tests/package/empty_root.py PROGRAM
 
@@ -10,7 +10,6 @@ publishes a model there and fetches it. Takes root, for chroot and for the port.
 import os
 import shutil
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -79,11 +78,8 @@ def registry(scratch: Path, certificate: Path, key: Path) -> tuple[subprocess.Po
 def empty_root(scratch: Path, program: Path) -> Path:
     """A root directory with the program and what it has to be told."""
     root = scratch / "root"
-    for directory in ["dev", "etc/ssl/certs", "tmp", "tiny"]:
+    for directory in ["etc/ssl/certs", "tmp", "tiny"]:
         (root / directory).mkdir(parents=True)
-    # Every container has them; random numbers come from there where the C library is linked in.
-    for name, minor in [("random", 8), ("urandom", 9)]:
-        os.mknod(root / "dev" / name, 0o444 | stat.S_IFCHR, os.makedev(1, minor))
     shutil.copy(program, root / "ollamake")
     (root / "etc/resolv.conf").write_text("nameserver 127.0.0.1\n")
     shutil.copytree(ROOT / "examples/tiny", root / "tiny", dirs_exist_ok=True)

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::cli::local_error::LocalModelError;
 use crate::cli::recipe_options::RecipeError;
-use crate::convert::ConvertError;
-use crate::gguf::GgufError;
-use crate::plan::{PlanError, ShardError};
+use crate::cli::standard_output::OutputError;
+use crate::plan::PlanError;
 use crate::quantize::{self, ImportanceError, InvalidRecipe};
 
 /// Why a file was not quantized.
@@ -16,24 +16,12 @@ pub enum QuantizeError {
     /// A file of the user's cannot be read or written.
     #[error("{}: {reason}", path.display())]
     File { path: PathBuf, reason: io::Error },
-    /// A file is not a valid GGUF file.
-    #[error("{}: {reason}", path.display())]
-    Gguf { path: PathBuf, reason: GgufError },
     /// A file is not an importance matrix.
     #[error("{}: {reason}", path.display())]
     Importance { path: PathBuf, reason: ImportanceError },
-    /// The file is one of several, and its name does not tell those of the others.
-    #[error("{}: part of a split model, but not named \"...-00001-of-0000N.gguf\"", path.display())]
-    ShardName { path: PathBuf },
-    /// The files do not make up a model.
+    /// What was named is no model.
     #[error(transparent)]
-    Shards(#[from] ShardError),
-    /// A directory does not hold a model.
-    #[error("{reason}")]
-    Directory { reason: String },
-    /// The checkpoint cannot be converted.
-    #[error(transparent)]
-    Convert(#[from] ConvertError),
+    Model(#[from] LocalModelError),
     /// The checkpoint is an encoder without the model that it belongs to.
     #[error(
         "the checkpoint is an encoder alone, which is not quantized; create a model from it and its base"
@@ -54,4 +42,16 @@ pub enum QuantizeError {
     /// The result would take the place of the source.
     #[error("{}: source and result are the same file", path.display())]
     SameFile { path: PathBuf },
+    /// A stream where a file is needed.
+    #[error("standard input cannot be quantized, since parts of it are read more than once; name a file")]
+    StandardInput,
+    /// Several files for one stream.
+    #[error("--keep-split makes several files, which do not go to standard output; name a file")]
+    SplitToOutput,
+    /// Standard output is a person.
+    #[error("a model file is not written to a terminal: name a file, or redirect the output")]
+    ToTerminal,
+    /// Standard output took no more.
+    #[error(transparent)]
+    Output(#[from] OutputError),
 }

@@ -2,22 +2,26 @@
 //! those of llama-quantize, so that a script made for it runs with only the program's name changed.
 
 mod error;
-mod input;
 mod output;
 mod places;
 
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Instant;
 
 use clap::Args;
+use serde_json::{Value, json};
 
-use super::mapped_file::map_file;
+use super::format::{bytes, count_of};
+use super::local_matrix::LocalMatrix;
+use super::local_model::LocalModel;
 use super::mapped_file::same_file;
+use super::progress::Progress;
 use super::recipe_options::RecipeOptions;
-use crate::plan::{Plan, Resources, Source, SourceDescription};
-use crate::quantize::{self, Fitting, ImportanceMatrix, Quantized, Recipe, Scheme};
-use input::Input;
-use output::Output;
+use super::standard_output::print_line;
+use crate::plan::{Plan, PlannedTensor, Resources, Source};
+use crate::quantize::{self, Fitting, Quantized, Scheme};
+use output::{Making, Output};
 use places::Places;
 
 pub use error::QuantizeError;
@@ -35,6 +39,10 @@ pub struct Quantize {
     /// Show what each tensor would become and why, and write nothing
     #[arg(long)]
     dry_run: bool,
+    /// Print a JSON object: files with file and size, bits_per_weight, tensors with name, shape, from, to,
+    /// bytes and because, warnings
+    #[arg(long)]
+    json: bool,
     /// The most memory for rows under way, in MiB [default: 192, the most that is ever used]
     #[arg(long, value_name = "N")]
     max_buffer_size: Option<NonZeroU32>,
@@ -44,45 +52,81 @@ pub struct Quantize {
 }
 
 impl Quantize {
-    /// Does what was asked. The output appears complete or not at all.
+    /// Does what was asked, and says nothing of it if so `quiet`. The output appears complete or not at all.
     ///
     /// # Errors
     /// Whatever [`QuantizeError`] names; nothing is left behind then.
-    pub fn run(self) -> Result<(), QuantizeError> {
+    pub fn run(self, quiet: bool) -> Result<(), QuantizeError> {
+        let begun = Instant::now();
+        if self.places.input == Path::new("-") {
+            return Err(QuantizeError::StandardInput);
+        }
+        let progress = Progress::new(quiet);
         let recipe = self.options.recipe()?;
-        let input = Input::open(&self.places.input)?;
-        let matrix = Matrix::open(&recipe)?;
-        let used = matrix.as_ref().filter(|matrix| matrix.parsed.is_some());
-        let importance = used.and_then(|matrix| matrix.parsed.as_ref());
-        let mut sources: Vec<&dyn Source> = input.sources();
-        sources.extend(used.map(|matrix| &matrix.map as &dyn Source));
+        let model = LocalModel::open(&self.places.input)?;
+        let plan = model.plan.clone().ok_or(QuantizeError::EncoderAlone)?;
+        let matrix = LocalMatrix::of(&recipe)?;
+        let importance = matrix.as_ref().and_then(LocalMatrix::values);
+        let mut sources: Vec<&dyn Source> = model.sources();
+        // One without an entry that is used is no source.
+        sources.extend(matrix.as_ref().filter(|_| importance.is_some()).map(LocalMatrix::source));
+        let making = Making {
+            sources: &sources,
+            resources: self.resources(),
+            quality: recipe.quality,
+            progress: &progress,
+        };
         let scheme = Scheme { keep_split: self.keep_split, ..recipe.scheme(self.places.target)? };
         let quantized = match recipe.target_size {
-            None => quantize::quantize(input.plan.clone(), &scheme, importance)?,
+            None => quantize::quantize(plan, &scheme, importance)?,
             Some(size) => {
-                let fitting = Fitting::new(input.plan.clone(), &scheme, importance, size)?;
-                let errors = output::measure(&fitting, &sources, self.resources())?;
+                let fitting = Fitting::new(plan, &scheme, importance, size)?;
+                let errors = making.measure(&fitting)?;
                 fitting.choose(&errors)?
             }
         };
-        let warnings = quantized.warnings.iter().map(ToString::to_string);
-        for warning in input.warnings.iter().cloned().chain(warnings) {
-            eprintln!("warning: {warning}");
-        }
+        model.warnings.iter().for_each(|warning| progress.warn(warning));
+        quantized.warnings.iter().for_each(|warning| progress.warn(warning.to_string()));
         if self.dry_run {
-            show(&quantized)?;
-            return Ok(());
+            return self.show(&quantized, &progress);
         }
+        let reasons = quantized.choices.iter().map(ToString::to_string).collect::<Vec<_>>();
         let plan = quantized.ready()?;
         plan.check()?;
-        let outputs = self.outputs(plan);
-        let read = input.paths().chain(matrix.as_ref().map(|matrix| matrix.path.as_path()));
+        let (bits, outputs) = (plan.bits_per_weight(), self.outputs(plan.clone()));
+        let read = model.paths().chain(matrix.as_ref().map(LocalMatrix::path));
         for path in read {
             if let Some(output) = outputs.iter().find(|output| same_file(path, &output.path)) {
                 return Err(QuantizeError::SameFile { path: output.path.clone() });
             }
         }
-        output::write(&outputs, &sources, self.resources(), recipe.quality)
+        match outputs.as_slice() {
+            [only] if only.is_stream() => making.stream(only)?,
+            all if all.iter().any(Output::is_stream) || self.is_split_stream() => {
+                return Err(QuantizeError::SplitToOutput);
+            }
+            all => making.write(all)?,
+        }
+        let sizes = outputs.iter().map(|output| output.plan.size()).collect::<Result<Vec<_>, _>>()?;
+        if self.json {
+            let files = outputs.iter().zip(&sizes);
+            let files: Vec<_> =
+                files.map(|(output, size)| json!({"file": output.path, "size": size})).collect();
+            return Ok(print_line(answer(files, &plan, &reasons, &progress))?);
+        }
+        let files = match outputs.as_slice() {
+            [only] => only.path.display().to_string(),
+            all => count_of(all.len(), "file"),
+        };
+        let (size, seconds) = (bytes(sizes.iter().sum()), begun.elapsed().as_secs_f64());
+        let bits = bits.map(|bits| format!(", {bits:.2} bits per weight")).unwrap_or_default();
+        progress.line(&format!("{files}: {size}{bits}, in {seconds:.1} s"));
+        Ok(())
+    }
+
+    /// Whether several files were wanted of which none could be named.
+    fn is_split_stream(&self) -> bool {
+        self.keep_split && self.places.output() == Path::new("-")
     }
 
     fn resources(&self) -> Resources {
@@ -111,36 +155,38 @@ impl Quantize {
     }
 }
 
-/// An importance matrix in a file.
-struct Matrix {
-    path: PathBuf,
-    map: memmap2::Mmap,
-    /// `None` if no entry is selected: that is as good as no matrix.
-    parsed: Option<ImportanceMatrix>,
-}
-
-impl Matrix {
-    fn open(recipe: &Recipe) -> Result<Option<Self>, QuantizeError> {
-        let selection = recipe.selection()?;
-        if recipe.imatrix.is_empty() {
-            return Ok(None);
+impl Quantize {
+    /// Prints what each tensor becomes, and why.
+    fn show(&self, quantized: &Quantized, progress: &Progress) -> Result<(), QuantizeError> {
+        let size = quantized.plan.size()?;
+        if let Some(demand) = &quantized.demand {
+            progress.warn(demand.to_string());
         }
-        let path = Path::new(&recipe.imatrix).to_owned();
-        let map = map_file(&path).map_err(|reason| QuantizeError::File { path: path.clone(), reason })?;
-        let source = SourceDescription { label: recipe.imatrix.clone(), length: map.len() as u64 };
-        let parsed = ImportanceMatrix::read(source, &map, &selection)
-            .map_err(|reason| QuantizeError::Importance { path: path.clone(), reason })?;
-        Ok(Some(Self { path, map, parsed }))
+        let reasons: Vec<String> = quantized.choices.iter().map(ToString::to_string).collect();
+        if self.json {
+            let file = json!({"file": self.places.output(), "size": size});
+            return Ok(print_line(answer(vec![file], &quantized.plan, &reasons, progress))?);
+        }
+        Ok(print_line(quantized.plan.table("because", &reasons))?)
     }
 }
 
-/// Prints what each tensor becomes, and why.
-fn show(quantized: &Quantized) -> Result<(), QuantizeError> {
-    quantized.plan.size()?;
-    if let Some(demand) = &quantized.demand {
-        eprintln!("warning: {demand}");
-    }
-    let reasons: Vec<String> = quantized.choices.iter().map(ToString::to_string).collect();
-    println!("{}", quantized.plan.table("because", &reasons));
-    Ok(())
+/// What becomes of a model, for programs.
+fn answer(files: Vec<Value>, plan: &Plan, reasons: &[String], progress: &Progress) -> Value {
+    let tensor = |(tensor, because): (&PlannedTensor, &String)| {
+        json!({
+            "name": tensor.name,
+            "shape": tensor.shape.dimensions(),
+            "from": tensor.derivation.stored_type().name(),
+            "to": tensor.element_type.name(),
+            "bytes": tensor.data_length(),
+            "because": because,
+        })
+    };
+    json!({
+        "files": files,
+        "bits_per_weight": plan.bits_per_weight(),
+        "tensors": plan.tensors.iter().zip(reasons).map(tensor).collect::<Vec<_>>(),
+        "warnings": progress.warnings(),
+    })
 }

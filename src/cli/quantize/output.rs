@@ -1,16 +1,17 @@
-//! Writing what was planned: all files appear complete, or none does.
+//! Writing what was planned: all files appear complete, or none does; or the one goes to standard output.
 
-use std::path::PathBuf;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-use indicatif::ProgressBar;
 
 use super::QuantizeError;
 use crate::cli::interruption::interruption;
 use crate::cli::new_file::NewFile;
 use crate::cli::progress::Progress;
-use crate::plan::{Observer, Plan, Resources, Source, SquaredError, SquaredErrors};
+use crate::cli::standard_output::{OutputError, print, stream};
+use crate::cli::task::Task;
+use crate::plan::{Observer, Plan, PlanError, Resources, Source, SquaredError, SquaredErrors};
 use crate::quantize::{Fitting, quality};
 
 /// A file to be written.
@@ -20,81 +21,102 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Whether it is standard output.
+    pub(super) fn is_stream(&self) -> bool {
+        self.path == Path::new("-")
+    }
+
     fn failed(&self) -> impl Fn(std::io::Error) -> QuantizeError + use<> {
         let path = self.path.clone();
         move |reason| QuantizeError::File { path: path.clone(), reason }
     }
 }
 
-/// Executes plans into files that take their names when all are complete.
-pub(super) fn write(
-    outputs: &[Output],
-    sources: &[&dyn Source],
-    resources: Resources,
-    quality: bool,
-) -> Result<(), QuantizeError> {
-    let interrupted = interruption();
-    let mut written = Vec::with_capacity(outputs.len());
-    for output in outputs {
-        let bar = Progress::new().bar(format!("writing {}", output.path.display()), output.plan.size()?);
-        let errors = quality.then(|| SquaredErrors::of(&output.plan));
-        let watch = Watch { bar, interrupted: Arc::clone(&interrupted), errors };
-        written.push(write_one(output, sources, resources, &watch)?);
-        watch.bar.finish_and_clear();
-        if let Some(errors) = watch.errors {
-            show_errors(&output.plan, &errors.finish());
+/// How files are made.
+pub(super) struct Making<'m> {
+    pub(super) sources: &'m [&'m dyn Source],
+    pub(super) resources: Resources,
+    /// Whether the error of each tensor is told.
+    pub(super) quality: bool,
+    pub(super) progress: &'m Progress,
+}
+
+impl Making<'_> {
+    /// Executes plans into files that take their names when all are complete.
+    pub(super) fn write(&self, outputs: &[Output]) -> Result<(), QuantizeError> {
+        let interrupted = interruption();
+        let mut written = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            let watch = self.watch(output, &interrupted)?;
+            let mut file = NewFile::create(&output.path).map_err(output.failed())?;
+            output.plan.execute(self.sources, file.as_file_mut(), self.resources, &watch)?;
+            file.complete().map_err(output.failed())?;
+            written.push(file);
+            let errors = watch.finish().map(|errors| lines(&output.plan, &errors));
+            errors.map_or(Ok(()), print)?;
         }
+        for (output, file) in outputs.iter().zip(written) {
+            file.publish().map_err(output.failed())?;
+        }
+        Ok(())
     }
-    for (output, file) in outputs.iter().zip(written) {
-        file.publish().map_err(output.failed())?;
+
+    /// Executes a plan into standard output.
+    pub(super) fn stream(&self, output: &Output) -> Result<(), QuantizeError> {
+        let mut out = stream().ok_or(QuantizeError::ToTerminal)?;
+        let watch = self.watch(output, &interruption())?;
+        let written = output.plan.execute(self.sources, &mut out, self.resources, &watch);
+        written.map_err(|error| match error {
+            PlanError::Write { reason, .. } => OutputError::from(std::io::Error::from(reason.kind())).into(),
+            other => QuantizeError::from(other),
+        })?;
+        out.flush().map_err(OutputError::from)?;
+        if let Some(errors) = watch.finish() {
+            self.progress.line(lines(&output.plan, &errors).trim_end());
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn watch(&self, output: &Output, interrupted: &Arc<AtomicBool>) -> Result<Watch, QuantizeError> {
+        let to =
+            if output.is_stream() { "standard output".to_owned() } else { output.path.display().to_string() };
+        let task = self.progress.task(&format!("writing {to}"), output.plan.size()?);
+        let errors = self.quality.then(|| SquaredErrors::of(&output.plan));
+        Ok(Watch { task, interrupted: Arc::clone(interrupted), errors })
+    }
+
+    /// Measures what has to be known to fit a model into a size.
+    pub(super) fn measure(&self, fitting: &Fitting) -> Result<Vec<Vec<f64>>, QuantizeError> {
+        let task = self.progress.task("measuring", fitting.elements());
+        let watch = Watch { task, interrupted: interruption(), errors: None };
+        let (plan, candidates) = fitting.to_measure();
+        Ok(plan.measure(candidates, self.sources, self.resources, &watch)?)
+    }
 }
 
-fn write_one(
-    output: &Output,
-    sources: &[&dyn Source],
-    resources: Resources,
-    watch: &Watch,
-) -> Result<NewFile, QuantizeError> {
-    let mut file = NewFile::create(&output.path).map_err(output.failed())?;
-    output.plan.execute(sources, file.as_file_mut(), resources, watch)?;
-    file.complete().map_err(output.failed())?;
-    Ok(file)
-}
-
-/// Measures what has to be known to fit a model into a size.
-pub(super) fn measure(
-    fitting: &Fitting,
-    sources: &[&dyn Source],
-    resources: Resources,
-) -> Result<Vec<Vec<f64>>, QuantizeError> {
-    let bar = Progress::new().bar("measuring".to_owned(), fitting.elements());
-    let watch = Watch { bar, interrupted: interruption(), errors: None };
-    let (plan, candidates) = fitting.to_measure();
-    let errors = plan.measure(candidates, sources, resources, &watch)?;
-    watch.bar.finish_and_clear();
-    Ok(errors)
-}
-
-/// Prints the error of each tensor that was changed.
-fn show_errors(plan: &Plan, errors: &[SquaredError]) {
-    for (name, text) in quality(plan, errors) {
-        println!("{name}  {text}");
-    }
+/// The error of each tensor that was changed, a line each.
+fn lines(plan: &Plan, errors: &[SquaredError]) -> String {
+    quality(plan, errors).into_iter().map(|(name, text)| format!("{name}  {text}\n")).collect()
 }
 
 /// A bar on a terminal, and an ear for Ctrl-C.
 struct Watch {
-    bar: ProgressBar,
+    task: Task,
     interrupted: Arc<AtomicBool>,
     /// Of each tensor, if they are asked for.
     errors: Option<SquaredErrors>,
 }
 
+impl Watch {
+    /// The errors, if they were asked for.
+    fn finish(self) -> Option<Vec<SquaredError>> {
+        self.errors.map(SquaredErrors::finish)
+    }
+}
+
 impl Observer for Watch {
     fn written(&self, bytes: u64) {
-        self.bar.set_position(bytes);
+        self.task.set_position(bytes);
     }
 
     fn measures(&self) -> bool {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use ollamake::gguf::Metadata;
 use ollamake::tensor::ElementType;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Desk;
 use crate::in_process::{gguf, small_gguf};
@@ -49,7 +49,12 @@ fn a_plan_is_a_page_or_the_answer() {
     let answer: Value = serde_json::from_str(&desk.output(&[&plan[..], &["--json"]].concat())).unwrap();
     assert_eq!(answer["outputs"][0]["memory"]["context"], 1024);
     assert!(!desk.output(&["list"]).contains("n:latest"), "nothing is made");
-    assert!(desk.refused(&["create", "n", "--json"]).contains("--dry-run"));
+    let made: Value = serde_json::from_str(&desk.output(&["create", "n", "-q", "q8_0", "--json"])).unwrap();
+    assert_eq!((&made["models"][0]["model"], &made["warnings"]), (&"n:latest".into(), &json!([])));
+    let size = answer["outputs"][0]["size"].as_u64();
+    assert_eq!(made["models"][0]["size"].as_u64(), size);
+    let bits = answer["outputs"][0]["bits_per_weight"].as_f64().unwrap();
+    assert!((made["models"][0]["bits_per_weight"].as_f64().unwrap() - bits).abs() < 1e-9, "{made}");
 }
 
 #[test]
@@ -105,11 +110,12 @@ fn jobs_are_listed_and_asked_for() {
     let desk = Desk::new();
     desk.put("model.gguf", small_gguf(&[]));
     assert!(desk.output(&["jobs"]).starts_with("ID    KIND"));
+    desk.create("FROM ./model.gguf\n");
     let answer: Value = serde_json::from_str(&desk.output(&["jobs", "--json"])).unwrap();
     assert!(answer["jobs"].is_array());
     for arguments in [["jobs", "--follow", "a/b"], ["jobs", "--stop", "ffff"]] {
         let error = desk.refused(&arguments);
-        assert!(error.starts_with("Error: "), "{error}");
+        assert!(error.contains("Error: "), "{error}");
     }
     assert!(desk.refused(&["jobs", "--state", "lost"]).contains("state must be one of queued"));
 }

@@ -1,6 +1,5 @@
 //! Long files are uploaded so that a lost connection costs little.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -67,9 +66,8 @@ async fn answer(request: Request<Body>, asked: Asked) -> Response {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_cannot_go_on_gets_long_files_in_one_piece() {
     let desk = Desk::new();
-    desk.put("m.gguf", "");
-    let file = File::options().write(true).open(desk.directory.path().join("m.gguf")).unwrap();
-    file.set_len(LONG).unwrap();
+    let contents = large_gguf(4096, LONG / 2 / 4096 + 1);
+    desk.put("m.gguf", &contents);
     let asked = Asked::default();
     let app = Router::new().fallback({
         let asked = asked.clone();
@@ -79,7 +77,7 @@ async fn a_server_that_cannot_go_on_gets_long_files_in_one_piece() {
     let address = listener.local_addr().unwrap().to_string();
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     desk.run_at(&address, &["create", "m"]).await;
-    let blob = format!("/api/blobs/{}", Digest::of(&vec![0; LONG as usize]));
+    let blob = format!("/api/blobs/{}", Digest::of(&contents));
     let asked = asked.lock().unwrap();
     let paths: Vec<_> = asked.iter().map(|(method, path, length)| (method, path.as_str(), *length)).collect();
     assert_eq!(
@@ -88,7 +86,7 @@ async fn a_server_that_cannot_go_on_gets_long_files_in_one_piece() {
             (&Method::HEAD, "/", 0),
             (&Method::HEAD, blob.as_str(), 0),
             (&Method::POST, "/ollamake/v1/uploads", 0),
-            (&Method::POST, blob.as_str(), LONG as usize),
+            (&Method::POST, blob.as_str(), contents.len()),
         ]
     );
 }

@@ -9,3 +9,4 @@ pub(crate) mod noise;
 pub(crate) mod older_matrix;
 pub(crate) mod process;
 pub(crate) mod shared;
+pub(crate) mod terminal;
