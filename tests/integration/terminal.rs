@@ -228,7 +228,7 @@ fn simple_terminals_get_lines() {
         }
         let (status, seen) = Terminal::start(command, 200).end();
         assert!(status.success(), "{seen}");
-        for line in ["hashing model.gguf (", "success\n", "warning: parameter \"odd\" is not known"] {
+        for line in ["adding model.gguf (", "success\n", "warning: parameter \"odd\" is not known"] {
             assert!(seen.contains(line), "{term:?}: {seen}");
         }
     }
