@@ -74,13 +74,16 @@ impl Client {
         Ok(self)
     }
 
-    /// The store that the server works on, if it is the one of the settings here.
+    /// The store that the server works on, if it is the one of the settings here and belongs to this user.
     pub(super) async fn store(&self, surroundings: &Surroundings) -> Option<Store> {
         if self.embedded.is_some() {
             return self.embedded.clone();
         }
         let store = surroundings.config().ok()?.open_existing_store().ok()?;
         let own = store.identity().ok()??.to_string();
+        if !store.is_own().ok()? {
+            return None;
+        }
         let theirs = self.get("/ollamake/v1/imports").await.ok()?;
         (theirs["store"] == own).then_some(store)
     }

@@ -2,10 +2,22 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use rustix::process::geteuid;
+
 use super::{Store, StoreError};
 use crate::model::Digest;
 
 impl Store {
+    /// Whether the store belongs to the user of this process, so that what is put there is as what its other
+    /// programs put there. Of another user's files they might be able to read none.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn is_own(&self) -> Result<bool, StoreError> {
+        let directory = self.0.disk.metadata(self.0.layout.blobs())?;
+        Ok(directory.uid() == geteuid().as_raw())
+    }
+
     /// What the same directory has in every process of this machine until it is started again, and no other
     /// directory has; nothing where the operating system does not tell its runs apart. It says nothing about
     /// the directory itself.

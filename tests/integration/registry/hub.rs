@@ -7,7 +7,10 @@ mod stub_hub;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use axum::body::{Body, Bytes};
+use axum::response::Response;
 use ollamake::model::{Digest, HubModel, MediaType};
 use ollamake::registry::RegistryError;
 use ollamake::registry::hub::Hub;
@@ -15,6 +18,7 @@ use ollamake::store::Store;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::stub::{Asked, answer};
 use super::{Site, impatient};
 use crate::support::cutting_proxy::CuttingProxy;
 use crate::support::process::{Process, command, last_line, text};
@@ -206,6 +210,57 @@ async fn a_cut_transfer_goes_on() {
     assert_eq!(storage.cuts(), 4, "the proxy has to break connections");
     assert!(storage.down() < size * 3 / 2, "{} bytes came for {size}", storage.down());
     assert_eq!(layers(models.path(), "mine"), expected);
+}
+
+/// The weights, sent so slowly that one can be in time.
+fn slowly(asked: &Asked, weights: &[u8]) -> Response {
+    let range = asked.range(weights.len()).unwrap_or(0..weights.len());
+    let header = format!("bytes {}-{}/{}", range.start, range.end - 1, weights.len());
+    let status = if asked.range(weights.len()).is_some() { 206 } else { 200 };
+    let pieces: Vec<Bytes> = weights[range].chunks(16 << 10).map(Bytes::copy_from_slice).collect();
+    let body = futures_util::stream::unfold(pieces.into_iter(), |mut pieces| async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        Some((Ok::<_, std::io::Error>(pieces.next()?), pieces))
+    });
+    answer(status, &[("content-range", &header)], Body::from_stream(body))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_of_a_killed_server_goes_on_where_it_was() {
+    let repository = repository();
+    let expected = made_of_local_files(&repository.files).await;
+    let weights = repository.files.iter().find(|(name, _)| name == "model.safetensors").unwrap().1.clone();
+    let digest = Digest::of(&weights);
+    let hub = StubHub::lying(repository, move |asked: &Asked| {
+        asked.uri.path().ends_with("/model.safetensors").then(|| slowly(asked, &weights))
+    })
+    .await;
+    let models = TempDir::new().unwrap();
+    let environment = [("HF_ENDPOINT", hub.endpoint())];
+    let environment: Vec<_> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let mut server = Process::start(models.path(), &environment);
+    let request =
+        json!({"model": "mine", "from": "hf.co/owner/some.repo", "quantize": "q4_K_M", "detach": true});
+    let job = last_line(&server, "create", request).await;
+    let partial = models.path().join("ollamake/partial").join(digest.file_name());
+    while fs::metadata(&partial).map_or(0, |file| file.len()) < 500_000 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    server.kill();
+    let before = hub.asked().len();
+    let server = Process::start(models.path(), &environment);
+    let url = format!("http://{}/ollamake/v1/jobs/{}", server.address, job["job"].as_str().unwrap());
+    loop {
+        let job: Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
+        match job["state"].as_str().unwrap() {
+            "queued" | "running" | "interrupted" => tokio::time::sleep(Duration::from_millis(20)).await,
+            state => break assert_eq!(state, "succeeded", "{job}"),
+        }
+    }
+    assert_eq!(layers(models.path(), "mine"), expected);
+    let again = hub.asked().split_off(before);
+    let ranges: Vec<_> = again.iter().filter(|asked| asked.uri.path().ends_with(".safetensors")).collect();
+    assert!(!ranges.is_empty() && ranges.iter().all(|asked| asked.header("range").starts_with("bytes=")));
 }
 
 #[tokio::test]
