@@ -3,7 +3,8 @@
 //! `OLLAMAKE_REWRITE_SCREENS=1` records them anew, in `tests/fixtures/screens`; look at each before it is
 //! kept.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -39,7 +40,10 @@ impl Desk {
     }
 
     fn put(&self, name: &str, contents: impl AsRef<[u8]>) {
-        fs::write(self.directory.path().join(name), contents).unwrap();
+        let path = self.directory.path().join(name);
+        fs::write(&path, contents).unwrap();
+        // What can be written to may be copied, which is told.
+        fs::set_permissions(path, Permissions::from_mode(0o444)).unwrap();
     }
 
     /// Runs a command on a terminal, of the server at `host` if there is one.
@@ -59,6 +63,7 @@ fn assert_screen(name: &str, seen: &str) {
     let masks = [
         (r"\d+(\.\d+)? ?[KMGT]?B/s", "RATE"),
         (r"in \d+\.\d s", "in TIME s"),
+        (r"^n \d+\.\d s$", "n TIME s"),
         (r"(\d+[hms])+$", "LEFT"),
         (r"127\.0\.0\.1:\d+", "ADDRESS"),
     ];
