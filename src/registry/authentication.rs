@@ -2,7 +2,8 @@
 //!
 //! What proves it belongs to one origin (scheme, host and port) and is shown to no other:
 //! - a password goes to its registry, and to the token server that this registry names if that is
-//!   related to it, over plain HTTP only as [`Credentials::insert`] says;
+//!   related to it, over plain HTTP only as [`Credentials::insert`] says; an identity token, which stands for
+//!   it, goes to such a token server only;
 //! - a signature, which is the same person's for all registries, goes to the registry's own origin
 //!   only, or a registry could have us sign in for it elsewhere;
 //! - the token that is issued goes to the registry's own origin.
@@ -13,21 +14,25 @@
 use std::sync::Arc;
 
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use url::{Host, Url};
 
-use super::RegistryError;
 use super::answer::{Body, error_of, message_of};
 use super::challenge::Challenge;
 use super::credentials::{Credentials, Login};
 use super::identity::Identity;
 use super::place::{Place, display};
 use super::repository::Repository;
-use super::transport::{Answer, Authorization, Request, Transport};
+use super::transport::{Answer, Authorization, Payload, Request, Transport};
+use super::{RegistryError, blocking};
 
 /// The longest answer of a token server, in bytes.
 const LONGEST_TOKEN_ANSWER: u64 = 1024 * 1024;
+
+/// What we are called where an identity token is shown.
+const CLIENT: &str = "ollamake";
 
 /// A token for more repositories than these is not asked for.
 const MOST_SCOPES: usize = 16;
@@ -37,9 +42,36 @@ const MOST_SCOPES: usize = 16;
 pub(crate) struct Authentication {
     credentials: Arc<Credentials>,
     identity: Arc<Identity>,
+    /// The login for the registry, once somebody has asked for it.
+    login: OnceCell<Option<Login>>,
     state: Mutex<State>,
     /// Whether there is anything to answer a challenge with.
     answers: bool,
+}
+
+/// What a token server is asked for.
+struct Question<'q> {
+    realm: &'q Place,
+    service: Option<&'q str>,
+    scopes: &'q [String],
+}
+
+impl Question<'_> {
+    /// Where it is asked with GET.
+    fn place(&self) -> Place {
+        let service = self.service.iter().map(|service| ("service", *service));
+        let scopes = self.scopes.iter().map(|scope| ("scope", scope.as_str()));
+        self.realm.with_query(&service.chain(scopes).collect::<Vec<_>>())
+    }
+
+    /// The form that is sent with an identity token (distribution project, "Oauth2 Token Authentication").
+    fn form(&self, token: &str) -> String {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "refresh_token").append_pair("client_id", CLIENT);
+        self.service.iter().for_each(|service| _ = form.append_pair("service", service));
+        form.append_pair("scope", &self.scopes.join(" ")).append_pair("refresh_token", token);
+        form.finish()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -66,6 +98,7 @@ pub(crate) struct Ticket {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Password,
+    IdentityToken,
     Anonymous,
     Signature,
 }
@@ -80,7 +113,7 @@ struct TokenAnswer {
 
 impl Authentication {
     pub(crate) fn new(credentials: Arc<Credentials>, identity: Arc<Identity>) -> Self {
-        Self { credentials, identity, state: Mutex::default(), answers: true }
+        Self { credentials, identity, login: OnceCell::new(), state: Mutex::default(), answers: true }
     }
 
     /// The same, which shows something from the beginning.
@@ -98,6 +131,19 @@ impl Authentication {
         self.answers
     }
 
+    /// The login for the registry, if there is one.
+    async fn login(&self, repository: &Repository) -> Result<Option<&Login>, RegistryError> {
+        let find = async || {
+            let (credentials, registry) = (self.credentials.clone(), repository.registry().to_owned());
+            let found = blocking(move || credentials.find(&registry)).await?;
+            found.map_err(|failure| RegistryError::CredentialHelper {
+                registry: repository.registry().to_owned(),
+                reason: failure.to_string(),
+            })
+        };
+        Ok(self.login.get_or_try_init(find).await?.as_ref())
+    }
+
     /// What the next request is to be sent with.
     pub(crate) async fn ticket(&self) -> Ticket {
         let state = self.state.lock().await;
@@ -112,7 +158,7 @@ impl Authentication {
 
     /// What can be done when a registry denies access.
     pub(crate) fn advice(&self, repository: &Repository) -> String {
-        if self.credentials.for_registry(repository.registry()).is_some() {
+        if self.login.get().is_some_and(Option::is_some) {
             return "check the user and password for this registry, and what they permit".to_owned();
         }
         if repository.is_ollama() {
@@ -123,10 +169,6 @@ impl Authentication {
             return format!(
                 "no login of docker is known here, since {problem}: mend that file (in DOCKER_CONFIG, or .docker of the server's home), or set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
             );
-        }
-        if self.credentials.is_unreadable(repository.registry()) {
-            return "docker keeps this login where it cannot be read, in an external program or as an identity token; set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
-                .to_owned();
         }
         "give a user and password for this registry, with docker login or in OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
             .to_owned()
@@ -144,18 +186,18 @@ impl Authentication {
         if state.generation != ticket.generation {
             return Ok(());
         }
-        let login = self.credentials.for_registry(repository.registry());
+        let login = self.login(repository).await?;
         if login.is_some_and(|login| !login.may_go_to(&repository.manifest("latest"))) {
             return Err(RegistryError::PlainPassword { registry: repository.registry().to_owned() });
         }
         let mut next = match (Challenge::of(answer.response.headers()), login) {
-            (Some(Challenge::Basic), Some(login)) if state.authorization.is_none() || state.worked => State {
-                authorization: Authorization::new(
-                    repository.origin(),
-                    &format!("Basic {}", login.to_basic()),
-                ),
-                ..State::default()
-            },
+            (Some(Challenge::Basic), Some(login)) if state.authorization.is_none() || state.worked => {
+                let Some(basic) = login.to_basic() else {
+                    return Err(self.refused(transport, repository, answer).await);
+                };
+                let authorization = Authorization::new(repository.origin(), &format!("Basic {basic}"));
+                State { authorization, ..State::default() }
+            }
             (Some(Challenge::Bearer { realm, service, scope }), login) => {
                 let place = answer.leads_to(repository, &realm).await?;
                 let ways = self.ways(repository, &place, login)?;
@@ -170,11 +212,8 @@ impl Authentication {
                     }
                 }
                 scopes.drain(..scopes.len().saturating_sub(MOST_SCOPES));
-                let pairs = service.iter().map(|service| ("service", service.as_str()));
-                let pairs: Vec<_> =
-                    pairs.chain(scopes.iter().map(|scope| ("scope", scope.as_str()))).collect();
-                let place = place.with_query(&pairs);
-                let (token, failed) = self.ask_in_turn(transport, repository, &place, ways, login).await?;
+                let question = Question { realm: &place, service: service.as_deref(), scopes: &scopes };
+                let (token, failed) = self.ask_in_turn(transport, repository, &question, ways, login).await?;
                 State {
                     authorization: Authorization::new(repository.origin(), &format!("Bearer {token}")),
                     exhausted_ways: first + failed,
@@ -198,13 +237,13 @@ impl Authentication {
         &self,
         transport: &Transport,
         repository: &Repository,
-        place: &Place,
+        question: &Question<'_>,
         ways: &[Way],
         login: Option<&Login>,
     ) -> Result<(String, usize), RegistryError> {
         let mut failed = 0;
         loop {
-            match self.ask(transport, repository, place, ways[failed], login).await {
+            match self.ask(transport, repository, question, ways[failed], login).await {
                 Ok(token) => return Ok((token, failed)),
                 Err(RegistryError::Denied { .. }) if failed + 1 < ways.len() => failed += 1,
                 Err(error) => return Err(error),
@@ -225,8 +264,9 @@ impl Authentication {
             realm: display(realm.url()),
         };
         match login {
-            Some(login) if self.may_see(repository, realm.url(), login) => Ok(vec![Way::Password]),
-            Some(_) => Err(untrusted()),
+            Some(login) if !self.may_see(repository, realm.url(), login) => Err(untrusted()),
+            Some(login) if login.identity_token().is_some() => Ok(vec![Way::IdentityToken]),
+            Some(_) => Ok(vec![Way::Password]),
             None if repository.is_ollama() && own => Ok(vec![Way::Signature]),
             None if repository.is_ollama() => Err(untrusted()),
             None if own => Ok(vec![Way::Anonymous, Way::Signature]),
@@ -247,23 +287,35 @@ impl Authentication {
         &self,
         transport: &Transport,
         repository: &Repository,
-        place: &Place,
+        question: &Question<'_>,
         way: Way,
         login: Option<&Login>,
     ) -> Result<String, RegistryError> {
-        let (place, header) = match (way, login) {
+        let place = question.place();
+        let authorized = |place: Place, text: &str| {
+            let authorization = Authorization::new(place.url().origin(), text);
+            (Request::new(Method::GET, place), authorization)
+        };
+        let (request, authorization) = match (way, login) {
             (Way::Password, Some(login)) => {
-                let place = place.with_query(&[("account", login.user())]);
-                (place, Some(format!("Basic {}", login.to_basic())))
+                let basic = login.to_basic().unwrap_or_default();
+                authorized(place.with_query(&[("account", login.user())]), &format!("Basic {basic}"))
+            }
+            (Way::IdentityToken, Some(login)) => {
+                let form = question.form(login.identity_token().unwrap_or_default());
+                let request = Request::new(Method::POST, question.realm.clone())
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .payload(Payload::Bytes(form.into()));
+                (request, None)
             }
             (Way::Signature, _) => {
                 let question = self.identity.sign(place.url().clone())?;
-                (Place::at(question.url, place), Some(question.authorization))
+                authorized(Place::at(question.url, &place), &question.authorization)
             }
-            (Way::Anonymous | Way::Password, _) => (place.clone(), None),
+            (Way::Anonymous | Way::Password | Way::IdentityToken, _) => {
+                (Request::new(Method::GET, place), None)
+            }
         };
-        let authorization = header.and_then(|text| Authorization::new(place.url().origin(), &text));
-        let request = Request::new(Method::GET, place);
         let answer = transport.send(repository, &request, authorization.as_ref()).await?;
         let what = "an answer of its token server";
         match answer.response.status().as_u16() {

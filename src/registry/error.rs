@@ -145,6 +145,11 @@ pub enum RegistryError {
         "registry {registry} is spoken to over http:// and asks for a password, which others could read: use https://, or agree to it with OLLAMAKE_REGISTRY=http://{registry}, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
     )]
     PlainPassword { registry: String },
+    /// The program that keeps the login does not tell it.
+    #[error(
+        "the login for registry {registry} cannot be found out: {reason}; install that program for the server, or set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+    )]
+    CredentialHelper { registry: String, reason: String },
     /// A thread of ours failed.
     #[error("the transfer failed because of a defect in the server; see its log")]
     Defect,

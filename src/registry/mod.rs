@@ -10,7 +10,7 @@
 //! | `repository` | names to URLs |
 //! | `reach`, `place`, `resolver` | where a registry may lead us |
 //! | `transport`, `trust`, `proxy`, `proxy_exceptions`, `connection_error`, `encoding` | HTTP and its failures |
-//! | `challenge`, `credentials`, `identity`, `authentication` | proving who we are, to the right one |
+//! | `challenge`, `credentials`, `helper`, `identity`, `authentication` | proving who we are, to the right one |
 //! | `session`, `answer`, `retry`, `waiting` | one conversation with one repository |
 //! | `pull`, `manifest`, `artifact` | a model from a registry |
 //! | `blobs`, `download`, `incoming`, `sharing` | blobs from a registry, or from the Hub |
@@ -34,6 +34,7 @@ mod encoding;
 mod environment;
 mod error;
 mod event;
+mod helper;
 pub mod hub;
 mod identity;
 mod incoming;

@@ -3,7 +3,7 @@
 use super::docker_registry::{DockerRegistry, Setup, fixture};
 use super::model::Model;
 use super::stub::{Asked, Stub, answer};
-use super::token_server::TokenServer;
+use super::token_server::{IDENTITY_TOKEN, TokenServer};
 use super::{Site, impatient, through};
 use ollamake::registry::{Config, Credentials, Options, RegistryError};
 
@@ -64,16 +64,16 @@ async fn a_password_goes_over_plain_http_only_by_the_operators_will() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_that_docker_keeps_elsewhere_is_asked_for() {
+async fn a_login_that_docker_keeps_in_a_program_that_is_missing_is_told() {
     let challenge = |_: &Asked| answer(401, &[("www-authenticate", "Basic realm=\"stub\"")], "");
     let registry = Stub::start(challenge).await;
     let mut credentials = Credentials::none();
-    let json = format!(r#"{{"credHelpers": {{"{}": "gcloud"}}}}"#, registry.host());
+    let json = format!(r#"{{"credHelpers": {{"{}": "no-such-helper"}}}}"#, registry.host());
     credentials.add_docker_config(json.as_bytes()).unwrap();
     let site = Site::with(Config { credentials, ..impatient() });
     let error = site.pull(&format!("{}/team/m", registry.host())).await.unwrap_err();
-    assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
-    assert!(error.to_string().contains("docker keeps this login where it cannot be read"), "{error}");
+    assert!(matches!(error, RegistryError::CredentialHelper { .. }), "{error}");
+    assert!(error.to_string().contains("docker-credential-no-such-helper is not installed"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,6 +106,36 @@ async fn tokens_are_asked_for_as_the_specification_says() {
         let error = stranger.pull(&name).await.unwrap_err();
         assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_token_is_shown_to_the_token_server_alone() {
+    let tokens = TokenServer::start("alice", "wonder").await;
+    let setup = Setup { authentication: Some(tokens.registry_section()), ..Setup::default() };
+    let Some(registry) = DockerRegistry::start(&setup) else { return };
+    let with_token = |token: &str| {
+        let mut credentials = Credentials::none();
+        let json = format!(
+            r#"{{"auths": {{"{}": {{"auth": "MDAwMDAwMDA6", "identitytoken": "{token}"}}}}}}"#,
+            registry.host()
+        );
+        credentials.add_docker_config(json.as_bytes()).unwrap();
+        Site::with(Config { credentials, ..impatient() })
+    };
+    let name = format!("{}/team/by-identity", registry.host());
+    let model = Model::new(12, &[2_000_000]);
+    let site = with_token(IDENTITY_TOKEN);
+    model.put(&site.store, &name);
+    site.push(&name).await.unwrap();
+    let other = with_token(IDENTITY_TOKEN);
+    other.pull(&name).await.unwrap();
+    model.assert_in(&other.store, &name);
+    let asked = tokens.asked();
+    assert!(asked.iter().all(|asked| asked.method == "POST" && asked.uri.query().is_none()), "{asked:?}");
+
+    let error = with_token("another").pull(&name).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Denied { .. }), "{error}");
+    assert!(!error.to_string().contains("another"), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,27 +13,35 @@ use serde_json::{Value, json};
 use super::docker_registry::fixture;
 use super::stub::{Asked, Stub, answer};
 
+/// What the server takes in place of the password (distribution project, "Oauth2 Token Authentication").
+pub(crate) const IDENTITY_TOKEN: &str = "an identity token/1";
+
 /// The server, which knows one user.
-pub(super) struct TokenServer {
+pub(crate) struct TokenServer {
     stub: Stub,
 }
 
 impl TokenServer {
-    pub(super) async fn start(user: &str, password: &str) -> Self {
+    pub(crate) async fn start(user: &str, password: &str) -> Self {
         let login = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
         let user = user.to_owned();
         let stub = Stub::start(move |asked: &Asked| {
+            if asked.method == "POST" {
+                return answer_form(asked, &user);
+            }
             if asked.header("authorization") != login {
                 return answer(401, &[], r#"{"details":"incorrect username or password"}"#);
             }
-            let token = sign(&claims(asked, &user));
+            let pairs = url::form_urlencoded::parse(asked.uri.query().unwrap_or_default().as_bytes());
+            let scopes = pairs.filter(|(key, _)| key == "scope").map(|(_, value)| value.into_owned());
+            let token = sign(&claims(scopes, asked.query("service"), &user));
             answer(200, &[], json!({"token": token, "expires_in": 300}).to_string())
         });
         Self { stub: stub.await }
     }
 
     /// The `auth` section of a registry that trusts this server.
-    pub(super) fn registry_section(&self) -> String {
+    pub(crate) fn registry_section(&self) -> String {
         format!(
             "  token: {{realm: \"http://{}/token\", service: tests, issuer: tests, rootcertbundle: {}}}",
             self.stub.host(),
@@ -42,16 +50,30 @@ impl TokenServer {
     }
 
     /// What it was asked.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.stub.asked()
     }
 }
 
+/// Answers who shows an identity token.
+fn answer_form(asked: &Asked, user: &str) -> axum::response::Response {
+    let form: Vec<(String, String)> = url::form_urlencoded::parse(&asked.body).into_owned().collect();
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+    let is_known = field("grant_type").as_deref() == Some("refresh_token")
+        && field("refresh_token").as_deref() == Some(IDENTITY_TOKEN)
+        && field("client_id").is_some_and(|client| !client.is_empty());
+    if !is_known {
+        return answer(401, &[], r#"{"details":"incorrect identity token"}"#);
+    }
+    let scopes = field("scope").unwrap_or_default();
+    let scopes = scopes.split_whitespace().map(str::to_owned);
+    let token = sign(&claims(scopes, field("service"), user));
+    answer(200, &[], json!({"access_token": token, "expires_in": 300}).to_string())
+}
+
 /// Grants every scope that is asked for.
-fn claims(asked: &Asked, user: &str) -> Value {
+fn claims(scopes: impl Iterator<Item = String>, service: Option<String>, user: &str) -> Value {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let pairs = url::form_urlencoded::parse(asked.uri.query().unwrap_or_default().as_bytes());
-    let scopes = pairs.filter(|(key, _)| key == "scope").map(|(_, value)| value.into_owned());
     let access: Vec<Value> = scopes
         .map(|scope| {
             let parts: Vec<&str> = scope.split(':').collect();
@@ -60,7 +82,7 @@ fn claims(asked: &Asked, user: &str) -> Value {
         })
         .collect();
     json!({
-        "iss": "tests", "sub": user, "aud": asked.query("service"), "jti": now.to_string(),
+        "iss": "tests", "sub": user, "aud": service, "jti": now.to_string(),
         "iat": now, "nbf": now - 10, "exp": now + 300, "access": access,
     })
 }
