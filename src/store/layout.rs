@@ -26,6 +26,7 @@ pub(super) struct Layout {
     provenance: PathBuf,
     outputs: PathBuf,
     guests: PathBuf,
+    used: PathBuf,
 }
 
 impl Layout {
@@ -47,6 +48,7 @@ impl Layout {
             provenance: own.join("provenance"),
             outputs: own.join("outputs"),
             guests: own.join("guests"),
+            used: own.join("used"),
             own,
         }
     }
@@ -143,6 +145,15 @@ impl Layout {
 
     pub(super) fn provenance_of(&self, manifest: Digest) -> PathBuf {
         self.provenance.join(manifest.file_name())
+    }
+
+    /// When models were used.
+    pub(super) fn used(&self) -> &Path {
+        &self.used
+    }
+
+    pub(super) fn used_of(&self, manifest: Digest) -> PathBuf {
+        self.used.join(manifest.file_name())
     }
 
     /// What was begun of blobs that take long to make.

@@ -26,6 +26,11 @@ impl Store {
         }
     }
 
+    /// The digest of what a recipe has made, whether that is still there or not.
+    pub fn made_blob(&self, recipe: Digest) -> Option<Digest> {
+        self.0.read_made(recipe)
+    }
+
     /// Remembers what a recipe has made. A failure costs nothing but work, so it is only logged.
     pub fn remember_made(&self, recipe: Digest, blob: Digest) {
         if let Err(error) = self.0.write_made(recipe, blob, false) {

@@ -26,6 +26,7 @@ mod document;
 mod durable;
 mod entry;
 mod error;
+mod eviction;
 mod export;
 mod find;
 mod guests;
@@ -72,6 +73,7 @@ mod tree;
 mod turn;
 mod upload;
 mod upload_id;
+mod used;
 mod verified;
 mod writeback;
 mod writer;
@@ -163,6 +165,8 @@ struct Shared {
     quarantined: Quarantined,
     guests: KnownGuests,
     job_marks: JobMarks,
+    /// When it was noted last that the model of a manifest is used.
+    noted_uses: Mutex<HashMap<Digest, SystemTime>>,
     /// The blobs that were there when they were listed last.
     present: Mutex<Option<Arc<Present>>>,
     retirement: Retirement,
@@ -311,6 +315,7 @@ impl Shared {
             quarantined: Quarantined::default(),
             guests: KnownGuests::default(),
             job_marks: JobMarks::default(),
+            noted_uses: Mutex::default(),
             present: Mutex::default(),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),

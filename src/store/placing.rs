@@ -150,14 +150,19 @@ impl Shared {
         for place in places {
             let remove = || self.disk.remove(&place.path);
             ignore_absence(self.spellings.carry_over(&*self.disk, &place.path, false, remove))?;
-            let stays = |directory: &&PathBuf| {
-                let remove = || self.disk.remove_directory(directory);
-                self.spellings.carry_over(&*self.disk, directory, false, remove).is_err()
-            };
-            let left = place.directories.iter().rev().find(stays);
-            self.sync_entry_in(left.map_or(self.layout.tree(place.tree), PathBuf::as_path))?;
+            self.leave(place)?;
         }
         Ok(())
+    }
+
+    /// Removes the directories that an entry has left empty, and makes it durable that it is gone.
+    pub(super) fn leave(&self, place: &Place) -> io::Result<()> {
+        let stays = |directory: &&PathBuf| {
+            let remove = || self.disk.remove_directory(directory);
+            self.spellings.carry_over(&*self.disk, directory, false, remove).is_err()
+        };
+        let left = place.directories.iter().rev().find(stays);
+        self.sync_entry_in(left.map_or(self.layout.tree(place.tree), PathBuf::as_path))
     }
 
     /// Makes what happened to an entry of a directory durable, also where the directory is gone itself.

@@ -44,17 +44,19 @@ impl Shared {
         self.write_unsynced(record)?.replace(&self.layout.provenance_of(manifest))
     }
 
-    /// Forgets how models were made that are gone. All entries have been understood.
-    pub(super) fn forget_provenance(&self, census: &Census) -> io::Result<()> {
+    /// Forgets what is known of models that are gone. All entries have been understood.
+    pub(super) fn forget_manifests(&self, census: &Census) -> io::Result<()> {
         let digest = |content: &Content| match content {
             Content::Model(model) => Some(model.digest),
             _ => None,
         };
         let known: HashSet<Digest> =
             census.entries.iter().filter_map(|entry| digest(&entry.content)).collect();
-        for name in self.list_or_nothing(self.layout.provenance())? {
-            if !name.parse().is_ok_and(|manifest: Digest| known.contains(&manifest)) {
-                ignore_absence(self.disk.remove(&self.layout.provenance().join(&name)))?;
+        for directory in [self.layout.provenance(), self.layout.used()] {
+            for name in self.list_or_nothing(directory)? {
+                if !name.parse().is_ok_and(|manifest: Digest| known.contains(&manifest)) {
+                    ignore_absence(self.disk.remove(&directory.join(&name)))?;
+                }
             }
         }
         Ok(())

@@ -65,10 +65,17 @@ pub struct PruneReport {
 }
 
 /// A blob that nobody else can lease, and its length.
-struct Claimed {
+pub(super) struct Claimed {
     digest: Digest,
     file: File,
     length: u64,
+}
+
+impl Claimed {
+    /// Its length in bytes.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
 }
 
 impl Store {
@@ -95,7 +102,7 @@ impl Store {
         }
         if !options.dry_run {
             store.clear_links(&census, options.grace)?;
-            store.forget_provenance(&census)?;
+            store.forget_manifests(&census)?;
         }
         drop(census);
         let candidates = store.blobs_older_than(options.grace)?;
@@ -204,7 +211,7 @@ impl Shared {
     }
 
     /// Claims a blob for removal, unless it is leased or not there.
-    fn claim(&self, digest: Digest) -> io::Result<Option<Claimed>> {
+    pub(super) fn claim(&self, digest: Digest) -> io::Result<Option<Claimed>> {
         let path = self.layout.blob(digest);
         match self.disk.open(&path) {
             Ok(file) if lease::claim(&*self.disk, &file) && lease::leads_to(&*self.disk, &path, &file)? => {
@@ -219,7 +226,7 @@ impl Shared {
 
     /// Those of the claimed blobs that no manifest names: none as long as there may be a manifest of which
     /// nobody knows what it names.
-    fn unnamed(&self, claimed: Vec<Claimed>) -> io::Result<Vec<Claimed>> {
+    pub(super) fn unnamed(&self, claimed: Vec<Claimed>) -> io::Result<Vec<Claimed>> {
         let mut unnamed: HashMap<_, _> =
             claimed.into_iter().map(|claimed| (claimed.digest, claimed)).collect();
         if unnamed.is_empty() {
@@ -252,7 +259,7 @@ impl Shared {
     }
 
     /// Removes a claimed blob; `false` if another program was faster.
-    fn remove_claimed(&self, claimed: &Claimed) -> io::Result<bool> {
+    pub(super) fn remove_claimed(&self, claimed: &Claimed) -> io::Result<bool> {
         self.forget_whole(claimed.digest);
         self.durable.remove(claimed.digest);
         ignore_absence(self.disk.remove(&self.layout.blob(claimed.digest)))

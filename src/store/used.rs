@@ -1,0 +1,71 @@
+//! When models were used last, so that the store knows which can be spared first where it is a cache.
+//!
+//! `ollamake/used/<digest of the manifest>` is an empty file whose time says when. These files are hints:
+//! they may be lost or removed at any time. What Ollama uses it does not tell; the time at which weights were
+//! read, which file systems keep to the day, counts as well.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use super::stored_manifest::StoredManifest;
+use super::{Shared, Store, StoreError};
+use crate::locked::locked;
+use crate::model::{Digest, Layer};
+
+/// A use so soon after another is not noted.
+const SOON: Duration = Duration::from_secs(10);
+
+/// The notes that a process remembers to have made.
+const MOST_REMEMBERED: usize = 4096;
+
+impl Store {
+    /// Notes that a model is used now. A failure costs nothing but order, so it is only logged.
+    pub fn note_used(&self, model: &StoredManifest) {
+        if let Err(error) = self.0.write_used(model.digest) {
+            tracing::debug!(%error, "that a model was used is not noted");
+        }
+    }
+
+    /// The bytes of all blobs, and all models, the one first that was used longest ago.
+    ///
+    /// # Errors
+    /// What the operating system says about the directories.
+    pub fn by_last_use(&self) -> Result<(u64, Vec<Arc<StoredManifest>>), StoreError> {
+        let mut bytes = 0_u64;
+        for digest in self.0.list_blobs()? {
+            bytes = bytes.saturating_add(self.0.length_of(digest)?.unwrap_or(0));
+        }
+        let mut models = self.list()?;
+        models.sort_by_cached_key(|model| self.0.last_used(model));
+        Ok((bytes, models))
+    }
+}
+
+impl Shared {
+    fn write_used(&self, manifest: Digest) -> io::Result<()> {
+        let now = SystemTime::now();
+        let is_soon = |before: &SystemTime| now.duration_since(*before).is_ok_and(|since| since < SOON);
+        {
+            let mut noted = locked(&self.noted_uses);
+            if noted.get(&manifest).is_some_and(is_soon) {
+                return Ok(());
+            }
+            if noted.len() >= MOST_REMEMBERED {
+                noted.clear();
+            }
+            noted.insert(manifest, now);
+        }
+        self.make_directory(self.layout.used())?;
+        self.write_unsynced(b"")?.replace(&self.layout.used_of(manifest))
+    }
+
+    fn last_used(&self, model: &StoredManifest) -> SystemTime {
+        let note = self.disk.metadata(&self.layout.used_of(model.digest));
+        let noted = note.and_then(|metadata| metadata.modified()).ok();
+        let weights = model.manifest.layers.iter().max_by_key(|layer| layer.size);
+        let read = |layer: &Layer| self.disk.metadata(&self.layout.blob(layer.digest)).ok()?.accessed().ok();
+        let times = [Some(model.modified), noted, weights.and_then(read)];
+        times.into_iter().flatten().max().unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+}
