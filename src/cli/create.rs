@@ -43,6 +43,9 @@ pub(super) struct Create {
     /// Make the adapters part of the weights, in place of layers of their own
     #[arg(long)]
     merge: bool,
+    /// Send the model to the library, OLLAMAKE_LIBRARY, when it is made
+    #[arg(long)]
+    publish: bool,
     /// Only tell what would be made: sizes, types, time and memory. Files are uploaded for that, and stay in
     /// the store until it is pruned
     #[arg(long)]
@@ -109,6 +112,7 @@ impl Create {
             "renderer": modelfile.renderer(),
             "parser": modelfile.parser(),
             "requires": modelfile.requires(),
+            "publish": self.publish.then_some(true),
         });
         let names: Vec<String> = match outputs.is_empty() {
             true => vec![self.name.clone()],

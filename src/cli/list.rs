@@ -17,6 +17,9 @@ pub(super) struct List {
     /// Print the answer of /api/tags
     #[arg(long)]
     json: bool,
+    /// Also those that only the library has, and what it has of the others
+    #[arg(long)]
+    library: bool,
 }
 
 #[derive(Deserialize)]
@@ -32,16 +35,20 @@ struct Model {
     /// Why it cannot be used.
     #[serde(default)]
     damaged: String,
+    /// What the library has under this name.
+    #[serde(default)]
+    library: String,
     #[serde(with = "time::serde::rfc3339")]
     modified_at: OffsetDateTime,
 }
 
 impl List {
     pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
+        let path = if self.library { "/api/tags?library=true" } else { "/api/tags" };
         let mut answer = match Client::connect_to_look(surroundings).await {
             // Where there is no store there is no model.
             Err(CliError::OpenStore(error)) if error.is_absence() => json!({"models": []}),
-            client => client?.get("/api/tags").await?,
+            client => client?.get(path).await?,
         };
         let prefix = self.prefix.unwrap_or_default().to_lowercase();
         if let Some(models) = answer["models"].as_array_mut() {
@@ -65,6 +72,12 @@ fn table(answer: Value, now: OffsetDateTime) -> Result<String, CliError> {
         let mut age = format::age(model.modified_at, now);
         if !model.damaged.is_empty() {
             age = format!("{age} (damaged: {})", model.damaged);
+        }
+        match model.library.as_str() {
+            "same" => age += " (in the library)",
+            "other" => age += " (the library has another model of this name)",
+            "only" => age = "in the library only".to_owned(),
+            _ => {}
         }
         [model.name, id, format::bytes(model.size), age]
     }));

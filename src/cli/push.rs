@@ -12,6 +12,9 @@ use super::{CliError, Surroundings};
 pub(super) struct Push {
     /// The model: [host/][namespace/]model[:tag]
     model: String,
+    /// Send it to the library, OLLAMAKE_LIBRARY, where names without a registry are looked up first
+    #[arg(long)]
+    library: bool,
     /// Speak HTTP where the name states no scheme, and allow http://; certificates are verified all the same
     #[arg(long)]
     insecure: bool,
@@ -23,7 +26,7 @@ pub(super) struct Push {
 impl Push {
     pub(super) async fn run(self, surroundings: &Surroundings) -> Result<(), CliError> {
         parse_name(&self.model)?;
-        let body = json!({"model": self.model, "insecure": self.insecure});
+        let body = json!({"model": self.model, "insecure": self.insecure, "library": self.library});
         let progress = Progress::new(surroundings.quiet);
         let client = Client::connect(surroundings).await?;
         client.transfer("/api/push", &body, self.json, &progress).await

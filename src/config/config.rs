@@ -16,9 +16,10 @@ use super::origins;
 use super::path::expanded;
 use super::setting::{Lookup, text};
 use super::variables;
+use crate::create::Sharing;
 use crate::plan::Resources;
-use crate::registry;
 use crate::registry::hub::{HUB, Hub};
+use crate::registry::{self, Library};
 use crate::store::{ImportDirectories, Store};
 use crate::tensor::Platform;
 
@@ -49,10 +50,12 @@ pub struct Config {
     pub log_filter: Option<String>,
     /// How to write the log.
     pub log_format: LogFormat,
-    /// How to reach registries, and as whom.
+    /// How to reach registries, and as whom; the library is one of them.
     pub registry: registry::Config,
     /// Where Python's `huggingface_hub` keeps what it has fetched of the Hub.
     pub hub_cache: Option<PathBuf>,
+    /// How the library is used.
+    pub sharing: Sharing,
     /// What one job may use.
     pub resources: Resources,
     /// Bytes that a job which is interrupted makes again at most.
@@ -117,6 +120,9 @@ impl Config {
             origins.map_err(|value| ConfigError::NotAnOrigin { name: variables::ORIGINS.name, value })?;
         let keeps = variable(variables::NO_PRUNE.name).is_some_and(|value| truth(&value).unwrap_or(true));
         let threads = variables::JOB_THREADS.read_count(lookup)?;
+        let library = library(lookup)?;
+        let registry = registry::Config::from_environment(lookup)
+            .bearing_silence(Duration::from_secs(variables::REGISTRY_SILENCE.read(lookup)?));
         Ok(Self {
             host,
             models,
@@ -134,11 +140,12 @@ impl Config {
             log: LogLevel::parse(&variable(variables::DEBUG.name).unwrap_or_default()),
             log_filter: variable(variables::LOG_FILTER.name),
             log_format: LogFormat::parse(variable(variables::LOG.name))?,
+            sharing: sharing(lookup, library.is_some())?,
             registry: registry::Config {
+                library,
                 hub: hub(variable(variables::HF_ENDPOINT.name), variable(variables::HF_TOKEN.name))?,
-                ..registry::Config::from_environment(lookup)
-            }
-            .bearing_silence(Duration::from_secs(variables::REGISTRY_SILENCE.read(lookup)?)),
+                ..registry
+            },
             hub_cache: hub_cache(lookup)?,
             checkpoint: variables::CHECKPOINT.read(lookup)?,
             resources: Resources {
@@ -258,6 +265,30 @@ fn api_key(lookup: Lookup<'_>) -> Result<Option<ApiKey>, ConfigError> {
     ApiKey::parse(&text).map(Some).map_err(|_| ConfigError::NoApiKey { name })
 }
 
+/// The registry that is shared with others.
+fn library(lookup: Lookup<'_>) -> Result<Option<Library>, ConfigError> {
+    let name = variables::LIBRARY.name;
+    let Some(value) = text(lookup, name) else { return Ok(None) };
+    let library = value.parse();
+    library.map(Some).map_err(|reason| ConfigError::NotALibrary { name, value, reason })
+}
+
+/// How it is used. What would mean nothing without one is refused: who sets it counts on it.
+fn sharing(lookup: Lookup<'_>, has_library: bool) -> Result<Sharing, ConfigError> {
+    let publish = text(lookup, variables::PUBLISH.name);
+    let publish = publish.is_some_and(|value| truth(&value).unwrap_or(true));
+    let cache = variables::CACHE_SIZE.read(lookup)?;
+    let cache = (cache != variables::CACHE_SIZE.default()).then_some(cache);
+    for (name, is_set) in [(variables::PUBLISH.name, publish), (variables::CACHE_SIZE.name, cache.is_some())]
+    {
+        if is_set && !has_library {
+            return Err(ConfigError::NoLibrary { name });
+        }
+    }
+    let patience = Duration::from_secs(variables::LIBRARY_WAIT.read(lookup)?);
+    Ok(Sharing { publish, patience, cache })
+}
+
 /// The truth values of Go's `strconv.ParseBool`.
 fn truth(text: &str) -> Option<bool> {
     match text {
@@ -305,6 +336,15 @@ mod tests {
             config(&[("HOME", "/h"), ("OLLAMAKE_JOB_THREADS", "3"), ("OLLAMAKE_SIMD", "scalar")]).unwrap();
         assert_eq!((modest.resources.threads.get(), modest.platform.name()), (3, "scalar"));
         assert!(config(&[("HOME", "/h"), ("OLLAMAKE_LOG", "xml")]).is_err());
+        let alone = config(&[("HOME", "/h"), ("OLLAMAKE_CACHE_SIZE", "1000")]).unwrap_err();
+        assert_eq!(alone, ConfigError::NoLibrary { name: "OLLAMAKE_CACHE_SIZE" });
+        let two = config(&[("HOME", "/h"), ("OLLAMAKE_LIBRARY", "a.example/x,b.example/y")]).unwrap_err();
+        assert!(two.to_string().contains("there is one library"), "{two}");
+        let library = ("OLLAMAKE_LIBRARY", "a.example/x");
+        let cached = config(&[("HOME", "/h"), library, ("OLLAMAKE_CACHE_SIZE", "1000")]).unwrap();
+        assert_eq!((cached.sharing.cache, cached.sharing.publish), (Some(1000), false));
+        let shared = config(&[("HOME", "/h"), library, ("OLLAMAKE_PUBLISH", "1")]).unwrap();
+        assert_eq!((shared.sharing.cache, shared.sharing.publish), (None, true));
         // A password is what was set, to the last blank.
         let login = |password: &str| {
             let names = ["OLLAMAKE_REGISTRY", "OLLAMAKE_REGISTRY_USER", "OLLAMAKE_REGISTRY_PASSWORD"];

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::registry::InvalidLibrary;
 use crate::registry::hub::InvalidHub;
 use crate::store::StoreError;
 use crate::tensor::TensorError;
@@ -48,6 +49,12 @@ pub enum ConfigError {
     /// The key is given twice.
     #[error("set either OLLAMAKE_API_KEY or OLLAMAKE_API_KEY_FILE")]
     TwoApiKeys,
+    /// The library is not one registry with a path.
+    #[error("{name}={value:?} is not a library: {reason}")]
+    NotALibrary { name: &'static str, value: String, reason: InvalidLibrary },
+    /// A setting that means nothing without a library.
+    #[error("{name} is set and OLLAMAKE_LIBRARY is not: set the library, or unset {name}")]
+    NoLibrary { name: &'static str },
     /// Neither `OLLAMA_MODELS` nor a home directory is set.
     #[error("no place for models: set OLLAMA_MODELS, or HOME")]
     NoModelsDirectory,

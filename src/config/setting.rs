@@ -33,6 +33,8 @@ pub(super) enum Default {
     Is(u64),
     /// As many as the processor has cores, or as this process may use.
     Cores,
+    /// There is no bound.
+    Unbounded,
 }
 
 /// What a number counts.
@@ -71,6 +73,7 @@ impl Number {
         match self.default {
             Default::Is(number) => number,
             Default::Cores => std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64,
+            Default::Unbounded => u64::MAX,
         }
     }
 }

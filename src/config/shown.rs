@@ -59,6 +59,7 @@ impl Config {
             (v::JOB_MEMORY, count(self.resources.memory)),
             (v::JOB_THREADS, count(self.resources.threads.get())),
             (v::REGISTRY_SILENCE, seconds(self.registry.retry.longest_silence)),
+            (v::LIBRARY_WAIT, seconds(self.sharing.patience)),
         ];
         let rest = [
             (v::HOST, Shown::Text(self.host.to_string())),
@@ -68,9 +69,18 @@ impl Config {
             (v::ORIGINS, texts(&self.origins)),
             (v::SIMD, Shown::Text(self.platform.name().to_owned())),
             (v::DEBUG, Shown::Text(self.log.directive().to_owned())),
+            (v::PUBLISH, Shown::Truth(self.sharing.publish)),
         ];
+        let library = self.registry.library.iter();
+        let library = library.map(|library| (v::LIBRARY.name, Shown::Text(library.to_string())));
+        let cache = self.sharing.cache.iter().map(|bytes| (v::CACHE_SIZE.name, Shown::Number(*bytes)));
         let numbers = numbers.into_iter().map(|(number, shown)| (number.name, shown));
         let rest = rest.into_iter().map(|(row, shown)| (row.name, shown));
-        numbers.chain(rest).find(|(known, _)| *known == name).map(|(_, shown)| shown)
+        numbers
+            .chain(rest)
+            .chain(library)
+            .chain(cache)
+            .find(|(known, _)| *known == name)
+            .map(|(_, shown)| shown)
     }
 }

@@ -27,6 +27,7 @@ impl Entry {
                 let default = match number.default {
                     Default::Is(value) => show(value),
                     Default::Cores => "all cores".to_owned(),
+                    Default::Unbounded => "no limit".to_owned(),
                 };
                 let bounds = format!("{} to {}", show(number.least), show(number.most));
                 [number.name.to_owned(), default, bounds, number.meaning.to_owned()]
@@ -46,6 +47,8 @@ fn sections() -> Vec<(&'static str, Vec<Entry>)> {
     registry.push(Entry::Number(v::REGISTRY_SILENCE));
     registry.extend(texts(&[&v::PROXIES[..], &v::CERTIFICATES].concat()));
     let hub = texts(&[v::HF_ENDPOINT, v::HF_TOKEN, v::HF_HOME, v::HF_HUB_CACHE]);
+    let mut library = texts(&[v::LIBRARY, v::PUBLISH]);
+    library.extend(numbers(&[v::LIBRARY_WAIT, v::CACHE_SIZE]));
     vec![
         ("Where things are", texts(&[v::HOST, v::MODELS, v::NO_PRUNE, v::HOME])),
         (
@@ -68,6 +71,7 @@ fn sections() -> Vec<(&'static str, Vec<Entry>)> {
         ("What jobs may use", work),
         ("Registries", registry),
         ("The Hugging Face Hub", hub),
+        ("A library for many machines", library),
         ("The log", texts(&[v::DEBUG, v::LOG, v::LOG_FILTER])),
     ]
 }

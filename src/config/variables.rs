@@ -167,6 +167,35 @@ pub(super) const HF_HUB_CACHE: Row = row(
     "`hub` in `HF_HOME`",
     "the directory of its cache, in which `ollamake create` looks for a checkpoint of the Hub first",
 );
+pub(super) const LIBRARY: Row = row(
+    "OLLAMAKE_LIBRARY",
+    "",
+    "the registry that several machines share, `host[:port]/path`; names without a registry are looked up \
+     there first; `http://` before it if it has no TLS",
+);
+pub(super) const PUBLISH: Row = row(
+    "OLLAMAKE_PUBLISH",
+    "",
+    "`1` publishes in the library what is made here, unless a request says otherwise",
+);
+pub(super) const LIBRARY_WAIT: Number = Number {
+    least: 0,
+    ..seconds(
+        "OLLAMAKE_LIBRARY_WAIT_SECONDS",
+        7 * 24 * 3600,
+        "how long a job waits for the library while that cannot be reached; with 0 it fails at once",
+    )
+};
+/// A store takes less only if it is empty.
+pub(super) const CACHE_SIZE: Number = Number {
+    default: Default::Unbounded,
+    ..bytes(
+        "OLLAMAKE_CACHE_SIZE",
+        0,
+        "what the blobs of the store may take; beyond it models that the library holds give way, the one first \
+         that was used longest ago",
+    )
+};
 pub(super) const DOCKER_CONFIG: Row =
     row("DOCKER_CONFIG", "`~/.docker`", "the directory of Docker's `config.json`, whose logins are used");
 pub(super) const PROXIES: [Row; 4] = [

@@ -173,6 +173,12 @@ pub enum CreateError {
     /// A model could not be sent to its registry.
     #[error(transparent)]
     Push(Box<RegistryError>),
+    /// The library could not be asked for a model.
+    #[error("library {library}: {source}")]
+    Library { library: String, source: Box<RegistryError> },
+    /// A model was made and could not be sent to the library.
+    #[error("model '{model}' is here, but could not be published in the library {library}: {source}")]
+    Unpublished { model: String, library: String, source: Box<RegistryError> },
     /// A checkpoint or an adapter cannot be converted.
     #[error(transparent)]
     Convert(Box<ConvertError>),
@@ -324,6 +330,14 @@ impl CreateError {
                 "write hf.co/owner/repository:TYPE with the type that stands in a file's name".to_owned(),
             ),
             Self::Name(error) => Some(error.hint()),
+            Self::Library { .. } => Some(
+                "models that are here can be used meanwhile; the operator sets OLLAMAKE_LIBRARY, and \
+                 OLLAMAKE_LIBRARY_WAIT_SECONDS, for how long a job waits for it"
+                    .to_owned(),
+            ),
+            Self::Unpublished { model, .. } => {
+                Some(format!("when that is mended, ollamake push --library {model} publishes it"))
+            }
             Self::FromIsPath { file, .. } => {
                 Some(format!("from names a model; to use {file} upload it and name it under files"))
             }

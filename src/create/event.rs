@@ -92,6 +92,25 @@ pub enum Event {
     },
     /// A model is on its way from or to a registry.
     Transfer(registry::Event),
+    /// The file was made before, and the library remembers it.
+    Recalled {
+        /// The library.
+        library: String,
+    },
+    /// A model that is here is about to be sent to the library.
+    Publishing {
+        /// Its name.
+        model: String,
+        /// The library.
+        library: String,
+    },
+    /// The library cannot be reached, or cannot answer; it is asked again.
+    LibraryAway {
+        /// The library.
+        library: String,
+        /// Why.
+        reason: String,
+    },
 }
 
 /// What is done to make a file.

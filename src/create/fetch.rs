@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Mutex;
 
 use super::artifact::{files_of, licenses_of};
+use super::away::with_library;
 use super::{CreateError, Event, Monitor, Outputs, Phase, Request, Usage, Wanted, Workshop};
 use crate::locked::locked;
 use crate::model::{Digest, Name};
@@ -12,10 +13,11 @@ use crate::registry::{self, Artifact, Options, Pulled, RegistryError};
 use crate::store::Placed;
 use tokio::runtime::Handle;
 
-/// Fetches a model from its registry. What has arrived when it is cancelled serves the next try.
+/// Fetches a model from the library, if it is there, or else from its registry. What has arrived when it is
+/// cancelled serves the next try.
 ///
 /// # Errors
-/// [`CreateError::Pull`] or [`CreateError::Cancelled`].
+/// [`CreateError::Library`], [`CreateError::Pull`] or [`CreateError::Cancelled`].
 ///
 /// # Panics
 /// Outside of a tokio runtime.
@@ -27,14 +29,35 @@ pub fn fetch(
 ) -> Result<Placed, CreateError> {
     let client = workshop.registries().map_err(pull_failed)?;
     let received = Moved::default();
-    let pull = client.pull(name, options, |event| {
+    let report = |event| {
         monitor.usage.count_read(received.by(&event));
         monitor.tell(Event::Transfer(event));
-    });
-    match until_stopped(pull, monitor)?.map_err(pull_failed)? {
-        Pulled::Model(placed) => Ok(placed),
-        Pulled::Artifact(artifact) => assemble(workshop, name, artifact, monitor),
+    };
+    let found = match client.library_of(name) {
+        None => None,
+        Some(library) => {
+            let ask = || until_stopped(client.pull_from_library(name, report), monitor);
+            let library = library.to_string();
+            let failed = |source| CreateError::Library { library, source: Box::new(source) };
+            with_library(workshop, client, monitor, ask, failed)?
+        }
+    };
+    let is_of_library = found.is_some();
+    let pulled = match found {
+        Some(pulled) => pulled,
+        None => until_stopped(client.pull(name, options, report), monitor)?.map_err(pull_failed)?,
+    };
+    let placed = match pulled {
+        Pulled::Model(placed) => placed,
+        Pulled::Artifact(artifact) => return assemble(workshop, name, artifact, monitor),
+    };
+    workshop.warn_of_size(&placed.model, monitor);
+    let replaced = placed.replaced.as_ref().filter(|before| before.digest != placed.model.digest);
+    if let Some(before) = replaced.filter(|_| is_of_library) {
+        let text = format!("'{}' was another model here, {}", name.short(), before.digest);
+        monitor.tell(Event::Warning(text));
     }
+    Ok(placed)
 }
 
 /// Makes a model of the files of an artifact, as of uploaded ones.
@@ -46,16 +69,9 @@ fn assemble(
 ) -> Result<Placed, CreateError> {
     let outputs = Outputs::single(Wanted::as_it_is(name.clone()));
     let (files, licenses) = (Some(files_of(&artifact)?), licenses_of(&artifact)?);
-    let request = Request { files, licenses, ..Request::new(outputs) };
+    let request = Request { files, licenses, publish: Some(false), ..Request::new(outputs) };
     let usage = Usage::default();
-    let make = || {
-        let mut left = Some(workshop.prepare(request)?);
-        while let Some(job) = left {
-            left = job.advance(Monitor { usage: &usage, ..monitor })?;
-        }
-        Ok::<_, CreateError>(())
-    };
-    let made = make();
+    let made = workshop.prepare(request).and_then(|job| job.make(Monitor { usage: &usage, ..monitor }));
     monitor.usage.include(&usage);
     made?;
     Ok(Placed { model: workshop.store.manifest(name)?, replaced: None, given_up: Vec::new() })

@@ -10,9 +10,10 @@ use super::making::make;
 use super::output::{Material, Output};
 use super::part::Part;
 use super::planned_file::PlannedFile;
+use super::publishing::{Owed, Publishing};
 use super::{CreateError, Event, Monitor, Phase, Stage, Workshop, provenance};
 use crate::model::{Digest, Name};
-use crate::registry::Options;
+use crate::registry::{MadeFile, Options};
 use crate::store::Committed;
 
 /// A job whose request has been checked. It holds leases on the blobs that it needs.
@@ -25,6 +26,17 @@ pub struct Job {
     pub(super) outputs: Vec<(Name, Standing)>,
     /// Whether each of them has an outcome of its own.
     pub(super) is_list: bool,
+    /// Whether those that have a place in the library are published.
+    pub(super) publish: bool,
+}
+
+/// What is left to do when a stage has been done.
+#[derive(Debug)]
+pub enum Left {
+    /// Models are to be made still.
+    Job(Job),
+    /// They are there, and are to be published.
+    Publishing(Publishing),
 }
 
 /// How a model of a job stands.
@@ -33,8 +45,8 @@ pub(super) enum Standing {
     /// It is planned when everything is here.
     ToGather,
     ToMake(Box<Output>),
-    /// The digest of its manifest.
-    Made(Digest),
+    /// It is there.
+    Made(Owed),
     Failed(CreateError),
 }
 
@@ -46,12 +58,14 @@ impl Job {
 
     /// The stages that are left, as far as is known.
     pub fn stages(&self) -> Vec<Stage> {
-        if self.has_to_gather() {
-            return Stage::ALL.to_vec();
-        }
         let left: Vec<Stage> = self.to_make().flat_map(Output::stages).collect();
-        // Whatever has become of its models, that is told at the end.
-        Stage::ALL.into_iter().filter(|stage| *stage == Stage::Finish || left.contains(stage)).collect()
+        let is_left = |stage: &Stage| match stage {
+            // Whatever has become of its models, that is told at the end.
+            Stage::Finish => true,
+            Stage::Publish => self.publish,
+            stage => self.has_to_gather() || left.contains(stage),
+        };
+        Stage::ALL.into_iter().filter(is_left).collect()
     }
 
     /// The models that are yet to be made.
@@ -86,27 +100,39 @@ impl Job {
         needs
     }
 
-    /// Does the first of the stages that are left; answers with the job if any is left then. What was made is
-    /// removed again when the job fails or is dropped before its end, but for models that are there.
+    /// Does the first of the stages that are left; answers with what is left then. What was made is removed
+    /// again when the job fails or is dropped before its end, but for models that are there.
     ///
     /// # Errors
     /// Whatever goes wrong, or [`CreateError::Cancelled`].
-    pub fn advance(mut self, monitor: Monitor<'_>) -> Result<Option<Self>, CreateError> {
+    pub fn advance(mut self, monitor: Monitor<'_>) -> Result<Option<Left>, CreateError> {
         if self.has_to_gather() {
             let job = self.gathered(monitor)?;
             job.ensure_space()?;
-            return Ok(Some(job));
+            return Ok(Some(Left::Job(job)));
         }
         match self.stages().first() {
             Some(Stage::Transfer) => self.fetch(monitor)?,
             Some(Stage::Compute) => self.assemble(monitor)?,
-            Some(Stage::Finish) | None => {
+            Some(Stage::Finish | Stage::Publish) | None => {
                 self.assemble(monitor)?;
                 self.finish(monitor)?;
-                return self.ended().map(|()| None);
+                return self.published();
             }
         }
-        Ok(Some(self))
+        Ok(Some(Left::Job(self)))
+    }
+
+    /// Does what there is to make, all stages of it, and publishes nothing.
+    ///
+    /// # Errors
+    /// As those of [`advance`](Self::advance).
+    pub(super) fn make(self, monitor: Monitor<'_>) -> Result<(), CreateError> {
+        let mut job = Self { publish: false, ..self };
+        while let Some(Left::Job(left)) = job.advance(monitor)? {
+            job = left;
+        }
+        Ok(())
     }
 
     /// The same, planned, once everything is here.
@@ -189,7 +215,7 @@ impl Job {
             if is_list {
                 monitor.tell(Event::Ready { model: name.short(), digest });
             }
-            Ok(Standing::Made(digest))
+            Ok(Standing::Made(Owed { model: name.short(), digest, made: made_for(&output) }))
         })
     }
 
@@ -209,13 +235,30 @@ impl Job {
     fn outcomes(self) -> Vec<OutputOutcome> {
         let outcome = |(model, standing)| {
             let outcome = match standing {
-                Standing::Made(digest) => Ok(digest),
+                Standing::Made(owed) => Ok(owed.digest),
                 Standing::Failed(error) => Err(error),
                 Standing::ToGather | Standing::ToMake(_) => Err(CreateError::Cancelled),
             };
             OutputOutcome { model, outcome }
         };
         self.outputs.into_iter().map(outcome).collect()
+    }
+
+    /// What is left when its models are there: to publish them, if that is wanted.
+    fn published(self) -> Result<Option<Left>, CreateError> {
+        let workshop = self.workshop.clone();
+        let is_of_library =
+            |name: &Name| workshop.registries().is_ok_and(|client| client.library_of(name).is_some());
+        let owed = |(name, standing): &(Name, Standing)| match standing {
+            Standing::Made(owed) if self.publish && is_of_library(name) => Some(owed.clone()),
+            _ => None,
+        };
+        let owed: Vec<Owed> = self.outputs.iter().filter_map(owed).collect();
+        let end = self.ended();
+        match owed.is_empty() {
+            true => end.map(|()| None),
+            false => Ok(Some(Left::Publishing(Publishing::then(workshop, owed, end)))),
+        }
     }
 
     /// How it ends: well if each model is there.
@@ -243,6 +286,16 @@ impl Job {
         let needed = spaces.into_iter().fold(0, u64::saturating_add);
         Ok(self.workshop.store.ensure_space(needed)?)
     }
+}
+
+/// The files that were made for a model.
+fn made_for(output: &Output) -> Vec<MadeFile> {
+    let made = |file: &PlannedFile| {
+        let recipe = file.recipe().ok()?;
+        let blob = output.workshop.store.made_blob(recipe)?;
+        Some(MadeFile { recipe, sources: file.sources_by_digest(), blob })
+    };
+    output.planned().filter_map(made).collect()
 }
 
 /// Models that are being put together.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::input::Input;
 use super::planned_file::{PlannedFile, Settled};
+use super::recall::recall;
 use super::turn::take_turn;
 use super::watch::{Progress, Timed, Watcher};
 use super::{Action, CreateError, Event, Monitor, Phase, Workshop};
@@ -103,13 +104,21 @@ impl<'r> Round<'r> {
         let Self { workshop, monitor, .. } = *self;
         let store = &workshop.store;
         let turn = take_turn(store, recipe, monitor)?;
-        if let Some(blob) = store.made(recipe, || !monitor.stop.is_cancelled())?
+        let known = match store.made(recipe, || !monitor.stop.is_cancelled())? {
+            Some(blob) => Some((blob, true)),
+            None if file.tells_quality() => None,
+            None => recall(workshop, file, recipe, monitor)?.map(|blob| (blob, false)),
+        };
+        if let Some((blob, existed)) = known
             && !file.tells_quality()
         {
+            if !existed {
+                store.remember_made(recipe, blob.digest());
+            }
             let (action, total) = (file.action().clone(), file.source_bytes());
             monitor.tell(Event::Making { action, completed: total, total });
             monitor.tell(Event::Verifying);
-            return Ok(Beginning::Made(Committed { blob, existed: true }));
+            return Ok(Beginning::Made(Committed { blob, existed }));
         }
         // Others may have filled the disk since the job was prepared.
         let size = file.size().map_err(|error| file.failed(error))?;

@@ -81,6 +81,8 @@ impl Output {
             Stage::Transfer => has_to_fetch,
             Stage::Compute => has_to_compute,
             Stage::Finish => true,
+            // When the models of a job are there, their publishing is work of its own.
+            Stage::Publish => false,
         };
         Stage::ALL.into_iter().filter(left)
     }
@@ -187,6 +189,7 @@ impl Output {
         monitor.tell(Event::WritingManifest);
         monitor.check_stop()?;
         let placed = assembly.layers.place(&self.wanted.model, &assembly.config)?;
+        self.workshop.warn_of_size(&placed.model, monitor);
         self.workshop.clear_replaced(&placed);
         Ok(placed.model.digest)
     }

@@ -7,11 +7,12 @@ use std::sync::atomic::AtomicU64;
 use super::input::Input;
 use super::watch::{Progress, Watcher};
 use super::{Action, CreateError, Monitor, Phase, Quantization, Workshop};
+use crate::gguf::Gguf;
 use crate::library::UNKNOWN_FILE_TYPE;
 use crate::model::Digest;
 use crate::plan::{Plan, PlanError, Source};
 use crate::quantize::{Choice, FileType, Fitting, QuantizeError, Quantized, Warning, quantize};
-use crate::store::Store;
+use crate::store::{Blob, Store};
 
 /// A plan whose sources are there.
 #[derive(Debug)]
@@ -187,6 +188,25 @@ impl PlannedFile {
                 },
             )?;
         fitting.clone().choose(&errors).map_err(|source| self.not_quantized(source))
+    }
+
+    /// The blobs that it is made of, with their lengths.
+    pub(super) fn sources_by_digest(&self) -> Vec<(Digest, u64)> {
+        self.inputs.iter().map(|input| (input.blob.digest(), input.blob.length())).collect()
+    }
+
+    /// Its size in bytes, unless something has to be measured before that is known.
+    pub(super) fn exact_size(&self) -> Option<u64> {
+        self.fitting.is_none().then(|| self.plan.size().ok()).flatten()
+    }
+
+    /// Whether a blob may be what the plan comes to, as far as its header tells.
+    pub(super) fn may_be(&self, blob: &Blob) -> bool {
+        let Ok(bytes) = blob.bytes() else { return false };
+        match &self.fitting {
+            None => self.plan.header().is_ok_and(|header| bytes.starts_with(header.bytes())),
+            Some(fitting) => blob.length() <= fitting.size().bytes() && Gguf::parse(bytes).is_ok(),
+        }
     }
 
     /// The bytes of the files that it is made of.

@@ -39,10 +39,15 @@ impl Workshop {
         let attachments = Arc::new(Attachments::of(self.unfolded(request)?)?);
         let request = &attachments.request;
         let is_list = request.outputs.is_list();
+        if request.publish == Some(true) {
+            request.outputs.iter().try_for_each(|wanted| self.ensure_of_library(&wanted.model))?;
+        }
+        let has_library = self.registries().is_ok_and(|client| client.library().is_some());
+        let publish = request.publish.unwrap_or(self.sharing.publish) && has_library;
         if let Some(gathering) = Gathering::of(self, request)? {
             let outputs = request.outputs.iter().map(|wanted| (wanted.model.clone(), Standing::ToGather));
             let (outputs, gathering) = (outputs.collect(), Some(Box::new(gathering)));
-            return Ok(Job { workshop: self.clone(), gathering, outputs, is_list });
+            return Ok(Job { workshop: self.clone(), gathering, outputs, is_list, publish });
         }
         let files = request.files.iter().chain(&request.adapters).flat_map(Files::iter);
         let digests: Vec<_> = files.map(|(_, digest)| digest).collect();
@@ -74,7 +79,7 @@ impl Workshop {
                 return Err(CreateError::OutputsTooLarge { outputs, limit });
             }
         }
-        let job = Job { workshop: self.clone(), gathering: None, outputs, is_list };
+        let job = Job { workshop: self.clone(), gathering: None, outputs, is_list, publish };
         if job.to_make().next().is_some() { Ok(job) } else { Err(job.refused()) }
     }
 
@@ -169,6 +174,7 @@ impl Workshop {
             Ok(mut model) => loop {
                 let opened = Base::open(&self.store, &self.descriptions, &model, quantize);
                 if opened.is_ok() {
+                    self.note_used(&model);
                     return opened.map(Material::Base);
                 }
                 // Whoever replaced or removed the model meanwhile may have taken its blobs with it.

@@ -325,6 +325,8 @@ impl Asked {
             info: self.info,
             remote_host: self.remote_host,
             addresses: BTreeMap::new(),
+            // It says nothing of what the model is.
+            publish: Some(false),
         })
     }
 }

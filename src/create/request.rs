@@ -45,6 +45,8 @@ pub struct Request {
     pub remote_host: String,
     /// Where files have come from, by their blobs, as far as that is known.
     pub addresses: BTreeMap<Digest, String>,
+    /// Whether the models are to be in the library, too; if nothing is said, as the workshop has it.
+    pub publish: Option<bool>,
 }
 
 impl Request {
@@ -67,6 +69,7 @@ impl Request {
             info: Info::default(),
             remote_host: String::new(),
             addresses: BTreeMap::new(),
+            publish: None,
         }
     }
 

@@ -12,11 +12,13 @@ pub enum Stage {
     Compute,
     /// Write metadata layers and the manifest.
     Finish,
+    /// Send what was made to the library.
+    Publish,
 }
 
 impl Stage {
     /// All of them, in the order in which they come.
-    pub const ALL: [Self; 3] = [Self::Transfer, Self::Compute, Self::Finish];
+    pub const ALL: [Self; 4] = [Self::Transfer, Self::Compute, Self::Finish, Self::Publish];
 
     /// Its name in metrics and logs.
     pub fn name(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Stage {
             Self::Transfer => "transfer",
             Self::Compute => "compute",
             Self::Finish => "finish",
+            Self::Publish => "publish",
         }
     }
 }

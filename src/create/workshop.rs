@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use super::pace::Pace;
+use super::sharing::Sharing;
+use super::{Event, Monitor};
 use crate::library::Descriptions;
 use crate::model::Digest;
 use crate::plan::Resources;
 use crate::registry::{self, RegistryError};
-use crate::store::{ImportDirectories, Placed, Store};
+use crate::store::{ImportDirectories, Placed, Store, StoredManifest};
 
 /// The store, and how much of the machine jobs may use. Clones are the same workshop.
 #[derive(Debug, Clone)]
@@ -21,6 +23,7 @@ pub struct Workshop {
     pub(super) pace: Arc<Pace>,
     /// Bytes of a file that are made again at most when its making was interrupted.
     pub(super) checkpoint: u64,
+    pub(super) sharing: Sharing,
 }
 
 /// What is lost at most of a file that takes long to make, unless it is said otherwise.
@@ -41,6 +44,7 @@ impl Workshop {
             imports: Arc::default(),
             pace: Arc::default(),
             checkpoint: CHECKPOINT,
+            sharing: Sharing::default(),
         }
     }
 
@@ -54,6 +58,30 @@ impl Workshop {
     #[must_use]
     pub fn with_imports_from(self, directories: ImportDirectories) -> Self {
         Self { imports: Arc::new(directories), ..self }
+    }
+
+    /// The same workshop, which shares a library with others.
+    #[must_use]
+    pub fn sharing(self, sharing: Sharing) -> Self {
+        Self { sharing, ..self }
+    }
+
+    /// Notes that a model is used, where that decides which one gives way.
+    pub fn note_used(&self, model: &StoredManifest) {
+        if self.sharing.cache.is_some() {
+            self.store.note_used(model);
+        }
+    }
+
+    /// Warns of a model that is larger than what the store may take.
+    pub(super) fn warn_of_size(&self, model: &StoredManifest, monitor: Monitor<'_>) {
+        if let Some(cache) = self.sharing.cache.filter(|cache| model.size > *cache) {
+            let (name, size) = (model.name.short(), model.size);
+            monitor.tell(Event::Warning(format!(
+                "model '{name}' has {size} bytes, more than OLLAMAKE_CACHE_SIZE={cache}: it gives way when \
+                 another one is used, if the library holds it"
+            )));
+        }
     }
 
     /// The client of registries.

@@ -20,6 +20,7 @@ pub enum Event {
 pub(super) enum Subject {
     Queue,
     Import(String),
+    Library,
     File(Action),
     Blob(Digest),
 }
@@ -34,6 +35,7 @@ impl Event {
             Self::Work(create::Event::Transfer(event)) => {
                 event.transfer().map(|blob| Subject::Blob(blob.digest))
             }
+            Self::Work(create::Event::LibraryAway { .. }) => Some(Subject::Library),
             Self::Work(_) => None,
         }
     }

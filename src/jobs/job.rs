@@ -1,6 +1,6 @@
 //! What is known of one job.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -12,7 +12,7 @@ use super::record::Asked;
 use super::recording::{Recording, request};
 use super::state::{Kind, Standing, State};
 use super::summary::Summary;
-use crate::create::{Stage, Usage};
+use crate::create::{Owed, Stage, Usage};
 use crate::locked::locked;
 use crate::model::{Digest, Name};
 use crate::store::{Store, StoreError};
@@ -39,7 +39,7 @@ pub struct Job {
     standing: Mutex<Standing>,
     log: Log,
     followers: AtomicUsize,
-    is_detached: bool,
+    is_detached: AtomicBool,
     recording: Recording,
     stop: CancellationToken,
 }
@@ -60,7 +60,7 @@ impl Job {
             standing: Mutex::new(Standing { state: State::Queued, stage, began: None, ended: None }),
             log: Log::default(),
             followers: AtomicUsize::new(0),
-            is_detached: false,
+            is_detached: AtomicBool::new(false),
             recording: Recording::default(),
             stop,
         }
@@ -68,8 +68,15 @@ impl Job {
 
     /// The same, which goes on without anybody who follows it: it follows itself, so to speak.
     pub(super) fn detached(self) -> Self {
-        self.followed();
-        Self { is_detached: true, ..self }
+        self.detach();
+        self
+    }
+
+    /// From now on it goes on without anybody who follows it.
+    fn detach(&self) {
+        if !self.is_detached.swap(true, Ordering::Relaxed) {
+            self.followed();
+        }
     }
 
     /// The same with a record that it goes on with.
@@ -121,7 +128,7 @@ impl Job {
 
     /// Whether it goes on without anybody who follows it.
     pub fn is_detached(&self) -> bool {
-        self.is_detached
+        self.is_detached.load(Ordering::Relaxed)
     }
 
     /// What is told of it now.
@@ -137,7 +144,7 @@ impl Job {
             id: self.id,
             kind: *kind,
             model: model.clone(),
-            is_detached: self.is_detached,
+            is_detached: self.is_detached(),
             asked: self.asked(),
             standing: self.standing(),
             bytes_in: usage.read(),
@@ -162,13 +169,22 @@ impl Job {
         self.recording.note(store, self.id, needs, || self.asked_for(needs));
     }
 
+    /// Has its record say, durably, that only these models are to be published still. The job goes on for
+    /// that alone.
+    pub(super) fn note_owed(&self, owed: &[Owed]) {
+        if !owed.is_empty() {
+            self.recording.note_owed(owed);
+            self.detach();
+        }
+    }
+
     /// What its record says first.
     fn asked_for(&self, needs: &[Digest]) -> Asked {
         Asked {
             kind: self.order.kind,
             model: self.order.model.to_string(),
             asked: self.asked(),
-            detached: self.is_detached,
+            detached: self.is_detached(),
             request: request(&self.order.request),
             needs: needs.to_vec(),
         }

@@ -9,6 +9,7 @@ use super::record::{Asked, Contents, Ended};
 use super::state::{Kind, State};
 use super::summary::Summary;
 use crate::config::RECORDED_JOBS;
+use crate::create::Owed;
 use crate::model::{Digest, go_json};
 use crate::store::{JobRecord, Mark, RECORDS_KEPT, RecordLine, Store, StoreError};
 
@@ -29,6 +30,7 @@ pub struct Claimed {
     pub(super) id: JobId,
     pub(super) record: JobRecord,
     pub(super) asked: Asked,
+    owed: Vec<Owed>,
 }
 
 /// Why a job cannot go on.
@@ -64,6 +66,11 @@ impl Claimed {
         self.asked.request.get()
     }
 
+    /// The models that are there already and only have to be published; none if it did not come to that.
+    pub fn owed(&self) -> &[Owed] {
+        &self.owed
+    }
+
     /// What the record says that the job needs.
     pub(super) fn needs(&self) -> &[Digest] {
         &self.asked.needs
@@ -77,7 +84,7 @@ impl Claimed {
 
     /// Ends it: it cannot go on.
     pub(super) fn fail(mut self, error: String, last: String) -> Option<Summary> {
-        let contents = Contents { asked: self.asked, ended: None };
+        let contents = Contents { asked: self.asked, owed: self.owed, ended: None };
         let mut summary = contents.summary(self.id)?;
         (summary.standing.state, summary.error) = (State::Failed, Some(error));
         let ended = go_json::to_string(&Ended::of(&summary, Vec::new(), last));
@@ -136,17 +143,17 @@ pub(super) fn claim(store: &Store, id: JobId) -> Result<Claimed, Unclaimed> {
         return Err(Unclaimed::Missing(id));
     }
     let (record, lines) = store.claim_job_record(id.number())?.ok_or(Unclaimed::Taken(id))?;
-    let Contents { asked, ended } = Contents::parse(&lines).ok_or(Unclaimed::Missing(id))?;
+    let Contents { asked, owed, ended } = Contents::parse(&lines).ok_or(Unclaimed::Missing(id))?;
     match ended {
         Some(Ended { state, .. }) if state != State::Interrupted => Err(Unclaimed::Stands(id, state)),
-        _ => Ok(Claimed { id, record, asked }),
+        _ => Ok(Claimed { id, record, asked, owed }),
     }
 }
 
 /// What a job said that has ended.
 pub(super) fn said(store: &Store, id: JobId) -> Result<Said, StoreError> {
     let lines: Vec<RecordLine> = store.read_job_record(id.number())?.unwrap_or_default();
-    let Some(Contents { asked, ended }) = Contents::parse(&lines) else { return Ok(Said::default()) };
+    let Some(Contents { asked, ended, .. }) = Contents::parse(&lines) else { return Ok(Said::default()) };
     let request = asked.request.get().to_owned();
     Ok(match ended {
         Some(Ended { said, last, .. }) => Said { request, lines: said, last },

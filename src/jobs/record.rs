@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use super::id::JobId;
 use super::state::{Kind, Standing, State};
 use super::summary::Summary;
-use crate::create::{Product, Stage};
+use crate::create::{Owed, Product, Stage};
 use crate::model::{Digest, Name};
 use crate::store::RecordLine;
 
@@ -37,6 +37,9 @@ pub(super) struct Further {
     /// It goes on without anybody who follows it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(super) detached: bool,
+    /// Its models are there, and only these are to be published still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) owed: Vec<Owed>,
 }
 
 /// How it ended.
@@ -64,6 +67,7 @@ pub(super) struct Ended {
 #[derive(Debug)]
 pub(super) struct Contents {
     pub(super) asked: Asked,
+    pub(super) owed: Vec<Owed>,
     pub(super) ended: Option<Ended>,
 }
 
@@ -72,18 +76,21 @@ impl Contents {
     pub(super) fn parse(lines: &[RecordLine]) -> Option<Self> {
         let (first, rest) = lines.split_first()?;
         let mut asked: Asked = serde_json::from_str(&first.text).ok()?;
-        let mut ended = None;
+        let (mut owed, mut ended) = (Vec::new(), None);
         for line in rest {
             if let Ok(end) = serde_json::from_str::<Ended>(&line.text) {
                 ended = Some(end);
                 continue;
             }
-            let Further { needs, detached } = serde_json::from_str(&line.text).ok()?;
-            asked.needs.extend(needs);
-            asked.detached |= detached;
+            let further: Further = serde_json::from_str(&line.text).ok()?;
+            asked.needs.extend(further.needs);
+            asked.detached |= further.detached;
+            if !further.owed.is_empty() {
+                owed = further.owed;
+            }
             ended = None;
         }
-        Some(Self { asked, ended })
+        Some(Self { asked, owed, ended })
     }
 
     /// What is told of the job; nothing if its model has no valid name.

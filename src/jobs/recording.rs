@@ -14,6 +14,7 @@ use super::past::Claimed;
 use super::record::{Asked, Ended, Further};
 use super::state::State;
 use super::summary::Summary;
+use crate::create::Owed;
 use crate::locked::locked;
 use crate::model::{Digest, go_json};
 use crate::store::{JobRecord, Mark, Store, StoreError};
@@ -38,7 +39,10 @@ impl Recording {
         let mut noted: HashSet<Digest> = claimed.needs().iter().copied().collect();
         let needs = needs.iter().copied().filter(|digest| noted.insert(*digest)).collect();
         let mut record = claimed.record;
-        record.append(Mark::UnderWay, &go_json::to_string(&Further { needs, detached: true }))?;
+        record.append(
+            Mark::UnderWay,
+            &go_json::to_string(&Further { needs, detached: true, ..Further::default() }),
+        )?;
         record.sync()?;
         Ok(Self(Mutex::new(Some(Recorded { record, needs: noted }))))
     }
@@ -69,6 +73,16 @@ impl Recording {
     pub(super) fn note_one(&self, digest: Digest) {
         let noted = locked(&self.0).as_mut().map_or(Ok(()), |recorded| recorded.note(&[digest]));
         tell(noted);
+    }
+
+    /// Has the record say, durably, that only these models are to be published still.
+    pub(super) fn note_owed(&self, owed: &[Owed]) {
+        let further = Further { detached: true, owed: owed.to_vec(), ..Further::default() };
+        let note = |recorded: &mut Recorded| {
+            recorded.record.append(Mark::UnderWay, &go_json::to_string(&further))?;
+            recorded.record.sync()
+        };
+        tell(locked(&self.0).as_mut().map_or(Ok(()), note));
     }
 
     /// The process may not bring the job to its end.

@@ -82,7 +82,11 @@ async fn advance(
             job.log().push(event);
         };
         let monitor = Monitor { report: &report, stop: job.stop(), usage: &job.order().usage };
-        span.in_scope(|| work.advance(monitor))
+        let rest = span.in_scope(|| work.advance(monitor));
+        if let Ok(Some(rest)) = &rest {
+            job.note_owed(rest.owed());
+        }
+        rest
     });
     let ended = ended.map_err(|error| {
         tracing::error!(%error, "a job's thread could not be started");

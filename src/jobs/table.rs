@@ -30,7 +30,7 @@ use crate::store::{Store, StoreError};
 /// How many jobs there may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
-    /// Stages that move models, at once.
+    /// Stages that move models, at once; so many fetch or push, and so many publish.
     pub transfer: usize,
     /// Stages that compute weights, at once.
     pub compute: usize,
@@ -103,7 +103,7 @@ impl Jobs {
     /// The jobs that a store has records of. What was under way in a process that is no more is interrupted.
     pub fn new(capacity: Capacity, store: Store, voice: Voice) -> Self {
         let running = |stage| match stage {
-            Stage::Transfer => capacity.transfer,
+            Stage::Transfer | Stage::Publish => capacity.transfer,
             Stage::Compute => capacity.compute,
             Stage::Finish => capacity.finish,
         };

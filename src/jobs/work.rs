@@ -1,6 +1,6 @@
 //! What a job does, stage by stage.
 
-use crate::create::{self, CreateError, Monitor, Stage};
+use crate::create::{self, CreateError, Left, Monitor, Owed, Stage};
 use crate::model::Digest;
 
 /// What a job still has to do.
@@ -12,6 +12,12 @@ pub trait Work: Send + 'static {
     /// known.
     fn needs(&self) -> Vec<Digest> {
         Vec::new()
+    }
+
+    /// The models that are there already and only have to be published. For their sake the job goes on
+    /// without anybody who follows it, in a later process too.
+    fn owed(&self) -> &[Owed] {
+        &[]
     }
 
     /// Does the first of these stages; answers with what is left. It blocks.
@@ -32,7 +38,46 @@ impl Work for create::Job {
     }
 
     fn advance(self: Box<Self>, monitor: Monitor<'_>) -> Result<Option<Box<dyn Work>>, CreateError> {
-        Ok(Self::advance(*self, monitor)?.map(|job| Box::new(job) as Box<dyn Work>))
+        Ok(Self::advance(*self, monitor)?.map(|left| match left {
+            Left::Job(job) => Box::new(job) as Box<dyn Work>,
+            Left::Publishing(publishing) => Box::new(publishing),
+        }))
+    }
+}
+
+impl Work for Box<dyn Work> {
+    fn stages(&self) -> Vec<Stage> {
+        (**self).stages()
+    }
+
+    fn needs(&self) -> Vec<Digest> {
+        (**self).needs()
+    }
+
+    fn owed(&self) -> &[Owed] {
+        (**self).owed()
+    }
+
+    fn advance(self: Box<Self>, monitor: Monitor<'_>) -> Result<Option<Box<dyn Work>>, CreateError> {
+        (*self).advance(monitor)
+    }
+}
+
+impl Work for create::Publishing {
+    fn stages(&self) -> Vec<Stage> {
+        vec![Stage::Publish]
+    }
+
+    fn needs(&self) -> Vec<Digest> {
+        self.owed().iter().flat_map(|owed| owed.made.iter().map(|made| made.blob)).collect()
+    }
+
+    fn owed(&self) -> &[Owed] {
+        Self::owed(self)
+    }
+
+    fn advance(self: Box<Self>, monitor: Monitor<'_>) -> Result<Option<Box<dyn Work>>, CreateError> {
+        self.run(monitor).map(|()| None)
     }
 }
 

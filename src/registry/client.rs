@@ -6,11 +6,11 @@ use super::authentication::Authentication;
 use super::blobs::Shared;
 use super::hub::{self, Hub, HubFile, Listing};
 use super::identity::Identity;
-use super::repository::Repository;
+use super::repository::{Naming, Repository};
 use super::session::Session;
 use super::sharing::Downloads;
 use super::transport::{Authorization, Transport};
-use super::{Config, Credentials, Event, Pulled, RegistryError, RetryPolicy, pull, push};
+use super::{Config, Credentials, Event, Library, Pulled, RegistryError, RetryPolicy, pull, push};
 use crate::model::{Digest, HubModel, Name};
 use crate::store::{Blob, Store};
 
@@ -24,14 +24,15 @@ pub struct Options {
 /// A client of registries over one store. Pulls of the same blob through one client share a download.
 #[derive(Debug, Clone)]
 pub struct Client {
-    store: Store,
+    pub(super) store: Store,
     transport: Arc<Transport>,
     credentials: Arc<Credentials>,
     hub: Hub,
     identity: Arc<Identity>,
-    retry: RetryPolicy,
-    upload_piece: u64,
-    shared: Shared,
+    pub(super) retry: RetryPolicy,
+    pub(super) upload_piece: u64,
+    pub(super) shared: Shared,
+    pub(super) library: Option<Library>,
 }
 
 impl Client {
@@ -52,6 +53,7 @@ impl Client {
             retry: config.retry,
             upload_piece: config.upload_piece.max(1),
             shared,
+            library: config.library,
         })
     }
 
@@ -69,7 +71,7 @@ impl Client {
         options: Options,
         progress: impl Fn(Event) + Sync,
     ) -> Result<Pulled, RegistryError> {
-        self.speaking(name, options, &progress, async |session| {
+        self.speaking(self.repository_of(name, options)?, &progress, async |session| {
             pull::pull(&session, &self.store, name, &self.shared, &progress).await
         })
         .await
@@ -87,25 +89,29 @@ impl Client {
         options: Options,
         progress: impl Fn(Event) + Sync,
     ) -> Result<Digest, RegistryError> {
-        self.speaking(name, options, &progress, async |session| {
-            push::push(&session, &self.store, name, self.upload_piece, &progress).await
+        let naming = || Naming::Host(name.host().to_owned());
+        self.speaking(self.repository_of(name, options)?, &progress, async |session| {
+            push::push(&session, &self.store, name, naming(), self.upload_piece, &progress).await
         })
         .await
     }
 
-    /// Does something in a conversation with the registry of a name, and tells what is waited for meanwhile.
-    /// Where plain HTTP is only a guess and is not understood, it is done over TLS if that is.
-    async fn speaking<T>(
+    /// The repository that a name means.
+    fn repository_of(&self, name: &Name, options: Options) -> Result<Repository, RegistryError> {
+        match HubModel::of_name(name) {
+            Some(model) => Ok(self.hub.registry(&model)),
+            None => Repository::of(name, options.insecure),
+        }
+    }
+
+    /// Does something in a conversation with a repository, and tells what is waited for meanwhile. Where
+    /// plain HTTP is only a guess and is not understood, it is done over TLS if that is.
+    pub(super) async fn speaking<T>(
         &self,
-        name: &Name,
-        options: Options,
+        repository: Repository,
         progress: &(impl Fn(Event) + Sync),
         work: impl AsyncFn(Arc<Session>) -> Result<T, RegistryError>,
     ) -> Result<T, RegistryError> {
-        let repository = match HubModel::of_name(name) {
-            Some(model) => self.hub.registry(&model),
-            None => Repository::of(name, options.insecure)?,
-        };
         let session = self.session(repository.clone());
         let error = match session.waits().told(progress, work(session.clone())).await {
             Err(error) if session.may_be_misunderstood(&error) => error,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::hub::Hub;
-use super::{Credentials, Proxies, RetryPolicy};
+use super::{Credentials, Library, Proxies, RetryPolicy};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -35,6 +35,8 @@ pub struct Config {
     pub download_piece: u64,
     /// The length in bytes of the pieces in which blobs are sent; a shorter blob goes in one.
     pub upload_piece: u64,
+    /// The registry that this machine shares with others.
+    pub library: Option<Library>,
 }
 
 impl Default for Config {
@@ -50,6 +52,7 @@ impl Default for Config {
             notice: Duration::from_secs(10),
             download_piece: 16 * MIB,
             upload_piece: 64 * MIB,
+            library: None,
         }
     }
 }

@@ -150,6 +150,11 @@ pub enum RegistryError {
         "the login for registry {registry} cannot be found out: {reason}; install that program for the server, or set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
     )]
     CredentialHelper { registry: String, reason: String },
+    /// The name is one of another registry, or there is no library.
+    #[error(
+        "model '{model}' has no place in a library: OLLAMAKE_LIBRARY names one, whose models have names without a registry"
+    )]
+    NotOfLibrary { model: String },
     /// A thread of ours failed.
     #[error("the transfer failed because of a defect in the server; see its log")]
     Defect,
@@ -168,8 +173,8 @@ impl From<crate::store::StoreError> for RegistryError {
 }
 
 impl RegistryError {
-    /// Whether the same request may succeed a little later.
-    pub(crate) fn is_transient(&self) -> bool {
+    /// Whether the same request may succeed later.
+    pub fn is_transient(&self) -> bool {
         match self {
             Self::Interrupted { .. }
             | Self::Silent { .. }

@@ -12,11 +12,14 @@ use crate::model::{Digest, Layer, Manifest, Name};
 use crate::store::LONGEST_DOCUMENT;
 
 /// Docker's manifests and the equivalent of the Open Container Initiative.
-const MEDIA_TYPES: [&str; 2] = [Manifest::MEDIA_TYPE, "application/vnd.oci.image.manifest.v1+json"];
+const MEDIA_TYPES: [&str; 2] = [Manifest::MEDIA_TYPE, OCI_MANIFEST];
+
+/// The manifests of the Open Container Initiative, and its lists of them.
+pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 
 /// Lists of manifests of the same two: one that lists a single model stands for it.
-const INDEX_TYPES: [&str; 2] =
-    ["application/vnd.docker.distribution.manifest.list.v2+json", "application/vnd.oci.image.index.v1+json"];
+const INDEX_TYPES: [&str; 2] = ["application/vnd.docker.distribution.manifest.list.v2+json", OCI_INDEX];
 
 /// What is needed of a list of manifests (OCI image specification, "Image Index").
 #[derive(Deserialize)]
@@ -32,8 +35,8 @@ struct Entry {
 }
 
 /// A manifest as it is sent, and the media type that is stated with it.
-struct Sent {
-    bytes: Vec<u8>,
+pub(super) struct Sent {
+    pub(super) bytes: Vec<u8>,
     kind: String,
 }
 
@@ -51,7 +54,8 @@ pub(super) async fn fetch(session: &Session, name: &Name) -> Result<Vec<u8>, Reg
     checked_for_text(session, sent)
 }
 
-async fn ask(session: &Session, reference: &str, what: &str) -> Result<Sent, RegistryError> {
+/// What a tag or a digest leads to.
+pub(super) async fn ask(session: &Session, reference: &str, what: &str) -> Result<Sent, RegistryError> {
     let url = session.repository().manifest(reference);
     let accepted = [MEDIA_TYPES, INDEX_TYPES].concat().join(", ");
     let request = session.request(Method::GET, url).header(ACCEPT, &accepted);

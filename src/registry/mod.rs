@@ -16,6 +16,8 @@
 //! | `blobs`, `download`, `incoming`, `sharing` | blobs from a registry, or from the Hub |
 //! | [`hub`] | a checkpoint from the Hugging Face Hub |
 //! | `push`, `upload` | a model to a registry |
+//! | `library`, `shared_library`, `holding`, `listing` | a registry that several machines share |
+//! | `results`, `eviction` | what was made of what, in it; and a store as its cache |
 //! | `client`, `config`, `environment`, `event`, `progress` | what other rooms see |
 
 mod answer;
@@ -34,10 +36,14 @@ mod encoding;
 mod environment;
 mod error;
 mod event;
+mod eviction;
 mod helper;
+mod holding;
 pub mod hub;
 mod identity;
 mod incoming;
+mod library;
+mod listing;
 mod manifest;
 mod place;
 mod progress;
@@ -48,8 +54,10 @@ mod push;
 mod reach;
 mod repository;
 mod resolver;
+mod results;
 mod retry;
 mod session;
+mod shared_library;
 mod sharing;
 mod transport;
 mod trust;
@@ -63,8 +71,13 @@ pub use config::Config;
 pub use credentials::{Credentials, InvalidDockerConfig};
 pub use error::RegistryError;
 pub use event::{Awaited, Event, Party, Transfer, Wait};
+pub use eviction::Evicted;
+pub use library::{InvalidLibrary, Library};
+pub use listing::Shelved;
 pub use proxy::Proxies;
 pub use pull::Pulled;
+pub use results::MadeFile;
 pub use retry::RetryPolicy;
+pub use shared_library::Published;
 
 use blocking::{blocking, defect};

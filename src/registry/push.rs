@@ -9,6 +9,7 @@ use reqwest::Method;
 use reqwest::header::CONTENT_TYPE;
 use tokio_util::sync::CancellationToken;
 
+use super::repository::Naming;
 use super::session::Session;
 use super::transport::Payload;
 use super::upload::Upload;
@@ -19,11 +20,13 @@ use crate::store::{Blob, Store, StoreError, StoredManifest};
 /// So many blobs are sent at the same time.
 const PARALLEL_BLOBS: usize = 3;
 
-/// Sends a model: its blobs, then its manifest, byte for byte.
+/// Sends a model: its blobs, then its manifest, byte for byte. `naming` says which repositories of the
+/// registry the models of the store would be.
 pub(super) async fn push(
     session: &Session,
     store: &Store,
     name: &Name,
+    naming: Naming,
     piece: u64,
     progress: &(impl Fn(Event) + Sync),
 ) -> Result<Digest, RegistryError> {
@@ -33,7 +36,8 @@ pub(super) async fn push(
         let is_ollama = session.repository().is_ollama();
         let _until_dropped = wanted.clone().drop_guard();
         let _waiting = session.waits().quietly(Awaited::CheckBeforePush);
-        blocking(move || Opened::open(&store, &name, is_ollama, || !wanted.is_cancelled())).await?
+        let goes_on = move || !wanted.is_cancelled();
+        blocking(move || Opened::open(&store, &name, &naming, is_ollama, goes_on)).await?
     };
     let opened = opened.inspect_err(|error| {
         if matches!(error, StoreError::ModelNotFound { .. } | StoreError::DamagedManifest { .. }) {
@@ -75,6 +79,7 @@ impl Opened {
     fn open(
         store: &Store,
         name: &Name,
+        naming: &Naming,
         is_ollama: bool,
         goes_on: impl Fn() -> bool,
     ) -> Result<Self, StoreError> {
@@ -85,7 +90,7 @@ impl Opened {
         let blobs: Vec<_> = layers.map(|layer| store.blob_of(layer)).collect::<Result<_, _>>()?;
         blobs.iter().try_for_each(|blob| store.ensure_whole(blob, &goes_on))?;
         let others = if is_ollama { Vec::new() } else { store.list()? };
-        let elsewhere = elsewhere(name, &model.manifest, &others);
+        let elsewhere = elsewhere(name, &model.manifest, &others, naming);
         Ok(Self { model, blobs, elsewhere })
     }
 }
@@ -95,22 +100,23 @@ impl Opened {
 ///
 /// Ollama's own registry is told of no others: every model without a host belongs to it by name, and most
 /// were never there.
-fn elsewhere(name: &Name, manifest: &Manifest, others: &[Arc<StoredManifest>]) -> HashMap<Digest, String> {
-    let repository = |name: &Name| format!("{}/{}", name.namespace(), name.model());
-    let is_other = |other: &Name| {
-        other.host().eq_ignore_ascii_case(name.host()) && repository(other) != repository(name)
-    };
+fn elsewhere(
+    name: &Name,
+    manifest: &Manifest,
+    others: &[Arc<StoredManifest>],
+    naming: &Naming,
+) -> HashMap<Digest, String> {
+    let own = naming.repository(name);
+    let other = |name: &Name| naming.repository(name).filter(|repository| own.as_ref() != Some(repository));
     let mut found: HashMap<Digest, String> = HashMap::new();
     for Layer { digest, from, .. } in manifest.blobs() {
-        if let Ok(from) = from.parse::<Name>()
-            && is_other(&from)
-        {
-            found.insert(*digest, repository(&from));
+        if let Some(repository) = from.parse::<Name>().ok().and_then(|from| other(&from)) {
+            found.insert(*digest, repository);
         }
     }
-    for other in others.iter().filter(|other| is_other(&other.name)) {
-        for layer in other.manifest.blobs() {
-            found.entry(layer.digest).or_insert_with(|| repository(&other.name));
+    for (model, repository) in others.iter().filter_map(|model| Some((model, other(&model.name)?))) {
+        for layer in model.manifest.blobs() {
+            found.entry(layer.digest).or_insert_with(|| repository.clone());
         }
     }
     found

@@ -2,9 +2,32 @@
 
 use url::{Origin, Url};
 
-use super::RegistryError;
 use super::reach::is_loopback;
+use super::{Library, RegistryError};
 use crate::model::{Digest, Name, Scheme};
+
+/// Which repository of one registry a name means.
+#[derive(Debug, Clone)]
+pub(crate) enum Naming {
+    /// The registry is this host, and only names with it are of it.
+    Host(String),
+    /// It is the library.
+    Library(Library),
+}
+
+impl Naming {
+    /// The path of the repository, if the name is of this registry.
+    pub(crate) fn repository(&self, name: &Name) -> Option<String> {
+        match self {
+            Self::Host(host) => name.host().eq_ignore_ascii_case(host).then(|| path_of(name)),
+            Self::Library(library) => library.repository(name),
+        }
+    }
+}
+
+fn path_of(name: &Name) -> String {
+    format!("{}/{}", name.namespace(), name.model())
+}
 
 /// The repository of a model in its registry.
 #[derive(Debug, Clone)]
@@ -21,17 +44,30 @@ impl Repository {
     /// Without a scheme in the name that is HTTPS, but HTTP for a registry on this machine and
     /// where `insecure` agrees to it.
     pub(crate) fn of(name: &Name, insecure: bool) -> Result<Self, RegistryError> {
-        let registry = name.host().to_owned();
+        Self::addressed(name.host(), name.scheme(), &path_of(name), insecure)
+    }
+
+    /// A repository of the library. Who wrote `http://` before it has agreed to that.
+    pub(crate) fn in_library(library: &Library, path: &str) -> Result<Self, RegistryError> {
+        Self::addressed(library.host(), library.scheme(), path, library.scheme() == Some(Scheme::Http))
+    }
+
+    fn addressed(
+        host: &str,
+        scheme: Option<Scheme>,
+        path: &str,
+        insecure: bool,
+    ) -> Result<Self, RegistryError> {
+        let registry = host.to_owned();
         // Docker's own registry is known by a name under which it does not answer.
         let host =
             if registry.eq_ignore_ascii_case("docker.io") { "registry-1.docker.io" } else { &registry };
-        let repository = format!("{}/{}", name.namespace(), name.model());
         let url = |scheme: &str| {
-            let text = format!("{scheme}://{host}/v2/{repository}/");
+            let text = format!("{scheme}://{host}/v2/{path}/");
             Url::parse(&text).map_err(|_| RegistryError::InvalidAddress { registry: registry.clone() })
         };
         let plain = url("http")?;
-        let base = match name.scheme() {
+        let base = match scheme {
             Some(Scheme::Https) => url("https")?,
             Some(Scheme::Http) if !insecure && !is_loopback(&plain) => {
                 return Err(RegistryError::PlainHttp { registry });
@@ -40,7 +76,7 @@ impl Repository {
             None if insecure || is_loopback(&plain) => plain,
             None => url("https")?,
         };
-        let is_guessed = name.scheme().is_none() && base.scheme() == "http";
+        let is_guessed = scheme.is_none() && base.scheme() == "http";
         Ok(Self { registry, base, is_guessed })
     }
 
@@ -85,6 +121,23 @@ impl Repository {
     /// Whether the registry is Ollama's own, which knows a few things more.
     pub(crate) fn is_ollama(&self) -> bool {
         ["registry.ollama.ai", "ollama.com"].iter().any(|own| self.registry.eq_ignore_ascii_case(own))
+    }
+
+    /// Where the registry lists its repositories.
+    pub(crate) fn catalog(&self) -> Url {
+        let mut url = self.ping();
+        url.set_path("/v2/_catalog");
+        url
+    }
+
+    /// Where the tags are listed.
+    pub(crate) fn tags(&self) -> Url {
+        self.join("tags/list")
+    }
+
+    /// Where is listed what refers to a manifest.
+    pub(crate) fn referrers(&self, subject: &Digest) -> Url {
+        self.join(&format!("referrers/{subject}"))
     }
 
     /// The manifest with this tag.

@@ -160,6 +160,7 @@ fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<
     let messages = fields.list("messages", "[]api.Message")?;
     let (renderer, parser) = (fields.string("renderer")?, fields.string("parser")?);
     let (requires, remote_host) = (fields.string("requires")?, fields.string("remote_host")?);
+    let publish = fields.boolean("publish")?;
     let outputs = match (candidates.is_empty(), &listed) {
         (false, Some(_)) => {
             return Err(Failure::bad_request(
@@ -189,6 +190,7 @@ fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<
         info: create_info::info(&info).map_err(as_job)?,
         remote_host,
         addresses: BTreeMap::new(),
+        publish,
     };
     if let Ok(address) = remote_url(&request.remote_host) {
         // As it was given it may hold a password.

@@ -58,6 +58,8 @@ struct CreateRequest {
     /// Values of the configuration that are known better.
     #[schema(value_type = Option<HashMap<String, Value>>)]
     info: Option<()>,
+    /// Whether it is published in the library; without this, as the operator has set it.
+    publish: Option<bool>,
     /// Whether a line is to be sent for each step (as without it), or one answer at the end.
     stream: Option<bool>,
     /// Whether it goes on alone: the answer is 202 and the job's identifier.

@@ -273,9 +273,11 @@ fn log_create_failure(error: &CreateError) {
 fn create_status(error: &CreateError) -> StatusCode {
     match error {
         CreateError::Store(error) | CreateError::Import { source: error, .. } => store_status(error),
-        CreateError::Pull(error) | CreateError::Push(error) | CreateError::Hub(error) => {
-            registry_status(error)
-        }
+        CreateError::Pull(error)
+        | CreateError::Push(error)
+        | CreateError::Hub(error)
+        | CreateError::Library { source: error, .. }
+        | CreateError::Unpublished { source: error, .. } => registry_status(error),
         CreateError::Plan { source, .. } => plan_status(source),
         CreateError::DamagedBase { .. } | CreateError::Description(_) => StatusCode::INTERNAL_SERVER_ERROR,
         // The worst says most.
@@ -341,7 +343,7 @@ fn store_status(error: &StoreError) -> StatusCode {
 /// have too.
 fn registry_status(error: &RegistryError) -> StatusCode {
     match error {
-        RegistryError::InvalidAddress { .. } => StatusCode::BAD_REQUEST,
+        RegistryError::InvalidAddress { .. } | RegistryError::NotOfLibrary { .. } => StatusCode::BAD_REQUEST,
         RegistryError::Store(error) => store_status(error),
         RegistryError::Gated { .. } => StatusCode::FORBIDDEN,
         RegistryError::NoRepository { .. } => StatusCode::NOT_FOUND,

@@ -8,6 +8,7 @@ mod access;
 mod api_key;
 mod blobs;
 mod body;
+mod cache;
 mod copy_delete;
 mod create;
 mod create_info;
@@ -52,7 +53,7 @@ mod wording;
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub use access::LocalAddress;
@@ -90,6 +91,8 @@ pub struct Server {
     /// Held by the one who checks the whole store.
     checks: Arc<Semaphore>,
     links: Links,
+    /// Told when a job has ended.
+    job_ended: Arc<Notify>,
     hurry: CancellationToken,
 }
 
@@ -102,7 +105,8 @@ impl Server {
         let metrics = Arc::<Metrics>::default();
         let workshop = Workshop::new(store, config.registry.clone(), config.resources, config.prune)
             .with_checkpoints_every(config.checkpoint)
-            .with_imports_from(config.imports.clone());
+            .with_imports_from(config.imports.clone())
+            .sharing(config.sharing);
         if let Err(error) = workshop.registries() {
             tracing::warn!(%error, "models can be neither pulled nor pushed");
         }
@@ -110,9 +114,14 @@ impl Server {
         let (transfer, compute, queue) = (limits.transfers, limits.jobs, limits.queue);
         let capacity = Capacity { transfer, compute, finish: QUICK_JOBS, queue };
         let counting = Arc::clone(&metrics);
+        let job_ended = Arc::<Notify>::default();
+        let ended = Arc::clone(&job_ended);
         let voice = Voice {
             line: wording::line,
-            ended: Box::new(move |job, outcome| job_end::tell(&counting, job, outcome)),
+            ended: Box::new(move |job, outcome| {
+                job_end::tell(&counting, job, outcome);
+                ended.notify_one();
+            }),
         };
         Arc::new(Self {
             catalog: Catalog::default(),
@@ -126,6 +135,7 @@ impl Server {
             disk_watch: Arc::default(),
             checks: Arc::new(Semaphore::new(1)),
             links: Links::default(),
+            job_ended,
             hurry: CancellationToken::new(),
             config,
         })

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use super::signals::Signals;
-use super::{Server, resume, serve};
+use super::{Server, cache, resume, serve};
 use crate::config::{Config, LogFormat, OpenStoreError};
 use crate::store::{PruneOptions, Store, Unread};
 
@@ -48,6 +48,7 @@ pub async fn run(config: Config) -> Result<(), StartError> {
     }
     tokio::spawn(resume::go_on(Arc::clone(&server)));
     tokio::spawn(forget_uploads(server.store().clone()));
+    tokio::spawn(cache::keep(Arc::clone(&server)));
     serve(listener, server, stop).await.map_err(failed)
 }
 

@@ -72,31 +72,36 @@ pub(super) async fn push(
     body: Body,
 ) -> Result<Response, Failure> {
     let fields = Fields::read(&server, &headers, body, "PushRequest").await?;
-    let (order, work, hearing) = prepare_push(&server, fields)?;
+    let (order, work, hearing) = prepare_push(&server, fields).await?;
     start(&server, order, work, hearing).await
 }
 
 /// Checks a request for a push and makes a job of it.
-pub(super) fn prepare_push(
+pub(super) async fn prepare_push(
     server: &Shared,
     mut fields: Fields,
-) -> Result<(Order, impl Work, Hearing), Failure> {
+) -> Result<(Order, Box<dyn Work>, Hearing), Failure> {
     let request = Transfer::of(&mut fields)?;
+    let to_library = fields.boolean("library")?.unwrap_or(false);
     if request.model.is_empty() {
         return Err(Failure::bad_request("model is required"));
     }
     let name: Name = request.model.parse()?;
     let (workshop, options) = (server.workshop.clone(), request.options);
     let order = order(Kind::Push, &name, &fields);
+    if to_library {
+        let publishing = server.blocking(move || workshop.publishing(&name)).await??;
+        return Ok((order, Box::new(publishing), request.hearing));
+    }
     let work = move |monitor: Monitor<'_>| publish(&workshop, &name, options, monitor);
-    Ok((order, Once { stage: Stage::Transfer, work }, request.hearing))
+    Ok((order, Box::new(Once { stage: Stage::Transfer, work }), request.hearing))
 }
 
 fn order(kind: Kind, name: &Name, fields: &Fields) -> Order {
     Order { kind, model: name.clone(), request: fields.request(), usage: Arc::default() }
 }
 
-/// Which model is moved.
+/// Which model is fetched.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "bodies are decoded field by field, as Go decodes them")]
 struct TransferRequest {
@@ -110,11 +115,26 @@ struct TransferRequest {
     detach: Option<bool>,
 }
 
+/// Which model is sent where.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "bodies are decoded field by field, as Go decodes them")]
+struct PushRequest {
+    /// Its name, with the registry unless it is sent to the library.
+    model: String,
+    /// Whether it is sent to the library.
+    library: Option<bool>,
+    /// Whether the registry may be spoken to in the clear.
+    insecure: Option<bool>,
+    /// Whether a line is to be sent for each step (as without it), or one answer at the end.
+    stream: Option<bool>,
+    /// Whether it goes on alone: the answer is 202 and the job's identifier.
+    detach: Option<bool>,
+}
+
 /// What is described of them.
 pub(super) fn operations() -> Vec<Operation> {
     let moving = |path, about| {
         Operation::post(path, about)
-            .takes::<TransferRequest>(true)
             .answers_lines::<Line>(200, "A line for each step, or the end alone.")
             .answers::<Line>(200, "The end.")
             .tells(200, "Ollamake-Job", "The identifier of the job.")
@@ -122,7 +142,8 @@ pub(super) fn operations() -> Vec<Operation> {
             .fails(&[404, 507])
     };
     vec![
-        moving("/api/pull", "Fetches a model from its registry."),
-        moving("/api/push", "Sends a model to its registry."),
+        moving("/api/pull", "Fetches a model from its registry, or from the library if that has it.")
+            .takes::<TransferRequest>(true),
+        moving("/api/push", "Sends a model to its registry, or to the library.").takes::<PushRequest>(true),
     ]
 }

@@ -8,14 +8,15 @@ use axum::http::StatusCode;
 use super::errors::Failure;
 use super::request::Fields;
 use super::{Server, Shared, create, pull_push};
-use crate::jobs::{JobId, Kind, Order, Work};
+use crate::create::Publishing;
+use crate::jobs::{Claimed, JobId, Kind, Order, Work};
 
 /// Has an interrupted job go on.
 pub(super) async fn resume(server: &Shared, id: JobId) -> Result<(), Failure> {
     let claiming = Arc::clone(server);
     let claimed = server.blocking(move || claiming.jobs.claim(id)).await??;
     // If it cannot go on now, it may later.
-    let (order, work) = prepare(server, claimed.kind(), claimed.request()).await?;
+    let (order, work) = prepare(server, &claimed).await?;
     server.jobs.go_on(claimed, order, work).await?;
     Ok(())
 }
@@ -33,7 +34,7 @@ pub(super) async fn go_on(server: Arc<Server>) {
 async fn go_on_or_fail(server: &Shared, id: JobId) -> Result<(), Failure> {
     let claiming = Arc::clone(server);
     let claimed = server.blocking(move || claiming.jobs.claim(id)).await??;
-    match prepare(server, claimed.kind(), claimed.request()).await {
+    match prepare(server, &claimed).await {
         Ok((order, work)) => {
             server.jobs.go_on(claimed, order, work).await?;
             tracing::info!(job = %id, "an interrupted job goes on");
@@ -49,8 +50,14 @@ async fn go_on_or_fail(server: &Shared, id: JobId) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes a job of a request that was made before.
-async fn prepare(server: &Shared, kind: Kind, request: &str) -> Result<(Order, Box<dyn Work>), Failure> {
+/// Makes a job of a request that was made before, or of what is left of it.
+async fn prepare(server: &Shared, claimed: &Claimed) -> Result<(Order, Box<dyn Work>), Failure> {
+    let (kind, request) = (claimed.kind(), claimed.request());
+    if let Some(first) = claimed.owed().first() {
+        let (model, request) = (first.model.parse()?, request.to_owned());
+        let order = Order { kind, model, request, usage: Arc::default() };
+        return Ok((order, Box::new(Publishing::of(server.workshop.clone(), claimed.owed().to_vec()))));
+    }
     let fields = |structure| Fields::again(request, structure);
     Ok(match kind {
         Kind::Create => {
@@ -62,8 +69,8 @@ async fn prepare(server: &Shared, kind: Kind, request: &str) -> Result<(Order, B
             (order, Box::new(work))
         }
         Kind::Push => {
-            let (order, work, _) = pull_push::prepare_push(server, fields("PushRequest")?)?;
-            (order, Box::new(work))
+            let (order, work, _) = pull_push::prepare_push(server, fields("PushRequest")?).await?;
+            (order, work)
         }
         Kind::Plan | Kind::Compare => {
             let message = "what only asks does not go on: its answer was for who asked";

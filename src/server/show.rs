@@ -99,6 +99,7 @@ pub(super) async fn show(
     server
         .blocking(move || {
             let model = find(shared.store(), &reference)?;
+            shared.workshop.note_used(&model);
             shared.store().ensure_parts(&model)?;
             let parts = Parts::read(shared.store(), shared.workshop.descriptions(), &model)?;
             let mut contents = Contents::read(shared.store(), &model)?;

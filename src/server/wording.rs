@@ -87,6 +87,15 @@ impl Line {
                 Self { digest: digest.to_string(), ..Self::plain(format!("model {model} is ready")) }
             }
             Step::Transfer(event) => Self::of_transfer(event),
+            Step::Recalled { library } => {
+                Self::plain(format!("using what the library {library} remembers to have been made"))
+            }
+            Step::Publishing { model, library } => {
+                Self::plain(format!("publishing {model} in the library {library}"))
+            }
+            Step::LibraryAway { library, reason } => {
+                Self::plain(format!("waiting for the library {library}: {reason}"))
+            }
         }
     }
 

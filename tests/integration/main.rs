@@ -15,6 +15,7 @@ mod gguf;
 mod hostile;
 mod in_process;
 mod kernels;
+mod library;
 mod maintenance;
 mod map;
 mod modelfile;

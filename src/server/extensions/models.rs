@@ -102,6 +102,7 @@ impl Opened {
     pub(super) fn find(server: &Server, reference: &Reference) -> Result<Self, Failure> {
         let store = server.store();
         let model = find(store, reference)?;
+        server.workshop.note_used(&model);
         store.ensure_parts(&model)?;
         let parts = Parts::read(store, server.workshop.descriptions(), &model)?;
         let weights = Weights::open(store, &parts)?;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct DockerRegistry {
     process: Child,
     address: SocketAddr,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 /// How the registry is configured.
@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) tls: bool,
     /// The registry that it is a mirror of.
     pub(crate) mirror_of: Option<String>,
+    /// The `storage` section, if it is not a directory of its own.
+    pub(crate) storage: Option<String>,
 }
 
 /// A file of this topic's fixtures.
@@ -38,9 +40,7 @@ impl DockerRegistry {
             let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
             let file = directory.path().join("config.yml");
             std::fs::write(&file, configuration(setup, directory.path(), address)).unwrap();
-            let mut command = Command::new("docker-registry");
-            command.arg("serve").arg(&file).stdout(Stdio::null()).stderr(Stdio::null());
-            let process = match command.spawn() {
+            let process = match serve(directory.path()) {
                 Ok(process) => process,
                 Err(error) => {
                     let is_required = std::env::var_os("OLLAMAKE_REQUIRE_DOCKER_REGISTRY").is_some();
@@ -49,12 +49,29 @@ impl DockerRegistry {
                     return None;
                 }
             };
-            let mut registry = Self { process, address, _directory: directory };
+            let mut registry = Self { process, address, directory };
             if registry.answers() {
                 return Some(registry);
             }
         }
         panic!("docker-registry does not listen");
+    }
+
+    /// Ends the process; what it holds stays.
+    pub(crate) fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn start_again(&mut self) {
+        self.process = serve(self.directory.path()).unwrap();
+        assert!(self.answers(), "docker-registry does not listen again");
+    }
+
+    /// Where it keeps what it holds, unless that is elsewhere.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
     }
 
     /// `host:port`, as names of models hold it.
@@ -81,16 +98,24 @@ impl DockerRegistry {
 
 impl Drop for DockerRegistry {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.stop();
     }
 }
 
+/// The program, with the configuration in a directory.
+fn serve(directory: &Path) -> std::io::Result<Child> {
+    let mut command = Command::new("docker-registry");
+    command.arg("serve").arg(directory.join("config.yml"));
+    // Its S3 client cannot use this, and does not start.
+    command.env_remove("AWS_CA_BUNDLE");
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+}
+
 fn configuration(setup: &Setup, directory: &Path, address: SocketAddr) -> String {
+    let own = format!("{{filesystem: {{rootdirectory: {}}}}}", directory.join("data").display());
     let mut text = format!(
-        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\n\
-         storage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: {address}\n",
-        directory.join("data").display()
+        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {}\nhttp:\n  addr: {address}\n",
+        setup.storage.as_ref().unwrap_or(&own)
     );
     if setup.tls {
         let (certificate, key) = (fixture("server.pem"), fixture("server-key.pem"));

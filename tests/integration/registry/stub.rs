@@ -12,34 +12,34 @@ use super::model::Model;
 
 /// What was asked.
 #[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Asked {
     /// A header, empty if it was not sent.
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// A parameter of the query, decoded.
-    pub(super) fn query(&self, name: &str) -> Option<String> {
+    pub(crate) fn query(&self, name: &str) -> Option<String> {
         let pairs = url::form_urlencoded::parse(self.uri.query().unwrap_or_default().as_bytes());
         pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).next()
     }
 
     /// The range that was asked for, of a blob of this length.
-    pub(super) fn range(&self, length: usize) -> Option<std::ops::Range<usize>> {
+    pub(crate) fn range(&self, length: usize) -> Option<std::ops::Range<usize>> {
         let (start, last) = self.header("range").strip_prefix("bytes=")?.split_once('-')?;
         Some(start.parse().ok()?..last.parse::<usize>().ok()?.saturating_add(1).min(length))
     }
 }
 
 /// The server; it ends with this value.
-pub(super) struct Stub {
+pub(crate) struct Stub {
     address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     task: tokio::task::JoinHandle<()>,
@@ -47,7 +47,7 @@ pub(super) struct Stub {
 
 impl Stub {
     /// Starts a server that answers with what `answer` makes of a request.
-    pub(super) async fn start(answer: impl Fn(&Asked) -> Response + Clone + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&Asked) -> Response + Clone + Send + Sync + 'static) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -67,12 +67,12 @@ impl Stub {
     }
 
     /// `host:port`, as names of models hold it.
-    pub(super) fn host(&self) -> String {
+    pub(crate) fn host(&self) -> String {
         self.address.to_string()
     }
 
     /// What was asked so far.
-    pub(super) fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -84,7 +84,7 @@ impl Drop for Stub {
 }
 
 /// A registry that is honest about its manifest and answers for blobs as told.
-pub(super) async fn registry_of(
+pub(crate) async fn registry_of(
     model: Arc<Model>,
     blobs: impl Fn(&Asked, &[u8]) -> Response + Clone + Send + Sync + 'static,
 ) -> Stub {
@@ -98,7 +98,7 @@ pub(super) async fn registry_of(
 }
 
 /// An answer with a status, headers and a body.
-pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
+pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body>) -> Response {
     let mut builder = Response::builder().status(StatusCode::from_u16(status).unwrap());
     for (name, value) in headers {
         builder = builder.header(*name, *value);
@@ -107,7 +107,7 @@ pub(super) fn answer(status: u16, headers: &[(&str, &str)], body: impl Into<Body
 }
 
 /// A blob, or the range of it that was asked for.
-pub(super) fn blob_answer(asked: &Asked, blob: &[u8]) -> Response {
+pub(crate) fn blob_answer(asked: &Asked, blob: &[u8]) -> Response {
     match asked.range(blob.len()) {
         None => answer(200, &[], blob.to_vec()),
         Some(range) => {
@@ -118,7 +118,7 @@ pub(super) fn blob_answer(asked: &Asked, blob: &[u8]) -> Response {
 }
 
 /// A body that never ends.
-pub(super) fn endless() -> Body {
+pub(crate) fn endless() -> Body {
     let piece = Bytes::from(vec![b' '; 64 * 1024]);
     Body::from_stream(futures_util::stream::repeat_with(move || Ok::<_, std::io::Error>(piece.clone())))
 }

@@ -1,0 +1,123 @@
+//! Which models the library holds (OCI distribution specification, "Listing Tags"; the distribution project's
+//! `_catalog`).
+
+use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
+use reqwest::Method;
+use reqwest::header::LINK;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::place::Place;
+use super::session::Session;
+use super::transport::Request;
+use super::{RegistryError, holding};
+use crate::model::{Digest, Manifest, Name};
+
+/// Names on a page of a listing, as we ask for it.
+const PAGE: &str = "1000";
+
+/// A listing has no more pages.
+const MOST_PAGES: usize = 100;
+
+/// The longest page, in bytes.
+const LONGEST_PAGE: u64 = 4 * 1024 * 1024;
+
+/// Repositories, or manifests, that are asked about at the same time.
+pub(super) const PARALLEL: usize = 8;
+
+/// A model of the library.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shelved {
+    /// What it is called.
+    pub name: Name,
+    /// The digest of its manifest.
+    pub digest: Digest,
+    /// The bytes of its blobs.
+    pub size: u64,
+}
+
+#[derive(Deserialize)]
+struct Catalog {
+    #[serde(default)]
+    repositories: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Tags {
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+/// All repositories of the registry.
+pub(super) async fn repositories(session: &Session) -> Result<Vec<String>, RegistryError> {
+    let first = Place::of_user(session.repository().catalog());
+    let pages = pages::<Catalog>(session, first, "its list of repositories").await?;
+    Ok(pages.into_iter().flat_map(|page| page.repositories.unwrap_or_default()).collect())
+}
+
+/// The tags of a repository; none if it is not there.
+pub(super) async fn tags(session: &Session) -> Result<Vec<String>, RegistryError> {
+    let first = Place::of_user(session.repository().tags());
+    match pages::<Tags>(session, first, "a list of tags").await {
+        Ok(pages) => Ok(pages.into_iter().flat_map(|page| page.tags.unwrap_or_default()).collect()),
+        Err(RegistryError::NotFound { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Those of the models that are there; what is no model is passed over.
+pub(super) async fn models(session: &Session, names: Vec<Name>) -> Result<Vec<Shelved>, RegistryError> {
+    let look = |name: Name| async move {
+        let Some(bytes) = holding::tagged(session, name.tag()).await? else { return Ok(None) };
+        let Ok(manifest) = Manifest::from_bytes(&bytes) else { return Ok(None) };
+        Ok::<_, RegistryError>(Some(Shelved { name, digest: Digest::of(&bytes), size: manifest.size() }))
+    };
+    let found: Vec<_> =
+        stream::iter(names.into_iter().map(look)).buffer_unordered(PARALLEL).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// All pages of a listing.
+async fn pages<T: DeserializeOwned>(
+    session: &Session,
+    first: Place,
+    what: &str,
+) -> Result<Vec<T>, RegistryError> {
+    let mut pages = Vec::new();
+    let mut next = Some(first.with_query(&[("n", PAGE)]));
+    while let Some(place) = next.filter(|_| pages.len() < MOST_PAGES) {
+        let answer = session.ask(&Request::new(Method::GET, place), what, &[200]).await?;
+        let link = answer.response.headers().get(LINK).and_then(|value| value.to_str().ok());
+        next = match link.and_then(following) {
+            Some(reference) => Some(answer.leads_to(session.repository(), reference).await?),
+            None => None,
+        };
+        let text = session.body(answer).read(what, LONGEST_PAGE).await?;
+        let page = serde_json::from_slice(&text).map_err(|error| RegistryError::Protocol {
+            registry: session.registry(),
+            reason: format!("{what} cannot be read: {error}"),
+        })?;
+        pages.push(page);
+    }
+    Ok(pages)
+}
+
+/// Where the next page is (RFC 8288): `<reference>; rel="next"`.
+fn following(link: &str) -> Option<&str> {
+    let (reference, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
+    parameters.replace(['"', ' '], "").contains("rel=next").then_some(reference)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_where_the_link_says() {
+        assert_eq!(following(r#"</v2/_catalog?last=a&n=1>; rel="next""#), Some("/v2/_catalog?last=a&n=1"));
+        assert_eq!(following("<x>;rel=next"), Some("x"));
+        for other in ["", "x; rel=next", "<x", r#"<x>; rel="prev""#] {
+            assert_eq!(following(other), None, "{other}");
+        }
+    }
+}
