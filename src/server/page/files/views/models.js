@@ -7,7 +7,7 @@ import { age, bytes, counted } from '../core/format.js'
 import { keep, route } from '../core/router.js'
 import { Attempts } from '../widgets/attempt.js'
 import { actions, button, link } from '../widgets/button.js'
-import { textField } from '../widgets/field.js'
+import { checkBox, textField } from '../widgets/field.js'
 import { headers, numbers, texts } from '../widgets/columns.js'
 import { List } from '../widgets/list.js'
 import { copy, remove, rename } from './models/change.js'
@@ -18,6 +18,7 @@ export async function show({ query, signal, content }) {
   let models = []
   const attempts = new Attempts(signal)
   const search = textField('Search', { type: 'search', value: query.get('search') ?? '' })
+  const library = checkBox('With those of the library', false)
   const count = element('p', { class: 'muted', role: 'status' })
   const change = (carryOut) =>
     attempts.run(async () => {
@@ -44,7 +45,7 @@ export async function show({ query, signal, content }) {
 
   async function load() {
     // Names stand there as soon as they are known; what each takes is counted by walking through the store.
-    ;({ models } = await get('api/tags', { signal }))
+    ;({ models } = await get(library.control.checked ? 'api/tags?library=true' : 'api/tags', { signal }))
     filter()
     const { models: usage } = await get('ollamake/v1/store', { signal })
     const used = new Map(usage.map(({ model, own, shared }) => [model, { own, shared }]))
@@ -56,8 +57,16 @@ export async function show({ query, signal, content }) {
     filter()
     keep(route(['models'], { search: search.control.value.trim() }))
   })
-  content.append(element('div', { class: 'row ends' }, search.node, count), attempts.node, list.node)
+  library.control.addEventListener('change', () => attempts.run(load))
+  library.node.hidden = !(await hasLibrary(signal))
+  const above = element('div', { class: 'row ends' }, search.node, library.node, count)
+  content.append(above, attempts.node, list.node)
   await load()
+}
+
+async function hasLibrary(signal) {
+  const { settings } = await get('ollamake/v1/settings', { signal })
+  return settings.some(({ name, value }) => name === 'OLLAMAKE_LIBRARY' && value)
 }
 
 function matches({ name, details }, wanted) {
@@ -76,7 +85,7 @@ function columns(change) {
     { ...numbers('Parameters', (model) => weightsOf(parameters(model))), cell: parameters },
     numbers('Own', ({ own }) => own, bytes),
     numbers('Shared', ({ shared }) => shared, bytes),
-    { name: 'Changed', cell: (model) => age(model.modified_at), order: changed },
+    { name: 'Changed', cell: changedCell, order: changed },
     { name: '', cell: (model) => changes(model, change) },
   ]
 }
@@ -87,8 +96,17 @@ function weightsOf(text) {
   return number ? Number(number) * 1000 ** ' KMBT'.indexOf(unit || ' ') : 0
 }
 
-function nameCell({ name, damaged }) {
+/** What the library has under the name of a model. */
+const SHELVED = {
+  same: 'in the library',
+  other: 'the library has another model of this name',
+  only: 'in the library only',
+}
+
+function nameCell({ name, damaged, library }) {
+  if (library === 'only') return [name, ' ', element('span', { class: 'badge' }, SHELVED.only)]
   const label = link(name, route(['models', name]))
+  if (!damaged && library) return [label, ' ', element('span', { class: 'badge' }, SHELVED[library])]
   if (!damaged) return label
   return [
     label,
@@ -98,7 +116,13 @@ function nameCell({ name, damaged }) {
   ]
 }
 
+/** Registries do not tell when a model was made. */
+function changedCell({ modified_at: time, library }) {
+  return library === 'only' ? '–' : age(time)
+}
+
 function changes(model, change) {
+  if (model.library === 'only') return ''
   const act = (word, carryOut, kind) =>
     button(word, () => change(() => carryOut(model)), { kind, name: `${word} ${model.name}` })
   return actions(
