@@ -467,7 +467,7 @@ impl Client {
                 let name = format!("c{}-{number}", self.number);
                 (format!("library/{name}"), format!("{name}:latest"))
             }
-            Manner::Careless => (format!("shared/pushed-{number}"), String::new()),
+            Manner::Careless => (format!("library/pushed-{number}"), String::new()),
         };
         let made = Made { weights: Weights::Are(file.digest), system: Some(system) };
         Ok(self.attempt(&name, Some(made), api.push_manifest(&repository, "latest", manifest)).await)
