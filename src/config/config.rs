@@ -12,6 +12,7 @@ use super::api_key::ApiKey;
 use super::error::{ConfigError, OpenStoreError};
 use super::host::Host;
 use super::limits::Limits;
+use super::ollama_key::OllamaKey;
 use super::origins;
 use super::path::expanded;
 use super::setting::{Lookup, text};
@@ -44,6 +45,8 @@ pub struct Config {
     pub api_key: Option<ApiKey>,
     /// Whether everybody may pull from the registry that the server is.
     pub open_registry: bool,
+    /// Clients of Ollama's that are let in to the registry.
+    pub ollama_keys: Vec<OllamaKey>,
     /// How much to log.
     pub log: LogLevel,
     /// What to log in detail, as the `tracing` crate reads it.
@@ -119,6 +122,11 @@ impl Config {
         let origins =
             origins.map_err(|value| ConfigError::NotAnOrigin { name: variables::ORIGINS.name, value })?;
         let keeps = variable(variables::NO_PRUNE.name).is_some_and(|value| truth(&value).unwrap_or(true));
+        let key = |text: &String| {
+            let (name, value) = (variables::OLLAMA_KEYS.name, text.clone());
+            OllamaKey::parse(text).map_err(|_| ConfigError::NotAnOllamaKey { name, value })
+        };
+        let ollama_keys = list(variables::OLLAMA_KEYS.name).iter().map(key).collect::<Result<_, _>>()?;
         let threads = variables::JOB_THREADS.read_count(lookup)?;
         let library = library(lookup)?;
         let registry = registry::Config::from_environment(lookup)
@@ -135,6 +143,7 @@ impl Config {
                 variable(variables::HOME.name).as_deref(),
             )?,
             api_key: api_key(lookup)?,
+            ollama_keys,
             open_registry: variable(variables::OPEN_REGISTRY.name)
                 .is_some_and(|value| truth(&value).unwrap_or(false)),
             log: LogLevel::parse(&variable(variables::DEBUG.name).unwrap_or_default()),

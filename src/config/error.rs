@@ -49,6 +49,11 @@ pub enum ConfigError {
     /// The key is given twice.
     #[error("set either OLLAMAKE_API_KEY or OLLAMAKE_API_KEY_FILE")]
     TwoApiKeys,
+    /// Something in the list is not a public key of Ollama's.
+    #[error(
+        "{name} holds {value:?}, which is no key: write what id_ed25519.pub holds, ssh-ed25519 and the key"
+    )]
+    NotAnOllamaKey { name: &'static str, value: String },
     /// The library is not one registry with a path.
     #[error("{name}={value:?} is not a library: {reason}")]
     NotALibrary { name: &'static str, value: String, reason: InvalidLibrary },

@@ -33,6 +33,8 @@ pub(crate) const PREPARATIONS: usize = 16;
 
 /// Links for a download without a key that are good at once.
 pub(crate) const LINKS: usize = 1024;
+/// Tokens for clients of the registry that are good at once.
+pub(crate) const TOKENS: usize = 1024;
 
 /// Jobs that only write metadata, at once. They wait for the disk more than they compute.
 pub(crate) const QUICK_JOBS: usize = 64;

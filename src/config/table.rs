@@ -53,7 +53,15 @@ fn sections() -> Vec<(&'static str, Vec<Entry>)> {
         ("Where things are", texts(&[v::HOST, v::MODELS, v::NO_PRUNE, v::HOME])),
         (
             "Who may ask",
-            texts(&[v::API_KEY, v::API_KEY_FILE, v::OPEN_REGISTRY, v::HOSTS, v::ORIGINS, v::IMPORT_DIRS]),
+            texts(&[
+                v::API_KEY,
+                v::API_KEY_FILE,
+                v::OPEN_REGISTRY,
+                v::OLLAMA_KEYS,
+                v::HOSTS,
+                v::ORIGINS,
+                v::IMPORT_DIRS,
+            ]),
         ),
         (
             "What a client may demand",
@@ -152,6 +160,7 @@ mod tests {
             count(fixed::MAX_DEPTH, "brackets of a JSON body that may be open at once"),
             count(fixed::PREPARATIONS, "create requests that are checked at once; more wait"),
             count(fixed::LINKS, "links for one download that are good at once; more are answered 503"),
+            count(fixed::TOKENS, "tokens for clients of the registry that are good at once; older ones end"),
             count(fixed::QUICK_JOBS, "jobs at once that only write metadata; more wait"),
             count(fixed::RECORDED_JOBS, "jobs that have ended and are told of, for a week at most"),
             count(fixed::RECORDED_LINES, "lines that are kept of what an ended job said"),

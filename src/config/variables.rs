@@ -62,6 +62,12 @@ pub(super) const OPEN_REGISTRY: Row = row(
     "`1` lets everybody pull from the registry under `/v2/` without the key, as Ollama's client does; pushing and \
      deleting stay behind it",
 );
+pub(super) const OLLAMA_KEYS: Row = row(
+    "OLLAMAKE_OLLAMA_KEYS",
+    "",
+    "public keys of clients of Ollama's (`~/.ollama/id_ed25519.pub`) that may push to the registry and pull from \
+     it, with commas between",
+);
 pub(super) const DEBUG: Row = row("OLLAMA_DEBUG", "", "`1` logs requests and steps, `2` logs everything");
 pub(super) const LOG: Row = row("OLLAMAKE_LOG", "`text`", "`json` writes each entry of the log as an object");
 pub(super) const LOG_FILTER: Row =

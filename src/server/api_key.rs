@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use super::body::Incoming;
 use super::errors::Failure;
-use super::{health, links, page, registry_api};
+use super::{Shared, health, links, page, registry_api};
 use crate::config::ApiKey;
 
 /// The key that a client shows (RFC 6750; the name of a scheme matches in any letter case).
@@ -37,12 +37,10 @@ fn credentials<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h [u8]> {
 }
 
 /// What [`require`] needs to know.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Requirement {
     pub(super) key: Arc<ApiKey>,
-    pub(super) stall: std::time::Duration,
-    /// Whether everybody may pull from the registry.
-    pub(super) open_registry: bool,
+    pub(super) server: Shared,
 }
 
 /// Lets only those in who show the key. A browser asks without it whether it may ask with it, and whoever
@@ -59,18 +57,24 @@ pub(super) async fn require(State(required): State<Requirement>, request: Reques
         true => shown_to_registry(request.headers()),
         false => shown(request.headers()).map(Cow::from),
     };
-    if is_open || shown.is_some_and(|key| required.key.matches(&key)) {
+    let Requirement { key, server } = required;
+    let config = server.config();
+    let is_known =
+        shown.is_some_and(|shown| key.matches(&shown) || (is_registry && server.tokens.know(&shown)));
+    let is_signed = registry_api::is_signed(&config.ollama_keys, request.uri(), request.headers());
+    if is_open || is_known || is_signed {
         return next.run(request).await;
     }
-    if required.open_registry && registry_api::is_reading(method, path) {
+    let challenges = is_registry.then(|| registry_api::challenges(config, request.headers()));
+    if config.open_registry && registry_api::is_reading(method, path) {
         let mut answer = next.run(request).await;
-        registry_api::invite(&mut answer);
+        answer.headers_mut().extend(challenges.unwrap_or_default());
         return answer;
     }
     tracing::warn!("refused: the request does not show the server's key");
-    Incoming::new(request.into_body(), required.stall).discard_rest();
-    if is_registry {
-        return registry_api::unauthorized();
+    Incoming::new(request.into_body(), config.limits.stall).discard_rest();
+    if let Some(challenges) = challenges {
+        return registry_api::unauthorized(challenges);
     }
     let message = "unauthorized: send the server's key in the header \"Authorization: Bearer KEY\"";
     let failure = Failure::new(StatusCode::UNAUTHORIZED, message);

@@ -48,6 +48,7 @@ mod stream;
 mod surrogates;
 mod tags;
 mod times;
+mod tokens;
 mod version;
 mod wording;
 
@@ -69,6 +70,7 @@ use crate::store::Store;
 use errors::Failure;
 use links::Links;
 use metrics::Metrics;
+use tokens::Tokens;
 
 /// The version of Ollama whose interface this is; clients ask for it to know what they may use.
 pub const OLLAMA_VERSION: &str = "0.33.0";
@@ -91,6 +93,7 @@ pub struct Server {
     /// Held by the one who checks the whole store.
     checks: Arc<Semaphore>,
     links: Links,
+    tokens: Tokens,
     /// Told when a job has ended.
     job_ended: Arc<Notify>,
     hurry: CancellationToken,
@@ -135,6 +138,7 @@ impl Server {
             disk_watch: Arc::default(),
             checks: Arc::new(Semaphore::new(1)),
             links: Links::default(),
+            tokens: Tokens::default(),
             job_ended,
             hurry: CancellationToken::new(),
             config,

@@ -61,11 +61,7 @@ pub fn router(server: &Arc<Server>) -> Router {
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(redirect_to_clean_path));
     if let Some(key) = &server.config.api_key {
-        let required = Requirement {
-            key: Arc::new(key.clone()),
-            stall: server.config.limits.stall,
-            open_registry: server.config.open_registry,
-        };
+        let required = Requirement { key: Arc::new(key.clone()), server: Arc::clone(server) };
         router = router.layer(from_fn_with_state(required, api_key::require));
     }
     router

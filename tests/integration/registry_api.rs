@@ -6,6 +6,7 @@ mod guests;
 mod models;
 mod ollama;
 mod ours;
+mod signed;
 mod specification;
 
 use ollamake::config::ApiKey;

@@ -14,9 +14,12 @@
 //! | `blobs` | blobs, whole or in ranges |
 //! | `uploads`, `content_range` | blobs on their way in |
 //! | `listing`, `referrers` | repositories, tags, and what refers to a manifest, page by page |
+//! | `sign_in` | tokens for clients that sign in as Ollama's does |
+//! | `address` | whole addresses of this server |
 //! | `refusal` | errors in the words of the specification |
 
 mod acceptance;
+mod address;
 mod blobs;
 mod content_range;
 mod endpoint;
@@ -25,6 +28,7 @@ mod manifests;
 mod referrers;
 mod refusal;
 mod representation;
+mod sign_in;
 mod uploads;
 
 use axum::body::Body;
@@ -38,9 +42,12 @@ use super::Shared;
 use super::body::{Incoming, json};
 use super::operation::{BYTES, Operation};
 use super::route::Route;
+use crate::config::Config;
+use address::address;
 use endpoint::{Endpoint, Subject};
 pub(super) use refusal::unauthorized;
-use refusal::{CHALLENGE, Code, Errors, Refusal};
+use refusal::{Code, Errors, Refusal};
+pub(super) use sign_in::is_signed;
 
 /// Below this path everything belongs to the registry.
 pub(super) const PATH: &str = "/v2/";
@@ -51,20 +58,29 @@ pub(super) fn routes() -> Vec<Route> {
     let below = get(answer).post(answer).put(answer).patch(answer).delete(answer);
     vec![
         Route::new(PATH, "HEAD, GET", get(|| async { marked(json(&serde_json::json!({}))) })),
+        Route::new(sign_in::PATH, "GET", get(sign_in::give)),
         Route::new("/v2/{*path}", ALL, below),
     ]
 }
 
 /// Whether a request only reads what is public where the registry is open to all.
 pub(super) fn is_reading(method: &Method, path: &str) -> bool {
-    // An upload is its client's alone.
-    path.starts_with(PATH) && [Method::GET, Method::HEAD].contains(method) && !path.contains("/blobs/uploads")
+    // An upload is its client's alone, and a token lets in to everything.
+    let is_private = path.contains("/blobs/uploads") || path == sign_in::PATH;
+    path.starts_with(PATH) && [Method::GET, Method::HEAD].contains(method) && !is_private
 }
 
-/// Tells a client that reads without the key how it would show it: some look for that in the first answer alone,
-/// even if they want to write later.
-pub(super) fn invite(answer: &mut Response) {
-    answer.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
+/// How a client shows who it is. Some look for that in the first answer alone, even if reading is open and they
+/// want to write later. Where clients of Ollama's may sign, their way comes first, since they know no other.
+pub(super) fn challenges(config: &Config, asked: &HeaderMap) -> HeaderMap {
+    let mut told = HeaderMap::new();
+    if !config.ollama_keys.is_empty() {
+        let challenge = format!("Bearer realm=\"{}\",service=\"ollamake\"", address(asked, sign_in::PATH));
+        told.extend(HeaderValue::try_from(challenge).map(|value| (header::WWW_AUTHENTICATE, value)));
+    }
+    let basic = HeaderValue::from_static("Basic realm=\"ollamake\"");
+    told.append(header::WWW_AUTHENTICATE, basic);
+    told
 }
 
 /// The operations; what they mean in full is said in the distribution specification.
@@ -117,7 +133,7 @@ pub(super) fn operations() -> Vec<Operation> {
         write(HttpMethod::Delete, "Removes a tag, a manifest, a blob that nothing needs, or an upload.")
             .answers_nothing(202, "It is gone.")
             .answers_nothing(204, "The upload is gone.");
-    [root, read, session(begin, 202), session(append, 202), put, delete]
+    [root, sign_in::operation(), read, session(begin, 202), session(append, 202), put, delete]
         .map(|operation| operation.fails_as::<Errors>())
         .into()
 }

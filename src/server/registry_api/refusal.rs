@@ -1,6 +1,6 @@
 //! Errors in the words of the distribution specification: a list of codes with messages.
 
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -158,15 +158,12 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// Those of registries only know how to show the key as a password.
-pub(super) const CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"ollamake\"");
-
 /// The answer to a client that does not show the key.
-pub(in crate::server) fn unauthorized() -> Response {
+pub(in crate::server) fn unauthorized(challenges: HeaderMap) -> Response {
     const MESSAGE: &str =
         "log in with any user and the server's key as the password, or send it as a Bearer token";
     let mut refused = answer(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", MESSAGE);
-    refused.headers_mut().insert(header::WWW_AUTHENTICATE, CHALLENGE);
+    refused.headers_mut().extend(challenges);
     refused
 }
 

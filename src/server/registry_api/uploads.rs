@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
+use super::address::address;
 use super::content_range::ContentRange;
 use super::endpoint::digest;
 use super::refusal::{Code, Refusal};
@@ -20,8 +21,6 @@ use crate::store::{FoundUpload, Length, StoreError, UploadId, UploadState, Uploa
 
 /// What clients of Docker's registry look for.
 const UPLOAD_UUID: HeaderName = HeaderName::from_static("docker-upload-uuid");
-/// What the scheme is where a program stands before the server.
-const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// What a request says behind its path.
 #[derive(Debug, Default)]
@@ -194,19 +193,6 @@ fn standing(repository: &Repository, id: UploadId, offset: u64, headers: &Header
     set(&mut told, header::RANGE, format!("0-{}", offset.saturating_sub(1)));
     set(&mut told, UPLOAD_UUID, id.to_string());
     told
-}
-
-/// Where the client reaches a path: a whole address, since Ollama's client takes no other.
-fn address(headers: &HeaderMap, path: &str) -> String {
-    let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let scheme = match text(&FORWARDED_PROTO) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("https") => "https",
-        _ => "http",
-    };
-    match text(&header::HOST) {
-        Some(host) => format!("{scheme}://{host}{path}"),
-        None => path.to_owned(),
-    }
 }
 
 fn created(repository: &Repository, digest: Digest) -> Response {

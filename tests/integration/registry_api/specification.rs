@@ -500,6 +500,7 @@ async fn everything_is_behind_the_key_unless_reading_is_open() {
             ("GET", format!("/v2/alpine/blobs/{layer}"), read),
             ("POST", "/v2/alpine/blobs/uploads/".to_owned(), 401),
             ("GET", format!("/v2/alpine/blobs/uploads/{}", "0".repeat(32)), 401),
+            ("GET", "/v2/token".to_owned(), 401),
             ("PUT", "/v2/alpine/manifests/latest".to_owned(), 401),
             ("DELETE", format!("/v2/alpine/blobs/{layer}"), 401),
             ("GET", "/api/tags".to_owned(), 401),
