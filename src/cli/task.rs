@@ -47,11 +47,11 @@ impl Task {
             })
             .progress_chars("=> ");
         bar.set_style(style);
-        if !bar.is_hidden() {
-            bar.enable_steady_tick(BEAT);
-        }
         let task = Self { bar, room };
         task.name(name);
+        if !task.bar.is_hidden() {
+            task.bar.enable_steady_tick(BEAT);
+        }
         task
     }
 
