@@ -37,6 +37,9 @@ pub(super) enum Default {
     Unbounded,
 }
 
+/// What stands for a bound that there is not.
+pub(super) const UNBOUNDED: &str = "no limit";
+
 /// What a number counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unit {

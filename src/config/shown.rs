@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::config::Config;
+use super::setting::UNBOUNDED;
 use super::variables as v;
 
 /// A setting, and what holds.
@@ -73,14 +74,10 @@ impl Config {
         ];
         let library = self.registry.library.iter();
         let library = library.map(|library| (v::LIBRARY.name, Shown::Text(library.to_string())));
-        let cache = self.sharing.cache.iter().map(|bytes| (v::CACHE_SIZE.name, Shown::Number(*bytes)));
+        let cache = self.sharing.cache.map_or_else(|| Shown::Text(UNBOUNDED.to_owned()), Shown::Number);
+        let library = library.chain([(v::CACHE_SIZE.name, cache)]);
         let numbers = numbers.into_iter().map(|(number, shown)| (number.name, shown));
         let rest = rest.into_iter().map(|(row, shown)| (row.name, shown));
-        numbers
-            .chain(rest)
-            .chain(library)
-            .chain(cache)
-            .find(|(known, _)| *known == name)
-            .map(|(_, shown)| shown)
+        numbers.chain(rest).chain(library).find(|(known, _)| *known == name).map(|(_, shown)| shown)
     }
 }

@@ -1,7 +1,7 @@
 //! All settings in order: for `ollamake serve --help`, and for `docs/settings.md`.
 
 use super::config::Config;
-use super::setting::{Default, Number, Row};
+use super::setting::{Default, Number, Row, UNBOUNDED};
 use super::shown::Setting;
 use super::variables as v;
 
@@ -27,7 +27,7 @@ impl Entry {
                 let default = match number.default {
                     Default::Is(value) => show(value),
                     Default::Cores => "all cores".to_owned(),
-                    Default::Unbounded => "no limit".to_owned(),
+                    Default::Unbounded => UNBOUNDED.to_owned(),
                 };
                 let bounds = format!("{} to {}", show(number.least), show(number.most));
                 [number.name.to_owned(), default, bounds, number.meaning.to_owned()]
