@@ -23,7 +23,7 @@ pub(super) fn adapters(files: &[LocalFile], base: Option<&Plan>) -> Result<(), C
             return Err(LocalModelError::NotAnAdapter { path }.into());
         }
         if let Some(base) = base {
-            let failed = |reason| LocalModelError::Convert { place: path, reason };
+            let failed = |reason| LocalModelError::Convert { place: path, reason: Box::new(reason) };
             check_gguf_adapter(&parsed, base).map_err(failed)?;
         }
     }

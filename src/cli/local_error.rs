@@ -52,7 +52,7 @@ pub enum LocalModelError {
     Shards(#[from] ShardError),
     /// The checkpoint cannot be converted.
     #[error("{}: {reason}", place.display())]
-    Convert { place: PathBuf, reason: ConvertError },
+    Convert { place: PathBuf, reason: Box<ConvertError> },
     /// The checkpoint cannot be converted to a file.
     #[error(transparent)]
     Plan(#[from] PlanError),

@@ -123,7 +123,7 @@ impl LocalModel {
     fn checkpoint(files: Vec<Mapped>) -> Result<Self, LocalModelError> {
         let sources: Vec<_> =
             files.iter().map(|file| NamedSource { name: &file.name, bytes: &file.map }).collect();
-        let failed = |reason| LocalModelError::Convert { place: place_of(&files), reason };
+        let failed = |reason| LocalModelError::Convert { place: place_of(&files), reason: Box::new(reason) };
         let conversion = convert::checkpoint(&sources, OutputType::Unrounded).map_err(failed)?;
         let mut warnings: Vec<String> = conversion.warnings.iter().map(ToString::to_string).collect();
         if conversion.projector.is_some() {

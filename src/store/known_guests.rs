@@ -19,6 +19,9 @@ pub(super) struct KnownGuest {
     pub(super) parts: Vec<Descriptor>,
 }
 
-/// Guests by directory and file, and the state of the file.
+/// Guests by directory and file, with the state that the file had.
+type ByFile = HashMap<(String, String), (Stamp, Arc<KnownGuest>)>;
+
+/// All guests that this process has read.
 #[derive(Debug, Default)]
-pub(super) struct KnownGuests(pub(super) Mutex<HashMap<(String, String), (Stamp, Arc<KnownGuest>)>>);
+pub(super) struct KnownGuests(pub(super) Mutex<ByFile>);
