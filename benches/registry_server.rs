@@ -159,7 +159,8 @@ fn memory_of_pulls(server: &Server, address: &str) -> f64 {
         peak = peak.max(memory(server.child.id(), "RssAnon").unwrap_or(0));
         std::thread::sleep(Duration::from_millis(5));
     }
-    let under_way = clients.iter_mut().filter(|client| matches!(client.try_wait(), Ok(None))).count();
+    let under_way =
+        clients.iter_mut().map(|client| client.try_wait()).filter(|ended| matches!(ended, Ok(None))).count();
     println!("{under_way} of {PARALLEL} pulls were under way at the end");
     for mut client in clients {
         let _ = client.kill();

@@ -131,10 +131,7 @@ fn request(store: &Path, requests: &[&[FileType]]) {
         let request = Request { files: Some(files.clone()), ..Request::new(outputs) };
         let (stop, usage) = (CancellationToken::new(), Usage::default());
         let monitor = Monitor { report: &|_| (), stop: &stop, usage: &usage };
-        let mut left = Some(workshop.prepare(request).expect("a job"));
-        while let Some(job) = left {
-            left = job.advance(monitor).expect("do the job");
-        }
+        workshop.prepare(request).expect("a job").make(monitor).expect("do the job");
         made.extend(usage.products().into_iter().map(|product| product.digest.to_string()));
     }
     println!("{made:?}");

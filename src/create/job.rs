@@ -127,7 +127,7 @@ impl Job {
     ///
     /// # Errors
     /// As those of [`advance`](Self::advance).
-    pub(super) fn make(self, monitor: Monitor<'_>) -> Result<(), CreateError> {
+    pub fn make(self, monitor: Monitor<'_>) -> Result<(), CreateError> {
         let mut job = Self { publish: false, ..self };
         while let Some(Left::Job(left)) = job.advance(monitor)? {
             job = left;

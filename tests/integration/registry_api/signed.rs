@@ -5,7 +5,6 @@ use std::path::Path;
 use ollamake::config::{ApiKey, OllamaKey};
 use ollamake::registry::Config;
 
-use super::*;
 use crate::registry::model::Model;
 use crate::registry::{Site, impatient};
 use crate::socket::Listening;
