@@ -231,6 +231,10 @@ async fn look(server: &RwLock<Server>) -> Option<Option<String>> {
     Some(None)
 }
 
+fn job_path(job: &Value) -> String {
+    format!("/ollamake/v1/jobs/{}", job["id"].as_str().unwrap())
+}
+
 /// Waits until a server has nothing to do any more, and looks at its store.
 async fn settle(server: &Server, limit: u64) {
     let (start, root) = (Instant::now(), server.directory.path());
@@ -242,6 +246,11 @@ async fn settle(server: &Server, limit: u64) {
             .iter()
             .any(|job| matches!(job["state"].as_str(), Some("queued" | "running")))
     };
+    // What a job needs stays as long as it may be gone on with, and those that a kill has interrupted are not.
+    for job in server.get("/ollamake/v1/jobs?state=interrupted").await["jobs"].as_array().unwrap() {
+        let (status, text) = server.send("DELETE", &job_path(job), Vec::new()).await;
+        assert!(status < 300, "{status} {text}");
+    }
     let store = Store::open_existing(root).unwrap();
     // What clients have uploaded for models that they did not get is nobody's yet, and stays for an hour.
     let named = || bytes_in(&root.join("blobs")).saturating_sub(store.account().unwrap().unnamed.bytes);

@@ -19,6 +19,10 @@ pub(super) struct Translation {
 /// What changes from run to run.
 const VOLATILE: [&str; 4] = ["modified_at", "created", "size", "digest"];
 
+/// Models that are refused here: one with a model in the place of its adapter, and one that was to be made both
+/// from another model and of files.
+const NOT_MADE: [&str; 2] = ["tadp:latest", "tfrom2:latest"];
+
 impl Translation {
     pub(super) fn new(digests: HashMap<String, String>, rewrites: bool) -> Self {
         let uploaded = digests.values().cloned().collect();
@@ -103,8 +107,9 @@ impl Translation {
         let id = |model: &Value| model.get("name").or(model.get("id")).cloned();
         let listed = entries(&theirs.body);
         assert!(listed.len() > 5, "{}", context());
-        // A model with another in the place of its adapter is not made here.
-        for mut model in listed.into_iter().filter(|model| id(model) != Some("tadp:latest".into())) {
+        for mut model in
+            listed.into_iter().filter(|model| !NOT_MADE.iter().any(|name| id(model) == Some((*name).into())))
+        {
             let mut ours = ours
                 .iter()
                 .find(|ours| id(ours) == id(&model))
