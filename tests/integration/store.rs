@@ -2,6 +2,7 @@
 
 mod contract;
 pub(crate) mod faults;
+mod importing;
 mod jobs;
 mod keeping;
 mod meanwhile;
