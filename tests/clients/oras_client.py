@@ -14,10 +14,12 @@ HOST = os.environ["OLLAMA_HOST"].removeprefix("http://")
 GGUF = os.environ["EXAMPLE_GGUF"]
 
 
-def api(path, body):
-    request = urllib.request.Request(f"http://{HOST}/api/{path}", json.dumps(body).encode())
+def api(path, body, method="POST"):
+    """The last line of an answer; nothing if it has none."""
+    request = urllib.request.Request(f"http://{HOST}/api/{path}", json.dumps(body).encode(), method=method)
     with urllib.request.urlopen(request) as answer:
-        return json.loads(answer.read().splitlines()[-1])
+        lines = answer.read().splitlines()
+        return json.loads(lines[-1]) if lines else None
 
 
 class Artifacts(unittest.TestCase):
@@ -70,6 +72,7 @@ class Artifacts(unittest.TestCase):
         self.assertEqual(manifest["mediaType"], kind)
         self.assertIn(weights, [layer["digest"] for layer in manifest["layers"]])
         self.client.delete_tag(target, "v1")
+        api("delete", {"model": "from-oras"}, method="DELETE")
 
 
 if __name__ == "__main__":
