@@ -64,7 +64,8 @@ impl Weed {
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let weed = Self { process, port: ports[6], _directory: directory };
         // It answers before it can take anything.
-        let (http, start) = (reqwest::Client::builder().no_proxy().build().unwrap(), Instant::now());
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
+        let start = Instant::now();
         let bucket = format!("http://127.0.0.1:{}/models", weed.port);
         while !http.put(&bucket).send().await.is_ok_and(|answer| answer.status().is_success()) {
             assert!(start.elapsed() < Duration::from_secs(60), "weed does not make a bucket");
