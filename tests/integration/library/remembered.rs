@@ -57,7 +57,8 @@ async fn machines_that_remember_at_the_same_time_lose_hardly_anything_and_break_
         let machine = Machine::of(&registry.host());
         async move {
             let (made, _) = made(&machine, name, 100 * number as u64).await;
-            machine.client.remember(&made, &name.parse().unwrap()).await.unwrap();
+            // A registry may refuse what names something that another machine is just writing; then it is lost.
+            let _ = machine.client.remember(&made, &name.parse().unwrap()).await;
             made
         }
     });

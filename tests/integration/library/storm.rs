@@ -218,7 +218,7 @@ async fn look(server: &RwLock<Server>) -> Option<Option<String>> {
         let path = format!("/ollamake/v1/models/{}/metadata", model["name"].as_str().unwrap());
         // It may have gone, and come back, since it was listed; but not each time.
         let mut said = String::new();
-        for look in 0..5 {
+        for look in 0..50 {
             let (status, text) = send(server, "GET", &path, Vec::new()).await?;
             let (_, listed) = send(server, "GET", "/api/tags", Vec::new()).await?;
             if status == 200 || !listed.contains(model["digest"].as_str().unwrap()) {
@@ -226,6 +226,7 @@ async fn look(server: &RwLock<Server>) -> Option<Option<String>> {
                 break;
             }
             said = format!("{path} answers {status} at look {look}: {text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert!(said.is_empty(), "{said}");
     }
