@@ -42,10 +42,10 @@ const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 /// An index has no more entries; the oldest go.
 const MOST_RESULTS: usize = 4096;
 
-/// How long at least is waited after an index was refused.
+/// How long at least is waited after something was refused.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 
-/// How often an index is written anew in which somebody else has written at the same time.
+/// How often something is written anew that somebody else has written at the same time.
 const ATTEMPTS: usize = 6;
 
 /// A file that was made.
@@ -220,24 +220,31 @@ pub(super) async fn remember(session: &Session, made: &MadeFile, size: u64) -> R
     let bytes = to_bytes(&artifact);
     let entry =
         Descriptor { artifact_type: RESULT.to_owned(), annotations, ..Descriptor::of(OCI_MANIFEST, &bytes) };
-    let lists_itself = put(session, &entry.digest.to_string(), OCI_MANIFEST, bytes).await?;
+    let reference = entry.digest.to_string();
+    let lists_itself =
+        patiently(async || put(session, &reference, OCI_MANIFEST, bytes.clone()).await).await?;
     if lists_itself {
         return Ok(());
     }
-    let mut outcome = Ok(());
     for _ in 0..ATTEMPTS {
-        outcome = match add(session, subject.digest, &entry).await {
-            Ok(true) => return Ok(()),
-            // Whether it stays is seen at the next look.
-            Ok(false) => Ok(()),
-            // Docker's registry refuses, or sends half of, what somebody else is just writing.
-            Err(error) => {
-                tokio::time::sleep(rand::random_range(SHORTEST_PAUSE..4 * SHORTEST_PAUSE)).await;
-                Err(error)
-            }
-        };
+        // Whether it stays is seen at the next look.
+        if patiently(async || add(session, subject.digest, &entry).await).await? {
+            break;
+        }
     }
-    outcome
+    Ok(())
+}
+
+/// Does something until it succeeds, a few times at most: Docker's registry refuses, or sends half of, what
+/// somebody else is just writing, be it an index or the empty configuration that all have.
+async fn patiently<T>(mut work: impl AsyncFnMut() -> Result<T, RegistryError>) -> Result<T, RegistryError> {
+    for _ in 1..ATTEMPTS {
+        if let Ok(done) = work().await {
+            return Ok(done);
+        }
+        tokio::time::sleep(rand::random_range(SHORTEST_PAUSE..4 * SHORTEST_PAUSE)).await;
+    }
+    work().await
 }
 
 /// Adds an entry to the index of what refers to a manifest; `true` if it is there already.
