@@ -1,7 +1,6 @@
 //! Lets only those in who show the key.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -13,7 +12,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use super::body::Incoming;
 use super::errors::Failure;
 use super::{Shared, health, links, page, registry_api};
-use crate::config::ApiKey;
 
 /// The key that a client shows (RFC 6750; the name of a scheme matches in any letter case).
 fn shown(headers: &HeaderMap) -> Option<&[u8]> {
@@ -36,16 +34,9 @@ fn credentials<'h>(headers: &'h HeaderMap, wanted: &str) -> Option<&'h [u8]> {
     scheme.eq_ignore_ascii_case(wanted.as_bytes()).then(|| credentials.trim_ascii())
 }
 
-/// What [`require`] needs to know.
-#[derive(Clone)]
-pub(super) struct Requirement {
-    pub(super) key: Arc<ApiKey>,
-    pub(super) server: Shared,
-}
-
 /// Lets only those in who show the key. A browser asks without it whether it may ask with it, and whoever
 /// watches over the server need not know it.
-pub(super) async fn require(State(required): State<Requirement>, request: Request, next: Next) -> Response {
+pub(super) async fn require(State(server): State<Shared>, request: Request, next: Next) -> Response {
     let (method, path) = (request.method(), request.uri().path());
     // A link is a key of its own.
     let is_open = method == Method::OPTIONS
@@ -57,10 +48,9 @@ pub(super) async fn require(State(required): State<Requirement>, request: Reques
         true => shown_to_registry(request.headers()),
         false => shown(request.headers()).map(Cow::from),
     };
-    let Requirement { key, server } = required;
     let config = server.config();
-    let is_known =
-        shown.is_some_and(|shown| key.matches(&shown) || (is_registry && server.tokens.know(&shown)));
+    let is_key = |shown: &[u8]| config.api_key.as_ref().is_some_and(|key| key.matches(shown));
+    let is_known = shown.is_some_and(|shown| is_key(&shown) || (is_registry && server.tokens.know(&shown)));
     let is_signed = registry_api::is_signed(&config.ollama_keys, request.uri(), request.headers());
     if is_open || is_known || is_signed {
         return next.run(request).await;

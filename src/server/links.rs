@@ -1,16 +1,12 @@
 //! Links for one download each, for whoever cannot send the server's key: a browser that saves a file.
 //!
 //! A link is a secret of its own. It is good for one download that begins within five minutes, and nobody can
-//! guess it. Only its digest is kept, and digests are compared in a time that tells nothing.
+//! guess it.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq;
-
+use super::secret::{Secret, position};
 use crate::config::LINKS;
 use crate::locked::locked;
 use crate::model;
@@ -27,8 +23,7 @@ pub(super) struct Links(Mutex<Vec<Link>>);
 
 #[derive(Debug)]
 struct Link {
-    secret: [u8; 32],
-    end: Instant,
+    secret: Secret,
     target: Target,
 }
 
@@ -52,15 +47,14 @@ impl Links {
     }
 
     fn make_at(&self, target: Target, now: Instant) -> Result<String, TooManyLinks> {
-        let secret = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
-        let link = Link { secret: Sha256::digest(&secret).into(), end: now + LIFETIME, target };
+        let (text, secret) = Secret::new(now + LIFETIME);
         let mut links = locked(&self.0);
-        links.retain(|link| link.end > now);
+        links.retain(|link| link.secret.is_good(now));
         if links.len() >= LINKS {
             return Err(TooManyLinks);
         }
-        links.push(link);
-        Ok(secret)
+        links.push(Link { secret, target });
+        Ok(text)
     }
 
     /// What a link leads to. It is not good any more then.
@@ -69,13 +63,9 @@ impl Links {
     }
 
     fn take_at(&self, secret: &str, now: Instant) -> Option<Target> {
-        let shown: [u8; 32] = Sha256::digest(secret).into();
         let mut links = locked(&self.0);
-        links.retain(|link| link.end > now);
-        // All are looked at, wherever the one is.
-        let found = links.iter().enumerate().fold(None, |found, (index, link)| {
-            if link.secret.ct_eq(&shown).into() { Some(index) } else { found }
-        });
+        links.retain(|link| link.secret.is_good(now));
+        let found = position(links.iter().map(|link| &link.secret), secret.as_bytes());
         found.map(|index| links.swap_remove(index).target)
     }
 }

@@ -41,6 +41,7 @@ mod resume;
 mod route;
 mod routes;
 mod scrape;
+mod secret;
 mod serve;
 mod show;
 mod signals;

@@ -14,12 +14,11 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use super::Server;
 use super::access::{self, AccessRules};
-use super::api_key::{self, Requirement};
 use super::errors::Failure;
 use super::route::Route;
 use super::{
-    blobs, copy_delete, create, extensions, health, inference, observe, openai, openapi, page, pull_push,
-    registry_api, scrape, show, tags, version,
+    api_key, blobs, copy_delete, create, extensions, health, inference, observe, openai, openapi, page,
+    pull_push, registry_api, scrape, show, tags, version,
 };
 
 /// The interface as a service.
@@ -60,9 +59,8 @@ pub fn router(server: &Arc<Server>) -> Router {
         .with_state(Arc::clone(server))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn(redirect_to_clean_path));
-    if let Some(key) = &server.config.api_key {
-        let required = Requirement { key: Arc::new(key.clone()), server: Arc::clone(server) };
-        router = router.layer(from_fn_with_state(required, api_key::require));
+    if server.config.api_key.is_some() {
+        router = router.layer(from_fn_with_state(Arc::clone(server), api_key::require));
     }
     router
         .layer(from_fn_with_state(rules, access::enforce))

@@ -121,7 +121,9 @@ fn compared(
 ) -> (Vec<Cow<'_, str>>, Vec<String>) {
     let mut here = Vec::with_capacity(listed.len());
     for (model, entry) in listed {
-        let mark = shelved.remove(&model.name).map(|there| {
+        // To hash a name takes memory, and most listings ask for nothing of the library.
+        let there = if shelved.is_empty() { None } else { shelved.remove(&model.name) };
+        let mark = there.map(|there| {
             let is_same = there.digest == Digest::of(model.published());
             if is_same { SAME } else { OTHER }
         });

@@ -1,14 +1,10 @@
-//! Tokens for clients of the registry that have shown who they are. Only their digests are kept.
+//! Tokens for clients of the registry that have shown who they are.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest as _, Sha256};
-use subtle::ConstantTimeEq;
-
+use super::secret::{Secret, position};
 use crate::config::TOKENS;
 use crate::locked::locked;
 
@@ -17,37 +13,26 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
 
 /// The tokens that are good, the oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(Mutex<VecDeque<Issued>>);
-
-#[derive(Debug)]
-struct Issued {
-    secret: [u8; 32],
-    end: Instant,
-}
+pub(super) struct Tokens(Mutex<VecDeque<Secret>>);
 
 impl Tokens {
     /// A new token.
     pub(super) fn issue(&self) -> String {
-        let secret = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>());
         let now = Instant::now();
+        let (text, token) = Secret::new(now + LIFETIME);
         let mut tokens = locked(&self.0);
-        tokens.retain(|issued| issued.end > now);
+        tokens.retain(|token| token.is_good(now));
         if tokens.len() >= TOKENS {
             tokens.pop_front();
         }
-        tokens.push_back(Issued { secret: Sha256::digest(&secret).into(), end: now + LIFETIME });
-        secret
+        tokens.push_back(token);
+        text
     }
 
-    /// Whether it is a token that was shown. The time that this takes tells nothing about any.
+    /// Whether it is a token that was shown.
     pub(super) fn know(&self, shown: &[u8]) -> bool {
-        let (shown, now): ([u8; 32], _) = (Sha256::digest(shown).into(), Instant::now());
-        let tokens = locked(&self.0);
-        // All are looked at, wherever the one is.
-        tokens
-            .iter()
-            .filter(|issued| issued.end > now)
-            .fold(false, |found, issued| found | bool::from(issued.secret.ct_eq(&shown)))
+        let now = Instant::now();
+        position(locked(&self.0).iter().filter(|token| token.is_good(now)), shown).is_some()
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn read(
     let Some(blob) = store.whole_blob(digest, None, || true)? else { return Err(unknown(digest)) };
     if is_question {
         // Whoever asks so is about to push a manifest that names it.
-        store.renew_if_whole(digest, None)?;
+        store.renew(&blob);
     }
     let mut answer = send(blob, &digest.file_name(), headers);
     // Ollama's client asks for ranges where a registry sends it, and takes none that sends it nowhere.

@@ -1,6 +1,6 @@
 //! Repositories and tags, page by page.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use axum::http::header;
 use axum::response::Response;
@@ -56,11 +56,10 @@ pub(super) fn catalog(store: &Store, query: &str) -> Result<Response, Refusal> {
     let page = Page::of(query)?;
     let models = store.list()?;
     let mut repositories: Vec<_> = models.iter().filter_map(|model| Repository::of(&model.name)).collect();
-    for repository in store.guest_repositories()? {
-        if !repositories.contains(&repository) {
-            repositories.push(repository);
-        }
-    }
+    // Letter case does not count.
+    let known: HashSet<String> = repositories.iter().map(Repository::directory).collect();
+    let guests = store.guest_repositories()?.into_iter();
+    repositories.extend(guests.filter(|repository| !known.contains(&repository.directory())));
     let (repositories, next) = page.cut(repositories.iter().map(ToString::to_string).collect());
     Ok(linked("_catalog", page.count, next, &json!({"repositories": repositories})))
 }

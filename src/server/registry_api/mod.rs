@@ -40,6 +40,7 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::Shared;
 use super::body::{Incoming, json};
+use super::headers::set;
 use super::operation::{BYTES, Operation};
 use super::route::Route;
 use crate::config::Config;
@@ -76,7 +77,7 @@ pub(super) fn challenges(config: &Config, asked: &HeaderMap) -> HeaderMap {
     let mut told = HeaderMap::new();
     if !config.ollama_keys.is_empty() {
         let challenge = format!("Bearer realm=\"{}\",service=\"ollamake\"", address(asked, sign_in::PATH));
-        told.extend(HeaderValue::try_from(challenge).map(|value| (header::WWW_AUTHENTICATE, value)));
+        set(&mut told, header::WWW_AUTHENTICATE, challenge);
     }
     let basic = HeaderValue::from_static("Basic realm=\"ollamake\"");
     told.append(header::WWW_AUTHENTICATE, basic);

@@ -58,11 +58,18 @@ pub(super) async fn begin(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let asked = Asked::parse(query)?;
+    let asked = match Asked::parse(query) {
+        Ok(asked) => asked,
+        Err(refusal) => {
+            discard(server, body);
+            return Err(refusal);
+        }
+    };
     if let Some(digest) = asked.mount {
         let store = server.store().clone();
         // All repositories have the same blobs, so it does not matter where the client has seen it.
         if server.blocking(move || store.renew_if_whole(digest, None)).await?? {
+            discard(server, body);
             return Ok(created(repository, digest));
         }
     }
@@ -72,11 +79,17 @@ pub(super) async fn begin(
         blobs::take::<Refusal>(server, digest, headers, body).await?;
         return Ok(created(repository, digest));
     }
+    discard(server, body);
     let (store, limits) = (server.store().clone(), &server.config().limits);
     let (length, lifetime) = (Length::AtMost(limits.upload), limits.upload_lifetime);
     let begun = move || store.begin_upload(length, "", lifetime, BEGUN_UPLOADS);
     let id = server.blocking(begun).await??;
     Ok((StatusCode::ACCEPTED, standing(repository, id, 0, headers)).into_response())
+}
+
+/// Reads what nobody needs, so that the client finds an answer.
+fn discard(server: &Shared, body: Body) {
+    Incoming::new(body, server.config().limits.stall).discard_rest();
 }
 
 /// Whether a request has a body at all.
@@ -116,9 +129,13 @@ pub(super) async fn finish(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
-    let Some(digest) = Asked::parse(query)?.digest else {
-        let message = "say what the bytes hash to: ?digest=sha256:…";
-        return Err(Refusal::new(Code::DigestInvalid, message));
+    let unsaid = || Refusal::new(Code::DigestInvalid, "say what the bytes hash to: ?digest=sha256:…");
+    let digest = match Asked::parse(query).and_then(|asked| asked.digest.ok_or_else(unsaid)) {
+        Ok(digest) => digest,
+        Err(refusal) => {
+            discard(server, body);
+            return Err(refusal);
+        }
     };
     let end = move |writer: UploadWriter| writer.finish_as(digest);
     let state = receive(server, repository, id, headers, body, end).await?;

@@ -58,7 +58,13 @@ export async function show({ query, signal, content }) {
     keep(route(['models'], { search: search.control.value.trim() }))
   })
   library.control.addEventListener('change', () => attempts.run(load))
-  library.node.hidden = !(await hasLibrary(signal))
+  library.node.hidden = true
+  // Without settings there is nothing to choose.
+  hasLibrary(signal)
+    .then((has) => {
+      library.node.hidden = !has
+    })
+    .catch(() => {})
   const above = element('div', { class: 'row ends' }, search.node, library.node, count)
   content.append(above, attempts.node, list.node)
   await load()
