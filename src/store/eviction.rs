@@ -8,10 +8,10 @@
 use std::collections::HashSet;
 use std::io;
 
-use super::disk::read_up_to;
+use super::disk::{ignore_absence, read_up_to};
 use super::document::LONGEST_DOCUMENT;
 use super::naming::Place;
-use super::{Shared, Store, StoreError, StoredManifest};
+use super::{Shared, Store, StoreError, StoredManifest, lease};
 use crate::locked::locked;
 use crate::model::Digest;
 
@@ -67,13 +67,17 @@ impl Shared {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             moved => moved?,
         }
-        let read = self.disk.open(&aside).and_then(|file| read_up_to(&*self.disk, &file, LONGEST_DOCUMENT));
-        let is_it = read.is_ok_and(|bytes| Digest::of(&bytes) == model.digest);
+        // Without a lease the cleaning of another process would take it for a leftover.
+        let read = self.disk.open(&aside).and_then(|file| {
+            lease::lock(&*self.disk, &file)?;
+            Ok((read_up_to(&*self.disk, &file, LONGEST_DOCUMENT)?, file))
+        });
+        let is_it = matches!(&read, Ok((bytes, _)) if Digest::of(bytes) == model.digest);
         if !is_it {
             self.put_back(place, &aside)?;
             return Ok(false);
         }
-        self.disk.remove(&aside)?;
+        ignore_absence(self.disk.remove(&aside))?;
         self.leave(place)?;
         Ok(true)
     }
@@ -82,7 +86,9 @@ impl Shared {
     fn put_back(&self, place: &Place, aside: &std::path::Path) -> io::Result<()> {
         let back = || self.disk.rename_new(aside, &place.path);
         match self.spellings.carry_over(&*self.disk, &place.path, true, back) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.disk.remove(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                ignore_absence(self.disk.remove(aside)).map(drop)
+            }
             answer => answer,
         }
     }

@@ -269,14 +269,16 @@ impl Shared {
 
     /// A guest, which is read again only if its file has changed.
     fn known_guest(&self, directory: &str, file: &str) -> io::Result<Arc<KnownGuest>> {
-        let opened = self.disk.open(&self.layout.guests().join(directory).join(file))?;
-        let stamp = Stamp::from(&opened.metadata()?);
+        let path = self.layout.guests().join(directory).join(file);
         let key = (directory.to_owned(), file.to_owned());
+        let there = Stamp::from(&self.disk.metadata(&path)?);
         if let Some((before, known)) = locked(&self.guests.0).get(&key)
-            && *before == stamp
+            && *before == there
         {
             return Ok(known.clone());
         }
+        let opened = self.disk.open(&path)?;
+        let stamp = Stamp::from(&opened.metadata()?);
         let bytes = read_up_to(&*self.disk, &opened, LONGEST_DOCUMENT)?;
         let document = understand(&bytes).map_err(io::Error::other)?;
         let digest = Digest::of(&bytes);

@@ -165,8 +165,6 @@ struct Shared {
     quarantined: Quarantined,
     guests: KnownGuests,
     job_marks: JobMarks,
-    /// When it was noted last that the model of a manifest is used.
-    noted_uses: Mutex<HashMap<Digest, SystemTime>>,
     /// The blobs that were there when they were listed last.
     present: Mutex<Option<Arc<Present>>>,
     retirement: Retirement,
@@ -241,8 +239,13 @@ impl Store {
     /// What the operating system says.
     pub fn renew_if_whole(&self, digest: Digest, length: Option<u64>) -> Result<bool, StoreError> {
         let Some(blob) = self.whole_blob(digest, length, || true)? else { return Ok(false) };
-        self.0.renew(&blob);
+        self.renew(&blob);
         Ok(true)
+    }
+
+    /// Has a blob's age count from now on.
+    pub fn renew(&self, blob: &Blob) {
+        self.0.renew(blob);
     }
 
     /// The length of a blob in bytes, if the store has it.
@@ -315,7 +318,6 @@ impl Shared {
             quarantined: Quarantined::default(),
             guests: KnownGuests::default(),
             job_marks: JobMarks::default(),
-            noted_uses: Mutex::default(),
             present: Mutex::default(),
             retirement: Retirement::default(),
             spare_buffers: Arc::default(),

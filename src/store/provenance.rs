@@ -9,7 +9,7 @@
 use std::collections::HashSet;
 use std::io;
 
-use super::disk::{ignore_absence, read_up_to};
+use super::disk::read_up_to;
 use super::entry::Content;
 use super::index::Census;
 use super::{Shared, Store};
@@ -53,11 +53,7 @@ impl Shared {
         let known: HashSet<Digest> =
             census.entries.iter().filter_map(|entry| digest(&entry.content)).collect();
         for directory in [self.layout.provenance(), self.layout.used()] {
-            for name in self.list_or_nothing(directory)? {
-                if !name.parse().is_ok_and(|manifest: Digest| known.contains(&manifest)) {
-                    ignore_absence(self.disk.remove(&directory.join(&name)))?;
-                }
-            }
+            self.forget_in(directory, |manifest| known.contains(&manifest))?;
         }
         Ok(())
     }

@@ -10,14 +10,10 @@ use std::time::{Duration, SystemTime};
 
 use super::stored_manifest::StoredManifest;
 use super::{Shared, Store, StoreError};
-use crate::locked::locked;
 use crate::model::{Digest, Layer};
 
 /// A use so soon after another is not noted.
 const SOON: Duration = Duration::from_secs(10);
-
-/// The notes that a process remembers to have made.
-const MOST_REMEMBERED: usize = 4096;
 
 impl Store {
     /// Notes that a model is used now. A failure costs nothing but order, so it is only logged.
@@ -27,14 +23,18 @@ impl Store {
         }
     }
 
-    /// The bytes of all blobs, and all models, the one first that was used longest ago.
+    /// The bytes of all blobs, and if these are more than `limit` all models, the one first that was used longest
+    /// ago.
     ///
     /// # Errors
     /// What the operating system says about the directories.
-    pub fn by_last_use(&self) -> Result<(u64, Vec<Arc<StoredManifest>>), StoreError> {
+    pub fn by_last_use(&self, limit: u64) -> Result<(u64, Vec<Arc<StoredManifest>>), StoreError> {
         let mut bytes = 0_u64;
         for digest in self.0.list_blobs()? {
             bytes = bytes.saturating_add(self.0.length_of(digest)?.unwrap_or(0));
+        }
+        if bytes <= limit {
+            return Ok((bytes, Vec::new()));
         }
         let mut models = self.list()?;
         models.sort_by_cached_key(|model| self.0.last_used(model));
@@ -44,20 +44,13 @@ impl Store {
 
 impl Shared {
     fn write_used(&self, manifest: Digest) -> io::Result<()> {
-        let now = SystemTime::now();
-        let is_soon = |before: &SystemTime| now.duration_since(*before).is_ok_and(|since| since < SOON);
-        {
-            let mut noted = locked(&self.noted_uses);
-            if noted.get(&manifest).is_some_and(is_soon) {
-                return Ok(());
-            }
-            if noted.len() >= MOST_REMEMBERED {
-                noted.clear();
-            }
-            noted.insert(manifest, now);
+        let note = self.layout.used_of(manifest);
+        let noted = self.disk.metadata(&note).and_then(|metadata| metadata.modified());
+        if noted.is_ok_and(|noted| noted.elapsed().is_ok_and(|since| since < SOON)) {
+            return Ok(());
         }
         self.make_directory(self.layout.used())?;
-        self.write_unsynced(b"")?.replace(&self.layout.used_of(manifest))
+        self.write_unsynced(b"")?.replace(&note)
     }
 
     fn last_used(&self, model: &StoredManifest) -> SystemTime {

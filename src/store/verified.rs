@@ -256,9 +256,13 @@ impl Shared {
 
     /// Removes what a directory knows of blobs that are gone, each in a file that is named as the blob is.
     pub(super) fn forget_gone_in(&self, directory: &Path) -> io::Result<()> {
+        self.forget_in(directory, |blob| self.disk.metadata(&self.layout.blob(blob)).is_ok())
+    }
+
+    /// Removes the files of a directory that are not named as a digest that is kept.
+    pub(super) fn forget_in(&self, directory: &Path, is_kept: impl Fn(Digest) -> bool) -> io::Result<()> {
         for name in self.list_or_nothing(directory)? {
-            let blob = name.parse().map(|digest: Digest| self.layout.blob(digest));
-            if blob.is_err() || blob.is_ok_and(|blob| self.disk.metadata(&blob).is_err()) {
+            if !name.parse().is_ok_and(&is_kept) {
                 ignore_absence(self.disk.remove(&directory.join(&name)))?;
             }
         }
