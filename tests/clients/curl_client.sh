@@ -1,16 +1,9 @@
 #!/usr/bin/env bash
 # The tutorial's calls with curl against the server at OLLAMA_HOST.
 set -euo pipefail
+# shellcheck source=tests/clients/checks.sh
+. "$(dirname "$0")/checks.sh"
 
-check() { # check WHAT EXPECTED GOT
-    if [ "$2" != "$3" ]; then
-        printf 'not ok - %s: expected %s, got %s\n' "$1" "$2" "$3"
-        exit 1
-    fi
-    printf 'ok - %s\n' "$1"
-}
-status() { curl -s -o /dev/null -w '%{http_code}' "$@"; }
-api=$OLLAMA_HOST/api
 digest=sha256:$(sha256sum "$EXAMPLE_GGUF" | cut -d' ' -f1)
 missing=sha256:$(printf '0%.0s' {1..64})
 

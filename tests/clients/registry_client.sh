@@ -2,18 +2,11 @@
 # The distribution specification with curl against the server at OLLAMA_HOST: a model is taken from it and pushed to
 # it under another name, byte for byte.
 set -euo pipefail
+# shellcheck source=tests/clients/checks.sh
+. "$(dirname "$0")/checks.sh"
 
-check() { # check WHAT EXPECTED GOT
-    if [ "$2" != "$3" ]; then
-        printf 'not ok - %s: expected %s, got %s\n' "$1" "$2" "$3"
-        exit 1
-    fi
-    printf 'ok - %s\n' "$1"
-}
-status() { curl -s -o /dev/null -w '%{http_code}' "$@"; }
 # A header of an answer to a request.
 told() { local name=$1; shift; curl -s -o /dev/null -D - "$@" | tr -d '\r' | sed -n "s/^$name: //ip"; }
-api=$OLLAMA_HOST/api
 v2=$OLLAMA_HOST/v2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -1,24 +1,7 @@
 //! Debian's `skopeo` takes models out of a bundle, and what it makes is loaded.
 
-use std::process::Command;
-
 use super::*;
-
-/// Runs skopeo; `false`, and a line that says so, where it is not installed and `OLLAMAKE_REQUIRE_SKOPEO` does
-/// not ask for it.
-fn copy(from: &str, to: &str) -> bool {
-    let mut skopeo = Command::new("skopeo");
-    match skopeo.args(["--insecure-policy", "copy", from, to]).output() {
-        Ok(output) => assert!(output.status.success(), "{from}: {}", text(&output)),
-        Err(error) => {
-            let is_required = std::env::var_os("OLLAMAKE_REQUIRE_SKOPEO").is_some();
-            assert!(!is_required, "skopeo cannot be started: {error}");
-            println!("skipped: skopeo cannot be started here ({error})");
-            return false;
-        }
-    }
-    true
-}
+use crate::support::skopeo::copy;
 
 #[test]
 fn skopeo_copies_each_model_out_of_a_bundle() {
@@ -30,7 +13,7 @@ fn skopeo_copies_each_model_out_of_a_bundle() {
         let copied = work.path().join("copied.tar");
         let _ = std::fs::remove_file(&copied);
         let (from, to) = (format!("{}:{model}", bundle.display()), format!("{}:{model}", copied.display()));
-        if !copy(&format!("oci-archive:{from}"), &format!("oci-archive:{to}")) {
+        if !copy(&[], &format!("oci-archive:{from}"), &format!("oci-archive:{to}")) {
             return;
         }
         let (_target, other) = target();

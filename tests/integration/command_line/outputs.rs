@@ -80,12 +80,22 @@ fn a_file_may_go_to_standard_output() {
     for (arguments, says) in [
         (&["quantize", "-", "o.gguf", "q8_0"][..], "standard input cannot be quantized"),
         (&["quantize", "--keep-split", "m.gguf", "-", "q8_0"], "--keep-split makes several files"),
+        (&["quantize", "m.gguf", "-", "q8_0", "--json"], "--json needs a file"),
         (&["export", "m", "-", "--json"], "--json needs a file"),
         (&["export", "m", "-", "--hard-link"], "--hard-link needs a file"),
     ] {
         let output = desk.run(arguments);
         assert!(!output.status.success() && said(&output).contains(says), "{}", text(&output));
     }
+}
+
+#[test]
+fn an_answer_for_programs_is_alone_on_standard_output() {
+    let desk = Desk::new();
+    let output = desk.run(&["quantize", "m.gguf", "o.gguf", "q8_0", "--json", "--quality"]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["files"][0]["file"], "o.gguf", "{answer}");
+    assert!(said(&output).contains(" %"), "{}", said(&output));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::in_process::{Answer, InProcess, small_gguf};
 use crate::support::large_gguf::large_gguf;
+use crate::support::older_matrix::older_matrix;
 
 /// A server that takes files from a directory.
 fn server(allowed: &Path) -> InProcess {
@@ -57,6 +58,32 @@ async fn a_file_in_an_allowed_directory_becomes_a_model() {
 }
 
 /// Hostile input: `beside-outside`.
+/// What a source turns out to be takes the place of `from`; the matrices that the request names stay.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_uploaded_matrix_is_there_for_what_lies_in_a_directory() {
+    let place = TempDir::new().unwrap();
+    fs::write(place.path().join("m.gguf"), small_gguf(&[])).unwrap();
+    let server = server(place.path());
+    let uploaded = server.upload(&small_gguf(&[])).await.to_string();
+    let matrix =
+        older_matrix("blk.0.ffn_down.weight", &std::array::from_fn::<_, 256, _>(|column| column as f32));
+    let files = json!({"i.dat": server.upload(&matrix).await.to_string()});
+    let request = |name: &str, source: (&str, Value), files: Value| {
+        let recipe = json!({"imatrix": "i.dat"});
+        let mut request = json!({"model": name, "quantize": "q4_0", "recipe": recipe, "files": files});
+        request[source.0] = source.1;
+        request
+    };
+    let beside = request("a", ("from", address(place.path()).into()), files.clone());
+    server.create(beside).await;
+    let mut all = files;
+    all["m.gguf"] = uploaded.into();
+    server.create(request("b", ("system", "".into()), all)).await;
+    let layer =
+        |model: &str| server.store.manifest(&model.parse().unwrap()).unwrap().manifest.layers[0].digest;
+    assert_eq!(layer("a"), layer("b"));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_else_can_be_named_or_told_apart() {
     let place = TempDir::new().unwrap();

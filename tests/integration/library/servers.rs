@@ -1,6 +1,7 @@
 //! Servers that share a library: the program itself, as processes.
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ollamake::model::Digest;
@@ -37,11 +38,7 @@ impl Server {
     }
 
     pub(super) async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> (u16, String) {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let url = format!("http://{}{path}", self.process.address);
-        let answer = http.request(method.parse().unwrap(), url).body(body).send().await.unwrap();
-        (answer.status().as_u16(), answer.text().await.unwrap())
+        ask(&self.process.address, method, path, body).await.unwrap()
     }
 
     /// The lines of a job.
@@ -104,6 +101,26 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// What a server answers, unless it goes away.
+pub(super) async fn ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    body: Vec<u8>,
+) -> reqwest::Result<(u16, String)> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://{address}{path}");
+    let answer = http.request(method.parse().unwrap(), url).body(body).send().await?;
+    Ok((answer.status().as_u16(), answer.text().await?))
+}
+
+/// The bytes of the files of a directory.
+pub(super) fn bytes_in(directory: &Path) -> u64 {
+    let entries = fs::read_dir(directory).unwrap();
+    entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 fn start(directory: &tempfile::TempDir, environment: &[(String, String)]) -> Process {
@@ -247,10 +264,7 @@ async fn a_store_keeps_within_its_size_and_what_gave_way_comes_back_when_it_is_n
     for seed in 1..=6 {
         server.create(&format!("m{seed}"), seed, json!({"publish": true})).await;
     }
-    let bytes = || {
-        let blobs = fs::read_dir(server.directory.path().join("blobs")).unwrap();
-        blobs.map(|entry| entry.unwrap().metadata().unwrap().len()).sum::<u64>()
-    };
+    let bytes = || bytes_in(&server.directory.path().join("blobs"));
     let start = Instant::now();
     while bytes() > limit {
         assert!(start.elapsed() < Duration::from_secs(60), "{} bytes: {}", bytes(), server.process.log());

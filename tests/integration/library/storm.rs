@@ -12,9 +12,7 @@
 //! store is whole, every model that a server lists can be opened, and each cache has come down to its limit.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::net::TcpListener;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -26,7 +24,7 @@ use serde_json::{Value, json};
 use tokio::sync::RwLock;
 
 use super::Machine;
-use super::servers::{Server, weights};
+use super::servers::{Server, ask, bytes_in, weights};
 use crate::registry::docker_registry::{DockerRegistry, Setup};
 use crate::support::process::{run, text};
 
@@ -52,7 +50,8 @@ impl Weed {
         let program = std::env::var_os("OLLAMAKE_WEED")?;
         let directory = tempfile::tempdir().unwrap();
         let ports: Vec<TcpListener> = (0..8).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let ports: Vec<u16> = ports.iter().map(|port| port.local_addr().unwrap().port()).collect();
+        // They are free from here on: weed is to have them.
+        let ports: Vec<u16> = ports.into_iter().map(|port| port.local_addr().unwrap().port()).collect();
         let mut command = Command::new(program);
         command.args(["server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", "-filer"]);
         command.args(["-master.telemetry=false", "-s3.port.iceberg=0", "-s3.port.lance=0"]);
@@ -62,12 +61,13 @@ impl Weed {
         let names = names.into_iter().chain(["filer.port", "filer.port.grpc", "s3.port", "s3.port.grpc"]);
         command.args(names.zip(&ports).map(|(name, port)| format!("-{name}={port}")));
         let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let weed = Self { process, port: ports[6], _directory: directory };
+        let mut weed = Self { process, port: ports[6], _directory: directory };
         // It answers before it can take anything.
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
         let start = Instant::now();
         let bucket = format!("http://127.0.0.1:{}/models", weed.port);
         while !http.put(&bucket).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            assert!(weed.process.try_wait().unwrap().is_none(), "weed has ended");
             assert!(start.elapsed() < Duration::from_secs(60), "weed does not make a bucket");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -184,10 +184,7 @@ async fn client(
 /// An answer, unless the server is killed meanwhile.
 async fn send(server: &RwLock<Server>, method: &str, path: &str, body: Vec<u8>) -> Option<(u16, String)> {
     let address = server.read().await.process.address.clone();
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
-    let url = format!("http://{address}{path}");
-    let answer = http.request(method.parse().unwrap(), url).body(body).send().await.ok()?;
-    Some((answer.status().as_u16(), answer.text().await.ok()?))
+    ask(&address, method, path, body).await.ok()
 }
 
 /// Whether a job has succeeded, unless the server is killed meanwhile.
@@ -291,9 +288,4 @@ async fn check_library(registry: &DockerRegistry, promised: &BTreeSet<String>) {
             machine.store.verify(layer.digest).unwrap();
         }
     }
-}
-
-fn bytes_in(directory: &Path) -> u64 {
-    let entries = fs::read_dir(directory).unwrap();
-    entries.filter_map(|entry| entry.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum()
 }

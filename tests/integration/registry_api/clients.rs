@@ -1,7 +1,6 @@
 //! Debian's skopeo, and its docker-registry as a mirror, against our server.
 
 use std::path::Path;
-use std::process::Command;
 
 use ollamake::model::{OCI_INDEX, OCI_MANIFEST};
 
@@ -11,28 +10,16 @@ use crate::registry::Site;
 use crate::registry::docker_registry::{DockerRegistry, Setup};
 use crate::registry::model::Model;
 use crate::socket::Listening;
-use crate::support::process::text;
+use crate::support::skopeo;
 
 const CONFIG: &str =
     r#"{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]},"config":{}}"#;
 
-/// Runs skopeo; `false`, and a line that says so, where it is not installed and `OLLAMAKE_REQUIRE_SKOPEO` does
-/// not ask for it.
+/// Copies with skopeo between registries without TLS; `false` where it is not installed.
 async fn copy(arguments: &[&str], from: &str, to: &str) -> bool {
-    let mut skopeo = Command::new("skopeo");
-    skopeo.args(["--insecure-policy", "copy", "--src-tls-verify=false", "--dest-tls-verify=false"]);
-    skopeo.args(arguments).args([from, to]);
+    let all = [&["--src-tls-verify=false", "--dest-tls-verify=false"], arguments].concat();
     // It must not keep the server's thread.
-    match tokio::task::spawn_blocking(move || skopeo.output()).await.unwrap() {
-        Ok(output) => assert!(output.status.success(), "{from} to {to}: {}", text(&output)),
-        Err(error) => {
-            let is_required = std::env::var_os("OLLAMAKE_REQUIRE_SKOPEO").is_some();
-            assert!(!is_required, "skopeo cannot be started: {error}");
-            println!("skipped: skopeo cannot be started here ({error})");
-            return false;
-        }
-    }
-    true
+    tokio::task::block_in_place(|| skopeo::copy(&all, from, to))
 }
 
 /// Writes a layout of one manifest with these blobs; the manifest.

@@ -9,4 +9,5 @@ pub(crate) mod noise;
 pub(crate) mod older_matrix;
 pub(crate) mod process;
 pub(crate) mod shared;
+pub(crate) mod skopeo;
 pub(crate) mod terminal;

@@ -66,10 +66,20 @@ pub(crate) fn send(address: &str, store: &Path, case: &Case) -> Outcome {
 
 /// A POST request with this body.
 pub(crate) fn request(path: &str, body: &[u8]) -> Vec<u8> {
-    let length = body.len();
-    let head =
-        format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {length}");
-    [head.as_bytes(), b"\r\n\r\n", body].concat()
+    raw("POST", path, &[], body)
+}
+
+/// The bytes of a request; its length is stated unless a header does so.
+pub(super) fn raw(method: &str, path: &str, headers: &[&str], body: &[u8]) -> Vec<u8> {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
+    for header in headers {
+        head += header;
+        head += "\r\n";
+    }
+    if !headers.iter().any(|header| header.starts_with("Content-Length")) {
+        head += &format!("Content-Length: {}\r\n", body.len());
+    }
+    [head.as_bytes(), b"\r\n", body].concat()
 }
 
 fn exchange(address: &str, request: &[u8]) -> Outcome {

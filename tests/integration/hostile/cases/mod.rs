@@ -108,6 +108,11 @@ impl Case {
     }
 }
 
+/// A request of these parts.
+fn input(method: &str, path: &str, headers: &[&str], body: &[u8]) -> Input {
+    Input::Request(client::raw(method, path, headers, body))
+}
+
 /// All cases.
 pub(crate) fn all() -> &'static [Case] {
     static ALL: LazyLock<Vec<Case>> = LazyLock::new(|| {

@@ -4,25 +4,13 @@
 use ollamake::model::{Digest, Manifest, OCI_INDEX, OCI_MANIFEST};
 use serde_json::json;
 
-use super::{Case, Input};
+use super::{Case, input};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = paths();
     cases.extend(manifests());
     cases.extend(blobs());
     cases
-}
-
-fn input(method: &str, path: &str, headers: &[&str], body: &[u8]) -> Input {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-    for header in headers {
-        head += header;
-        head += "\r\n";
-    }
-    if !headers.iter().any(|header| header.starts_with("Content-Length")) {
-        head += &format!("Content-Length: {}\r\n", body.len());
-    }
-    Input::Request([head.as_bytes(), b"\r\n", body].concat())
 }
 
 fn paths() -> Vec<Case> {

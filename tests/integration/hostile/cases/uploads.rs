@@ -1,6 +1,6 @@
 //! Uploads in several attempts that say what cannot be, or what is not so.
 
-use super::{Case, Input};
+use super::{Case, input};
 
 const ALL: &str = "/ollamake/v1/uploads";
 const BYTES: &str = "Content-Type: application/offset+octet-stream";
@@ -9,16 +9,6 @@ pub(super) fn cases() -> Vec<Case> {
     let mut cases = headers();
     cases.extend(lies());
     cases
-}
-
-fn input(method: &str, path: &str, headers: &[&str], body: &[u8]) -> Input {
-    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
-    for header in headers {
-        head += header;
-        head += "\r\n";
-    }
-    head += &format!("Content-Length: {}\r\n\r\n", body.len());
-    Input::Request([head.as_bytes(), body].concat())
 }
 
 /// An upload that is not begun.
