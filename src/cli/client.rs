@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::progress::Progress;
-use super::standard_output::{OutputError, print_line};
+use super::standard_output::OutputError;
 use super::{CliError, Surroundings};
 use crate::config::{ApiKey, Config, OpenStoreError};
 use crate::store::Store;
@@ -168,12 +168,7 @@ impl Client {
         body: &impl Serialize,
         progress: &Progress,
     ) -> Result<(), CliError> {
-        let response = self.send(self.request(Method::POST, path).json(body)).await?;
-        let tell = |line: &Value| {
-            progress.status(line);
-            Ok(())
-        };
-        succeeded(&self.lines(response, tell).await?)
+        self.transfer(path, body, false, progress).await
     }
 
     /// The same of a transfer, whose lines may be wanted as they are.
@@ -185,14 +180,7 @@ impl Client {
         progress: &Progress,
     ) -> Result<(), CliError> {
         let response = self.send(self.request(Method::POST, path).json(body)).await?;
-        let tell = |line: &Value| {
-            if as_json {
-                return print_line(line);
-            }
-            progress.status(line);
-            Ok(())
-        };
-        succeeded(&self.lines(response, tell).await?)
+        succeeded(&self.lines(response, |line| progress.tell(line, as_json)).await?)
     }
 
     /// The events of a job, until it ends, which must be with success.

@@ -80,9 +80,9 @@ impl Export {
             return Err(CliError::OnlyFile { option: if self.json { "--json" } else { "--hard-link" } });
         }
         let [blob] = files else { return Err(CliError::SeveralFiles { count: files.len() }) };
+        let mut out = stream().ok_or(CliError::FileToTerminal)?;
         store.ensure_whole(blob, || true)?;
         let task = progress.task("writing to standard output", blob.length());
-        let mut out = stream().ok_or(CliError::FileToTerminal)?;
         let (mut buffer, mut position) = (vec![0; 1 << 20], 0);
         loop {
             match blob.read_at(&mut buffer, position).map_err(StoreError::from)? {

@@ -90,7 +90,12 @@ fn gather_directory(path: &Path, wanted: Option<&str>) -> Result<Gathered, CliEr
     }
     entries.retain(|entry| entry.path.is_file());
     entries.sort_by(|one, two| one.name.cmp(&two.name));
-    let is_wanted = |name: &&str| wanted.is_none_or(|set| !is_weights(name) || set_of(name) == set);
+    let is_of = |name: &str, set: &str| match name.strip_suffix(".safetensors.index.json") {
+        // The index of another set asks for files that are not taken.
+        Some(indexed) => set.starts_with(indexed),
+        None => !is_weights(name) || set_of(name) == set,
+    };
+    let is_wanted = |name: &&str| wanted.is_none_or(|set| is_of(name, set));
     let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).filter(is_wanted).collect();
     let selected = select(&names).map_err(|source| CliError::NoModel { path: path.to_owned(), source })?;
     let selected: HashSet<String> = selected.into_iter().map(str::to_owned).collect();
@@ -146,7 +151,9 @@ mod tests {
     fn weights_in_two_layouts_are_taken_once() {
         let files = ["consolidated.safetensors", "model.safetensors"];
         let directory = tempfile::tempdir().unwrap();
-        for file in [&files[..], &["config.json", "m.gguf", "pytorch_model.bin", "vocab.txt"]].concat() {
+        let index = "model.safetensors.index.json";
+        for file in [&files[..], &["config.json", "m.gguf", "pytorch_model.bin", "vocab.txt", index]].concat()
+        {
             fs::write(directory.path().join(file), "x").unwrap();
         }
         let left_out = gather(directory.path()).unwrap().left_out;

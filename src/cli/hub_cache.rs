@@ -5,13 +5,11 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::files::{Gathered, gather};
 use crate::model::HubModel;
+use crate::safetensors::{INDEX_FILE, has_all_weights};
 
 const MAIN: &str = "main";
-const INDEX: &str = "model.safetensors.index.json";
 
 /// The directory in the cache that holds the checkpoint, if all of it is there. Of GGUF files nobody can tell
 /// from here whether the one that is meant is among those that were fetched.
@@ -35,31 +33,9 @@ pub(super) fn checkpoint(cache: &Path, model: &HubModel) -> Option<PathBuf> {
 fn is_whole(snapshot: &Path) -> bool {
     let Ok(Gathered { files, .. }) = gather(snapshot) else { return false };
     let names: HashSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
-    let has_weights = names.iter().any(|name| name.ends_with(".safetensors"));
-    if !has_weights || !(names.contains("config.json") || names.contains("params.json")) {
-        return false;
-    }
-    if !names.contains(INDEX) {
-        return is_numbered_whole(&names);
-    }
-    let index = fs::read(snapshot.join(INDEX)).ok();
-    let index: Option<Value> = index.and_then(|index| serde_json::from_slice(&index).ok());
-    let weights = index.as_ref().and_then(|index| index["weight_map"].as_object());
-    weights.is_some_and(|weights| {
-        weights.values().all(|file| file.as_str().is_some_and(|file| names.contains(file)))
-    })
-}
-
-/// Whether of files that are numbered (`-00001-of-00002`) none is missing.
-fn is_numbered_whole(names: &HashSet<&str>) -> bool {
-    names.iter().all(|name| {
-        let parts = name.strip_suffix(".safetensors").and_then(|stem| stem.rsplit_once("-of-"));
-        let Some((rest, count)) = parts else { return true };
-        let Some((stem, number)) = rest.rsplit_once('-') else { return true };
-        let (Ok(_), Ok(all)) = (number.parse::<u32>(), count.parse::<u32>()) else { return true };
-        let width = number.len();
-        (1..=all).all(|other| names.contains(&*format!("{stem}-{other:0width$}-of-{count}.safetensors")))
-    })
+    let index = names.contains(INDEX_FILE).then(|| fs::read(snapshot.join(INDEX_FILE))).transpose();
+    (names.contains("config.json") || names.contains("params.json"))
+        && index.is_ok_and(|index| has_all_weights(names.iter().copied(), index.as_deref()))
 }
 
 #[cfg(test)]

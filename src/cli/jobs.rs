@@ -85,14 +85,8 @@ impl Jobs {
 
     async fn follow(&self, client: &Client, id: &str, quiet: bool) -> Result<(), CliError> {
         let progress = Progress::new(quiet);
-        let tell = |line: &Value| {
-            if self.json {
-                return print_line(line);
-            }
-            progress.status(line);
-            Ok(())
-        };
-        client.events(&format!("{JOBS}/{}/events", escaped(id)), tell).await
+        let path = format!("{JOBS}/{}/events", escaped(id));
+        client.events(&path, |line| progress.tell(line, self.json)).await
     }
 }
 

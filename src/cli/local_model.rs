@@ -102,12 +102,14 @@ impl LocalModel {
 
     /// One file, or all that a model was split into, and perhaps a projector.
     fn gguf(files: Vec<Mapped>) -> Result<Self, LocalModelError> {
-        let sorted = Sorted::of(&files)?;
-        let model = sorted.only_model(&files)?;
-        let mut shards = Vec::with_capacity(model.len());
-        for file in model.iter().map(|place| &files[*place]) {
-            shards.push(Shard { description: file.source(), file: file.parse()? });
-        }
+        let parsed = files.iter().map(Mapped::parse).collect::<Result<Vec<_>, _>>()?;
+        let sorted = Sorted::of(&files, &parsed)?;
+        let model = sorted.only_model(&files, &parsed)?;
+        let mut parsed: Vec<_> = parsed.into_iter().map(Some).collect();
+        let shard = |place: &usize| {
+            Some(Shard { description: files[*place].source(), file: parsed.get_mut(*place)?.take()? })
+        };
+        let shards: Vec<_> = model.iter().filter_map(shard).collect();
         let plan = match shards.as_slice() {
             [only] if !Plan::is_shard(&only.file) => Plan::copying(&only.file, only.description.clone())?,
             shards => Plan::joining(shards)?,
@@ -164,14 +166,13 @@ struct Sorted<'f> {
 }
 
 impl<'f> Sorted<'f> {
-    fn of(files: &'f [Mapped]) -> Result<Self, LocalModelError> {
+    fn of(files: &'f [Mapped], parsed: &[Gguf<'_>]) -> Result<Self, LocalModelError> {
         let mut sorted = Self::default();
-        for (place, file) in files.iter().enumerate() {
-            let parsed = file.parse()?;
-            if ImportanceMatrix::is_one(&parsed) {
+        for (place, (file, parsed)) in files.iter().zip(parsed).enumerate() {
+            if ImportanceMatrix::is_one(parsed) {
                 return Err(LocalModelError::StrayMatrix { path: file.path.clone() });
             }
-            let description = Description::of(&parsed);
+            let description = Description::of(parsed);
             if description.is_shard && files.len() == 1 && ShardName::parse(&file.name).is_none() {
                 return Err(LocalModelError::ShardName { path: file.path.clone() });
             }
@@ -188,7 +189,7 @@ impl<'f> Sorted<'f> {
     }
 
     /// The files of the one model among them.
-    fn only_model(&self, files: &[Mapped]) -> Result<Vec<usize>, LocalModelError> {
+    fn only_model(&self, files: &[Mapped], parsed: &[Gguf<'_>]) -> Result<Vec<usize>, LocalModelError> {
         let single = self.models.iter().map(std::slice::from_ref);
         let mut models = single.chain(self.shards.values().map(Vec::as_slice));
         match (models.next(), models.next()) {
@@ -201,7 +202,7 @@ impl<'f> Sorted<'f> {
             }
             (None, _) => match self.others.first() {
                 Some(place) => {
-                    let kind = Description::of(&files[*place].parse()?).kind;
+                    let kind = Description::of(&parsed[*place]).kind;
                     Err(LocalModelError::NoModel { path: files[*place].path.clone(), kind: kind.noun() })
                 }
                 None => Err(LocalModelError::Place { reason: "no model is named".to_owned() }),

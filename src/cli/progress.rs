@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::counted::{Counted, LineOfBytes};
 use super::screen::{Label, Screen, shortened};
+use super::standard_output::{OutputError, print_line};
 use super::task::Task;
 use crate::locked::locked;
 
@@ -61,6 +62,15 @@ impl Progress {
             before.finish_and_clear();
         }
         Task::new(bar, self.screen.width(), name)
+    }
+
+    /// Shows a line of a job, or prints it as it is for programs.
+    pub(super) fn tell(&self, line: &Value, as_json: bool) -> Result<(), OutputError> {
+        if as_json {
+            return print_line(line);
+        }
+        self.status(line);
+        Ok(())
     }
 
     /// Shows one status line of a job: `status`, and for transfers `digest`, `total` and `completed`.

@@ -1,6 +1,6 @@
 //! `ollamake save MODEL... [-o FILE]`
 
-use std::io::{BufWriter, IsTerminal, stdout};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
@@ -12,7 +12,7 @@ use super::format::{bytes, count_of};
 use super::interruption::interruption;
 use super::new_file::NewFile;
 use super::progress::Progress;
-use super::standard_output::print_line;
+use super::standard_output::{print_line, stream};
 use super::{CliError, Surroundings};
 use crate::bundle::{self, BundleError};
 
@@ -47,22 +47,21 @@ impl Save {
             !interrupted.load(Ordering::Relaxed)
         };
         let path = self.output.as_deref().filter(|path| *path != Path::new("-"));
-        let saved =
-            match path {
-                Some(path) => {
-                    let mut file = NewFile::create(path).map_err(CliError::file(path))?;
-                    let saved = bundle::save(&store, &models, BufWriter::new(file.as_file_mut()), goes_on)?;
-                    file.complete().and_then(|()| file.publish()).map_err(CliError::file(path))?;
-                    saved
-                }
-                None if stdout().is_terminal() => return Err(CliError::BundleToTerminal),
-                None => bundle::save(&store, &models, BufWriter::new(stdout().lock()), goes_on).map_err(
-                    |error| match error {
-                        BundleError::Write(source) => CliError::Output(source.into()),
-                        other => other.into(),
-                    },
-                )?,
-            };
+        let saved = match path {
+            Some(path) => {
+                let mut file = NewFile::create(path).map_err(CliError::file(path))?;
+                let saved = bundle::save(&store, &models, BufWriter::new(file.as_file_mut()), goes_on)?;
+                file.complete().and_then(|()| file.publish()).map_err(CliError::file(path))?;
+                saved
+            }
+            None => {
+                let out = stream().ok_or(CliError::BundleToTerminal)?;
+                bundle::save(&store, &models, out, goes_on).map_err(|error| match error {
+                    BundleError::Write(source) => CliError::Output(source.into()),
+                    other => other.into(),
+                })?
+            }
+        };
         task.finish();
         if let (true, Some(path)) = (self.json, path) {
             let names: Vec<_> = models.iter().map(|model| model.name.short()).collect();

@@ -48,6 +48,9 @@ pub enum QuantizeError {
     /// Several files for one stream.
     #[error("--keep-split makes several files, which do not go to standard output; name a file")]
     SplitToOutput,
+    /// Two things for one stream.
+    #[error("--json needs a file: standard output is the file itself")]
+    AnswerToOutput,
     /// Standard output is a person.
     #[error("a model file is not written to a terminal: name a file, or redirect the output")]
     ToTerminal,

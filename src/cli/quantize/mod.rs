@@ -61,6 +61,9 @@ impl Quantize {
         if self.places.input == Path::new("-") {
             return Err(QuantizeError::StandardInput);
         }
+        if !self.dry_run && self.places.output() == Path::new("-") {
+            self.ensure_streamable()?;
+        }
         let progress = Progress::new(quiet);
         let recipe = self.options.recipe()?;
         let model = LocalModel::open(&self.places.input)?;
@@ -74,6 +77,7 @@ impl Quantize {
             sources: &sources,
             resources: self.resources(),
             quality: recipe.quality,
+            answers: self.json,
             progress: &progress,
         };
         let scheme = Scheme { keep_split: self.keep_split, ..recipe.scheme(self.places.target)? };
@@ -102,9 +106,6 @@ impl Quantize {
         }
         match outputs.as_slice() {
             [only] if only.is_stream() => making.stream(only)?,
-            all if all.iter().any(Output::is_stream) || self.is_split_stream() => {
-                return Err(QuantizeError::SplitToOutput);
-            }
             all => making.write(all)?,
         }
         let sizes = outputs.iter().map(|output| output.plan.size()).collect::<Result<Vec<_>, _>>()?;
@@ -124,9 +125,13 @@ impl Quantize {
         Ok(())
     }
 
-    /// Whether several files were wanted of which none could be named.
-    fn is_split_stream(&self) -> bool {
-        self.keep_split && self.places.output() == Path::new("-")
+    /// Whether one file, and nothing else, goes to standard output.
+    fn ensure_streamable(&self) -> Result<(), QuantizeError> {
+        match (self.keep_split, self.json) {
+            (true, _) => Err(QuantizeError::SplitToOutput),
+            (_, true) => Err(QuantizeError::AnswerToOutput),
+            _ => Ok(()),
+        }
     }
 
     fn resources(&self) -> Resources {

@@ -38,6 +38,8 @@ pub(super) struct Making<'m> {
     pub(super) resources: Resources,
     /// Whether the error of each tensor is told.
     pub(super) quality: bool,
+    /// Whether standard output is for an answer that programs read.
+    pub(super) answers: bool,
     pub(super) progress: &'m Progress,
 }
 
@@ -52,8 +54,7 @@ impl Making<'_> {
             output.plan.execute(self.sources, file.as_file_mut(), self.resources, &watch)?;
             file.complete().map_err(output.failed())?;
             written.push(file);
-            let errors = watch.finish().map(|errors| lines(&output.plan, &errors));
-            errors.map_or(Ok(()), print)?;
+            self.tell(output, watch)?;
         }
         for (output, file) in outputs.iter().zip(written) {
             file.publish().map_err(output.failed())?;
@@ -71,8 +72,16 @@ impl Making<'_> {
             other => QuantizeError::from(other),
         })?;
         out.flush().map_err(OutputError::from)?;
-        if let Some(errors) = watch.finish() {
-            self.progress.line(lines(&output.plan, &errors).trim_end());
+        self.tell(output, watch)
+    }
+
+    /// Tells the errors, beside standard output where that has something else on it.
+    fn tell(&self, output: &Output, watch: Watch) -> Result<(), QuantizeError> {
+        let Some(errors) = watch.finish() else { return Ok(()) };
+        let text = lines(&output.plan, &errors);
+        match self.answers || output.is_stream() {
+            true => self.progress.line(text.trim_end()),
+            false => print(text)?,
         }
         Ok(())
     }
