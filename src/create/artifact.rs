@@ -15,10 +15,8 @@ impl Workshop {
             return Ok(request);
         }
         let Some(artifact) = self.pushed(&request.from)? else { return Ok(request) };
-        request.files = Some(files_of(&artifact)?);
         request.licenses.splice(0..0, licenses_of(&artifact)?);
-        request.from.clear();
-        Ok(request)
+        Ok(request.made_of(files_of(&artifact)?))
     }
 
     fn pushed(&self, text: &str) -> Result<Option<Artifact>, CreateError> {

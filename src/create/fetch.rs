@@ -28,15 +28,11 @@ pub fn fetch(
     monitor: Monitor<'_>,
 ) -> Result<Placed, CreateError> {
     let client = workshop.registries().map_err(pull_failed)?;
-    let received = Moved::default();
-    let report = |event| {
-        monitor.usage.count_read(received.by(&event));
-        monitor.tell(Event::Transfer(event));
-    };
+    let report = receiving(monitor);
     let found = match client.library_of(name) {
         None => None,
         Some(library) => {
-            let ask = || until_stopped(client.pull_from_library(name, report), monitor);
+            let ask = || until_stopped(client.pull_from_library(name, &report), monitor);
             let library = library.to_string();
             let failed = |source| CreateError::Library { library, source: Box::new(source) };
             with_library(workshop, client, monitor, ask, failed)?
@@ -45,7 +41,7 @@ pub fn fetch(
     let is_of_library = found.is_some();
     let pulled = match found {
         Some(pulled) => pulled,
-        None => until_stopped(client.pull(name, options, report), monitor)?.map_err(pull_failed)?,
+        None => until_stopped(client.pull(name, options, &report), monitor)?.map_err(pull_failed)?,
     };
     let placed = match pulled {
         Pulled::Model(placed) => placed,
@@ -69,7 +65,7 @@ fn assemble(
 ) -> Result<Placed, CreateError> {
     let outputs = Outputs::single(Wanted::as_it_is(name.clone()));
     let (files, licenses) = (Some(files_of(&artifact)?), licenses_of(&artifact)?);
-    let request = Request { files, licenses, publish: Some(false), ..Request::new(outputs) };
+    let request = Request { files, licenses, ..Request::new(outputs) };
     let usage = Usage::default();
     let made = workshop.prepare(request).and_then(|job| job.make(Monitor { usage: &usage, ..monitor }));
     monitor.usage.include(&usage);
@@ -91,11 +87,7 @@ pub fn publish(
     monitor: Monitor<'_>,
 ) -> Result<(), CreateError> {
     let client = workshop.registries().map_err(push_failed)?;
-    let sent = Moved::default();
-    let push = client.push(name, options, |event| {
-        monitor.usage.count_written(sent.by(&event));
-        monitor.tell(Event::Transfer(event));
-    });
+    let push = client.push(name, options, sending(monitor));
     let digest = until_stopped(push, monitor)?.map_err(push_failed)?;
     monitor.usage.note_product(name, digest);
     Ok(())
@@ -123,13 +115,31 @@ pub(super) fn until_stopped<T>(
     monitor.usage.time(Phase::Transfer, || Handle::current().block_on(until_stopped))
 }
 
+/// Tells of what comes from a registry, and counts it.
+pub(super) fn receiving(monitor: Monitor<'_>) -> impl Fn(registry::Event) + Sync {
+    let moved = Moved::default();
+    move |event| {
+        monitor.usage.count_read(moved.by(&event));
+        monitor.tell(Event::Transfer(event));
+    }
+}
+
+/// The same of what goes to one.
+pub(super) fn sending(monitor: Monitor<'_>) -> impl Fn(registry::Event) + Sync {
+    let moved = Moved::default();
+    move |event| {
+        monitor.usage.count_written(moved.by(&event));
+        monitor.tell(Event::Transfer(event));
+    }
+}
+
 /// How far the blobs of a transfer have come. What is told of a blob first was there before.
 #[derive(Default)]
-pub(super) struct Moved(Mutex<HashMap<Digest, u64>>);
+struct Moved(Mutex<HashMap<Digest, u64>>);
 
 impl Moved {
     /// The bytes that have moved since this blob was told of last.
-    pub(super) fn by(&self, event: &registry::Event) -> u64 {
+    fn by(&self, event: &registry::Event) -> u64 {
         let Some(transfer) = event.transfer() else { return 0 };
         let mut blobs = locked(&self.0);
         let earlier = blobs.insert(transfer.digest, transfer.completed);

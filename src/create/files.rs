@@ -73,10 +73,17 @@ impl Files {
         self.blobs.insert(name, digest);
     }
 
-    /// The files of this name alone.
-    pub(super) fn only(mut self, name: &str) -> Self {
-        self.blobs.retain(|file, _| file.as_str() == name);
-        self.beside.retain(|file, _| file.as_str() == name);
+    /// Those of the files that are to stay.
+    pub(super) fn retained(mut self, stays: impl Fn(&FileName) -> bool) -> Self {
+        self.blobs.retain(|file, _| stays(file));
+        self.beside.retain(|file, _| stays(file));
+        self
+    }
+
+    /// These files and others.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.blobs.extend(other.blobs);
+        self.beside.extend(other.beside);
         self
     }
 

@@ -41,7 +41,7 @@ impl Gathering {
             _ => None,
         };
         if let Some(files) = source {
-            let request = Request { from: String::new(), files: Some(files), ..request.clone() };
+            let request = request.clone().made_of(files);
             return Ok(Some(Self { request, hub: None }));
         }
         let mut files = request.files.iter().chain(&request.adapters).flat_map(Files::beside).peekable();
@@ -91,19 +91,13 @@ impl Gathering {
         match hub::find(workshop, &model, monitor)? {
             Found::Model(name) => request.from = name.short(),
             Found::Files(found) => {
-                // Beside the files of the model, an importance matrix may be named, and nothing else.
-                let mut matrices = request.outputs.iter().map(|wanted| wanted.recipe.imatrix.as_str());
-                let matrix = matrices.find(|name| !name.is_empty()).map(str::to_owned);
-                let mut files = match (request.files.take(), matrix) {
-                    (Some(files), Some(matrix)) => files.only(&matrix),
-                    _ => Files::default(),
-                };
+                let mut files = Files::default();
                 for (name, blob, address) in found {
                     request.addresses.insert(blob.digest(), address);
                     files.insert(name, blob.digest());
                     leases.push(blob);
                 }
-                (request.from, request.files) = (String::new(), Some(files));
+                request = request.made_of(files);
             }
         }
         Ok(Gathered { request, leases })

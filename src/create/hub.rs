@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::fetch::{Moved, fetch, until_stopped};
+use super::fetch::{fetch, receiving, until_stopped};
 use super::{CreateError, Event, FileName, Monitor, Workshop};
 use crate::convert::{Unselectable, select, select_gguf};
 use crate::model::{HubModel, Name};
@@ -10,8 +10,6 @@ use crate::registry::hub::{HubFile, Listing};
 use crate::registry::{self, Options, RegistryError};
 use crate::store::Blob;
 
-/// The host under which models of the Hub are known.
-const HOST: &str = "hf.co";
 /// The tag that stands for whatever file is the best.
 const ANY: &str = "latest";
 /// Longer ones are not taken: each is a lease, and a source of a plan.
@@ -31,7 +29,7 @@ pub(super) fn find(
     model: &HubModel,
     monitor: Monitor<'_>,
 ) -> Result<Found, CreateError> {
-    if let Some(name) = name_in_registry(model) {
+    if let Some(name) = model.name() {
         match fetch(workshop, &name, Options::default(), monitor) {
             Ok(placed) => {
                 workshop.clear_replaced(&placed);
@@ -55,23 +53,10 @@ pub(super) fn find(
         bytes: chosen.iter().map(|(_, file)| file.size).fold(0, u64::saturating_add),
     }));
     let files: Vec<HubFile> = chosen.iter().map(|(_, file)| file.clone()).collect();
-    let received = Moved::default();
-    let fetching = client.fetch(&listing, &files, |event| {
-        monitor.usage.count_read(received.by(&event));
-        tell(event);
-    });
+    let fetching = client.fetch(&listing, &files, receiving(monitor));
     let blobs = until_stopped(fetching, monitor)?.map_err(failed)?;
     let found = chosen.into_iter().zip(blobs);
     Ok(Found::Files(found.map(|((name, file), blob)| (name, blob, listing.address(&file).into())).collect()))
-}
-
-/// The name of the model in the registry that the Hub is for GGUF files. At a commit it has none.
-fn name_in_registry(model: &HubModel) -> Option<Name> {
-    let tag = model.quantization.as_deref().unwrap_or(ANY);
-    match model.revision {
-        None => Name::from_parts(HOST, &model.owner, &model.repository, tag).ok(),
-        Some(_) => None,
-    }
 }
 
 /// Whether the Hub has said that a repository is no model of its registry, or cannot be one.

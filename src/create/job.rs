@@ -205,7 +205,7 @@ impl Job {
 
     /// Makes the models of their files.
     fn finish(&mut self, monitor: Monitor<'_>) -> Result<(), CreateError> {
-        let is_list = self.is_list;
+        let (is_list, publish) = (self.is_list, self.publish);
         self.each(|mut output| {
             let assembly = output.assembly.take().unwrap_or_else(|| output.begun());
             let digest = monitor.usage.time(Phase::Finish, || output.place(assembly, monitor))?;
@@ -215,7 +215,8 @@ impl Job {
             if is_list {
                 monitor.tell(Event::Ready { model: name.short(), digest });
             }
-            Ok(Standing::Made(Owed { model: name.short(), digest, made: made_for(&output) }))
+            let made = if publish { made_for(&output) } else { Vec::new() };
+            Ok(Standing::Made(Owed { model: name.short(), digest, made }))
         })
     }
 
@@ -247,10 +248,8 @@ impl Job {
     /// What is left when its models are there: to publish them, if that is wanted.
     fn published(self) -> Result<Option<Left>, CreateError> {
         let workshop = self.workshop.clone();
-        let is_of_library =
-            |name: &Name| workshop.registries().is_ok_and(|client| client.library_of(name).is_some());
         let owed = |(name, standing): &(Name, Standing)| match standing {
-            Standing::Made(owed) if self.publish && is_of_library(name) => Some(owed.clone()),
+            Standing::Made(owed) if self.publish && workshop.is_of_library(name) => Some(owed.clone()),
             _ => None,
         };
         let owed: Vec<Owed> = self.outputs.iter().filter_map(owed).collect();

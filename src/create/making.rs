@@ -18,7 +18,7 @@ use super::{Action, CreateError, Event, Monitor, Phase, Workshop};
 use crate::model::Digest;
 use crate::plan::{Batch, Output, Plan, PlanError, Source, SquaredError, SquaredErrors};
 use crate::quantize::{quality, relative_errors};
-use crate::store::{BlobWriter, Committed, Start, Store, Turn};
+use crate::store::{Blob, BlobWriter, Committed, Start, Store, Turn};
 
 /// Makes the files in the store, except those that were made before, and tells the progress. Answers for each
 /// file, in their order; one that fails does not keep the others from being made.
@@ -104,17 +104,12 @@ impl<'r> Round<'r> {
         let Self { workshop, monitor, .. } = *self;
         let store = &workshop.store;
         let turn = take_turn(store, recipe, monitor)?;
-        let known = match store.made(recipe, || !monitor.stop.is_cancelled())? {
-            Some(blob) => Some((blob, true)),
-            None if file.tells_quality() => None,
-            None => recall(workshop, file, recipe, monitor)?.map(|blob| (blob, false)),
+        // What was made before tells no errors.
+        let known = match file.tells_quality() {
+            true => None,
+            false => made_before(workshop, file, recipe, monitor)?,
         };
-        if let Some((blob, existed)) = known
-            && !file.tells_quality()
-        {
-            if !existed {
-                store.remember_made(recipe, blob.digest());
-            }
+        if let Some((blob, existed)) = known {
             let (action, total) = (file.action().clone(), file.source_bytes());
             monitor.tell(Event::Making { action, completed: total, total });
             monitor.tell(Event::Verifying);
@@ -271,6 +266,22 @@ impl<'r> Round<'r> {
         }
         Ok(made)
     }
+}
+
+/// What was made of a recipe before, here or as the library remembers it, and whether it was here.
+fn made_before(
+    workshop: &Workshop,
+    file: &PlannedFile,
+    recipe: Digest,
+    monitor: Monitor<'_>,
+) -> Result<Option<(Blob, bool)>, CreateError> {
+    let store = &workshop.store;
+    if let Some(blob) = store.made(recipe, || !monitor.stop.is_cancelled())? {
+        return Ok(Some((blob, true)));
+    }
+    let Some(blob) = recall(workshop, file, recipe, monitor)? else { return Ok(None) };
+    store.remember_made(recipe, blob.digest());
+    Ok(Some((blob, false)))
 }
 
 impl Begun<'_> {

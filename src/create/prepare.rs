@@ -42,8 +42,8 @@ impl Workshop {
         if request.publish == Some(true) {
             request.outputs.iter().try_for_each(|wanted| self.ensure_of_library(&wanted.model))?;
         }
-        let has_library = self.registries().is_ok_and(|client| client.library().is_some());
-        let publish = request.publish.unwrap_or(self.sharing.publish) && has_library;
+        let publish = request.publish.unwrap_or(self.sharing.publish)
+            && request.outputs.iter().any(|wanted| self.is_of_library(&wanted.model));
         if let Some(gathering) = Gathering::of(self, request)? {
             let outputs = request.outputs.iter().map(|wanted| (wanted.model.clone(), Standing::ToGather));
             let (outputs, gathering) = (outputs.collect(), Some(Box::new(gathering)));

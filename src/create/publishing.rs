@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::away::with_library;
-use super::fetch::{Moved, until_stopped};
+use super::fetch::{sending, until_stopped};
 use super::{CreateError, Event, Monitor, Workshop};
 use crate::model::{Digest, Name};
 use crate::registry::{Client, MadeFile, RegistryError};
@@ -78,6 +78,11 @@ impl Workshop {
         Ok(Publishing::of(self.clone(), vec![owed]))
     }
 
+    /// Whether a model of this name has a place in the library.
+    pub(super) fn is_of_library(&self, name: &Name) -> bool {
+        self.registries().is_ok_and(|client| client.library_of(name).is_some())
+    }
+
     /// Makes sure that a model of this name can be published.
     ///
     /// # Errors
@@ -101,17 +106,13 @@ fn publish(
     let name: Name = owed.model.parse()?;
     let library = client.library().map(ToString::to_string).unwrap_or_default();
     monitor.tell(Event::Publishing { model: owed.model.clone(), library: library.clone() });
-    let sent = Moved::default();
+    let report = sending(monitor);
     let send = || {
         // While the library was away somebody may have replaced or removed it.
         if !is_here(&workshop.store, &name, owed, monitor)? {
             return Ok(Ok(None));
         }
-        let sending = client.publish(&name, |event| {
-            monitor.usage.count_written(sent.by(&event));
-            monitor.tell(Event::Transfer(event));
-        });
-        Ok(until_stopped(sending, monitor)?.map(Some))
+        Ok(until_stopped(client.publish(&name, &report), monitor)?.map(Some))
     };
     let (model, of) = (owed.model.clone(), library.clone());
     let failed = |source| CreateError::Unpublished { model, library: of, source: Box::new(source) };

@@ -1,6 +1,6 @@
 //! What another machine has made already is not made again, if the library remembers it.
 
-use super::fetch::{Moved, until_stopped};
+use super::fetch::{receiving, until_stopped};
 use super::planned_file::PlannedFile;
 use super::{CreateError, Event, Monitor, Workshop};
 use crate::model::Digest;
@@ -18,12 +18,8 @@ pub(super) fn recall(
 ) -> Result<Option<Blob>, CreateError> {
     let Ok(client) = workshop.registries() else { return Ok(None) };
     let Some(library) = client.library() else { return Ok(None) };
-    let received = Moved::default();
     let sources = file.sources_by_digest();
-    let asking = client.recall(recipe, &sources, file.exact_size(), |event| {
-        monitor.usage.count_read(received.by(&event));
-        monitor.tell(Event::Transfer(event));
-    });
+    let asking = client.recall(recipe, &sources, file.exact_size(), receiving(monitor));
     match until_stopped(asking, monitor)? {
         // Nobody but the library says that this came of the recipe. The header can be looked at.
         Ok(Some(blob)) if !file.may_be(&blob) => {

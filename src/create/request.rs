@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{CreateError, Files, Info, Outputs};
+use super::{CreateError, FileName, Files, Info, Outputs};
 use crate::model::{Digest, LONGEST_TEXT, Message, Parameters, check_parameters, parameters_to_bytes};
 
 /// Names, versions and addresses are shorter, in bytes.
@@ -71,6 +71,16 @@ impl Request {
             addresses: BTreeMap::new(),
             publish: None,
         }
+    }
+
+    /// The same, made of these files. Of those that it names itself the importance matrices stay.
+    pub(super) fn made_of(mut self, files: Files) -> Self {
+        let outputs = &self.outputs;
+        let is_matrix = |file: &FileName| outputs.iter().any(|wanted| wanted.recipe.imatrix == file.as_str());
+        let own = self.files.take().unwrap_or_default().retained(is_matrix);
+        self.files = Some(own.and(files));
+        self.from.clear();
+        self
     }
 
     /// Checks what can be said of a request without looking at anything else. What is longer than the limits

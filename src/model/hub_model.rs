@@ -7,6 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::name::DEFAULT_TAG;
 use super::{InvalidName, Name};
 
 /// The names under which the Hub is known, of which the first is written.
@@ -51,6 +52,15 @@ impl HubModel {
             quantization: Some(name.tag().to_owned()),
             revision: None,
         })
+    }
+
+    /// Its name in the registry that the Hub is for GGUF files. At a commit it has none.
+    pub fn name(&self) -> Option<Name> {
+        let tag = self.quantization.as_deref().unwrap_or(DEFAULT_TAG);
+        match self.revision {
+            None => Name::from_parts(HOSTS[0], &self.owner, &self.repository, tag).ok(),
+            Some(_) => None,
+        }
     }
 
     /// Without what is only meant of it: whose repository, and which.

@@ -10,7 +10,7 @@ pub const PUBLIC_HOST: &str = "registry.ollama.ai";
 /// What newer versions of Ollama call the same host in their directories, and people in names.
 pub const PUBLIC_HOST_ALIAS: &str = "ollama.com";
 const DEFAULT_NAMESPACE: &str = "library";
-const DEFAULT_TAG: &str = "latest";
+pub(super) const DEFAULT_TAG: &str = "latest";
 
 /// A valid, fully qualified model name. Every part is one safe path component.
 ///

@@ -29,7 +29,7 @@ impl Client {
     /// There is no library, it does not answer, or the store fails. What had gone by then has gone.
     pub async fn evict(&self, limit: u64, spared: impl Fn(&Name) -> bool) -> Result<Evicted, RegistryError> {
         let store = self.store.clone();
-        let (left, mut models) = blocking(move || store.by_last_use()).await??;
+        let (left, mut models) = blocking(move || store.by_last_use(limit)).await??;
         let mut evicted = Evicted { left, ..Evicted::default() };
         models.pop();
         for model in models {

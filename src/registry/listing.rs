@@ -7,6 +7,7 @@ use reqwest::header::LINK;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::hub::next_page;
 use super::place::Place;
 use super::session::Session;
 use super::transport::Request;
@@ -86,13 +87,20 @@ async fn pages<T: DeserializeOwned>(
     let mut pages = Vec::new();
     let mut next = Some(first.with_query(&[("n", PAGE)]));
     while let Some(place) = next.filter(|_| pages.len() < MOST_PAGES) {
-        let answer = session.ask(&Request::new(Method::GET, place), what, &[200]).await?;
-        let link = answer.response.headers().get(LINK).and_then(|value| value.to_str().ok());
-        next = match link.and_then(following) {
-            Some(reference) => Some(answer.leads_to(session.repository(), reference).await?),
-            None => None,
+        let request = Request::new(Method::GET, place);
+        let mut backoff = session.backoff();
+        let text = loop {
+            let answer = session.ask(&request, what, &[200]).await?;
+            let link = answer.response.headers().get(LINK).and_then(|value| next_page(value.to_str().ok()?));
+            next = match link {
+                Some(reference) => Some(answer.leads_to(session.repository(), reference).await?),
+                None => None,
+            };
+            match session.body(answer).read(what, LONGEST_PAGE).await {
+                Ok(text) => break text,
+                Err(error) => backoff.after(error).await?,
+            }
         };
-        let text = session.body(answer).read(what, LONGEST_PAGE).await?;
         let page = serde_json::from_slice(&text).map_err(|error| RegistryError::Protocol {
             registry: session.registry(),
             reason: format!("{what} cannot be read: {error}"),
@@ -100,24 +108,4 @@ async fn pages<T: DeserializeOwned>(
         pages.push(page);
     }
     Ok(pages)
-}
-
-/// Where the next page is (RFC 8288): `<reference>; rel="next"`.
-fn following(link: &str) -> Option<&str> {
-    let (reference, parameters) = link.trim().strip_prefix('<')?.split_once('>')?;
-    parameters.replace(['"', ' '], "").contains("rel=next").then_some(reference)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_is_where_the_link_says() {
-        assert_eq!(following(r#"</v2/_catalog?last=a&n=1>; rel="next""#), Some("/v2/_catalog?last=a&n=1"));
-        assert_eq!(following("<x>;rel=next"), Some("x"));
-        for other in ["", "x; rel=next", "<x", r#"<x>; rel="prev""#] {
-            assert_eq!(following(other), None, "{other}");
-        }
-    }
 }

@@ -2,24 +2,22 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use reqwest::Method;
-use reqwest::header::ACCEPT;
+use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use serde::Deserialize;
 
 use super::RegistryError;
 use super::session::Session;
-use crate::model::{Digest, Layer, Manifest, Name};
+use super::transport::{Answer, Payload};
+use crate::model::{DOCKER_INDEX, Digest, Layer, Manifest, Name, OCI_INDEX, OCI_MANIFEST};
 use crate::store::LONGEST_DOCUMENT;
 
 /// Docker's manifests and the equivalent of the Open Container Initiative.
 const MEDIA_TYPES: [&str; 2] = [Manifest::MEDIA_TYPE, OCI_MANIFEST];
 
-/// The manifests of the Open Container Initiative, and its lists of them.
-pub(super) const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(super) const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
-
 /// Lists of manifests of the same two: one that lists a single model stands for it.
-const INDEX_TYPES: [&str; 2] = ["application/vnd.docker.distribution.manifest.list.v2+json", OCI_INDEX];
+const INDEX_TYPES: [&str; 2] = [DOCKER_INDEX, OCI_INDEX];
 
 /// What is needed of a list of manifests (OCI image specification, "Image Index").
 #[derive(Deserialize)]
@@ -42,8 +40,26 @@ pub(super) struct Sent {
 
 /// The manifest of a model, byte for byte.
 pub(super) async fn fetch(session: &Session, name: &Name) -> Result<Vec<u8>, RegistryError> {
+    let sent = ask_for(session, name).await?;
+    of_model(session, name, sent).await
+}
+
+/// The same, if there is anything under the tag.
+pub(super) async fn fetch_if_there(session: &Session, name: &Name) -> Result<Option<Vec<u8>>, RegistryError> {
+    match ask_for(session, name).await {
+        Ok(sent) => of_model(session, name, sent).await.map(Some),
+        Err(RegistryError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn ask_for(session: &Session, name: &Name) -> Result<Sent, RegistryError> {
+    ask(session, name.tag(), &format!("model {}", name.short())).await
+}
+
+/// The manifest itself, where a list of one stands for it.
+async fn of_model(session: &Session, name: &Name, sent: Sent) -> Result<Vec<u8>, RegistryError> {
     let what = format!("model {}", name.short());
-    let sent = ask(session, name.tag(), &what).await?;
     let Some(index) = index_in(&sent.bytes) else { return checked_for_text(session, sent) };
     let digest = the_only_one(index).map_err(|reason| invalid(session, reason))?;
     let sent = ask(session, &digest.to_string(), &what).await?;
@@ -81,6 +97,21 @@ pub(super) async fn ask(session: &Session, reference: &str, what: &str) -> Resul
             }
         }
     }
+}
+
+/// Stores a manifest under a tag or a digest.
+pub(super) async fn put(
+    session: &Session,
+    reference: &str,
+    media_type: &str,
+    bytes: Bytes,
+    what: &str,
+) -> Result<Answer, RegistryError> {
+    let request = session
+        .request(Method::PUT, session.repository().manifest(reference))
+        .header(CONTENT_TYPE, media_type)
+        .payload(Payload::Bytes(bytes));
+    session.ask(&request, what, &[200, 201, 202, 204]).await
 }
 
 /// Login pages and the like are not even JSON.

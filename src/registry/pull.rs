@@ -28,6 +28,18 @@ pub(super) async fn pull(
 ) -> Result<Pulled, RegistryError> {
     progress(Event::PullingManifest);
     let bytes = manifest::fetch(session, name).await?;
+    take(session, store, name, bytes, shared, progress).await
+}
+
+/// The same of a model whose manifest was fetched.
+pub(super) async fn take(
+    session: &Arc<Session>,
+    store: &Store,
+    name: &Name,
+    bytes: Vec<u8>,
+    shared: &Shared,
+    progress: &(impl Fn(Event) + Sync),
+) -> Result<Pulled, RegistryError> {
     let (manifest, layers) = manifest::check(session, &bytes)?;
     let outline = Outline::of(&manifest, &bytes).map_err(|reason| manifest::invalid(session, reason))?;
     let layers = match &outline {

@@ -5,15 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
-use reqwest::Method;
-use reqwest::header::CONTENT_TYPE;
 use tokio_util::sync::CancellationToken;
 
 use super::repository::Naming;
 use super::session::Session;
-use super::transport::Payload;
 use super::upload::Upload;
-use super::{Awaited, Event, RegistryError, Transfer, blocking};
+use super::{Awaited, Event, RegistryError, Transfer, blocking, manifest};
 use crate::model::{Digest, Layer, Manifest, Name};
 use crate::store::{Blob, Store, StoreError, StoredManifest};
 
@@ -58,12 +55,10 @@ pub(super) async fn push(
         "" => Manifest::MEDIA_TYPE,
         written => written,
     };
-    let request = session
-        .request(Method::PUT, session.repository().manifest(name.tag()))
-        .header(CONTENT_TYPE, media_type)
-        .payload(Payload::Bytes(Bytes::copy_from_slice(opened.model.published())));
-    session.ask(&request, "the manifest", &[200, 201, 202, 204]).await?;
-    Ok(Digest::of(opened.model.published()))
+    let published = opened.model.published();
+    let bytes = Bytes::copy_from_slice(published);
+    manifest::put(session, name.tag(), media_type, bytes, "the manifest").await?;
+    Ok(Digest::of(published))
 }
 
 /// A model of the store with leases on all its blobs.

@@ -18,11 +18,10 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{OCI_INDEX, OCI_MANIFEST};
 use super::session::Session;
 use super::transport::{Payload, Request};
-use super::{RegistryError, holding};
-use crate::model::{Digest, MediaType};
+use super::{RegistryError, holding, manifest};
+use crate::model::{Digest, MediaType, OCI_INDEX, OCI_MANIFEST};
 use crate::store::LONGEST_DOCUMENT;
 
 const SOURCES: &str = "application/vnd.ollamake.sources.v1";
@@ -286,11 +285,7 @@ async fn put(
     media_type: &str,
     bytes: Vec<u8>,
 ) -> Result<bool, RegistryError> {
-    let request = session
-        .request(Method::PUT, session.repository().manifest(reference))
-        .header(CONTENT_TYPE, media_type)
-        .payload(Payload::Bytes(Bytes::from(bytes)));
-    let answer = session.ask(&request, "what was made of what", &[200, 201, 202, 204]).await?;
+    let answer = manifest::put(session, reference, media_type, bytes.into(), "what was made of what").await?;
     Ok(answer.response.headers().contains_key(SUBJECT))
 }
 

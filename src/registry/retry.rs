@@ -37,6 +37,13 @@ impl Default for RetryPolicy {
     }
 }
 
+impl RetryPolicy {
+    /// The wait after a failure that so many have come before.
+    pub(crate) fn pause(&self, earlier: u32) -> Duration {
+        self.shortest_wait.saturating_mul(1 << earlier.min(16)).min(self.longest_wait)
+    }
+}
+
 /// The failures in a row of one piece of work.
 #[derive(Debug)]
 pub(crate) struct Backoff<'a> {
@@ -80,10 +87,7 @@ impl<'a> Backoff<'a> {
     /// The wait doubles with every failure; `jitter`, a factor, keeps clients from coming back all
     /// at once.
     fn wait(&self, asked_for: Option<Duration>, jitter: f64) -> Duration {
-        let doublings = (self.failures - 1).min(16);
-        let wait = self.policy.shortest_wait.saturating_mul(1 << doublings);
-        let wait = wait.min(self.policy.longest_wait).mul_f64(jitter);
-        wait.max(asked_for.unwrap_or_default())
+        self.policy.pause(self.failures - 1).mul_f64(jitter).max(asked_for.unwrap_or_default())
     }
 }
 

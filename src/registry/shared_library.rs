@@ -9,7 +9,9 @@ use super::client::Client;
 use super::listing::{self, PARALLEL, Shelved};
 use super::repository::{Naming, Repository};
 use super::upload::Upload;
-use super::{Event, Library, MadeFile, Pulled, RegistryError, blocking, holding, pull, push, results};
+use super::{
+    Event, Library, MadeFile, Pulled, RegistryError, blocking, holding, manifest, pull, push, results,
+};
 use crate::model::{Digest, Name};
 use crate::store::Blob;
 
@@ -38,8 +40,7 @@ impl Client {
 
     /// How long to wait after so many failures in a row before the library is asked again.
     pub fn pause_after(&self, failures: u32) -> Duration {
-        let doubled = self.retry.shortest_wait.saturating_mul(1 << failures.min(16));
-        doubled.min(self.retry.longest_wait)
+        self.retry.pause(failures)
     }
 
     /// Fetches a model from the library, if it is there. It gets this name here.
@@ -52,10 +53,9 @@ impl Client {
         progress: impl Fn(Event) + Sync,
     ) -> Result<Option<Pulled>, RegistryError> {
         self.speaking(self.shelf_of(name)?, &progress, async |session| {
-            if holding::tagged(&session, name.tag()).await?.is_none() {
-                return Ok(None);
-            }
-            pull::pull(&session, &self.store, name, &self.shared, &progress).await.map(Some)
+            let Some(bytes) = manifest::fetch_if_there(&session, name).await? else { return Ok(None) };
+            progress(Event::PullingManifest);
+            pull::take(&session, &self.store, name, bytes, &self.shared, &progress).await.map(Some)
         })
         .await
     }

@@ -34,6 +34,31 @@ pub struct CheckpointTensor {
     pub offset: u64,
 }
 
+/// Whether no file with weights is missing among files of these names, the index having this content if there
+/// is one.
+pub fn has_all_weights<'n>(names: impl IntoIterator<Item = &'n str>, index: Option<&[u8]>) -> bool {
+    let by_name: HashMap<&str, usize> = names.into_iter().zip(0..).collect();
+    let index = index.map(|bytes| Index::read(NamedSource { name: INDEX_FILE, bytes })).transpose();
+    index.is_ok_and(|index| shards(&by_name, index.as_ref()).is_ok())
+}
+
+/// The files of the weights: those that the index names, or those that have to be there without one. All are
+/// there.
+fn shards<'a>(
+    by_name: &HashMap<&'a str, usize>,
+    index: Option<&'a Index>,
+) -> Result<Vec<&'a str>, SafetensorsError> {
+    let Some(index) = index else { return unindexed_shards(by_name) };
+    let shards = index.shards();
+    match shards.iter().find(|shard| !by_name.contains_key(**shard)) {
+        None => Ok(shards),
+        Some(shard) => Err(SafetensorsError::MissingShard {
+            shard: (*shard).to_owned(),
+            asked_by: format!("{INDEX_FILE} names it"),
+        }),
+    }
+}
+
 impl Checkpoint {
     /// Reads the headers of the weights among `sources`: the shards that the index names, or, without an
     /// index, the files `model*.safetensors`, or, where there is none, every `.safetensors` file of the
@@ -50,18 +75,8 @@ impl Checkpoint {
             }
         }
         let index = by_name.get(INDEX_FILE).map(|place| Index::read(sources[*place])).transpose()?;
-        let shards = match &index {
-            Some(index) => index.shards(),
-            None => unindexed_shards(&by_name)?,
-        };
-        let mut given = Vec::with_capacity(shards.len());
-        for shard in shards {
-            let missing = || SafetensorsError::MissingShard {
-                shard: shard.to_owned(),
-                asked_by: format!("{INDEX_FILE} names it"),
-            };
-            given.push(*by_name.get(shard).ok_or_else(missing)?);
-        }
+        let given = shards(&by_name, index.as_ref())?;
+        let given = given.into_iter().map(|shard| by_name[shard]).collect();
         let checkpoint = Self::from_files(sources, given)?;
         match index {
             Some(index) => checkpoint.check_against(&index).map(|()| checkpoint),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::{NamedSource, SafetensorsError};
 
 /// What the file of an index is called.
-pub(super) const INDEX_FILE: &str = "model.safetensors.index.json";
+pub const INDEX_FILE: &str = "model.safetensors.index.json";
 
 /// The longest index that is read, in bytes. Released ones have at most about 15 MiB.
 const LARGEST: usize = 64 << 20;

@@ -9,9 +9,10 @@ mod error;
 mod header;
 mod index;
 
-pub use self::checkpoint::{Checkpoint, CheckpointTensor};
+pub use self::checkpoint::{Checkpoint, CheckpointTensor, has_all_weights};
 pub use self::error::SafetensorsError;
 pub use self::header::{HEADER_LIMIT, Header, TensorEntry};
+pub use self::index::INDEX_FILE;
 pub use ::safetensors::Dtype;
 
 /// A file of a checkpoint: what the person who asked calls it, and its bytes (usually a memory map).

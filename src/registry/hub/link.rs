@@ -31,6 +31,9 @@ mod tests {
             ("</first>; rel=first, </b,c;d>; title=\"x\"; rel=\"prev next\"", Some("/b,c;d")),
             ("<a>; REL=NEXT", Some("a")),
             ("<a>; rel=\"prev\"", None),
+            ("</v2/_catalog?last=a&n=1>; rel=\"next\"", Some("/v2/_catalog?last=a&n=1")),
+            ("<x>;rel=next", Some("x")),
+            ("x; rel=next", None),
             ("<a", None),
             ("", None),
         ] {
