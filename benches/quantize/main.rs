@@ -1,8 +1,9 @@
 //! Quantizing a whole model, end to end, against llama-quantize.
 //!
 //! `cargo bench --bench quantize [-- TYPE...]` makes a random model of 1.1 billion weights in BF16 once and
-//! an importance matrix for it, quantizes it into a store (hashing included) with one thread and with two,
-//! and, where `OLLAMAKE_LLAMA_QUANTIZE` names the program, has llama-quantize do the same with two.
+//! an importance matrix for it, quantizes it into a store (hashing and syncing included) with one thread and
+//! with two, into a file with `ollamake quantize` and two threads, and, where `OLLAMAKE_LLAMA_QUANTIZE` names
+//! the program, has llama-quantize do the latter.
 //! `TYPE+importance` is the type with the matrix. Each run is a process of its own, measured from outside:
 //! wall and processor time, the peak of anonymous memory, and the bytes that went to the disk.
 
@@ -95,12 +96,18 @@ fn compare(task: &Task<'_>, reference: Option<&Path>) {
     two.print(name, "2 threads");
     let ratio = |one: f64, other: f64| format!("{:.2}", one / other);
     print_verdict(name, "2 against 1", ratio(one.wall, two.wall));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ollamake"));
+    let file = into_file(command.arg("quantize"), task);
+    file.print(name, "into a file");
     if let Some(program) = reference {
-        let theirs = theirs(program, task);
+        let theirs = into_file(&mut Command::new(program), task);
         theirs.print(name, "llama-quantize");
-        print_verdict(name, "same bytes", if theirs.said == two.said { "yes" } else { "NO" });
+        let are_same = theirs.said == two.said && theirs.said == file.said;
+        print_verdict(name, "same bytes", if are_same { "yes" } else { "NO" });
         print_verdict(name, "ratio, wall", ratio(theirs.wall, two.wall));
         print_verdict(name, "ratio, CPU", ratio(theirs.processor, two.processor));
+        print_verdict(name, "as a file, wall", ratio(theirs.wall, file.wall));
+        print_verdict(name, "as a file, CPU", ratio(theirs.processor, file.processor));
     }
 }
 
@@ -139,9 +146,9 @@ fn ours(task: &Task<'_>, threads: usize) -> Figures {
     observe(command.env(MEASURED, threads.to_string()).stdout(Stdio::piped()))
 }
 
-fn theirs(program: &Path, task: &Task<'_>) -> Figures {
-    let output = task.directory.join("reference.gguf");
-    let mut command = Command::new(program);
+/// Runs a program with llama-quantize's arguments; what it said is the digest of the file.
+fn into_file(command: &mut Command, task: &Task<'_>) -> Figures {
+    let output = task.directory.join("quantized.gguf");
     if let Some(matrix) = task.matrix {
         command.arg("--imatrix").arg(matrix);
     }

@@ -4,7 +4,9 @@
 //! `ggml/src/ggml-quants.c`); an infinite or undefined scale would spread over every product with its block.
 
 use super::cast::{bf16_to_f32, f16_to_f32};
-use super::{ElementType, TensorError};
+use super::dispatch::{Kernel, dispatch};
+use super::lanes::Lanes;
+use super::{ElementType, Platform, TensorError};
 
 /// Checks that every value is a finite number.
 ///
@@ -12,13 +14,29 @@ use super::{ElementType, TensorError};
 ///
 /// [`TensorError::NotFinite`] with the position of the first value that is not.
 pub fn validate_finite(values: &[f32]) -> Result<(), TensorError> {
-    // The whole slice first, without leaving early, so that the compiler vectorizes the common case.
-    if values.iter().fold(true, |finite, value| finite & value.is_finite()) {
+    let mut are_finite = false;
+    dispatch::<AreFinite>(Platform::current(), values, std::slice::from_mut(&mut are_finite));
+    if are_finite {
         return Ok(());
     }
     match values.iter().position(|value| !value.is_finite()) {
         Some(index) => Err(not_finite(index, values[index])),
         None => Ok(()),
+    }
+}
+
+/// Says whether all numbers are finite.
+struct AreFinite;
+
+impl Kernel for AreFinite {
+    type Input<'i> = &'i [f32];
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<L: Lanes>(values: &[f32], output: &mut [bool]) {
+        // All of them, without leaving early, so that the compiler vectorizes it.
+        let are_finite = values.iter().fold(true, |finite, value| finite & value.is_finite());
+        output.fill(are_finite);
     }
 }
 
