@@ -10,11 +10,13 @@ mod median;
 mod memory;
 #[path = "../tests/integration/support/noise.rs"]
 mod noise;
+#[path = "support/server.rs"]
+mod server;
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use median::median;
@@ -22,6 +24,7 @@ use memory::memory;
 use noise::noise;
 use ollamake::model::{Digest, Layer, Manifest, MediaType, ModelConfig};
 use ollamake::store::Store;
+use server::Server;
 
 /// Speed, to that of nginx.
 const LEAST_SPEED: f64 = 0.7;
@@ -39,7 +42,7 @@ fn main() {
     let directory = tempfile::tempdir().expect("a directory");
     let digest = put_model(directory.path(), size);
     let server = Server::ollamake(directory.path());
-    let nginx = Server::nginx(directory.path());
+    let nginx = nginx(directory.path());
     let ours = format!("http://{}/v2/library/mine/blobs/{digest}", server.address);
     let theirs = format!("http://{}/{}", nginx.address, digest.file_name());
     let (mut of_ours, mut of_theirs) = (Vec::new(), Vec::new());
@@ -84,56 +87,27 @@ fn put_model(directory: &Path, size: u64) -> Digest {
     weights.digest()
 }
 
-/// A server that is a process. It is killed with this value.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn ollamake(models: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_ollamake"));
-        command.arg("serve").env_clear().stdin(Stdio::null()).stderr(Stdio::piped());
-        command.envs([("OLLAMA_MODELS", models), ("HOME", models)]).env("OLLAMA_HOST", "127.0.0.1:0");
-        let mut child = command.spawn().expect("the server starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
-        let address = lines.by_ref().map_while(Result::ok).find_map(|line| {
-            line.split_once("listening on http://").map(|(_, address)| address.trim().to_owned())
-        });
-        // Nobody waits for a log that nobody reads.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address: address.expect("it listens") }
+/// nginx, which sends what is among the blobs as it does by default with `sendfile`.
+fn nginx(models: &Path) -> Server {
+    let address = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
+    let own = models.join("nginx");
+    std::fs::create_dir(&own).expect("a directory");
+    let file = own.join("nginx.conf");
+    let configuration = format!(
+        "daemon off; master_process off; pid {own}/pid; error_log {own}/errors; events {{}}\n\
+         http {{ access_log off; sendfile on; tcp_nopush on; client_body_temp_path {own}/body;\n\
+         proxy_temp_path {own}/proxy; fastcgi_temp_path {own}/fastcgi; uwsgi_temp_path {own}/uwsgi;\n\
+         scgi_temp_path {own}/scgi; server {{ listen {address}; root {blobs}; }} }}\n",
+        own = own.display(),
+        blobs = models.join("blobs").display(),
+    );
+    std::fs::write(&file, configuration).expect("a configuration");
+    let child = Command::new("/usr/sbin/nginx").arg("-c").arg(&file).arg("-p").arg(&own).spawn();
+    let child = child.expect("nginx starts: apt-get install nginx-light");
+    while TcpStream::connect(address).is_err() {
+        std::thread::sleep(Duration::from_millis(10));
     }
-
-    /// nginx, which sends what is among the blobs as it does by default with `sendfile`.
-    fn nginx(models: &Path) -> Self {
-        let address = TcpListener::bind("127.0.0.1:0").and_then(|port| port.local_addr()).expect("a port");
-        let own = models.join("nginx");
-        std::fs::create_dir(&own).expect("a directory");
-        let file = own.join("nginx.conf");
-        let configuration = format!(
-            "daemon off; master_process off; pid {own}/pid; error_log {own}/errors; events {{}}\n\
-             http {{ access_log off; sendfile on; tcp_nopush on; client_body_temp_path {own}/body;\n\
-             proxy_temp_path {own}/proxy; fastcgi_temp_path {own}/fastcgi; uwsgi_temp_path {own}/uwsgi;\n\
-             scgi_temp_path {own}/scgi; server {{ listen {address}; root {blobs}; }} }}\n",
-            own = own.display(),
-            blobs = models.join("blobs").display(),
-        );
-        std::fs::write(&file, configuration).expect("a configuration");
-        let child = Command::new("/usr/sbin/nginx").arg("-c").arg(&file).arg("-p").arg(&own).spawn();
-        let child = child.expect("nginx starts: apt-get install nginx-light");
-        while TcpStream::connect(address).is_err() {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self { child, address: address.to_string() }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+    Server { child, address: address.to_string() }
 }
 
 fn curl(address: &str) -> Command {

@@ -1,7 +1,7 @@
 //! What an upload costs, against the barest way to do the same, in the same run.
 //!
-//! `cargo bench --bench upload` sends blobs over a socket of this machine. Compared are
-//! - CPU time of the server with that of a loop that receives, hashes and writes,
+//! `cargo bench --bench upload` sends blobs to a server that is a process of its own. Compared are
+//! - CPU time of the server with that of a loop in this process that receives, hashes and writes,
 //! - wall time with the larger of hashing and writing alone,
 //! - memory under a hundred uploads at once.
 //!
@@ -18,6 +18,8 @@ mod memory;
 mod noise;
 #[path = "support/processor_time.rs"]
 mod processor_time;
+#[path = "support/server.rs"]
+mod server;
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -29,11 +31,10 @@ use std::time::{Duration, Instant};
 use median::median;
 use memory::memory;
 use noise::noise;
-use ollamake::config::Config;
 use ollamake::model::Digest;
-use ollamake::server::{Server, serve};
 use ollamake::store::Store;
 use processor_time::processor_time;
+use server::Server;
 use sha2::{Digest as _, Sha256};
 
 /// CPU time, to that of the plainest loop.
@@ -51,23 +52,19 @@ const PIECE: usize = 1 << 20;
 fn main() {
     let mib: usize =
         std::env::var("OLLAMAKE_BENCH_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(512);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let directory = tempfile::tempdir().expect("a directory");
     let store = Store::open(directory.path()).expect("a store");
-    let config = Config::for_store(directory.path());
-    let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let server = Server::new(config, store.clone());
-    runtime.spawn(serve(listener, server, std::future::pending()));
+    let server = Server::ollamake(directory.path());
 
     for way in [Way::Blob, Way::Tus] {
         let mut cpu = Vec::new();
         let mut wall = Vec::new();
         for round in 0..ROUNDS {
             let blob = Blob::new(round as u8, mib);
-            let (bare, _) = measured(|client| bare(&blob, directory.path(), client));
-            let (ours, elapsed) =
-                measured(|client| client.run(|| blob.upload(&address, way, Duration::ZERO)));
+            let bare = bare(&blob, directory.path());
+            let (before, start) = (time_of(server.child.id()), Instant::now());
+            blob.upload(&server.address, way, Duration::ZERO);
+            let (ours, elapsed) = (time_of(server.child.id()) - before, start.elapsed());
             store.remove_unused(&[blob.digest]).expect("the blob can be removed");
             let (hashing, writing) = (blob.hash(), blob.write(directory.path()));
             let slower = hashing.max(writing);
@@ -81,7 +78,7 @@ fn main() {
         tell(way, "CPU, server to bare", median(cpu), MOST_CPU);
         tell(way, "wall, upload to the slower of hashing and writing", median(wall), MOST_WALL);
         let what = format!("MiB for {PARALLEL} uploads at once");
-        tell(way, &what, memory_of_uploads(&address, way), MOST_MEMORY);
+        tell(way, &what, memory_of_uploads(&server, way), MOST_MEMORY);
     }
 }
 
@@ -169,16 +166,15 @@ impl Blob {
     }
 }
 
-/// Receives, hashes and writes, one after the other.
-fn bare(blob: &Blob, directory: &std::path::Path, client: &Client) {
+/// The CPU time of a thread that receives, hashes and writes, one after the other.
+fn bare(blob: &Blob, directory: &std::path::Path) -> Duration {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
+    let start = thread_cpu();
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            client.run(|| {
-                let mut stream = TcpStream::connect(address).expect("the loop listens");
-                blob.send(&mut stream, Duration::ZERO);
-            });
+            let mut stream = TcpStream::connect(address).expect("the loop listens");
+            blob.send(&mut stream, Duration::ZERO);
         });
         let (mut stream, _) = listener.accept().expect("a client");
         let mut file = File::create(directory.join("bare")).expect("a file");
@@ -194,38 +190,20 @@ fn bare(blob: &Blob, directory: &std::path::Path, client: &Client) {
         file.sync_all().expect("space on the disk");
         assert_eq!(Digest::from_bytes(hasher.finalize().into()), blob.digest);
     });
+    let taken = thread_cpu() - start;
     std::fs::remove_file(directory.join("bare")).expect("the file is there");
+    taken
 }
 
-/// Keeps the CPU time of the client apart.
-#[derive(Default)]
-struct Client(AtomicU64);
-
-impl Client {
-    fn run(&self, work: impl FnOnce()) {
-        let start = thread_cpu();
-        work();
-        self.0.fetch_add(thread_cpu() - start, Ordering::Relaxed);
-    }
-}
-
-/// CPU time of the process without the client's, and wall time.
-fn measured(work: impl FnOnce(&Client)) -> (Duration, Duration) {
-    let client = Client::default();
-    let (cpu, start) = (own_time(), Instant::now());
-    work(&client);
-    let elapsed = start.elapsed();
-    (own_time().saturating_sub(cpu).saturating_sub(Duration::from_nanos(client.0.into_inner())), elapsed)
-}
-
-/// Nanoseconds that the calling thread has run (Linux, `/proc/thread-self/schedstat`).
-fn thread_cpu() -> u64 {
+/// How long the calling thread has run (Linux, `/proc/thread-self/schedstat`).
+fn thread_cpu() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
-    text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number")
+    Duration::from_nanos(text.split(' ').next().and_then(|number| number.parse().ok()).expect("a number"))
 }
 
 /// Mebibytes of anonymous memory that uploads at once add at their peak.
-fn memory_of_uploads(address: &str, way: Way) -> f64 {
+fn memory_of_uploads(server: &Server, way: Way) -> f64 {
+    let anonymous = || memory(server.child.id(), "RssAnon").expect("Linux");
     let before = anonymous();
     let peak = AtomicU64::new(0);
     let done = AtomicBool::new(false);
@@ -238,22 +216,15 @@ fn memory_of_uploads(address: &str, way: Way) -> f64 {
         });
         std::thread::scope(|uploads| {
             for index in 0..PARALLEL {
-                uploads.spawn(move || {
-                    Blob::new(100 + index as u8, 4).upload(address, way, Duration::from_millis(20))
-                });
+                let pause = Duration::from_millis(20);
+                uploads.spawn(move || Blob::new(100 + index as u8, 4).upload(&server.address, way, pause));
             }
         });
         done.store(true, Ordering::Relaxed);
     });
-    // Each client has a piece of its own, which is not the server's.
-    let clients = (PARALLEL * PIECE) as u64;
-    peak.into_inner().saturating_sub(before).saturating_sub(clients) as f64 / f64::from(1 << 20)
+    peak.into_inner().saturating_sub(before) as f64 / f64::from(1 << 20)
 }
 
-fn own_time() -> Duration {
-    processor_time(std::process::id()).expect("Linux")
-}
-
-fn anonymous() -> u64 {
-    memory(std::process::id(), "RssAnon").expect("Linux")
+fn time_of(process: u32) -> Duration {
+    processor_time(process).expect("Linux")
 }

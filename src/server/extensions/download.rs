@@ -1,22 +1,27 @@
 //! Sending files: whole, in part, or not at all when the client has them (RFC 9110, sections 8.8, 13 and 14).
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use http_range_header::parse_range_header;
+use tokio::task::{self, JoinHandle};
 
 use crate::server::errors::Failure;
 use crate::server::headers::{has_already, names, set};
 use crate::server::operation::Operation;
 use crate::store::Blob;
 
-/// What is read at once, in bytes: enough that reading is not what a fast connection waits for, and little enough
-/// that many downloads at once, each with one piece on its way and one being read, are cheap.
-const CHUNK: u64 = 256 << 10;
+/// What is read at once, in bytes: enough that changing threads for it is not what a fast connection waits for,
+/// and little enough that many downloads at once, each with that much on its way and as much read ahead, are cheap.
+const READ: u64 = 256 << 10;
+/// What is read lies in pieces of so many bytes, which the C library keeps for the next (`arenas.rs`).
+const PIECE: usize = 64 << 10;
 
 /// What of a file is sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -95,21 +100,53 @@ fn plain(name: &str) -> String {
 
 /// The bytes of a blob, read as the client takes them.
 fn body(blob: Blob, range: Range<u64>) -> Body {
-    Body::from_stream(stream::try_unfold((blob, range), |(blob, range)| async move {
-        if range.is_empty() {
-            return Ok(None);
-        }
-        let reading = tokio::task::spawn_blocking(move || {
-            let wanted = CHUNK.min(range.end - range.start);
-            let mut buffer = vec![0; wanted as usize];
-            match blob.read_at(&mut buffer, range.start)? {
-                count if count == buffer.len() => Ok((blob, range.start + wanted..range.end, buffer)),
-                _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-            }
-        });
-        let (blob, rest, buffer) = reading.await.map_err(io::Error::other)??;
-        Ok::<_, io::Error>(Some((Bytes::from(buffer), (blob, rest))))
+    let sending = Sending { blob: Arc::new(blob), rest: range, ready: VecDeque::new(), reading: None };
+    Body::from_stream(stream::try_unfold(sending, async |mut sending: Sending| {
+        Ok::<_, io::Error>(sending.next().await?.map(|piece| (piece, sending)))
     }))
+}
+
+/// A blob on its way to a client. While some of it is being sent, what comes next is being read.
+struct Sending {
+    blob: Arc<Blob>,
+    /// What is not even being read.
+    rest: Range<u64>,
+    ready: VecDeque<Bytes>,
+    reading: Option<JoinHandle<io::Result<VecDeque<Bytes>>>>,
+}
+
+impl Sending {
+    /// The next bytes, or nothing at the end.
+    async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if self.ready.is_empty() {
+            let reading = self.reading.take().or_else(|| self.read_on());
+            if let Some(reading) = reading {
+                self.ready = reading.await.map_err(io::Error::other)??;
+                self.reading = self.read_on();
+            }
+        }
+        Ok(self.ready.pop_front())
+    }
+
+    /// Begins to read what comes next, if there is more.
+    fn read_on(&mut self) -> Option<JoinHandle<io::Result<VecDeque<Bytes>>>> {
+        let range = self.rest.start..self.rest.end.min(self.rest.start + READ);
+        self.rest.start = range.end;
+        let blob = self.blob.clone();
+        (!range.is_empty()).then(|| task::spawn_blocking(move || pieces(&blob, range)))
+    }
+}
+
+/// Reads a range of a blob.
+fn pieces(blob: &Blob, range: Range<u64>) -> io::Result<VecDeque<Bytes>> {
+    let piece = |start: u64| {
+        let mut buffer = vec![0; PIECE.min((range.end - start) as usize)];
+        match blob.read_at(&mut buffer, start)? {
+            count if count == buffer.len() => Ok(Bytes::from(buffer)),
+            _ => Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+        }
+    };
+    range.clone().step_by(PIECE).map(piece).collect()
 }
 
 /// What is described of a route that sends a file.
