@@ -41,7 +41,7 @@ impl Manual {
 /// Writes a file that appears when it is complete.
 fn put(path: &Path, contents: &[u8]) -> std::io::Result<()> {
     let mut file = NewFile::create(path)?;
-    std::io::Write::write_all(file.as_file_mut(), contents)?;
+    std::io::Write::write_all(&mut file, contents)?;
     file.complete()?;
     file.publish()
 }

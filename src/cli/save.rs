@@ -50,7 +50,7 @@ impl Save {
         let saved = match path {
             Some(path) => {
                 let mut file = NewFile::create(path).map_err(CliError::file(path))?;
-                let saved = bundle::save(&store, &models, BufWriter::new(file.as_file_mut()), goes_on)?;
+                let saved = bundle::save(&store, &models, BufWriter::new(&mut file), goes_on)?;
                 file.complete().and_then(|()| file.publish()).map_err(CliError::file(path))?;
                 saved
             }

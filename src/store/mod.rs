@@ -111,6 +111,7 @@ pub use stored_manifest::StoredManifest;
 pub use turn::Turn;
 pub use upload::{Checksum, FoundUpload, Upload, UploadState, UploadWriter};
 pub use upload_id::{InvalidUploadId, UploadId};
+pub(crate) use writeback::Writeback;
 pub use writer::{BlobWriter, Start};
 
 use buffers::SpareBuffers;

@@ -8,20 +8,20 @@ const INTERVAL: u64 = 32 << 20;
 
 /// At most one sync under way beside the writing.
 #[derive(Debug, Default)]
-pub(super) struct Writeback {
+pub(crate) struct Writeback {
     requested: u64,
     running: Option<JoinHandle<io::Result<()>>>,
 }
 
 impl Writeback {
     /// Whether it is time for a sync, `written` being the number of bytes written so far.
-    pub(super) fn is_due(&self, written: u64) -> bool {
+    pub(crate) fn is_due(&self, written: u64) -> bool {
         written.saturating_sub(self.requested) >= INTERVAL
             && self.running.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Starts a sync of what has been written so far.
-    pub(super) fn start(
+    pub(crate) fn start(
         &mut self,
         written: u64,
         sync: impl FnOnce() -> io::Result<()> + Send + 'static,
@@ -35,7 +35,7 @@ impl Writeback {
 
     /// Waits for the sync under way. The operating system reports a write that failed to one sync only, so
     /// the answer of each counts.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    pub(crate) fn finish(&mut self) -> io::Result<()> {
         match self.running.take().map(JoinHandle::join) {
             None => Ok(()),
             Some(Ok(answer)) => answer,

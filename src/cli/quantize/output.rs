@@ -51,7 +51,7 @@ impl Making<'_> {
         for output in outputs {
             let watch = self.watch(output, &interrupted)?;
             let mut file = NewFile::create(&output.path).map_err(output.failed())?;
-            output.plan.execute(self.sources, file.as_file_mut(), self.resources, &watch)?;
+            output.plan.execute(self.sources, &mut file, self.resources, &watch)?;
             file.complete().map_err(output.failed())?;
             written.push(file);
             self.tell(output, watch)?;
