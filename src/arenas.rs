@@ -14,8 +14,8 @@ pub(crate) fn share() {
     const ARENAS: i32 = 2;
     /// In bytes. It is the default, which would change with use.
     const LARGE: i32 = 128 << 10;
-    /// What an arena may keep free at its end, in bytes.
-    const KEPT: i32 = 4 << 20;
+    /// What an arena may keep free at its end, in bytes: the buffers of one upload.
+    const KEPT: i32 = 8 << 20;
     // SAFETY: these set numbers within the allocator, and no other thread can be reading them yet.
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, ARENAS);
