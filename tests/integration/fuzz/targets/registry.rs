@@ -83,7 +83,9 @@ pub(super) fn registry(bytes: &[u8]) {
     });
     // The uploads that were begun stay until they expire.
     assert!(!status.is_server_error() || status == StatusCode::SERVICE_UNAVAILABLE, "{status} {answer}");
-    assert!(!answer.contains(site.root.to_str().expect("a plain path")), "{answer}");
+    // A request may name it: fuzzers see what strings are compared with.
+    let root = site.root.to_str().expect("a plain path");
+    assert!(!answer.contains(root) || String::from_utf8_lossy(bytes).contains(root), "{answer}");
     let store = &site.store;
     assert!(store.check(true, |_| ()).expect("a store that can be read").is_clean());
     for model in store.list().expect("a listing") {
