@@ -36,6 +36,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use percent_encoding::percent_decode_str;
 use utoipa::openapi::path::HttpMethod;
 
 use super::Shared;
@@ -66,9 +67,16 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Whether a request only reads what is public where the registry is open to all.
 pub(super) fn is_reading(method: &Method, path: &str) -> bool {
-    // An upload is its client's alone, and a token lets in to everything.
-    let is_private = path.contains("/blobs/uploads") || path == sign_in::PATH;
-    path.starts_with(PATH) && [Method::GET, Method::HEAD].contains(method) && !is_private
+    let Some(below) = path.strip_prefix(PATH) else { return false };
+    // Decided on the text that is answered, in which no letter is written in another way.
+    let Ok(below) = percent_decode_str(below).decode_utf8() else { return false };
+    // A token lets in to everything, and an upload is its client's alone.
+    let is_public = match Endpoint::parse(&below) {
+        Ok(Endpoint::Catalog) => true,
+        Ok(Endpoint::Of(_, subject)) => !matches!(subject, Subject::Uploads | Subject::Upload(_)),
+        Err(_) => path != sign_in::PATH,
+    };
+    is_public && [Method::GET, Method::HEAD].contains(method)
 }
 
 /// How a client shows who it is. Some look for that in the first answer alone, even if reading is open and they

@@ -509,7 +509,23 @@ async fn everything_is_behind_the_key_unless_reading_is_open() {
             }
         }
         let key = [("Authorization", "Bearer secret")];
-        assert_eq!(server.call_with("POST", "/v2/alpine/blobs/uploads/", &key, "").await.status, 202);
+        let begun = server.call_with("POST", "/v2/alpine/blobs/uploads/", &key, "").await;
+        assert_eq!(begun.status, 202);
+        // How far an upload is concerns its client alone, in whatever way its path is written.
+        let id = header(&begun, "docker-upload-uuid");
+        for path in [
+            "alpine/blobs/uploads",
+            "alpine/blobs/uplo%61ds",
+            "alpine/blobs%2Fuploads",
+            "alpine%2fblobs/uploads",
+        ] {
+            let path = format!("/v2/{path}/{id}");
+            for method in ["GET", "HEAD"] {
+                let strange = server.call(method, &path, "").await;
+                assert_eq!((strange.status.as_u16(), header(&strange, "range")), (401, ""), "{path}");
+                assert_eq!(server.call_with(method, &path, &key, "").await.status, 204, "{path}");
+            }
+        }
         let wrong = [("Authorization", "Bearer other")];
         assert_eq!(server.call_with("GET", "/v2/_catalog", &wrong, "").await.status, read);
     }
