@@ -8,13 +8,14 @@
 
 #[path = "../../tests/integration/hostile/cases/mod.rs"]
 mod cases;
+mod loader;
 #[path = "../support/memory.rs"]
 mod memory;
 mod server;
 
 use std::time::{Duration, Instant};
 
-use cases::Case;
+use cases::{Case, Input};
 use server::Server;
 
 const LARGEST_INPUT: usize = 1 << 20;
@@ -28,6 +29,9 @@ struct Row {
 }
 
 fn main() {
+    if loader::is_asked_for() {
+        return;
+    }
     let only: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     println!("| row | case | input | answer | peak | time |\n|---|---|--:|---|--:|--:|");
     let mut rows = Vec::new();
@@ -51,12 +55,16 @@ fn main() {
 }
 
 fn measure(case: &Case) -> Row {
-    let server = Server::start(case.input.hub());
-    let idle = server.forget_peak();
-    let start = Instant::now();
-    let outcome = cases::send(&server.address, server.store(), case);
-    let time = start.elapsed();
-    let peak = server.peak().saturating_sub(idle);
+    let (outcome, time, peak) = match &case.input {
+        Input::Bundle(bundle) => loader::load(bundle),
+        _ => {
+            let server = Server::start(case.input.hub());
+            let idle = server.forget_peak();
+            let start = Instant::now();
+            let outcome = cases::send(&server.address, server.store(), case);
+            (outcome, start.elapsed(), server.peak().saturating_sub(idle))
+        }
+    };
     let length = case.input.length();
     let is_bounded = case.fault(&outcome).is_none()
         && time <= MOST_TIME

@@ -7,6 +7,7 @@ use std::path::{Component, Path};
 use serde::de::DeserializeOwned;
 use tar::{Archive, Entry, EntryType};
 
+use super::allowance::Allowance;
 use super::error::BundleError;
 use super::layout::{BLOBS, Element, INDEX, Index, MARKER, Marker};
 use crate::model::{Digest, Manifest, Name};
@@ -14,6 +15,13 @@ use crate::store::{Blob, LONGEST_DOCUMENT, Store, StoreError};
 
 /// Entries of a stream; a model of one tensor a blob has some thousand.
 const MOST_ENTRIES: usize = 100_000;
+
+/// The most that may stand before the contents of an entry, in bytes: its header, and names and lengths that
+/// do not fit into that.
+const LONGEST_HEADERS: u64 = 1 << 20;
+
+/// So much is shown of the path of an entry, in characters.
+const SHOWN: usize = 200;
 
 /// A model that was loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,38 +74,57 @@ fn put(store: &Store, name: &Name, document: &Blob) -> Result<Loaded, BundleErro
 
 impl Arrived {
     fn read(&mut self, store: &Store, stream: impl Read, progress: impl Fn(u64)) -> Result<(), BundleError> {
-        let mut archive = Archive::new(stream);
+        let allowance = Allowance::default();
+        let mut archive = Archive::new(allowance.limit(stream));
+        let mut entries = archive.entries().map_err(BundleError::Read)?;
         let mut read = 0;
-        for (number, entry) in archive.entries().map_err(BundleError::Read)?.enumerate() {
+        for number in 0.. {
+            allowance.set(LONGEST_HEADERS);
+            let Some(entry) = entries.next() else { break };
             let mut entry = entry.map_err(BundleError::Read)?;
-            let path = path_of(&entry)?;
-            let refuse = |problem| Err(BundleError::Entry { path: path.clone(), problem });
-            match entry.header().entry_type() {
-                EntryType::Regular | EntryType::Continuous => {}
-                EntryType::Directory | EntryType::XGlobalHeader => continue,
-                EntryType::GNUSparse => return refuse("has holes"),
-                EntryType::Link | EntryType::Symlink => return refuse("is a link"),
-                _ => return refuse("is neither a file nor a directory"),
-            }
-            if number == MOST_ENTRIES {
-                return refuse("comes after 100000 others");
-            }
-            match &*path {
-                MARKER => self.marker = Some(from_json(MARKER, &mut entry)?),
-                INDEX => self.index = Some(from_json(INDEX, &mut entry)?),
-                path => {
-                    // Other files, such as those of Docker's own layout, are none of ours.
-                    let Some(digits) = path.strip_prefix(BLOBS) else { continue };
-                    let Ok(digest) = format!("sha256:{digits}").parse() else {
-                        return refuse("is not named by a digest");
-                    };
-                    let length = entry.size();
-                    self.take(store, digest, length, &mut entry, |count| progress(read + count))?;
-                    read += length;
-                }
-            }
+            allowance.set(u64::MAX);
+            read += self.read_entry(store, number, &mut entry, |count| progress(read + count))?;
+            // What is none of ours must not count as what stands before the next one.
+            io::copy(&mut entry, &mut io::sink()).map_err(BundleError::Read)?;
         }
         Ok(())
+    }
+
+    /// Takes what a layout has; answers with the bytes if it was a blob.
+    fn read_entry(
+        &mut self,
+        store: &Store,
+        number: usize,
+        entry: &mut Entry<'_, impl Read>,
+        progress: impl Fn(u64),
+    ) -> Result<u64, BundleError> {
+        let path = path_of(entry)?;
+        let refuse = |problem| Err(BundleError::Entry { path: path.chars().take(SHOWN).collect(), problem });
+        match entry.header().entry_type() {
+            EntryType::Regular | EntryType::Continuous => {}
+            EntryType::Directory | EntryType::XGlobalHeader => return Ok(0),
+            EntryType::GNUSparse => return refuse("has holes"),
+            EntryType::Link | EntryType::Symlink => return refuse("is a link"),
+            _ => return refuse("is neither a file nor a directory"),
+        }
+        if number >= MOST_ENTRIES {
+            return refuse("comes after 100000 others");
+        }
+        match &*path {
+            MARKER => self.marker = Some(from_json(MARKER, entry)?),
+            INDEX => self.index = Some(from_json(INDEX, entry)?),
+            path => {
+                // Other files, such as those of Docker's own layout, are none of ours.
+                let Some(digits) = path.strip_prefix(BLOBS) else { return Ok(0) };
+                let Ok(digest) = format!("sha256:{digits}").parse() else {
+                    return refuse("is not named by a digest");
+                };
+                let length = entry.size();
+                self.take(store, digest, length, entry, progress)?;
+                return Ok(length);
+            }
+        }
+        Ok(0)
     }
 
     /// Puts a blob into the store, unless it is there.
@@ -215,7 +242,7 @@ fn path_of(entry: &Entry<'_, impl Read>) -> Result<String, BundleError> {
             Component::CurDir => {}
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
                 let problem = "leads out of the bundle";
-                return Err(BundleError::Entry { path: text.chars().take(200).collect(), problem });
+                return Err(BundleError::Entry { path: text.chars().take(SHOWN).collect(), problem });
             }
         }
     }

@@ -9,6 +9,7 @@
 //! We write the index first and the blobs in the order in which they are named. Read is every order, since
 //! other programs write others; and every blob is verified before anything names it.
 
+mod allowance;
 mod error;
 mod layout;
 mod load;

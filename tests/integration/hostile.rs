@@ -30,7 +30,7 @@ enum Tested {
 use Tested::{Elsewhere, Here};
 
 /// Every kind of attack.
-const ROWS: [(&str, Tested); 63] = [
+const ROWS: [(&str, Tested); 67] = [
     // HTTP
     ("dns-rebinding", Here),
     ("drive-by", Here),
@@ -51,6 +51,8 @@ const ROWS: [(&str, Tested); 63] = [
     ("push-paths", Here),
     ("pushed-manifests", Here),
     ("pushed-blobs", Here),
+    ("pushed-layers", Here),
+    ("deleted-blobs", Here),
     ("vanished-client", Elsewhere),
     ("panicking-job", Elsewhere),
     // GGUF
@@ -98,6 +100,9 @@ const ROWS: [(&str, Tested); 63] = [
     ("registry-blobs", Here),
     ("registry-artifacts", Here),
     ("registry-shared-digest", Elsewhere),
+    // Bundles
+    ("bundle-entries", Here),
+    ("bundle-contents", Here),
     // The Hub, and files beside the server
     ("hub-listings", Here),
     ("hub-files", Here),
@@ -136,6 +141,9 @@ async fn refuse(row: &'static str) {
             server.store.check(true, |_| {}).unwrap_or_else(|error| panic!("{name}: {error}"));
         } else {
             assert!(server.store.list().unwrap().is_empty(), "{name}");
+        }
+        if matches!(case.input, Input::Bundle(_)) {
+            assert_eq!(server.store.account().unwrap().unnamed.files, 0, "{name}");
         }
     }
 }
@@ -195,13 +203,14 @@ mod refused {
     tested_here! {
         dns_rebinding drive_by digest_as_path file_name_as_path missing_file mixed_formats nested_json huge_json
         outputs
-        wrong_digest upload_headers lying_upload push_paths pushed_manifests pushed_blobs gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
+        wrong_digest upload_headers lying_upload push_paths pushed_manifests pushed_blobs pushed_layers
+        deleted_blobs gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
         safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe importance_matrix
         templates
         store_entries store_lists store_layers store_damage
         registry_digests registry_bombs registry_detours registry_blobs registry_artifacts
-        hub_listings hub_files
+        bundle_entries bundle_contents hub_listings hub_files
     }
 
     pub(super) const TESTS: &[&str] = HERE;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use ollamake::store::Store;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -24,13 +25,15 @@ pub(crate) struct Outcome {
 pub(crate) fn send(address: &str, store: &Path, case: &Case) -> Outcome {
     match &case.input {
         Input::Request(bytes) => exchange(address, bytes),
+        Input::Bundle(bytes) => load(store, bytes.as_slice()),
+        Input::Push { blobs, request } => {
+            blobs.iter().for_each(|bytes| drop(upload(address, bytes)));
+            exchange(address, request)
+        }
         Input::Create { files, fields } => {
             let mut names = Map::new();
             for (name, bytes) in files {
-                let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
-                let uploaded = exchange(address, &request(&format!("/api/blobs/{digest}"), bytes));
-                assert!(matches!(uploaded.status, 200 | 201), "{} {}", uploaded.status, uploaded.body);
-                names.insert(name.clone(), digest.into());
+                names.insert(name.clone(), upload(address, bytes).into());
             }
             let mut body = json!({"model": "m", "stream": false});
             if !names.is_empty() {
@@ -62,6 +65,24 @@ pub(crate) fn send(address: &str, store: &Path, case: &Case) -> Outcome {
             exchange(address, &request("/api/pull", body.to_string().as_bytes()))
         }
     }
+}
+
+/// Loads a bundle into the store of a directory, as the command line does. A refusal counts as one of a
+/// request.
+pub(crate) fn load(store: &Path, bundle: impl Read) -> Outcome {
+    let store = Store::open(store).expect("a store");
+    match ollamake::bundle::load(&store, bundle, |_| ()) {
+        Ok(models) => Outcome { status: 200, body: format!("{} models", models.len()) },
+        Err(error) => Outcome { status: 400, body: json!({"error": error.to_string()}).to_string() },
+    }
+}
+
+/// Uploads a blob; its digest.
+fn upload(address: &str, bytes: &[u8]) -> String {
+    let digest = format!("sha256:{}", hex::encode(Sha256::digest(bytes)));
+    let uploaded = exchange(address, &request(&format!("/api/blobs/{digest}"), bytes));
+    assert!(matches!(uploaded.status, 200 | 201), "{} {}", uploaded.status, uploaded.body);
+    digest
 }
 
 /// A POST request with this body.

@@ -1,6 +1,7 @@
 //! Hostile inputs as data: what is sent, and what the answer has to be. The tests send each to a server
 //! within the test's process, the benchmark to the program itself, whose memory it measures.
 
+pub(crate) mod bundles;
 mod checkpoints;
 pub(crate) mod client;
 mod gguf_files;
@@ -40,6 +41,10 @@ pub(crate) enum Input {
     Create { files: Vec<(String, Vec<u8>)>, fields: Value },
     /// The bytes of a request.
     Request(Vec<u8>),
+    /// Blobs to be uploaded, and the bytes of a request that may name them.
+    Push { blobs: Vec<Vec<u8>>, request: Vec<u8> },
+    /// A bundle to be loaded.
+    Bundle(Vec<u8>),
     /// What lies at places of the store, and the bytes of a request.
     Store { planted: Vec<(String, Planted)>, request: Vec<u8> },
     /// A pull from a registry that answers requests whose path contains a text.
@@ -65,7 +70,8 @@ impl Input {
             Self::Create { files, fields } => {
                 files.iter().map(|(_, bytes)| bytes.len()).sum::<usize>() + fields.to_string().len()
             }
-            Self::Request(bytes) => bytes.len(),
+            Self::Request(bytes) | Self::Bundle(bytes) => bytes.len(),
+            Self::Push { blobs, request } => blobs.iter().map(Vec::len).sum::<usize>() + request.len(),
             Self::Store { planted, request } => {
                 planted.iter().map(|(_, planted)| planted.length()).sum::<usize>() + request.len()
             }
@@ -125,6 +131,7 @@ pub(crate) fn all() -> &'static [Case] {
         cases.extend(templates::cases());
         cases.extend(registries::cases());
         cases.extend(hubs::cases());
+        cases.extend(bundles::cases());
         cases.extend(stores::cases());
         cases
     });

@@ -1,15 +1,19 @@
 //! Pushes to the registry that the server is: paths that lead elsewhere, manifests that cannot be, chunks that
 //! are not what they say.
 
-use ollamake::model::{Digest, Manifest, OCI_INDEX, OCI_MANIFEST};
-use serde_json::json;
+use ollamake::model::{Digest, Manifest, ManifestList, OCI_INDEX, OCI_MANIFEST};
+use serde_json::{Value, json};
 
-use super::{Case, input};
+use super::client::raw;
+use super::stores::Planted;
+use super::{Case, Input, input};
 
 pub(super) fn cases() -> Vec<Case> {
     let mut cases = paths();
     cases.extend(manifests());
     cases.extend(blobs());
+    cases.extend(layers());
+    cases.extend(deletions());
     cases
 }
 
@@ -148,4 +152,124 @@ fn blobs() -> Vec<Case> {
     let input = input("PUT", &format!("{nobody}?{query}"), &[], b"");
     cases.push(Case::new("pushed-blobs", "8000 digests", input, 400, &["digest_invalid"]));
     cases
+}
+
+const CONFIG: &[u8] = b"{}";
+const WEIGHTS: &[u8] = b"0123456789";
+
+fn described(kind: &str, bytes: &[u8]) -> Value {
+    json!({"mediaType": kind, "digest": Digest::of(bytes), "size": bytes.len()})
+}
+
+fn model(config: &[u8], layers: &[Value]) -> Value {
+    let config = described("application/vnd.docker.container.image.v1+json", config);
+    json!({"schemaVersion": 2, "mediaType": Manifest::MEDIA_TYPE, "config": config, "layers": layers})
+}
+
+/// Models whose blobs are here and are not what the manifest says of them.
+fn layers() -> Vec<Case> {
+    let weights = || described("application/vnd.ollama.image.model", WEIGHTS);
+    let layer = |kind: &str, bytes: &[u8]| described(&format!("application/vnd.ollama.image.{kind}"), bytes);
+    let brackets = vec![b'['; 300_000];
+    let longer = |by: u64| {
+        let mut weights = weights();
+        weights["size"] = (WEIGHTS.len() as u64 + by).into();
+        weights
+    };
+    let list = json!({"schemaVersion": 2, "mediaType": ManifestList::MEDIA_TYPE, "manifests": [
+        {"mediaType": Manifest::MEDIA_TYPE, "digest": Digest::of(WEIGHTS), "runner": "ggml"},
+    ]});
+    let mut index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [weights()]});
+    index["manifests"][0]["size"] = 1.into();
+    let rows: Vec<(&str, Value, Vec<&[u8]>, &str)> = vec![
+        ("a text as a configuration", model(WEIGHTS, &[weights()]), vec![WEIGHTS], "its configuration"),
+        (
+            "300,000 brackets as a configuration",
+            model(&brackets, &[weights()]),
+            vec![WEIGHTS, &brackets],
+            "its configuration",
+        ),
+        (
+            "a list as parameters",
+            model(CONFIG, &[weights(), layer("params", b"[]")]),
+            vec![CONFIG, WEIGHTS, b"[]"],
+            "its parameters",
+        ),
+        (
+            "300,000 brackets as messages",
+            model(CONFIG, &[weights(), layer("messages", &brackets)]),
+            vec![CONFIG, WEIGHTS, &brackets],
+            "its messages",
+        ),
+        ("a layer that is longer", model(CONFIG, &[longer(1)]), vec![CONFIG, WEIGHTS], "has 10 bytes"),
+        (
+            "a layer of two lengths",
+            model(CONFIG, &[weights(), longer(1 << 60)]),
+            vec![CONFIG, WEIGHTS],
+            "has 10 bytes",
+        ),
+        ("weights as a manifest of a list", list, vec![WEIGHTS], "manifest_invalid"),
+        ("an index that says another length", index, vec![WEIGHTS], "has 10 bytes"),
+    ];
+    let case = |(name, document, blobs, says): (&str, Value, Vec<&[u8]>, &str)| {
+        let kind = format!("Content-Type: {}", document["mediaType"].as_str().expect("a type"));
+        let request = raw("PUT", "/v2/library/m/manifests/latest", &[&kind], document.to_string().as_bytes());
+        let blobs = blobs.into_iter().map(<[u8]>::to_vec).collect();
+        Case::new("pushed-layers", name, Input::Push { blobs, request }, 400, &[says])
+    };
+    rows.into_iter().map(case).collect()
+}
+
+/// Who may push may delete, but nothing that is needed.
+fn deletions() -> Vec<Case> {
+    const NEWER: &str = "manifests-v2/ollama.com/library/m/latest";
+    const OLDER: &str = "manifests/registry.ollama.ai/library/m/latest";
+    let weights = described("application/vnd.ollama.image.model", WEIGHTS);
+    let needing = model(CONFIG, &[weights]).to_string().into_bytes();
+    let image = json!({"schemaVersion": 2, "mediaType": OCI_MANIFEST,
+        "config": described("application/vnd.oci.empty.v1+json", CONFIG),
+        "layers": [described("application/octet-stream", WEIGHTS)]});
+    let none = model(CONFIG, &[]).to_string().into_bytes();
+    let file = |place: &str, bytes: &[u8]| (place.to_owned(), Planted::File(bytes.to_vec()));
+    let blob = |bytes: &[u8]| file(&format!("blobs/{}", Digest::of(bytes).file_name()), bytes);
+    // Whose content has another digest, or it could not name itself.
+    let lying = format!("sha256:{}", "ab".repeat(32));
+    let itself = json!({"schemaVersion": 2, "manifests": [
+        {"mediaType": Manifest::MEDIA_TYPE, "digest": lying, "runner": "ggml"}]});
+    let itself = itself.to_string().into_bytes();
+    let circle = || {
+        vec![
+            file(&format!("blobs/{}", lying.replace(':', "-")), &itself),
+            file(NEWER, &itself),
+            blob(WEIGHTS),
+        ]
+    };
+    let own = Digest::of(WEIGHTS).to_string();
+    let rows: Vec<(&str, Vec<(String, Planted)>, &str)> = vec![
+        ("which a model needs", vec![file(OLDER, &needing), blob(CONFIG), blob(WEIGHTS)], &own),
+        (
+            "which a hidden model needs",
+            vec![file(NEWER, &none), file(OLDER, &needing), blob(CONFIG), blob(WEIGHTS)],
+            &own,
+        ),
+        (
+            "which an image needs",
+            vec![
+                file("ollamake/guests/alpine/latest", image.to_string().as_bytes()),
+                blob(CONFIG),
+                blob(WEIGHTS),
+            ],
+            &own,
+        ),
+        ("beside a torn manifest", vec![file(OLDER, b"{\"schemaVersion\":2"), blob(WEIGHTS)], &own),
+        ("beside a torn image", vec![file("ollamake/guests/alpine/latest", b"{"), blob(WEIGHTS)], &own),
+        ("beside a list that names itself", circle(), &own),
+        ("which is a list that names itself", circle(), &lying),
+    ];
+    let case = |(name, planted, digest): (&str, Vec<(String, Planted)>, &str)| {
+        let request = raw("DELETE", &format!("/v2/library/m/blobs/{digest}"), &[], b"");
+        let name = format!("a blob {name}");
+        Case::new("deleted-blobs", name, Input::Store { planted, request }, 403, &["denied"])
+    };
+    rows.into_iter().map(case).collect()
 }
