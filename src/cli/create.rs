@@ -96,6 +96,7 @@ impl Create {
         }
         let client = Client::connect(surroundings).await?;
         let recipe = (!parts.recipe.is_empty()).then(|| parts.recipe.to_object());
+        let addresses = parts.addresses(&surroundings.config()?.registry.hub);
         let mut giver = Giver::new(&client, surroundings, &progress);
         let (files, adapters) = (giver.give(parts.files).await?, giver.give(parts.adapters).await?);
         giver.conclude();
@@ -104,6 +105,7 @@ impl Create {
             "files": files,
             "merge_adapters": self.merge.then_some(true),
             "adapters": adapters,
+            "addresses": (!addresses.is_empty()).then_some(addresses),
             "template": modelfile.template(),
             "system": modelfile.system(),
             "license": modelfile.licenses().collect::<Vec<_>>(),

@@ -15,6 +15,7 @@ use super::{CliError, local_check};
 use crate::model::{Digest, HubModel};
 use crate::modelfile::{Command, Modelfile};
 use crate::quantize::{Recipe, Target};
+use crate::registry::hub::Hub;
 use crate::template::Template;
 
 /// How the address of a file or directory beside the server begins.
@@ -25,6 +26,8 @@ const BESIDE: &str = "file:///";
 pub(super) struct Parts {
     /// The cache of the Hub on this machine.
     hub_cache: Option<PathBuf>,
+    /// The model that was taken from there, and where its files are.
+    cached: Option<(HubModel, PathBuf)>,
     pub(super) from: Option<String>,
     pub(super) files: Files,
     pub(super) adapters: Files,
@@ -70,6 +73,18 @@ impl Parts {
     pub(super) fn add_given(&mut self, given: &Given) -> Result<(), CliError> {
         self.add(&given.command, Path::new(""))
             .map_err(|source| CliError::Option { option: given.option, source: Box::new(source) })
+    }
+
+    /// Where files have come from that were taken from the cache of the Hub, by what they are called: the
+    /// cache keeps them by their commit.
+    pub(super) fn addresses(&self, hub: &Hub) -> BTreeMap<String, String> {
+        let Some((model, snapshot)) = &self.cached else { return BTreeMap::new() };
+        let Some(commit) = snapshot.file_name().and_then(|name| name.to_str()) else {
+            return BTreeMap::new();
+        };
+        let is_cached = |file: &&LocalFile| file.path.starts_with(snapshot);
+        let address = |file: &LocalFile| (file.name.clone(), hub.file(model, commit, &file.name).into());
+        self.files.local.iter().filter(is_cached).map(address).collect()
     }
 
     /// What is doubtful about what was named.
@@ -134,8 +149,10 @@ impl Parts {
                     reason: error.reason().to_owned(),
                 })?;
                 let cached = hub.as_ref().zip(self.hub_cache.as_deref());
-                if let Some(snapshot) = cached.and_then(|(model, cache)| hub_cache::checkpoint(cache, model))
+                if let Some((model, snapshot)) = cached
+                    .and_then(|(model, cache)| Some((model.clone(), hub_cache::checkpoint(cache, model)?)))
                 {
+                    self.cached = Some((model, snapshot.clone()));
                     return self.add_from(value, snapshot);
                 }
                 if hub.is_none() && !value.starts_with(BESIDE) && !is_model(value) {

@@ -40,7 +40,8 @@ pub struct Provenance {
 #[schema(as = ProvenanceResource)]
 struct Resource {
     name: String,
-    /// Where it has come from, if that is known: of the Hub the repository, the commit and the path.
+    /// Where it has come from, if that is known, be it from the client: of the Hub the repository, the commit
+    /// and the path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     uri: Option<String>,
     digest: Sha256,

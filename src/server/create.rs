@@ -10,6 +10,7 @@ use axum::response::Response;
 use serde::Serialize;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use utoipa::ToSchema;
 
 use super::body::json;
@@ -18,10 +19,12 @@ use super::errors::Failure;
 use super::request::Fields;
 use super::stream::{Hearing, start, start_with};
 use super::{Shared, create_info, create_license, create_outputs};
-use crate::create::{Files, Job, Monitor, Outline, Phase, Product, Request, Stage, Usage, remote_url};
+use crate::create::{
+    Files, Job, LONGEST_SETTING, Monitor, Outline, Phase, Product, Request, Stage, Usage, remote_url,
+};
 use crate::jobs::{Kind, Once, Order};
 use crate::locked::locked;
-use crate::model::go_json;
+use crate::model::{Digest, go_json};
 
 /// `POST /api/create`
 pub(super) async fn create(
@@ -140,6 +143,7 @@ fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<
         Ok(named.map(Files::parse).transpose()?)
     };
     let (files, adapters) = (files("files")?, files("adapters")?);
+    let addresses = addresses(fields.strings("addresses")?.unwrap_or_default(), [&files, &adapters])?;
     let merge_adapters = strengths(fields.value("merge_adapters")?)?;
     refuse_draft(fields)?;
     if fields.is_list("quantize") {
@@ -189,7 +193,7 @@ fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<
         requires,
         info: create_info::info(&info).map_err(as_job)?,
         remote_host,
-        addresses: BTreeMap::new(),
+        addresses,
         publish,
     };
     if let Ok(address) = remote_url(&request.remote_host) {
@@ -197,6 +201,32 @@ fn decode(fields: &mut Fields, candidates: Vec<String>, limit: usize) -> Result<
         fields.retell("remote_host", &address);
     }
     Ok((request, hearing))
+}
+
+/// Where files have come from, as the client knows it, by their blobs.
+fn addresses(
+    named: BTreeMap<String, String>,
+    files: [&Option<Files>; 2],
+) -> Result<BTreeMap<Digest, String>, Failure> {
+    let mut addresses = BTreeMap::new();
+    for (file, address) in named {
+        let mut uploaded = files.into_iter().flatten().flat_map(Files::iter);
+        let Some((_, digest)) = uploaded.find(|(name, _)| name.as_str() == file) else {
+            let message = format!("addresses has {file:?}, which is none of the uploaded files");
+            return Err(Failure::bad_request(message));
+        };
+        let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+        let url = Url::parse(&address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let Some(url) = url.filter(is_plain).filter(|url| url.as_str().len() <= LONGEST_SETTING) else {
+            let message = format!(
+                "addresses must have an http:// or https:// address of at most {LONGEST_SETTING} bytes, without a \
+                 password, for file {file:?}"
+            );
+            return Err(Failure::bad_request(message));
+        };
+        addresses.insert(digest, url.into());
+    }
+    Ok(addresses)
 }
 
 /// Whether adapters are to be merged into the weights, and how strong those are that are named.

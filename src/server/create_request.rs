@@ -27,6 +27,10 @@ struct CreateRequest {
     /// Uploaded files of an adapter, likewise.
     #[schema(value_type = Option<HashMap<String, String>>)]
     adapters: Option<()>,
+    /// Where uploaded files have come from, as far as the client knows: their names with addresses, which the
+    /// provenance tells.
+    #[schema(value_type = Option<HashMap<String, String>>)]
+    addresses: Option<()>,
     /// Whether the adapters become part of the weights: `true`, or an object of their names with strengths.
     #[schema(value_type = Option<Value>)]
     merge_adapters: Option<()>,

@@ -97,7 +97,7 @@ impl Hub {
     }
 
     /// A file of a repository at a commit.
-    pub(super) fn file(&self, model: &HubModel, commit: &str, path: &str) -> Url {
+    pub fn file(&self, model: &HubModel, commit: &str, path: &str) -> Url {
         let parts = [&model.owner, &model.repository, "resolve", commit];
         self.url(&parts.into_iter().chain(path.split('/')).collect::<Vec<_>>())
     }

@@ -213,3 +213,32 @@ async fn a_record_goes_with_the_last_model_that_it_is_of() {
     server.store.prune(PruneOptions::default()).unwrap();
     assert!(!path.exists());
 }
+
+#[tokio::test]
+async fn what_a_client_knows_of_where_files_are_from_stands_in_the_record() {
+    let server = InProcess::new();
+    let digest = server.upload(&small_gguf(&[])).await.to_string();
+    let create = async |addresses: Value| {
+        let body =
+            json!({"model": "m", "files": {"m.gguf": digest}, "addresses": addresses, "stream": false});
+        server.post("/api/create", body).await
+    };
+    let address = "https://huggingface.co/o/r/resolve/0a1b/m.gguf";
+    for (addresses, says) in [
+        (json!({"other.gguf": address}), "none of the uploaded files"),
+        (json!({"m.gguf": "file:///etc/passwd"}), "http:// or https://"),
+        (json!({"m.gguf": "somewhere"}), "http:// or https://"),
+        (json!({"m.gguf": "https://user:secret@host/m.gguf"}), "without a password"),
+        (json!({"m.gguf": format!("https://host/{}", "x".repeat(5000))}), "at most 4096 bytes"),
+        (json!([address]), "addresses"),
+    ] {
+        let answer = create(addresses).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{}", answer.body);
+        assert!(answer.body.contains(says) && !answer.body.contains("secret"), "{}", answer.body);
+    }
+    let answer = create(json!({"m.gguf": address})).await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+    let record = statement(&server, "m").await;
+    let sources = &record["predicate"]["buildDefinition"]["resolvedDependencies"];
+    assert_eq!((&sources[0]["name"], &sources[0]["uri"]), (&json!("m.gguf"), &json!(address)), "{record}");
+}
