@@ -189,7 +189,7 @@ pub(super) const LIBRARY_WAIT: Number = Number {
     ..seconds(
         "OLLAMAKE_LIBRARY_WAIT_SECONDS",
         7 * 24 * 3600,
-        "how long a job waits for the library while that cannot be reached; with 0 it fails at once",
+        "how long a job waits for the library while that cannot be reached or is full; with 0 it fails at once",
     )
 };
 /// A store takes less only if it is empty.

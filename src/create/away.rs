@@ -1,4 +1,4 @@
-//! Waiting for a library that is away.
+//! Waiting for a library that is away, or full.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) fn with_library<T>(
             Err(error) => error,
         };
         let pause = client.pause_after(failures);
-        if !error.is_transient() || waited + pause > workshop.sharing.patience {
+        if !error.may_be_mended() || waited + pause > workshop.sharing.patience {
             return Err(failed(error));
         }
         let library = client.library().map(ToString::to_string).unwrap_or_default();

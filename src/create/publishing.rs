@@ -104,6 +104,8 @@ fn publish(
     monitor: Monitor<'_>,
 ) -> Result<(), CreateError> {
     let name: Name = owed.model.parse()?;
+    // The operator may have taken the library away since.
+    workshop.ensure_of_library(&name)?;
     let library = client.library().map(ToString::to_string).unwrap_or_default();
     monitor.tell(Event::Publishing { model: owed.model.clone(), library: library.clone() });
     let report = sending(monitor);

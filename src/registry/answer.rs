@@ -1,6 +1,7 @@
 //! Reading answers: in small pieces, to a limit, and never for ever.
 
 use bytes::Bytes;
+use reqwest::StatusCode;
 use serde::Deserialize;
 
 use super::RegistryError;
@@ -94,6 +95,11 @@ impl<'a> Body<'a> {
 /// What a registry says about an error: its own message, or as much of its text as can be shown.
 pub(crate) async fn message_of(transport: &Transport, repository: &Repository, answer: Answer) -> String {
     let status = answer.response.status();
+    message_in(&text_of(transport, repository, answer).await, status)
+}
+
+/// The text of an error, or its beginning.
+async fn text_of(transport: &Transport, repository: &Repository, answer: Answer) -> Vec<u8> {
     let mut body = Body::new(transport, repository, answer);
     let mut text = Vec::new();
     let reading = async {
@@ -106,7 +112,11 @@ pub(crate) async fn message_of(transport: &Transport, repository: &Repository, a
     };
     // What has come until then is enough to show.
     let _ = tokio::time::timeout(transport.patience(), reading).await;
-    match registry_message(&text) {
+    text
+}
+
+fn message_in(text: &[u8], status: StatusCode) -> String {
+    match registry_message(text) {
         message if message.is_empty() => status.to_string(),
         message => message,
     }
@@ -120,12 +130,15 @@ pub(crate) async fn error_of(
     what: &str,
     advice: &str,
 ) -> RegistryError {
-    let status = answer.response.status().as_u16();
+    let status = answer.response.status();
     let come_back = ComeBack::of(answer.response.headers()).map(Box::new);
     let storage = answer.is_elsewhere(repository).then(|| display(answer.place.url()));
     let registry = repository.registry().to_owned();
-    let message = message_of(transport, repository, answer).await;
-    let what = what.to_owned();
+    let text = text_of(transport, repository, answer).await;
+    let (message, what, status) = (message_in(&text, status), what.to_owned(), status.as_u16());
+    if storage.is_none() && tells_of_no_room(status, &text) {
+        return RegistryError::NoRoom { registry, what, message };
+    }
     if let Some(storage) = storage {
         return RegistryError::Storage { registry, storage, status, what, message, come_back };
     }
@@ -134,6 +147,15 @@ pub(crate) async fn error_of(
         404 => RegistryError::NotFound { registry, what, message },
         _ => RegistryError::Refused { registry, status, what, message, come_back },
     }
+}
+
+/// Whether an error means that the disk of a registry is full, or the share of it that it may use. That of
+/// the distribution project answers 500 to it, with the error of its storage as Go writes it: in words, or by
+/// the number that Linux has for it.
+fn tells_of_no_room(status: u16, text: &[u8]) -> bool {
+    const WORDS: [&str; 4] = ["no space left on device", "disk quota exceeded", "\"err\":28", "\"err\":122"];
+    let text = String::from_utf8_lossy(text).to_lowercase();
+    status == 507 || (status >= 500 && WORDS.iter().any(|words| text.contains(words)))
 }
 
 /// The form of errors in the distribution specification, and the simpler one of others.
@@ -195,5 +217,16 @@ mod tests {
             assert_eq!(registry_message(text.as_bytes()), message);
         }
         assert_eq!(registry_message(&[b'x'; 10_000]).len(), LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn a_full_disk_in_the_words_of_registries() {
+        let of_go = br#"{"errors":[{"code":"UNKNOWN","detail":{"Op":"write","Path":"/data","Err":28}}]}"#;
+        let in_words = b"write /data/x: no space left on device";
+        assert!(
+            tells_of_no_room(507, b"") && tells_of_no_room(500, of_go) && tells_of_no_room(500, in_words)
+        );
+        assert!(!tells_of_no_room(500, br#"{"errors":[{"detail":{"Err":2}}]}"#));
+        assert!(!tells_of_no_room(400, in_words));
     }
 }

@@ -1,6 +1,7 @@
 //! The client: pull, push, and files of the Hub.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::authentication::Authentication;
 use super::blobs::Shared;
@@ -33,6 +34,8 @@ pub struct Client {
     pub(super) upload_piece: u64,
     pub(super) shared: Shared,
     pub(super) library: Option<Library>,
+    /// How long that may take to tell what it remembers.
+    pub(super) recall: Duration,
 }
 
 impl Client {
@@ -54,6 +57,7 @@ impl Client {
             upload_piece: config.upload_piece.max(1),
             shared,
             library: config.library,
+            recall: config.recall,
         })
     }
 

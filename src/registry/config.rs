@@ -37,6 +37,9 @@ pub struct Config {
     pub upload_piece: u64,
     /// The registry that this machine shares with others.
     pub library: Option<Library>,
+    /// How long the library may take to tell what it remembers: somebody waits for it, and it saves work and
+    /// nothing else.
+    pub recall: Duration,
 }
 
 impl Default for Config {
@@ -53,6 +56,7 @@ impl Default for Config {
             download_piece: 16 * MIB,
             upload_piece: 64 * MIB,
             library: None,
+            recall: Duration::from_secs(10),
         }
     }
 }

@@ -67,6 +67,11 @@ pub enum RegistryError {
     /// The registry answers with another error.
     #[error("registry {registry} answers {status} to {what}: {message}{}", come_back_clause(.come_back))]
     Refused { registry: String, status: u16, what: String, message: String, come_back: Option<Box<ComeBack>> },
+    /// What it is sent does not fit on its disk.
+    #[error(
+        "registry {registry} has no room for {what} ({message}): remove there what nobody needs and have it collect its garbage, or give its storage more room"
+    )]
+    NoRoom { registry: String, what: String, message: String },
     /// Where the registry keeps its blobs, or has them sent, is somebody else, who answers with an error.
     #[error(
         "{storage}, the storage that registry {registry} leads to, answers {status} to {what}: {message}{}; the registry or its storage has to be mended, no login here will do", come_back_clause(.come_back)
@@ -173,7 +178,13 @@ impl From<crate::store::StoreError> for RegistryError {
 }
 
 impl RegistryError {
-    /// Whether the same request may succeed later.
+    /// Whether the same request may succeed when somebody has mended what keeps it from that, which may take
+    /// long.
+    pub fn may_be_mended(&self) -> bool {
+        self.is_transient() || matches!(self, Self::NoRoom { .. })
+    }
+
+    /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Interrupted { .. }
@@ -197,6 +208,7 @@ impl RegistryError {
         match self {
             Self::Refused { status, .. } | Self::Storage { status, .. } => Some(*status),
             Self::NotFound { .. } => Some(404),
+            Self::NoRoom { .. } => Some(507),
             _ => None,
         }
     }

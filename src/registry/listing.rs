@@ -23,6 +23,9 @@ const MOST_PAGES: usize = 100;
 /// The longest page, in bytes.
 const LONGEST_PAGE: u64 = 4 * 1024 * 1024;
 
+/// The longest listing: all its pages, in bytes.
+const LONGEST_LISTING: u64 = 32 * 1024 * 1024;
+
 /// Repositories, or manifests, that are asked about at the same time.
 pub(super) const PARALLEL: usize = 8;
 
@@ -51,14 +54,14 @@ struct Tags {
 
 /// All repositories of the registry.
 pub(super) async fn repositories(session: &Session) -> Result<Vec<String>, RegistryError> {
-    let first = Place::of_user(session.repository().catalog());
+    let first = Place::of_user(session.repository().catalog()).with_query(&[("n", PAGE)]);
     let pages = pages::<Catalog>(session, first, "its list of repositories").await?;
     Ok(pages.into_iter().flat_map(|page| page.repositories.unwrap_or_default()).collect())
 }
 
 /// The tags of a repository; none if it is not there.
 pub(super) async fn tags(session: &Session) -> Result<Vec<String>, RegistryError> {
-    let first = Place::of_user(session.repository().tags());
+    let first = Place::of_user(session.repository().tags()).with_query(&[("n", PAGE)]);
     match pages::<Tags>(session, first, "a list of tags").await {
         Ok(pages) => Ok(pages.into_iter().flat_map(|page| page.tags.unwrap_or_default()).collect()),
         Err(RegistryError::NotFound { .. }) => Ok(Vec::new()),
@@ -79,13 +82,13 @@ pub(super) async fn models(session: &Session, names: Vec<Name>) -> Result<Vec<Sh
 }
 
 /// All pages of a listing.
-async fn pages<T: DeserializeOwned>(
+pub(super) async fn pages<T: DeserializeOwned>(
     session: &Session,
     first: Place,
     what: &str,
 ) -> Result<Vec<T>, RegistryError> {
     let mut pages = Vec::new();
-    let mut next = Some(first.with_query(&[("n", PAGE)]));
+    let (mut next, mut left) = (Some(first), LONGEST_LISTING);
     while let Some(place) = next.filter(|_| pages.len() < MOST_PAGES) {
         let request = Request::new(Method::GET, place);
         let mut backoff = session.backoff();
@@ -96,11 +99,12 @@ async fn pages<T: DeserializeOwned>(
                 Some(reference) => Some(answer.leads_to(session.repository(), reference).await?),
                 None => None,
             };
-            match session.body(answer).read(what, LONGEST_PAGE).await {
+            match session.body(answer).read(what, LONGEST_PAGE.min(left)).await {
                 Ok(text) => break text,
                 Err(error) => backoff.after(error).await?,
             }
         };
+        left -= text.len() as u64;
         let page = serde_json::from_slice(&text).map_err(|error| RegistryError::Protocol {
             registry: session.registry(),
             reason: format!("{what} cannot be read: {error}"),

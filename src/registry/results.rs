@@ -18,11 +18,11 @@ use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
 use serde::{Deserialize, Serialize};
 
+use super::place::Place;
 use super::session::Session;
 use super::transport::{Payload, Request};
-use super::{RegistryError, holding, manifest};
+use super::{RegistryError, holding, listing, manifest};
 use crate::model::{Digest, MediaType, OCI_INDEX, OCI_MANIFEST};
-use crate::store::LONGEST_DOCUMENT;
 
 const SOURCES: &str = "application/vnd.ollamake.sources.v1";
 const RESULT: &str = "application/vnd.ollamake.result.v1";
@@ -189,16 +189,17 @@ pub(super) async fn recall(
     Ok(None)
 }
 
-/// What the registry itself lists as referring to a manifest; nothing if it keeps no such lists.
+/// What the registry itself lists as referring to a manifest, page by page; nothing if it keeps no such
+/// lists.
 async fn listed(session: &Session, subject: Digest) -> Result<Option<Vec<Descriptor>>, RegistryError> {
-    let request = session.request(Method::GET, session.repository().referrers(&subject));
-    let answer = session.ask(&request, "a list of referrers", &[200, 400, 404, 405, 501]).await?;
-    if !answer.response.status().is_success() {
-        return Ok(None);
+    let first = Place::of_user(session.repository().referrers(&subject));
+    match listing::pages::<Index>(session, first, "a list of referrers").await {
+        Ok(pages) => Ok(Some(pages.into_iter().flat_map(|page| page.manifests).collect())),
+        // A page for people is no list.
+        Err(RegistryError::NotFound { .. } | RegistryError::Protocol { .. }) => Ok(None),
+        Err(RegistryError::Refused { status: 400 | 405 | 501, .. }) => Ok(None),
+        Err(error) => Err(error),
     }
-    let text = session.body(answer).read("a list of referrers", LONGEST_DOCUMENT as u64).await?;
-    // A page for people is no list.
-    Ok(serde_json::from_slice(&text).ok().map(|Index { manifests, .. }| manifests))
 }
 
 /// What the index says that we keep ourselves; nothing if there is none.

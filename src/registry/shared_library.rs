@@ -15,9 +15,6 @@ use super::{
 use crate::model::{Digest, Name};
 use crate::store::Blob;
 
-/// What the library remembers is asked for while somebody waits, and saves work and nothing else.
-const LONGEST_RECALL: Duration = Duration::from_secs(10);
-
 /// A model that was published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Published {
@@ -114,7 +111,7 @@ impl Client {
         let repository = Repository::in_library(library, &library.results())?;
         self.speaking(repository, &progress, async |session| {
             let asking = results::recall(&session, recipe, sources);
-            let Ok(found) = tokio::time::timeout(LONGEST_RECALL, asking).await else { return Ok(None) };
+            let Ok(found) = tokio::time::timeout(self.recall, asking).await else { return Ok(None) };
             let Some(found) = found?.filter(|found| size.is_none_or(|size| size == found.size)) else {
                 return Ok(None);
             };

@@ -98,6 +98,7 @@ impl<'a> Upload<'a> {
     /// Sends the blob to a session, and ends it.
     async fn send(&self, begun: Begun, report: impl Fn(u64)) -> Result<(), RegistryError> {
         self.completed.store(0, Ordering::Relaxed);
+        let session = begun.place.clone();
         let sending = async {
             if let Some(direct) = begun.direct {
                 self.session.ask_once(&direct, &self.what(), &[200, 201, 204]).await?;
@@ -116,7 +117,20 @@ impl<'a> Upload<'a> {
             self.completed.store(self.blob.length(), Ordering::Relaxed);
             Ok(())
         };
-        watch(sending, || self.completed.load(Ordering::Relaxed), report).await
+        let sent = watch(sending, || self.completed.load(Ordering::Relaxed), report).await;
+        if let Err(RegistryError::NoRoom { .. }) = &sent {
+            self.cancel(&session).await;
+        }
+        sent
+    }
+
+    /// Ends a session that nobody goes on with, so that what it was sent takes no room any more.
+    async fn cancel(&self, session: &Place) {
+        let request = Request::new(Method::DELETE, session.clone());
+        // A registry that does not know how gets rid of it in time.
+        if let Err(error) = self.session.ask_once(&request, &self.what(), &[200, 202, 204]).await {
+            tracing::debug!(%error, "an upload is not cancelled");
+        }
     }
 
     /// Begins a session; nothing if the registry has found the blob in another repository.

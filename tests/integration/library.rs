@@ -3,7 +3,10 @@
 
 mod cache;
 mod credentials;
+mod full;
 mod liar;
+mod mistakes;
+mod ours;
 mod outage;
 mod remembered;
 mod servers;
@@ -17,7 +20,7 @@ use crate::registry::impatient;
 
 /// A machine: a store of its own, and a client that knows the library.
 struct Machine {
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
     store: Store,
     client: Client,
 }
@@ -30,7 +33,7 @@ impl Machine {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).unwrap();
         let client = Client::new(config, store.clone()).unwrap();
-        Self { _directory: directory, store, client }
+        Self { directory, store, client }
     }
 
     async fn publish(&self, name: &str) -> Result<ollamake::registry::Published, RegistryError> {

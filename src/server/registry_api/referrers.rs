@@ -41,7 +41,9 @@ pub(super) fn read(
     referring.retain(|guest| guest.subject == Some(subject));
     referring.sort_unstable_by_key(|guest| guest.digest);
     referring.dedup_by_key(|guest| guest.digest);
-    let (mut listed, mut length, mut next): (Vec<Value>, _, _) = (Vec::new(), 0, None);
+    let index = |listed: &[Value]| json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed});
+    let (mut listed, mut next): (Vec<Value>, _) = (Vec::new(), None);
+    let mut length = index(&listed).to_string().len();
     for entry in referring {
         if asked.last.as_ref().is_some_and(|last| entry.digest.to_string() <= *last) {
             continue;
@@ -62,7 +64,8 @@ pub(super) fn read(
         if !document.annotations.is_empty() {
             described["annotations"] = json!(document.annotations);
         }
-        length += described.to_string().len();
+        // And the comma before it.
+        length += described.to_string().len() + 1;
         if length > LONGEST_DOCUMENT
             && let Some(last) = listed.last()
         {
@@ -71,8 +74,7 @@ pub(super) fn read(
         }
         listed.push(described);
     }
-    let index = json!({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed});
-    let mut answer = index.to_string().into_response();
+    let mut answer = index(&listed).to_string().into_response();
     let answered = answer.headers_mut();
     answered.insert(header::CONTENT_TYPE, HeaderValue::from_static(OCI_INDEX));
     if let Some(last) = next {

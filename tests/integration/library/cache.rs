@@ -9,7 +9,7 @@ use crate::registry::model::Model;
 const SIZE: usize = 300_000;
 
 /// A machine with these models, which are in the library, and used in this order.
-async fn machine_with(registry: &str, names: &[&str]) -> Machine {
+pub(super) async fn machine_with(registry: &str, names: &[&str]) -> Machine {
     let machine = Machine::of(registry);
     for (seed, name) in names.iter().enumerate() {
         Model::new(1000 + 10 * seed as u64, &[SIZE]).put(&machine.store, name);

@@ -37,6 +37,16 @@ impl Server {
         self.process = start(&self.directory, &self.environment);
     }
 
+    /// The same with other settings; an empty one is none.
+    pub(super) fn restart_with(&mut self, settings: &[(&str, &str)]) {
+        for (name, value) in settings {
+            self.environment.retain(|(other, _)| other != name);
+            self.environment.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        self.environment.retain(|(_, value)| !value.is_empty());
+        self.restart();
+    }
+
     pub(super) async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> (u16, String) {
         ask(&self.process.address, method, path, body).await.unwrap()
     }

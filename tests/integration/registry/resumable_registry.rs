@@ -21,16 +21,31 @@ pub(crate) struct ResumableRegistry {
 
 #[derive(Default)]
 struct Contents {
+    /// Bytes that it has room for, if that is limited.
+    room: Option<usize>,
     sessions: HashMap<String, Vec<u8>>,
     blobs: HashMap<String, Vec<u8>>,
     manifest: Vec<u8>,
 }
 
+impl Contents {
+    /// Whether so many bytes more fit in.
+    fn has_room_for(&self, count: usize) -> bool {
+        let taken: usize = self.sessions.values().chain(self.blobs.values()).map(Vec::len).sum();
+        self.room.is_none_or(|room| taken + count <= room)
+    }
+}
+
 impl ResumableRegistry {
     pub(crate) async fn start() -> Self {
+        Self::with_room(None).await
+    }
+
+    /// One that has room for so many bytes, if that is limited.
+    pub(crate) async fn with_room(room: Option<usize>) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let contents = Arc::new(Mutex::new(Contents::default()));
+        let contents = Arc::new(Mutex::new(Contents { room, ..Contents::default() }));
         let app = axum::Router::new().fallback(serve).with_state(contents.clone());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self { address, contents, task }
@@ -38,6 +53,16 @@ impl ResumableRegistry {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Gives it all the room that there is.
+    pub(crate) fn make_room(&self) {
+        self.contents.lock().unwrap().room = None;
+    }
+
+    /// Bytes of what was begun and has not ended.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.contents.lock().unwrap().sessions.values().map(Vec::len).sum()
     }
 
     pub(crate) fn has(&self, blob: &[u8]) -> bool {
@@ -77,6 +102,10 @@ async fn serve(State(contents): State<Arc<Mutex<Contents>>>, request: Request) -
             answer(202, &[("location", &session)], "")
         }
         (&Method::GET, true) if position().is_some() => progress(204),
+        (&Method::DELETE, true) if position().is_some() => {
+            contents.lock().unwrap().sessions.remove(&last);
+            answer(204, &[], "")
+        }
         (&Method::PATCH | &Method::PUT, true) if position().is_some() => {
             let range = parts.headers.get("content-range").map(|value| value.to_str().unwrap().to_owned());
             let start = range.map(|range| range.split_once('-').unwrap().0.parse::<usize>().unwrap());
@@ -89,6 +118,13 @@ async fn serve(State(contents): State<Arc<Mutex<Contents>>>, request: Request) -
             let mut body = body.into_data_stream();
             while let Some(Ok(bytes)) = body.next().await {
                 let mut contents = contents.lock().unwrap();
+                if !contents.has_room_for(bytes.len()) {
+                    return answer(
+                        507,
+                        &[],
+                        r#"{"errors":[{"code":"DENIED","message":"the disk is full"}]}"#,
+                    );
+                }
                 let Some(session) = contents.sessions.get_mut(&last) else { break };
                 session.resize(session.len().max(at + bytes.len()), 0);
                 session[at..at + bytes.len()].copy_from_slice(&bytes);
