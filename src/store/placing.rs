@@ -28,8 +28,20 @@ impl Shared {
         // Until the entry is there nothing names it.
         let lease = [blob];
         self.ensure_durable(&lease)?;
-        self.make_directories_of(place)?;
-        self.place_link(place, document)?;
+        let lead_to_it = || {
+            self.make_directories_of(place)?;
+            self.place_link(place, document)
+        };
+        loop {
+            match lead_to_it() {
+                // Another program has removed a directory, which was empty, just now.
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && !self.disk.is_listed(&place.directories[2])
+                        && self.disk.metadata(self.layout.manifests()).is_ok() => {}
+                placed => break placed?,
+            }
+        }
         self.sync_entry_in(&place.directories[2])?;
         let Some(anchor) = self.anchor(document)? else {
             return self.remove_entries(places.legacy.iter().filter(|place| place.is_taken));
@@ -84,7 +96,7 @@ impl Shared {
     /// do.
     fn place_link(&self, place: &Place, document: &Document) -> io::Result<()> {
         let directory = &place.directories[2];
-        let temporary = directory.join(format!("{TEMPORARY_LINK}{:016x}", rand::random::<u64>()));
+        let temporary = temporary_entry(directory);
         let blob = self.layout.blob(document.digest);
         let target = Path::new("../../../../blobs").join(document.digest.file_name());
         let made = self.disk.make_link(&target, &temporary).and_then(|()| {
@@ -174,6 +186,12 @@ impl Shared {
             }
         }
     }
+}
+
+/// A name in a directory of entries that is never taken for a model. What is left under it is removed when it
+/// is old.
+pub(super) fn temporary_entry(directory: &Path) -> PathBuf {
+    directory.join(format!("{TEMPORARY_LINK}{:016x}", rand::random::<u64>()))
 }
 
 /// Whether a process began to make a link of this name.

@@ -274,6 +274,38 @@ fn a_model_in_both_trees_is_never_without_its_blobs() {
     );
 }
 
+/// Evicts the model, if it is the first one still.
+fn evict(store: &Store) {
+    let Ok(model) = store.manifest(&name("m")) else { return };
+    if model.manifest.layers[0].digest == Digest::of(b"one") {
+        store.evict(&model).unwrap();
+    }
+}
+
+#[test]
+fn a_model_that_takes_the_name_of_one_that_is_evicted_stays() {
+    explore(
+        Locks::Kept,
+        |store| drop(make_model(store, &name("m"), "one").unwrap()),
+        &[evict, |store| make(store, "m", "two"), evict],
+        |store| assert_prompt(store, "m", "two"),
+    );
+}
+
+#[test]
+fn a_model_that_takes_the_name_in_both_trees_stays_too() {
+    fn both(store: &Store) {
+        make_model(store, &name("plain"), "one").unwrap();
+        let bytes = store.manifest(&name("plain")).unwrap().bytes.clone();
+        let digest = store.put_bytes(&bytes).unwrap().blob.digest();
+        store.copy_of(&Reference::Digest(digest), &name("m")).unwrap();
+        store.remove(&name("plain")).unwrap();
+    }
+    explore(Locks::Kept, both, &[evict, |store| make(store, "m", "two"), evict], |store| {
+        assert_prompt(store, "m", "two")
+    });
+}
+
 #[test]
 fn a_blob_that_several_place_is_there_for_each() {
     fn place(store: &Store) {
