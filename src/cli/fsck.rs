@@ -1,16 +1,15 @@
 //! `ollamake fsck [--repair]`
 
 use clap::Args;
+use serde_json::json;
 
 use super::format::{bytes, count_of, row};
-use super::fsck_answer;
 use super::progress::Progress;
 use super::standard_output::{print, print_line};
 use super::{CliError, Surroundings};
+use crate::library::Checked;
 use crate::model::{Digest, Name};
-use crate::store::{
-    Account, BlobDamage, CheckReport, DamagedBlob, Holder, MissingBlob, Store, StoreError, Tally, Unread,
-};
+use crate::store::{Account, BlobDamage, CheckReport, DamagedBlob, Holder, MissingBlob, Tally, Unread};
 
 /// Exits with 0 if the store is whole, 1 if it is not, and 2 if that could not be found out. A server may be
 /// running on the store.
@@ -47,9 +46,9 @@ impl Fsck {
             task.set_position(progress.read);
         })?;
         task.finish();
-        let repaired = if self.repair { repair(&store, &report)? } else { Vec::new() };
+        let repaired = if self.repair { store.repair(&report)? } else { Vec::new() };
         match self.json {
-            true => print_line(fsck_answer::answer(&report, &repaired))?,
+            true => print_line(json!(Checked::new(&report, &repaired)))?,
             false => print(self.describe(&report, &account, &repaired))?,
         }
         Ok(report)
@@ -120,17 +119,6 @@ impl Fsck {
         }
         lines.join("\n")
     }
-}
-
-/// Takes out what is damaged; answers which blobs.
-fn repair(store: &Store, report: &CheckReport) -> Result<Vec<Digest>, StoreError> {
-    let mut repaired = Vec::new();
-    for blob in &report.damaged_blobs {
-        if matches!(blob.damage, BlobDamage::Content { .. }) && store.quarantine(blob.digest)? {
-            repaired.push(blob.digest);
-        }
-    }
-    Ok(repaired)
 }
 
 fn unread(unread: &Unread) -> String {

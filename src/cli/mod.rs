@@ -22,7 +22,6 @@ mod export;
 mod files;
 mod format;
 mod fsck;
-mod fsck_answer;
 mod giving;
 mod hub_cache;
 mod interruption;

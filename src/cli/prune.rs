@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::format::{bytes, count_of};
 use super::standard_output::{print, print_line};
-use super::{CliError, Surroundings, fsck_answer};
+use super::{CliError, Surroundings};
+use crate::library::UnreadEntry;
 use crate::model::Digest;
 use crate::store::{PruneOptions, PruneReport};
 
@@ -63,6 +64,6 @@ fn answer(report: &PruneReport) -> Value {
         "partial_downloads": report.partial_downloads,
         "uploads": report.uploads,
         "temporary_files": report.leftovers.files,
-        "unread": fsck_answer::unread(&report.unread),
+        "unread": report.unread.iter().map(UnreadEntry::from).collect::<Vec<_>>(),
     })
 }

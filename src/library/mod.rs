@@ -1,8 +1,9 @@
 //! What is known of the models of a store: what their layers hold, what they can do, how they are listed and
-//! shown.
+//! shown, and what a check has found.
 
 mod capabilities;
 mod catalog;
+mod checked;
 mod contents;
 mod description;
 mod descriptions;
@@ -17,6 +18,7 @@ mod weights;
 
 pub(crate) use capabilities::{capabilities, is_rendered_by_ollama};
 pub(crate) use catalog::{Catalog, Models};
+pub(crate) use checked::{Checked, UnreadEntry};
 pub(crate) use contents::Contents;
 pub use description::{CHAT_TEMPLATE_KEY, ChatTemplateSupport, Description, UNKNOWN_FILE_TYPE};
 pub use descriptions::Descriptions;

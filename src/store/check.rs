@@ -216,6 +216,21 @@ impl Store {
         })
     }
 
+    /// Takes the blobs out of the store that a check has found to have the content of another; answers with
+    /// those that were still so.
+    ///
+    /// # Errors
+    /// As those of [`quarantine`](Self::quarantine).
+    pub fn repair(&self, report: &CheckReport) -> Result<Vec<Digest>, StoreError> {
+        let mut repaired = Vec::new();
+        for blob in &report.damaged_blobs {
+            if matches!(blob.damage, BlobDamage::Content { .. }) && self.quarantine(blob.digest)? {
+                repaired.push(blob.digest);
+            }
+        }
+        Ok(repaired)
+    }
+
     /// Takes a blob whose content is not what its name says out of the store, into a directory where nothing
     /// looks for it, so that it can be uploaded or pulled again. `false` if it is whole, or not there.
     ///

@@ -11,13 +11,14 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::library::UnreadEntry;
 use crate::model::Digest;
 use crate::server::Shared;
 use crate::server::body::json;
 use crate::server::errors::Failure;
 use crate::server::operation::Operation;
 use crate::server::request::Fields;
-use crate::store::{self, PruneOptions, PruneReport, Store, StoreError, StoredManifest, Tally};
+use crate::store::{PruneOptions, PruneReport, Store, StoreError, StoredManifest, Tally};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = StoreUsage)]
@@ -75,7 +76,7 @@ struct Pruned {
     /// Those that have expired.
     uploads: usize,
     /// What cannot be read or understood; as long as there is anything, no blob is removed.
-    unread: Vec<Unread>,
+    unread: Vec<UnreadEntry>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -83,21 +84,6 @@ struct Pruned {
 struct Blob {
     digest: String,
     size: u64,
-}
-
-/// What cannot be understood.
-#[derive(Serialize, ToSchema)]
-#[schema(as = UnreadEntry)]
-pub(super) struct Unread {
-    /// Where in the store.
-    place: String,
-    problem: String,
-}
-
-impl From<store::Unread> for Unread {
-    fn from(unread: store::Unread) -> Self {
-        Self { place: unread.place, problem: unread.problem }
-    }
 }
 
 /// `GET /ollamake/v1/store`
@@ -185,7 +171,7 @@ impl Pruned {
             left_over: leftovers.into(),
             partial_downloads,
             uploads,
-            unread: unread.into_iter().map(Unread::from).collect(),
+            unread: unread.iter().map(UnreadEntry::from).collect(),
         }
     }
 }

@@ -276,6 +276,20 @@ async fn a_store_is_checked_and_what_is_damaged_taken_out() {
     assert_eq!(fsck(json!({})).await["missing_blobs"][0]["model"], "m:latest");
 }
 
+/// What keeps all blobs is told with its model, by which it can be removed.
+#[tokio::test]
+async fn a_model_that_cannot_be_understood_is_told_by_its_name() {
+    let (server, _) = with_model().await;
+    let place = "manifests/registry.ollama.ai/library/m/latest";
+    std::fs::write(server.directory.path().join(place), "no JSON").unwrap();
+    let pruned = server.post("/ollamake/v1/store/prune", json!({})).await.json();
+    assert_eq!(pruned["blobs"], json!([]));
+    let unread = &pruned["unread"][0];
+    assert_eq!((&unread["model"], &unread["place"]), (&json!("m:latest"), &json!(place)), "{pruned}");
+    let checked = server.post("/ollamake/v1/store/fsck", json!({})).await.json();
+    assert_eq!(checked["damaged_manifests"][0]["model"], "m:latest", "{checked}");
+}
+
 #[tokio::test]
 async fn settings_and_architectures_are_told() {
     let server = InProcess::with(|config| config.api_key = Some(ApiKey::parse("sesame").unwrap()));
