@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use memmap2::Mmap;
 
-use super::disk::Disk;
+use super::disk::{Disk, read_full_at};
 use super::map::map_blob;
 use super::{StoreError, lease};
 use crate::model::Digest;
@@ -82,16 +82,7 @@ impl Blob {
     /// # Errors
     /// What the operating system says.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self.0.disk.read_at(&self.0.file, &mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(count) => filled += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(filled)
+        read_full_at(&*self.0.disk, &self.0.file, buffer, offset)
     }
 
     /// Reads the whole blob, which must not be longer than `limit` bytes.

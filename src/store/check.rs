@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use super::entry::Content;
+use super::hashed::UNIT;
 use super::ollamas_files::has_old_name;
 use super::reach::Reach;
-use super::verified::UNIT;
 use super::{GuestName, Shared, Store, StoreError, Unread, lease};
 use crate::model::{Digest, Name};
 

@@ -237,17 +237,35 @@ pub(super) fn write_all_at(disk: &dyn Disk, file: &File, bytes: &[u8], offset: u
     Ok(())
 }
 
+/// Reads bytes from `offset` on; the number read is less than asked for only at the end.
+pub(super) fn read_full_at(
+    disk: &dyn Disk,
+    file: &File,
+    buffer: &mut [u8],
+    offset: u64,
+) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match disk.read_at(file, &mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 /// Reads a whole file of at most `limit` bytes, or the first `limit + 1` bytes of a longer one.
 pub(super) fn read_up_to(disk: &dyn Disk, file: &File, limit: usize) -> io::Result<Vec<u8>> {
     let mut contents = Vec::new();
     let mut buffer = [0; 8192];
     while contents.len() <= limit {
         let wanted = buffer.len().min(limit + 1 - contents.len());
-        match disk.read_at(file, &mut buffer[..wanted], contents.len() as u64) {
-            Ok(0) => break,
-            Ok(count) => contents.extend_from_slice(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+        let count = read_full_at(disk, file, &mut buffer[..wanted], contents.len() as u64)?;
+        contents.extend_from_slice(&buffer[..count]);
+        if count < wanted {
+            break;
         }
     }
     Ok(contents)

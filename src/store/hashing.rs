@@ -12,38 +12,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
 
-use super::disk::Disk;
+use super::disk::{Disk, read_full_at};
+use super::hashed::{Hashed, UNIT};
 use super::ranges::Ranges;
 use crate::locked::{locked, unpoisoned};
 use crate::model::Digest;
-
-/// The unit in which the file is read.
-const UNIT: usize = 256 << 10;
-
-/// The hash of the first so many bytes of a file.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Hashed {
-    hasher: Sha256,
-    position: u64,
-}
-
-impl Hashed {
-    /// How many bytes it covers.
-    pub(super) fn position(&self) -> u64 {
-        self.position
-    }
-
-    pub(super) fn digest(self) -> Digest {
-        Digest::from_bytes(self.hasher.finalize().into())
-    }
-
-    fn update(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.position += bytes.len() as u64;
-    }
-}
 
 /// What is there of a file, shared by those who write it and the one who hashes it.
 #[derive(Debug)]
@@ -89,7 +63,7 @@ impl Progress {
             received,
             handed: VecDeque::new(),
             marks: VecDeque::new(),
-            reach: hashed.position,
+            reach: hashed.position(),
             ending: Ending::Open,
             has_ended: false,
         };
@@ -211,7 +185,7 @@ enum Next {
 fn hash(disk: &dyn Disk, file: &File, progress: &Progress, mut hashed: Hashed) -> io::Result<Hashed> {
     let mut buffer = Vec::new();
     loop {
-        match next(progress, hashed.position) {
+        match next(progress, hashed.position()) {
             Next::Nothing => return Ok(hashed),
             Next::Mark(asker) => {
                 // Who asked may not wait any more.
@@ -220,18 +194,10 @@ fn hash(disk: &dyn Disk, file: &File, progress: &Progress, mut hashed: Hashed) -
             Next::Piece(piece) => hashed.update(&piece),
             Next::Read(count) => {
                 buffer.resize(UNIT, 0);
-                let mut rest = &mut buffer[..count];
-                while !rest.is_empty() {
-                    match disk.read_at(file, rest, hashed.position) {
-                        Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                        Ok(count) => {
-                            hashed.update(&rest[..count]);
-                            rest = &mut rest[count..];
-                        }
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error),
-                    }
+                if read_full_at(disk, file, &mut buffer[..count], hashed.position())? < count {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
                 }
+                hashed.update(&buffer[..count]);
             }
         }
     }

@@ -14,11 +14,10 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use rustix::process::geteuid;
-use sha2::{Digest as _, Sha256};
 
-use super::stamp::Stamp;
+use super::disk::read_full_at;
+use super::hashed::{Hashed, UNIT};
 use super::temporary::TemporaryFile;
-use super::verified::UNIT;
 use super::{Committed, Shared, Store, StoreError};
 use crate::model::Digest;
 
@@ -117,7 +116,7 @@ impl<G: Fn(u64) -> bool> Import<'_, G> {
         let mut writer = store.create_blob();
         let (mut buffer, mut position) = (vec![0; UNIT], 0);
         while position < length {
-            let count = self.store.disk.read_at(&self.file, &mut buffer, position)?;
+            let count = read_full_at(&*self.store.disk, &self.file, &mut buffer, position)?;
             if count == 0 || !(self.goes_on)(0) {
                 break;
             }
@@ -135,26 +134,13 @@ impl<G: Fn(u64) -> bool> Import<'_, G> {
 
     /// The digest and the length of a file that nobody changes meanwhile.
     fn hash(&self, file: &File) -> Result<Option<(Digest, u64)>, StoreError> {
-        let before = Stamp::from(&file.metadata()?);
-        let (mut hasher, mut buffer, mut position) = (Sha256::new(), vec![0; UNIT], 0);
-        loop {
-            match self.store.disk.read_at(file, &mut buffer, position) {
-                Ok(0) => break,
-                Ok(count) => {
-                    hasher.update(&buffer[..count]);
-                    position += count as u64;
-                    if !(self.goes_on)(count as u64) {
-                        return Ok(None);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
-            }
+        let read = Hashed::of_file(&*self.store.disk, file, &mut vec![0; UNIT], &self.goes_on)?;
+        let Some((hashed, state)) = read else { return Ok(None) };
+        let length = hashed.position();
+        match state {
+            Some(state) if state.length() == length => Ok(Some((hashed.digest(), length))),
+            _ => Err(StoreError::FileChanged),
         }
-        if Stamp::from(&file.metadata()?) != before || position != before.length() {
-            return Err(StoreError::FileChanged);
-        }
-        Ok(Some((Digest::from_bytes(hasher.finalize().into()), position)))
     }
 }
 

@@ -30,6 +30,7 @@ mod eviction;
 mod export;
 mod find;
 mod guests;
+mod hashed;
 mod hashing;
 mod health;
 mod identity;
@@ -116,7 +117,7 @@ pub use writer::{BlobWriter, Start};
 
 use buffers::SpareBuffers;
 use directory_sync::DirectorySync;
-use hashing::Hashed;
+use hashed::Hashed;
 use index::Index;
 use job_marks::JobMarks;
 use known_guests::KnownGuests;

@@ -24,7 +24,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::disk::{Disk, ignore_absence, write_all_at};
-use super::hashing::{Ending, Hashed, Hashing, Progress};
+use super::hashed::Hashed;
+use super::hashing::{Ending, Hashing, Progress};
 use super::journal::{Journal, Purpose};
 use super::length::Length;
 use super::output::{Checkpoints, Present};

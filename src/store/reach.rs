@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use super::Shared;
 use super::digests::digests_in;
-use super::disk::read_up_to;
+use super::disk::{read_full_at, read_up_to};
 use super::document::{Document, LONGEST_DOCUMENT};
 use super::index::Census;
 use super::named::Named;
@@ -109,7 +109,7 @@ impl Shared {
         let mut buffer = vec![0; 1 << 20];
         let (mut kept, mut position) = (0, 0);
         loop {
-            let count = self.disk.read_at(file, &mut buffer[kept..], position)?;
+            let count = read_full_at(&*self.disk, file, &mut buffer[kept..], position)?;
             if count == 0 || (position == 0 && !buffer[..count].trim_ascii_start().starts_with(b"{")) {
                 return Ok(found);
             }

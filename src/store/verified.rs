@@ -14,16 +14,12 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use sha2::{Digest as _, Sha256};
-
 use super::disk::{ignore_absence, is_no_file, read_up_to};
+use super::hashed::{Hashed, UNIT};
 use super::stamp::Stamp;
 use super::{Blob, Shared, Store, StoreError};
 use crate::locked::locked;
 use crate::model::{Digest, Layer};
-
-/// The unit in which blobs are read; each thread has one such buffer.
-pub(super) const UNIT: usize = 256 << 10;
 
 /// Shorter blobs are not remembered beyond this process: to hash them costs less.
 const SHORT: u64 = UNIT as u64;
@@ -203,33 +199,21 @@ impl Shared {
         goes_on: impl Fn(u64) -> bool,
     ) -> io::Result<Option<Digest>> {
         let (digest, file) = (blob.digest(), blob.file());
-        let before = Stamp::from(&file.metadata()?);
-        let mut hasher = Sha256::new();
-        let mut position = 0;
-        loop {
-            let count = blob.read_at(buffer, position)?;
-            if count == 0 {
-                break;
-            }
-            hasher.update(&buffer[..count]);
-            position += count as u64;
-            if !goes_on(count as u64) {
-                return Ok(None);
-            }
-        }
-        let got = Digest::from_bytes(hasher.finalize().into());
-        let is_settled = Stamp::from(&file.metadata()?) == before;
+        let Some((hashed, state)) = Hashed::of_file(&*self.disk, file, buffer, goes_on)? else {
+            return Ok(None);
+        };
+        let got = hashed.digest();
         if got != digest {
             self.forget_whole(digest);
-            if is_settled {
-                self.damaged.insert(digest, (before, got), |other| self.may_be_there(other));
+            if let Some(state) = state {
+                self.damaged.insert(digest, (state, got), |other| self.may_be_there(other));
             }
-        } else if is_settled {
+        } else if let Some(state) = state {
             self.damaged.remove(digest);
             // The record must not outlive bytes that were only in memory.
-            match before.length() < SHORT || self.ensure_durable(std::slice::from_ref(blob)).is_ok() {
+            match state.length() < SHORT || self.ensure_durable(std::slice::from_ref(blob)).is_ok() {
                 true => self.note_whole(digest, file),
-                false => self.remember(digest, before),
+                false => self.remember(digest, state),
             }
         }
         Ok(Some(got))
