@@ -12,11 +12,9 @@ use std::sync::Arc;
 
 use super::disk::{ignore_absence, read_up_to};
 use super::document::LONGEST_DOCUMENT;
-use super::known_guests::KnownGuest;
+use super::known_guest::KnownGuest;
 use super::names::Names;
-use super::stamp::Stamp;
 use super::{Blob, Shared, Store, StoreError, Tally, Unread};
-use crate::locked::locked;
 use crate::model::{Descriptor, Digest, Label, OciDocument, Repository};
 
 /// A guest: what it is called, and what it is.
@@ -122,7 +120,11 @@ impl Store {
     /// # Errors
     /// What the operating system says.
     pub fn guests_of(&self, repository: &Repository) -> Result<Vec<GuestEntry>, StoreError> {
-        let mut guests: Vec<_> = self.0.labelled(repository)?.collect();
+        let entry = |(label, known): (Label, Arc<KnownGuest>)| {
+            let KnownGuest { digest, size, subject, .. } = *known;
+            GuestEntry { label, digest, size, subject }
+        };
+        let mut guests: Vec<_> = self.0.labelled(repository)?.map(entry).collect();
         guests.sort_unstable_by(|one, other| one.label.cmp(&other.label));
         Ok(guests)
     }
@@ -154,23 +156,20 @@ impl Store {
         let store = &self.0;
         let labelled: Vec<_> = store.labelled(repository)?.collect();
         let mut named = None;
-        for GuestEntry { label: other, digest, .. } in labelled {
+        for (other, known) in labelled {
             let is_meant = match label {
                 Label::Tag(_) => other == *label,
-                Label::Digest(wanted) => digest == *wanted,
+                Label::Digest(wanted) => known.digest == *wanted,
             };
             if !is_meant {
                 continue;
             }
             let (directory, path) =
-                store.guest_paths(&GuestName { repository: repository.clone(), label: other.clone() });
-            let names = store.known_guest(&repository.directory(), &other.to_string());
-            locked(&store.guests.0).remove(&(repository.directory(), other.to_string()));
+                store.guest_paths(&GuestName { repository: repository.clone(), label: other });
+            store.guests.remove(&path);
             if ignore_absence(store.disk.remove(&path))? {
                 store.disk.sync_directory(&directory)?;
-                let names =
-                    names.map(|known| known.names.iter().map(|(digest, _)| digest).collect::<Vec<_>>());
-                named.get_or_insert_with(Vec::new).extend(names.unwrap_or_default());
+                named.get_or_insert_with(Vec::new).extend(known.names.iter().map(|(digest, _)| digest));
             }
         }
         // It stays as long as there is something in it.
@@ -190,19 +189,21 @@ impl Shared {
     }
 
     /// What is called something in a repository, as far as it can be read.
-    fn labelled(&self, repository: &Repository) -> io::Result<impl Iterator<Item = GuestEntry> + use<'_>> {
+    fn labelled(
+        &self,
+        repository: &Repository,
+    ) -> io::Result<impl Iterator<Item = (Label, Arc<KnownGuest>)> + use<'_>> {
         let directory = repository.directory();
         let names = self.list_or_nothing(&self.layout.guests().join(&directory))?;
         Ok(names.into_iter().filter_map(move |name| {
             let label = name.parse().ok()?;
-            let known = self.known_guest(&directory, &name).ok()?;
-            Some(GuestEntry { label, digest: known.digest, size: known.size, subject: known.subject })
+            Some((label, self.known_guest(&directory, &name).ok()?))
         }))
     }
 
     fn labels_of(&self, repository: &Repository, digest: Digest) -> io::Result<Vec<Label>> {
         let labelled = self.labelled(repository)?;
-        Ok(labelled.filter(|entry| entry.digest == digest).map(|entry| entry.label).collect())
+        Ok(labelled.filter(|(_, known)| known.digest == digest).map(|(label, _)| label).collect())
     }
 
     /// Calls `visit` with everything that guests name; answers with those of which nobody knows that.
@@ -270,30 +271,19 @@ impl Shared {
     /// A guest, which is read again only if its file has changed.
     fn known_guest(&self, directory: &str, file: &str) -> io::Result<Arc<KnownGuest>> {
         let path = self.layout.guests().join(directory).join(file);
-        let key = (directory.to_owned(), file.to_owned());
-        let there = Stamp::from(&self.disk.metadata(&path)?);
-        if let Some((before, known)) = locked(&self.guests.0).get(&key)
-            && *before == there
-        {
-            return Ok(known.clone());
-        }
-        let opened = self.disk.open(&path)?;
-        let stamp = Stamp::from(&opened.metadata()?);
-        let bytes = read_up_to(&*self.disk, &opened, LONGEST_DOCUMENT)?;
-        let document = understand(&bytes).map_err(io::Error::other)?;
-        let digest = Digest::of(&bytes);
-        if let Ok(Label::Digest(expected)) = file.parse()
-            && expected != digest
-        {
-            return Err(io::Error::other(format!("its content is {digest}")));
-        }
-        let names = Names::in_document(&bytes)?.with_leaf(digest);
-        let (size, parts) = (bytes.len() as u64, document.blobs().cloned().collect());
-        let known = Arc::new(KnownGuest { digest, size, subject: document.subject, names, parts });
-        if stamp.is_settled() {
-            locked(&self.guests.0).insert(key, (stamp, known.clone()));
-        }
-        Ok(known)
+        self.guests.get(&*self.disk, &path, |opened| {
+            let bytes = read_up_to(&*self.disk, opened, LONGEST_DOCUMENT)?;
+            let document = understand(&bytes).map_err(io::Error::other)?;
+            let digest = Digest::of(&bytes);
+            if let Ok(Label::Digest(expected)) = file.parse()
+                && expected != digest
+            {
+                return Err(io::Error::other(format!("its content is {digest}")));
+            }
+            let names = Names::in_document(&bytes)?.with_leaf(digest);
+            let (size, parts) = (bytes.len() as u64, document.blobs().cloned().collect());
+            Ok(Arc::new(KnownGuest { digest, size, subject: document.subject, names, parts }))
+        })
     }
 }
 

@@ -41,7 +41,7 @@ mod index;
 mod job_marks;
 mod job_record;
 mod journal;
-mod known_guests;
+mod known_guest;
 mod layout;
 mod lease;
 mod length;
@@ -57,6 +57,7 @@ mod ollamas_files;
 mod output;
 mod partial;
 mod per_blob;
+mod per_file;
 mod placing;
 mod present;
 mod provenance;
@@ -120,9 +121,11 @@ use directory_sync::DirectorySync;
 use hashed::Hashed;
 use index::Index;
 use job_marks::JobMarks;
-use known_guests::KnownGuests;
+use known_guest::KnownGuest;
 use layout::Layout;
-use named::{Named, Quarantined};
+use named::Named;
+use names::Names;
+use per_file::PerFile;
 use retirement::Retirement;
 use spellings::Spellings;
 use temporary::TemporaryFile;
@@ -164,8 +167,9 @@ struct Shared {
     index: Mutex<Index>,
     /// What blobs name that are documents, or may be.
     documents: PerBlob<Named>,
-    quarantined: Quarantined,
-    guests: KnownGuests,
+    /// What files name that were taken out of the store.
+    quarantined: PerFile<Arc<Names>>,
+    guests: PerFile<Arc<KnownGuest>>,
     job_marks: JobMarks,
     /// The blobs that were there when they were listed last.
     present: Mutex<Option<Arc<Present>>>,
@@ -317,8 +321,8 @@ impl Shared {
             spellings: Spellings::default(),
             index: Mutex::default(),
             documents: PerBlob::default(),
-            quarantined: Quarantined::default(),
-            guests: KnownGuests::default(),
+            quarantined: PerFile::default(),
+            guests: PerFile::default(),
             job_marks: JobMarks::default(),
             present: Mutex::default(),
             retirement: Retirement::default(),

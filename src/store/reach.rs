@@ -24,8 +24,6 @@ use super::document::{Document, LONGEST_DOCUMENT};
 use super::index::Census;
 use super::named::Named;
 use super::names::{Names, Role};
-use super::stamp::Stamp;
-use crate::locked::locked;
 use crate::model::{Digest, Name};
 
 /// Longer files that were taken out of the store are searched only if they begin as a document does.
@@ -80,25 +78,15 @@ impl Shared {
 
     /// What a file names that was taken out of the store.
     fn read_quarantined(&self, name: &str) -> io::Result<Arc<Names>> {
-        let file = self.disk.open(&self.layout.quarantine().join(name))?;
-        let stamp = Stamp::from(&file.metadata()?);
-        let known = &self.quarantined.0;
-        if let Some((before, names)) = locked(known).get(name)
-            && *before == stamp
-        {
-            return Ok(names.clone());
-        }
-        let names = Arc::new(match stamp.length() {
-            0..=LONGEST_SEARCHED => {
-                let text = read_up_to(&*self.disk, &file, LONGEST_SEARCHED as usize)?;
-                Names::in_document(&text).unwrap_or_else(|_| Names::in_text(&text))
-            }
-            _ => Names::of(self.search(&file)?, Role::Unknown),
-        });
-        if stamp.is_settled() {
-            locked(known).insert(name.to_owned(), (stamp, names.clone()));
-        }
-        Ok(names)
+        self.quarantined.get(&*self.disk, &self.layout.quarantine().join(name), |file| {
+            Ok(Arc::new(match file.metadata()?.len() {
+                0..=LONGEST_SEARCHED => {
+                    let text = read_up_to(&*self.disk, file, LONGEST_SEARCHED as usize)?;
+                    Names::in_document(&text).unwrap_or_else(|_| Names::in_text(&text))
+                }
+                _ => Names::of(self.search(file)?, Role::Unknown),
+            }))
+        })
     }
 
     /// The digests in a long file, if it begins as a document does.
