@@ -68,7 +68,11 @@ impl Repository {
 
     /// Whether a model belongs to it.
     pub fn holds(&self, name: &Name) -> bool {
-        Self::of(name).is_some_and(|other| other == *self)
+        let [host, namespace, model, _] = name.parts();
+        let is_it = |(one, other): (&str, &str)| {
+            one.eq_ignore_ascii_case(namespace) && other.eq_ignore_ascii_case(model)
+        };
+        host == PUBLIC_HOST && self.0.split_once('/').is_some_and(is_it)
     }
 
     /// The name of its directory: a plus sign is in no part.
