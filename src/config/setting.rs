@@ -56,6 +56,11 @@ pub(super) fn text(lookup: Lookup<'_>, name: &str) -> Option<String> {
 }
 
 impl Number {
+    /// The same within other bounds.
+    pub(super) const fn from_to(self, least: u64, most: u64) -> Self {
+        Self { least, most, ..self }
+    }
+
     pub(super) fn read(&self, lookup: Lookup<'_>) -> Result<u64, ConfigError> {
         let Some(value) = text(lookup, self.name) else { return Ok(self.default()) };
         match value.parse() {
