@@ -8,7 +8,7 @@
 //! A line is not synced unless that is asked for. A record that was never synced may be empty after a loss of
 //! power, or hold zeros: nobody was promised anything then, and it counts as none.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -90,14 +90,7 @@ impl Store {
             return Ok(None);
         }
         let file = self.0.disk.update(&path)?;
-        match self.0.disk.try_lock(&file) {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            // Where the file system has no locks nobody can know of the others.
-            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-        if !lease::is_linked(&file)? {
+        if !lease::lock_alone(&*self.0.disk, &file)? || !lease::is_linked(&file)? {
             return Ok(None);
         }
         let (lines, end) = self.0.lines_of(&file)?;

@@ -28,6 +28,17 @@ pub(super) fn lock(disk: &dyn Disk, file: &File) -> io::Result<()> {
     }
 }
 
+/// Takes an open file for oneself, to work on it. `false` if somebody else has it.
+pub(super) fn lock_alone(disk: &dyn Disk, file: &File) -> io::Result<bool> {
+    match disk.try_lock(file) {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        // Where the file system has no locks nobody can know of the others.
+        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Whether a path leads to an open file. Blobs may be links, or have links elsewhere, so that they outlive
 /// their removal from the store.
 pub(super) fn leads_to(disk: &dyn Disk, path: &Path, file: &File) -> io::Result<bool> {

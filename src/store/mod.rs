@@ -17,12 +17,15 @@
 
 mod account;
 mod blob;
+mod blob_place;
 mod buffers;
 mod check;
+mod checksum;
 mod digests;
 mod directory_sync;
 mod disk;
 mod document;
+mod download;
 mod durable;
 mod entry;
 mod error;
@@ -56,6 +59,7 @@ mod naming;
 mod ollamas_files;
 mod output;
 mod partial;
+mod partial_paths;
 mod per_blob;
 mod per_file;
 mod placing;
@@ -75,6 +79,7 @@ mod tree;
 mod turn;
 mod upload;
 mod upload_id;
+mod uploads;
 mod used;
 mod verified;
 mod writeback;
@@ -83,12 +88,12 @@ mod writer;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
 
 pub use account::{Account, Tally};
 pub use blob::{Blob, BlobReader, Committed};
 pub use check::{BlobDamage, CheckProgress, CheckReport, DamagedBlob, Holder, MissingBlob};
+pub use checksum::Checksum;
 pub use disk::{Disk, LocalDisk};
 pub use document::LONGEST_DOCUMENT;
 pub use error::StoreError;
@@ -111,8 +116,9 @@ pub use recorded::RECORDS_KEPT;
 pub use stamp::Stamp;
 pub use stored_manifest::StoredManifest;
 pub use turn::Turn;
-pub use upload::{Checksum, FoundUpload, Upload, UploadState, UploadWriter};
+pub use upload::{FoundUpload, Upload, UploadWriter};
 pub use upload_id::{InvalidUploadId, UploadId};
+pub use uploads::UploadState;
 pub(crate) use writeback::Writeback;
 pub use writer::{BlobWriter, Start};
 
@@ -130,7 +136,6 @@ use retirement::Retirement;
 use spellings::Spellings;
 use temporary::TemporaryFile;
 
-use crate::locked::locked;
 use crate::model::Digest;
 
 /// A store of models. Clones are the same store.
@@ -292,18 +297,6 @@ impl Store {
     }
 }
 
-/// The age of a blob that is younger need not count from now on.
-const YOUNG: Duration = Duration::from_secs(60);
-
-/// What lies where a blob is to be put.
-enum Existing {
-    Nothing,
-    /// What a crash has left of a program that does not sync, or a file of which nobody knows whether it is
-    /// damaged. It is replaced, and until then leased, lest somebody take away what replaces it.
-    Torn(Blob),
-    Whole(Blob),
-}
-
 impl std::fmt::Debug for Store {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Store({})", self.0.layout.root().display())
@@ -411,11 +404,6 @@ impl Shared {
         }
     }
 
-    /// Stores bytes whose digest is known.
-    fn place_bytes(&self, digest: Digest, bytes: &[u8]) -> Result<Committed, StoreError> {
-        self.place(digest, bytes.len() as u64, || self.write_temporary(bytes))
-    }
-
     /// A temporary file with these contents, synced.
     fn write_temporary(&self, bytes: &[u8]) -> io::Result<TemporaryFile> {
         let temporary = self.write_unsynced(bytes)?;
@@ -428,80 +416,5 @@ impl Shared {
         let temporary = self.new_temporary()?;
         disk::write_all_at(&*self.disk, temporary.file(), bytes, 0)?;
         Ok(temporary)
-    }
-
-    /// Makes a blob visible. `complete` finishes its file and syncs it; it is not called when the store has
-    /// the blob. The directory is not synced yet.
-    fn place(
-        &self,
-        digest: Digest,
-        length: u64,
-        complete: impl FnOnce() -> io::Result<TemporaryFile>,
-    ) -> Result<Committed, StoreError> {
-        if let Existing::Whole(blob) = self.existing(&locked(&self.placing), digest, length)? {
-            return Ok(Committed { blob, existed: true });
-        }
-        let mut temporary = complete()?;
-        let placing = locked(&self.placing);
-        let path = self.layout.blob(digest);
-        loop {
-            let placed = match self.existing(&placing, digest, length)? {
-                Existing::Whole(blob) => return Ok(Committed { blob, existed: true }),
-                Existing::Torn(_lease) => temporary.replace(&path),
-                Existing::Nothing => temporary.place(&path),
-            };
-            match placed {
-                Ok(()) => break,
-                // Another process was faster.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.blobs_directory.changed();
-        self.note_durable(digest, temporary.file());
-        self.note_whole(digest, temporary.file());
-        let blob = Blob::leased(self.disk.clone(), digest, temporary.file().clone(), length);
-        Ok(Committed { blob, existed: false })
-    }
-
-    /// What the store has under the name of a blob of this length.
-    fn existing(&self, _placing: &MutexGuard<'_, ()>, digest: Digest, length: u64) -> io::Result<Existing> {
-        let Some(blob) = self.find_blob(digest)? else { return Ok(Existing::Nothing) };
-        if blob.length() != length || !self.is_surely_whole(&blob) {
-            return Ok(Existing::Torn(blob));
-        }
-        self.renew(&blob);
-        Ok(Existing::Whole(blob))
-    }
-
-    /// Has a blob's age count from now on, for Ollama's pruning too.
-    fn renew(&self, blob: &Blob) {
-        let modified = blob.file().metadata().and_then(|metadata| metadata.modified());
-        if modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age < YOUNG)) {
-            return;
-        }
-        let was_verified = self.is_known_whole(blob.digest(), blob.file());
-        // Who may not set it does not own it.
-        if blob.touch(SystemTime::now()).is_ok() && was_verified {
-            self.note_whole(blob.digest(), blob.file());
-        }
-    }
-
-    /// Makes a blob durable that was placed. One of which that cannot be said is taken back.
-    fn make_durable(self: &Arc<Self>, committed: Committed) -> Result<Committed, StoreError> {
-        if let Err(error) = self.sync_blobs() {
-            let Committed { blob, existed } = committed;
-            let digest = blob.digest();
-            drop(blob);
-            if !existed && let Err(error) = Store(self.clone()).remove_unused(&[digest]) {
-                tracing::warn!(%error, "a blob that is not durable stays until the store is pruned");
-            }
-            return Err(error.into());
-        }
-        Ok(committed)
-    }
-
-    fn sync_blobs(&self) -> io::Result<()> {
-        self.blobs_directory.sync(&*self.disk, self.layout.blobs())
     }
 }

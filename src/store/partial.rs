@@ -5,36 +5,32 @@
 //! journal beside it, which says what is there (`journal.rs`). Only a partial file that is complete, hashed and
 //! synced becomes a blob. It has several faces:
 //!
-//! | face | bytes | outlives its process |
-//! |---|---|---|
-//! | [`BlobWriter`](super::BlobWriter) (`writer.rs`): what is made here, or uploaded in one piece | in order | by its recipe (`output.rs`), or not |
-//! | [`Partial`] itself: what is pulled | in any order, by any number of threads | by its digest |
-//! | [`Upload`](super::Upload) (`upload.rs`): what is uploaded in several attempts | in order | by an identifier |
+//! | face | takes | bytes come | outlives its process |
+//! |---|---|---|---|
+//! | `writer.rs` | what is made here, or uploaded in one piece | in order | by its recipe (`output.rs`), or not |
+//! | `download.rs` | what is pulled | in any order, by any number of threads | by its digest |
+//! | `upload.rs` | what is uploaded in several attempts | in order | by an identifier |
 
-use std::collections::HashSet;
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::disk::{Disk, ignore_absence, write_all_at};
+use super::disk::{ignore_absence, write_all_at};
 use super::hashed::Hashed;
 use super::hashing::{Ending, Hashing, Progress};
 use super::journal::{Journal, Purpose};
-use super::length::Length;
 use super::output::{Checkpoints, Present};
-use super::prune::is_old;
+use super::partial_paths::PartialPaths;
 use super::ranges::Ranges;
 use super::stamp::Stamp;
 use super::temporary::TemporaryFile;
 use super::writeback::Writeback;
-use super::{Committed, PruneOptions, PruneReport, Shared, Store, StoreError, lease};
+use super::{Committed, Shared, StoreError, lease};
 use crate::locked::{locked, unpoisoned};
 use crate::model::Digest;
 
@@ -48,7 +44,7 @@ const MOST_NOTES: u64 = 4096;
 pub struct Partial {
     store: Arc<Shared>,
     /// The digest that it should have, if one is known.
-    digest: Option<Digest>,
+    pub(super) digest: Option<Digest>,
     /// The length that it should have, if one is known.
     length: Option<u64>,
     file: Arc<File>,
@@ -66,50 +62,6 @@ pub struct Partial {
 
 /// How often it is looked whether what is there is wanted still.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
-/// The two files of a partial file that outlives its process.
-pub(super) struct Paths {
-    pub(super) file: PathBuf,
-    pub(super) journal: PathBuf,
-}
-
-impl Store {
-    /// How many bytes an unfinished download takes on the disk.
-    pub fn partial_length(&self, digest: Digest) -> u64 {
-        /// The unit in which the system counts, whatever the file system's own is (stat(2)).
-        const BLOCK: u64 = 512;
-        let path = self.0.download_paths(digest).file;
-        self.0.disk.metadata(&path).map_or(0, |metadata| metadata.blocks() * BLOCK)
-    }
-
-    /// Begins the download of a blob, or goes on with one that was begun before.
-    ///
-    /// # Errors
-    /// [`StoreError::Busy`] if it is under way, here or in another process; what the operating system says.
-    pub fn partial(&self, digest: Digest, length: u64) -> Result<Partial, StoreError> {
-        let store = &self.0;
-        let paths = store.download_paths(digest);
-        let journal = store.with_directories(|| store.disk.update(&paths.journal))?;
-        let purpose = Purpose { length: Length::Exactly(length), terms: None };
-        let partial = match lock_alone(&*store.disk, &journal)? {
-            true => store.go_on(paths, journal, &purpose, Hashed::default())?,
-            false => None,
-        };
-        let mut partial = partial.ok_or(StoreError::Busy { digest })?;
-        partial.digest = Some(digest);
-        Ok(partial)
-    }
-}
-
-/// Takes the lock of a journal, unless somebody else has it.
-pub(super) fn lock_alone(disk: &dyn Disk, journal: &File) -> io::Result<bool> {
-    match disk.try_lock(journal) {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => Ok(true),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
 
 impl Shared {
     /// A partial file that goes with its process.
@@ -160,7 +112,7 @@ impl Shared {
     /// A partial file that has a journal, which is locked; nothing if it was removed in between.
     pub(super) fn go_on(
         self: &Arc<Self>,
-        paths: Paths,
+        paths: PartialPaths,
         journal: File,
         purpose: &Purpose,
         hashed: Hashed,
@@ -471,52 +423,5 @@ impl Drop for Partial {
 impl std::fmt::Debug for Partial {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Partial({:?}, {} of {:?} bytes)", self.digest, self.received(), self.length)
-    }
-}
-
-/// The files of this name in a directory.
-pub(super) fn paths_in(directory: &Path, name: &str) -> Paths {
-    Paths { file: directory.join(name), journal: directory.join(format!("{name}{JOURNAL}")) }
-}
-
-/// What the name of a journal has after that of its file.
-const JOURNAL: &str = ".journal";
-
-/// The name of the file that another file is, or is the journal of.
-pub(super) fn name_of(file: &str) -> &str {
-    file.strip_suffix(JOURNAL).unwrap_or(file)
-}
-
-impl Shared {
-    fn download_paths(&self, digest: Digest) -> Paths {
-        paths_in(self.layout.partial(), &digest.file_name())
-    }
-
-    /// Removes partial downloads that nobody has worked on for a while and no job is to go on with.
-    pub(super) fn prune_partial(&self, options: PruneOptions, report: &mut PruneReport) -> io::Result<()> {
-        let names = self.list_or_nothing(self.layout.partial())?;
-        let digests = names.iter().map(|name| name_of(name).parse());
-        let mut claimed = Vec::new();
-        for digest in digests.flatten().collect::<HashSet<_>>() {
-            let Paths { file, journal } = self.download_paths(digest);
-            let lock = self.disk.open(&journal).or_else(|_| self.disk.open(&file));
-            let metadata = self.disk.metadata(&file).or_else(|_| self.disk.metadata(&journal));
-            let (Ok(lock), Ok(metadata)) = (lock, metadata) else { continue };
-            if metadata.is_file() && is_old(&metadata, options.grace) && lease::claim(&*self.disk, &lock) {
-                claimed.push((digest, lock, metadata.len()));
-            }
-        }
-        // Only now, as with blobs: whoever would go on with one has it already, or its job has a record.
-        let Some(needed) = self.needed_by_jobs()?.filter(|_| !claimed.is_empty()) else { return Ok(()) };
-        for (digest, _lock, length) in claimed.into_iter().filter(|(digest, ..)| !needed.contains(digest)) {
-            let Paths { file, journal } = self.download_paths(digest);
-            if !options.dry_run {
-                ignore_absence(self.disk.remove(&file))?;
-                ignore_absence(self.disk.remove(&journal))?;
-            }
-            report.partial_downloads += 1;
-            report.freed += length;
-        }
-        Ok(())
     }
 }

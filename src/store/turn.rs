@@ -3,7 +3,7 @@
 //! A turn is a locked file among the temporary ones, so that the operating system ends it with its process,
 //! and the cleaning of any process removes what is left of it.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -35,12 +35,8 @@ impl Store {
                 },
                 answer => answer?,
             };
-            match disk.try_lock(&file) {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                // Where the file system has no locks nobody can know of the others.
-                Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
-                Err(TryLockError::Error(error)) => return Err(error.into()),
+            if !lease::lock_alone(&*disk, &file)? {
+                return Ok(None);
             }
             // The last one has removed it just now, or a cleaning has.
             if lease::leads_to(&*disk, &path, &file)? {
