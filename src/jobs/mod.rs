@@ -11,12 +11,16 @@
 //! | `event`, `log`, `subscription` | what a job tells, and who follows it |
 //! | `id`, `job`, `state`, `summary` | what is known of a job |
 //! | `record`, `recording`, `past` | what is known of it when its process is no more |
-//! | `table`, `run` | all jobs, and how one of them goes from stage to stage |
+//! | `jobs`, `table` | all jobs, and which there are |
+//! | `run`, `going_on` | how a job goes from stage to stage, and on after an interruption |
 
 mod error;
 mod event;
+mod going_on;
 mod id;
 mod job;
+#[expect(clippy::module_inception, reason = "all jobs together are what the room is about")]
+mod jobs;
 mod log;
 mod past;
 mod record;
@@ -34,11 +38,12 @@ pub use error::JobError;
 pub use event::Event;
 pub use id::{InvalidJobId, JobId};
 pub use job::{Job, Order};
+pub use jobs::{Capacity, Jobs, Refusal, Told, Voice};
 pub use log::Outcome;
 pub use past::{Claimed, Said, Unclaimed};
 pub use state::{Kind, Standing, State};
 pub use subscription::{News, Subscription};
 pub use summary::Summary;
-pub use table::{Capacity, Found, Jobs, Refusal, Told, Voice};
+pub use table::Found;
 pub use turns::QueueIsFull;
 pub use work::{Once, Work};

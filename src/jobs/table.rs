@@ -1,64 +1,12 @@
-//! All jobs of a server.
+//! Which jobs there are: those that are under way, and those that have ended lately.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::SystemTime;
+use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-use tracing::Instrument;
-
-use super::error::JobError;
-use super::event::Event;
 use super::id::JobId;
-use super::job::{Job, Order};
-use super::log::Outcome;
-use super::past::{self, Claimed, Said, Unclaimed};
-use super::recording::Recording;
-use super::run::{first_stage, run};
-use super::state::State;
-use super::subscription::{News, Subscription};
+use super::job::Job;
+use super::past;
 use super::summary::Summary;
-use super::turns::{Place, QueueIsFull, Queues};
-use super::work::Work;
-use crate::config::RECORDED_LINES;
-use crate::create::{self, CreateError, Stage};
-use crate::locked::locked;
-use crate::store::{Store, StoreError};
-
-/// How many jobs there may be.
-#[derive(Debug, Clone, Copy)]
-pub struct Capacity {
-    /// Stages that move models, at once; so many fetch or push, and so many publish.
-    pub transfer: usize,
-    /// Stages that compute weights, at once.
-    pub compute: usize,
-    /// Stages that only write metadata, at once.
-    pub finish: usize,
-    /// Jobs that wait for the turn of a stage.
-    pub queue: usize,
-}
-
-/// Hears how a job has ended.
-pub type Told = dyn Fn(&Job, &Outcome) + Send + Sync;
-
-/// What jobs have others say for them.
-pub struct Voice {
-    /// The line that tells a reader something; an event has a number.
-    pub line: fn(u64, &News) -> Vec<u8>,
-    /// What is done when a job has ended, before its readers hear of it.
-    pub ended: Box<Told>,
-}
-
-/// Why a job was not let in.
-#[derive(Debug)]
-pub enum Refusal {
-    /// Too many wait for one of its stages.
-    Full(QueueIsFull),
-    /// It cannot be recorded, so nobody could count on it.
-    Record(StoreError),
-}
 
 /// A job by its identifier.
 #[derive(Debug)]
@@ -69,517 +17,55 @@ pub enum Found {
     Ended(Box<Summary>),
 }
 
-/// The jobs that are under way, and those that have ended lately.
-pub struct Jobs {
-    shared: Arc<Shared>,
-    tasks: TaskTracker,
-    /// Those that are under way stop.
-    stopped: CancellationToken,
-}
-
-struct Shared {
-    queues: Queues,
-    jobs: Mutex<Table>,
-    store: Store,
-    voice: Voice,
-    /// No job begins any more.
-    closed: CancellationToken,
-}
-
-#[derive(Default)]
-struct Table {
+/// All jobs by their identifiers.
+pub(super) struct Table {
     under_way: HashMap<JobId, Arc<Job>>,
     /// The one that ended last is the last.
     ended: VecDeque<Summary>,
 }
 
-impl fmt::Debug for Jobs {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Jobs").field("under_way", &self.list()).finish_non_exhaustive()
-    }
-}
-
-impl Jobs {
-    /// The jobs that a store has records of. What was under way in a process that is no more is interrupted.
-    pub fn new(capacity: Capacity, store: Store, voice: Voice) -> Self {
-        let running = |stage| match stage {
-            Stage::Transfer | Stage::Publish => capacity.transfer,
-            Stage::Compute => capacity.compute,
-            Stage::Finish => capacity.finish,
-        };
-        let table = Table { ended: past::load(&store).into(), ..Table::default() };
-        let shared = Shared {
-            queues: Queues::new(running, capacity.queue),
-            jobs: Mutex::new(table),
-            store,
-            voice,
-            closed: CancellationToken::new(),
-        };
-        Self { shared: Arc::new(shared), tasks: TaskTracker::new(), stopped: CancellationToken::new() }
+impl Table {
+    /// No job is under way yet.
+    pub(super) fn new(ended: Vec<Summary>) -> Self {
+        Self { under_way: HashMap::new(), ended: ended.into() }
     }
 
-    /// The jobs that are under way.
-    pub fn list(&self) -> Vec<Arc<Job>> {
-        self.shared.lock().under_way.values().cloned().collect()
+    pub(super) fn under_way(&self) -> Vec<Arc<Job>> {
+        self.under_way.values().cloned().collect()
     }
 
-    /// The jobs that have ended lately, the last one last.
-    pub fn ended_lately(&self) -> Vec<Summary> {
-        self.shared.lock().ended.iter().cloned().collect()
+    /// Those that have ended lately, the last one last.
+    pub(super) fn ended(&self) -> impl Iterator<Item = &Summary> {
+        self.ended.iter()
     }
 
-    /// A job that is under way or has ended lately.
-    pub fn get(&self, id: JobId) -> Option<Found> {
-        let table = self.shared.lock();
-        let under_way = table.under_way.get(&id).map(|job| Found::UnderWay(Arc::clone(job)));
-        let ended = || table.ended.iter().find(|job| job.id == id).cloned();
+    pub(super) fn get(&self, id: JobId) -> Option<Found> {
+        let under_way = self.under_way.get(&id).map(|job| Found::UnderWay(Arc::clone(job)));
+        let ended = || self.ended().find(|job| job.id == id).cloned();
         under_way.or_else(|| ended().map(|summary| Found::Ended(Box::new(summary))))
     }
 
-    /// What a job said that has ended. It blocks.
-    ///
-    /// # Errors
-    /// What the operating system says about its record.
-    pub fn said(&self, id: JobId) -> Result<Said, StoreError> {
-        past::said(&self.shared.store, id)
-    }
-
-    /// Forgets a job that is not under way. It blocks.
-    ///
-    /// # Errors
-    /// There is none, or it is under way.
-    pub fn forget(&self, id: JobId) -> Result<(), Unclaimed> {
-        match self.get(id) {
-            None => return Err(Unclaimed::Missing(id)),
-            Some(Found::UnderWay(job)) => return Err(Unclaimed::Stands(id, job.standing().state)),
-            Some(Found::Ended(summary)) if summary.standing.state != State::Interrupted => {}
-            // Another process may have it go on.
-            Some(Found::Ended(_)) => match past::claim(&self.shared.store, id) {
-                Ok(_) | Err(Unclaimed::Missing(_) | Unclaimed::Stands(..)) => {}
-                Err(taken) => return Err(taken),
-            },
-        }
-        self.shared.lock().ended.retain(|job| job.id != id);
-        Ok(self.shared.store.remove_job_record(id.number())?)
-    }
-
-    /// Starts a job. It stops when its last subscription is dropped; the first is answered.
-    ///
-    /// # Errors
-    /// Too many wait for one of its stages.
-    pub fn start(&self, order: Order, work: impl Work) -> Result<Subscription, QueueIsFull> {
-        let place = self.shared.queues.enter(&work.stages())?;
-        let work: Box<dyn Work> = Box::new(work);
-        let job = Job::new(JobId::random(), order, SystemTime::now(), first_stage(&*work), self.token());
-        let job = Arc::new(job);
-        let subscription = Subscription::from(Arc::clone(&job), 0);
-        self.set_to(job, work, place);
-        Ok(subscription)
-    }
-
-    /// Starts a job that goes on without anybody who follows it, also in a later process.
-    ///
-    /// # Errors
-    /// Too many wait for one of its stages, or it cannot be recorded.
-    pub async fn start_detached(&self, order: Order, work: impl Work) -> Result<Arc<Job>, Refusal> {
-        let place = self.shared.queues.enter(&work.stages()).map_err(Refusal::Full)?;
-        let work: Box<dyn Work> = Box::new(work);
-        let needs = work.needs();
-        let job = Job::new(JobId::random(), order, SystemTime::now(), first_stage(&*work), self.token());
-        let job = Arc::new(job.detached());
-        let (recorded, store) = (Arc::clone(&job), self.shared.store.clone());
-        blocking(move || recorded.record_durably(&store, &needs)).await.map_err(Refusal::Record)?;
-        self.set_to(Arc::clone(&job), work, place);
-        Ok(job)
-    }
-
-    /// The detached jobs that were interrupted, the one first that was asked for first.
-    pub fn to_go_on(&self) -> Vec<JobId> {
-        let table = self.shared.lock();
-        let goes_on = |job: &&Summary| job.is_detached && job.standing.state == State::Interrupted;
-        let mut jobs: Vec<_> = table.ended.iter().filter(goes_on).collect();
-        jobs.sort_by_key(|job| job.asked);
-        jobs.iter().map(|job| job.id).collect()
-    }
-
-    /// Takes an interrupted job, so that nobody else has it go on. It blocks.
-    ///
-    /// # Errors
-    /// There is none that could go on.
-    pub fn claim(&self, id: JobId) -> Result<Claimed, Unclaimed> {
-        match self.get(id) {
-            Some(Found::UnderWay(job)) => Err(Unclaimed::Stands(id, job.standing().state)),
-            _ => past::claim(&self.shared.store, id),
-        }
-    }
-
-    /// Has a job go on that was interrupted, without anybody who follows it. It was let in before, so it is
-    /// not turned away.
-    ///
-    /// # Errors
-    /// That it goes on cannot be recorded.
-    pub async fn go_on(
-        &self,
-        claimed: Claimed,
-        order: Order,
-        work: Box<dyn Work>,
-    ) -> Result<Arc<Job>, StoreError> {
-        let (id, asked, stage) = (claimed.id, claimed.asked.asked, first_stage(&*work));
-        let (needs, store) = (work.needs(), self.shared.store.clone());
-        let (recording, is_lost) = blocking(move || {
-            let is_lost = claimed.has_begun_other(&needs, &store);
-            Recording::go_on(claimed, &needs).map(|recording| (recording, is_lost))
-        })
-        .await?;
-        let job = Job::new(id, order, asked, stage, self.token()).detached().recorded(recording);
-        let job = Arc::new(job);
-        if is_lost {
-            let reason = "what it is made of has changed since it was interrupted";
-            job.log().push(Event::Work(create::Event::BeginningAnew { reason }));
-        }
-        let place = self.shared.queues.of(stage).join_again();
-        self.set_to(Arc::clone(&job), work, place);
-        Ok(job)
-    }
-
-    /// Ends an interrupted job that cannot go on, with the line that says so. It blocks.
-    pub fn fail(&self, claimed: Claimed, error: String, line: String) {
-        let id = claimed.id();
-        let summary = claimed.fail(error, line);
-        let mut table = self.shared.lock();
-        table.ended.retain(|job| job.id != id);
-        table.ended.extend(summary);
-    }
-
-    /// Lets no job begin any more; those that have not begun fail.
-    pub fn close(&self) {
-        self.shared.closed.cancel();
-    }
-
-    /// Stops the jobs that are under way.
-    pub fn stop(&self) {
-        // What they have made so far is kept for the time when they go on.
-        self.list().iter().for_each(|job| job.recording().give_up());
-        self.stopped.cancel();
-    }
-
-    /// Completes when no job is left. It must have been closed.
-    pub async fn ended(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-
-    fn token(&self) -> CancellationToken {
-        self.stopped.child_token()
-    }
-
-    /// Sets a job to its work.
-    fn set_to(&self, job: Arc<Job>, work: Box<dyn Work>, place: Place) {
-        let (shared, stopped) = (Arc::clone(&self.shared), self.stopped.clone());
-        shared.lock().begin(&job);
-        let task = async move {
-            let result = run(&job, work, place, &shared.queues, &shared.closed, &shared.store).await;
-            let state = match &result {
-                Ok(()) => State::Succeeded,
-                Err(_) if stopped.is_cancelled() => State::Interrupted,
-                Err(_) if job.stop().is_cancelled() => State::Stopped,
-                // Nobody stopped it: it may not begin any more.
-                Err(JobError::Create(CreateError::Cancelled)) => State::Interrupted,
-                Err(_) => State::Failed,
-            };
-            job.stand(state, job.standing().stage);
-            let outcome = result.map_err(Arc::new);
-            (shared.voice.ended)(&job, &outcome);
-            let (ending, ended) = (Arc::clone(&job), outcome.clone());
-            blocking(move || shared.end(&ending, &ended)).await;
-            job.log().end(outcome);
-        };
-        self.tasks.spawn(task.in_current_span());
-    }
-}
-
-impl Table {
     /// A job is under way, which may have been interrupted before.
-    fn begin(&mut self, job: &Arc<Job>) {
-        self.ended.retain(|ended| ended.id != job.id());
+    pub(super) fn begin(&mut self, job: &Arc<Job>) {
+        self.forget(job.id());
         self.under_way.insert(job.id(), Arc::clone(job));
     }
 
-    /// A job has ended; answers with those that are told of no longer.
-    fn end(&mut self, summary: Summary) -> Vec<JobId> {
+    /// A job has ended, perhaps again; answers with those that are told of no longer.
+    pub(super) fn end(&mut self, summary: Summary) -> Vec<JobId> {
         self.under_way.remove(&summary.id);
         self.ended.push_back(summary);
         past::take_old(&mut self.ended)
     }
-}
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Table> {
-        locked(&self.jobs)
+    /// A job that has ended is told of no longer.
+    pub(super) fn forget(&mut self, id: JobId) {
+        self.ended.retain(|job| job.id != id);
     }
 
-    /// A job has ended: it is recorded, and told of as one that has.
-    fn end(&self, job: &Job, outcome: &Outcome) {
-        let summary = job.summary_with(Some(outcome));
-        let line = |number, news: &News| {
-            String::from_utf8_lossy(&(self.voice.line)(number, news)).trim_end().to_owned()
-        };
-        let events = job.log().lock().last(RECORDED_LINES);
-        let said = events.into_iter().map(|(number, event)| (number, line(number, &News::Event(event))));
-        let last = line(summary.events, &News::End(outcome.clone()));
-        // One that never began has none yet.
-        job.note_needs(&self.store, &[]);
-        job.recording().end(&summary, said.collect(), last);
-        let gone = self.lock().end(summary);
-        for id in gone {
-            if let Err(error) = self.store.remove_job_record(id.number()) {
-                tracing::debug!(job = %id, %error, "the record of an old job stays");
-            }
-        }
-    }
-}
-
-/// Does what blocks on a thread that may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // A runtime that ends takes its tasks with it, this one too.
-            Err(_) => std::future::pending().await,
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::create::{Action, Monitor};
-    use crate::jobs::{Kind, Once};
-
-    const ONE: Capacity = Capacity { transfer: 1, compute: 1, finish: 1, queue: 1 };
-
-    /// Jobs on a store of their own, and its directory.
-    struct Own {
-        jobs: Jobs,
-        _directory: tempfile::TempDir,
-    }
-
-    impl std::ops::Deref for Own {
-        type Target = Jobs;
-
-        fn deref(&self) -> &Jobs {
-            &self.jobs
-        }
-    }
-
-    fn voice(ended: impl Fn(&Job, &Outcome) + Send + Sync + 'static) -> Voice {
-        let line = |number, news: &News| format!("{number} {news:?}").into_bytes();
-        Voice { line, ended: Box::new(ended) }
-    }
-
-    fn jobs_with(capacity: Capacity, ended: impl Fn(&Job, &Outcome) + Send + Sync + 'static) -> Own {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path()).unwrap();
-        Own { jobs: Jobs::new(capacity, store, voice(ended)), _directory: directory }
-    }
-
-    fn jobs(capacity: Capacity) -> Own {
-        jobs_with(capacity, |_, _| ())
-    }
-
-    fn order() -> Order {
-        let (model, request) = ("m".parse().unwrap(), "{}".to_owned());
-        Order { kind: Kind::Create, model, request, usage: Arc::default() }
-    }
-
-    fn start(
-        jobs: &Jobs,
-        work: impl FnOnce(Monitor<'_>) -> Result<(), CreateError> + Send + 'static,
-    ) -> Result<Subscription, QueueIsFull> {
-        jobs.start(order(), Once { stage: Stage::Compute, work })
-    }
-
-    fn making(completed: u64) -> create::Event {
-        create::Event::Making { action: Action::Joining, completed, total: 1000 }
-    }
-
-    fn warning(text: &str) -> create::Event {
-        create::Event::Warning(text.to_owned())
-    }
-
-    /// Everything that is left to read.
-    async fn read(subscription: &mut Subscription) -> (Vec<Event>, Outcome) {
-        let mut events = Vec::new();
-        loop {
-            match subscription.next().await {
-                News::Event(event) => events.push(event),
-                News::End(outcome) => return (events, outcome),
-            }
-        }
-    }
-
-    async fn until(jobs: &Jobs, standing: &[(State, Stage)]) {
-        let is_so = || {
-            let mut now: Vec<_> =
-                jobs.list().iter().map(|job| (job.standing().state, job.standing().stage)).collect();
-            now.sort_by_key(|(state, stage)| (stage.name(), state.name()));
-            now == standing
-        };
-        let wait = async {
-            while !is_so() {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(10), wait).await.expect("it comes to that");
-    }
-
-    /// Runs until it is stopped.
-    fn endless(monitor: Monitor<'_>) -> Result<(), CreateError> {
-        while !monitor.stop.is_cancelled() {
-            monitor.tell(making(1));
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Err(CreateError::Cancelled)
-    }
-
-    /// Work of two stages, each of which ends when it is told to.
-    struct Two(Vec<mpsc::Receiver<()>>);
-
-    impl Work for Two {
-        fn stages(&self) -> Vec<Stage> {
-            Stage::ALL[2 - self.0.len()..2].to_vec()
-        }
-
-        fn advance(mut self: Box<Self>, _: Monitor<'_>) -> Result<Option<Box<dyn Work>>, CreateError> {
-            let _ = self.0.remove(0).recv();
-            Ok(if self.0.is_empty() { None } else { Some(self) })
-        }
-    }
-
-    #[tokio::test]
-    async fn progress_is_collapsed_for_a_reader_and_the_rest_is_kept() {
-        let mut job = start(&jobs(ONE), |monitor| {
-            for text in ["one", "two"] {
-                monitor.tell(warning(text));
-                (1..=1000).for_each(|completed| monitor.tell(making(completed)));
-            }
-            Ok(())
-        });
-        let (events, outcome) = read(job.as_mut().unwrap()).await;
-        assert!(outcome.is_ok());
-        assert_eq!(events[0], Event::Work(warning("one")));
-        assert!(events.contains(&Event::Work(warning("two"))));
-        assert_eq!(events.last(), Some(&Event::Work(making(1000))));
-        assert!(events.len() < 12, "{events:?}");
-    }
-
-    /// Hostile input: `panicking-job`.
-    #[tokio::test]
-    async fn a_job_that_panics_fails_alone() {
-        let jobs = jobs(ONE);
-        let mut job = start(&jobs, |_| panic!("a defect")).unwrap();
-        assert!(matches!(&*read(&mut job).await.1.unwrap_err(), JobError::Defect));
-        // Its turn has ended.
-        assert!(read(&mut start(&jobs, |_| Ok(())).unwrap()).await.1.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_job_stops_when_its_last_reader_goes() {
-        let (told, end) = mpsc::channel();
-        let jobs = jobs_with(ONE, move |job, _| told.send(job.standing().state).unwrap());
-        let first = start(&jobs, endless).unwrap();
-        until(&jobs, &[(State::Running, Stage::Compute)]).await;
-        let mut second = Subscription::from(Arc::clone(&jobs.list()[0]), 0);
-        drop(first);
-        assert!(matches!(second.next().await, News::Event(_)));
-        assert!(end.try_recv().is_err());
-        drop(second);
-        let ended = tokio::task::spawn_blocking(move || end.recv_timeout(Duration::from_secs(1)));
-        assert_eq!(ended.await.unwrap(), Ok(State::Stopped));
-    }
-
-    #[tokio::test]
-    async fn many_readers_read_the_same_at_their_own_pace() {
-        let jobs = jobs(ONE);
-        let (go, gone) = mpsc::channel::<()>();
-        let first = start(&jobs, move |monitor| {
-            let _ = gone.recv();
-            (0..20_000).for_each(|completed| monitor.tell(making(completed)));
-            monitor.tell(warning("the last"));
-            Ok(())
-        });
-        until(&jobs, &[(State::Running, Stage::Compute)]).await;
-        let job = Arc::clone(&jobs.list()[0]);
-        let mut readers: Vec<_> = (0..50).map(|_| Subscription::from(Arc::clone(&job), 0)).collect();
-        go.send(()).unwrap();
-        for reader in &mut readers {
-            let (events, outcome) = read(reader).await;
-            assert_eq!(events.last(), Some(&Event::Work(warning("the last"))));
-            assert!(events.len() < 100 && outcome.is_ok());
-        }
-        drop(first);
-    }
-
-    #[tokio::test]
-    async fn jobs_wait_for_their_turn_and_too_many_are_refused() {
-        let jobs = jobs(ONE);
-        let (end, ended) = mpsc::channel::<()>();
-        let first = start(&jobs, move |_| {
-            let _ = ended.recv();
-            Ok(())
-        });
-        until(&jobs, &[(State::Running, Stage::Compute)]).await;
-        let mut second = start(&jobs, |_| Ok(())).unwrap();
-        assert_eq!(start(&jobs, |_| Ok(())).unwrap_err(), QueueIsFull);
-        let News::Event(event) = second.next().await else { panic!("it has to wait") };
-        assert_eq!(event, Event::Waiting { others: 1 });
-        drop(end);
-        let (events, outcome) = read(&mut second).await;
-        assert!(events.is_empty() && outcome.is_ok());
-        drop(first);
-    }
-
-    #[tokio::test]
-    async fn each_stage_takes_its_own_turn() {
-        let jobs = jobs(ONE);
-        let (first_ends, first) = mpsc::channel();
-        let (second_ends, second) = mpsc::channel();
-        let mut moving = jobs.start(order(), Two(vec![first, second])).unwrap();
-        until(&jobs, &[(State::Running, Stage::Transfer)]).await;
-        // While it moves, another computes.
-        let (end, ended) = mpsc::channel::<()>();
-        let mut computing = start(&jobs, move |_| {
-            let _ = ended.recv();
-            Ok(())
-        });
-        until(&jobs, &[(State::Running, Stage::Compute), (State::Running, Stage::Transfer)]).await;
-        // Then it waits for the one that computes, and not with it.
-        drop(first_ends);
-        until(&jobs, &[(State::Queued, Stage::Compute), (State::Running, Stage::Compute)]).await;
-        drop(end);
-        assert!(read(computing.as_mut().unwrap()).await.1.is_ok());
-        until(&jobs, &[(State::Running, Stage::Compute)]).await;
-        drop(second_ends);
-        assert_eq!(read(&mut moving).await.0, [Event::Waiting { others: 1 }]);
-    }
-
-    #[tokio::test]
-    async fn when_the_server_stops_jobs_that_wait_and_jobs_that_run_are_interrupted() {
-        let (told, states) = mpsc::channel();
-        let jobs = jobs_with(ONE, move |job, _| told.send(job.standing().state).unwrap());
-        let mut first = start(&jobs, endless).unwrap();
-        until(&jobs, &[(State::Running, Stage::Compute)]).await;
-        let mut second = start(&jobs, |_| Ok(())).unwrap();
-        jobs.close();
-        assert!(read(&mut second).await.1.is_err());
-        jobs.stop();
-        jobs.ended().await;
-        assert!(read(&mut first).await.1.is_err());
-        assert_eq!([states.recv(), states.recv()], [Ok(State::Interrupted); 2]);
-        assert!(jobs.list().is_empty());
+    /// A job that was interrupted has failed, or its record is gone.
+    pub(super) fn replace(&mut self, id: JobId, summary: Option<Summary>) {
+        self.forget(id);
+        self.ended.extend(summary);
     }
 }

@@ -1,4 +1,4 @@
-//! The threads that stages run on.
+//! The threads that stages run on, and what else must not keep others waiting.
 
 use std::io;
 
@@ -27,6 +27,18 @@ pub(super) fn spawn<T: Send + 'static>(
     };
     std::thread::Builder::new().name("job".to_owned()).spawn(body)?;
     Ok(receiver)
+}
+
+/// Does what blocks on a thread that may.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // A runtime that ends takes its tasks with it, this one too.
+            Err(_) => std::future::pending().await,
+        },
+    }
 }
 
 /// Lowers the priority of this thread. The threads that it starts inherit that: those that compute, hash and
