@@ -1,5 +1,6 @@
 //! Conversion of checkpoints and adapters against what llama.cpp's converter writes, and of broken ones.
 
+mod bad_adapters;
 mod bad_input;
 mod cases;
 mod checkpoint;
@@ -11,6 +12,7 @@ mod mutations;
 mod packed;
 mod sentences;
 mod tensors;
+mod tiny;
 mod whole;
 
 use std::collections::BTreeMap;

@@ -23,16 +23,19 @@
 //! Each prints the seed of what the clients do and when the kills come; `OLLAMAKE_SEED` repeats it.
 
 mod api;
+mod attempts;
 mod client;
 mod damage;
 mod jobs;
 mod kills;
 mod material;
 mod moment;
+mod operation;
 mod registry;
 mod snapshot;
 mod soak;
 mod two_servers;
+mod world;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -41,8 +44,10 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 
 use api::Api;
-use client::{Client, Manner, World};
+use client::Client;
+use operation::Manner;
 use snapshot::Snapshot;
+use world::World;
 
 use crate::support::process::{run, text};
 

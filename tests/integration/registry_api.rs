@@ -6,6 +6,7 @@ mod guests;
 mod models;
 mod ollama;
 mod ours;
+mod pushing;
 mod signed;
 mod specification;
 

@@ -1,92 +1,15 @@
 //! Broken and hostile checkpoints: each is refused with an error that names the file and what is wrong in it.
 
-use ollamake::convert::{self, Conversion, ConvertError, OutputType};
-use ollamake::gguf::Metadata;
-use ollamake::plan::Plan;
 use serde_json::{Value, json};
 
 use super::Files;
+use super::tiny::{
+    INDEX, NORM, TINY, WEIGHTS, configuration, configured, convert, put, tensors, tiny, tokenized, weighted,
+    with, with_header, without,
+};
 
 /// The name of a file, and the name, element type and shape of each tensor in it.
 type Shard<'a> = (&'a str, &'a [(&'a str, &'a str, &'a [u64])]);
-
-/// Bytes of a safetensors file with this header and so many zeros.
-fn with_header(header: &[u8], data: usize) -> Vec<u8> {
-    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
-    bytes.extend_from_slice(header);
-    bytes.resize(bytes.len() + data, 0);
-    bytes
-}
-
-/// A safetensors file of tensors that are zero.
-fn tensors(list: &[(&str, &str, &[u64])]) -> Vec<u8> {
-    let mut header = serde_json::Map::new();
-    let mut end = 0;
-    for (name, dtype, shape) in list {
-        let width = match *dtype {
-            "F32" | "I32" => 4,
-            "F16" | "BF16" => 2,
-            _ => 1,
-        };
-        let begin = end;
-        end += width * shape.iter().product::<u64>();
-        let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": [begin, end]});
-        header.insert((*name).to_owned(), entry);
-    }
-    with_header(Value::Object(header).to_string().as_bytes(), end as usize)
-}
-
-const WEIGHTS: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
-const NORM: &str = "model.layers.0.input_layernorm.weight";
-
-const TINY: [(&str, &str, &[u64]); 11] = [
-    ("model.embed_tokens.weight", "BF16", &[6, 8]),
-    ("model.norm.weight", "BF16", &[8]),
-    (NORM, "BF16", &[8]),
-    ("model.layers.0.post_attention_layernorm.weight", "BF16", &[8]),
-    ("model.layers.0.self_attn.q_proj.weight", "BF16", &[8, 8]),
-    ("model.layers.0.self_attn.k_proj.weight", "BF16", &[4, 8]),
-    ("model.layers.0.self_attn.v_proj.weight", "BF16", &[4, 8]),
-    ("model.layers.0.self_attn.o_proj.weight", "BF16", &[8, 8]),
-    ("model.layers.0.mlp.gate_proj.weight", "BF16", &[16, 8]),
-    ("model.layers.0.mlp.up_proj.weight", "BF16", &[16, 8]),
-    ("model.layers.0.mlp.down_proj.weight", "BF16", &[8, 16]),
-];
-
-fn configuration() -> Value {
-    json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8, "intermediate_size": 16,
-        "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 6,
-        "tie_word_embeddings": true})
-}
-
-fn tokenizer() -> Value {
-    json!({"version": "1.0", "truncation": null, "padding": null, "normalizer": null, "decoder": {"type": "ByteLevel",
-        "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "added_tokens": [{"id": 5, "content": "<|end|>", "special": true, "single_word": false, "lstrip": false,
-            "rstrip": false, "normalized": false}],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": null,
-        "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3}, "merges": ["a b"]}})
-}
-
-/// A checkpoint that has nothing wrong with it.
-fn tiny() -> Files {
-    Files(vec![
-        ("config.json".to_owned(), configuration().to_string().into_bytes()),
-        ("tokenizer.json".to_owned(), tokenizer().to_string().into_bytes()),
-        (WEIGHTS.to_owned(), tensors(&TINY)),
-    ])
-}
-
-fn put(files: &mut Files, name: &str, bytes: impl Into<Vec<u8>>) {
-    files.0.retain(|(known, _)| known != name);
-    files.0.push((name.to_owned(), bytes.into()));
-}
-
-fn convert(files: &Files) -> Result<Conversion, ConvertError> {
-    convert::checkpoint(&files.sources(), OutputType::Auto)
-}
 
 /// Checks that each change of a good checkpoint is refused with a message that has all of these words.
 fn refuses(cases: Vec<(Files, &[&str])>) {
@@ -96,40 +19,6 @@ fn refuses(cases: Vec<(Files, &[&str])>) {
             assert!(error.contains(word), "case {index}: {error:?} does not say {word:?}");
         }
     }
-}
-
-/// A good checkpoint with another file.
-fn with(name: &str, bytes: impl Into<Vec<u8>>) -> Files {
-    let mut files = tiny();
-    put(&mut files, name, bytes);
-    files
-}
-
-fn without(name: &str) -> Files {
-    let mut files = tiny();
-    files.0.retain(|(known, _)| known != name);
-    files
-}
-
-/// A good checkpoint with a changed configuration.
-fn configured(change: impl FnOnce(&mut Value)) -> Files {
-    let mut value = configuration();
-    change(&mut value);
-    with("config.json", value.to_string())
-}
-
-/// A good checkpoint with a changed tokenizer.
-fn tokenized(change: impl FnOnce(&mut Value)) -> Files {
-    let mut value = tokenizer();
-    change(&mut value);
-    with("tokenizer.json", value.to_string())
-}
-
-/// A good checkpoint with other tensors.
-fn weighted(change: impl FnOnce(&mut Vec<(&'static str, &'static str, &'static [u64])>)) -> Files {
-    let mut list = TINY.to_vec();
-    change(&mut list);
-    with(WEIGHTS, tensors(&list))
 }
 
 #[test]
@@ -365,7 +254,8 @@ fn configurations_that_make_no_sense_are_refused() {
         ),
     ]);
     // Numbers that Python writes and JSON does not have are no reason to refuse a file.
-    let text = configuration().to_string().replacen('{', r#"{"limit": [0.0, Infinity, -Infinity, NaN], "#, 1);
+    let limits = r#"{"limit": [0.0, Infinity, -Infinity, NaN], "#;
+    let text = configuration().to_string().replacen('{', limits, 1);
     convert(&with("config.json", text)).unwrap();
 }
 
@@ -448,54 +338,4 @@ fn damaged_tokenizers_are_refused() {
         with("tokenizer_config.json", settings.to_string()),
         &["tokenizer_config.json", "token ids"],
     )]);
-}
-
-#[test]
-fn adapters_that_cannot_be_applied_are_refused() {
-    let mut metadata = Metadata::new();
-    metadata.set("general.architecture", "llama");
-    metadata.set("llama.block_count", 1_u32);
-    metadata.set("llama.embedding_length", 8_u32);
-    metadata.set("llama.attention.head_count", 2_u32);
-    let stem = "base_model.model.model.layers.0.self_attn.q_proj";
-    let (a, b) = (format!("{stem}.lora_A.weight"), format!("{stem}.lora_B.weight"));
-    let adapter = |settings: Value, list: &[(&str, &str, &[u64])]| {
-        Files(vec![
-            ("adapter_config.json".to_owned(), settings.to_string().into_bytes()),
-            ("adapter_model.safetensors".to_owned(), tensors(list)),
-        ])
-    };
-    let good: [(&str, &str, &[u64]); 2] = [(&a, "F32", &[2, 8]), (&b, "F32", &[8, 2])];
-    let base = |metadata: &Metadata| Plan { sources: vec![], metadata: metadata.clone(), tensors: vec![] };
-    let plan = |files: &Files| convert::adapter(&files.sources(), &base(&metadata), OutputType::F16);
-    let settings = || json!({"peft_type": "LORA", "lora_alpha": 4, "r": 2});
-    assert_eq!(plan(&adapter(settings(), &good)).unwrap().model.unwrap().tensors.len(), 2);
-    let set = |key: &str, value: Value| {
-        let mut settings = settings();
-        settings[key] = value;
-        adapter(settings, &good)
-    };
-    for (files, words) in [
-        (adapter(settings(), &good[..1]), "factors"),
-        (adapter(settings(), &[&good[..], &[("x.weight", "F32", &[1])]].concat()), "x.weight"),
-        (adapter(settings(), &[(&a, "F32", &[2, 8]), (&b, "F32", &[8, 4])]), "[2, 8] and [8, 4]"),
-        (adapter(settings(), &[(&a, "F32", &[2]), (&b, "F32", &[8, 2])]), "[2] and [8, 2]"),
-        (set("invocation_string", json!("<|start|>")), "alora_invocation_tokens"),
-        (set("peft_type", json!("IA3")), "IA3"),
-        (set("use_dora", json!(true)), "DoRA"),
-        (set("alpha_pattern", json!({"(": 3})), "alpha_pattern"),
-        (set("layer_replication", json!([[0, 2]])), "layer_replication"),
-        (set("fine_tune_type", json!("full")), "MLX"),
-        (adapter(settings(), &[]), "no tensors"),
-        (set("lora_alpha", json!("much")), "lora_alpha"),
-        (Files(adapter(settings(), &good).0[1..].to_vec()), "adapter_config.json is missing"),
-        (Files(adapter(settings(), &good).0[..1].to_vec()), "adapter_model.safetensors is missing"),
-    ] {
-        let error = plan(&files).unwrap_err().to_string();
-        assert!(error.contains(words), "{error:?} does not say {words:?}");
-    }
-    metadata.set("general.architecture", "unheard-of");
-    let files = adapter(settings(), &good);
-    let error = convert::adapter(&files.sources(), &base(&metadata), OutputType::F16).unwrap_err();
-    assert!(error.to_string().contains("unheard-of"));
 }

@@ -11,8 +11,8 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 
 use super::api::{Api, Outcome};
-use super::client::World;
 use super::snapshot::names;
+use super::world::World;
 use crate::support::damage::DAMAGES;
 use crate::support::process::{run, text};
 

@@ -11,10 +11,12 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 
 use super::api::Api;
-use super::client::{Client, KINDS, Kind, Manner, World};
+use super::client::Client;
 use super::damage::{self, Damaged};
 use super::moment::{Moment, Watch};
+use super::operation::{KINDS, Kind, Manner};
 use super::snapshot::{Snapshot, adopt};
+use super::world::World;
 use super::{seed, setting};
 use crate::support::process::{Process, command, run, text};
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::api::Api;
-use super::client::{Manner, World};
+use super::operation::Manner;
+use super::world::World;
 use super::{employ, find_whole, seed, setting};
 use crate::support::process::Process;
 

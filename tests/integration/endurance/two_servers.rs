@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::api::Api;
-use super::client::{Manner, World};
+use super::operation::Manner;
+use super::world::World;
 use super::{employ, find_whole, seed, setting};
 use crate::support::process::Process;
 

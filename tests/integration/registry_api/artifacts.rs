@@ -3,7 +3,7 @@
 use ollamake::model::{Digest, OCI_MANIFEST};
 use serde_json::{Value, json};
 
-use super::specification::{descriptor, push, push_blob};
+use super::pushing::{descriptor, push, push_blob};
 use super::*;
 use crate::in_process::small_gguf;
 use crate::support::files::fixture;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use ollamake::model::{OCI_INDEX, OCI_MANIFEST};
 
-use super::specification::{EMPTY, descriptor};
+use super::pushing::{EMPTY, descriptor};
 use super::*;
 use crate::registry::Site;
 use crate::registry::docker_registry::{DockerRegistry, Setup};

@@ -6,7 +6,7 @@ use ollamake::model::{Digest, Label, MediaType, OCI_INDEX, OCI_MANIFEST, Reposit
 use ollamake::store::{GuestName, Holder, PruneOptions};
 use serde_json::json;
 
-use super::specification::{EMPTY, descriptor, image, push, push_blob, push_image};
+use super::pushing::{EMPTY, descriptor, image, push, push_blob, push_image};
 use super::*;
 
 const EVERYTHING: PruneOptions = PruneOptions { grace: Duration::ZERO, dry_run: false };

@@ -5,7 +5,7 @@ use std::fs;
 use ollamake::model::{Digest, Layer, Manifest, ManifestList, MediaType, ModelConfig, OCI_MANIFEST};
 use ollamake::store::StoreError;
 
-use super::specification::{push, push_blob};
+use super::pushing::{push, push_blob};
 use super::*;
 
 /// Pushes the manifest of a model of these layers, whose blobs come before it.

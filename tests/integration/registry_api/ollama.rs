@@ -3,7 +3,7 @@
 
 use ollamake::model::{Digest, Manifest};
 
-use super::specification::push_blob;
+use super::pushing::push_blob;
 use super::*;
 
 /// A request as its client sends it; the address is whole.
