@@ -28,8 +28,8 @@ const LONGEST_MODELFILE: u64 = 64 << 20;
 pub(super) struct Create {
     /// What the model will be called: [host/][namespace/]model[:tag]
     name: String,
-    /// What it is made from, in place of a Modelfile: a file or a directory, or else the name of a model, which
-    /// may be one of the Hugging Face Hub: hf.co/OWNER/REPOSITORY, with @REVISION or :QUANTIZATION
+    /// What it is made from, in place of a Modelfile: a file or a directory, or else the name of a model,
+    /// which may be one of the Hugging Face Hub: hf.co/OWNER/REPOSITORY, with @REVISION or :QUANTIZATION
     #[arg(conflicts_with = "file")]
     source: Option<String>,
     /// The Modelfile, "-" being standard input; without one, and without "Modelfile" here, the model is what

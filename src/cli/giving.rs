@@ -1,8 +1,8 @@
 //! How files of this machine come to the server: into the store itself where that is ours to write, so that
 //! nothing is sent and perhaps nothing is copied, and by upload elsewhere.
 //!
-//! Whether the server works on the store of this machine's settings is a question to the server: it tells what
-//! the directory of its store is known by, which no other directory on any machine has.
+//! Whether the server works on the store of this machine's settings is a question to the server: it tells
+//! what the directory of its store is known by, which no other directory on any machine has.
 
 use std::collections::BTreeMap;
 use std::fs::File;

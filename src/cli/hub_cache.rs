@@ -1,5 +1,5 @@
-//! What Python's `huggingface_hub` has fetched of the Hub: `models--OWNER--NAME/snapshots/COMMIT`, with the commits
-//! of branches and tags in `refs` beside (`huggingface_hub`, `constants.py` and `file_download.py`).
+//! What Python's `huggingface_hub` has fetched of the Hub: `models--OWNER--NAME/snapshots/COMMIT`, with the
+//! commits of branches and tags in `refs` beside (`huggingface_hub`, `constants.py` and `file_download.py`).
 
 use std::collections::HashSet;
 use std::fs;

@@ -51,8 +51,8 @@ pub(super) struct Files {
 }
 
 impl Parts {
-    /// Reads a Modelfile, which lies at `path` if it is a file, and checks what can be checked here. What is of
-    /// the Hub is taken from its cache on this machine, if there is one and all of it is there.
+    /// Reads a Modelfile, which lies at `path` if it is a file, and checks what can be checked here. What is
+    /// of the Hub is taken from its cache on this machine, if there is one and all of it is there.
     pub(super) fn of(
         modelfile: &Modelfile,
         path: Option<&Path>,

@@ -80,8 +80,8 @@ pub fn select<'n>(names: &[&'n str]) -> Result<Vec<&'n str>, Unselectable> {
     Ok(names)
 }
 
-/// The GGUF files of one model of a repository that may have it in several types, each perhaps in shards, with
-/// the type in their names; and its projector, if there is one alone.
+/// The GGUF files of one model of a repository that may have it in several types, each perhaps in shards,
+/// with the type in their names; and its projector, if there is one alone.
 ///
 /// # Errors
 /// There is no such model, or more than one.

@@ -8,8 +8,8 @@ use crate::registry::Artifact;
 use crate::store::StoreError;
 
 impl Workshop {
-    /// A request whose source was pushed here as an artifact, as one of the artifact's files; any other as it is.
-    /// Of several that a text may mean, a model comes first.
+    /// A request whose source was pushed here as an artifact, as one of the artifact's files; any other as it
+    /// is. Of several that a text may mean, a model comes first.
     pub(super) fn unfolded(&self, mut request: Request) -> Result<Request, CreateError> {
         if request.from.is_empty() || !request.remote_host.is_empty() {
             return Ok(request);

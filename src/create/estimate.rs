@@ -10,8 +10,8 @@ use crate::plan::Plan;
 /// How long the computing of a job takes, if nothing else runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, ToSchema)]
 pub struct Estimate {
-    /// Seconds until it is done: encoding and hashing divided by the cores, or what cannot be divided, hashing
-    /// and writing what is made, if that takes longer.
+    /// Seconds until it is done: encoding and hashing divided by the cores, or what cannot be divided,
+    /// hashing and writing what is made, if that takes longer.
     pub seconds: f64,
     /// Seconds that one core would take to read and encode all weights.
     pub encoding: f64,

@@ -1,5 +1,5 @@
-//! What a request names that is not in the store, and has to be before anything can be planned: files beside the
-//! server, and models of the Hub.
+//! What a request names that is not in the store, and has to be before anything can be planned: files beside
+//! the server, and models of the Hub.
 //!
 //! Gathering is a stage of the job, so it tells how far it has come and can be stopped. What can be refused
 //! without it is refused before.

@@ -158,9 +158,10 @@ impl Outline {
 }
 
 impl Job {
-    /// What it would make. Files beside the server are imported for that; nothing is fetched from elsewhere. Where a
-    /// size is to be fitted or the quality is asked for, the weights are read and measured. The memory that it takes to run the model is that for a conversation of `context` tokens, or
-    /// else of so many as its parameters say.
+    /// What it would make. Files beside the server are imported for that; nothing is fetched from elsewhere.
+    /// Where a size is to be fitted or the quality is asked for, the weights are read and measured. The
+    /// memory that it takes to run the model is that for a conversation of `context` tokens, or else of so
+    /// many as its parameters say.
     ///
     /// # Errors
     /// Any of it could not be made.

@@ -1,7 +1,7 @@
 //! What layers keep of a conversation while a model runs, as far as only the architecture's name tells.
 //!
-//! Source: llama.cpp, `src/llama-arch.cpp` (which architectures are recurrent or hybrid), `src/llama-model.cpp`
-//! (which remember nothing) and `src/models/*.cpp` (windows).
+//! Source: llama.cpp, `src/llama-arch.cpp` (which architectures are recurrent or hybrid),
+//! `src/llama-model.cpp` (which remember nothing) and `src/models/*.cpp` (windows).
 
 /// Attention that looks back only so far, in some layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,5 @@
-//! Models of the Hugging Face Hub: `hf.co/OWNER/REPOSITORY`, with `:QUANTIZATION` of one of its GGUF files, or
-//! `@REVISION`, a branch, a tag or a commit.
+//! Models of the Hugging Face Hub: `hf.co/OWNER/REPOSITORY`, with `:QUANTIZATION` of one of its GGUF files,
+//! or `@REVISION`, a branch, a tag or a commit.
 //!
 //! The first spelling is Ollama's, whose names they are; what a repository may be called is the Hub's rule
 //! (`huggingface_hub`, `utils/_validators.py`).

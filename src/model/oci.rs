@@ -1,5 +1,6 @@
-//! Documents as others push them: manifests and indexes of the image specification of OCI, and Docker's, which
-//! the former go back to (image specification 1.1, `manifest.md` and `image-index.md`; distribution, `manifest`).
+//! Documents as others push them: manifests and indexes of the image specification of OCI, and Docker's,
+//! which the former go back to (image specification 1.1, `manifest.md` and `image-index.md`; distribution,
+//! `manifest`).
 //!
 //! They are read more strictly than those of a store, which Ollama has written.
 
@@ -184,8 +185,8 @@ impl OciDocument {
         layers.iter().chain(config)
     }
 
-    /// Whether it is the manifest of a model as Ollama has them: its configuration and its layers, of which only
-    /// a model that lives elsewhere has none, are Ollama's.
+    /// Whether it is the manifest of a model as Ollama has them: its configuration and its layers, of which
+    /// only a model that lives elsewhere has none, are Ollama's.
     pub fn is_model(&self) -> bool {
         let is_ollamas = |kind: &str| MediaType::from(kind.to_owned()).is_ollamas();
         match &self.content {

@@ -148,8 +148,8 @@ impl fmt::Display for Label {
     }
 }
 
-/// The specification does not let a part begin with `_`, or end with anything but a letter or a digit; names of
-/// models may.
+/// The specification does not let a part begin with `_`, or end with anything but a letter or a digit; names
+/// of models may.
 fn is_component(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     !text.is_empty() && !text.starts_with(['.', '-']) && text.bytes().all(is_allowed)

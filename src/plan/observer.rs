@@ -19,8 +19,9 @@ pub trait Observer: Sync {
         let _ = (tensor, error);
     }
 
-    /// Whether to stop. All threads ask. The file ends with [`PlanError::Cancelled`](super::PlanError::Cancelled)
-    /// within a few thousand elements' time, where a tensor is not transposed.
+    /// Whether to stop. All threads ask. The file ends with
+    /// [`PlanError::Cancelled`](super::PlanError::Cancelled) within a few thousand elements' time, where a
+    /// tensor is not transposed.
     fn is_cancelled(&self) -> bool {
         false
     }

@@ -1,5 +1,5 @@
-//! Models as other tools keep them in registries: GGUF files, or the files of a checkpoint, as layers of an OCI
-//! artifact.
+//! Models as other tools keep them in registries: GGUF files, or the files of a checkpoint, as layers of an
+//! OCI artifact.
 //!
 //! Docker's Model Runner (`pkg/distribution/types`), ModelPack (CNCF, `model-spec`) and `oras push` each have
 //! media types of their own, or none; the file's name stands in an annotation. Such an artifact has no
@@ -44,8 +44,8 @@ impl Artifact {
     /// An artifact that was pushed to this store.
     ///
     /// # Errors
-    /// [`StoreError::InvalidManifest`] if none of its layers is understood; a blob that is not there, and what the
-    /// operating system says.
+    /// [`StoreError::InvalidManifest`] if none of its layers is understood; a blob that is not there, and
+    /// what the operating system says.
     pub fn of_guest(store: &Store, guest: &Guest) -> Result<Self, StoreError> {
         let invalid = |problem| StoreError::InvalidManifest { problem };
         let manifest = Manifest::from_bytes(&guest.bytes)

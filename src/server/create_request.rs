@@ -16,9 +16,9 @@ struct CreateRequest {
     model: Option<String>,
     /// Several models to be, made from one pass over the sources.
     outputs: Option<Vec<OutputFields>>,
-    /// The model that it is made from: a name, the digest of an uploaded GGUF file, or a repository of the Hugging
-    /// Face Hub, `hf.co/OWNER/NAME`, with `:TYPE` of a GGUF file or `@REVISION` behind it; or a file or a directory,
-    /// `file:///directory/file`, where the operator allows it.
+    /// The model that it is made from: a name, the digest of an uploaded GGUF file, or a repository of the
+    /// Hugging Face Hub, `hf.co/OWNER/NAME`, with `:TYPE` of a GGUF file or `@REVISION` behind it; or a file
+    /// or a directory, `file:///directory/file`, where the operator allows it.
     from: Option<String>,
     /// Files that it is made from, their names with the digests of their blobs; or, in a directory that the
     /// operator allows, with their address, `file:///directory/file`.

@@ -1,6 +1,7 @@
 //! `/ollamake/v1/openapi.json`: the whole interface, described as OpenAPI 3.1 for programs.
 //!
-//! It is put together from the operations that stand beside the handlers. `docs/design/interface.md` says why.
+//! It is put together from the operations that stand beside the handlers. `docs/design/interface.md` says
+//! why.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -1,5 +1,5 @@
-//! An operation of the interface as the OpenAPI document describes it. Each stands in the file of its handler,
-//! beside the types that it takes and answers.
+//! An operation of the interface as the OpenAPI document describes it. Each stands in the file of its
+//! handler, beside the types that it takes and answers.
 
 use std::collections::BTreeMap;
 

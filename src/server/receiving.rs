@@ -1,8 +1,9 @@
 //! Bodies on their way into the store.
 //!
-//! Three work at the same time: this task receives, a thread writes, and the store's own thread hashes. All of
-//! them look at the same memory, so nothing is copied, and each can be ahead of the others by some chunks. How
-//! many there are at once is bounded for each body and for all together, so that a hundred uploads are cheap.
+//! Three work at the same time: this task receives, a thread writes, and the store's own thread hashes. All
+//! of them look at the same memory, so nothing is copied, and each can be ahead of the others by some chunks.
+//! How many there are at once is bounded for each body and for all together, so that a hundred uploads are
+//! cheap.
 
 use std::sync::Arc;
 
@@ -82,8 +83,8 @@ impl Room {
     }
 }
 
-/// Receives a body of at most `limit` bytes while `write` writes it on a thread of its own. Why the body ended
-/// early, if it did, comes before what became of the writing.
+/// Receives a body of at most `limit` bytes while `write` writes it on a thread of its own. Why the body
+/// ended early, if it did, comes before what became of the writing.
 pub(super) async fn receive<T: Send + 'static>(
     server: &Shared,
     mut body: Incoming,

@@ -1,5 +1,5 @@
-//! Secrets that are given out for a while. Only their digests are kept, and digests are compared in a time that
-//! tells nothing.
+//! Secrets that are given out for a while. Only their digests are kept, and digests are compared in a time
+//! that tells nothing.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! Guests: images and artifacts that were pushed here and are no models, kept for their repositories.
 //!
-//! `ollamake/guests/<repository>/<label>` is a document, byte for byte; the label is a tag or the document's own
-//! digest. Nothing of a guest is ever put where Ollama reads names. Its blobs lie among the others, and
+//! `ollamake/guests/<repository>/<label>` is a document, byte for byte; the label is a tag or the document's
+//! own digest. Nothing of a guest is ever put where Ollama reads names. Its blobs lie among the others, and
 //! whatever stands in its document is named. What it says of other documents is not followed: each of them is
 //! a guest or a model itself.
 
@@ -143,8 +143,8 @@ impl Store {
         Ok(repositories.filter(is_inhabited).collect())
     }
 
-    /// Removes a tag, or by a digest a guest with all its tags; answers with what it named, nothing if there is
-    /// none. Blobs stay: see [`remove_unused`](Self::remove_unused).
+    /// Removes a tag, or by a digest a guest with all its tags; answers with what it named, nothing if there
+    /// is none. Blobs stay: see [`remove_unused`](Self::remove_unused).
     ///
     /// # Errors
     /// What the operating system says.

@@ -35,7 +35,8 @@ pub enum Imported {
     Linked,
     /// They were copied.
     Copied,
-    /// They were copied although a link could be made: the file may be changed, and the blob would be with it.
+    /// They were copied although a link could be made: the file may be changed, and the blob would be with
+    /// it.
     CopiedForSafety,
 }
 
@@ -150,9 +151,9 @@ fn is_same(one: &File, other: &File) -> bool {
     identity(one).is_some() && identity(one) == identity(other)
 }
 
-/// Whether a file is going to stay as it is, so that it may be a blob under a second name. Nobody may write to
-/// it, and only its owner could change that, who is ourselves: so it is as safe as the blobs that we write.
-/// Whoever shares the store has to be able to read it.
+/// Whether a file is going to stay as it is, so that it may be a blob under a second name. Nobody may write
+/// to it, and only its owner could change that, who is ourselves: so it is as safe as the blobs that we
+/// write. Whoever shares the store has to be able to read it.
 fn is_settled(metadata: &Metadata) -> bool {
     const WRITABLE: u32 = 0o222;
     const READABLE: u32 = 0o444;

@@ -41,8 +41,8 @@ impl ImportDirectories {
         &self.0
     }
 
-    /// Opens a file in one of them. Nothing is answered of what is elsewhere, not there, not to be read or not a
-    /// file: these are not to be told apart.
+    /// Opens a file in one of them. Nothing is answered of what is elsewhere, not there, not to be read or
+    /// not a file: these are not to be told apart.
     pub fn open(&self, path: &Path) -> Option<File> {
         let open = |(directory, inside): (&Path, &Path)| open_beneath(directory, inside).ok();
         let file = self.places(path).find_map(open)?;
@@ -50,8 +50,8 @@ impl ImportDirectories {
     }
 
     /// The entries of one of them, or of a directory in one: files and directories, links to such in it among
-    /// them, in the order of their names. Nothing is answered where [`open`](Self::open) would answer nothing, nor
-    /// of a directory with more entries than are listed.
+    /// them, in the order of their names. Nothing is answered where [`open`](Self::open) would answer
+    /// nothing, nor of a directory with more entries than are listed.
     pub fn list(&self, path: &Path) -> Option<Vec<ImportEntry>> {
         let list = |(directory, inside): (&Path, &Path)| entries(directory, inside).ok();
         let mut entries = self.places(path).find_map(list)?;

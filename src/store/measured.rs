@@ -1,7 +1,7 @@
 //! What was measured of blobs while they were made, so that it can be told later.
 //!
-//! `ollamake/measured/<name of the blob>` holds what whoever made it has measured, in a form of its own. These
-//! files are hints: they may be lost or removed at any time.
+//! `ollamake/measured/<name of the blob>` holds what whoever made it has measured, in a form of its own.
+//! These files are hints: they may be lost or removed at any time.
 
 use std::io;
 
@@ -13,7 +13,8 @@ use crate::model::Digest;
 const LONGEST: usize = 16 << 20;
 
 impl Store {
-    /// Remembers what was measured of a blob. A failure costs nothing but the knowledge, so it is only logged.
+    /// Remembers what was measured of a blob. A failure costs nothing but the knowledge, so it is only
+    /// logged.
     pub fn remember_measured(&self, blob: Digest, measured: &[u8]) {
         if let Err(error) = self.0.write_measured(blob, measured) {
             tracing::debug!(%error, "what was measured is not remembered");

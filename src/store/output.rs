@@ -1,11 +1,11 @@
 //! Blobs under way that outlive their process.
 //!
 //! What takes long to make is not made again from its beginning. A blob that a recipe makes, and that is not
-//! short, lies in `ollamake/outputs/` while it is made, under the name of its recipe. That name stands for the
-//! plan and for what the sources hold, so bytes that lie there are those of this very blob. When there is much
-//! of it, or it has taken a while, what there is of it is synced, and beside it a note says how many bytes are
-//! durable, and which digest they have. Whoever goes on hashes so many bytes again, and believes them if they
-//! have that digest.
+//! short, lies in `ollamake/outputs/` while it is made, under the name of its recipe. That name stands for
+//! the plan and for what the sources hold, so bytes that lie there are those of this very blob. When there is
+//! much of it, or it has taken a while, what there is of it is synced, and beside it a note says how many
+//! bytes are durable, and which digest they have. Whoever goes on hashes so many bytes again, and believes
+//! them if they have that digest.
 
 use std::collections::HashSet;
 use std::fs::File;

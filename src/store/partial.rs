@@ -2,8 +2,8 @@
 //!
 //! Whoever brings the bytes of a blob, they grow into a partial file: the bytes, each at its place, and their
 //! hash, which is computed along the way and in order (`hashing.rs`). One that outlives its process has a
-//! journal beside it, which says what is there (`journal.rs`). Only a partial file that is complete, hashed and
-//! synced becomes a blob. It has several faces:
+//! journal beside it, which says what is there (`journal.rs`). Only a partial file that is complete, hashed
+//! and synced becomes a blob. It has several faces:
 //!
 //! | face | takes | bytes come | outlives its process |
 //! |---|---|---|---|
@@ -39,8 +39,8 @@ const LEAST_NOTED: u64 = 256 << 10;
 /// and not more often than so many times for the whole.
 const MOST_NOTES: u64 = 4096;
 
-/// A blob on its way into the store. Dropping it keeps what has been received if there is a journal, for the next
-/// attempt, also in another process, until pruning removes it; without a journal nothing is left.
+/// A blob on its way into the store. Dropping it keeps what has been received if there is a journal, for the
+/// next attempt, also in another process, until pruning removes it; without a journal nothing is left.
 pub struct Partial {
     store: Arc<Shared>,
     /// The digest that it should have, if one is known.
@@ -314,8 +314,8 @@ impl Partial {
         Ok(())
     }
 
-    /// Ends the attempt; what was received counts, also after a loss of power. How far it has been hashed, and the
-    /// state of the journal as long as nobody goes on.
+    /// Ends the attempt; what was received counts, also after a loss of power. How far it has been hashed,
+    /// and the state of the journal as long as nobody goes on.
     pub(super) fn pause(mut self) -> io::Result<(Hashed, Option<Stamp>)> {
         let hashed = self.finish_hashing(Ending::Early);
         self.sync()?;
@@ -376,7 +376,8 @@ impl Partial {
         };
         let mut noted = locked(&self.noted);
         let received = self.progress.received();
-        // Of a length that nobody knows it is so many times for each time that it has grown to more than twice.
+        // Of a length that nobody knows it is so many times for each time that it has grown to more than
+        // twice.
         let whole = self.length.unwrap_or(received.total());
         if received.total() < *noted + LEAST_NOTED.max(whole / MOST_NOTES) {
             return Ok(());

@@ -30,8 +30,8 @@ const LINKING: Duration = Duration::from_secs(60);
 /// What to prune.
 #[derive(Debug, Clone, Copy)]
 pub struct PruneOptions {
-    /// Unneeded blobs and partial downloads younger than this stay: their model may be on its way. Uploads stay
-    /// until they expire.
+    /// Unneeded blobs and partial downloads younger than this stay: their model may be on its way. Uploads
+    /// stay until they expire.
     pub grace: Duration,
     /// Only tell what would be removed.
     pub dry_run: bool,

@@ -1,8 +1,8 @@
 //! Attempts at an upload that takes several.
 //!
 //! There are two ways to end. Where the length was told, an upload is whole when all bytes are there, and the
-//! store tells what blob it has become. Otherwise the client says when it is whole, and which blob that is: it
-//! need not be told, so no record stays.
+//! store tells what blob it has become. Otherwise the client says when it is whole, and which blob that is:
+//! it need not be told, so no record stays.
 //!
 //! Nobody says beforehand what the bytes should be, so nothing but their own hash speaks for them. While this
 //! process lives, it remembers how far it has hashed each upload, and in which state the record was. After a

@@ -23,8 +23,8 @@ impl Store {
         }
     }
 
-    /// The bytes of all blobs, and if these are more than `limit` all models, the one first that was used longest
-    /// ago.
+    /// The bytes of all blobs, and if these are more than `limit` all models, the one first that was used
+    /// longest ago.
     ///
     /// # Errors
     /// What the operating system says about the directories.

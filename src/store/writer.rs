@@ -47,9 +47,9 @@ impl Store {
         BlobWriter::new(&self.0, None)
     }
 
-    /// Begins the blob that a recipe makes, or goes on with it if that was interrupted. How far it has come is
-    /// made durable at least every `interval` bytes and every few seconds. It outlives its process from then
-    /// on, and its writer if the record of a job needs it. Nothing is answered when `goes_on` says no.
+    /// Begins the blob that a recipe makes, or goes on with it if that was interrupted. How far it has come
+    /// is made durable at least every `interval` bytes and every few seconds. It outlives its process from
+    /// then on, and its writer if the record of a job needs it. Nothing is answered when `goes_on` says no.
     ///
     /// # Errors
     /// What the operating system says.

@@ -39,8 +39,8 @@ pub(super) const FAMILY: Family = Family {
     ..Family::STANDARD
 };
 
-/// DSpark for it: layers of its own kind that predict a block of its tokens. They lie beside the model's layers
-/// or alone, and have neither embeddings nor an output of their own.
+/// DSpark for it: layers of its own kind that predict a block of its tokens. They lie beside the model's
+/// layers or alone, and have neither embeddings nor an output of their own.
 pub(super) const SPARK: Family = Family {
     names: &["DeepseekV4DSparkModel"],
     architecture: dflash::FAMILY.architecture,

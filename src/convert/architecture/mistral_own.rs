@@ -1,5 +1,5 @@
-//! Mistral's own layout: `params.json`, `consolidated*.safetensors` and `tekken.json`, with names for keys and
-//! tensors that are older than those of `transformers` (llama.cpp, `--mistral-format`).
+//! Mistral's own layout: `params.json`, `consolidated*.safetensors` and `tekken.json`, with names for keys
+//! and tensors that are older than those of `transformers` (llama.cpp, `--mistral-format`).
 //!
 //! Its rotary dimensions lie in pairs already, as llama.cpp takes them.
 

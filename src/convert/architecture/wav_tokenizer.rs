@@ -1,8 +1,8 @@
-//! WavTokenizer's decoder: from the codes of speech to its spectrum, by convolutions and no attention but that
-//! of one layer in the middle.
+//! WavTokenizer's decoder: from the codes of speech to its spectrum, by convolutions and no attention but
+//! that of one layer in the middle.
 //!
-//! The checkpoint is the one that llama.cpp's tools make of the original: the codebook as embeddings, the rest
-//! under its own names.
+//! The checkpoint is the one that llama.cpp's tools make of the original: the codebook as embeddings, the
+//! rest under its own names.
 
 use super::Family;
 use crate::convert::hyperparameters::standard;

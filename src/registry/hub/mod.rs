@@ -4,8 +4,8 @@
 //! file by file, at one commit. Paths, pages and error codes are those of `huggingface_hub` (`hf_api.py`,
 //! `utils/_pagination.py`, `utils/_http.py`).
 //!
-//! The Hub is no more trusted than a registry. What it lists is believed as far as the files keep to it: a file
-//! has the length, and the digest or the object's name in git, that the listing of the commit states.
+//! The Hub is no more trusted than a registry. What it lists is believed as far as the files keep to it: a
+//! file has the length, and the digest or the object's name in git, that the listing of the commit states.
 
 mod address;
 mod entry;

@@ -1,5 +1,5 @@
-//! What it means when the Hub refuses: it answers 401 to whatever somebody without an account must not know to
-//! exist, and says in a header what is the matter.
+//! What it means when the Hub refuses: it answers 401 to whatever somebody without an account must not know
+//! to exist, and says in a header what is the matter.
 
 use crate::model::HubModel;
 use crate::registry::RegistryError;

@@ -76,7 +76,8 @@ struct Difference<'a, T> {
     b: Option<T>,
 }
 
-/// `GET /ollamake/v1/compare?a=NAME&b=NAME`. With `quality` it is a job like others, since it reads all weights.
+/// `GET /ollamake/v1/compare?a=NAME&b=NAME`. With `quality` it is a job like others, since it reads all
+/// weights.
 pub(super) async fn compare(
     State(server): State<Shared>,
     pair: Result<Query<Pair>, QueryRejection>,

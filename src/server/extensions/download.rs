@@ -17,8 +17,9 @@ use crate::server::headers::{has_already, names, set};
 use crate::server::operation::Operation;
 use crate::store::Blob;
 
-/// What is read at once, in bytes: enough that changing threads for it is not what a fast connection waits for,
-/// and little enough that many downloads at once, each with that much on its way and as much read ahead, are cheap.
+/// What is read at once, in bytes: enough that changing threads for it is not what a fast connection waits
+/// for, and little enough that many downloads at once, each with that much on its way and as much read ahead,
+/// are cheap.
 const READ: u64 = 256 << 10;
 /// What is read lies in pieces of so many bytes, which the C library keeps for the next (`arenas.rs`).
 const PIECE: usize = 64 << 10;

@@ -2,8 +2,8 @@
 //! (<https://tus.io/protocols/resumable-upload>).
 //!
 //! `POST` begins one, `HEAD` tells how far it is, `PATCH` adds bytes, `DELETE` ends it. The last `PATCH`, and
-//! every `HEAD` after it, tells the digest under which the bytes are a blob. The address of an upload cannot be
-//! guessed, but it does not stand for the server's key.
+//! every `HEAD` after it, tells the digest under which the bytes are a blob. The address of an upload cannot
+//! be guessed, but it does not stand for the server's key.
 
 use axum::body::Body;
 use axum::extract::{Path, State};

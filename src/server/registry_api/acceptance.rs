@@ -81,8 +81,8 @@ impl Pushed<'_> {
         Ok(leases.into_values().collect())
     }
 
-    /// Those manifests of a list that are in the store as blobs, leased. Some may be missing, as runners do not
-    /// need them all, but not every one.
+    /// Those manifests of a list that are in the store as blobs, leased. Some may be missing, as runners do
+    /// not need them all, but not every one.
     fn children(&self, children: &[IndexElement]) -> Result<Vec<Blob>, Refusal> {
         let mut known: HashMap<Digest, u64> = HashMap::new();
         for guest in self.store.guests_of(self.repository)? {

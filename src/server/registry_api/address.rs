@@ -5,7 +5,8 @@ use axum::http::{HeaderMap, HeaderName, header};
 /// What the scheme is where a program stands before the server.
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Where the client that sent these headers reaches a path: a whole address, since Ollama's client takes no other.
+/// Where the client that sent these headers reaches a path: a whole address, since Ollama's client takes no
+/// other.
 pub(super) fn address(headers: &HeaderMap, path: &str) -> String {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let scheme = match text(&FORWARDED_PROTO) {

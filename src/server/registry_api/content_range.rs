@@ -1,5 +1,5 @@
-//! Where the bytes of a chunk belong: `Content-Range: <first>-<last>`, as the distribution specification has it,
-//! without a unit.
+//! Where the bytes of a chunk belong: `Content-Range: <first>-<last>`, as the distribution specification has
+//! it, without a unit.
 
 use axum::http::{HeaderMap, StatusCode, header};
 

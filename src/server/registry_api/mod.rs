@@ -1,9 +1,9 @@
 //! `/v2/`: the store as a registry (OCI distribution specification 1.1).
 //!
-//! A repository of two parts is a model of the default host, `NAMESPACE/MODEL`; its tags are the model's. What
-//! is pushed and is a model lands as one; all else is a guest of the store, which it serves again. What is
-//! served are the bytes that the store has. Ollama's own client pulls from here, too: it wants a `Location`
-//! beside a blob, and asks there for ranges.
+//! A repository of two parts is a model of the default host, `NAMESPACE/MODEL`; its tags are the model's.
+//! What is pushed and is a model lands as one; all else is a guest of the store, which it serves again. What
+//! is served are the bytes that the store has. Ollama's own client pulls from here, too: it wants a
+//! `Location` beside a blob, and asks there for ranges.
 //!
 //! | file | what it knows |
 //! |---|---|
@@ -79,8 +79,9 @@ pub(super) fn is_reading(method: &Method, path: &str) -> bool {
     is_public && [Method::GET, Method::HEAD].contains(method)
 }
 
-/// How a client shows who it is. Some look for that in the first answer alone, even if reading is open and they
-/// want to write later. Where clients of Ollama's may sign, their way comes first, since they know no other.
+/// How a client shows who it is. Some look for that in the first answer alone, even if reading is open and
+/// they want to write later. Where clients of Ollama's may sign, their way comes first, since they know no
+/// other.
 pub(super) fn challenges(config: &Config, asked: &HeaderMap) -> HeaderMap {
     let mut told = HeaderMap::new();
     if !config.ollama_keys.is_empty() {

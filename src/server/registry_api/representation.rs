@@ -1,8 +1,8 @@
 //! The forms in which a model is served, each with bytes and a digest of its own.
 //!
-//! First of all it is what the store has. Of a list of manifests that is the one that is used here, unless the
-//! client knows Ollama's lists. Clients that know OCI's manifests alone get the model as one, since they refuse
-//! Ollama's layers in Docker's; by its digest everybody gets it.
+//! First of all it is what the store has. Of a list of manifests that is the one that is used here, unless
+//! the client knows Ollama's lists. Clients that know OCI's manifests alone get the model as one, since they
+//! refuse Ollama's layers in Docker's; by its digest everybody gets it.
 
 use axum::http::{HeaderMap, header};
 

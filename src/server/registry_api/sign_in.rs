@@ -1,5 +1,6 @@
-//! Signing in as Ollama's client does (`server/auth.go`, `auth/auth.go`): challenged with the address of a token
-//! server, it asks there with a signature, and shows the token that it gets. The operator says whose keys are let in.
+//! Signing in as Ollama's client does (`server/auth.go`, `auth/auth.go`): challenged with the address of a
+//! token server, it asks there with a signature, and shows the token that it gets. The operator says whose
+//! keys are let in.
 //!
 //! Clients of registries that are challenged so ask for a token with the password instead, and get one too.
 
@@ -46,8 +47,8 @@ pub(in crate::server) fn is_signed(keys: &[OllamaKey], uri: &Uri, headers: &Head
     authorization.is_some_and(|shown| is_signature(keys, &asked, uri.query().unwrap_or_default(), shown, now))
 }
 
-/// `PUBLIC KEY:SIGNATURE`, of the method, the address and the digest of no body (hexadecimal, in Base64), with
-/// commas between. The address tells the time, so that an old signature is good for nothing.
+/// `PUBLIC KEY:SIGNATURE`, of the method, the address and the digest of no body (hexadecimal, in Base64),
+/// with commas between. The address tells the time, so that an old signature is good for nothing.
 fn is_signature(keys: &[OllamaKey], asked: &str, query: &str, shown: &str, now: Duration) -> bool {
     let Some((name, signature)) = shown.split_once(':') else { return false };
     let Some(key) = keys.iter().find(|key| key.name() == name) else { return false };

@@ -250,7 +250,8 @@ async fn settle(server: &Server, limit: u64) {
             .iter()
             .any(|job| matches!(job["state"].as_str(), Some("queued" | "running")))
     };
-    // What a job needs stays as long as it may be gone on with, and those that a kill has interrupted are not.
+    // What a job needs stays as long as it may be gone on with, and those that a kill has interrupted are
+    // not.
     for job in server.get("/ollamake/v1/jobs?state=interrupted").await["jobs"].as_array().unwrap() {
         let (status, text) = server.send("DELETE", &job_path(job), Vec::new()).await;
         assert!(status < 300, "{status} {text}");

@@ -20,7 +20,8 @@ async fn send(
 
 const BASE: &str = "http://127.0.0.1:11434/v2/library/mine";
 
-/// A model as the client has it on its disk: what it pushes is written anew, without the line feed at the end.
+/// A model as the client has it on its disk: what it pushes is written anew, without the line feed at the
+/// end.
 fn pushed(weights: &[u8]) -> (Vec<u8>, Vec<Vec<u8>>) {
     let directory = tempfile::tempdir().unwrap();
     let mut manifest = put(&Store::open(directory.path()).unwrap(), "mine", weights);

@@ -139,7 +139,8 @@ fn a_job_that_cannot_end_in_time_is_cancelled_and_told_so() {
         assert!(answer.contains(r#"{"error":"the job was cancelled"#), "{answer}");
     }
     assert!(server.process.wait().success());
-    // What had been made durable of the one output is kept, for whoever goes on with the job, and nothing else.
+    // What had been made durable of the one output is kept, for whoever goes on with the job, and nothing
+    // else.
     let outputs: BTreeSet<_> =
         server.unfinished().into_iter().map(|name| name.trim_end_matches(".note").to_owned()).collect();
     assert!(outputs.len() <= 1, "{outputs:?}");

@@ -1,4 +1,5 @@
-//! Files from outside that become blobs: those that change meanwhile, jobs that are stopped, and what is left then.
+//! Files from outside that become blobs: those that change meanwhile, jobs that are stopped, and what is left
+//! then.
 
 use std::fs::{self, File, Permissions};
 use std::io;

@@ -19,8 +19,8 @@ pub(super) struct Translation {
 /// What changes from run to run.
 const VOLATILE: [&str; 4] = ["modified_at", "created", "size", "digest"];
 
-/// Models that are refused here: one with a model in the place of its adapter, and one that was to be made both
-/// from another model and of files.
+/// Models that are refused here: one with a model in the place of its adapter, and one that was to be made
+/// both from another model and of files.
 const NOT_MADE: [&str; 2] = ["tadp:latest", "tfrom2:latest"];
 
 impl Translation {

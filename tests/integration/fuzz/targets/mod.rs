@@ -49,8 +49,8 @@ pub(crate) const TARGETS: [(&str, Target); 16] = [
     ("tokenizer_model", tokenizer_model),
 ];
 
-/// What a page of the Hub lists has a digest or a name in git, and what is chosen of it is part of it. An address
-/// of the next page is part of the header.
+/// What a page of the Hub lists has a digest or a name in git, and what is chosen of it is part of it. An
+/// address of the next page is part of the header.
 fn hub(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     if let Some(next) = next_page(&text) {

@@ -1,5 +1,5 @@
-//! Requests to a whole server as a registry, which has a few blobs: a method and a path, headers, an empty line,
-//! a body.
+//! Requests to a whole server as a registry, which has a few blobs: a method and a path, headers, an empty
+//! line, a body.
 
 use std::path::PathBuf;
 use std::sync::{Mutex, OnceLock};

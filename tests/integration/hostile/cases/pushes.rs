@@ -1,5 +1,5 @@
-//! Pushes to the registry that the server is: paths that lead elsewhere, manifests that cannot be, chunks that
-//! are not what they say.
+//! Pushes to the registry that the server is: paths that lead elsewhere, manifests that cannot be, chunks
+//! that are not what they say.
 
 use ollamake::model::{Digest, Manifest, ManifestList, OCI_INDEX, OCI_MANIFEST};
 use serde_json::{Value, json};

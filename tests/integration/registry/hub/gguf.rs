@@ -1,4 +1,5 @@
-//! Repositories of GGUF files: as Ollama asks for them, and by their files where the registry cannot serve them.
+//! Repositories of GGUF files: as Ollama asks for them, and by their files where the registry cannot serve
+//! them.
 
 use ollamake::model::{Digest, Layer, Manifest, MediaType};
 use tempfile::TempDir;
