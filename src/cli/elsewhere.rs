@@ -35,21 +35,21 @@ impl Elsewhere {
     pub(super) fn says(&self) -> &'static str {
         match self {
             Self::Run(_) => {
-                "ollamake makes models and does not run them; \"ollama run\" does, on the same store, and llama.cpp runs \
-                 what \"ollamake export MODEL FILE\" writes"
+                "ollamake makes models and does not run them; \"ollama run\" does, on the same store, and \
+                 llama.cpp runs what \"ollamake export MODEL FILE\" writes"
             }
             Self::Ps(_) => {
-                "ollamake runs no models, so none is running; \"ollama ps\" lists those of Ollama, and \"ollamake jobs\" \
-                 what this server is at"
+                "ollamake runs no models, so none is running; \"ollama ps\" lists those of Ollama, and \
+                 \"ollamake jobs\" what this server is at"
             }
             Self::Stop(_) => {
-                "ollamake runs no models; \"ollama stop\" stops those of Ollama, and \"ollamake jobs --stop ID\" a job of \
-                 this server"
+                "ollamake runs no models; \"ollama stop\" stops those of Ollama, and \"ollamake jobs --stop \
+                 ID\" a job of this server"
             }
             Self::Signin(_) => {
-                "ollamake has no accounts of its own; \"ollama signin\" signs in with the key that both programs show to \
-                 ollama.com, and other registries take \"docker login\" or OLLAMAKE_REGISTRY_USER and \
-                 OLLAMAKE_REGISTRY_PASSWORD"
+                "ollamake has no accounts of its own; \"ollama signin\" signs in with the key that both \
+                 programs show to ollama.com, and other registries take \"docker login\" or \
+                 OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
             }
             Self::Launch(_) => "ollamake starts no other programs; \"ollama launch\" does",
         }

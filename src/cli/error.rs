@@ -32,7 +32,10 @@ pub enum CliError {
     #[error("{}: {source}", path.display())]
     NoModel { path: PathBuf, source: Unselectable },
     /// A file is a pointer of Git's large file storage.
-    #[error("{}: this is a Git LFS pointer, not the file itself; fetch it with \"git lfs pull\"", .0.display())]
+    #[error(
+        "{}: this is a Git LFS pointer, not the file itself; fetch it with \"git lfs pull\"",
+        .0.display()
+    )]
     LargeFilePointer(PathBuf),
     /// What a server has sent in place of a file.
     #[error("{}: this is a web page (HTML), not the file itself; download it again", .0.display())]
@@ -45,7 +48,8 @@ pub enum CliError {
     NoModelfile(PathBuf),
     /// A Modelfile that is a directory.
     #[error(
-        "{}: this is a directory, and -f names a Modelfile; to create from a directory write FROM and its path",
+        "{}: this is a directory, and -f names a Modelfile; to create from a directory write FROM and its \
+         path",
         .0.display()
     )]
     ModelfileIsDirectory(PathBuf),
@@ -72,7 +76,8 @@ pub enum CliError {
     Target(#[from] crate::quantize::UnknownFileType),
     /// A recipe for weights that stay as they are.
     #[error(
-        "a recipe needs the type that most tensors get: QUANTIZE in the Modelfile, or -q; COPY keeps the types"
+        "a recipe needs the type that most tensors get: QUANTIZE in the Modelfile, or -q; COPY keeps the \
+         types"
     )]
     NoTarget,
     /// A tag for several models.
@@ -95,7 +100,8 @@ pub enum CliError {
     SameName { name: String, first: PathBuf, second: PathBuf },
     /// A Modelfile asks for a draft model.
     #[error(
-        "DRAFT is not supported: a model is made without the draft models that Ollama attaches; remove the line"
+        "DRAFT is not supported: a model is made without the draft models that Ollama attaches; remove the \
+         line"
     )]
     Draft,
     /// Not a model name.
@@ -157,7 +163,8 @@ pub enum CliError {
     Unverified { model: String, reason: String },
     /// Nothing is pruned.
     #[error(
-        "no blob is removed as long as the store has what cannot be read or understood: {}; make the models again, or remove them with \"ollamake rm\"; mend or remove what is of no model",
+        "no blob is removed as long as the store has what cannot be read or understood: {}; make the models \
+         again, or remove them with \"ollamake rm\"; mend or remove what is of no model",
         describe(.unread)
     )]
     Unpruned { unread: Vec<Unread> },

@@ -66,14 +66,15 @@ impl Fsck {
         lines.extend(report.damaged_manifests.iter().map(|(name, problem)| {
             let model = name.short();
             format!(
-                "\ndamaged manifest of {model}: {problem}\n  to mend: make the model again, or remove it with \
-                 \"ollamake rm {model}\""
+                "\ndamaged manifest of {model}: {problem}\n  to mend: make the model again, or remove it \
+                 with \"ollamake rm {model}\""
             )
         }));
         lines.extend(report.unread.iter().map(unread));
         lines.extend(report.dangling.iter().map(|place| {
             format!(
-                "\n{place} is a link that leads nowhere\n  to mend: pull or create the model again, or remove it"
+                "\n{place} is a link that leads nowhere\n  to mend: pull or create the model again, or \
+                 remove it"
             )
         }));
         lines.extend(report.foreign.iter().map(|place| {

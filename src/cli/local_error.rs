@@ -21,11 +21,15 @@ pub enum LocalModelError {
     #[error("{}: {reason}", path.display())]
     Gguf { path: PathBuf, reason: GgufError },
     /// A file of a kind that is known, and is no model.
-    #[error("{}: this is {kind}; expected a GGUF file, or safetensors with their config.json", path.display())]
+    #[error(
+        "{}: this is {kind}; expected a GGUF file, or safetensors with their config.json",
+        path.display()
+    )]
     NotAModel { path: PathBuf, kind: &'static str },
     /// A file of no kind that is known.
     #[error(
-        "{}: this is no model file; expected a GGUF file, safetensors with their config.json, or a directory of them",
+        "{}: this is no model file; expected a GGUF file, safetensors with their config.json, or a directory \
+         of them",
         path.display()
     )]
     UnknownKind { path: PathBuf },

@@ -152,7 +152,12 @@ mod tests {
 
     #[test]
     fn tensors_are_summed_up_or_shown_one_by_one() {
-        let tensor = |name: &str, bytes: u64| json!({"name": name, "shape": [256, 4], "from": "F16", "to": "Q4_K", "bytes": bytes, "rule": "mixture"});
+        let tensor = |name: &str, bytes: u64| {
+            json!({
+                "name": name, "shape": [256, 4], "from": "F16", "to": "Q4_K", "bytes": bytes,
+                "rule": "mixture",
+            })
+        };
         let plan = json!({
             "outputs": [{
                 "model": "m:latest", "type": "Q4_K_M", "size": 4_683_073_184_u64, "bits_per_weight": 4.85,

@@ -160,7 +160,11 @@ mod tests {
         });
         assert_eq!(
             describe(&answer, false),
-            "  Model\n    architecture      llama\n    parameters        1.48M\n    context length    512\n    quantization      F16\n\n  Capabilities\n    completion\n\n  Parameters\n    stop    \"a b\"\n"
+            concat!(
+                "  Model\n    architecture      llama\n    parameters        1.48M\n",
+                "    context length    512\n    quantization      F16\n\n",
+                "  Capabilities\n    completion\n\n  Parameters\n    stop    \"a b\"\n",
+            )
         );
     }
 }

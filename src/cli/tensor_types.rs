@@ -23,11 +23,13 @@ const FILE: &str = "tensor_type_file";
 
 impl Args for TensorTypes {
     fn augment_args(command: Command) -> Command {
+        let meaning =
+            "Give tensors whose names a regular expression matches this type; the first that matches decides";
         let word = Arg::new(WORD)
             .long("tensor-type")
             .value_name("PATTERN=TYPE")
             .action(ArgAction::Append)
-            .help("Give tensors whose names a regular expression matches this type; the first that matches decides");
+            .help(meaning);
         let file = Arg::new(FILE)
             .long("tensor-type-file")
             .value_name("FILE")

@@ -151,7 +151,8 @@ mod tests {
             count(fixed::UPLOADS, "uploads that are received at once; more wait"),
             count(
                 fixed::BEGUN_UPLOADS,
-                "uploads in several attempts that are known at once, until they expire; more are answered 503",
+                "uploads in several attempts that are known at once, until they expire; more are answered \
+                 503",
             ),
             bytes(fixed::LONGEST_METADATA, "what a client tells about such an upload (`Upload-Metadata`)"),
             bytes(fixed::SPARE_CHUNKS * (64 << 10), "memory that uploads share for what is not written yet"),
@@ -181,10 +182,12 @@ mod tests {
     fn table() -> String {
         let mut text = String::from(
             "# Settings and limits\n\n\
-             Settings are variables of the environment, read once when the program starts; one that cannot be used \
-             keeps it\nfrom starting. A number of bytes is written in full, without a unit. The declarations are in\n\
-             `src/config/variables.rs`, and a test compares this page with them; `OLLAMAKE_REWRITE_DOCS=1 cargo test \
-             --lib table`\nwrites it anew.\n",
+             Settings are variables of the environment, read once when the program starts; one that cannot \
+             be used keeps it\n\
+             from starting. A number of bytes is written in full, without a unit. The declarations are in\n\
+             `src/config/variables.rs`, and a test compares this page with them; `OLLAMAKE_REWRITE_DOCS=1 \
+             cargo test --lib table`\n\
+             writes it anew.\n",
         );
         for (title, entries) in sections() {
             write!(text, "\n## {title}\n\n| variable | default | bounds | |\n|---|---|---|---|\n").unwrap();

@@ -56,13 +56,13 @@ pub(super) const API_KEY_FILE: Row =
     unset("OLLAMAKE_API_KEY_FILE", "a file that holds the key; set this or the key itself");
 pub(super) const OPEN_REGISTRY: Row = unset(
     "OLLAMAKE_OPEN_REGISTRY",
-    "`1` lets everybody pull from the registry under `/v2/` without the key, as Ollama's client does; pushing and \
-     deleting stay behind it",
+    "`1` lets everybody pull from the registry under `/v2/` without the key, as Ollama's client does; \
+     pushing and deleting stay behind it",
 );
 pub(super) const OLLAMA_KEYS: Row = unset(
     "OLLAMAKE_OLLAMA_KEYS",
-    "public keys of clients of Ollama's (`~/.ollama/id_ed25519.pub`) that may push to the registry and pull from \
-     it, with commas between",
+    "public keys of clients of Ollama's (`~/.ollama/id_ed25519.pub`) that may push to the registry and pull \
+     from it, with commas between",
 );
 pub(super) const DEBUG: Row = unset("OLLAMA_DEBUG", "`1` logs requests and steps, `2` logs everything");
 pub(super) const LOG: Row = row("OLLAMAKE_LOG", "`text`", "`json` writes each entry of the log as an object");
@@ -71,8 +71,8 @@ pub(super) const LOG_FILTER: Row =
 
 pub(super) const IMPORT_DIRS: Row = unset(
     "OLLAMAKE_IMPORT_DIRS",
-    "directories whose files clients may name as `file:///directory/file`, with commas between; links in them \
-     are followed as long as they do not leave the directory",
+    "directories whose files clients may name as `file:///directory/file`, with commas between; links in \
+     them are followed as long as they do not leave the directory",
 );
 
 pub(super) const MAX_REQUEST: Number = bytes("OLLAMAKE_MAX_REQUEST", Is(32 << 20), "the largest JSON body");
@@ -88,8 +88,8 @@ pub(super) const IDLE: Number = seconds(
 pub(super) const STALL: Number = seconds(
     "OLLAMAKE_STALL_SECONDS",
     Is(60),
-    "within this time a body has to bring 64 KiB or end, and a client has to take some of what is sent; a JSON \
-     body of more than 64 KiB may take four times as long as a whole",
+    "within this time a body has to bring 64 KiB or end, and a client has to take some of what is sent; a \
+     JSON body of more than 64 KiB may take four times as long as a whole",
 );
 pub(super) const UPLOAD: Number = seconds(
     "OLLAMAKE_UPLOAD_SECONDS",

@@ -102,8 +102,8 @@ fn replaced(weight: &StoredWeight, name: Cow<'_, str>) -> Result<Option<String>,
     }
     if name.ends_with("trainable_tokens_delta") {
         let reason = format!(
-            "{} replaces the embeddings of single tokens (trainable_token_indices), which is not supported; merge it \
-             with PEFT (merge_and_unload) and give the whole model",
+            "{} replaces the embeddings of single tokens (trainable_token_indices), which is not supported; \
+             merge it with PEFT (merge_and_unload) and give the whole model",
             weight.name
         );
         return Err(refuse(reason));

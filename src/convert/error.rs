@@ -87,8 +87,8 @@ pub enum ConvertError {
     UnexpectedTensor { tensor: String, architecture: String },
     /// A tensor that models of this architecture must have.
     #[error(
-        "tensor {tensor} is missing, which a model of architecture {architecture} needs; does config.json belong to \
-         these weights?"
+        "tensor {tensor} is missing, which a model of architecture {architecture} needs; does config.json \
+         belong to these weights?"
     )]
     LackingTensor { tensor: String, architecture: String },
     /// A tensor of another shape than the configuration calls for.
@@ -104,8 +104,8 @@ pub enum ConvertError {
     },
     /// A layer that the configuration does not count.
     #[error(
-        "config.json says {key} {stated}, but the checkpoint has a layer {layer} (tensor {tensor}); does config.json \
-         belong to these weights?"
+        "config.json says {key} {stated}, but the checkpoint has a layer {layer} (tensor {tensor}); does \
+         config.json belong to these weights?"
     )]
     LayerCount { key: &'static str, stated: u64, layer: u64, tensor: String },
     /// Experts that the configuration does not count, or fewer than it does.

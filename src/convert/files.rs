@@ -96,7 +96,8 @@ impl<'a> Files<'a> {
             }
             None => Err(ConvertError::MissingFile {
                 file: CONFIGURATION,
-                purpose: "it, or params.json in Mistral's own layout, says what kind of model the weights are",
+                purpose: "it, or params.json in Mistral's own layout, says what kind of model the weights \
+                          are",
             }),
         }
     }

@@ -97,8 +97,8 @@ fn expect(
     if got.without_trailing_ones() != known.without_trailing_ones() {
         let expected: Vec<u64> = known.dimensions().iter().rev().copied().collect();
         return Err(refuse(format!(
-            "it changes {origin} as one of dimensions {dimensions:?}, which the base model has with {expected:?}; is it for \
-             another model?"
+            "it changes {origin} as one of dimensions {dimensions:?}, which the base model has with \
+             {expected:?}; is it for another model?"
         )));
     }
     Ok(())

@@ -148,9 +148,11 @@ impl<'m> Mapping<'m> {
         origin: &str,
     ) -> Result<(), ConvertError> {
         let layer = found.numbers[0];
-        let rules = self.rules.iter().enumerate();
-        let parts =
-            rules.filter(|(_, rule)| matches!(rule.target, Target::Part(name) | Target::Factor(name) if name == target)).count();
+        let is_part = |rule: &&Rule| match rule.target {
+            Target::Part(name) | Target::Factor(name) => name == target,
+            _ => false,
+        };
+        let parts = self.rules.iter().filter(is_part).count();
         let waiting = self.waiting.entry((target, layer)).or_default();
         waiting.insert((index, 0), (weight, origin.to_owned()));
         if waiting.len() < parts {

@@ -103,7 +103,8 @@ fn apply(base: &mut Plan, name: &str, weight: Weight, strength: f64) -> Result<(
         tensor.ok_or_else(|| refuse(format!("it changes {name}, which the base model does not have")))?;
     if !readable(tensor.element_type) {
         return Err(refuse(format!(
-            "{name} of the base model is {}, which cannot be made of numbers that have changed; quantize it to another type",
+            "{name} of the base model is {}, which cannot be made of numbers that have changed; quantize it \
+             to another type",
             tensor.element_type
         )));
     }

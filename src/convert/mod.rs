@@ -14,8 +14,8 @@
 //! | `packed` | the formats that other programs quantize weights to, a file each |
 //! | `stored_bytes` | the numbers of a tensor, for what only they tell |
 //! | `rule`, `mapping`, `weight` | tables of tensor names, and what is done to a weight |
-//! | `found`, `completeness`, `lengths`, `shapes` | whether layers are whole, and tensors as long as the metadata say |
-//! | `model`, `target` | what is known of a model before its weights are looked at, and of the one that it drafts for |
+//! | `found`, `completeness`, `lengths`, `shapes` | whether layers are whole, tensors as long as stated |
+//! | `model`, `target` | what is known of a model before its weights, and of the one that it drafts for |
 //! | `parameters`, `hyperparameters`, `rope`, `modules`, `pooling` | metadata of the architecture |
 //! | `numbers` | the few numbers of weights that are metadata |
 //! | `general`, `model_card`, `model_id`, `size_label` | metadata about the model |
@@ -23,7 +23,7 @@
 //! | `warning` | what a person should know although the conversion goes on |
 //! | `output_type`, `planned` | the element type of each tensor, and the tensors of a plan |
 //! | `projector`, `adapter` | the two other kinds of file |
-//! | `adapter_settings`, `adapter_weights`, `base_model`, `fit` | what an adapter does, and whether it fits its base |
+//! | `adapter_settings`, `adapter_weights`, `base_model`, `fit` | what an adapter does, if it fits its base |
 //! | `merge` | adapters that become part of the weights |
 
 mod adapter;

@@ -156,7 +156,9 @@ mod tests {
 
     #[test]
     fn fields_of_a_usual_card() {
-        let card = "---\nlicense: apache-2.0 # free\nlanguage:\n- en\n- \"no\"\ntags: [a, 'b c']\nmodel-index:\n- name: x\n  results:\n  - task: y\nbase_model:\n  - org/Base-7B\nempty:\ntext: |\n  anything: goes\n---\n# Title\nname: no\n";
+        let card = "---\nlicense: apache-2.0 # free\nlanguage:\n- en\n- \"no\"\ntags: [a, 'b c']\n\
+                    model-index:\n- name: x\n  results:\n  - task: y\nbase_model:\n  - org/Base-7B\nempty:\n\
+                    text: |\n  anything: goes\n---\n# Title\nname: no\n";
         let fields = Value::Object(front_matter(card));
         assert_eq!(fields["license"], "apache-2.0");
         assert_eq!(fields["language"], json!(["en", "no"]));
@@ -172,8 +174,8 @@ mod tests {
 
     #[test]
     fn values_are_those_of_yaml_1_1() {
-        let card = "---\na: null\nb: ~\nc: yes\nd: 'yes'\ne: >\n  one\n  two\nf: 1.10\ng: 2024-05-01\nh: [on, null]\ni: !!str no\n\
-                    j: &x [1]\nk: *x\n---\n";
+        let card = "---\na: null\nb: ~\nc: yes\nd: 'yes'\ne: >\n  one\n  two\nf: 1.10\ng: 2024-05-01\n\
+                    h: [on, null]\ni: !!str no\nj: &x [1]\nk: *x\n---\n";
         let expected = json!({"a": null, "b": null, "c": true, "d": "yes", "e": "one two\n", "f": "1.10",
             "g": "2024-05-01", "h": ["on", null], "i": "no", "j": ["1"], "k": ["1"]});
         assert_eq!(Value::Object(front_matter(card)), expected);

@@ -31,7 +31,8 @@ pub enum Warning {
     TextLeftOut,
     /// The runtime does not predict further tokens with models of the architecture.
     #[error(
-        "the layers that predict further tokens are left out, which the runtime does not use ({tensor} and others)"
+        "the layers that predict further tokens are left out, which the runtime does not use ({tensor} and \
+         others)"
     )]
     PredictionLeftOut {
         /// The first of their tensors.
@@ -39,12 +40,14 @@ pub enum Warning {
     },
     /// The head is not that of the embeddings, and it is not there.
     #[error(
-        "lm_head.weight is missing although config.json says that it is not tied; the embeddings serve as head"
+        "lm_head.weight is missing although config.json says that it is not tied; the embeddings serve as \
+         head"
     )]
     HeadMissing,
     /// The files say that there is a pooling and not which.
     #[error(
-        "modules.json names the pooling {path}, but {path}/config.json is missing; the model is made without pooling"
+        "modules.json names the pooling {path}, but {path}/config.json is missing; the model is made without \
+         pooling"
     )]
     PoolingMissing {
         /// Its folder.

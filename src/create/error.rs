@@ -40,8 +40,8 @@ pub enum CreateError {
     FromIsPath { file: String, source: InvalidName },
     /// Two things to make the model from.
     #[error(
-        "from names model {from:?}, and files names {}; a model is made from one or the other, so leave out from \
-         or files",
+        "from names model {from:?}, and files names {}; a model is made from one or the other, so leave out \
+         from or files",
         files.join(", ")
     )]
     FromAndFiles { from: String, files: Vec<String> },
@@ -113,7 +113,8 @@ pub enum CreateError {
     Shards { file: String, source: Box<ShardError> },
     /// A shard whose name contradicts its number.
     #[error(
-        "split GGUF: {file:?} is shard {got} by its name, expected {expected}, since split.no counts from 0; rename it"
+        "split GGUF: {file:?} is shard {got} by its name, expected {expected}, since split.no counts from 0; \
+         rename it"
     )]
     ShardName { file: String, got: u64, expected: u64 },
     /// The template does not parse.

@@ -109,8 +109,8 @@ impl Merging {
     }
 }
 
-const REQUANTIZED: &str = "the adapter is merged into weights that are quantized, which rounds them a second time; merge it \
-                           into the original model to lose less";
+const REQUANTIZED: &str = "the adapter is merged into weights that are quantized, which rounds them a second \
+                           time; merge it into the original model to lose less";
 
 impl Adapter {
     /// The plan with the adapter in it, and the files that the adapter comes from.

@@ -117,7 +117,8 @@ pub enum GgufError {
     },
     /// Data past the end of the file.
     #[error(
-        "tensor {tensor:?} has {needed} bytes of {element_type} data at byte {offset}, but the file ends at byte {length}"
+        "tensor {tensor:?} has {needed} bytes of {element_type} data at byte {offset}, but the file ends at \
+         byte {length}"
     )]
     DataPastEnd {
         tensor: String,

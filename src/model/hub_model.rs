@@ -93,7 +93,8 @@ impl FromStr for HubModel {
         let rule = |problem: &str| {
             let shown: String = text.chars().take(LONGEST_PART).collect();
             let reason = format!(
-                "one of the Hub is hf.co/owner/repository, with :quantization or @revision; {shown:?} {problem}"
+                "one of the Hub is hf.co/owner/repository, with :quantization or @revision; {shown:?} \
+                 {problem}"
             );
             InvalidName::because(text, reason)
         };

@@ -40,7 +40,8 @@ pub enum PlanError {
     Convert { tensor: String, reason: TensorError },
     /// An importance matrix was made for a tensor of another shape.
     #[error(
-        "the importance of tensor {tensor:?} has {matrices} x {columns} values, which do not fit its shape {shape}"
+        "the importance of tensor {tensor:?} has {matrices} x {columns} values, which do not fit its shape \
+         {shape}"
     )]
     ImportanceShape { tensor: String, shape: Shape, matrices: u64, columns: u64 },
     /// A row is too long to be weighed by importance.
@@ -57,7 +58,8 @@ pub enum PlanError {
     Read { tensor: String, label: String, offset: u64, length: u64, reason: Arc<io::Error> },
     /// A list that chooses what elements are scaled by names one that is not there.
     #[error(
-        "tensor {tensor:?}: number {position} of the list at byte {offset} of {label:?} is {got}, expected 0 to {last}"
+        "tensor {tensor:?}: number {position} of the list at byte {offset} of {label:?} is {got}, expected 0 \
+         to {last}"
     )]
     NoSuchChoice {
         tensor: String,

@@ -17,8 +17,8 @@ pub enum QuantizeError {
     NoLanguageModel { architecture: String },
     /// The source is quantized already.
     #[error(
-        "tensor {tensor:?} is already quantized to {got}, {} to {wanted} for {target} {}; start from the F16, BF16 or F32 model, or \
-         allow requantizing",
+        "tensor {tensor:?} is already quantized to {got}, {} to {wanted} for {target} {}; start from the \
+         F16, BF16 or F32 model, or allow requantizing",
         if wanted.is_quantized() { "quantizing it again" } else { "unpacking it" },
         consequence(*wanted)
     )]
@@ -37,8 +37,8 @@ pub enum QuantizeError {
     Tensor { tensor: String, reason: TensorError },
     /// No type is known to replace the one that does not fit.
     #[error(
-        "tensor {tensor:?} has rows of {row} elements, which are not whole blocks of {wanted} ({}), and nothing \
-         replaces that type; override the type of this tensor",
+        "tensor {tensor:?} has rows of {row} elements, which are not whole blocks of {wanted} ({}), and \
+         nothing replaces that type; override the type of this tensor",
         wanted.block_len()
     )]
     NoFallback { tensor: String, wanted: ElementType, row: u64 },
@@ -53,19 +53,20 @@ pub enum QuantizeError {
     NoLayerLeft,
     /// A tensor would be worth nothing without an importance matrix.
     #[error(
-        "tensor {tensor:?} would become {wanted}, which needs an importance matrix; give one, or give this tensor \
-         another type, such as \"{tensor}=q4_k\""
+        "tensor {tensor:?} would become {wanted}, which needs an importance matrix; give one, or give this \
+         tensor another type, such as \"{tensor}=q4_k\""
     )]
     NeedsImportance { tensor: String, wanted: ElementType },
     /// A tensor would be worth nothing without values that the importance matrix does not have.
     #[error(
-        "tensor {tensor:?} would become {wanted}, for which the importance matrix has no values; give a matrix that \
-         has them, or give this tensor another type, such as \"{tensor}=q4_k\""
+        "tensor {tensor:?} would become {wanted}, for which the importance matrix has no values; give a \
+         matrix that has them, or give this tensor another type, such as \"{tensor}=q4_k\""
     )]
     NoImportance { tensor: String, wanted: ElementType },
     /// The importance matrix is of another model.
     #[error(
-        "the importance matrix has {got} values for tensor {tensor:?}, expected {expected}; it is of another model"
+        "the importance matrix has {got} values for tensor {tensor:?}, expected {expected}; it is of another \
+         model"
     )]
     ImportanceLength { tensor: String, got: u64, expected: u64 },
     /// Counts of the importance matrix that do not fit the experts of a tensor.

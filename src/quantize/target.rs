@@ -43,7 +43,10 @@ impl std::fmt::Display for Target {
 
 /// A name that stands for none of the types; the message lists them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown quantization type {name:?}, expected one of {}", Target::names().collect::<Vec<_>>().join(", "))]
+#[error(
+    "unknown quantization type {name:?}, expected one of {}",
+    Target::names().collect::<Vec<_>>().join(", ")
+)]
 pub struct UnknownFileType {
     /// The name given.
     pub name: String,

@@ -16,7 +16,7 @@ pub enum Warning {
     #[error(
         "{fallen} of {quantized} tensors have rows that are not a multiple of {}; stored as {}",
         list(blocks.iter().map(ToString::to_string), "or"),
-        list(stored.iter().map(|(element_type, count)| of_several(*element_type, *count, stored.len())), "and")
+        list(stored.iter().map(|(kind, count)| of_several(*kind, *count, stored.len())), "and")
     )]
     FellBack { fallen: usize, quantized: usize, blocks: Vec<usize>, stored: Vec<(ElementType, usize)> },
     /// A pattern that matches no tensor.
@@ -27,7 +27,8 @@ pub enum Warning {
     OnlyKept { pattern: String },
     /// A pattern that comes too late.
     #[error(
-        "pattern {pattern:?} changes nothing: other patterns or options decide about the tensors that it matches"
+        "pattern {pattern:?} changes nothing: other patterns or options decide about the tensors that it \
+         matches"
     )]
     Shadowed { pattern: String },
     /// Patterns for a target that knows no exceptions.
@@ -35,7 +36,8 @@ pub enum Warning {
     NoExceptions { target: Target },
     /// Tensors that the importance matrix says nothing of.
     #[error(
-        "the importance matrix has no values for {missing} of {quantized} tensors that are quantized, such as {example:?}"
+        "the importance matrix has no values for {missing} of {quantized} tensors that are quantized, such \
+         as {example:?}"
     )]
     Unweighted { missing: usize, quantized: usize, example: String },
     /// Values for an embedding of another size, which the reference passes over too.

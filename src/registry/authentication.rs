@@ -162,15 +162,19 @@ impl Authentication {
             return "check the user and password for this registry, and what they permit".to_owned();
         }
         if repository.is_ollama() {
-            return "check the name of the model, and that your account there knows the public key of id_ed25519"
+            return "check the name of the model, and that your account there knows the public key of \
+                    id_ed25519"
                 .to_owned();
         }
         if let Some(problem) = self.credentials.problem() {
             return format!(
-                "no login of docker is known here, since {problem}: mend that file (in DOCKER_CONFIG, or .docker of the server's home), or set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+                "no login of docker is known here, since {problem}: mend that file (in DOCKER_CONFIG, or \
+                 .docker of the server's home), or set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and \
+                 OLLAMAKE_REGISTRY_PASSWORD"
             );
         }
-        "give a user and password for this registry, with docker login or in OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+        "give a user and password for this registry, with docker login or in OLLAMAKE_REGISTRY, \
+         OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
             .to_owned()
     }
 

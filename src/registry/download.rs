@@ -185,7 +185,8 @@ impl Download {
         let encoding = answer.encoding();
         if !matches!(encoding.as_str(), "" | "identity") {
             let reason = format!(
-                "it sends {what} with Content-Encoding {encoding:?}, which was not asked for: its digest is that of the plain bytes"
+                "it sends {what} with Content-Encoding {encoding:?}, which was not asked for: its digest is \
+                 that of the plain bytes"
             );
             return Err(RegistryError::Protocol { registry: self.session.registry(), reason });
         }

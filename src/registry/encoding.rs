@@ -29,7 +29,8 @@ pub(super) fn decoded(
         Ok(_) => Ok(unpacked),
         Err(_) => {
             let reason = format!(
-                "{what} is sent with Content-Encoding {encoding:?}, which was not asked for, and cannot be unpacked"
+                "{what} is sent with Content-Encoding {encoding:?}, which was not asked for, and cannot be \
+                 unpacked"
             );
             Err(RegistryError::Protocol { registry, reason })
         }

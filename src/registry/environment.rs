@@ -9,7 +9,7 @@ impl Config {
     ///
     /// | variable | meaning |
     /// |---|---|
-    /// | `OLLAMAKE_REGISTRY` | the registry, `host[:port]`, that the next two belong to; `http://` before it lets them go there in the clear |
+    /// | `OLLAMAKE_REGISTRY` | the registry of the next two; after `http://` they go there in the clear |
     /// | `OLLAMAKE_REGISTRY_USER`, `OLLAMAKE_REGISTRY_PASSWORD` | its user and password |
     /// | `DOCKER_CONFIG` | the directory of Docker's `config.json`, otherwise `~/.docker` |
     /// | `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY` | proxies |

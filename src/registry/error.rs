@@ -18,37 +18,45 @@ pub enum RegistryError {
     InvalidAddress { registry: String },
     /// The name says `http://` and nobody agreed.
     #[error(
-        "registry {registry} is asked for over http://, where others can read and change what is sent: use https://, or \"insecure\": true"
+        "registry {registry} is asked for over http://, where others can read and change what is sent: use \
+         https://, or \"insecure\": true"
     )]
     PlainHttp { registry: String },
     /// The host has no address.
     #[error(
-        "registry {registry} cannot be found ({reason}): check the spelling of the host, and this machine's network and name servers"
+        "registry {registry} cannot be found ({reason}): check the spelling of the host, and this machine's \
+         network and name servers"
     )]
     UnknownHost { registry: String, reason: String },
     /// No connection comes about.
     #[error(
-        "registry {registry} cannot be reached ({reason}): check that it runs at this host and port, and this machine's network and proxy"
+        "registry {registry} cannot be reached ({reason}): check that it runs at this host and port, and \
+         this machine's network and proxy"
     )]
     Unreachable { registry: String, reason: String },
     /// No secure connection comes about.
     #[error(
-        "the secure connection to registry {registry} fails ({reason}): check its certificate, this machine's clock, and the root certificates, to which SSL_CERT_FILE adds one that signs itself"
+        "the secure connection to registry {registry} fails ({reason}): check its certificate, this \
+         machine's clock, and the root certificates, to which SSL_CERT_FILE adds one that signs itself"
     )]
     Certificate { registry: String, reason: String },
     /// Somebody answers, but not in the language of secure connections.
     #[error(
-        "registry {registry} does not answer over TLS ({reason}): if it has none, ask for it with http:// and \"insecure\": true"
+        "registry {registry} does not answer over TLS ({reason}): if it has none, ask for it with http:// \
+         and \"insecure\": true"
     )]
     NoTls { registry: String, reason: String },
     /// A proxy does not make the connection.
     #[error(
-        "the proxy {proxy} does not connect to registry {registry} ({reason}): check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, or name the registry in NO_PROXY"
+        "the proxy {proxy} does not connect to registry {registry} ({reason}): check HTTPS_PROXY, HTTP_PROXY \
+         and ALL_PROXY, or name the registry in NO_PROXY"
     )]
     Proxy { registry: String, proxy: String, reason: String },
     /// Nothing came for too long.
     #[error(
-        "registry {registry} sent nothing, or hardly anything, for {seconds} s: try again, what has arrived is kept; OLLAMAKE_REGISTRY_SILENCE_SECONDS says how much silence is borne", seconds = .silence.as_secs_f32()
+        "registry {registry} sent nothing, or hardly anything, for {seconds} s: try again, what has arrived \
+         is kept; OLLAMAKE_REGISTRY_SILENCE_SECONDS says how much silence is borne",
+        seconds = .silence.as_secs_f32()
     )]
     Silent {
         registry: String,
@@ -74,7 +82,8 @@ pub enum RegistryError {
     NoRoom { registry: String, what: String, message: String },
     /// Where the registry keeps its blobs, or has them sent, is somebody else, who answers with an error.
     #[error(
-        "{storage}, the storage that registry {registry} leads to, answers {status} to {what}: {message}{}; the registry or its storage has to be mended, no login here will do", come_back_clause(.come_back)
+        "{storage}, the storage that registry {registry} leads to, answers {status} to {what}: {message}{}; \
+         the registry or its storage has to be mended, no login here will do", come_back_clause(.come_back)
     )]
     Storage {
         registry: String,
@@ -100,7 +109,8 @@ pub enum RegistryError {
     InvalidManifest { registry: String, reason: String },
     /// The registry wants us to prove who we are to somebody else.
     #[error(
-        "registry {registry} asks to send its credentials to {realm}, which is not trusted with them: nothing was sent"
+        "registry {registry} asks to send its credentials to {realm}, which is not trusted with them: \
+         nothing was sent"
     )]
     UntrustedRealm { registry: String, realm: String },
     /// The registry sends us where it must not.
@@ -124,12 +134,14 @@ pub enum RegistryError {
     WrongDigest { registry: String, expected: Digest, got: Digest },
     /// Who wants a repository of the Hub has to agree to something first.
     #[error(
-        "the repository {repository} is gated: agree to its conditions on its page, and start the server with the token of that account in HF_TOKEN ({message})"
+        "the repository {repository} is gated: agree to its conditions on its page, and start the server \
+         with the token of that account in HF_TOKEN ({message})"
     )]
     Gated { repository: String, message: String },
     /// The Hub does not tell whether a repository is not there or private.
     #[error(
-        "the Hub has no repository {repository}, or it is private, and HF_TOKEN is not the token of an account that may read it ({message})"
+        "the Hub has no repository {repository}, or it is private, and HF_TOKEN is not the token of an \
+         account that may read it ({message})"
     )]
     NoRepository { repository: String, message: String },
     /// What the Hub says about a repository cannot be so.
@@ -137,27 +149,33 @@ pub enum RegistryError {
     InvalidListing { repository: String, reason: String },
     /// A file is not the one that is listed.
     #[error(
-        "the Hub sends file {file:?} of {repository} with other content than commit {commit} has; nothing of it was kept"
+        "the Hub sends file {file:?} of {repository} with other content than commit {commit} has; nothing of \
+         it was kept"
     )]
     WrongFile { repository: String, file: String, commit: String },
     /// The registry wants a signature and there is no key.
     #[error(
-        "the key for signing in to registries (id_ed25519) cannot be used: {reason}; let the server write to the directory .ollama of its home, or put a key without a passphrase there (ssh-keygen -t ed25519)"
+        "the key for signing in to registries (id_ed25519) cannot be used: {reason}; let the server write to \
+         the directory .ollama of its home, or put a key without a passphrase there (ssh-keygen -t ed25519)"
     )]
     SigningKey { reason: String },
     /// The registry wants a password, and it would be readable on the way there.
     #[error(
-        "registry {registry} is spoken to over http:// and asks for a password, which others could read: use https://, or agree to it with OLLAMAKE_REGISTRY=http://{registry}, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+        "registry {registry} is spoken to over http:// and asks for a password, which others could read: use \
+         https://, or agree to it with OLLAMAKE_REGISTRY=http://{registry}, OLLAMAKE_REGISTRY_USER and \
+         OLLAMAKE_REGISTRY_PASSWORD"
     )]
     PlainPassword { registry: String },
     /// The program that keeps the login does not tell it.
     #[error(
-        "the login for registry {registry} cannot be found out: {reason}; install that program for the server, or set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
+        "the login for registry {registry} cannot be found out: {reason}; install that program for the \
+         server, or set OLLAMAKE_REGISTRY, OLLAMAKE_REGISTRY_USER and OLLAMAKE_REGISTRY_PASSWORD"
     )]
     CredentialHelper { registry: String, reason: String },
     /// The name is one of another registry, or there is no library.
     #[error(
-        "model '{model}' has no place in a library: OLLAMAKE_LIBRARY names one, whose models have names without a registry"
+        "model '{model}' has no place in a library: OLLAMAKE_LIBRARY names one, whose models have names \
+         without a registry"
     )]
     NotOfLibrary { model: String },
     /// A thread of ours failed.

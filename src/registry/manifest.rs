@@ -138,7 +138,8 @@ fn the_only_one(index: Index) -> Result<Digest, String> {
     match models.as_slice() {
         [model] => Ok(model.digest),
         models => Err(format!(
-            "it is an image index of {} manifests, of which none can be preferred: give the tag of a single one",
+            "it is an image index of {} manifests, of which none can be preferred: give the tag of a single \
+             one",
             models.len()
         )),
     }

@@ -9,8 +9,9 @@
 //! |---|---|
 //! | `repository` | names to URLs |
 //! | `reach`, `place`, `resolver` | where a registry may lead us |
-//! | `transport`, `trust`, `proxy`, `proxy_exceptions`, `connection_error`, `encoding` | HTTP and its failures |
-//! | `challenge`, `credentials`, `helper`, `identity`, `authentication` | proving who we are, to the right one |
+//! | `transport`, `trust`, `connection_error`, `encoding` | HTTP and its failures |
+//! | `proxy`, `proxy_exceptions` | what goes through a proxy |
+//! | `challenge`, `credentials`, `helper`, `identity`, `authentication` | proving who we are |
 //! | `session`, `answer`, `retry`, `waiting` | one conversation with one repository |
 //! | `pull`, `manifest`, `artifact` | a model from a registry |
 //! | `blobs`, `download`, `incoming`, `sharing` | blobs from a registry, or from the Hub |

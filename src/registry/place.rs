@@ -70,7 +70,8 @@ impl Place {
             (_, "https") | ("http", "http") => {}
             ("https", "http") => {
                 return forbidden(
-                    "that would leave the secure connection; check the registry's configuration for its outside URL",
+                    "that would leave the secure connection; check the registry's configuration for its \
+                     outside URL",
                 );
             }
             _ => return forbidden("that is neither http nor https"),

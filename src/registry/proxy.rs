@@ -73,7 +73,8 @@ impl Proxies {
             if url.is_none() {
                 // What the variable holds may contain a password.
                 let reason = format!(
-                    "{variable} is not the address of a proxy that can be used: set it to http://host:port, http://user:password@host:port or socks5h://host:port"
+                    "{variable} is not the address of a proxy that can be used: set it to http://host:port, \
+                     http://user:password@host:port or socks5h://host:port"
                 );
                 return Err(RegistryError::Setup { reason });
             }

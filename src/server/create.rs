@@ -255,9 +255,9 @@ fn refuse_obsolete(fields: &Fields) -> Result<(), Failure> {
         ),
         (
             "path",
-            "path is not read any more: the server reads no files but uploaded ones; upload them and name them \
-             under files, and send the parts of a Modelfile as from, template, system, parameters, license and \
-             messages",
+            "path is not read any more: the server reads no files but uploaded ones; upload them and name \
+             them under files, and send the parts of a Modelfile as from, template, system, parameters, \
+             license and messages",
         ),
     ];
     match INSTEAD.into_iter().find(|(field, _)| fields.is_given(field)) {

@@ -20,12 +20,14 @@ pub enum StoreError {
     ModelNotFound { name: Box<Name> },
     /// There is no store in a directory that should have one.
     #[error(
-        "there is no model store in this directory; set OLLAMA_MODELS to the directory that holds blobs/ and manifests/"
+        "there is no model store in this directory; set OLLAMA_MODELS to the directory that holds blobs/ and \
+         manifests/"
     )]
     NoStore,
     /// A directory of manifests cannot be looked into. Nobody knows what blobs the models in it need.
     #[error(
-        "the manifests in \"{place}\" of the store cannot be looked into: it leads nowhere, or cannot be read; mend or remove it"
+        "the manifests in \"{place}\" of the store cannot be looked into: it leads nowhere, or cannot be \
+         read; mend or remove it"
     )]
     LostManifests { place: String },
     /// The bytes are not those that the digest promised. Nothing of them was kept.
@@ -39,11 +41,15 @@ pub enum StoreError {
     #[error("blob {digest} should have {expected} bytes, got {got}")]
     LengthMismatch { digest: Digest, expected: u64, got: u64 },
     /// A manifest cannot be read as one.
-    #[error("the manifest of model '{}' is damaged ({problem}); delete the model or make it again", .name.short())]
+    #[error(
+        "the manifest of model '{}' is damaged ({problem}); delete the model or make it again",
+        .name.short()
+    )]
     DamagedManifest { name: Box<Name>, problem: String },
     /// A part of a model is not in the store.
     #[error(
-        "model '{}' is damaged: its {noun} (blob {digest}) is not in the store; pull or create the model again",
+        "model '{}' is damaged: its {noun} (blob {digest}) is not in the store; pull or create the model \
+         again",
         .name.short()
     )]
     LacksBlob { name: Box<Name>, noun: &'static str, digest: Digest },
@@ -67,7 +73,8 @@ pub enum StoreError {
     UploadExpired { id: UploadId },
     /// Somebody else is at it.
     #[error(
-        "upload {id} is being written by another request; ask for its offset and try again when that has ended"
+        "upload {id} is being written by another request; ask for its offset and try again when that has \
+         ended"
     )]
     UploadInUse { id: UploadId },
     /// More bytes than there should be.
@@ -81,7 +88,8 @@ pub enum StoreError {
     TooManyUploads { most: usize },
     /// The disk is full, known beforehand.
     #[error(
-        "not enough space in the model store: {needed} bytes needed, {available} available; free some space or prune the store"
+        "not enough space in the model store: {needed} bytes needed, {available} available; free some space \
+         or prune the store"
     )]
     NotEnoughSpace {
         /// The number of bytes that the job would write.

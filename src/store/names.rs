@@ -190,9 +190,11 @@ mod tests {
     fn every_digest_is_named_and_the_place_says_what_it_is() {
         let hex = |number| digest(number).hex();
         let text = format!(
-            r#"{{"mediaType":"x","config":{{"digest":"sha256:{}","mediaType":"application/vnd.docker.container.image.v1+json"}},
+            r#"{{"mediaType":"x","config":{{"digest":"sha256:{}",
+                "mediaType":"application/vnd.docker.container.image.v1+json"}},
             "layers":[{{"Digest":"SHA256-{}","mediaType":"application/vnd.ollama.image.tensor"}},
-                {{"digest":"sha256\u003a{}","mediaType":"application/vnd.docker.distribution.manifest.v2+json"}},
+                {{"digest":"sha256\u003a{}",
+                "mediaType":"application/vnd.docker.distribution.manifest.v2+json"}},
                 {{"digest":"sha256:{}","digest":"none","mediaType":"text/plain"}}],
             "manifests":[{{"digest":"sha256:{}"}}],"sha256:{}":{{}},"other":["sha256:{}"]}}"#,
             hex(1),

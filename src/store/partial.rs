@@ -7,7 +7,7 @@
 //!
 //! | face | takes | bytes come | outlives its process |
 //! |---|---|---|---|
-//! | `writer.rs` | what is made here, or uploaded in one piece | in order | by its recipe (`output.rs`), or not |
+//! | `writer.rs` | what is made here, or uploaded at once | in order | by its recipe (`output.rs`), or not |
 //! | `download.rs` | what is pulled | in any order, by any number of threads | by its digest |
 //! | `upload.rs` | what is uploaded in several attempts | in order | by an identifier |
 

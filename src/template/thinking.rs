@@ -137,7 +137,8 @@ mod tests {
         let shown =
             "{{ range .Messages }}{{ if .Thinking }} <think>{{ .Thinking }}</think>\n{{ end }}{{ end }}";
         assert_eq!(tags(shown), found);
-        let nested = "{{ range $i, $_ := .Messages }}{{ with .X }}<think>{{ if (and .Y .Thinking) }}a{{ end }}</think>{{ end }}{{ end }}";
+        let nested = "{{ range $i, $_ := .Messages }}{{ with .X }}<think>{{ if (and .Y .Thinking) }}a{{ end \
+                      }}</think>{{ end }}{{ end }}";
         assert_eq!(tags(nested), found);
     }
 
@@ -147,11 +148,9 @@ mod tests {
         assert_eq!(tags("<a>{{ .Thinking }}</a>"), None);
         assert_eq!(tags("{{ range .Messages }}<a>{{ range .Thinking }}{{ end }}</a>{{ end }}"), None);
         assert_eq!(tags("{{ range .Messages }}<a>{{ $.Thinking }}</a>{{ end }}"), None);
-        assert_eq!(
-            tags(
-                r#"{{ range .Messages }}{{ end }}{{ define "x" }}{{ range .Messages }}<a>{{ .Thinking }}</a>{{ end }}{{ end }}"#
-            ),
-            None
-        );
+        let elsewhere = "{{ range .Messages }}<a>{{ .Thinking }}</a>{{ end }}";
+        let defined =
+            format!(r#"{{{{ range .Messages }}}}{{{{ end }}}}{{{{ define "x" }}}}{elsewhere}{{{{ end }}}}"#);
+        assert_eq!(tags(&defined), None);
     }
 }

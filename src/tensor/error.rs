@@ -23,7 +23,10 @@ pub enum TensorError {
         dimensions: Vec<u64>,
     },
     /// A row does not consist of whole blocks.
-    #[error("a row of {columns} elements is not a whole number of {element_type} blocks of {}", element_type.block_len())]
+    #[error(
+        "a row of {columns} elements is not a whole number of {element_type} blocks of {}",
+        element_type.block_len()
+    )]
     PartialBlock { element_type: ElementType, columns: u64 },
     /// A buffer does not have the length that the other arguments ask for.
     #[error("the {buffer} buffer holds {got} {unit}, expected {expected}")]

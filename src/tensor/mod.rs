@@ -6,7 +6,7 @@
 //! | [`element_type`](ElementType) | the types of ggml: ids, names, block sizes |
 //! | [`shape`](Shape) | one to four dimensions, fastest first |
 //! | `cast`, `f8` | single values between F32 and F16, BF16, F8 |
-//! | [`quantize`](quantize()) | F32 rows, by importance or not, to any supported type, at the width of the [`Platform`] |
+//! | [`quantize`](quantize()) | F32 rows, by importance or not, to any supported type |
 //! | [`dequantize`](dequantize()) | any supported type to F32 |
 //! | [`validate`](validate()) | refuse what is infinite or not a number |
 //! | `lanes` | vectors whose lanes are different blocks, at 16, 8, 4 and 1 lanes |

@@ -125,10 +125,10 @@ fn the_modelfile_of_show_makes_the_same_model() {
     desk.put("b/projector.gguf", projector());
     desk.put("lora.gguf", adapter());
     desk.create(
-        "FROM a/model.gguf\nFROM ./b/projector.gguf\nADAPTER lora.gguf\n\
-         TEMPLATE \"\"\"\n{{ .Prompt }} \"\"\"\n\
-         SYSTEM \"\"\"\"hello\" said he\"\"\"\nPARAMETER stop \"\"\"\"\"\"\"\nPARAMETER stop \"\t\"\nPARAMETER num_ctx 8\n\
-         LICENSE \"one\r\ntwo\"\nMESSAGE user \"\"\"\"why?\" \"\"\"\nREQUIRES 0.14.0\n",
+        "FROM a/model.gguf\nFROM ./b/projector.gguf\nADAPTER lora.gguf\nTEMPLATE \"\"\"\n\
+         {{ .Prompt }} \"\"\"\nSYSTEM \"\"\"\"hello\" said he\"\"\"\nPARAMETER stop \"\"\"\"\"\"\"\n\
+         PARAMETER stop \"\t\"\nPARAMETER num_ctx 8\nLICENSE \"one\r\ntwo\"\n\
+         MESSAGE user \"\"\"\"why?\" \"\"\"\nREQUIRES 0.14.0\n",
     );
     let (model, projector, adapter) =
         (Digest::of(&small_gguf(&[])), Digest::of(&projector()), Digest::of(&adapter()));
@@ -162,7 +162,8 @@ fn a_file_is_taken_once_and_a_name_stands_for_one() {
     assert_eq!(desk.layers("m").len(), 1);
     let desk = Desk { models: tempfile::tempdir().unwrap(), ..desk };
     assert!(desk.refuse("FROM ./model.gguf\nFROM b/model.gguf\n").contains(
-        "Modelfile: (line 2): two files would be called \"model.gguf\": ./model.gguf and b/model.gguf; rename one"
+        "Modelfile: (line 2): two files would be called \"model.gguf\": ./model.gguf and b/model.gguf; \
+         rename one"
     ));
     let error = desk.refuse("FROM x\nADAPTER ./model.gguf\nADAPTER b/model.gguf\n");
     assert!(error.contains("only one adapter"), "{error}");
@@ -229,7 +230,8 @@ fn a_misspelt_parameter_is_refused_unless_it_is_meant() {
     desk.put("Modelfile", "FROM ./model.gguf\nPARAMETER \"temprature\" 1\nPARAMETER seed 1\n");
     let output = desk.run(&["create", "odd"]);
     let said = text(&output);
-    let expected = "warning: parameter \"temprature\" is not known, and stored all the same; the nearest that is: temperature\n";
+    let expected = "warning: parameter \"temprature\" is not known, and stored all the same; the nearest \
+                    that is: temperature\n";
     assert!(output.status.success() && said.ends_with(expected), "{said}");
     assert_eq!(said.lines().filter(|line| line.starts_with("warning: ")).count(), 1, "{said}");
     let shown = desk.output(&["show", "odd", "--modelfile"]);

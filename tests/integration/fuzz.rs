@@ -44,7 +44,7 @@ mod replayed {
     use super::*;
 
     replays! {
-        bundle checkpoint create_request digest gguf hub imatrix manifest modelfile name recipe registry safetensors
-        template tokenizer_json tokenizer_model
+        bundle checkpoint create_request digest gguf hub imatrix manifest modelfile name recipe registry
+        safetensors template tokenizer_json tokenizer_model
     }
 }

@@ -177,40 +177,82 @@ refuses! {
     big_endian_version: Raw::header(3 << 24, 0, 0) => GgufError::BigEndian,
     big_endian_magic: Raw(b"FUGG\0\0\0\x03".to_vec()) => GgufError::BigEndian,
 
-    string_of_2_to_the_64_minus_1: one_entry("k", 8, |raw| raw.u64(u64::MAX)) => GgufError::Truncated { needed: u64::MAX, .. },
+    string_of_2_to_the_64_minus_1:
+        one_entry("k", 8, |raw| raw.u64(u64::MAX))
+            => GgufError::Truncated { needed: u64::MAX, .. },
     string_of_2_to_the_63: one_entry("k", 8, |raw| raw.u64(1 << 63)) => GgufError::Truncated { .. },
     string_of_2_to_the_32: one_entry("k", 8, |raw| raw.u64(1 << 32)) => GgufError::Truncated { .. },
     key_of_2_to_the_64_minus_1: Raw::header(3, 0, 1).u64(u64::MAX).data() => GgufError::Truncated { .. },
     name_of_2_to_the_64_minus_1: Raw::header(3, 1, 0).u64(u64::MAX).data() => GgufError::Truncated { .. },
-    array_of_2_to_the_64_minus_1: one_entry("k", 9, |raw| raw.u32(4).u64(u64::MAX)) => GgufError::Truncated { needed: u64::MAX, .. },
-    array_of_2_to_the_62_times_4_bytes: one_entry("k", 9, |raw| raw.u32(4).u64(1 << 62)) => GgufError::Truncated { .. },
-    array_of_2_to_the_32_strings: one_entry("k", 9, |raw| raw.u32(8).u64(1 << 32)) => GgufError::Truncated { .. },
-    array_of_64_mi_bytes_in_a_small_file: one_entry("k", 9, |raw| raw.u32(0).u64(64 << 20)) => GgufError::Truncated { .. },
-    array_of_strings_that_ends_early: one_entry("k", 9, |raw| raw.u32(8).u64(3).string(b"a").u64(1 << 40)) => GgufError::Truncated { .. },
+    array_of_2_to_the_64_minus_1:
+        one_entry("k", 9, |raw| raw.u32(4).u64(u64::MAX))
+            => GgufError::Truncated { needed: u64::MAX, .. },
+    array_of_2_to_the_62_times_4_bytes:
+        one_entry("k", 9, |raw| raw.u32(4).u64(1 << 62))
+            => GgufError::Truncated { .. },
+    array_of_2_to_the_32_strings:
+        one_entry("k", 9, |raw| raw.u32(8).u64(1 << 32))
+            => GgufError::Truncated { .. },
+    array_of_64_mi_bytes_in_a_small_file:
+        one_entry("k", 9, |raw| raw.u32(0).u64(64 << 20))
+            => GgufError::Truncated { .. },
+    array_of_strings_that_ends_early:
+        one_entry("k", 9, |raw| raw.u32(8).u64(3).string(b"a").u64(1 << 40))
+            => GgufError::Truncated { .. },
 
-    huge_number_of_tensors: Raw::header(3, u64::MAX, 0).bytes(&[0; 12]) => GgufError::Count { what: "tensors", .. },
-    huge_number_of_pairs: Raw::header(3, 0, 1 << 61).bytes(&[0; 12]) => GgufError::Count { what: "key-value pairs", .. },
+    huge_number_of_tensors:
+        Raw::header(3, u64::MAX, 0).bytes(&[0; 12])
+            => GgufError::Count { what: "tensors", .. },
+    huge_number_of_pairs:
+        Raw::header(3, 0, 1 << 61).bytes(&[0; 12])
+            => GgufError::Count { what: "key-value pairs", .. },
     more_tensors_than_fit: Raw::header(3, 200, 0).data() => GgufError::Count { got: 200, limit: 124, .. },
 
-    array_of_arrays: one_entry("k", 9, |raw| raw.u32(9).u64(1).u32(9).u64(1)) => GgufError::NestedArray { offset: 37, .. },
-    array_of_an_unknown_type: one_entry("k", 9, |raw| raw.u32(13).u64(1)) => GgufError::UnknownValueType { got: 13, .. },
-    value_of_an_unknown_type: one_entry("k", u32::MAX, |raw| raw) => GgufError::UnknownValueType { got: u32::MAX, .. },
+    array_of_arrays:
+        one_entry("k", 9, |raw| raw.u32(9).u64(1).u32(9).u64(1))
+            => GgufError::NestedArray { offset: 37, .. },
+    array_of_an_unknown_type:
+        one_entry("k", 9, |raw| raw.u32(13).u64(1))
+            => GgufError::UnknownValueType { got: 13, .. },
+    value_of_an_unknown_type:
+        one_entry("k", u32::MAX, |raw| raw)
+            => GgufError::UnknownValueType { got: u32::MAX, .. },
     bool_of_2: one_entry("k", 7, |raw| raw.bytes(&[2])) => GgufError::Bool { got: 2, .. },
-    bool_of_255_in_an_array: one_entry("k", 9, |raw| raw.u32(7).u64(3).bytes(&[1, 0, 255])) => GgufError::Bool { got: 255, offset: 51, .. },
+    bool_of_255_in_an_array:
+        one_entry("k", 9, |raw| raw.u32(7).u64(3).bytes(&[1, 0, 255]))
+            => GgufError::Bool { got: 255, offset: 51, .. },
 
     alignment_0: one_entry("general.alignment", 4, |raw| raw.u32(0)) => GgufError::Alignment { got: 0 },
     alignment_3: one_entry("general.alignment", 4, |raw| raw.u32(3)) => GgufError::Alignment { got: 3 },
-    alignment_2_to_the_31: one_entry("general.alignment", 4, |raw| raw.u32(1 << 31)) => GgufError::Alignment { .. },
-    alignment_of_another_type: one_entry("general.alignment", 10, |raw| raw.u64(32)) => GgufError::KeyType { got: ValueType::U64, .. },
+    alignment_2_to_the_31:
+        one_entry("general.alignment", 4, |raw| raw.u32(1 << 31))
+            => GgufError::Alignment { .. },
+    alignment_of_another_type:
+        one_entry("general.alignment", 10, |raw| raw.u64(32))
+            => GgufError::KeyType { got: ValueType::U64, .. },
 
     no_dimension: one_tensor("t", &[], 0, 0) => GgufError::Shape { reason: TensorError::Rank { got: 0 }, .. },
-    five_dimensions: one_tensor("t", &[1; 5], 0, 0) => GgufError::Shape { reason: TensorError::Rank { got: 5 }, .. },
-    four_billion_dimensions: Raw::header(3, 1, 0).string(b"t").u32(u32::MAX).data() => GgufError::Shape { reason: TensorError::Rank { .. }, .. },
-    dimension_0: one_tensor("t", &[4, 0], 0, 0) => GgufError::Shape { reason: TensorError::EmptyDimension { index: 1 }, .. },
-    negative_dimension: one_tensor("t", &[u64::MAX, 2], 0, 0) => GgufError::Shape { reason: TensorError::TooLarge { .. }, .. },
-    negative_dimension_alone: one_tensor("t", &[u64::MAX], 0, 0) => GgufError::Shape { reason: TensorError::TooLarge { .. }, .. },
-    product_of_dimensions_overflows: one_tensor("t", &[1 << 33, 1 << 33], 0, 0) => GgufError::Shape { reason: TensorError::TooLarge { .. }, .. },
-    row_of_partial_blocks: one_tensor("t", &[33, 2], 8, 0) => GgufError::Shape { reason: TensorError::PartialBlock { columns: 33, .. }, .. },
+    five_dimensions:
+        one_tensor("t", &[1; 5], 0, 0)
+            => GgufError::Shape { reason: TensorError::Rank { got: 5 }, .. },
+    four_billion_dimensions:
+        Raw::header(3, 1, 0).string(b"t").u32(u32::MAX).data()
+            => GgufError::Shape { reason: TensorError::Rank { .. }, .. },
+    dimension_0:
+        one_tensor("t", &[4, 0], 0, 0)
+            => GgufError::Shape { reason: TensorError::EmptyDimension { index: 1 }, .. },
+    negative_dimension:
+        one_tensor("t", &[u64::MAX, 2], 0, 0)
+            => GgufError::Shape { reason: TensorError::TooLarge { .. }, .. },
+    negative_dimension_alone:
+        one_tensor("t", &[u64::MAX], 0, 0)
+            => GgufError::Shape { reason: TensorError::TooLarge { .. }, .. },
+    product_of_dimensions_overflows:
+        one_tensor("t", &[1 << 33, 1 << 33], 0, 0)
+            => GgufError::Shape { reason: TensorError::TooLarge { .. }, .. },
+    row_of_partial_blocks:
+        one_tensor("t", &[33, 2], 8, 0)
+            => GgufError::Shape { reason: TensorError::PartialBlock { columns: 33, .. }, .. },
     unknown_element_type: one_tensor("t", &[4], 99, 0) => GgufError::UnknownElementType { got: 99, .. },
     withdrawn_element_type: one_tensor("t", &[32], 4, 0) => GgufError::UnknownElementType { got: 4, .. },
     sum_of_sizes_overflows:
@@ -226,7 +268,9 @@ refuses! {
         Raw::header(3, 2, 0).tensor("a", &[40], 0, 0).tensor("b", &[4], 0, 0).data()
             => GgufError::DataOffset { got: 0, expected: 160, .. },
 
-    duplicate_key: Raw::header(3, 0, 2).entry("k", 0).bytes(&[1]).entry("k", 0).bytes(&[1]).data() => GgufError::DuplicateKey { offset: 38, .. },
+    duplicate_key:
+        Raw::header(3, 0, 2).entry("k", 0).bytes(&[1]).entry("k", 0).bytes(&[1]).data()
+            => GgufError::DuplicateKey { offset: 38, .. },
     duplicate_tensor:
         Raw::header(3, 2, 0).tensor("t", &[4], 0, 0).tensor("t", &[4], 0, 32).data()
             => GgufError::DuplicateTensor { .. },
@@ -234,11 +278,17 @@ refuses! {
     name_of_64_bytes: one_tensor(&"n".repeat(64), &[4], 0, 0) => GgufError::NameLength { got: 64, .. },
     empty_name: one_tensor("", &[4], 0, 0) => GgufError::NameLength { got: 0, .. },
     empty_key: one_entry("", 0, |raw| raw.bytes(&[1])) => GgufError::EmptyKey { offset: 24 },
-    key_of_65_536_bytes: one_entry(&"k".repeat(65_536), 0, |raw| raw.bytes(&[1])) => GgufError::KeyLength { got: 65_536, .. },
-    key_that_is_not_utf8: Raw::header(3, 0, 1).string(b"\xff\xfe").u32(0).data() => GgufError::Utf8 { offset: 32, .. },
+    key_of_65_536_bytes:
+        one_entry(&"k".repeat(65_536), 0, |raw| raw.bytes(&[1]))
+            => GgufError::KeyLength { got: 65_536, .. },
+    key_that_is_not_utf8:
+        Raw::header(3, 0, 1).string(b"\xff\xfe").u32(0).data()
+            => GgufError::Utf8 { offset: 32, .. },
     name_that_is_not_utf8: Raw::header(3, 1, 0).string(b"\xc3\x28").data() => GgufError::Utf8 { .. },
     text_that_is_not_utf8: one_entry("k", 8, |raw| raw.string(b"\x80")) => GgufError::Utf8 { .. },
-    token_that_is_not_utf8: one_entry("k", 9, |raw| raw.u32(8).u64(1).string(b"\x80")) => GgufError::Utf8 { .. },
+    token_that_is_not_utf8:
+        one_entry("k", 9, |raw| raw.u32(8).u64(1).string(b"\x80"))
+            => GgufError::Utf8 { .. },
 }
 
 #[test]

@@ -201,12 +201,14 @@ mod refused {
     use super::{ROWS, refuse};
 
     tested_here! {
-        dns_rebinding drive_by digest_as_path file_name_as_path missing_file mixed_formats nested_json huge_json
+        dns_rebinding drive_by digest_as_path file_name_as_path missing_file mixed_formats nested_json
+        huge_json
         outputs
         wrong_digest upload_headers lying_upload push_paths pushed_manifests pushed_blobs pushed_layers
         deleted_blobs gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
-        safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe importance_matrix
+        safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe
+        importance_matrix
         templates
         store_entries store_lists store_layers store_damage
         registry_digests registry_bombs registry_detours registry_blobs registry_artifacts

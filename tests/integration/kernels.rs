@@ -320,7 +320,8 @@ proptest! {
     ) {
         // Fewer bits of exponent make numbers of about the same size, whose blocks are more often valid.
         let kept = 0x807f_ffff | exponents << 23;
-        let values: Vec<f32> = bits.into_iter().map(|bits| f32::from_bits(bits & kept | 0x3000_0000)).collect();
+        let number = |bits: u32| f32::from_bits(bits & kept | 0x3000_0000);
+        let values: Vec<f32> = bits.into_iter().map(number).collect();
         let scalar = Platform::from_name("scalar").expect("always available");
         let finite = validate_finite(&values).is_ok();
         for element_type in block_types() {

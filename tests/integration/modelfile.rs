@@ -22,9 +22,9 @@ fn refused(text: &str) -> String {
 fn every_command_is_read() {
     let modelfile = parse(
         "# all of them\n\nfrom ./model.gguf\nFROM ./mmproj.gguf\nAdapter ./lora\nDRAFT ./small.gguf\n\
-         TEMPLATE {{ .Prompt }}\nSYSTEM first\nSYSTEM You are a pirate\n\
-         PARAMETER num_ctx 128\nPARAMETER stop a\n  PARAMETER   stop   \" b \"\nPARAMETER temperature 0.5\n\
-         PARAMETER USE_MMAP true\nPARAMETER \"newer than us\" 1\nPARAMETER num_ctx 256\nLICENSE MIT\nLICENSE second\n\
+         TEMPLATE {{ .Prompt }}\nSYSTEM first\nSYSTEM You are a pirate\nPARAMETER num_ctx 128\n\
+         PARAMETER stop a\n  PARAMETER   stop   \" b \"\nPARAMETER temperature 0.5\nPARAMETER USE_MMAP true\n\
+         PARAMETER \"newer than us\" 1\nPARAMETER num_ctx 256\nLICENSE MIT\nLICENSE second\n\
          MESSAGE user hi: there\nMESSAGE assistant yo\nRENDERER r\nPARSER p\nREQUIRES v0.14.0",
     );
     assert_eq!(modelfile.commands().len(), 21);
@@ -114,8 +114,8 @@ fn encodings_are_recognised_by_their_mark() {
 
 #[test]
 fn mistakes_are_named_with_their_line() {
-    let commands = "command must be one of \"from\", \"license\", \"template\", \"system\", \"adapter\", \"draft\", \
-                    \"renderer\", \"parser\", \"parameter\", \"message\", or \"requires\"";
+    let commands = "command must be one of \"from\", \"license\", \"template\", \"system\", \"adapter\", \
+                    \"draft\", \"renderer\", \"parser\", \"parameter\", \"message\", or \"requires\"";
     for (text, message) in [
         ("", "no FROM line: add one that names a model, a file or a directory".to_owned()),
         ("# FROM x\nSYSTEM y", "no FROM line: add one that names a model, a file or a directory".to_owned()),
@@ -128,13 +128,14 @@ fn mistakes_are_named_with_their_line() {
         ("FROM x\nPARAMETER top_k\n", "(line 2): PARAMETER needs a value on the same line".to_owned()),
         (
             "FROM x\nPARAMETER odd-one 1",
-            "(line 2): the name of a parameter consists of letters, digits and underscores, unlike \"odd-one\""
+            "(line 2): the name of a parameter consists of letters, digits and underscores, unlike \
+             \"odd-one\""
                 .to_owned(),
         ),
         (
             "FROM x\nPARAMETER tempreature 1",
-            "(line 2): parameter \"tempreature\" is not known; the nearest that is: temperature; to store it all the same \
-             put its name in quotes"
+            "(line 2): parameter \"tempreature\" is not known; the nearest that is: temperature; to store it \
+             all the same put its name in quotes"
                 .to_owned(),
         ),
         (
@@ -191,9 +192,10 @@ fn show_writes_what_ollama_writes() {
         message("assistant", "yo"),
     ];
     let expected = "FROM /models/blobs/sha256-41e8\n\
-                    TEMPLATE \"{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ end }}<|im_start|>assistant\n\"\n\
-                    SYSTEM You are a pirate\nPARAMETER stop <|im_start|>\nPARAMETER temperature 0.5\nLICENSE MIT\n\
-                    MESSAGE user hi\nMESSAGE assistant yo\n";
+                    TEMPLATE \"{{- range .Messages }}<|im_start|>{{ .Role }}\n\
+                    {{ end }}<|im_start|>assistant\n\"\nSYSTEM You are a pirate\n\
+                    PARAMETER stop <|im_start|>\nPARAMETER temperature 0.5\nLICENSE MIT\nMESSAGE user hi\n\
+                    MESSAGE assistant yo\n";
     assert_eq!(written(&commands), expected);
     assert!(parse(expected).commands().eq(&commands));
 }
@@ -252,7 +254,9 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_accepted_or_refused(lines in prop::collection::vec(("(FROM|system|PARAMETER|message|#|)", value()), 0..6)) {
+    fn any_text_is_accepted_or_refused(
+        lines in prop::collection::vec(("(FROM|system|PARAMETER|message|#|)", value()), 0..6)
+    ) {
         let text: String = lines.iter().map(|(command, value)| format!("{command} {value}\n")).collect();
         match Modelfile::parse(text.as_bytes()) {
             Ok(modelfile) => {

@@ -79,7 +79,8 @@ async fn of_a_list_the_manifest_is_served_that_is_used_here() {
     let server = InProcess::new();
     let child = put(&server.store, "child", WEIGHTS);
     let blob = server.store.put_bytes(&child).unwrap().blob.digest();
-    let list = json!({"schemaVersion": 2, "manifests": [{"mediaType": Manifest::MEDIA_TYPE, "digest": blob, "runner": "ggml"}]});
+    let entry = json!({"mediaType": Manifest::MEDIA_TYPE, "digest": blob, "runner": "ggml"});
+    let list = json!({"schemaVersion": 2, "manifests": [entry]});
     server.store.restore(&"listed".parse().unwrap(), list.to_string().as_bytes()).unwrap();
     let answer = server.get("/v2/library/listed/manifests/latest").await;
     assert_eq!(answer.body.as_bytes(), child);

@@ -91,9 +91,10 @@ impl Args for Places {
             .value_parser(value_parser!(PathBuf))
             .value_names(["IN", "OUT", "TYPE", "THREADS"])
             .help(
-                "IN [OUT] TYPE [THREADS]: the model (a GGUF file, one of the files of a split model, or a directory with a \
-                 checkpoint), where the result goes (without it, ggml-model-TYPE.gguf beside the model; a file that \
-                 exists is replaced), Q4_K_M, IQ4_XS, F16, COPY, ... in any case, and the threads to compute with",
+                "IN [OUT] TYPE [THREADS]: the model (a GGUF file, one of the files of a split model, or a \
+                 directory with a checkpoint), where the result goes (without it, ggml-model-TYPE.gguf \
+                 beside the model; a file that exists is replaced), Q4_K_M, IQ4_XS, F16, COPY, ... in any \
+                 case, and the threads to compute with",
             );
         command.arg(places)
     }

@@ -19,9 +19,9 @@ pub(super) const FAMILY: Family = Family {
         Class::new(
             "bert",
             &[],
-            r#"{"vocab_size": 30522, "max_position_embeddings": 512, "hidden_size": 768, "intermediate_size": 3072,
-            "num_hidden_layers": 12, "num_attention_heads": 12, "layer_norm_eps": 1e-12, "type_vocab_size": 2,
-            "pad_token_id": 0}"#,
+            r#"{"vocab_size": 30522, "max_position_embeddings": 512, "hidden_size": 768,
+            "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+            "layer_norm_eps": 1e-12, "type_vocab_size": 2, "pad_token_id": 0}"#,
         ),
         Class::new("roberta", &[], ROBERTA_DEFAULTS),
         Class::new("xlm-roberta", &[], XLM_ROBERTA_DEFAULTS),
@@ -29,8 +29,8 @@ pub(super) const FAMILY: Family = Family {
         Class::new(
             "distilbert",
             &[],
-            r#"{"vocab_size": 30522, "max_position_embeddings": 512, "dim": 768, "hidden_dim": 3072, "n_layers": 6,
-            "n_heads": 12, "pad_token_id": 0}"#,
+            r#"{"vocab_size": 30522, "max_position_embeddings": 512, "dim": 768, "hidden_dim": 3072,
+            "n_layers": 6, "n_heads": 12, "pad_token_id": 0}"#,
         ),
     ],
     tokenizer: Flavour::WORD_PIECE,
@@ -44,9 +44,9 @@ const ROBERTA_DEFAULTS: &str = r#"{"vocab_size": 50265, "max_position_embeddings
 "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "layer_norm_eps": 1e-12,
 "type_vocab_size": 2, "pad_token_id": 1}"#;
 
-const XLM_ROBERTA_DEFAULTS: &str = r#"{"vocab_size": 30522, "max_position_embeddings": 512, "hidden_size": 768,
-"intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12, "layer_norm_eps": 1e-12,
-"type_vocab_size": 2, "pad_token_id": 1}"#;
+const XLM_ROBERTA_DEFAULTS: &str = r#"{"vocab_size": 30522, "max_position_embeddings": 512,
+    "hidden_size": 768, "intermediate_size": 3072, "num_hidden_layers": 12, "num_attention_heads": 12,
+    "layer_norm_eps": 1e-12, "type_vocab_size": 2, "pad_token_id": 1}"#;
 
 /// Byte pairs, and positions that begin after the padding token's.
 pub(super) const ROBERTA: Family = Family {

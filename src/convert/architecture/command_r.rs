@@ -16,9 +16,9 @@ pub(super) const FIRST: Family = Family {
     classes: &[Class::new(
         "cohere",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 8192, "intermediate_size": 22528,
-        "num_hidden_layers": 40, "num_attention_heads": 64, "layer_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "logit_scale": 0.0625, "tie_word_embeddings": true}"#,
+        r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 8192,
+        "intermediate_size": 22528, "num_hidden_layers": 40, "num_attention_heads": 64,
+        "layer_norm_eps": 1e-5, "rope_theta": 10000.0, "logit_scale": 0.0625, "tie_word_embeddings": true}"#,
     )],
     adjust: |configuration, _| {
         // The context that the models were trained with.
@@ -44,9 +44,10 @@ pub(super) const SECOND: Family = Family {
     classes: &[Class::new(
         "cohere2",
         &[Derived::KeyValueHeads, Derived::HeadSize],
-        r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 8192, "intermediate_size": 22528,
-        "num_hidden_layers": 40, "num_attention_heads": 64, "layer_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "logit_scale": 0.0625, "sliding_window": 4096, "tie_word_embeddings": true}"#,
+        r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 8192,
+        "intermediate_size": 22528, "num_hidden_layers": 40, "num_attention_heads": 64,
+        "layer_norm_eps": 1e-5, "rope_theta": 10000.0, "logit_scale": 0.0625, "sliding_window": 4096,
+        "tie_word_embeddings": true}"#,
     )],
     hyperparameters: |subject, out| {
         standard(subject, out)?;

@@ -14,7 +14,8 @@ pub(super) const FAMILY: Family = Family {
     classes: &[
         Class {
             model_type: "dbrx",
-            defaults: r#"{"d_model": 2048, "n_heads": 16, "n_layers": 24, "max_seq_len": 2048, "vocab_size": 32000}"#,
+            defaults: r#"{"d_model": 2048, "n_heads": 16, "n_layers": 24, "max_seq_len": 2048,
+                "vocab_size": 32000}"#,
             derived: &[],
             parts: &[Part::of("attn_config", "dbrx_attention"), Part::of("ffn_config", "dbrx_feed_forward")],
         },

@@ -22,10 +22,11 @@ pub(super) const FIRST: Family = Family {
     classes: &[Class::new(
         "dots1",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 152064, "max_position_embeddings": 2048, "hidden_size": 4608, "intermediate_size": 10944,
-        "moe_intermediate_size": 1408, "num_hidden_layers": 62, "num_attention_heads": 32, "num_key_value_heads": 32,
-        "first_k_dense_replace": 0, "norm_topk_prob": false, "n_group": 1, "topk_group": 1, "rms_norm_eps": 1e-6,
-        "rope_theta": 10000.0, "routed_scaling_factor": 1.0}"#,
+        r#"{"vocab_size": 152064, "max_position_embeddings": 2048, "hidden_size": 4608,
+        "intermediate_size": 10944, "moe_intermediate_size": 1408, "num_hidden_layers": 62,
+        "num_attention_heads": 32, "num_key_value_heads": 32, "first_k_dense_replace": 0,
+        "norm_topk_prob": false, "n_group": 1, "topk_group": 1, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+        "routed_scaling_factor": 1.0}"#,
     )],
     tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
     hyperparameters: |subject, out| {

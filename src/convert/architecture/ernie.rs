@@ -58,9 +58,10 @@ pub(super) const MIXTURE: Family = Family {
         "ernie4_5_moe",
         &[Derived::KeyValueHeads],
         r#"{"vocab_size": 103424, "hidden_size": 2560, "intermediate_size": 12288, "num_hidden_layers": 28,
-        "num_attention_heads": 20, "num_key_value_heads": 4, "max_position_embeddings": 131072, "rms_norm_eps": 1e-5,
-        "rope_theta": 500000.0, "moe_intermediate_size": 1536, "moe_k": 6, "moe_num_experts": 64,
-        "moe_num_shared_experts": 2, "moe_layer_start_index": 1, "moe_layer_interval": 1}"#,
+        "num_attention_heads": 20, "num_key_value_heads": 4, "max_position_embeddings": 131072,
+        "rms_norm_eps": 1e-5, "rope_theta": 500000.0, "moe_intermediate_size": 1536, "moe_k": 6,
+        "moe_num_experts": 64, "moe_num_shared_experts": 2, "moe_layer_start_index": 1,
+        "moe_layer_interval": 1}"#,
     )],
     tokenizer: Flavour { space_prefix: SpacePrefix::Last, ..Flavour::SENTENCE_PIECE },
     hyperparameters: |subject, out| {

@@ -15,9 +15,9 @@ pub(super) const FIRST: Family = Family {
     classes: &[Class::new(
         "gemma",
         &[],
-        r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 3072, "intermediate_size": 24576,
-        "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 256,
-        "rms_norm_eps": 1e-6, "rope_theta": 10000.0}"#,
+        r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 3072,
+        "intermediate_size": 24576, "num_hidden_layers": 28, "num_attention_heads": 16,
+        "num_key_value_heads": 16, "head_dim": 256, "rms_norm_eps": 1e-6, "rope_theta": 10000.0}"#,
     )],
     tokenizer: Flavour::GEMMA,
     hyperparameters,
@@ -39,10 +39,10 @@ pub(super) const SECOND: Family = Family {
     classes: &[Class::new(
         "gemma2",
         &[],
-        r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 2304, "intermediate_size": 9216,
-        "num_hidden_layers": 26, "num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256,
-        "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "sliding_window": 4096, "attn_logit_softcapping": 50.0,
-        "final_logit_softcapping": 30.0}"#,
+        r#"{"vocab_size": 256000, "max_position_embeddings": 8192, "hidden_size": 2304,
+        "intermediate_size": 9216, "num_hidden_layers": 26, "num_attention_heads": 8,
+        "num_key_value_heads": 4, "head_dim": 256, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
+        "sliding_window": 4096, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}"#,
     )],
     tokenizer: Flavour::GEMMA2,
     hyperparameters: |subject, out| {

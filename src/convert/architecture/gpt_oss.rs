@@ -15,11 +15,12 @@ pub(super) const FAMILY: Family = Family {
     classes: &[Class::new(
         "gpt_oss",
         &[Derived::KeyValueHeads, Derived::HeadSize],
-        r#"{"vocab_size": 201088, "max_position_embeddings": 131072, "hidden_size": 2880, "intermediate_size": 2880,
-        "num_hidden_layers": 36, "num_attention_heads": 64, "num_key_value_heads": 8, "head_dim": 64,
-        "rms_norm_eps": 1e-5, "rope_theta": 150000.0, "sliding_window": 128, "num_local_experts": 128,
-        "num_experts_per_tok": 4, "rope_scaling": {"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0,
-        "beta_slow": 1.0, "original_max_position_embeddings": 4096}}"#,
+        r#"{"vocab_size": 201088, "max_position_embeddings": 131072, "hidden_size": 2880,
+        "intermediate_size": 2880, "num_hidden_layers": 36, "num_attention_heads": 64,
+        "num_key_value_heads": 8, "head_dim": 64, "rms_norm_eps": 1e-5, "rope_theta": 150000.0,
+        "sliding_window": 128, "num_local_experts": 128, "num_experts_per_tok": 4,
+        "rope_scaling": {"rope_type": "yarn", "factor": 32.0, "beta_fast": 32.0, "beta_slow": 1.0,
+        "original_max_position_embeddings": 4096}}"#,
     )],
     hyperparameters: |subject, out| {
         standard(subject, out)?;

@@ -13,9 +13,10 @@ pub(super) const FAMILY: Family = Family {
     classes: &[Class::new(
         "gpt_neox",
         &[],
-        r#"{"vocab_size": 50432, "max_position_embeddings": 2048, "hidden_size": 6144, "intermediate_size": 24576,
-        "num_hidden_layers": 44, "num_attention_heads": 64, "layer_norm_eps": 1e-5, "rotary_pct": 0.25,
-        "rotary_emb_base": 10000, "rope_theta": 10000, "use_parallel_residual": true}"#,
+        r#"{"vocab_size": 50432, "max_position_embeddings": 2048, "hidden_size": 6144,
+        "intermediate_size": 24576, "num_hidden_layers": 44, "num_attention_heads": 64,
+        "layer_norm_eps": 1e-5, "rotary_pct": 0.25, "rotary_emb_base": 10000, "rope_theta": 10000,
+        "use_parallel_residual": true}"#,
     )],
     hyperparameters: |subject, out| {
         let model = subject.model;

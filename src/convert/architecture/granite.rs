@@ -18,9 +18,9 @@ pub(super) const FAMILY: Family = Family {
     classes: &[Class::new(
         "granite",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 32000, "max_position_embeddings": 2048, "hidden_size": 4096, "intermediate_size": 11008,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
-        "embedding_multiplier": 1.0, "logits_scaling": 1.0, "residual_multiplier": 1.0,
+        r#"{"vocab_size": 32000, "max_position_embeddings": 2048, "hidden_size": 4096,
+        "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0, "embedding_multiplier": 1.0, "logits_scaling": 1.0, "residual_multiplier": 1.0,
         "attention_multiplier": 1.0}"#,
     )],
     adjust: |configuration, _| {
@@ -93,10 +93,10 @@ const fn mixture(model_type: &'static str) -> Class {
     Class::new(
         model_type,
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 32000, "max_position_embeddings": 2048, "hidden_size": 4096, "intermediate_size": 11008,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
-        "embedding_multiplier": 1.0, "logits_scaling": 1.0, "residual_multiplier": 1.0, "attention_multiplier": 1.0,
-        "num_local_experts": 8, "num_experts_per_tok": 2}"#,
+        r#"{"vocab_size": 32000, "max_position_embeddings": 2048, "hidden_size": 4096,
+        "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-6,
+        "rope_theta": 10000.0, "embedding_multiplier": 1.0, "logits_scaling": 1.0, "residual_multiplier": 1.0,
+        "attention_multiplier": 1.0, "num_local_experts": 8, "num_experts_per_tok": 2}"#,
     )
 }
 

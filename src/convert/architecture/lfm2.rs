@@ -15,10 +15,10 @@ pub(super) const FAMILY: Family = Family {
     classes: &[Class::new(
         "lfm2",
         &[],
-        r#"{"vocab_size": 65536, "max_position_embeddings": 128000, "hidden_size": 2560, "intermediate_size": 12288,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "norm_eps": 1e-5,
-        "rope_theta": 1000000.0, "conv_L_cache": 3, "block_multiple_of": 256, "block_ffn_dim_multiplier": 1.0,
-        "block_auto_adjust_ff_dim": true}"#,
+        r#"{"vocab_size": 65536, "max_position_embeddings": 128000, "hidden_size": 2560,
+        "intermediate_size": 12288, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "norm_eps": 1e-5, "rope_theta": 1000000.0, "conv_L_cache": 3,
+        "block_multiple_of": 256, "block_ffn_dim_multiplier": 1.0, "block_auto_adjust_ff_dim": true}"#,
     )],
     adjust: |configuration, _| {
         if let Some(base) = configuration.value("theta").cloned() {

@@ -26,16 +26,18 @@ pub(super) const FAMILY: Family = Family {
         Class::new(
             "llama",
             &[Derived::KeyValueHeads, Derived::HeadSize],
-            r#"{"vocab_size": 32000, "max_position_embeddings": 2048, "hidden_size": 4096, "intermediate_size": 11008,
-            "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-6, "rope_theta": 10000.0}"#,
+            r#"{"vocab_size": 32000, "max_position_embeddings": 2048, "hidden_size": 4096,
+            "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "rms_norm_eps": 1e-6, "rope_theta": 10000.0}"#,
         ),
         MISTRAL,
         Class::new(
             "mixtral",
             &[Derived::KeyValueHeads],
             r#"{"vocab_size": 32000, "max_position_embeddings": 131072, "hidden_size": 4096,
-            "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
-            "rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "num_local_experts": 8, "num_experts_per_tok": 2}"#,
+            "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "num_key_value_heads": 8, "rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "num_local_experts": 8,
+            "num_experts_per_tok": 2}"#,
         ),
     ],
     tokenizer: Flavour::LLAMA,
@@ -48,9 +50,9 @@ pub(super) const FAMILY: Family = Family {
 pub(super) const MISTRAL: Class = Class::new(
     "mistral",
     &[Derived::KeyValueHeads],
-    r#"{"vocab_size": 32000, "max_position_embeddings": 131072, "hidden_size": 4096, "intermediate_size": 14336,
-    "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "rms_norm_eps": 1e-6,
-    "rope_theta": 10000.0, "sliding_window": 4096}"#,
+    r#"{"vocab_size": 32000, "max_position_embeddings": 131072, "hidden_size": 4096,
+    "intermediate_size": 14336, "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-6, "rope_theta": 10000.0, "sliding_window": 4096}"#,
 );
 
 /// Attention whose rotary dimensions llama.cpp takes in pairs.

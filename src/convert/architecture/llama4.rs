@@ -31,9 +31,9 @@ pub(super) const FAMILY: Family = Family {
         Class::new(
             "llama4_vision_model",
             &[],
-            r#"{"hidden_size": 768, "intermediate_size": 5632, "num_hidden_layers": 34, "num_attention_heads": 16,
-            "image_size": 448, "patch_size": 14, "norm_eps": 1e-5, "pixel_shuffle_ratio": 0.5,
-            "hidden_act": "gelu"}"#,
+            r#"{"hidden_size": 768, "intermediate_size": 5632, "num_hidden_layers": 34,
+            "num_attention_heads": 16, "image_size": 448, "patch_size": 14, "norm_eps": 1e-5,
+            "pixel_shuffle_ratio": 0.5, "hidden_act": "gelu"}"#,
         ),
     ],
     adjust: |configuration, _| {

@@ -35,8 +35,9 @@ pub(super) const FAMILY: Family = Family {
     ..Family::STANDARD
 };
 
-const TEXT: &str = r#"{"model_type": "mistral", "vocab_size": 131072, "hidden_size": 5120, "intermediate_size": 32768,
-"num_hidden_layers": 40, "head_dim": 128, "rms_norm_eps": 1e-5, "rope_theta": 1000000000.0, "sliding_window": null}"#;
+const TEXT: &str = r#"{"model_type": "mistral", "vocab_size": 131072, "hidden_size": 5120,
+    "intermediate_size": 32768, "num_hidden_layers": 40, "head_dim": 128, "rms_norm_eps": 1e-5,
+    "rope_theta": 1000000000.0, "sliding_window": null}"#;
 
 const VISION: &str = r#"{"model_type": "pixtral", "image_size": 1540, "patch_size": 14, "head_dim": 64}"#;
 

@@ -13,8 +13,9 @@ pub(super) const FIRST: Family = Family {
     classes: &[Class::new(
         "olmo",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 50304, "max_position_embeddings": 2048, "hidden_size": 4096, "intermediate_size": 11008,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "rope_theta": 10000.0}"#,
+        r#"{"vocab_size": 50304, "max_position_embeddings": 2048, "hidden_size": 4096,
+        "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "rope_theta": 10000.0}"#,
     )],
     hyperparameters: |subject, out| {
         standard(subject, out)?;
@@ -36,15 +37,15 @@ pub(super) const SECOND: Family = Family {
             "olmo2",
             &[Derived::KeyValueHeads],
             r#"{"vocab_size": 50304, "max_position_embeddings": 2048, "hidden_size": 4096,
-            "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-5,
-            "rope_theta": 10000.0}"#,
+            "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0}"#,
         ),
         Class::new(
             "olmo3",
             &[Derived::KeyValueHeads],
             r#"{"vocab_size": 50304, "max_position_embeddings": 2048, "hidden_size": 4096,
-            "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32, "rms_norm_eps": 1e-5,
-            "rope_theta": 10000.0, "sliding_window": 4096}"#,
+            "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32,
+            "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "sliding_window": 4096}"#,
         ),
     ],
     hyperparameters: |subject, out| {
@@ -69,9 +70,9 @@ pub(super) const MIXTURE: Family = Family {
     classes: &[Class::new(
         "olmoe",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 50304, "max_position_embeddings": 4096, "hidden_size": 2048, "intermediate_size": 2048,
-        "num_hidden_layers": 16, "num_attention_heads": 16, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "num_experts": 64, "num_experts_per_tok": 8}"#,
+        r#"{"vocab_size": 50304, "max_position_embeddings": 4096, "hidden_size": 2048,
+        "intermediate_size": 2048, "num_hidden_layers": 16, "num_attention_heads": 16, "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0, "num_experts": 64, "num_experts_per_tok": 8}"#,
     )],
     hyperparameters: |subject, out| {
         standard(subject, out)?;

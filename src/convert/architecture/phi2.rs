@@ -14,9 +14,9 @@ pub(super) const FAMILY: Family = Family {
     classes: &[Class::new(
         "phi",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 51200, "max_position_embeddings": 2048, "hidden_size": 2048, "intermediate_size": 8192,
-        "num_hidden_layers": 24, "num_attention_heads": 32, "layer_norm_eps": 1e-5, "rope_theta": 10000.0,
-        "partial_rotary_factor": 0.5}"#,
+        r#"{"vocab_size": 51200, "max_position_embeddings": 2048, "hidden_size": 2048,
+        "intermediate_size": 8192, "num_hidden_layers": 24, "num_attention_heads": 32, "layer_norm_eps": 1e-5,
+        "rope_theta": 10000.0, "partial_rotary_factor": 0.5}"#,
     )],
     hyperparameters,
     tensors: &[&[Rule::keep("model.final_layernorm.*", "output_norm.*").required()], WITHOUT_NORM, LAYERS],

@@ -42,9 +42,10 @@ pub(super) const MIXTURE: Family = Family {
     classes: &[Class::new(
         "phimoe",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 32064, "max_position_embeddings": 131072, "hidden_size": 4096, "intermediate_size": 6400,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 8, "rms_norm_eps": 1e-5,
-        "rope_theta": 1000000.0, "sliding_window": null, "num_local_experts": 16, "num_experts_per_tok": 2}"#,
+        r#"{"vocab_size": 32064, "max_position_embeddings": 131072, "hidden_size": 4096,
+        "intermediate_size": 6400, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 8, "rms_norm_eps": 1e-5, "rope_theta": 1000000.0, "sliding_window": null,
+        "num_local_experts": 16, "num_experts_per_tok": 2}"#,
     )],
     hyperparameters: |subject, out| {
         hyperparameters(subject, out)?;

@@ -29,8 +29,8 @@ pub(super) const FAMILY: Family = Family {
         Class::new(
             "qwen2_5_vl_vision",
             &[],
-            r#"{"depth": 32, "hidden_size": 3584, "intermediate_size": 3420, "num_heads": 16, "patch_size": 14,
-            "spatial_merge_size": 2, "fullatt_block_indexes": [7, 15, 23, 31]}"#,
+            r#"{"depth": 32, "hidden_size": 3584, "intermediate_size": 3420, "num_heads": 16,
+            "patch_size": 14, "spatial_merge_size": 2, "fullatt_block_indexes": [7, 15, 23, 31]}"#,
         ),
     ],
     tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,
@@ -45,8 +45,8 @@ const fn text_class(model_type: &'static str) -> Class {
         model_type,
         &[Derived::KeyValueHeads],
         r#"{"vocab_size": 152064, "max_position_embeddings": 32768, "hidden_size": 8192,
-        "intermediate_size": 29568, "num_hidden_layers": 80, "num_attention_heads": 64, "num_key_value_heads": 8,
-        "rms_norm_eps": 1e-5, "rope_theta": 1000000.0}"#,
+        "intermediate_size": 29568, "num_hidden_layers": 80, "num_attention_heads": 64,
+        "num_key_value_heads": 8, "rms_norm_eps": 1e-5, "rope_theta": 1000000.0}"#,
     )
 }
 

@@ -16,9 +16,9 @@ pub(super) const FAMILY: Family = Family {
     classes: &[Class::new(
         "qwen3",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 151936, "max_position_embeddings": 32768, "hidden_size": 4096, "intermediate_size": 22016,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "num_key_value_heads": 32, "head_dim": 128,
-        "rms_norm_eps": 1e-6, "rope_theta": 10000.0}"#,
+        r#"{"vocab_size": 151936, "max_position_embeddings": 32768, "hidden_size": 4096,
+        "intermediate_size": 22016, "num_hidden_layers": 32, "num_attention_heads": 32,
+        "num_key_value_heads": 32, "head_dim": 128, "rms_norm_eps": 1e-6, "rope_theta": 10000.0}"#,
     )],
     applies: |configuration| !reranks(configuration),
     tokenizer: Flavour::SENTENCE_PIECE_OR_BYTE_PAIR,

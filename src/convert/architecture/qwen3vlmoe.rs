@@ -19,9 +19,9 @@ pub(super) const FAMILY: Family = Family {
             "qwen3_vl_moe_text",
             &[Derived::KeyValueHeads],
             r#"{"vocab_size": 151936, "max_position_embeddings": 128000, "hidden_size": 2048,
-            "intermediate_size": 5632, "num_hidden_layers": 24, "num_attention_heads": 16, "num_key_value_heads": 16,
-            "head_dim": 128, "rms_norm_eps": 1e-6, "rope_theta": 5000000.0, "num_experts": 60,
-            "num_experts_per_tok": 4, "moe_intermediate_size": 1408}"#,
+            "intermediate_size": 5632, "num_hidden_layers": 24, "num_attention_heads": 16,
+            "num_key_value_heads": 16, "head_dim": 128, "rms_norm_eps": 1e-6, "rope_theta": 5000000.0,
+            "num_experts": 60, "num_experts_per_tok": 4, "moe_intermediate_size": 1408}"#,
         ),
     ],
     hyperparameters: |subject, out| {

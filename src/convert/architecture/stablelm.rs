@@ -14,9 +14,9 @@ pub(super) const FAMILY: Family = Family {
     classes: &[Class::new(
         "stablelm",
         &[Derived::KeyValueHeads],
-        r#"{"vocab_size": 50304, "max_position_embeddings": 4096, "hidden_size": 2560, "intermediate_size": 6912,
-        "num_hidden_layers": 32, "num_attention_heads": 32, "layer_norm_eps": 1e-5, "rope_theta": 10000,
-        "partial_rotary_factor": 0.25, "use_parallel_residual": false}"#,
+        r#"{"vocab_size": 50304, "max_position_embeddings": 4096, "hidden_size": 2560,
+        "intermediate_size": 6912, "num_hidden_layers": 32, "num_attention_heads": 32, "layer_norm_eps": 1e-5,
+        "rope_theta": 10000, "partial_rotary_factor": 0.25, "use_parallel_residual": false}"#,
     )],
     hyperparameters,
     tensors: &[EMBEDDINGS, ATTENTION, GATED_FEED_FORWARD, LAYERS],

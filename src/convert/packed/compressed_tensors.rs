@@ -133,8 +133,8 @@ fn fitting(
         refuse(
             weight,
             format!(
-                "its shape {has:?} with scales {scales_have:?} does not hold {shape:?} numbers as config.json says \
-                 ({stated})"
+                "its shape {has:?} with scales {scales_have:?} does not hold {shape:?} numbers as \
+                 config.json says ({stated})"
             ),
         )
     })?;

@@ -86,11 +86,12 @@ pub(super) fn check_tensors(settings: &Settings, tensors: &Tensors<'_>) -> Resul
     let Some((tensor, name)) = left else { return Ok(()) };
     let reason = match settings.method.as_str() {
         "" => format!(
-            "it is part of a weight packed by {name}, and config.json does not say how; add its quantization_config"
+            "it is part of a weight packed by {name}, and config.json does not say how; add its \
+             quantization_config"
         ),
         method => format!(
-            "it is part of a weight packed by {name}, and the rest of it is missing or not what config.json says \
-             ({method})"
+            "it is part of a weight packed by {name}, and the rest of it is missing or not what config.json \
+             says ({method})"
         ),
     };
     Err(super::tensors::refuse(tensor, reason))

@@ -204,7 +204,8 @@ fn by_rank(weight: &CheckpointTensor, scales: &CheckpointTensor) -> Result<Deriv
     let fails = || {
         let (scales_have, weight_has) = (&scales.dimensions, &weight.dimensions);
         let reason = format!(
-            "scales {scales_have:?} of blocks of {RANK_BLOCK} do not fit a weight {weight_has:?} stored by 8 ranks or by 4"
+            "scales {scales_have:?} of blocks of {RANK_BLOCK} do not fit a weight {weight_has:?} stored by 8 \
+             ranks or by 4"
         );
         refuse(scales, reason)
     };

@@ -157,7 +157,8 @@ mod tests {
 
     #[test]
     fn several_templates_have_names() {
-        let listed = r#"{"chat_template": [{"name": "default", "template": "a"}, {"name": "tool-use", "template": "b"}]}"#;
+        let listed = r#"{"chat_template": [{"name": "default", "template": "a"},
+            {"name": "tool-use", "template": "b"}]}"#;
         let expected = [
             ("tokenizer.chat_template.tool_use".to_owned(), "String(\"b\")".to_owned()),
             ("tokenizer.chat_templates".to_owned(), "Array(String([\"tool_use\"]))".to_owned()),

@@ -86,7 +86,10 @@ pub(super) fn shortened(text: &impl std::fmt::Display) -> String {
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum TokenizerWarning {
     /// `tokenizer.ggml.pre` is `default`: text may be split in another way than the model was trained with.
-    #[error("the pre-tokenizer was not recognised (probe hash {}); text may be split wrongly", hash.as_deref().unwrap_or("unknown"))]
+    #[error(
+        "the pre-tokenizer was not recognised (probe hash {}); text may be split wrongly",
+        hash.as_deref().unwrap_or("unknown")
+    )]
     UnknownPreTokenizer { hash: Option<String> },
     /// A token that the embeddings have no row for was left out.
     #[error("{file}: token {token:?} was left out: the vocabulary ends at vocab_size {size}")]

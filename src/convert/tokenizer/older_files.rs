@@ -45,7 +45,8 @@ pub(super) fn byte_pair(files: Files<'_>, settings: &Settings) -> Result<String,
         "added_tokens": added,
         "normalizer": is_qwen2.then(|| json!({"type": "NFC"})),
         "pre_tokenizer": pre_tokenizer,
-        "post_processor": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true},
+        "post_processor":
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": true},
         "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
         "model": {"type": "BPE", "vocab": vocabulary, "merges": merges},
     })

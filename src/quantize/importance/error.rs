@@ -14,8 +14,8 @@ pub enum ImportanceError {
     MissingKey { key: &'static str },
     /// The file of the older format ends too early, or is of another kind.
     #[error(
-        "this is not an importance matrix: it is not a GGUF file, and as one of the older format it would end within \
-         {what} at byte {offset}; make one with llama-imatrix"
+        "this is not an importance matrix: it is not a GGUF file, and as one of the older format it would \
+         end within {what} at byte {offset}; make one with llama-imatrix"
     )]
     Truncated { what: String, offset: u64 },
     /// A number of the older format that cannot be.
@@ -42,12 +42,14 @@ pub enum ImportanceError {
     ElementType { name: String, got: crate::tensor::ElementType },
     /// Counts that do not divide the sums.
     #[error(
-        "entry {tensor:?} of the importance matrix has {sums} values and {counts} counts, which do not divide them"
+        "entry {tensor:?} of the importance matrix has {sums} values and {counts} counts, which do not \
+         divide them"
     )]
     Counts { tensor: String, sums: u64, counts: u64 },
     /// A value that is infinite, negative, or not a number.
     #[error(
-        "entry {tensor:?} of the importance matrix has the value {value} at {index}, expected a finite number from 0"
+        "entry {tensor:?} of the importance matrix has the value {value} at {index}, expected a finite \
+         number from 0"
     )]
     Value {
         tensor: String,

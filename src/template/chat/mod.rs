@@ -51,7 +51,8 @@ mod tests {
     #[test]
     fn the_chatml_template_is_the_plain_idiom() {
         let chatml = recognize("<|im_start|>user\n...<|im_end|>").unwrap();
-        let expected = "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n";
+        let expected = "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n\
+                        {{ end }}<|im_start|>assistant\n";
         assert_eq!((chatml.name, chatml.template()), ("chatml", expected));
         assert_eq!(chatml.stop, ["<|im_start|>", "<|im_end|>"]);
         // The layer that a genuine Ollama made for this format.

@@ -59,7 +59,8 @@ fn modules_that_are_not_part_of_the_model_are_told() {
 
 #[test]
 fn model_cards_are_read_as_the_reference_reads_them() {
-    let card = "---\ntags: null\nbase_model: /home/me/Qwen2.5-7B-Instruct\nlicense_name: ~\ndescription: >\n  one\n  two\n---\n";
+    let card = "---\ntags: null\nbase_model: /home/me/Qwen2.5-7B-Instruct\nlicense_name: ~\n\
+                description: >\n  one\n  two\n---\n";
     let files = case("mistral").with("README.md", card);
     let get = |key: &str| value(&files, key);
     assert_eq!(get("general.tags"), None);

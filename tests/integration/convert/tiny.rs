@@ -51,8 +51,8 @@ pub(super) const TINY: [(&str, &str, &[u64]); 11] = [
 
 pub(super) fn configuration() -> Value {
     json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
-        "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 6,
-        "tie_word_embeddings": true})
+        "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "vocab_size": 6, "tie_word_embeddings": true})
 }
 
 pub(super) fn tokenizer() -> Value {

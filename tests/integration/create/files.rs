@@ -42,8 +42,12 @@ async fn the_uploaded_file_is_the_layer() {
     assert_eq!(manifest.layers.len(), 1);
     assert_eq!((manifest.layers[0].digest, &manifest.layers[0].media_type), (digest, &MediaType::Model));
     let config = config(&server, "m");
-    assert_eq!(config.to_bytes(), br#"{"model_format":"gguf","model_family":"llama","model_families":["llama"],"model_type":"128","file_type":"F16","architecture":"amd64","os":"linux"}
-"#);
+    let expected = concat!(
+        r#"{"model_format":"gguf","model_family":"llama","model_families":["llama"],"model_type":"128","#,
+        r#""file_type":"F16","architecture":"amd64","os":"linux"}"#,
+        "\n"
+    );
+    assert_eq!(config.to_bytes(), expected.as_bytes());
     assert_eq!(server.files().len(), 3, "{:?}", server.files());
 }
 
@@ -146,7 +150,8 @@ async fn a_chat_format_is_recognised_and_can_be_overruled() {
     let jinja = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}";
     let digest = server.upload(&small_gguf(&[("tokenizer.chat_template", jinja)])).await.to_string();
     let request = json!({
-        "model": "n", "files": {"m.gguf": digest}, "template": "{{ .Prompt }}!", "parameters": {"stop": ["x"]},
+        "model": "n", "files": {"m.gguf": digest}, "template": "{{ .Prompt }}!",
+        "parameters": {"stop": ["x"]},
     });
     server.create(request).await;
     let shown = server.post("/api/show", json!({"model": "n"})).await.json();

@@ -72,7 +72,9 @@ async fn what_is_said_joins_or_replaces() {
 #[tokio::test]
 async fn info_overrides_the_configuration() {
     let server = server_with_a_base().await;
-    let info = json!({"model_family": "other", "parameter_size": "7B", "context_length": 4096, "capabilities": ["vision"]});
+    let info = json!({
+        "model_family": "other", "parameter_size": "7B", "context_length": 4096, "capabilities": ["vision"],
+    });
     server.create(json!({"model": "m", "from": "base", "info": info})).await;
     let tags = server.get("/api/tags").await.json();
     let listed = tags["models"].as_array().unwrap().iter().find(|model| model["name"] == "m:latest").unwrap();
@@ -233,7 +235,8 @@ async fn a_request_that_is_refused_leaves_nothing() {
         (
             "files",
             json!(5),
-            "json: cannot unmarshal number into Go struct field CreateRequest.files of type map[string]string",
+            "json: cannot unmarshal number into Go struct field CreateRequest.files of type \
+             map[string]string",
         ),
     ] {
         let mut request = json!({"model": "m", "from": "base", "system": "new"});

@@ -56,7 +56,9 @@ async fn adapters_are_merged_into_checkpoints_and_models_of_the_store() {
             .iter()
             .all(|tensor| !tensor.name.contains("lora"))
     );
-    let request = json!({"model": "q", "files": base, "adapters": adapters, "merge_adapters": true, "quantize": "q8_0"});
+    let request = json!({
+        "model": "q", "files": base, "adapters": adapters, "merge_adapters": true, "quantize": "q8_0",
+    });
     server.create(request).await;
     let model = server.store.manifest(&"q".parse().unwrap()).unwrap();
     assert_eq!(server.store.config(&model).unwrap().file_type, "Q8_0");

@@ -110,8 +110,8 @@ async fn what_a_pattern_cannot_change_is_told() {
         create("q4_0", recipe).await,
         [
             "warning: pattern \"norm\" changes nothing: the tensors that it matches are not quantized",
-            "warning: pattern \"down\" changes nothing: other patterns or options decide about the tensors that it \
-             matches",
+            "warning: pattern \"down\" changes nothing: other patterns or options decide about the tensors \
+             that it matches",
         ]
     );
     let told = create("f16", json!({"tensor_types": [["ffn", "q8_0"]]})).await;

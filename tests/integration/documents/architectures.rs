@@ -15,10 +15,11 @@ fn the_page_lists_what_is_declared() {
     let mut page = String::from("# Model classes\n\n") + &made_by("architectures");
     write!(
         page,
-        "\nA checkpoint is converted if the class that its `config.json` names under `architectures` is one of these {}. The \
-         second column\nis what the GGUF file says of itself (`general.architecture`). Those with a star are converted \
-         with their encoders of images or\nsound, as a projector. `ollamake architectures` prints the list.\n\n| class | \
-         architecture |\n|---|---|\n",
+        "\nA checkpoint is converted if the class that its `config.json` names under `architectures` is one \
+         of these {}. The second column\nis what the GGUF file says of itself (`general.architecture`). \
+         Those with a star are converted with their encoders of images or\n\
+         sound, as a projector. `ollamake architectures` prints the list.\n\n| class | architecture |\n\
+         |---|---|\n",
         classes.len()
     )
     .unwrap();

@@ -12,8 +12,8 @@ fn the_page_says_what_help_says() {
     let mut program = Arguments::command().term_width(100);
     program.build();
     let mut page = String::from("# The command line\n\n") + &made_by("command_line");
-    page += "\nWhat each command says of itself when it is asked with `--help`. The variables of the environment are in \
-             [Settings](../settings.md).\n";
+    page += "\nWhat each command says of itself when it is asked with `--help`. The variables of the \
+             environment are in [Settings](../settings.md).\n";
     for command in program.get_subcommands_mut() {
         if command.get_name() == "help" || command.is_hide_set() {
             continue;

@@ -78,10 +78,10 @@ fn summary(operation: &Value) -> &str {
 async fn the_page_says_what_the_document_says() {
     let document = document().await;
     let mut page = String::from("# The interface\n\n") + &made_by("interface");
-    page += "\nEach route, with what it takes and what it answers. It is made of the OpenAPI document that the server itself \
-             answers under\n`/ollamake/v1/openapi.json`, for programs. A `?` stands behind fields that may be absent. \
-             What failures look like, and what each status\nmeans, is told in [Errors](errors.md); with a key set, \
-             requests need the header `Authorization: Bearer KEY`.\n";
+    page += "\nEach route, with what it takes and what it answers. It is made of the OpenAPI document that \
+             the server itself answers under\n`/ollamake/v1/openapi.json`, for programs. A `?` stands behind \
+             fields that may be absent. What failures look like, and what each status\nmeans, is told in \
+             [Errors](errors.md); with a key set, requests need the header `Authorization: Bearer KEY`.\n";
     for (group, title) in GROUPS {
         write!(page, "\n## {title}\n\n| | |\n|---|---|\n").unwrap();
         for (path, method, operation) in operations(&document, group) {

@@ -10,11 +10,12 @@ use super::generated::{made_by, page_is};
 #[test]
 fn the_page_lists_the_types() {
     let mut page = String::from("# Types\n\n") + &made_by("types");
-    page += "\nWhat a model can be quantized to, from few bits to many within each kind. Names are taken in any letter \
-             case; the number is\nthat of llama.cpp (`general.file_type`), and is taken too. Most types are mixtures: \
-             *most tensors* says what the greater part gets.\nA tensor whose rows are no multiple of *row* gets \
-             another type, and a warning says so. Types whose base needs an importance\nmatrix are marked; others with a \
-             star in [Quantization](../quantization.md#types) need one for some of their tensors.\n\n";
+    page += "\nWhat a model can be quantized to, from few bits to many within each kind. Names are taken in \
+             any letter case; the number is\nthat of llama.cpp (`general.file_type`), and is taken too. Most \
+             types are mixtures: *most tensors* says what the greater part gets.\nA tensor whose rows are no \
+             multiple of *row* gets another type, and a warning says so. Types whose base needs an \
+             importance\nmatrix are marked; others with a star in [Quantization](../quantization.md#types) \
+             need one for some of their tensors.\n\n";
     page += "| type | number | most tensors | bits a weight | row | |\n|---|---:|---|---:|---:|---|\n";
     for file_type in FileType::all() {
         let base = file_type.base_type();

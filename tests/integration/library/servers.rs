@@ -233,7 +233,8 @@ async fn what_has_no_place_in_the_library_is_told_before_anything_is_made() {
     let Some(registry) = DockerRegistry::start(&Setup::default()) else { return };
     let server = Server::of(&registry.host(), &[("OLLAMAKE_PUBLISH", "1")]);
     let digest = server.upload(&weights(1)).await;
-    let create = |name: &str, publish: Value| json!({"model": name, "files": {"model.gguf": digest}, "publish": publish});
+    let files = json!({"model.gguf": digest});
+    let create = |name: &str, publish: Value| json!({"model": name, "files": files, "publish": publish});
     let lines = server.job("/api/create", create("example.com/team/m", json!(true))).await;
     assert!(lines[0]["error"].as_str().unwrap().contains("has no place in a library"), "{lines:?}");
     // Where it is only the rule, it does not hold for such a name, nor for who does not want it.

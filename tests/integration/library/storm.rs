@@ -133,7 +133,8 @@ async fn nothing_that_the_library_holds_is_lost_in_a_storm() {
     }
     let promised = std::mem::take(&mut *promised.lock().unwrap());
     println!(
-        "{kills} kills, {} operations done, {} broken, {} names promised; a cache of {limit} had {most} bytes at most",
+        "{kills} kills, {} operations done, {} broken, {} names promised; a cache of {limit} had {most} \
+         bytes at most",
         operations[0],
         operations[1],
         promised.len()

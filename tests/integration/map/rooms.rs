@@ -5,7 +5,8 @@ pub(super) const ROOMS: &[(&str, &str)] = &[
     ("server", "axum: routes, access rules, NDJSON, error -> HTTP. Nothing below knows HTTP statuses"),
     (
         "cli",
-        "the command line: clients over HTTP, and `fsck`, `prune`, `export`, `quantize`. It imports no server",
+        "the command line: clients over HTTP, and `fsck`, `prune`, `export`, `quantize`. It imports no \
+         server",
     ),
     ("jobs", "what runs longer than a request: stages and their turns, events, states"),
     ("config", "everything that the operator can set, read once; the limits that nobody can set"),

@@ -233,7 +233,8 @@ fn the_revision_belongs_to_the_expected_bytes() {
     let changed: Vec<_> = recorded.expected.iter().filter(changed).map(|(kind, _)| kind).collect();
     assert!(
         changed.is_empty() || recorded.revision < REVISION,
-        "the expected bytes of {changed:?} changed: raise plan::REVISION, or results of the old bytes are served"
+        "the expected bytes of {changed:?} changed: raise plan::REVISION, or results of the old bytes are \
+         served"
     );
     if std::env::var_os("OLLAMAKE_RECORD").is_some() {
         std::fs::write(&path, serde_json::to_string_pretty(&now).unwrap() + "\n").unwrap();

@@ -172,8 +172,8 @@ proptest! {
     ) {
         let (derivation, sources) = stored_f32(&dimensions);
         let start = Naive { values: floats(&sources[0]), dimensions };
-        let (naive, derivation) =
-            steps.iter().fold((start, derivation), |(naive, derivation), step| apply(step, naive, derivation));
+        let next = |(naive, derivation), step| apply(step, naive, derivation);
+        let (naive, derivation) = steps.iter().fold((start, derivation), next);
         prop_assert_eq!(derivation.dimensions(), naive.dimensions);
         prop_assert_eq!(derivation.element_count(), naive.values.len() as u64);
         // The plan may keep the dimensions only if there are few enough, so it is given a flat shape.

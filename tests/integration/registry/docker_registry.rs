@@ -114,7 +114,8 @@ fn serve(directory: &Path) -> std::io::Result<Child> {
 fn configuration(setup: &Setup, directory: &Path, address: SocketAddr) -> String {
     let own = format!("{{filesystem: {{rootdirectory: {}}}}}", directory.join("data").display());
     let mut text = format!(
-        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {}\nhttp:\n  addr: {address}\n",
+        "version: 0.1\nlog: {{level: error, accesslog: {{disabled: true}}}}\nstorage: {}\n\
+         http:\n  addr: {address}\n",
         setup.storage.as_ref().unwrap_or(&own)
     );
     if setup.tls {

@@ -151,7 +151,8 @@ async fn an_index_of_one_model_stands_for_it() {
         let last = asked.uri.path().rsplit('/').next().unwrap();
         let index = format!(
             r#"{{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[
-                {{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":{}}}]}}"#,
+                {{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}",
+                "size":{}}}]}}"#,
             served.manifest.len()
         );
         match last {

@@ -130,7 +130,9 @@ async fn drip(mut connection: Connection, piece: Vec<u8>) -> String {
     let mut answer = [0; 4096];
     tokio::select! {
         () = dripping => unreachable!(),
-        count = reader.read(&mut answer) => String::from_utf8_lossy(&answer[..count.unwrap_or(0)]).into_owned(),
+        count = reader.read(&mut answer) => {
+            String::from_utf8_lossy(&answer[..count.unwrap_or(0)]).into_owned()
+        }
     }
 }
 

@@ -157,7 +157,8 @@ fn what_ends_in_time_is_finished() {
     let mut stream = TcpStream::connect(&server.process.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let head = format!(
-        "POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"
+        "POST /api/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n\
+         Content-Length: 5\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
     let leave = b"HTTP/1.1 100 Continue\r\n\r\n";

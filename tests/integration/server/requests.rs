@@ -72,8 +72,10 @@ async fn parameters_that_are_not_known_are_stored_and_told() {
     let request = json!({"model": "m", "files": {"m.gguf": model}, "parameters": parameters});
     let lines = server.create(request.clone()).await;
     for warning in [
-        "warning: parameter \"max_tokens\" is not known, and stored all the same; the nearest that is: num_predict",
-        "warning: parameter \"tempreature\" is not known, and stored all the same; the nearest that is: temperature",
+        "warning: parameter \"max_tokens\" is not known, and stored all the same; the nearest that is: \
+         num_predict",
+        "warning: parameter \"tempreature\" is not known, and stored all the same; the nearest that is: \
+         temperature",
         "warning: parameter \"nonsense\" is not known, and stored all the same",
     ] {
         assert_eq!(lines.iter().filter(|line| *line == warning).count(), 1, "{warning}: {lines:?}");

@@ -373,8 +373,8 @@ fn patch_head(path: &str, offset: usize, length: usize) -> String {
 async fn ask(address: &str, method: &str, path: &str, headers: &str) -> String {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\n{headers}Connection: close\r\n\
-         \r\n"
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nTus-Resumable: 1.0.0\r\n\
+         {headers}Connection: close\r\n\r\n"
     );
     let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();

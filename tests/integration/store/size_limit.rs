@@ -39,7 +39,8 @@ fn a_file_beyond_the_limit_of_the_process_is_an_error_like_a_full_disk() {
         let length = bytes.len();
         write!(
             connection,
-            "POST /api/blobs/{digest} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            "POST /api/blobs/{digest} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n"
         )
         .unwrap();
         // The server may answer before it has read everything.

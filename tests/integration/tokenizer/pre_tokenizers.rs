@@ -102,7 +102,8 @@ fn a_way_of_splitting_that_the_library_does_not_know_is_recognised_by_its_struct
 #[test]
 fn a_regular_expression_that_takes_for_ever_is_not_waited_for() {
     // Every prefix of the text is a match in exponentially many ways, and then the end is not there.
-    let slow = json!({"type": "Split", "pattern": {"Regex": "(?=((.|\\s)+)+\\z)(?!\\1)x"}, "behavior": "Isolated", "invert": false});
+    let pattern = json!({"Regex": "(?=((.|\\s)+)+\\z)(?!\\1)x"});
+    let slow = json!({"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": false});
     let sequence = json!({"type": "Sequence", "pretokenizers": vec![slow; 8]});
     let started = Instant::now();
     assert_eq!(name(&read(&splitting(sequence))), "default");
@@ -119,7 +120,10 @@ fn steps_that_grow_the_text_without_bound_are_not_taken() {
     assert_eq!(name(&vocabulary), "llama-bpe");
     let mut json = files.json("tokenizer.json");
     let text = json!({"Sequence": {"id": "A", "type_id": 0}});
-    json["post_processor"] = json!({"type": "TemplateProcessing", "single": vec![text.clone(); 2_000], "pair": [text.clone(), text], "special_tokens": {}});
+    json["post_processor"] = json!({
+        "type": "TemplateProcessing", "single": vec![text.clone(); 2_000], "pair": [text.clone(), text],
+        "special_tokens": {},
+    });
     assert_eq!(name(&read(&files.with("tokenizer.json", json.to_string()))), "llama-bpe");
 }
 

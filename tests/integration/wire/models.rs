@@ -70,8 +70,10 @@ pub(super) fn digests(files: &[File]) -> HashMap<String, String> {
     digests
 }
 
-const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] + \
-    '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}";
+const CHATML: &str = "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n\
+                      ' + message['content'] + '<|im_end|>' + '\n\
+                      '}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n\
+                      ' }}{% endif %}";
 
 /// A Llama of two layers.
 fn tiny(element_type: ElementType, file_type: u32, chat_template: Option<&str>) -> Vec<u8> {

@@ -35,9 +35,9 @@ pub(super) const OMNI: Family = Family {
             "qwen3_omni_moe_text",
             &[Derived::KeyValueHeads],
             r#"{"vocab_size": 3584, "max_position_embeddings": 32768, "hidden_size": 2048,
-            "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28, "num_key_value_heads": 4,
-            "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "num_experts": 128, "num_experts_per_tok": 8,
-            "moe_intermediate_size": 768}"#,
+            "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
+            "num_key_value_heads": 4, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "num_experts": 128,
+            "num_experts_per_tok": 8, "moe_intermediate_size": 768}"#,
         ),
         Class { model_type: "qwen3_omni_moe_vision_encoder", ..qwen3vl::VISION },
         Class::new(

@@ -16,7 +16,8 @@ const MOST_DATA: u64 = 4 << 20;
 
 const TOKENIZER: &str = r#"{"version": "1.0", "normalizer": null, "decoder": {"type": "ByteLevel"},
     "added_tokens": [{"id": 4, "content": "<|end|>", "special": true, "normalized": false}],
-    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+    "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+        "use_regex": true},
     "post_processor": null,
     "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3}, "merges": ["a b"]}}"#;
 

@@ -51,14 +51,17 @@ fn weights(tensors: &[(&str, &[u64])]) -> Vec<u8> {
 }
 
 fn configuration() -> Value {
-    json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8, "intermediate_size": 16,
-        "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 6})
+    json!({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8,
+        "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+        "vocab_size": 6})
 }
 
 fn tokenizer() -> Value {
     json!({"version": "1.0", "normalizer": null, "decoder": {"type": "ByteLevel"}, "added_tokens": [],
-        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        "post_processor": null, "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3}, "merges": ["a b"]}})
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": true},
+        "post_processor": null,
+        "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3}, "merges": ["a b"]}})
 }
 
 /// A checkpoint that has nothing wrong with it but for these files.

@@ -179,7 +179,8 @@ fn bodies() -> Vec<Case> {
         400,
         "invalid model name",
     );
-    let head = "POST /api/create HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 100000000\r\n\r\n{";
+    let head = "POST /api/create HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
+                Content-Length: 100000000\r\n\r\n{";
     let input = Input::Request(head.into());
     cases.push(Case::new("huge-json", "100 MB announced", input, 413, &["larger"]));
     cases

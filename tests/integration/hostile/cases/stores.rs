@@ -147,7 +147,9 @@ fn layers() -> Vec<Case> {
         let layer = json!({"mediaType": media_type, "digest": other, "size": length});
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST,
-            "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "digest": digest, "size": 2},
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json", "digest": digest, "size": 2,
+            },
             "layers": [layer],
         });
         let planted = vec![
