@@ -66,7 +66,7 @@ impl Job {
         }
     }
 
-    /// The same, which goes on without anybody who follows it: it follows itself, so to speak.
+    /// The same, which goes on without anybody who follows it, as if it followed itself.
     pub(super) fn detached(self) -> Self {
         self.detach();
         self
@@ -190,7 +190,6 @@ impl Job {
         }
     }
 
-    /// Its record.
     pub(super) fn recording(&self) -> &Recording {
         &self.recording
     }

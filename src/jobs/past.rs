@@ -78,8 +78,8 @@ impl Claimed {
 
     /// Whether it had begun something that is not among what it needs now.
     pub(super) fn has_begun_other(&self, needs: &[Digest], store: &Store) -> bool {
-        let others = self.needs().iter().filter(|digest| !needs.contains(digest));
-        others.into_iter().any(|recipe| store.present_of(*recipe) > 0)
+        let mut others = self.needs().iter().filter(|digest| !needs.contains(digest));
+        others.any(|recipe| store.present_of(*recipe) > 0)
     }
 
     /// Ends it: it cannot go on.

@@ -33,7 +33,7 @@ pub enum State {
     Running,
     /// It has done what it was asked for.
     Succeeded,
-    /// It could not.
+    /// It could not do that.
     Failed,
     /// Nobody wanted it any more.
     Stopped,
@@ -82,7 +82,7 @@ impl State {
         [Self::Queued, Self::Running, Self::Succeeded, Self::Failed, Self::Stopped, Self::Interrupted];
 
     /// Whether a job that stands so has ended.
-    pub fn is_end(self) -> bool {
+    pub(super) fn is_end(self) -> bool {
         Self::ENDED.contains(&self)
     }
 

@@ -26,7 +26,7 @@ pub struct Summary {
     pub bytes_in: u64,
     /// Bytes of weights written or sent.
     pub bytes_out: u64,
-    /// Warnings.
+    /// The number of warnings that it gave.
     pub warnings: u64,
     /// The number that its next event gets: a reader cannot begin beyond.
     pub events: u64,

@@ -11,8 +11,10 @@ use crate::locked::locked;
 /// A queue and the jobs that have left it for their work.
 #[derive(Debug)]
 pub(super) struct Turns {
-    running: usize,
-    waiting: usize,
+    /// So many run at once,
+    most_running: usize,
+    /// and so many more wait.
+    most_waiting: usize,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -65,9 +67,14 @@ pub(super) struct Place {
 pub(super) struct Turn(Arc<Turns>);
 
 impl Turns {
-    /// A queue of at most `waiting` jobs before `running` that run.
+    /// A queue in which at most `waiting` jobs wait while `running` of them run.
     pub(super) fn new(running: usize, waiting: usize) -> Arc<Self> {
-        Arc::new(Self { running, waiting, state: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self {
+            most_running: running,
+            most_waiting: waiting,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        })
     }
 
     /// Takes the last place.
@@ -88,8 +95,8 @@ impl Turns {
 
 impl State {
     fn has_room(&self, turns: &Turns) -> bool {
-        let free = turns.running.saturating_sub(self.running);
-        self.waiting.len() < turns.waiting.saturating_add(free)
+        let free = turns.most_running.saturating_sub(self.running);
+        self.waiting.len() < turns.most_waiting.saturating_add(free)
     }
 
     fn join(&mut self, turns: &Arc<Turns>) -> Place {
@@ -124,7 +131,7 @@ impl Place {
     fn advance(&self) -> Result<Turn, usize> {
         let mut state = self.turns.lock();
         let ahead = state.waiting.iter().position(|&number| number == self.number).unwrap_or(0);
-        let free = self.turns.running.saturating_sub(state.running);
+        let free = self.turns.most_running.saturating_sub(state.running);
         if ahead >= free {
             return Err(ahead - free + 1);
         }

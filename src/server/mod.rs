@@ -74,7 +74,7 @@ use metrics::Metrics;
 use tokens::Tokens;
 
 /// The version of Ollama whose interface this is; clients ask for it to know what they may use.
-pub const OLLAMA_VERSION: &str = "0.33.0";
+const OLLAMA_VERSION: &str = "0.33.0";
 
 /// What all requests share.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ impl Server {
     }
 
     /// Ends what is under way at once, where the server was asked to stop already.
-    pub fn hurry(&self) {
+    fn hurry(&self) {
         self.hurry.cancel();
     }
 

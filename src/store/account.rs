@@ -10,9 +10,9 @@ use crate::model::Digest;
 /// A number of files and of their bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Files.
+    /// The number of files.
     pub files: usize,
-    /// Bytes.
+    /// The bytes of all of them.
     pub bytes: u64,
 }
 

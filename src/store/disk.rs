@@ -60,7 +60,7 @@ pub trait Disk: Send + Sync + 'static {
         (!name.is_empty() && !name.contains(char::is_whitespace)).then_some(name)
     }
 
-    /// The time.
+    /// The time by the clock of the machine.
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }

@@ -6,7 +6,7 @@
 
 use std::fs::{FileType, Metadata};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -17,7 +17,7 @@ use super::disk::{Disk, read_up_to};
 use super::document::{Damage, Document, DocumentContent, LONGEST_DOCUMENT};
 use super::layout::Layout;
 use super::names::{Names, Role};
-use super::stamp::Stamp;
+use super::stamp::{Stamp, identity};
 use super::stored_manifest::StoredManifest;
 use crate::model::{Digest, Name};
 
@@ -150,7 +150,7 @@ fn read_link(
 ) -> io::Result<(Stamp, Content)> {
     let metadata = disk.metadata(path)?;
     let stamp = Stamp::from(&metadata);
-    let is_same = |blob: &Metadata| (blob.dev(), blob.ino()) == (metadata.dev(), metadata.ino());
+    let is_same = |blob: &Metadata| identity(blob) == identity(&metadata);
     let is_blob = |digest: &Digest| {
         metadata.is_file() && disk.metadata(&layout.blob(*digest)).is_ok_and(|blob| is_same(&blob))
     };

@@ -17,6 +17,7 @@ use rustix::process::geteuid;
 
 use super::disk::read_full_at;
 use super::hashed::{Hashed, UNIT};
+use super::stamp::identity;
 use super::temporary::TemporaryFile;
 use super::{Committed, Shared, Store, StoreError};
 use crate::model::Digest;
@@ -147,8 +148,8 @@ impl<G: Fn(u64) -> bool> Import<'_, G> {
 
 /// Whether both are one file, under whatever names.
 fn is_same(one: &File, other: &File) -> bool {
-    let identity = |file: &File| file.metadata().map(|metadata| (metadata.dev(), metadata.ino())).ok();
-    identity(one).is_some() && identity(one) == identity(other)
+    let known = |file: &File| file.metadata().map(|metadata| identity(&metadata)).ok();
+    known(one).is_some() && known(one) == known(other)
 }
 
 /// Whether a file is going to stay as it is, so that it may be a blob under a second name. Nobody may write

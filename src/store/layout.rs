@@ -96,7 +96,7 @@ impl Layout {
         &self.partial
     }
 
-    /// Uploads that do.
+    /// Uploads that take several attempts.
     pub(super) fn uploads(&self) -> &Path {
         &self.uploads
     }

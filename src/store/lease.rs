@@ -12,6 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::disk::Disk;
+use super::stamp::identity;
 
 /// Takes a lease on an open file of ours. `false` if it was removed in between and so cannot be relied on.
 pub(super) fn hold(disk: &dyn Disk, file: &File) -> io::Result<bool> {
@@ -47,15 +48,14 @@ pub(super) fn leads_to(disk: &dyn Disk, path: &Path, file: &File) -> io::Result<
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error),
     };
-    let open = file.metadata()?;
-    Ok((there.dev(), there.ino()) == (open.dev(), open.ino()))
+    Ok(identity(&there) == identity(&file.metadata()?))
 }
 
 /// Whether two paths lead to the same file.
 pub(super) fn is_same(disk: &dyn Disk, one: &Path, other: &Path) -> io::Result<bool> {
     let other = disk.metadata(other)?;
     match disk.metadata(one) {
-        Ok(one) => Ok((one.dev(), one.ino()) == (other.dev(), other.ino())),
+        Ok(one) => Ok(identity(&one) == identity(&other)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

@@ -33,9 +33,9 @@ pub struct Listing {
 /// A model whose manifest cannot be used.
 #[derive(Debug, Clone)]
 pub struct DamagedModel {
-    /// Its name.
+    /// The name that it should have been found under.
     pub name: Name,
-    /// What is wrong.
+    /// What is wrong with its manifest.
     pub problem: String,
     /// The digest of its entry, if that can be read.
     pub digest: Option<Digest>,
@@ -44,7 +44,7 @@ pub struct DamagedModel {
 }
 
 /// A manifest of a list that is in the store.
-pub(super) struct Present {
+pub(super) struct ListedManifest {
     runner: String,
     manifest: Manifest,
     bytes: Vec<u8>,
@@ -163,7 +163,7 @@ impl Shared {
             .map(|layer| (layer.digest, layer.size))
             .collect();
         let size = sizes.values().fold(0_u64, |sum, size| sum.saturating_add(*size));
-        let Some(Present { manifest, bytes, .. }) = first_of(present, &RUNNERS) else {
+        let Some(ListedManifest { manifest, bytes, .. }) = first_of(present, &RUNNERS) else {
             let problem = "none of the manifests that it lists is in the store".to_owned();
             let (digest, names) = (Some(document.digest), document.names.clone());
             return Err(Damage { problem, digest, names });
@@ -186,7 +186,7 @@ impl Shared {
     }
 
     /// The manifests of a list that are in the store.
-    fn present(&self, document: &Document) -> Result<Vec<Present>, Damage> {
+    fn present(&self, document: &Document) -> Result<Vec<ListedManifest>, Damage> {
         let DocumentContent::List(list) = &document.content else { return Ok(Vec::new()) };
         let mut present = Vec::new();
         for element in list.elements.iter().filter(|element| element.is_manifest) {
@@ -204,7 +204,7 @@ impl Shared {
             };
             or(&mut manifest.runner, &element.runner);
             or(&mut manifest.format, &element.format);
-            present.push(Present { runner: manifest.runner.to_ascii_lowercase(), manifest, bytes });
+            present.push(ListedManifest { runner: manifest.runner.to_ascii_lowercase(), manifest, bytes });
         }
         Ok(present)
     }
@@ -224,9 +224,10 @@ impl Shared {
     }
 }
 
-fn first_of(mut present: Vec<Present>, runners: &[&str]) -> Option<Present> {
-    let rank =
-        |child: &Present| runners.iter().position(|runner| *runner == child.runner).unwrap_or(runners.len());
+fn first_of(mut present: Vec<ListedManifest>, runners: &[&str]) -> Option<ListedManifest> {
+    let rank = |child: &ListedManifest| {
+        runners.iter().position(|runner| *runner == child.runner).unwrap_or(runners.len())
+    };
     let best = (0..present.len()).min_by_key(|index| rank(&present[*index]))?;
     Some(present.swap_remove(best))
 }

@@ -1,12 +1,11 @@
 //! What was made from what, so that nothing is made twice.
 //!
-//! `ollamake/made/<digest of the recipe>` holds the digest of the blob that came out. These files are hints:
-//! they may be lost or removed at any time, and none is believed unless the blob is there.
+//! `ollamake/made/<digest of the recipe>` holds the digest of the blob that came out. These files are hints
+//! (`hints.rs`), and none is believed unless the blob is there.
 
 use std::io;
 
 use super::disk::ignore_absence;
-use super::disk::read_up_to;
 use super::{Blob, Shared, Store, StoreError};
 use crate::model::Digest;
 
@@ -42,9 +41,7 @@ impl Store {
 impl Shared {
     /// The digest of what a recipe has made, whether that is still there or not.
     pub(super) fn read_made(&self, recipe: Digest) -> Option<Digest> {
-        let file = self.disk.open(&self.layout.made_by(recipe)).ok()?;
-        let text = read_up_to(&*self.disk, &file, LONGEST).ok()?;
-        std::str::from_utf8(&text).ok()?.parse().ok()
+        self.read_hint_text(&self.layout.made_by(recipe), LONGEST)?.parse().ok()
     }
 
     /// Remembers what a recipe has made, so that a loss of power leaves that if it `is_dear`.

@@ -1,11 +1,10 @@
 //! What was measured of blobs while they were made, so that it can be told later.
 //!
 //! `ollamake/measured/<name of the blob>` holds what whoever made it has measured, in a form of its own.
-//! These files are hints: they may be lost or removed at any time.
+//! These files are hints (`hints.rs`).
 
 use std::io;
 
-use super::disk::read_up_to;
 use super::{Shared, Store};
 use crate::model::Digest;
 
@@ -23,17 +22,14 @@ impl Store {
 
     /// What was measured of a blob, if that is known.
     pub fn measured(&self, blob: Digest) -> Option<Vec<u8>> {
-        let file = self.0.disk.open(&self.0.layout.measured_of(blob)).ok()?;
-        read_up_to(&*self.0.disk, &file, LONGEST).ok()
+        self.0.read_hint(&self.0.layout.measured_of(blob), LONGEST)
     }
 }
 
 impl Shared {
-    /// Not synced: of what a loss of power tears nothing can be parsed.
     fn write_measured(&self, blob: Digest, measured: &[u8]) -> io::Result<()> {
-        let mut temporary = self.write_unsynced(measured)?;
         self.make_directory(self.layout.measured())?;
-        temporary.replace(&self.layout.measured_of(blob))
+        self.write_hint(&self.layout.measured_of(blob), measured)
     }
 
     /// Forgets what was measured of blobs that are gone.

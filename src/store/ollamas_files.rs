@@ -59,7 +59,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Counts them.
+    /// Counts the files of Ollama's that are no blobs, or not yet.
     pub(super) fn ollamas_files(&self) -> io::Result<OllamasFiles> {
         let mut found = OllamasFiles::default();
         for name in self.list_or_nothing(self.layout.blobs())? {

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::disk::{ignore_absence, read_up_to};
+use super::disk::ignore_absence;
 use super::prune::is_old;
 use super::temporary::TemporaryFile;
 use super::{PruneOptions, Shared, Store, Tally, lease};
@@ -38,7 +38,7 @@ pub(super) struct Checkpoints {
 }
 
 /// What there is of an output.
-pub(super) struct Present {
+pub(super) struct BegunOutput {
     pub(super) file: TemporaryFile,
     /// So many bytes are durable, with this digest.
     pub(super) length: u64,
@@ -59,7 +59,7 @@ impl Checkpoints {
         bytes >= self.interval.div_ceil(2) || (bytes > 0 && time >= LONGEST / 2)
     }
 
-    /// One is under way.
+    /// Notes that one is under way.
     pub(super) fn begin(&mut self, written: u64) {
         (self.last, self.is_noted) = ((written, Instant::now()), true);
     }
@@ -81,9 +81,8 @@ impl Shared {
     /// How many bytes are durable of what a recipe makes, and their digest.
     fn noted_of(&self, recipe: Digest) -> Option<(u64, Digest)> {
         let (path, note_path) = self.output_paths(recipe);
-        let note = self.disk.open(&note_path).ok()?;
-        let note = read_up_to(&*self.disk, &note, LONGEST_NOTE).ok()?;
-        let (length, digest) = std::str::from_utf8(&note).ok()?.split_once(' ')?;
+        let note = self.read_hint_text(&note_path, LONGEST_NOTE)?;
+        let (length, digest) = note.split_once(' ')?;
         let noted = (length.parse().ok()?, digest.parse().ok()?);
         (self.disk.metadata(&path).ok()?.len() >= noted.0).then_some(noted)
     }
@@ -111,7 +110,7 @@ impl Shared {
     }
 
     /// What there is of what a recipe makes, leased. Whoever asks has the turn at the recipe.
-    pub(super) fn present_output(&self, recipe: Digest) -> io::Result<Option<Present>> {
+    pub(super) fn begun_output(&self, recipe: Digest) -> io::Result<Option<BegunOutput>> {
         let Some((length, digest)) = self.noted_of(recipe) else { return Ok(None) };
         let (path, _) = self.output_paths(recipe);
         let file = Arc::new(self.disk.update(&path)?);
@@ -121,7 +120,7 @@ impl Shared {
         // What comes after it may have been written in part.
         file.set_len(length)?;
         let file = TemporaryFile::adopt(self.disk.clone(), path, file);
-        Ok(Some(Present { file, length, digest }))
+        Ok(Some(BegunOutput { file, length, digest }))
     }
 
     /// Removes what there is of what a recipe makes.

@@ -24,7 +24,7 @@ use super::disk::{ignore_absence, write_all_at};
 use super::hashed::Hashed;
 use super::hashing::{Ending, Hashing, Progress};
 use super::journal::{Journal, Purpose};
-use super::output::{Checkpoints, Present};
+use super::output::{BegunOutput, Checkpoints};
 use super::partial_paths::PartialPaths;
 use super::ranges::Ranges;
 use super::stamp::Stamp;
@@ -84,10 +84,10 @@ impl Shared {
         self: &Arc<Self>,
         recipe: Digest,
         interval: u64,
-        present: Present,
+        begun: BegunOutput,
         goes_on: impl Fn() -> bool,
     ) -> io::Result<Option<(Partial, bool)>> {
-        let Present { file, length, digest } = present;
+        let BegunOutput { file, length, digest } = begun;
         let mut received = Ranges::default();
         received.insert(0..length);
         let mut partial = Partial::new(self, file, None, received, Hashed::default())?;

@@ -8,8 +8,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::disk::ignore_absence;
-use super::disk::write_all_at;
+use super::disk::{ignore_absence, write_all_at};
 use super::document::{Damage, Document, DocumentContent};
 use super::naming::{Place, Places};
 use super::temporary::TemporaryFile;

@@ -2,21 +2,19 @@
 //!
 //! `ollamake/provenance/<digest of the manifest>` holds what whoever made the model has written down, in a
 //! form of its own. A copy has the manifest of its source, and so its record; where two ways lead to one
-//! manifest, the last is told. Records are read by nobody but people who ask: they may be lost or removed at
-//! any time, and nothing depends on them. One whose manifest no model has any more goes when the store is
-//! pruned.
+//! manifest, the last is told. Records are read by nobody but people who ask: they are hints (`hints.rs`). One
+//! whose manifest no model has any more goes when the store is pruned.
 
 use std::collections::HashSet;
 use std::io;
 
-use super::disk::read_up_to;
 use super::entry::Content;
 use super::index::Census;
 use super::{Shared, Store};
 use crate::model::Digest;
 
 /// The longest record, in bytes.
-pub const LONGEST_PROVENANCE: usize = 4 << 20;
+const LONGEST: usize = 4 << 20;
 
 impl Store {
     /// Remembers how the model of a manifest was made. A failure costs nothing but the knowledge, so it is
@@ -29,19 +27,16 @@ impl Store {
 
     /// How the model of a manifest was made, if that is known.
     pub fn provenance(&self, manifest: Digest) -> Option<Vec<u8>> {
-        let file = self.0.disk.open(&self.0.layout.provenance_of(manifest)).ok()?;
-        let record = read_up_to(&*self.0.disk, &file, LONGEST_PROVENANCE).ok()?;
-        (record.len() <= LONGEST_PROVENANCE).then_some(record)
+        self.0.read_hint(&self.0.layout.provenance_of(manifest), LONGEST)
     }
 }
 
 impl Shared {
-    /// Not synced: of what a loss of power tears nothing can be parsed.
     fn write_provenance(&self, manifest: Digest, record: &[u8]) -> io::Result<()> {
-        if record.len() > LONGEST_PROVENANCE {
+        if record.len() > LONGEST {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the record is too long"));
         }
-        self.write_unsynced(record)?.replace(&self.layout.provenance_of(manifest))
+        self.write_hint(&self.layout.provenance_of(manifest), record)
     }
 
     /// Forgets what is known of models that are gone. All entries have been understood.

@@ -12,6 +12,11 @@ use rustix::fs::{FileType, Stat};
 /// a new time. The coarsest file systems count in two seconds.
 const CLOCK_GRAIN: Duration = Duration::from_secs(2);
 
+/// What tells a file or directory from all others that there are at the moment, under whatever name.
+pub(super) fn identity(metadata: &Metadata) -> (u64, u64) {
+    (metadata.dev(), metadata.ino())
+}
+
 /// The state of a file or directory. Two stamps that differ are of two states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {

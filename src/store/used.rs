@@ -1,8 +1,8 @@
 //! When models were used last, so that the store knows which can be spared first where it is a cache.
 //!
-//! `ollamake/used/<digest of the manifest>` is an empty file whose time says when. These files are hints:
-//! they may be lost or removed at any time. What Ollama uses it does not tell; the time at which weights were
-//! read, which file systems keep to the day, counts as well.
+//! `ollamake/used/<digest of the manifest>` is an empty file whose time says when. These files are hints
+//! (`hints.rs`). What Ollama uses it does not tell; the time at which weights were read, which file systems
+//! keep to the day, counts as well.
 
 use std::io;
 use std::sync::Arc;
@@ -50,7 +50,7 @@ impl Shared {
             return Ok(());
         }
         self.make_directory(self.layout.used())?;
-        self.write_unsynced(b"")?.replace(&note)
+        self.write_hint(&note, b"")
     }
 
     fn last_used(&self, model: &StoredManifest) -> SystemTime {

@@ -4,17 +4,16 @@
 //! store leaves half of one. To hash a blob each time it is used would cost more than many of the uses, so it
 //! is done once for each state of its file: what was written or hashed by us is known until the file gets
 //! another stamp. That is remembered by this process, and for other processes and later ones in
-//! `ollamake/verified/<name of the blob>`. These files are hints: they may be lost or removed at any time,
-//! and none is believed of a file with another stamp.
+//! `ollamake/verified/<name of the blob>`. These files are hints (`hints.rs`), and none is believed of a file
+//! with another stamp.
 //!
 //! A blob of which nothing is known is hashed before it is said to be there. Damage that leaves no trace in
 //! the stamp, as of a bad disk, is found by a check of the whole store.
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
 
-use super::disk::{ignore_absence, is_no_file, read_up_to};
+use super::disk::is_no_file;
 use super::hashed::{Hashed, UNIT};
 use super::stamp::Stamp;
 use super::{Blob, Shared, Store, StoreError};
@@ -238,21 +237,6 @@ impl Shared {
         self.forget_gone_in(self.layout.verified())
     }
 
-    /// Removes what a directory knows of blobs that are gone, each in a file that is named as the blob is.
-    pub(super) fn forget_gone_in(&self, directory: &Path) -> io::Result<()> {
-        self.forget_in(directory, |blob| self.disk.metadata(&self.layout.blob(blob)).is_ok())
-    }
-
-    /// Removes the files of a directory that are not named as a digest that is kept.
-    pub(super) fn forget_in(&self, directory: &Path, is_kept: impl Fn(Digest) -> bool) -> io::Result<()> {
-        for name in self.list_or_nothing(directory)? {
-            if !name.parse().is_ok_and(&is_kept) {
-                ignore_absence(self.disk.remove(&directory.join(&name)))?;
-            }
-        }
-        Ok(())
-    }
-
     fn remember(&self, digest: Digest, stamp: Stamp) {
         self.verified.insert(digest, stamp, |other| self.may_be_there(other));
     }
@@ -262,13 +246,10 @@ impl Shared {
     }
 
     fn read_record(&self, digest: Digest) -> Option<Stamp> {
-        let file = self.disk.open(&self.layout.verified_record(digest)).ok()?;
-        let text = read_up_to(&*self.disk, &file, LONGEST_RECORD).ok()?;
-        std::str::from_utf8(&text).ok()?.parse().ok()
+        self.read_hint_text(&self.layout.verified_record(digest), LONGEST_RECORD)?.parse().ok()
     }
 
-    /// Not synced: of what a loss of power tears nothing can be parsed, and then the blob is looked at again.
     fn write_record(&self, digest: Digest, stamp: Stamp) -> io::Result<()> {
-        self.write_unsynced(stamp.to_string().as_bytes())?.replace(&self.layout.verified_record(digest))
+        self.write_hint(&self.layout.verified_record(digest), stamp.to_string().as_bytes())
     }
 }

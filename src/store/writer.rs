@@ -61,10 +61,9 @@ impl Store {
     ) -> Result<Option<(BlobWriter, Start)>, StoreError> {
         let store = &self.0;
         let mut start = Start::AtBeginning;
-        if let Some(present) = store.present_output(recipe)? {
-            let length = present.length;
-            let Some((partial, is_whole)) = store.go_on_with_output(recipe, interval, present, goes_on)?
-            else {
+        if let Some(begun) = store.begun_output(recipe)? {
+            let length = begun.length;
+            let Some((partial, is_whole)) = store.go_on_with_output(recipe, interval, begun, goes_on)? else {
                 return Ok(None);
             };
             if is_whole {
