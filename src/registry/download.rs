@@ -20,9 +20,6 @@ use crate::model::Digest;
 /// So many ranges of a blob are on their way at the same time.
 const PARALLEL_RANGES: usize = 4;
 
-/// An attempt that fetched so many bytes counts as progress.
-const WORTHWHILE: u64 = 64 * 1024;
-
 /// The fetching of one blob.
 #[derive(Debug)]
 pub(crate) struct Download {
@@ -106,9 +103,7 @@ impl Download {
                 Ok(Opened { body, .. }) => self.read(body, piece.end, &mut writer).await,
                 Err(error) => Err(error),
             };
-            if writer.position() - before >= WORTHWHILE {
-                backoff.forgive();
-            }
+            backoff.got_on(writer.position() - before);
             if let Err(error) = result {
                 backoff.after(error).await?;
             }
@@ -134,9 +129,7 @@ impl Download {
             };
             writer.finish().await?;
             let Err(error) = result else { return Ok(()) };
-            if incoming.received() - before >= WORTHWHILE {
-                backoff.forgive();
-            }
+            backoff.got_on(incoming.received() - before);
             backoff.after(error).await?;
         }
     }

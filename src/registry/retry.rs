@@ -7,6 +7,9 @@ use super::RegistryError;
 use super::event::Awaited;
 use super::waiting::Waits;
 
+/// An attempt that moved so many bytes counts as progress.
+const WORTHWHILE: u64 = 64 * 1024;
+
 /// Shorter waits are over before anybody has read of them.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
@@ -58,10 +61,13 @@ impl<'a> Backoff<'a> {
         Self { policy, waits, failures: 0, silence: Duration::ZERO }
     }
 
-    /// The work got on: earlier failures do not count any more.
-    pub(crate) fn forgive(&mut self) {
-        self.failures = 0;
-        self.silence = Duration::ZERO;
+    /// The work got on by so many bytes. If that was worth while, earlier failures do not count any more.
+    pub(crate) fn got_on(&mut self, bytes: u64) -> bool {
+        let is_worthwhile = bytes >= WORTHWHILE;
+        if is_worthwhile {
+            (self.failures, self.silence) = (0, Duration::ZERO);
+        }
+        is_worthwhile
     }
 
     /// Waits before the next attempt, or gives the error back if there is none.
@@ -94,6 +100,17 @@ impl<'a> Backoff<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failures_are_forgiven_for_progress_alone() {
+        let policy = RetryPolicy::default();
+        let waits = Arc::new(Waits::new(Duration::from_secs(1)));
+        let mut backoff = Backoff { failures: 3, ..Backoff::new(&policy, &waits) };
+        assert!(!backoff.got_on(WORTHWHILE - 1));
+        assert_eq!(backoff.failures, 3);
+        assert!(backoff.got_on(WORTHWHILE));
+        assert_eq!(backoff.failures, 0);
+    }
 
     #[test]
     fn waits_grow_and_are_bounded() {

@@ -25,9 +25,6 @@ use crate::store::{Blob, StoreError};
 /// The unit in which a blob is read while it is sent.
 const READ_SIZE: usize = 256 * 1024;
 
-/// A registry that has kept so many bytes more than ever before has got on.
-const WORTHWHILE: u64 = 64 * 1024;
-
 /// What is wanted of Ollama's registry: `1`, that it answers a piece with the place of a storage service that
 /// takes it; `2`, that it names one for the whole blob (`server/upload.go`, `x/transfer/upload.go`).
 const REDIRECT_UPLOADS: HeaderName = HeaderName::from_static("x-redirect-uploads");
@@ -198,9 +195,8 @@ impl<'a> Upload<'a> {
                 },
             };
             // A registry that loses what it had would otherwise be sent the same for ever.
-            if offset >= most + WORTHWHILE {
+            if backoff.got_on(offset.saturating_sub(most)) {
                 most = offset;
-                backoff.forgive();
             }
             if let Some(failure) = failure {
                 backoff.after(failure).await?;

@@ -1,7 +1,7 @@
 //! Hints: what the store remembers in small files of its own, a directory for each kind.
 //!
-//! They may be lost or removed at any time, and nothing depends on them but time or knowledge. So they are not
-//! synced: of what a loss of power tears nothing can be parsed.
+//! They may be lost or removed at any time, and nothing depends on them but time or knowledge. So they are
+//! not synced: of what a loss of power tears nothing can be parsed.
 
 use std::io;
 use std::path::Path;

@@ -2,8 +2,8 @@
 //!
 //! `ollamake/provenance/<digest of the manifest>` holds what whoever made the model has written down, in a
 //! form of its own. A copy has the manifest of its source, and so its record; where two ways lead to one
-//! manifest, the last is told. Records are read by nobody but people who ask: they are hints (`hints.rs`). One
-//! whose manifest no model has any more goes when the store is pruned.
+//! manifest, the last is told. Records are read by nobody but people who ask: they are hints (`hints.rs`).
+//! One whose manifest no model has any more goes when the store is pruned.
 
 use std::collections::HashSet;
 use std::io;
