@@ -7,11 +7,10 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::path::HttpMethod;
 
 use super::Shared;
-use super::body::{BodyError, Incoming, stated_length};
+use super::body::{Incoming, stated_length};
 use super::errors::Failure;
 use super::operation::{BYTES, Operation};
-use super::receiving::{self, BrokenOff, Chunks, Received};
-use super::resumable::Refused;
+use super::receiving::{BrokenOff, Chunks, Refused, receive_at_most};
 use crate::model::Digest;
 use crate::store::{BlobWriter, Committed, StoreError};
 
@@ -21,8 +20,7 @@ pub(super) async fn head(
     Path(text): Path<String>,
 ) -> Result<Response, Failure> {
     let digest: Digest = text.parse()?;
-    let store = server.store().clone();
-    if server.blocking(move || store.renew_if_whole(digest, None)).await?? {
+    if server.blocking_with(move |server| server.store().renew_if_whole(digest, None)).await?? {
         Ok(StatusCode::OK.into_response())
     } else {
         Err(Failure::not_found(format!("blob {text:?} not found")))
@@ -71,13 +69,12 @@ pub(super) async fn take<E: Refused>(
         body.discard_rest();
         return Err(too_large(limits.upload).into());
     }
-    let store = server.store().clone();
     let existing = server
-        .blocking(move || {
+        .blocking_with(move |server| {
             // One of another length is what a crash has left; it is replaced.
-            let exists = store.renew_if_whole(digest, length)?;
+            let exists = server.store().renew_if_whole(digest, length)?;
             if !exists {
-                store.ensure_space(length.unwrap_or(0))?;
+                server.store().ensure_space(length.unwrap_or(0))?;
             }
             Ok::<_, StoreError>(exists)
         })
@@ -96,24 +93,11 @@ pub(super) async fn take<E: Refused>(
         }
     }
     let _turn = server.uploads.acquire().await;
-    let committed = receive::<E>(server, digest, body).await?;
+    let (store, limit) = (server.store().clone(), limits.upload);
+    let write = move |chunks| write(store.create_blob(), digest, chunks);
+    let committed = receive_at_most::<_, E>(server, body, limit, || too_large(limit).into(), write).await?;
     tracing::info!(%digest, length = committed.blob.length(), "blob uploaded");
     Ok(Taken::Now)
-}
-
-/// Receives a body into the store.
-async fn receive<E: Refused>(server: &Shared, digest: Digest, body: Incoming) -> Result<Committed, E> {
-    let limit = server.config.limits.upload;
-    let store = server.store().clone();
-    let (ended, written) =
-        receiving::receive(server, body, limit, move |chunks| write(store.create_blob(), digest, chunks))
-            .await?;
-    match ended {
-        Err(Received::TooMuch) => return Err(too_large(limit).into()),
-        Err(Received::Early(error)) => return Err(Failure::from(error).into()),
-        Ok(()) => {}
-    }
-    written?.ok_or_else(|| Failure::from(BodyError::Broken).into())
 }
 
 /// Writes what comes in; nothing is kept, and nothing answered, if there comes no end.

@@ -61,8 +61,7 @@ pub(super) async fn delete(
         .trim()
         .parse()
         .map_err(|_| Failure::bad_request(format!("name {} is invalid", quoted(&text))))?;
-    let store = server.store().clone();
-    let removed = server.blocking(move || store.remove(&name)).await?;
+    let removed = server.blocking_with(move |server| server.store().remove(&name)).await?;
     removed.map_err(|error| match error {
         StoreError::ModelNotFound { .. } => Failure::not_found(format!("model '{text}' not found")),
         other => other.into(),

@@ -172,4 +172,13 @@ impl Server {
             Failure::internal("the request failed because of a defect in the server; see its log")
         })
     }
+
+    /// The same for what asks the server itself.
+    async fn blocking_with<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let server = Arc::clone(self);
+        self.blocking(move || work(&server)).await
+    }
 }

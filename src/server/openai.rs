@@ -2,8 +2,6 @@
 //!
 //! Ollama, `openai/openai.go` and `middleware/openai.go`.
 
-use std::sync::Arc;
-
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -80,8 +78,7 @@ impl IntoResponse for OpenAiFailure {
 
 /// `GET /v1/models`
 pub(super) async fn models(State(server): State<Shared>) -> Result<Response, OpenAiFailure> {
-    let shared = Arc::clone(&server);
-    let listed = server.blocking(move || list(&shared)).await?.map_err(Failure::from)?;
+    let listed = server.blocking_with(list).await?.map_err(Failure::from)?;
     let data: Vec<Model> =
         listed.listed.iter().map(|(model, _)| Model::new(model.name.short(), &model.name, model)).collect();
     Ok(json_line(StatusCode::OK, &List { object: "list", data: (!data.is_empty()).then_some(data) }))
@@ -93,8 +90,8 @@ pub(super) async fn model(
     Path(text): Path<String>,
 ) -> Result<Response, OpenAiFailure> {
     let name: Name = text.parse().map_err(Failure::from)?;
-    let (store, reference) = (server.store().clone(), Reference::Name(name.clone()));
-    let model = server.blocking(move || find(&store, &reference)).await??;
+    let reference = Reference::Name(name.clone());
+    let model = server.blocking_with(move |server| find(server.store(), &reference)).await??;
     Ok(json_line(StatusCode::OK, &Model::new(text, &name, &model)))
 }
 

@@ -83,14 +83,21 @@ impl Room {
     }
 }
 
-/// Receives a body of at most `limit` bytes while `write` writes it on a thread of its own. Why the body
-/// ended early, if it did, comes before what became of the writing.
-pub(super) async fn receive<T: Send + 'static>(
+/// How a protocol tells what went wrong.
+pub(super) trait Refused: From<StoreError> + From<Failure> {}
+
+impl<E: From<StoreError> + From<Failure>> Refused for E {}
+
+/// Receives a body of at most `limit` bytes while `write` writes it on a thread of its own, which answers
+/// with nothing if the body had no end. Why the body was not received whole, if it was not, is told in place
+/// of what became of the writing.
+pub(super) async fn receive_at_most<T: Send + 'static, E: Refused>(
     server: &Shared,
     mut body: Incoming,
     limit: u64,
-    write: impl FnOnce(Chunks) -> Result<T, StoreError> + Send + 'static,
-) -> Result<(Result<(), Received>, Result<T, StoreError>), Failure> {
+    too_long: impl FnOnce() -> E,
+    write: impl FnOnce(Chunks) -> Result<Option<T>, StoreError> + Send + 'static,
+) -> Result<T, E> {
     let room = Room::new(server);
     let (sender, receiver) = mpsc::unbounded_channel();
     let span = tracing::Span::current();
@@ -102,7 +109,7 @@ pub(super) async fn receive<T: Send + 'static>(
             Ok(Some(bytes)) => {
                 received += bytes.len() as u64;
                 if received > limit {
-                    break Err(Received::TooMuch);
+                    break Err(too_long());
                 }
                 let bytes = Bytes::from_owner(Placed { bytes, _place: place });
                 // Nobody receives any more when writing has failed; its error tells why.
@@ -114,21 +121,13 @@ pub(super) async fn receive<T: Send + 'static>(
                 let _ = sender.send(Chunk::End);
                 break Ok(());
             }
-            Err(error) => break Err(Received::Early(error)),
+            Err(error) => break Err(Failure::from(error).into()),
         }
     };
     drop(sender);
     server.metrics.uploaded(received);
     let written = writing.await.map_err(|_| Failure::internal("the upload failed; see the server's log"))?;
     body.discard_rest();
-    Ok((ended, written))
-}
-
-/// Why a body was not received whole.
-#[derive(Debug)]
-pub(super) enum Received {
-    /// It is longer than it may be.
-    TooMuch,
-    /// It ended early.
-    Early(BodyError),
+    ended?;
+    written?.ok_or_else(|| Failure::from(BodyError::Broken).into())
 }

@@ -4,9 +4,9 @@
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::body::{BodyError, Incoming};
+use super::body::Incoming;
 use super::errors::Failure;
-use super::receiving::{self, BrokenOff, Chunks, Received};
+use super::receiving::{BrokenOff, Chunks, Refused, receive_at_most};
 use crate::store::{Checksum, FoundUpload, Store, StoreError, Upload, UploadId, UploadState, UploadWriter};
 
 /// How long an earlier request has to end that works on the same upload: when its connection has broken, it
@@ -14,11 +14,6 @@ use crate::store::{Checksum, FoundUpload, Store, StoreError, Upload, UploadId, U
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How often it is looked whether it has.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-/// How a protocol tells what went wrong.
-pub(super) trait Refused: From<StoreError> + From<Failure> {}
-
-impl<E: From<StoreError> + From<Failure>> Refused for E {}
 
 /// Opens an upload, after an earlier request has ended.
 pub(super) async fn open<E: Refused>(server: &Shared, id: UploadId) -> Result<FoundUpload, E> {
@@ -34,15 +29,14 @@ pub(super) async fn remove<E: Refused>(server: &Shared, id: UploadId) -> Result<
 pub(super) async fn standing<E: Refused>(server: &Shared, id: UploadId) -> Result<(UploadState, bool), E> {
     let begin = Instant::now();
     let is_in_use = loop {
-        let store = server.store().clone();
-        let is_in_use = server.blocking(move || store.is_upload_in_use(id)).await??;
+        let is_in_use = server.blocking_with(move |server| server.store().is_upload_in_use(id)).await??;
         if !is_in_use || begin.elapsed() >= PATIENCE {
             break is_in_use;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     };
-    let store = server.store().clone();
-    Ok((server.blocking(move || store.upload_state(id)).await??, is_in_use))
+    let state = server.blocking_with(move |server| server.store().upload_state(id)).await??;
+    Ok((state, is_in_use))
 }
 
 async fn patiently<T: Send + 'static, E: Refused>(
@@ -51,8 +45,7 @@ async fn patiently<T: Send + 'static, E: Refused>(
 ) -> Result<T, E> {
     let begin = Instant::now();
     loop {
-        let store = server.store().clone();
-        match server.blocking(move || work(&store)).await? {
+        match server.blocking_with(move |server| work(server.store())).await? {
             Err(StoreError::UploadInUse { .. }) if begin.elapsed() < PATIENCE => {
                 tokio::time::sleep(LOOK_AGAIN).await;
             }
@@ -73,14 +66,9 @@ pub(super) async fn receive<E: Refused>(
     let length = upload.state().length.bound();
     let rest = length - upload.state().offset;
     let write = move |chunks| write(upload.writer(checksum), chunks, end);
+    let too_long = || StoreError::UploadTooLong { length }.into();
     // A byte more than there may be is the store's to refuse.
-    let (ended, written) = receiving::receive(server, body, rest.saturating_add(1), write).await?;
-    match ended {
-        Err(Received::Early(error)) => return Err(Failure::from(error).into()),
-        Err(Received::TooMuch) => return Err(StoreError::UploadTooLong { length }.into()),
-        Ok(()) => {}
-    }
-    let state = written?.ok_or_else(|| Failure::from(BodyError::Broken))?;
+    let state = receive_at_most::<_, E>(server, body, rest.saturating_add(1), too_long, write).await?;
     if let Some(digest) = state.digest {
         tracing::info!(%digest, length = state.offset, "upload finished");
     }

@@ -13,8 +13,7 @@ use crate::jobs::{Claimed, JobId, Kind, Order, Work};
 
 /// Has an interrupted job go on.
 pub(super) async fn resume(server: &Shared, id: JobId) -> Result<(), Failure> {
-    let claiming = Arc::clone(server);
-    let claimed = server.blocking(move || claiming.jobs.claim(id)).await??;
+    let claimed = server.blocking_with(move |server| server.jobs.claim(id)).await??;
     // If it cannot go on now, it may later.
     let (order, work) = prepare(server, &claimed).await?;
     server.jobs.go_on(claimed, order, work).await?;
@@ -32,8 +31,7 @@ pub(super) async fn go_on(server: Arc<Server>) {
 }
 
 async fn go_on_or_fail(server: &Shared, id: JobId) -> Result<(), Failure> {
-    let claiming = Arc::clone(server);
-    let claimed = server.blocking(move || claiming.jobs.claim(id)).await??;
+    let claimed = server.blocking_with(move |server| server.jobs.claim(id)).await??;
     match prepare(server, &claimed).await {
         Ok((order, work)) => {
             server.jobs.go_on(claimed, order, work).await?;
@@ -43,8 +41,7 @@ async fn go_on_or_fail(server: &Shared, id: JobId) -> Result<(), Failure> {
             let error = failure.parts().1.to_owned();
             tracing::warn!(job = %id, error, "an interrupted job cannot go on");
             let line = String::from_utf8_lossy(&failure.line()).trim_end().to_owned();
-            let failing = Arc::clone(server);
-            server.blocking(move || failing.jobs.fail(claimed, error, line)).await?;
+            server.blocking_with(move |server| server.jobs.fail(claimed, error, line)).await?;
         }
     }
     Ok(())

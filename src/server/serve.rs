@@ -26,8 +26,8 @@ const FAREWELL: Duration = Duration::from_millis(500);
 const CLEANUP: Duration = Duration::from_secs(2);
 
 /// Serves until `stop` completes. Then no connection is accepted any more, idle ones end at once, and jobs
-/// that wait for their turn fail. What is under way has the time of [`Limits::shutdown`], or until
-/// [`Server::hurry`]; then jobs are cancelled, and connections cut off.
+/// that wait for their turn fail. What is under way has the time of [`Limits::shutdown`], unless the process
+/// is asked to end once more; then jobs are cancelled, and connections cut off.
 ///
 /// # Errors
 /// What the operating system says when nothing can be accepted for good.

@@ -95,14 +95,14 @@ pub(super) async fn show(
         return Err(Failure::bad_request("model is required"));
     }
     let reference: Reference = model.trim().parse()?;
-    let shared = Arc::clone(&server);
     server
-        .blocking(move || {
-            let model = find(shared.store(), &reference)?;
-            shared.workshop.note_used(&model);
-            shared.store().ensure_parts(&model)?;
-            let parts = Parts::read(shared.store(), shared.workshop.descriptions(), &model)?;
-            let mut contents = Contents::read(shared.store(), &model)?;
+        .blocking_with(move |server| {
+            let (store, workshop) = (server.store(), &server.workshop);
+            let model = find(store, &reference)?;
+            workshop.note_used(&model);
+            store.ensure_parts(&model)?;
+            let parts = Parts::read(store, workshop.descriptions(), &model)?;
+            let mut contents = Contents::read(store, &model)?;
             if !parts.files.is_empty() {
                 contents.weights.clone_from(&parts.files);
             }
@@ -112,7 +112,7 @@ pub(super) async fn show(
             let parameters = contents.parameters_text();
             // The Modelfile alone has them.
             contents.parameters.extend(options);
-            answer(shared.store(), &model, &parts, &contents, parameters, verbose)
+            answer(store, &model, &parts, &contents, parameters, verbose)
         })
         .await?
 }

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use utoipa::ToSchema;
 
-use super::Shared;
 use super::body::encoded;
 use super::errors::Failure;
 use super::operation::Operation;
 use super::times;
+use super::{Server, Shared};
 use crate::library::{Details, Facts, Models};
 use crate::model::{Digest, Name, go_json};
 use crate::registry::Shelved;
@@ -74,9 +74,8 @@ pub(super) async fn tags(
         Ok(Query(Wish { library: true })) => shelved(&server).await?,
         _ => HashMap::new(),
     };
-    let shared = Arc::clone(&server);
-    let answer = server.blocking(move || {
-        let Models { listed, damaged } = list(&shared)?;
+    let answer = server.blocking_with(move |server| {
+        let Models { listed, damaged } = list(server)?;
         let damaged: Vec<_> = damaged.iter().filter_map(entry_of_damaged).collect();
         let (here, there) = compared(&listed, shelved);
         let entries = here.iter().map(Cow::as_ref).chain(damaged.iter().map(String::as_str));
@@ -96,7 +95,7 @@ pub(super) async fn tags(
 }
 
 /// All models, with the entries of those whose manifests can be read.
-pub(super) fn list(server: &Shared) -> Result<Models<String>, StoreError> {
+pub(super) fn list(server: &Server) -> Result<Models<String>, StoreError> {
     server.catalog.list(server.store(), server.workshop.descriptions(), entry)
 }
 

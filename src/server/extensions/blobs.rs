@@ -17,8 +17,7 @@ pub(super) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let digest: Digest = digest.parse()?;
-    let store = server.store().clone();
-    let blob = server.blocking(move || store.blob(digest)).await??;
+    let blob = server.blocking_with(move |server| server.store().blob(digest)).await??;
     Ok(send(blob, &digest.file_name(), &headers))
 }
 

@@ -15,11 +15,11 @@ use crate::gguf::Gguf;
 use crate::jobs::{Kind, Once, Order};
 use crate::locked::locked;
 use crate::model::{Reference, go_json};
-use crate::server::Shared;
 use crate::server::body::encoded;
 use crate::server::errors::Failure;
 use crate::server::operation::Operation;
 use crate::server::stream::{Hearing, start_with};
+use crate::server::{Server, Shared};
 use crate::store::StoreError;
 
 /// Elements of arrays that are shown.
@@ -86,9 +86,9 @@ pub(super) async fn compare(
         Failure::bad_request(rejection.body_text()).with_hint("ask for compare?a=NAME&b=NAME")
     })?;
     let (a, b): (Reference, Reference) = (pair.a.parse()?, pair.b.parse()?);
-    let shared = Arc::clone(&server);
-    let open = move || Ok::<_, Failure>([Opened::find(&shared, &a)?, Opened::find(&shared, &b)?]);
-    let both = server.blocking(open).await??;
+    let open =
+        move |server: &Server| Ok::<_, Failure>([Opened::find(server, &a)?, Opened::find(server, &b)?]);
+    let both = server.blocking_with(open).await??;
     if !pair.quality {
         let answer = move || Ok(encoded(told(&both, &HashMap::new())?));
         return server.blocking(answer).await?;

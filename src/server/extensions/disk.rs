@@ -1,7 +1,6 @@
 //! `/ollamake/v1/store`: what the store takes, and what could go.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -155,8 +154,7 @@ pub(super) async fn prune(
         let message = || format!("grace_seconds must be a whole number of seconds, got {seconds}");
         options.grace = Duration::from_secs(seconds.as_u64().ok_or_else(|| Failure::bad_request(message()))?);
     }
-    let shared = Arc::clone(&server);
-    let report = server.blocking(move || shared.store().prune(options)).await??;
+    let report = server.blocking_with(move |server| server.store().prune(options)).await??;
     Ok(json(&Pruned::new(report, dry_run)))
 }
 

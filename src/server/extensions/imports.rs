@@ -1,7 +1,6 @@
 //! `/ollamake/v1/imports`: which files of its machine the server takes.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
@@ -9,10 +8,10 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::server::Shared;
 use crate::server::body::json;
 use crate::server::errors::Failure;
 use crate::server::operation::Operation;
+use crate::server::{Server, Shared};
 use crate::store::ImportEntry;
 
 #[derive(Serialize, ToSchema)]
@@ -52,8 +51,7 @@ pub(super) struct Asked {
 pub(super) async fn list(State(server): State<Shared>) -> Result<Response, Failure> {
     let directories = server.config.imports.paths();
     let directories = directories.iter().map(|path| path.display().to_string()).collect();
-    let asking = Arc::clone(&server);
-    let store = server.blocking(move || asking.store().identity()).await??;
+    let store = server.blocking_with(|server| server.store().identity()).await??;
     Ok(json(&Imports { store: store.map(|store| store.to_string()), directories }))
 }
 
@@ -63,9 +61,8 @@ pub(super) async fn entries(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Failure> {
     let Query(Asked { directory }) = asked.map_err(|error| Failure::bad_request(error.body_text()))?;
-    let asking = Arc::clone(&server);
-    let list = move || asking.config.imports.list(Path::new(&directory));
-    let entries = server.blocking(list).await?.ok_or_else(|| {
+    let list = move |server: &Server| server.config.imports.list(Path::new(&directory));
+    let entries = server.blocking_with(list).await?.ok_or_else(|| {
         let message = "no directory that clients may name files in is called so, or it has too many entries";
         Failure::not_found(message).with_hint("the operator allows directories with OLLAMAKE_IMPORT_DIRS")
     })?;

@@ -222,8 +222,7 @@ pub(super) async fn forget(
     Path(id): Path<String>,
 ) -> Result<Response, Failure> {
     let id = parse(&id)?;
-    let forgetting = Arc::clone(&server);
-    match server.blocking(move || forgetting.jobs.forget(id)).await? {
+    match server.blocking_with(move |server| server.jobs.forget(id)).await? {
         Ok(()) => Ok(StatusCode::NO_CONTENT.into_response()),
         Err(Unclaimed::Stands(_, state)) => {
             let message = format!("job {id} is {}", state.name());
@@ -234,8 +233,7 @@ pub(super) async fn forget(
 }
 
 async fn said(server: &Shared, id: JobId) -> Result<Said, Failure> {
-    let asking = Arc::clone(server);
-    Ok(server.blocking(move || asking.jobs.said(id)).await??)
+    Ok(server.blocking_with(move |server| server.jobs.said(id)).await??)
 }
 
 fn parse(id: &str) -> Result<JobId, Failure> {

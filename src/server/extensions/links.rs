@@ -1,6 +1,5 @@
 //! `/ollamake/v1/models/NAME/link` and `/ollamake/v1/links/SECRET`: one download without the key.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use axum::body::Body;
@@ -19,7 +18,7 @@ use crate::server::errors::Failure;
 use crate::server::links::{self, Target};
 use crate::server::operation::Operation;
 use crate::server::request::Fields;
-use crate::server::{Shared, times};
+use crate::server::{Server, Shared, times};
 
 /// A link, as its owner gets it.
 #[derive(Serialize, ToSchema)]
@@ -56,13 +55,12 @@ pub(super) async fn make(
             Some(shard.ok_or_else(|| Failure::bad_request(message()))?)
         }
     };
-    let shared = Arc::clone(&server);
-    let find = move || {
-        let opened = Opened::find(&shared, &reference)?;
+    let find = move |server: &Server| {
+        let opened = Opened::find(server, &reference)?;
         let (blob, name) = opened.file(shard)?;
         Ok::<_, Failure>((Target { blob: blob.digest(), name }, blob.length()))
     };
-    let (target, size) = server.blocking(find).await??;
+    let (target, size) = server.blocking_with(find).await??;
     let file = target.name.clone();
     let secret = server.links.make(target).map_err(|links::TooManyLinks| {
         Failure::unavailable("too many links are waiting to be used")
@@ -83,8 +81,7 @@ pub(super) async fn follow(
             .with_hint("ask for another: POST /ollamake/v1/models/NAME/link")
     };
     let Target { blob, name } = server.links.take(&secret).ok_or_else(over)?;
-    let store = server.store().clone();
-    let blob = server.blocking(move || store.blob(blob)).await??;
+    let blob = server.blocking_with(move |server| server.store().blob(blob)).await??;
     Ok(send(blob, &name, &headers))
 }
 

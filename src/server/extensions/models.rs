@@ -61,8 +61,7 @@ pub(super) async fn look(
         "provenance" => provenance,
         _ => return Err(no_such_view(view)),
     };
-    let shared = Arc::clone(&server);
-    server.blocking(move || view(&shared, &reference, &wish, &headers)).await?
+    server.blocking_with(move |server| view(server, &reference, &wish, &headers)).await?
 }
 
 /// What answers for one view of the model that is meant.

@@ -13,12 +13,12 @@ use utoipa::openapi::path::HttpMethod;
 
 use super::tus;
 use crate::config::BEGUN_UPLOADS;
-use crate::server::Shared;
 use crate::server::blobs::too_large;
 use crate::server::body::{Incoming, stated_length};
 use crate::server::errors::Failure;
 use crate::server::operation::Operation;
 use crate::server::resumable;
+use crate::server::{Server, Shared};
 use crate::store::{Checksum, FoundUpload, Length, StoreError, UploadId, UploadState, UploadWriter};
 
 pub(super) const ALLOW_ALL: &str = "OPTIONS, POST";
@@ -98,20 +98,19 @@ async fn begin_with(server: &Shared, headers: &HeaderMap, body: Incoming) -> Res
             return Err(failure);
         }
     };
-    let (store, lifetime) = (server.store().clone(), limits.upload_lifetime);
-    let begun = move || store.begin_upload(Length::Exactly(length), &metadata, lifetime, BEGUN_UPLOADS);
-    let id = server.blocking(begun).await??;
+    let (length_told, lifetime) = (Length::Exactly(length), limits.upload_lifetime);
+    let begin =
+        move |server: &Server| server.store().begin_upload(length_told, &metadata, lifetime, BEGUN_UPLOADS);
+    let id = server.blocking_with(begin).await??;
     let state = if length == 0 || tus::has_bytes(headers) {
         let received = receive(server, id, 0, stated_length(headers), checksum, body).await;
         if received.is_err() {
             // Nobody was told of it, so nobody would go on with it.
-            let store = server.store().clone();
-            server.blocking(move || store.remove_upload(id)).await?.ok();
+            server.blocking_with(move |server| server.store().remove_upload(id)).await?.ok();
         }
         received?
     } else {
-        let store = server.store().clone();
-        server.blocking(move || store.upload_state(id)).await??
+        server.blocking_with(move |server| server.store().upload_state(id)).await??
     };
     let mut answer = tus::standing(&state);
     // Relative, as the server does not know what stands before its own paths.
@@ -197,16 +196,17 @@ async fn receive(
 ) -> Result<UploadState, Failure> {
     let _turn = server.uploads.acquire().await;
     let upload = match begin_at(server, id, offset, stated).await {
-        Ok(FoundUpload::Part(upload)) => upload,
-        other => {
+        Ok(FoundUpload::Part(upload)) => *upload,
+        Ok(FoundUpload::Whole(state)) => {
             body.discard_rest();
-            return match other? {
-                FoundUpload::Whole(state) => Ok(state),
-                FoundUpload::Part(_) => unreachable!("it was matched before"),
-            };
+            return Ok(state);
+        }
+        Err(failure) => {
+            body.discard_rest();
+            return Err(failure);
         }
     };
-    resumable::receive::<Failure>(server, *upload, checksum, body, UploadWriter::finish).await
+    resumable::receive(server, upload, checksum, body, UploadWriter::finish).await
 }
 
 /// Opens an upload whose next byte is at `offset`.

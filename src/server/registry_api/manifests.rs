@@ -1,7 +1,5 @@
 //! Manifests, by tag and by digest, byte for byte.
 
-use std::sync::Arc;
-
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -78,11 +76,10 @@ pub(super) async fn write(
     })?;
     let stated = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     let stated = stated.and_then(|kind| kind.split(';').next()).map(|kind| kind.trim().to_owned());
-    let shared = Arc::clone(server);
     let (of, what) = (repository.clone(), label.clone());
-    let accepted = server.blocking(move || {
-        let accepted = accept(shared.store(), &of, &what, stated.as_deref(), &bytes)?;
-        shared.workshop.clear(accepted.given_up.iter().copied());
+    let accepted = server.blocking_with(move |server| {
+        let accepted = accept(server.store(), &of, &what, stated.as_deref(), &bytes)?;
+        server.workshop.clear(accepted.given_up.iter().copied());
         Ok::<_, Refusal>(accepted)
     });
     let accepted = accepted.await??;

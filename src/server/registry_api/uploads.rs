@@ -12,11 +12,11 @@ use super::endpoint::digest;
 use super::refusal::{Code, Refusal};
 use crate::config::BEGUN_UPLOADS;
 use crate::model::{Digest, Repository};
-use crate::server::Shared;
 use crate::server::blobs;
 use crate::server::body::{Incoming, stated_length};
 use crate::server::headers::{CONTENT_DIGEST, set};
 use crate::server::resumable;
+use crate::server::{Server, Shared};
 use crate::store::{FoundUpload, Length, StoreError, UploadId, UploadState, UploadWriter};
 
 /// What clients of Docker's registry look for.
@@ -66,9 +66,8 @@ pub(super) async fn begin(
         }
     };
     if let Some(digest) = asked.mount {
-        let store = server.store().clone();
         // All repositories have the same blobs, so it does not matter where the client has seen it.
-        if server.blocking(move || store.renew_if_whole(digest, None)).await?? {
+        if server.blocking_with(move |server| server.store().renew_if_whole(digest, None)).await?? {
             discard(server, body);
             return Ok(created(repository, digest));
         }
@@ -80,10 +79,10 @@ pub(super) async fn begin(
         return Ok(created(repository, digest));
     }
     discard(server, body);
-    let (store, limits) = (server.store().clone(), &server.config().limits);
+    let limits = &server.config().limits;
     let (length, lifetime) = (Length::AtMost(limits.upload), limits.upload_lifetime);
-    let begun = move || store.begin_upload(length, "", lifetime, BEGUN_UPLOADS);
-    let id = server.blocking(begun).await??;
+    let begin = move |server: &Server| server.store().begin_upload(length, "", lifetime, BEGUN_UPLOADS);
+    let id = server.blocking_with(begin).await??;
     Ok((StatusCode::ACCEPTED, standing(repository, id, 0, headers)).into_response())
 }
 
