@@ -27,6 +27,7 @@ pub use layer_json::layer_json;
 pub use manifest::{LONGEST_TEXT, Layer, Manifest, MediaType};
 pub use manifest_list::{Child, InlineManifest, ListElement, ManifestList};
 pub use message::{Message, ToolCall, ToolCallFunction};
+pub(crate) use name::{DEFAULT_NAMESPACE, DEFAULT_TAG};
 pub use name::{InvalidName, Name, PUBLIC_HOST, PUBLIC_HOST_ALIAS, Scheme};
 pub use nearest::{nearest, nearest_part};
 pub use oci::{

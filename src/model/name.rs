@@ -9,8 +9,10 @@ use std::str::FromStr;
 pub const PUBLIC_HOST: &str = "registry.ollama.ai";
 /// What newer versions of Ollama call the same host in their directories, and people in names.
 pub const PUBLIC_HOST_ALIAS: &str = "ollama.com";
-const DEFAULT_NAMESPACE: &str = "library";
-pub(super) const DEFAULT_TAG: &str = "latest";
+/// The namespace of a name that has none.
+pub(crate) const DEFAULT_NAMESPACE: &str = "library";
+/// The tag of one that has none.
+pub(crate) const DEFAULT_TAG: &str = "latest";
 
 /// A valid, fully qualified model name. Every part is one safe path component.
 ///

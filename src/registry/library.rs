@@ -11,10 +11,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::model::{Name, PUBLIC_HOST, Scheme};
-
-/// The namespace of a name that has none.
-const DEFAULT_NAMESPACE: &str = "library";
+use crate::model::{DEFAULT_NAMESPACE, Name, PUBLIC_HOST, Scheme};
 
 /// Below the library's path, the repository of what was made from what. No model is called so, since models
 /// whose names begin like this are not published.

@@ -12,7 +12,9 @@ use super::stamp::Stamp;
 use super::stored_manifest::StoredManifest;
 use super::{Blob, Shared, Store, StoreError};
 use crate::locked::locked;
-use crate::model::{Digest, Manifest, MediaType, Name, PUBLIC_HOST, Reference};
+use crate::model::{
+    DEFAULT_NAMESPACE, DEFAULT_TAG, Digest, Manifest, MediaType, Name, PUBLIC_HOST, Reference,
+};
 
 /// How many digits the beginning of a digest may have that is taken for it.
 const PREFIX: std::ops::RangeInclusive<usize> = 12..=63;
@@ -155,7 +157,7 @@ fn name_of(digest: Digest) -> Result<Name, StoreError> {
 /// The digits of a name that may be the beginning of a digest.
 fn prefix(name: &Name) -> Option<String> {
     let [host, namespace, model, tag] = name.parts();
-    let is_bare = (host, namespace, tag) == (PUBLIC_HOST, "library", "latest");
+    let is_bare = (host, namespace, tag) == (PUBLIC_HOST, DEFAULT_NAMESPACE, DEFAULT_TAG);
     let is_hex = model.bytes().all(|byte| byte.is_ascii_hexdigit());
     (is_bare && is_hex && PREFIX.contains(&model.len())).then(|| model.to_ascii_lowercase())
 }

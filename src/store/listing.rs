@@ -10,7 +10,9 @@ use super::entry::{Chosen, Content, Entry};
 use super::index::Census;
 use super::stored_manifest::StoredManifest;
 use crate::locked::locked;
-use crate::model::{Child, Digest, Layer, ListElement, Manifest, ManifestList, Name, PUBLIC_HOST_ALIAS};
+use crate::model::{
+    Child, DEFAULT_NAMESPACE, Digest, Layer, ListElement, Manifest, ManifestList, Name, PUBLIC_HOST_ALIAS,
+};
 
 /// The runners of a list, the one first whose manifest is used. We work on GGUF files.
 const RUNNERS: [&str; 5] = ["llamacpp", "ggml", "ollama", "", "mlx"];
@@ -259,7 +261,7 @@ fn winners(census: &Census) -> Vec<&Arc<Entry>> {
 
 /// Whether a model is a conversion that Ollama keeps under the digest of its manifest.
 fn is_shadow(name: &Name, digest: Digest) -> bool {
-    name.namespace() == "library"
+    name.namespace() == DEFAULT_NAMESPACE
         && SHADOWS.contains(&name.model())
         && name.tag().eq_ignore_ascii_case(&digest.hex())
 }
