@@ -36,6 +36,7 @@ pub(super) struct Entry {
 /// Which manifests of a list are in the store, and the model that it stands for then.
 #[derive(Debug, Default)]
 pub(super) struct Chosen(pub(super) Mutex<Option<(Vec<bool>, Arc<StoredManifest>)>>);
+
 /// What file systems of others leave in every directory that somebody looks into.
 const LITTER: [&str; 4] = ["Thumbs.db", "ehthumbs.db", "desktop.ini", "Icon\r"];
 
