@@ -11,9 +11,9 @@ use super::summary::Summary;
 /// A job by its identifier.
 #[derive(Debug)]
 pub enum Found {
-    /// It is under way.
+    /// It runs, or waits for a turn.
     UnderWay(Arc<Job>),
-    /// It is not, or not any more.
+    /// It has ended, or was interrupted.
     Ended(Box<Summary>),
 }
 

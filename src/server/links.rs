@@ -30,7 +30,6 @@ struct Link {
 /// What a link leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Target {
-    /// The blob.
     pub(super) blob: model::Digest,
     /// What it is to be called.
     pub(super) name: String,

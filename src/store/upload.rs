@@ -26,9 +26,9 @@ use crate::model::Digest;
 
 /// An upload that somebody wants to go on with.
 pub enum FoundUpload {
-    /// It is whole.
+    /// It has become a blob already.
     Whole(UploadState),
-    /// It is not.
+    /// It has not, although perhaps all its bytes are there.
     Part(Box<Upload>),
 }
 
