@@ -25,7 +25,7 @@ const SMALL_ANSWER_PATIENCE: u32 = 4;
 
 /// The body of an answer, piece by piece.
 #[derive(Debug)]
-pub(crate) struct Body<'a> {
+pub(super) struct Body<'a> {
     transport: &'a Transport,
     repository: &'a Repository,
     answer: Answer,
@@ -35,13 +35,13 @@ pub(crate) struct Body<'a> {
 
 impl<'a> Body<'a> {
     /// The body of `answer`.
-    pub(crate) fn new(transport: &'a Transport, repository: &'a Repository, answer: Answer) -> Self {
+    pub(super) fn new(transport: &'a Transport, repository: &'a Repository, answer: Answer) -> Self {
         let deadline = tokio::time::Instant::now() + transport.patience();
         Self { transport, repository, answer, deadline, progress: 0 }
     }
 
     /// The next piece; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, RegistryError> {
         let waiting = self.transport.wait_for(self.repository);
         let piece = match tokio::time::timeout_at(self.deadline, self.answer.response.chunk()).await {
             Ok(Ok(piece)) => piece,
@@ -67,7 +67,7 @@ impl<'a> Body<'a> {
     }
 
     /// The whole body, which must not be longer than `limit` bytes, packed or not.
-    pub(crate) async fn read(mut self, what: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
+    pub(super) async fn read(mut self, what: &str, limit: u64) -> Result<Vec<u8>, RegistryError> {
         let registry = self.repository.registry().to_owned();
         let encoding = self.answer.encoding();
         let longest = self.transport.patience() * SMALL_ANSWER_PATIENCE;
@@ -93,7 +93,7 @@ impl<'a> Body<'a> {
 }
 
 /// What a registry says about an error: its own message, or as much of its text as can be shown.
-pub(crate) async fn message_of(transport: &Transport, repository: &Repository, answer: Answer) -> String {
+pub(super) async fn message_of(transport: &Transport, repository: &Repository, answer: Answer) -> String {
     let status = answer.response.status();
     message_in(&text_of(transport, repository, answer).await, status)
 }
@@ -123,7 +123,7 @@ fn message_in(text: &[u8], status: StatusCode) -> String {
 }
 
 /// The error that an answer stands for.
-pub(crate) async fn error_of(
+pub(super) async fn error_of(
     transport: &Transport,
     repository: &Repository,
     answer: Answer,

@@ -39,7 +39,7 @@ const MOST_SCOPES: usize = 16;
 
 /// What proves who we are in one conversation with one repository.
 #[derive(Debug)]
-pub(crate) struct Authentication {
+pub(super) struct Authentication {
     credentials: Arc<Credentials>,
     identity: Arc<Identity>,
     /// The login for the registry, once somebody has asked for it.
@@ -89,8 +89,8 @@ struct State {
 
 /// What a request was sent with.
 #[derive(Debug, Clone)]
-pub(crate) struct Ticket {
-    pub(crate) authorization: Option<Authorization>,
+pub(super) struct Ticket {
+    pub(super) authorization: Option<Authorization>,
     generation: u64,
 }
 
@@ -112,22 +112,22 @@ struct TokenAnswer {
 }
 
 impl Authentication {
-    pub(crate) fn new(credentials: Arc<Credentials>, identity: Arc<Identity>) -> Self {
+    pub(super) fn new(credentials: Arc<Credentials>, identity: Arc<Identity>) -> Self {
         Self { credentials, identity, login: OnceCell::new(), state: Mutex::default(), answers: true }
     }
 
     /// The same, which shows something from the beginning.
-    pub(crate) fn showing(self, authorization: Option<Authorization>) -> Self {
+    pub(super) fn showing(self, authorization: Option<Authorization>) -> Self {
         Self { state: Mutex::new(State { authorization, ..State::default() }), ..self }
     }
 
     /// The same, which has nothing more to show.
-    pub(crate) fn and_no_more(self) -> Self {
+    pub(super) fn and_no_more(self) -> Self {
         Self { answers: false, ..self }
     }
 
     /// Whether there is anything to answer a challenge with.
-    pub(crate) fn answers_challenges(&self) -> bool {
+    pub(super) fn answers_challenges(&self) -> bool {
         self.answers
     }
 
@@ -145,19 +145,19 @@ impl Authentication {
     }
 
     /// What the next request is to be sent with.
-    pub(crate) async fn ticket(&self) -> Ticket {
+    pub(super) async fn ticket(&self) -> Ticket {
         let state = self.state.lock().await;
         Ticket { authorization: state.authorization.clone(), generation: state.generation }
     }
 
     /// Notes that a request with this ticket was let in: if it is refused later, it has expired.
-    pub(crate) async fn confirm(&self, ticket: &Ticket) {
+    pub(super) async fn confirm(&self, ticket: &Ticket) {
         let mut state = self.state.lock().await;
         state.worked |= state.generation == ticket.generation;
     }
 
     /// What can be done when a registry denies access.
-    pub(crate) fn advice(&self, repository: &Repository) -> String {
+    pub(super) fn advice(&self, repository: &Repository) -> String {
         if self.login.get().is_some_and(Option::is_some) {
             return "check the user and password for this registry, and what they permit".to_owned();
         }
@@ -179,7 +179,7 @@ impl Authentication {
     }
 
     /// Answers the challenge of a refusal, `answer`, to a request sent with `ticket`.
-    pub(crate) async fn renew(
+    pub(super) async fn renew(
         &self,
         transport: &Transport,
         repository: &Repository,

@@ -8,7 +8,7 @@ const LONGEST_HEADER: usize = 16 * 1024;
 
 /// What a registry asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Challenge {
+pub(super) enum Challenge {
     /// User and password with every request.
     Basic,
     /// A token that the server at `realm` issues.
@@ -24,7 +24,7 @@ pub(crate) enum Challenge {
 
 impl Challenge {
     /// The challenge among the headers that we can answer; tokens are preferred to passwords.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let mut basic = None;
         for value in headers.get_all(WWW_AUTHENTICATE) {
             let Ok(text) = value.to_str() else { continue };

@@ -16,7 +16,7 @@ pub struct ComeBack {
 
 impl ComeBack {
     /// What the header `Retry-After` says, a number of seconds or a date.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
         let now = SystemTime::now();
         if let Ok(seconds) = text.parse() {

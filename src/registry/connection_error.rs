@@ -11,7 +11,7 @@ use super::repository::Repository;
 use super::resolver::LookupError;
 
 /// The error of a request to `url`, perhaps through a proxy, that got no answer.
-pub(crate) fn connection_error(
+pub(super) fn connection_error(
     repository: &Repository,
     url: &Url,
     proxy: Option<&Url>,

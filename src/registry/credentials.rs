@@ -32,7 +32,7 @@ struct Kept {
 
 /// Who we are to a registry.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Login {
+pub(super) struct Login {
     user: String,
     secret: Secret,
     /// Whether the one who gave it wrote `http://` before the registry.
@@ -67,7 +67,7 @@ pub enum InvalidDockerConfig {
 /// A credential helper that does not do what it is for.
 #[derive(Debug, thiserror::Error)]
 #[error("docker-credential-{helper} {reason}")]
-pub(crate) struct HelperFailed {
+pub(super) struct HelperFailed {
     helper: String,
     reason: String,
 }
@@ -106,17 +106,17 @@ impl Credentials {
     }
 
     /// Notes that Docker's configuration file is there and cannot be used.
-    pub(crate) fn note_problem(&mut self, problem: String) {
+    pub(super) fn note_problem(&mut self, problem: String) {
         self.problem = Some(problem);
     }
 
     /// Why Docker's configuration file is not used, if it is there and is not.
-    pub(crate) fn problem(&self) -> Option<&str> {
+    pub(super) fn problem(&self) -> Option<&str> {
         self.problem.as_deref()
     }
 
     /// The login for a registry, `host[:port]`, as far as it was given and not kept elsewhere.
-    pub(crate) fn for_registry(&self, registry: &str) -> Option<&Login> {
+    pub(super) fn for_registry(&self, registry: &str) -> Option<&Login> {
         self.by_registry.get(&canonical(registry))
     }
 
@@ -124,7 +124,7 @@ impl Credentials {
     ///
     /// # Errors
     /// The program is not there, or does not answer as it should.
-    pub(crate) fn find(&self, registry: &str) -> Result<Option<Login>, HelperFailed> {
+    pub(super) fn find(&self, registry: &str) -> Result<Option<Login>, HelperFailed> {
         let registry = canonical(registry);
         if let Some(login) = self.by_registry.get(&registry) {
             return Ok(Some(login.clone()));
@@ -150,7 +150,7 @@ impl Credentials {
 
 impl Login {
     /// The value of an `Authorization` header, without the word `Basic`; nothing of an identity token.
-    pub(crate) fn to_basic(&self) -> Option<String> {
+    pub(super) fn to_basic(&self) -> Option<String> {
         match &self.secret {
             Secret::Password(password) => Some(BASE64.encode(format!("{}:{password}", self.user))),
             Secret::IdentityToken(_) => None,
@@ -158,7 +158,7 @@ impl Login {
     }
 
     /// The identity token, if it is one.
-    pub(crate) fn identity_token(&self) -> Option<&str> {
+    pub(super) fn identity_token(&self) -> Option<&str> {
         match &self.secret {
             Secret::Password(_) => None,
             Secret::IdentityToken(token) => Some(token),
@@ -166,17 +166,17 @@ impl Login {
     }
 
     /// Whether both are the same user with the same secret.
-    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+    pub(super) fn is_same_as(&self, other: &Self) -> bool {
         self.user == other.user && self.secret == other.secret
     }
 
     /// Whether the way to this URL is one on which a secret may be sent.
-    pub(crate) fn may_go_to(&self, url: &Url) -> bool {
+    pub(super) fn may_go_to(&self, url: &Url) -> bool {
         url.scheme() == "https" || self.over_http || is_loopback(url)
     }
 
     /// The name that a token server logs the use of.
-    pub(crate) fn user(&self) -> &str {
+    pub(super) fn user(&self) -> &str {
         &self.user
     }
 }

@@ -22,17 +22,17 @@ const PARALLEL_RANGES: usize = 4;
 
 /// The fetching of one blob.
 #[derive(Debug)]
-pub(crate) struct Download {
-    pub(crate) session: Arc<Session>,
-    pub(crate) digest: Digest,
+pub(super) struct Download {
+    pub(super) session: Arc<Session>,
+    pub(super) digest: Digest,
     /// Its length in bytes, as the manifest states.
-    pub(crate) size: u64,
+    pub(super) size: u64,
     /// Where the registry has it.
-    pub(crate) url: Url,
+    pub(super) url: Url,
     /// The length of the ranges in bytes.
-    pub(crate) piece: u64,
+    pub(super) piece: u64,
     /// The storage service that the registry has led us to.
-    pub(crate) storage: Mutex<Option<Place>>,
+    pub(super) storage: Mutex<Option<Place>>,
 }
 
 /// Why the fetching of ranges ends early.
@@ -57,7 +57,7 @@ struct Opened<'a> {
 
 impl Download {
     /// Fetches what is missing.
-    pub(crate) async fn run(&self, incoming: &Incoming) -> Result<(), RegistryError> {
+    pub(super) async fn run(&self, incoming: &Incoming) -> Result<(), RegistryError> {
         let pieces = incoming.missing(self.piece);
         let Some(first) = pieces.first() else { return Ok(()) };
         let mut backoff = self.session.backoff();

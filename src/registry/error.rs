@@ -217,12 +217,12 @@ impl RegistryError {
     }
 
     /// Whether no connection came about at all.
-    pub(crate) fn is_unreachable(&self) -> bool {
+    pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::UnknownHost { .. })
     }
 
     /// The HTTP status that was answered.
-    pub(crate) fn status(&self) -> Option<u16> {
+    pub(super) fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } | Self::Storage { status, .. } => Some(*status),
             Self::NotFound { .. } => Some(404),
@@ -232,7 +232,7 @@ impl RegistryError {
     }
 
     /// When we are asked to make the next attempt.
-    pub(crate) fn come_back(&self) -> Option<ComeBack> {
+    pub(super) fn come_back(&self) -> Option<ComeBack> {
         match self {
             Self::Refused { come_back, .. } | Self::Storage { come_back, .. } => {
                 come_back.as_deref().copied()
@@ -242,7 +242,7 @@ impl RegistryError {
     }
 
     /// How much silence the attempt was met with.
-    pub(crate) fn silence(&self) -> Duration {
+    pub(super) fn silence(&self) -> Duration {
         match self {
             Self::Silent { silence, .. } => *silence,
             _ => Duration::ZERO,
@@ -250,7 +250,7 @@ impl RegistryError {
     }
 
     /// Who has answered with this error.
-    pub(crate) fn party(&self) -> Option<Party> {
+    pub(super) fn party(&self) -> Option<Party> {
         match self {
             Self::Storage { storage, .. } => Some(Party::Storage(storage.clone())),
             Self::Refused { registry, .. } => Some(Party::Registry(registry.clone())),

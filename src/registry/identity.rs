@@ -15,20 +15,20 @@ use super::RegistryError;
 
 /// The signing key, read when it is needed for the first time and made if there is none.
 #[derive(Debug)]
-pub(crate) struct Identity {
+pub(super) struct Identity {
     path: Option<PathBuf>,
     key: OnceLock<PrivateKey>,
 }
 
 /// A URL of a token server, and the header that proves that we ask.
-pub(crate) struct SignedQuestion {
-    pub(crate) url: Url,
-    pub(crate) authorization: String,
+pub(super) struct SignedQuestion {
+    pub(super) url: Url,
+    pub(super) authorization: String,
 }
 
 impl Identity {
     /// The key in the file `path`; without a file nothing can be signed.
-    pub(crate) fn new(path: Option<PathBuf>) -> Self {
+    pub(super) fn new(path: Option<PathBuf>) -> Self {
         Self { path, key: OnceLock::new() }
     }
 
@@ -36,7 +36,7 @@ impl Identity {
     ///
     /// What is signed: the method, the URL and the base64 of the hexadecimal digest of the empty
     /// body, with commas between.
-    pub(crate) fn sign(&self, mut url: Url) -> Result<SignedQuestion, RegistryError> {
+    pub(super) fn sign(&self, mut url: Url) -> Result<SignedQuestion, RegistryError> {
         let key = self.key().map_err(|reason| RegistryError::SigningKey { reason })?;
         let nonce = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
         let seconds = time::OffsetDateTime::now_utc().unix_timestamp();

@@ -22,14 +22,14 @@ const LOT: usize = 512 * 1024;
 
 /// A partial blob of the store, and the writes to it that are under way.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(super) struct Incoming {
     partial: Arc<Partial>,
     writes: TaskTracker,
 }
 
 /// What there is of a blob that is wanted.
 #[derive(Debug)]
-pub(crate) enum Found {
+pub(super) enum Found {
     /// All of it: another process was faster.
     Whole(Blob),
     /// Some of it, or nothing yet.
@@ -39,7 +39,7 @@ pub(crate) enum Found {
 impl Incoming {
     /// Begins a blob, or goes on where an earlier attempt has left it. As long as another process fetches it,
     /// it is waited for; whatever becomes of it there, what has been fetched counts here.
-    pub(crate) async fn open(
+    pub(super) async fn open(
         store: Store,
         digest: Digest,
         size: u64,
@@ -72,12 +72,12 @@ impl Incoming {
     }
 
     /// The number of bytes that are there.
-    pub(crate) fn received(&self) -> u64 {
+    pub(super) fn received(&self) -> u64 {
         self.partial.received()
     }
 
     /// The ranges that are missing, in pieces of at most `piece` bytes.
-    pub(crate) fn missing(&self, piece: u64) -> Vec<Range<u64>> {
+    pub(super) fn missing(&self, piece: u64) -> Vec<Range<u64>> {
         let mut pieces = Vec::new();
         for gap in self.partial.missing() {
             let mut start = gap.start;
@@ -91,18 +91,18 @@ impl Incoming {
     }
 
     /// Takes bytes in from `position` on.
-    pub(crate) fn writer(&self, position: u64) -> Writer<'_> {
+    pub(super) fn writer(&self, position: u64) -> Writer<'_> {
         Writer { incoming: self, position, lot: Vec::new(), lot_size: 0, pending: None }
     }
 
     /// Makes the blob visible, if its digest is right.
-    pub(crate) async fn commit(self) -> Result<Blob, RegistryError> {
+    pub(super) async fn commit(self) -> Result<Blob, RegistryError> {
         let partial = self.settle().await?;
         Ok(blocking(move || partial.commit()).await??.blob)
     }
 
     /// Ends the work; what has arrived stays for the next attempt, if it is to be kept.
-    pub(crate) async fn close(self, keep: bool) -> Result<(), RegistryError> {
+    pub(super) async fn close(self, keep: bool) -> Result<(), RegistryError> {
         let partial = self.settle().await?;
         let end = move || match keep {
             // Dropping it waits for the disk.
@@ -125,7 +125,7 @@ impl Incoming {
 
 /// Takes in consecutive bytes. The next ones are gathered while the last ones are written.
 #[derive(Debug)]
-pub(crate) struct Writer<'a> {
+pub(super) struct Writer<'a> {
     incoming: &'a Incoming,
     position: u64,
     lot: Vec<Bytes>,
@@ -135,19 +135,19 @@ pub(crate) struct Writer<'a> {
 
 impl Writer<'_> {
     /// The end of the bytes that were taken in.
-    pub(crate) fn position(&self) -> u64 {
+    pub(super) fn position(&self) -> u64 {
         self.position + self.lot_size as u64
     }
 
     /// Takes the next bytes in.
-    pub(crate) async fn append(&mut self, bytes: Bytes) -> Result<(), RegistryError> {
+    pub(super) async fn append(&mut self, bytes: Bytes) -> Result<(), RegistryError> {
         self.lot_size += bytes.len();
         self.lot.push(bytes);
         if self.lot_size >= LOT { self.write().await } else { Ok(()) }
     }
 
     /// Waits until all bytes are written.
-    pub(crate) async fn finish(&mut self) -> Result<(), RegistryError> {
+    pub(super) async fn finish(&mut self) -> Result<(), RegistryError> {
         self.write().await?;
         self.settle().await
     }

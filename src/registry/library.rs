@@ -73,12 +73,12 @@ impl fmt::Display for Library {
 
 impl Library {
     /// The host, with its port if one was written.
-    pub(crate) fn host(&self) -> &str {
+    pub(super) fn host(&self) -> &str {
         &self.host
     }
 
     /// How it is spoken to, if that was said.
-    pub(crate) fn scheme(&self) -> Option<Scheme> {
+    pub(super) fn scheme(&self) -> Option<Scheme> {
         self.scheme
     }
 
@@ -88,7 +88,7 @@ impl Library {
     }
 
     /// The path of a model's repository; nothing if the name is of another registry.
-    pub(crate) fn repository(&self, name: &Name) -> Option<String> {
+    pub(super) fn repository(&self, name: &Name) -> Option<String> {
         let [namespace, model] = [name.namespace(), name.model()].map(str::to_ascii_lowercase);
         let below = match name.host() {
             PUBLIC_HOST if namespace == DEFAULT_NAMESPACE => model,
@@ -100,7 +100,7 @@ impl Library {
     }
 
     /// The name of the model with a tag of a repository; nothing if it is not one of the library's models.
-    pub(crate) fn name(&self, repository: &str, tag: &str) -> Option<Name> {
+    pub(super) fn name(&self, repository: &str, tag: &str) -> Option<Name> {
         let below = repository.strip_prefix(&self.path)?.strip_prefix('/')?;
         let (namespace, model) = below.split_once('/').unwrap_or((DEFAULT_NAMESPACE, below));
         let name = Name::from_parts(PUBLIC_HOST, namespace, model, tag).ok()?;
@@ -108,7 +108,7 @@ impl Library {
     }
 
     /// The path of the repository of what was made from what.
-    pub(crate) fn results(&self) -> String {
+    pub(super) fn results(&self) -> String {
         format!("{}/{RESULTS}", self.path)
     }
 }

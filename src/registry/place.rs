@@ -8,34 +8,34 @@ use super::repository::Repository;
 
 /// A URL that we are willing to ask.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(super) struct Place {
     url: Url,
     reach: Reach,
 }
 
 impl Place {
     /// A place that the user named: it may be anywhere.
-    pub(crate) fn of_user(url: Url) -> Self {
+    pub(super) fn of_user(url: Url) -> Self {
         Self { url, reach: Reach::Machine }
     }
 
     /// Another URL of the same origin.
-    pub(crate) fn at(url: Url, same_origin: &Self) -> Self {
+    pub(super) fn at(url: Url, same_origin: &Self) -> Self {
         Self { url, reach: same_origin.reach }
     }
 
     /// The URL.
-    pub(crate) fn url(&self) -> &Url {
+    pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
     /// How private its address may be.
-    pub(crate) fn reach(&self) -> Reach {
+    pub(super) fn reach(&self) -> Reach {
         self.reach
     }
 
     /// The same place with a longer query.
-    pub(crate) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
+    pub(super) fn with_query(&self, pairs: &[(&str, &str)]) -> Self {
         let mut url = self.url.clone();
         url.query_pairs_mut().extend_pairs(pairs);
         Self { url, reach: self.reach }
@@ -45,7 +45,7 @@ impl Place {
     ///
     /// `reach` says how private the place itself is: it may lead no further inside. Nor may it
     /// lead from HTTPS to HTTP.
-    pub(crate) fn leads_to(
+    pub(super) fn leads_to(
         &self,
         repository: &Repository,
         reference: &str,
@@ -87,7 +87,7 @@ impl Place {
 }
 
 /// Scheme, host and port: the rest of a URL may be secret.
-pub(crate) fn display(url: &Url) -> String {
+pub(super) fn display(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     match url.port() {
         Some(port) => format!("{}://{host}:{port}", url.scheme()),

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 /// The time between two reports.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 
 /// Does the work; reports at the beginning, then whenever `completed` has changed, and at the end.
-pub(crate) async fn watch<T, E>(
+pub(super) async fn watch<T, E>(
     work: impl Future<Output = Result<T, E>>,
     completed: impl Fn() -> u64,
     report: impl Fn(u64),

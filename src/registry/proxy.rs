@@ -56,19 +56,19 @@ impl Proxies {
     }
 
     /// The proxy through which a URL is asked for, if there is one.
-    pub(crate) fn for_url(&self, url: &Url) -> Option<&Url> {
+    pub(super) fn for_url(&self, url: &Url) -> Option<&Url> {
         let setting = if url.scheme() == "https" { &self.https } else { &self.http };
         setting.as_ref()?.url.as_ref().filter(|_| !self.except.contain(url))
     }
 
     /// The names of their hosts.
-    pub(crate) fn hosts(&self) -> HashSet<String> {
+    pub(super) fn hosts(&self) -> HashSet<String> {
         let urls = self.http.iter().chain(&self.https).filter_map(|setting| setting.url.as_ref());
         urls.filter_map(|url| url.host_str().map(str::to_owned)).collect()
     }
 
     /// Makes a client use them.
-    pub(crate) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, RegistryError> {
+    pub(super) fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, RegistryError> {
         for Setting { variable, url } in self.http.iter().chain(&self.https) {
             if url.is_none() {
                 // What the variable holds may contain a password.
@@ -99,7 +99,7 @@ fn parse(text: &str) -> Option<Url> {
 
 /// What a proxy that does not make a connection says about it, which the HTTP library keeps to itself: the
 /// status of its answer to `CONNECT`.
-pub(crate) async fn refusal_of(proxy: &Url, target: &Url) -> Option<String> {
+pub(super) async fn refusal_of(proxy: &Url, target: &Url) -> Option<String> {
     if proxy.scheme() != "http" {
         return None;
     }

@@ -18,7 +18,7 @@ const METADATA_SERVICES: [IpAddr; 4] = [
 
 /// How far an address reaches, from the most public to the most private.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Reach {
+pub(super) enum Reach {
     /// An address of the Internet.
     Public,
     /// An address of a private network.
@@ -29,7 +29,7 @@ pub(crate) enum Reach {
 
 impl Reach {
     /// The reach of an address.
-    pub(crate) fn of(address: IpAddr) -> Self {
+    pub(super) fn of(address: IpAddr) -> Self {
         match address {
             address if METADATA_SERVICES.contains(&address) => Self::Machine,
             IpAddr::V4(address) => Self::of_v4(address),
@@ -74,7 +74,7 @@ impl Reach {
     }
 
     /// The reach of the host of a URL where the URL itself tells it: an address or `localhost`.
-    pub(crate) fn of_literal(url: &Url) -> Option<Self> {
+    pub(super) fn of_literal(url: &Url) -> Option<Self> {
         match url.host()? {
             Host::Ipv4(address) => Some(Self::of(address.into())),
             Host::Ipv6(address) => Some(Self::of(address.into())),
@@ -84,7 +84,7 @@ impl Reach {
 }
 
 /// Whether a URL points to this machine by its very text.
-pub(crate) fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),

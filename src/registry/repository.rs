@@ -8,7 +8,7 @@ use crate::model::{Digest, Name, Scheme};
 
 /// Which repository of one registry a name means.
 #[derive(Debug, Clone)]
-pub(crate) enum Naming {
+pub(super) enum Naming {
     /// The registry is this host, and only names with it are of it.
     Host(String),
     /// It is the library.
@@ -17,7 +17,7 @@ pub(crate) enum Naming {
 
 impl Naming {
     /// The path of the repository, if the name is of this registry.
-    pub(crate) fn repository(&self, name: &Name) -> Option<String> {
+    pub(super) fn repository(&self, name: &Name) -> Option<String> {
         match self {
             Self::Host(host) => name.host().eq_ignore_ascii_case(host).then(|| path_of(name)),
             Self::Library(library) => library.repository(name),
@@ -31,7 +31,7 @@ fn path_of(name: &Name) -> String {
 
 /// The repository of a model in its registry.
 #[derive(Debug, Clone)]
-pub(crate) struct Repository {
+pub(super) struct Repository {
     registry: String,
     base: Url,
     /// Nobody has said that it speaks plain HTTP.
@@ -43,12 +43,12 @@ impl Repository {
     ///
     /// Without a scheme in the name that is HTTPS, but HTTP for a registry on this machine and
     /// where `insecure` agrees to it.
-    pub(crate) fn of(name: &Name, insecure: bool) -> Result<Self, RegistryError> {
+    pub(super) fn of(name: &Name, insecure: bool) -> Result<Self, RegistryError> {
         Self::addressed(name.host(), name.scheme(), &path_of(name), insecure)
     }
 
     /// A repository of the library. Who wrote `http://` before it has agreed to that.
-    pub(crate) fn in_library(library: &Library, path: &str) -> Result<Self, RegistryError> {
+    pub(super) fn in_library(library: &Library, path: &str) -> Result<Self, RegistryError> {
         Self::addressed(library.host(), library.scheme(), path, library.scheme() == Some(Scheme::Http))
     }
 
@@ -81,77 +81,77 @@ impl Repository {
     }
 
     /// A repository at an address that somebody has set, which ends in a slash.
-    pub(crate) fn at(registry: String, base: Url) -> Self {
+    pub(super) fn at(registry: String, base: Url) -> Self {
         Self { registry, base, is_guessed: false }
     }
 
     /// The same over HTTPS, where plain HTTP was only guessed.
-    pub(crate) fn over_tls(&self) -> Option<Self> {
+    pub(super) fn over_tls(&self) -> Option<Self> {
         let mut secure = Self { is_guessed: false, ..self.clone() };
         (self.is_guessed && secure.base.set_scheme("https").is_ok()).then_some(secure)
     }
 
     /// The same, now that it is known to speak plain HTTP.
-    pub(crate) fn in_the_clear(self) -> Self {
+    pub(super) fn in_the_clear(self) -> Self {
         Self { is_guessed: false, ..self }
     }
 
     /// Whether plain HTTP was only guessed.
-    pub(crate) fn is_guessed(&self) -> bool {
+    pub(super) fn is_guessed(&self) -> bool {
         self.is_guessed
     }
 
     /// Where registries answer whatever they hold (distribution specification, "Determining Support").
-    pub(crate) fn ping(&self) -> Url {
+    pub(super) fn ping(&self) -> Url {
         let mut url = self.base.clone();
         url.set_path("/v2/");
         url
     }
 
     /// The registry as people call it, `host[:port]`.
-    pub(crate) fn registry(&self) -> &str {
+    pub(super) fn registry(&self) -> &str {
         &self.registry
     }
 
     /// Scheme, host and port: whom the credentials of this registry belong to.
-    pub(crate) fn origin(&self) -> Origin {
+    pub(super) fn origin(&self) -> Origin {
         self.base.origin()
     }
 
     /// Whether the registry is Ollama's own, which knows a few things more.
-    pub(crate) fn is_ollama(&self) -> bool {
+    pub(super) fn is_ollama(&self) -> bool {
         ["registry.ollama.ai", "ollama.com"].iter().any(|own| self.registry.eq_ignore_ascii_case(own))
     }
 
     /// Where the registry lists its repositories.
-    pub(crate) fn catalog(&self) -> Url {
+    pub(super) fn catalog(&self) -> Url {
         let mut url = self.ping();
         url.set_path("/v2/_catalog");
         url
     }
 
     /// Where the tags are listed.
-    pub(crate) fn tags(&self) -> Url {
+    pub(super) fn tags(&self) -> Url {
         self.join("tags/list")
     }
 
     /// Where is listed what refers to a manifest.
-    pub(crate) fn referrers(&self, subject: &Digest) -> Url {
+    pub(super) fn referrers(&self, subject: &Digest) -> Url {
         self.join(&format!("referrers/{subject}"))
     }
 
     /// The manifest with this tag.
-    pub(crate) fn manifest(&self, tag: &str) -> Url {
+    pub(super) fn manifest(&self, tag: &str) -> Url {
         self.join(&format!("manifests/{tag}"))
     }
 
     /// A blob.
-    pub(crate) fn blob(&self, digest: &Digest) -> Url {
+    pub(super) fn blob(&self, digest: &Digest) -> Url {
         self.join(&format!("blobs/{digest}"))
     }
 
     /// Where uploads begin.
-    pub(crate) fn uploads(&self) -> Url {
+    pub(super) fn uploads(&self) -> Url {
         self.join("blobs/uploads/")
     }
 

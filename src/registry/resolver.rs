@@ -14,16 +14,16 @@ use super::reach::Reach;
 
 /// Resolves names to the addresses that reach no further inside than allowed.
 #[derive(Debug, Clone)]
-pub(crate) struct Resolver {
+pub(super) struct Resolver {
     /// The most private reach that is allowed.
-    pub(crate) limit: Reach,
+    pub(super) limit: Reach,
     /// Names that the operator configured, such as proxies, may have any address.
-    pub(crate) trusted: Arc<HashSet<String>>,
+    pub(super) trusted: Arc<HashSet<String>>,
 }
 
 /// Why a name has no address for us.
 #[derive(Debug, Clone, thiserror::Error)]
-pub(crate) enum LookupError {
+pub(super) enum LookupError {
     #[error("{reason}")]
     NotFound { reason: String },
     #[error("{host} is an address of a private network")]
@@ -34,7 +34,7 @@ pub(crate) enum LookupError {
 const LONGEST_LOOKUP: Duration = Duration::from_secs(3);
 
 /// Whether a name has, as far as this machine can tell, an address that reaches further inside than `limit`.
-pub(crate) async fn leads_inside(host: &str, limit: Reach) -> bool {
+pub(super) async fn leads_inside(host: &str, limit: Reach) -> bool {
     let lookup = tokio::net::lookup_host((host, 0));
     let Ok(Ok(mut found)) = tokio::time::timeout(LONGEST_LOOKUP, lookup).await else { return false };
     found.any(|address| Reach::of(address.ip()) > limit)

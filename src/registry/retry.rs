@@ -42,14 +42,14 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// The wait after a failure that so many have come before.
-    pub(crate) fn pause(&self, earlier: u32) -> Duration {
+    pub(super) fn pause(&self, earlier: u32) -> Duration {
         self.shortest_wait.saturating_mul(1 << earlier.min(16)).min(self.longest_wait)
     }
 }
 
 /// The failures in a row of one piece of work.
 #[derive(Debug)]
-pub(crate) struct Backoff<'a> {
+pub(super) struct Backoff<'a> {
     policy: &'a RetryPolicy,
     waits: &'a Arc<Waits>,
     failures: u32,
@@ -57,12 +57,12 @@ pub(crate) struct Backoff<'a> {
 }
 
 impl<'a> Backoff<'a> {
-    pub(crate) fn new(policy: &'a RetryPolicy, waits: &'a Arc<Waits>) -> Self {
+    pub(super) fn new(policy: &'a RetryPolicy, waits: &'a Arc<Waits>) -> Self {
         Self { policy, waits, failures: 0, silence: Duration::ZERO }
     }
 
     /// The work got on by so many bytes. If that was worth while, earlier failures do not count any more.
-    pub(crate) fn got_on(&mut self, bytes: u64) -> bool {
+    pub(super) fn got_on(&mut self, bytes: u64) -> bool {
         let is_worthwhile = bytes >= WORTHWHILE;
         if is_worthwhile {
             (self.failures, self.silence) = (0, Duration::ZERO);
@@ -71,7 +71,7 @@ impl<'a> Backoff<'a> {
     }
 
     /// Waits before the next attempt, or gives the error back if there is none.
-    pub(crate) async fn after(&mut self, error: RegistryError) -> Result<(), RegistryError> {
+    pub(super) async fn after(&mut self, error: RegistryError) -> Result<(), RegistryError> {
         self.failures += 1;
         self.silence += error.silence();
         let asked_for = error.come_back().map(|back| back.after);

@@ -20,7 +20,7 @@ const MOST_CHALLENGES: usize = 4;
 
 /// The requests of one pull or push, with one proof of who we are.
 #[derive(Debug)]
-pub(crate) struct Session {
+pub(super) struct Session {
     transport: Transport,
     repository: Repository,
     authentication: Authentication,
@@ -30,7 +30,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(
+    pub(super) fn new(
         transport: Transport,
         repository: Repository,
         authentication: Authentication,
@@ -40,46 +40,46 @@ impl Session {
     }
 
     /// The repository that is spoken with.
-    pub(crate) fn repository(&self) -> &Repository {
+    pub(super) fn repository(&self) -> &Repository {
         &self.repository
     }
 
     /// The registry, for messages.
-    pub(crate) fn registry(&self) -> String {
+    pub(super) fn registry(&self) -> String {
         self.repository.registry().to_owned()
     }
 
     /// A request to the repository itself.
-    pub(crate) fn request(&self, method: Method, url: Url) -> Request {
+    pub(super) fn request(&self, method: Method, url: Url) -> Request {
         Request::new(method, Place::of_user(url))
     }
 
     /// What it waits for.
-    pub(crate) fn waits(&self) -> &Arc<Waits> {
+    pub(super) fn waits(&self) -> &Arc<Waits> {
         self.transport.waits()
     }
 
     /// Counts failures in a row.
-    pub(crate) fn backoff(&self) -> Backoff<'_> {
+    pub(super) fn backoff(&self) -> Backoff<'_> {
         Backoff::new(&self.retry, self.waits())
     }
 
     /// Whether the registry may speak TLS where plain HTTP was guessed: it has answered nothing that makes
     /// sense, or has hung up. Servers that expect TLS do the one or the other.
-    pub(crate) fn may_be_misunderstood(&self, error: &RegistryError) -> bool {
+    pub(super) fn may_be_misunderstood(&self, error: &RegistryError) -> bool {
         let is_doubtful =
             matches!(error, RegistryError::Interrupted { .. } | RegistryError::Refused { status: 400, .. });
         is_doubtful && self.repository.is_guessed() && !self.reached.load(Ordering::Relaxed)
     }
 
     /// The body of an answer.
-    pub(crate) fn body(&self, answer: Answer) -> Body<'_> {
+    pub(super) fn body(&self, answer: Answer) -> Body<'_> {
         Body::new(&self.transport, &self.repository, answer)
     }
 
     /// Sends a request until it is answered with one of the statuses that are `accepted`, or it is
     /// clear that it will not be. `what` names the request in errors.
-    pub(crate) async fn ask(
+    pub(super) async fn ask(
         &self,
         request: &Request,
         what: &str,
@@ -100,7 +100,7 @@ impl Session {
     }
 
     /// Sends a request once.
-    pub(crate) async fn ask_once(
+    pub(super) async fn ask_once(
         &self,
         request: &Request,
         what: &str,
@@ -115,7 +115,7 @@ impl Session {
     }
 
     /// The error that an answer stands for.
-    pub(crate) async fn refusal(&self, answer: Answer, what: &str, advice: &str) -> RegistryError {
+    pub(super) async fn refusal(&self, answer: Answer, what: &str, advice: &str) -> RegistryError {
         error_of(&self.transport, &self.repository, answer, what, advice).await
     }
 

@@ -17,7 +17,7 @@ use crate::store::{Blob, Store, StoreError};
 
 /// The downloads that are under way.
 #[derive(Debug, Default)]
-pub(crate) struct Downloads {
+pub(super) struct Downloads {
     running: Mutex<HashMap<Digest, watch::Sender<State>>>,
 }
 
@@ -39,7 +39,7 @@ impl Downloads {
     /// The blob of a download, fetched by it or by one of the same blob that is under way; `report` is told
     /// how many bytes are there: first those that were there before. When nobody waits any more the download
     /// ends, and what has arrived stays.
-    pub(crate) async fn fetch(
+    pub(super) async fn fetch(
         self: &Arc<Self>,
         store: &Store,
         download: Download,

@@ -32,7 +32,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(600);
 
 /// The connections to registries, and to where they lead.
 #[derive(Debug)]
-pub(crate) struct Transport {
+pub(super) struct Transport {
     connections: Arc<Connections>,
     /// What is waited for on the way.
     waits: Arc<Waits>,
@@ -51,16 +51,16 @@ struct Connections {
 
 /// The value of an `Authorization` header, and whom alone it may be shown to.
 #[derive(Debug, Clone)]
-pub(crate) struct Authorization {
+pub(super) struct Authorization {
     /// Scheme, host and port that it belongs to.
-    pub(crate) origin: Origin,
+    pub(super) origin: Origin,
     /// The header's value, marked as sensitive.
-    pub(crate) value: HeaderValue,
+    pub(super) value: HeaderValue,
 }
 
 impl Authorization {
     /// An authorization for one origin; nothing if the text cannot stand in a header.
-    pub(crate) fn new(origin: Origin, text: &str) -> Option<Self> {
+    pub(super) fn new(origin: Origin, text: &str) -> Option<Self> {
         let mut value = HeaderValue::from_str(text).ok()?;
         value.set_sensitive(true);
         Some(Self { origin, value })
@@ -69,18 +69,18 @@ impl Authorization {
 
 /// A request that can be sent more than once.
 #[derive(Debug, Clone)]
-pub(crate) struct Request {
-    pub(crate) method: Method,
-    pub(crate) place: Place,
-    pub(crate) headers: HeaderMap,
-    pub(crate) payload: Payload,
+pub(super) struct Request {
+    pub(super) method: Method,
+    pub(super) place: Place,
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Payload,
     /// Whether the registry has much to do before it can answer.
-    pub(crate) is_laborious: bool,
+    pub(super) is_laborious: bool,
 }
 
 /// The body of a request.
 #[derive(Debug, Clone, Default)]
-pub(crate) enum Payload {
+pub(super) enum Payload {
     /// None.
     #[default]
     Empty,
@@ -91,7 +91,7 @@ pub(crate) enum Payload {
 }
 
 /// A body that is made anew for every attempt.
-pub(crate) trait Stream: std::fmt::Debug + Send + Sync {
+pub(super) trait Stream: std::fmt::Debug + Send + Sync {
     /// Its length in bytes.
     fn length(&self) -> u64;
     /// The body; `sent` is to count the bytes that are on their way.
@@ -100,12 +100,12 @@ pub(crate) trait Stream: std::fmt::Debug + Send + Sync {
 
 impl Request {
     /// A request without headers and body.
-    pub(crate) fn new(method: Method, place: Place) -> Self {
+    pub(super) fn new(method: Method, place: Place) -> Self {
         Self { method, place, headers: HeaderMap::new(), payload: Payload::Empty, is_laborious: false }
     }
 
     /// The same with a header.
-    pub(crate) fn header(mut self, name: impl reqwest::header::IntoHeaderName, value: &str) -> Self {
+    pub(super) fn header(mut self, name: impl reqwest::header::IntoHeaderName, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
             self.headers.insert(name, value);
         }
@@ -113,13 +113,13 @@ impl Request {
     }
 
     /// The same, with an answer that may take long.
-    pub(crate) fn laborious(mut self) -> Self {
+    pub(super) fn laborious(mut self) -> Self {
         self.is_laborious = true;
         self
     }
 
     /// The same with a body.
-    pub(crate) fn payload(mut self, payload: Payload) -> Self {
+    pub(super) fn payload(mut self, payload: Payload) -> Self {
         self.payload = payload;
         self
     }
@@ -127,18 +127,18 @@ impl Request {
 
 /// An answer, and where it came from.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) response: Response,
+pub(super) struct Answer {
+    pub(super) response: Response,
     /// Who answered.
-    pub(crate) place: Place,
+    pub(super) place: Place,
     /// Where the answer may lead to.
-    pub(crate) reach: Reach,
+    pub(super) reach: Reach,
     proxies: Proxies,
 }
 
 impl Transport {
     /// Sets the clients up.
-    pub(crate) fn new(config: &Config) -> Result<Self, RegistryError> {
+    pub(super) fn new(config: &Config) -> Result<Self, RegistryError> {
         // Another part of the program may have chosen a provider before: then that one serves.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let trusted = Arc::new(config.proxies.hosts());
@@ -160,28 +160,28 @@ impl Transport {
     }
 
     /// The same connections for another conversation, which waits by itself.
-    pub(crate) fn for_another(&self) -> Self {
+    pub(super) fn for_another(&self) -> Self {
         let connections = self.connections.clone();
         Self { waits: Arc::new(Waits::new(connections.notice)), connections }
     }
 
     /// The longest silence in the middle of an answer.
-    pub(crate) fn patience(&self) -> Duration {
+    pub(super) fn patience(&self) -> Duration {
         self.connections.patience
     }
 
     /// What this conversation waits for.
-    pub(crate) fn waits(&self) -> &Arc<Waits> {
+    pub(super) fn waits(&self) -> &Arc<Waits> {
         &self.waits
     }
 
     /// A sign of life of a registry is waited for as long as the answer lives.
-    pub(crate) fn wait_for(&self, repository: &Repository) -> Waiting {
+    pub(super) fn wait_for(&self, repository: &Repository) -> Waiting {
         self.waits.quietly(Awaited::Registry(repository.registry().to_owned()))
     }
 
     /// Why a request to `url` got no answer.
-    pub(crate) fn connection_error(
+    pub(super) fn connection_error(
         &self,
         repository: &Repository,
         url: &Url,
@@ -192,7 +192,7 @@ impl Transport {
 
     /// Whether somebody answers for a repository over TLS, whatever the answer, and though we may not trust
     /// them.
-    pub(crate) async fn speaks_tls(&self, repository: &Repository) -> bool {
+    pub(super) async fn speaks_tls(&self, repository: &Repository) -> bool {
         let request = Request::new(Method::GET, Place::of_user(repository.ping()));
         match self.send(repository, &request, None).await {
             Ok(_) | Err(RegistryError::Certificate { .. }) => true,
@@ -201,7 +201,7 @@ impl Transport {
     }
 
     /// Sends a request and follows redirects.
-    pub(crate) async fn send(
+    pub(super) async fn send(
         &self,
         repository: &Repository,
         request: &Request,
@@ -335,18 +335,18 @@ impl Transport {
 
 impl Answer {
     /// Whether somebody other than the registry has answered.
-    pub(crate) fn is_elsewhere(&self, repository: &Repository) -> bool {
+    pub(super) fn is_elsewhere(&self, repository: &Repository) -> bool {
         self.place.url().origin() != repository.origin()
     }
 
     /// How its body is packed, empty if it is not.
-    pub(crate) fn encoding(&self) -> String {
+    pub(super) fn encoding(&self) -> String {
         let header = self.response.headers().get(CONTENT_ENCODING);
         header.and_then(|value| value.to_str().ok()).unwrap_or_default().trim().to_owned()
     }
 
     /// Where the header `Location` leads to.
-    pub(crate) async fn location(&self, repository: &Repository) -> Result<Place, RegistryError> {
+    pub(super) async fn location(&self, repository: &Repository) -> Result<Place, RegistryError> {
         let header = self.response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
         let location = header.ok_or_else(|| RegistryError::Protocol {
             registry: repository.registry().to_owned(),
@@ -356,7 +356,7 @@ impl Answer {
     }
 
     /// Where a reference in this answer leads to.
-    pub(crate) async fn leads_to(
+    pub(super) async fn leads_to(
         &self,
         repository: &Repository,
         reference: &str,
@@ -376,7 +376,7 @@ impl Answer {
 }
 
 /// Whether the answer sends us elsewhere with the same question.
-pub(crate) fn is_redirect(status: StatusCode) -> bool {
+pub(super) fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 

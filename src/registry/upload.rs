@@ -42,13 +42,13 @@ const OF_CONNECTION: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, HOST, TRANSF
 
 /// The sending of one blob.
 #[derive(Debug)]
-pub(crate) struct Upload<'a> {
-    pub(crate) session: &'a Session,
-    pub(crate) blob: Blob,
+pub(super) struct Upload<'a> {
+    pub(super) session: &'a Session,
+    pub(super) blob: Blob,
     /// A repository of the same registry that may have the blob already.
-    pub(crate) mount_from: Option<String>,
+    pub(super) mount_from: Option<String>,
     /// The length of the pieces in which it is sent, in bytes.
-    pub(crate) piece: u64,
+    pub(super) piece: u64,
     /// The bytes that have been sent.
     completed: Arc<AtomicU64>,
 }
@@ -60,13 +60,13 @@ struct Begun {
 }
 
 impl<'a> Upload<'a> {
-    pub(crate) fn new(session: &'a Session, blob: Blob, mount_from: Option<String>, piece: u64) -> Self {
+    pub(super) fn new(session: &'a Session, blob: Blob, mount_from: Option<String>, piece: u64) -> Self {
         Self { session, blob, mount_from, piece, completed: Arc::default() }
     }
 
     /// Sends the blob unless the registry has it. `report` is told how many bytes the registry has: first
     /// what was there before.
-    pub(crate) async fn run(&self, report: impl Fn(u64)) -> Result<(), RegistryError> {
+    pub(super) async fn run(&self, report: impl Fn(u64)) -> Result<(), RegistryError> {
         let mut backoff = self.session.backoff();
         // An answer may be lost after the registry has taken the blob.
         while !self.is_there().await? {

@@ -14,7 +14,7 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// Everything that one conversation waits for at the moment.
 #[derive(Debug)]
-pub(crate) struct Waits {
+pub(super) struct Waits {
     /// How long a wait without a known end lasts before it is told, and how long until it is told again.
     notice: Duration,
     current: Mutex<Current>,
@@ -35,17 +35,17 @@ struct Entry {
 }
 
 impl Waits {
-    pub(crate) fn new(notice: Duration) -> Self {
+    pub(super) fn new(notice: Duration) -> Self {
         Self { notice, current: Mutex::default() }
     }
 
     /// Something is waited for as long as the answer lives. It is told when it has lasted for a while.
-    pub(crate) fn quietly(self: &Arc<Self>, awaited: Awaited) -> Waiting {
+    pub(super) fn quietly(self: &Arc<Self>, awaited: Awaited) -> Waiting {
         self.begin(awaited, self.notice)
     }
 
     /// Something is waited for as long as the answer lives, and told at once.
-    pub(crate) fn openly(self: &Arc<Self>, awaited: Awaited) -> Waiting {
+    pub(super) fn openly(self: &Arc<Self>, awaited: Awaited) -> Waiting {
         self.begin(awaited, Duration::ZERO)
     }
 
@@ -58,7 +58,7 @@ impl Waits {
     }
 
     /// Does the work and tells meanwhile what it waits for.
-    pub(crate) async fn told<T>(
+    pub(super) async fn told<T>(
         &self,
         progress: &(impl Fn(Event) + Sync),
         work: impl Future<Output = T>,
@@ -95,14 +95,14 @@ impl Waits {
 
 /// Something that is waited for until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Waiting {
+pub(super) struct Waiting {
     waits: Arc<Waits>,
     id: u64,
 }
 
 impl Waiting {
     /// There was a sign of life: the wait begins anew.
-    pub(crate) fn begin_anew(&self) {
+    pub(super) fn begin_anew(&self) {
         let notice = self.waits.notice;
         if let Some(entry) = self.waits.lock().entries.get_mut(&self.id) {
             entry.since = Instant::now();
