@@ -7,9 +7,9 @@
 /// glibc gives threads up to eight arenas for each core, and each arena keeps much of what was once needed in
 /// it. It also takes pieces of up to 32 MiB from them, once such a piece has been freed. A server lives long
 /// and its jobs have threads and buffers of their own, so its memory would grow for hours while little of it
-/// is in use. On the other hand, an arena that gives back whatever its end is free has to ask for it again, page
-/// by page, with every buffer of an upload: that alone was a seventh of what an upload took. (mallopt(3); the
-/// limit of arenas is read when the first thread gets one.)
+/// is in use. On the other hand, an arena that gives back whatever its end is free has to ask for it again,
+/// page by page, with every buffer of an upload: that alone was a seventh of what an upload took.
+/// (mallopt(3); the limit of arenas is read when the first thread gets one.)
 pub(crate) fn share() {
     const ARENAS: i32 = 2;
     /// In bytes. It is the default, which would change with use.

@@ -205,7 +205,8 @@ mod refused {
         huge_json
         outputs
         wrong_digest upload_headers lying_upload push_paths pushed_manifests pushed_blobs pushed_layers
-        deleted_blobs gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys gguf_shapes
+        deleted_blobs gguf_truncation gguf_lengths gguf_counts gguf_arrays gguf_alignment gguf_keys
+        gguf_shapes
         gguf_data gguf_names gguf_versions gguf_numbers gguf_shards safetensors_header safetensors_entries
         safetensors_types configuration tokenizer_json tokenizer_model shard_index foreign_quantization recipe
         importance_matrix
