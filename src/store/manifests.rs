@@ -269,8 +269,10 @@ impl Shared {
         let (modified, directory) = match is_new {
             true => {
                 self.place_new(&places, &document)?;
-                let modified = target.map(|place| self.disk.metadata_of_link(&place.path)?.modified());
-                (modified.transpose()?.unwrap_or_else(SystemTime::now), None)
+                // A process that evicts may have moved it aside for a moment, to look at it.
+                let written = target.and_then(|place| self.disk.metadata_of_link(&place.path).ok());
+                let modified = written.and_then(|metadata| metadata.modified().ok());
+                (modified.unwrap_or_else(SystemTime::now), None)
             }
             false => {
                 let modified = temporary.file().metadata()?.modified()?;
