@@ -1,4 +1,4 @@
-//! A blob of 2 GB over loopback: our download into a store, against `curl | sha256sum`.
+//! A blob of 2 GiB over loopback: our download into a store, against `curl | sha256sum`.
 //!
 //! `cargo bench --bench registry`; `OLLAMAKE_BENCH_BYTES` sets another size, `TMPDIR` the place of the store.
 
@@ -30,7 +30,7 @@ const CONFIG: &[u8] = b"{}";
 
 fn main() {
     let size = std::env::var("OLLAMAKE_BENCH_BYTES").ok().and_then(|text| text.parse().ok());
-    let size: u64 = size.unwrap_or(2_000_000_000);
+    let size: u64 = size.unwrap_or(2 << 30);
     let blob = Arc::new(Blob::new(size));
     let address = serve(blob.clone());
     let name: Name = format!("{address}/bench/model").parse().unwrap();
@@ -48,16 +48,16 @@ fn main() {
         );
         (ours, theirs) = (ours.min(pull), theirs.min(curl));
     }
-    let speed = |time: Duration| size as f64 / time.as_secs_f64() / 1e6;
-    println!("curl | sha256sum: {:.0} MB/s", speed(theirs));
-    println!("pull:             {:.0} MB/s, {:.2} times as fast", speed(ours), speed(ours) / speed(theirs));
+    let speed = |time: Duration| size as f64 / time.as_secs_f64() / f64::from(1 << 20);
+    println!("curl | sha256sum: {:.0} MiB/s", speed(theirs));
+    println!("pull:             {:.0} MiB/s, {:.2} times as fast", speed(ours), speed(ours) / speed(theirs));
     // The server and the client together.
     if let Some(peak) = memory(std::process::id(), "VmHWM") {
         println!("most memory used: {} MiB", peak >> 20);
     }
 }
 
-/// Bytes that repeat after a megabyte.
+/// Bytes that repeat after a mebibyte.
 struct Blob {
     unit: Vec<u8>,
     size: u64,

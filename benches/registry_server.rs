@@ -1,5 +1,5 @@
-//! The server as a registry: a blob of 2 GB to `curl`, against nginx that sends the same file, in the same run;
-//! and the server's memory while fifty clients pull at once.
+//! The server as a registry: a blob of 2 GiB to `curl`, against nginx that sends the same file, in the same
+//! run; and the server's memory while fifty clients pull at once.
 //!
 //! `cargo bench --bench registry_server`; needs curl and Debian's nginx. `OLLAMAKE_BENCH_BYTES` sets another
 //! size, `TMPDIR` the place of the store. What is demanded stands at the constants.
@@ -38,7 +38,7 @@ const PACE: &str = "20M";
 
 fn main() {
     let size = std::env::var("OLLAMAKE_BENCH_BYTES").ok().and_then(|text| text.parse().ok());
-    let size: u64 = size.unwrap_or(2_000_000_000);
+    let size: u64 = size.unwrap_or(2 << 30);
     let directory = tempfile::tempdir().expect("a directory");
     let digest = put_model(directory.path(), size);
     let server = Server::ollamake(directory.path());
@@ -56,8 +56,8 @@ fn main() {
         of_theirs.push(nginx);
     }
     let (mine, nginx) = (median(of_ours), median(of_theirs));
-    let speed = |time: Duration| size as f64 / time.as_secs_f64() / 1e6;
-    println!("ollamake {:.0} MB/s, nginx {:.0} MB/s", speed(mine), speed(nginx));
+    let speed = |time: Duration| size as f64 / time.as_secs_f64() / f64::from(1 << 20);
+    println!("ollamake {:.0} MiB/s, nginx {:.0} MiB/s", speed(mine), speed(nginx));
     let ratio = nginx.as_secs_f64() / mine.as_secs_f64();
     let verdict = if ratio >= LEAST_SPEED { "met" } else { "MISSED" };
     println!("speed to that of nginx: {ratio:.2} (at least {LEAST_SPEED}: {verdict})");

@@ -93,7 +93,7 @@ fn cell(text: &str) -> String {
 }
 
 fn bytes(count: usize) -> String {
-    if count < 10_000 { format!("{count} B") } else { format!("{} kB", count / 1000) }
+    if count < 10 << 10 { format!("{count} B") } else { format!("{} KiB", count >> 10) }
 }
 
 fn mebibytes(bytes: u64) -> f64 {

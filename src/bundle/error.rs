@@ -28,10 +28,10 @@ pub enum BundleError {
     #[error("blob {expected} of the bundle is damaged: its content is {got}; copy the bundle again")]
     Blob { expected: Digest, got: Digest },
     /// A blob that the bundle should have.
-    #[error("the bundle has no blob {digest}, which model {:?} needs", name.short())]
+    #[error("the bundle has no blob {digest}, which model '{}' needs", name.short())]
     Missing { digest: Digest, name: Box<Name> },
     /// A manifest that Ollama could not use.
-    #[error("{name:?} is no model: {problem}")]
+    #[error("{name:?} is not a model: {problem}")]
     NoModel { name: String, problem: String },
     /// The store.
     #[error(transparent)]

@@ -108,7 +108,7 @@ impl Arrived {
             _ => return refuse("is neither a file nor a directory"),
         }
         if number >= MOST_ENTRIES {
-            return refuse("comes after 100000 others");
+            return refuse("is one of more than 100000");
         }
         match &*path {
             MARKER => self.marker = Some(from_json(MARKER, entry)?),
@@ -225,7 +225,7 @@ fn name_of(element: &Element) -> Result<Name, BundleError> {
         return Err(BundleError::Index { file: INDEX, problem });
     };
     text.parse().map_err(|error| {
-        let problem = format!("{text:?} is no name of a model: {error}");
+        let problem = format!("{text:?} is not the name of a model: {error}");
         BundleError::Index { file: INDEX, problem }
     })
 }

@@ -11,17 +11,17 @@ use super::{CliError, Surroundings};
 /// What differs between two models: metadata, and the types, sizes and errors of tensors.
 #[derive(Debug, Args)]
 pub(super) struct Compare {
-    /// A model
+    /// One model
     a: String,
-    /// Another
+    /// The other model
     b: String,
-    /// Measure the error of each tensor of B taken for that of A, which reads all of both
+    /// Measure how far each tensor of B is from that of A, which reads all of both
     #[arg(long)]
     quality: bool,
-    /// Show tensors that are stored alike too
+    /// Show also the tensors that are stored alike
     #[arg(short, long)]
     verbose: bool,
-    /// Print the answer as it is
+    /// Print the answer of /ollamake/v1/compare
     #[arg(long)]
     json: bool,
 }

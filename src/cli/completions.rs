@@ -8,7 +8,7 @@ use super::standard_output::{OutputError, print};
 /// For bash, for example: ollamake completions bash > ~/.local/share/bash-completion/completions/ollamake
 #[derive(Debug, Args)]
 pub(super) struct Completions {
-    /// The shell
+    /// The shell to complete commands in
     shell: Completed,
 }
 

@@ -11,7 +11,7 @@ use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Copy {
-    /// The model
+    /// The model to copy
     source: String,
     /// What the copy will be called
     destination: String,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::format::{bytes, count_of};
 
 /// Smaller blobs are not told one by one.
-const SMALL: u64 = 1_000_000;
+const SMALL: u64 = 1 << 20;
 
 /// A status line that counts bytes.
 pub(super) struct LineOfBytes<'l> {
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(new, [true, true, false, true]);
         assert_eq!((counted.total(), counted.completed()), (5_001_000, 2_000_900));
         assert_eq!(counted.name(), "pulling 3 blobs");
-        assert_eq!(counted.small().as_deref(), Some("pulling 2 small blobs (1.0 KB)"));
+        assert_eq!(counted.small().as_deref(), Some("pulling 2 small blobs (1.0 KiB)"));
         let other = json!({"status": "pushing 1", "digest": "sha256:1", "total": 5});
         assert!(!counted.is_of(&LineOfBytes::of(&other).unwrap()));
         assert!(LineOfBytes::of(&json!({"status": "success"})).is_none());

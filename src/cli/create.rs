@@ -32,25 +32,25 @@ pub(super) struct Create {
     /// which may be one of the Hugging Face Hub: hf.co/OWNER/REPOSITORY, with @REVISION or :QUANTIZATION
     #[arg(conflicts_with = "file")]
     source: Option<String>,
-    /// The Modelfile, "-" being standard input; without one, and without "Modelfile" here, the model is what
-    /// this directory holds
+    /// Read this Modelfile, "-" being standard input; without it, and without a file "Modelfile" here, the
+    /// model is what this directory holds
     #[arg(short, long, value_name = "MODELFILE")]
     file: Option<PathBuf>,
     /// Quantize to this type (q4_K_M, iq4_xs, q8_0, …); several make a model each, NAME:q4_k_m and so on,
     /// from one pass over the source
     #[arg(short, long, value_name = "TYPE")]
     quantize: Vec<Target>,
-    /// Make the adapters part of the weights, in place of layers of their own
+    /// Make the adapters part of the weights instead of layers of their own
     #[arg(long)]
     merge: bool,
-    /// Send the model to the library, OLLAMAKE_LIBRARY, when it is made
+    /// Publish the model in the library (OLLAMAKE_LIBRARY) when it is made, as OLLAMAKE_PUBLISH=1 does always
     #[arg(long)]
     publish: bool,
     /// Only tell what would be made: sizes, types, time and memory. Files are uploaded for that, and stay in
     /// the store until it is pruned
     #[arg(long)]
     dry_run: bool,
-    /// Tell the memory to run the model for a conversation of so many tokens
+    /// Tell how much memory it takes to run the model with a context of so many tokens
     #[arg(long, value_name = "TOKENS", requires = "dry_run")]
     context: Option<u64>,
     /// Show each tensor of the plan

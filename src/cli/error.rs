@@ -20,7 +20,7 @@ pub enum CliError {
     #[error("{}: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     /// A file that is there already.
-    #[error("{}: there is a file of this name; --force replaces it", .0.display())]
+    #[error("{}: a file of this name exists; --force replaces it", .0.display())]
     Exists(PathBuf),
     /// A model that has no weights in files of its own.
     #[error("model '{0}' has no weights in a GGUF file")]
@@ -57,7 +57,7 @@ pub enum CliError {
     #[error("{option}: {source}")]
     Option { option: &'static str, source: Box<CliError> },
     /// A parameter without a value.
-    #[error("{text:?} is no NAME=VALUE")]
+    #[error("{text:?} is not NAME=VALUE")]
     NotAPair { text: String },
     /// A parameter that is none.
     #[error(transparent)]
@@ -90,10 +90,10 @@ pub enum CliError {
         source: crate::template::TemplateError,
     },
     /// A model from two models.
-    #[error("FROM names a second model, {second:?} beside {first:?}; remove one")]
+    #[error("FROM names a second model, '{second}' beside '{first}'; remove one of them")]
     TwoModels { first: String, second: String },
     /// A model from a model and files.
-    #[error("FROM names the model {model:?} as well as files; remove the one or the others")]
+    #[error("FROM names the model '{model}' as well as files; remove the one or the others")]
     ModelAndFiles { model: String },
     /// Two files that the server would take for one.
     #[error("two files would be called {name:?}: {} and {}; rename one", first.display(), second.display())]
@@ -153,13 +153,13 @@ pub enum CliError {
     #[error("the store has {}", count_of(*findings, "problem"))]
     Findings { findings: usize },
     /// The store, or a model, could not be checked.
-    #[error("it cannot be checked: {0}")]
+    #[error("it could not be checked: {0}")]
     Unchecked(Box<CliError>),
     /// A model that was made again is another.
-    #[error("model {model:?} is not what comes of its sources: that has the digest {got}")]
+    #[error("model '{model}' is not what its sources give now: that has the digest {got}")]
     MadeOtherwise { model: String, got: Digest },
     /// A model cannot be made again.
-    #[error("model {model:?} cannot be verified: {reason}")]
+    #[error("model '{model}' cannot be verified: {reason}")]
     Unverified { model: String, reason: String },
     /// Nothing is pruned.
     #[error(

@@ -21,15 +21,15 @@ use crate::store::{Blob, Exported, Store, StoreError};
 /// store's blob where the file system can do that, and is a copy elsewhere.
 #[derive(Debug, Args)]
 pub(super) struct Export {
-    /// The name of the model
+    /// The model whose weights are wanted
     model: String,
-    /// The file to be, or "-" for standard output; of a model that was split into several, "-00001-of-00003"
-    /// and so on stand before ".gguf"
+    /// The file to write, or "-" for standard output; of a model that was split into several files, each gets
+    /// "-00001-of-00003" and so on before ".gguf"
     file: PathBuf,
     /// Replace a file that is there
     #[arg(long)]
     force: bool,
-    /// Give the blob itself a second name rather than copy it. The file must never be changed then: that
+    /// Give the blob itself a second name instead of copying it. The file must never be changed then: that
     /// would damage the store
     #[arg(long)]
     hard_link: bool,

@@ -3,14 +3,15 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-/// A size in bytes with decimal units and at most three digits: `4.7 GB`.
+/// A size in bytes in units of powers of 1024, as limits and settings are told in, with at most three digits:
+/// `4.4 GiB`.
 pub(super) fn bytes(count: u64) -> String {
-    const UNITS: [(u64, &str); 4] =
-        [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "KB")];
-    match UNITS.into_iter().find(|(unit, _)| count >= *unit) {
+    const UNITS: [(u32, &str); 4] = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    // A thousand of one unit is told in the next, so that no figure has a fourth digit.
+    match UNITS.into_iter().find(|(shift, _)| count >= 1000 << (shift - 10)) {
         None => format!("{count} B"),
-        Some((unit, name)) => {
-            let value = count as f64 / unit as f64;
+        Some((shift, name)) => {
+            let value = count as f64 / (1_u64 << shift) as f64;
             if value >= 10.0 { format!("{value:.0} {name}") } else { format!("{value:.1} {name}") }
         }
     }
@@ -78,13 +79,16 @@ mod tests {
     use time::Duration;
 
     #[test]
-    fn sizes_have_decimal_units() {
+    fn sizes_have_binary_units() {
         let cases = [
             (0, "0 B"),
             (999, "999 B"),
-            (1_500, "1.5 KB"),
-            (105_650_811, "106 MB"),
-            (4_700_000_000, "4.7 GB"),
+            (1_000, "1.0 KiB"),
+            (1_500, "1.5 KiB"),
+            (999 << 10, "999 KiB"),
+            (1_000 << 10, "1.0 MiB"),
+            (105_650_811, "101 MiB"),
+            (4_700_000_000, "4.4 GiB"),
         ];
         for (count, text) in cases {
             assert_eq!(bytes(count), text);

@@ -15,16 +15,16 @@ use super::{CliError, Surroundings};
 /// What the server is at, and what it was at lately.
 #[derive(Debug, Args)]
 pub(super) struct Jobs {
-    /// Show all that a job says, until it ends
+    /// Show all that this job says, until it ends
     #[arg(long, value_name = "ID", conflicts_with = "stop")]
     follow: Option<String>,
-    /// Stop a job
+    /// Stop this job
     #[arg(long, value_name = "ID")]
     stop: Option<String>,
-    /// Only jobs in this state: queued, running, succeeded, failed, stopped or interrupted
+    /// List only jobs in this state: queued, running, succeeded, failed, stopped or interrupted
     #[arg(long, conflicts_with_all = ["follow", "stop"])]
     state: Option<String>,
-    /// Print the answer as it is; with --follow a line for each event
+    /// Print the answer of /ollamake/v1/jobs; with --follow a line for each event
     #[arg(long)]
     json: bool,
 }

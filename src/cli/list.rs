@@ -12,12 +12,12 @@ use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// Only models whose name begins so
+    /// List only models whose names begin with this
     prefix: Option<String>,
     /// Print the answer of /api/tags
     #[arg(long)]
     json: bool,
-    /// Also those that only the library has, and what it has of the others
+    /// List also what only the library (OLLAMAKE_LIBRARY) has, and tell what it has of the others
     #[arg(long)]
     library: bool,
 }

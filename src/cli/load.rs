@@ -16,7 +16,8 @@ use crate::bundle;
 /// be running on it. Everything is verified on the way in.
 #[derive(Debug, Args)]
 pub(super) struct Load {
-    /// A bundle of "ollamake save", or an OCI image layout as a tar file; "-", or none, is standard input
+    /// The bundle, which "ollamake save" has written, or an OCI image layout as a tar file; "-", or none, is
+    /// standard input
     file: Option<PathBuf>,
     /// Print a JSON list of objects: model, digest, replaced
     #[arg(long)]

@@ -28,8 +28,8 @@ pub enum LocalModelError {
     NotAModel { path: PathBuf, kind: &'static str },
     /// A file of no kind that is known.
     #[error(
-        "{}: this is no model file; expected a GGUF file, safetensors with their config.json, or a directory \
-         of them",
+        "{}: this is not a model file; expected a GGUF file, safetensors with their config.json, or a \
+         directory of them",
         path.display()
     )]
     UnknownKind { path: PathBuf },
@@ -37,7 +37,7 @@ pub enum LocalModelError {
     #[error("weights in two formats: {} and {}; name one of them", gguf.display(), safetensors.display())]
     MixedFormats { gguf: PathBuf, safetensors: PathBuf },
     /// An importance matrix among the files of a model.
-    #[error("{}: this is an importance matrix, no model; give it with --imatrix", path.display())]
+    #[error("{}: this is an importance matrix, not a model; give it with --imatrix", path.display())]
     StrayMatrix { path: PathBuf },
     /// Several whole models.
     #[error("these are several models: {}; name one of them", list(paths))]
@@ -46,10 +46,13 @@ pub enum LocalModelError {
     #[error("{}: this is {} {kind}, which needs a model; name that too", path.display(), article(kind))]
     NoModel { path: PathBuf, kind: &'static str },
     /// Something else in the place of an adapter.
-    #[error("{}: this is no adapter but a model; name it after FROM", path.display())]
+    #[error("{}: this is not an adapter but a model; name it after FROM", path.display())]
     NotAnAdapter { path: PathBuf },
     /// The file is one of several, and its name does not tell those of the others.
-    #[error("{}: part of a split model, but not named \"...-00001-of-0000N.gguf\"", path.display())]
+    #[error(
+        "{}: this is a part of a split model, but is not called \"...-00001-of-0000N.gguf\"; rename it",
+        path.display()
+    )]
     ShardName { path: PathBuf },
     /// The files do not make up a model.
     #[error(transparent)]

@@ -74,6 +74,6 @@ mod tests {
         let mut made = Made { model: "m:latest".to_owned(), digest: None, size: None, bits_per_weight: None };
         assert_eq!(made.line(Duration::from_millis(1240)), "m:latest: in 1.2 s");
         (made.size, made.bits_per_weight) = (Some(4_683_073_184), Some(4.8512));
-        assert_eq!(made.line(Duration::from_secs(61)), "m:latest: 4.7 GB, 4.85 bits per weight, in 61.0 s");
+        assert_eq!(made.line(Duration::from_secs(61)), "m:latest: 4.4 GiB, 4.85 bits per weight, in 61.0 s");
     }
 }

@@ -17,7 +17,9 @@ pub(super) fn map_file(path: &Path) -> io::Result<Mmap> {
         return Err(io::Error::other("this is a directory, where a file is expected"));
     }
     if !metadata.is_file() {
-        return Err(io::Error::other("this is no regular file, and only such can be read in parts"));
+        return Err(io::Error::other(
+            "this is not a regular file, and only such a file can be read in parts",
+        ));
     }
     if metadata.len() == 0 {
         return Err(io::Error::other("the file is empty"));

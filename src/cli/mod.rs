@@ -71,12 +71,14 @@ pub use surroundings::Surroundings;
 /// Lines of the help are no longer than this.
 const WIDTH: usize = 100;
 
-/// What the commands' exit codes mean.
-const EXIT_CODES: &str = "\
+/// What holds for all commands: their exit codes, and how they show progress.
+const COMMON: &str = "\
 Exit codes:
   0  it was done; or nobody reads any more what it prints
   1  it could not be done, and standard error says why; of fsck and verify: something is wrong
   2  the command line cannot be understood; of fsck and verify: it could not be found out
+
+On a terminal, progress is a bar. Elsewhere, with NO_COLOR and with TERM=dumb, it is plain lines.
 ";
 
 /// Make models for Ollama and llama.cpp
@@ -88,14 +90,14 @@ Exit codes:
     arg_required_else_help = true,
     disable_version_flag = true,
     max_term_width = WIDTH,
-    after_help = EXIT_CODES
+    after_help = COMMON
 )]
 pub struct Arguments {
     /// Print the version
     #[arg(short, long, action = ArgAction::Version)]
     version: (),
-    /// Say nothing but warnings and errors beside what is asked for
-    #[arg(long, global = true)]
+    /// Print only what was asked for, warnings and errors
+    #[arg(long, global = true, display_order = 900)]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -107,10 +109,10 @@ enum Command {
     #[command(alias = "start", after_long_help = settings_text())]
     Serve,
     /// Create a model from files, a directory, another model, a Modelfile, or what this directory holds
-    #[command(after_long_help = variables_text(CLIENT))]
+    #[command(after_long_help = variables_text(CREATE))]
     Create(create::Create),
     /// List models
-    #[command(visible_alias = "ls", after_long_help = variables_text(CLIENT))]
+    #[command(visible_alias = "ls", after_long_help = variables_text(LIST))]
     List(list::List),
     /// Show what a model consists of
     #[command(after_long_help = variables_text(CLIENT))]
@@ -167,9 +169,21 @@ enum Command {
     Elsewhere(elsewhere::Elsewhere),
 }
 
-/// The variables that commands read which ask a server, which transfer models, which work on the store, and
-/// which compute.
+/// The variables that commands read which ask a server, `create` and `list` among them, which transfer
+/// models, which work on the store, and which compute.
 const CLIENT: &[&str] = &["OLLAMA_HOST", "OLLAMA_MODELS", "OLLAMAKE_API_KEY", "OLLAMAKE_API_KEY_FILE"];
+const CREATE: &[&str] = &[
+    "OLLAMA_HOST",
+    "OLLAMA_MODELS",
+    "OLLAMAKE_API_KEY",
+    "OLLAMAKE_API_KEY_FILE",
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "OLLAMAKE_LIBRARY",
+    "OLLAMAKE_PUBLISH",
+];
+const LIST: &[&str] =
+    &["OLLAMA_HOST", "OLLAMA_MODELS", "OLLAMAKE_API_KEY", "OLLAMAKE_API_KEY_FILE", "OLLAMAKE_LIBRARY"];
 const TRANSFER: &[&str] = &[
     "OLLAMA_HOST",
     "OLLAMA_MODELS",
@@ -181,6 +195,7 @@ const TRANSFER: &[&str] = &[
     "DOCKER_CONFIG",
     "HTTPS_PROXY",
     "NO_PROXY",
+    "OLLAMAKE_LIBRARY",
 ];
 const STORE: &[&str] = &["OLLAMA_MODELS"];
 const COMPUTING: &[&str] = &["OLLAMA_MODELS", "OLLAMAKE_JOB_MEMORY", "OLLAMAKE_JOB_THREADS", "OLLAMAKE_SIMD"];

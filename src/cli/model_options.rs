@@ -8,19 +8,19 @@ use crate::modelfile::Command;
 /// The options.
 #[derive(Debug, Default, Args)]
 pub(super) struct ModelOptions {
-    /// The system message
+    /// Set the system message
     #[arg(long, value_name = "TEXT")]
     system: Option<String>,
-    /// The template of prompts, in Go's language
+    /// Set the template of prompts, in Go's language
     #[arg(long, value_name = "TEXT")]
     template: Option<String>,
-    /// A parameter, such as temperature=0.5; may be repeated
+    /// Set a parameter, such as temperature=0.5; may be repeated
     #[arg(long, value_name = "NAME=VALUE")]
     parameter: Vec<String>,
-    /// The text of a license; may be repeated
+    /// Add the text of a license; may be repeated
     #[arg(long, value_name = "TEXT")]
     license: Vec<String>,
-    /// An adapter: a GGUF file, or a directory with adapter_config.json; may be repeated with --merge
+    /// Add an adapter: a GGUF file, or a directory with adapter_config.json; may be repeated with --merge
     #[arg(long, value_name = "PATH")]
     adapter: Vec<String>,
 }

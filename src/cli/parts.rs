@@ -31,7 +31,7 @@ pub(super) struct Parts {
     pub(super) from: Option<String>,
     pub(super) files: Files,
     pub(super) adapters: Files,
-    /// What the quantization deviates from its type in; paths in it are relative to here.
+    /// Where the quantization differs from its type; paths in it are relative to here.
     pub(super) recipe: Recipe,
     /// The importance matrix that is among the files.
     pub(super) matrix: Option<PathBuf>,

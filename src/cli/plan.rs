@@ -145,7 +145,7 @@ mod tests {
         let page = describe(&plan, false);
         assert!(page.contains("m:latest    Q4_K_M    not known yet"), "{page}");
         assert!(page.contains("far:latest has to be pulled before more is known"), "{page}");
-        assert!(page.contains("writes 10 B; needs 0 B, and 5.0 KB are free"), "{page}");
+        assert!(page.contains("writes 10 B; needs 0 B, and 4.9 KiB are free"), "{page}");
         assert!(page.ends_with("warning: beware\n"), "{page}");
         assert!(!page.contains("takes about"), "{page}");
     }
@@ -172,10 +172,10 @@ mod tests {
             "time": {"seconds": 12.34, "writing": null, "cores": 2}, "warnings": [],
         });
         let page = describe(&plan, false);
-        assert!(page.contains("m:latest    Q4_K_M    4.7 GB (4683073184 bytes)    4.85"), "{page}");
-        assert!(page.contains("model    2.0 KB    to be made"), "{page}");
-        assert!(page.contains("Q4_K    2          2.0 KB    mixture"), "{page}");
-        assert!(page.contains("keys and values 1.0 KB in F16, 531 B in Q8_0, states 0 B"), "{page}");
+        assert!(page.contains("m:latest    Q4_K_M    4.4 GiB (4683073184 bytes)    4.85"), "{page}");
+        assert!(page.contains("model    2.0 KiB    to be made"), "{page}");
+        assert!(page.contains("Q4_K    2          2.0 KiB    mixture"), "{page}");
+        assert!(page.contains("keys and values 1.0 KiB in F16, 531 B in Q8_0, states 0 B"), "{page}");
         assert!(page.contains("takes about 12.3 s on 2 cores, if the disk keeps up"), "{page}");
         let long = describe(&plan, true);
         assert!(long.contains("a         [256,4]    F16     Q4_K    1000     mixture"), "{long}");

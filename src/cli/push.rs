@@ -12,7 +12,7 @@ use super::{CliError, Surroundings};
 pub(super) struct Push {
     /// The model: [host/][namespace/]model[:tag]
     model: String,
-    /// Send it to the library, OLLAMAKE_LIBRARY, where names without a registry are looked up first
+    /// Send it to the library (OLLAMAKE_LIBRARY), where names without a registry are looked up first
     #[arg(long)]
     library: bool,
     /// Speak HTTP where the name states no scheme, and allow http://; certificates are verified all the same

@@ -12,8 +12,8 @@ use crate::quantize::{InvalidRecipe, Recipe, Size};
 /// The options.
 #[derive(Debug, Clone, Default, Args)]
 pub(super) struct RecipeOptions {
-    /// A recipe: a JSON object of the fields that the interface takes, or words of PATTERN=TYPE. Options
-    /// change it
+    /// Quantize by this recipe: a JSON object with the fields that the interface takes, or words of
+    /// PATTERN=TYPE. Other options come before what it says
     #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
     /// Weigh errors by this importance matrix (GGUF or the older format)
@@ -27,19 +27,19 @@ pub(super) struct RecipeOptions {
     exclude_weights: Vec<String>,
     #[command(flatten)]
     tensor_types: TensorTypes,
-    /// The type of the output tensor
+    /// Give the output tensor this type
     #[arg(long, value_name = "TYPE")]
     output_tensor_type: Option<String>,
-    /// The type of the token embedding
+    /// Give the token embedding this type
     #[arg(long, value_name = "TYPE")]
     token_embedding_type: Option<String>,
-    /// No mixture: every tensor that is quantized gets the one type
+    /// Use no mixture: give the one type to every tensor that is quantized
     #[arg(long)]
     pure: bool,
     /// Leave the output tensor as it is
     #[arg(long)]
     leave_output_tensor: bool,
-    /// Quantize again what is quantized already, which loses quality
+    /// Allow quantizing again what is quantized already, which loses quality
     #[arg(long)]
     allow_requantize: bool,
     /// Leave out these layers, separated by commas
@@ -51,7 +51,7 @@ pub(super) struct RecipeOptions {
     /// Tell the error of each tensor
     #[arg(long)]
     quality: bool,
-    /// Find the types that fit the model into this size best (7.5GiB, 800MB); measures every tensor
+    /// Find the types that fit the model into this size best (7.5GiB, 800MiB); measures every tensor
     #[arg(long, value_name = "SIZE")]
     target_size: Option<Size>,
 }
@@ -114,7 +114,8 @@ impl RecipeOptions {
 pub(super) fn read(path: &Path) -> Result<Recipe, RecipeError> {
     let failed = |reason| RecipeError::File { path: path.to_owned(), reason };
     if fs::metadata(path).map_err(failed)?.len() > LONGEST {
-        let reason = io::Error::other(format!("a recipe is not longer than {LONGEST} bytes"));
+        let reason =
+            io::Error::other(format!("this is longer than {LONGEST} bytes, the most that a recipe may have"));
         return Err(failed(reason));
     }
     let text = fs::read_to_string(path).map_err(failed)?;

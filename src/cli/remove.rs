@@ -11,7 +11,7 @@ use super::{CliError, Surroundings};
 
 #[derive(Debug, Args)]
 pub(super) struct Remove {
-    /// The models
+    /// The models to remove
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
 }

@@ -20,10 +20,10 @@ use crate::bundle::{self, BundleError};
 /// and oras read it, too.
 #[derive(Debug, Args)]
 pub(super) struct Save {
-    /// The models
+    /// The models to write
     #[arg(required = true, value_name = "MODEL")]
     models: Vec<String>,
-    /// The file to write; "-", or none, is standard output
+    /// Write to this file; "-", or none, is standard output
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Print a JSON object: file, models, blobs, bytes

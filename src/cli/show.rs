@@ -12,11 +12,11 @@ use crate::model::human_count;
 
 #[derive(Debug, Args)]
 pub(super) struct Show {
-    /// The model
+    /// The model: [host/][namespace/]model[:tag]
     model: String,
     #[command(flatten)]
     part: Part,
-    /// All metadata and tensors as well
+    /// Show all metadata and tensors as well
     #[arg(short, long)]
     verbose: bool,
     /// Print the answer of /api/show

@@ -23,19 +23,17 @@ const FILE: &str = "tensor_type_file";
 
 impl Args for TensorTypes {
     fn augment_args(command: Command) -> Command {
-        let meaning =
-            "Give tensors whose names a regular expression matches this type; the first that matches decides";
-        let word = Arg::new(WORD)
-            .long("tensor-type")
-            .value_name("PATTERN=TYPE")
-            .action(ArgAction::Append)
-            .help(meaning);
+        let word =
+            Arg::new(WORD).long("tensor-type").value_name("PATTERN=TYPE").action(ArgAction::Append).help(
+                "Give TYPE to the tensors whose names match the regular expression PATTERN; the first that \
+                 matches decides",
+            );
         let file = Arg::new(FILE)
             .long("tensor-type-file")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
             .action(ArgAction::Append)
-            .help("A file of PATTERN=TYPE, separated by white space");
+            .help("Read PATTERN=TYPE from a file of them, separated by white space");
         command.arg(word).arg(file)
     }
 

@@ -15,7 +15,7 @@ use crate::model::Reference;
 /// source is gone, this version makes such a model otherwise, or it is not known how the model was made.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// The model
+    /// The model to verify
     model: String,
     /// Print a JSON object: model, verdict (same, differs, gone, other_revision or unknown), and what it is
     /// about
@@ -33,7 +33,7 @@ impl Verify {
         let unverified = |reason: String| Err(CliError::Unverified { model: model.clone(), reason });
         match verdict {
             Verdict::Same if json => Ok(()),
-            Verdict::Same => Ok(print_line("the same model came of the same sources")?),
+            Verdict::Same => Ok(print_line("its sources give the same model again")?),
             Verdict::Differs { got } => Err(CliError::MadeOtherwise { model, got }),
             Verdict::Gone(sources) => unverified(format!("sources are gone: {}", sources.join(", "))),
             Verdict::OtherRevision(reason) => unverified(reason),

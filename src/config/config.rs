@@ -331,12 +331,13 @@ mod tests {
         assert!(config(&[("HOME", "/h"), ("OLLAMAKE_MAX_JOBS", "many")]).is_err());
         let patient = config(&[("HOME", "/h"), ("OLLAMAKE_IDLE_SECONDS", "3153600000")]).unwrap();
         assert!(std::time::Instant::now().checked_add(patient.limits.head).is_some());
-        for (name, value) in [("OLLAMAKE_IDLE_SECONDS", "3153600001"), ("OLLAMAKE_JOB_MEMORY", "1000")] {
+        for (name, value, expected) in [
+            ("OLLAMAKE_IDLE_SECONDS", "3153600001", "a whole number of seconds from 1 to "),
+            ("OLLAMAKE_JOB_MEMORY", "1GiB", "a whole number of bytes from 1048576 to "),
+            ("OLLAMAKE_MAX_JOBS", "0", "a whole number from 1 to "),
+        ] {
             let message = config(&[("HOME", "/h"), (name, value)]).unwrap_err().to_string();
-            assert!(
-                message.starts_with(&format!("{name}=\"{value}\" is not a whole number from ")),
-                "{message}"
-            );
+            assert!(message.starts_with(&format!("{name}=\"{value}\" is not {expected}")), "{message}");
         }
         let quiet = config(&[("HOME", "/h"), ("OLLAMAKE_REGISTRY_SILENCE_SECONDS", "7")]).unwrap();
         assert_eq!(quiet.registry.retry.longest_silence, Duration::from_secs(7));

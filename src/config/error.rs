@@ -13,10 +13,17 @@ use crate::tensor::TensorError;
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum ConfigError {
     /// A number within bounds was expected.
-    #[error("{name}={value:?} is not a whole number from {least} to {most}")]
-    OutOfBounds { name: &'static str, value: String, least: u64, most: u64 },
+    #[error("{name}={value:?} is not a whole number{of} from {least} to {most}")]
+    OutOfBounds {
+        name: &'static str,
+        value: String,
+        /// What it counts, such as ` of bytes`; nothing for things.
+        of: &'static str,
+        least: u64,
+        most: u64,
+    },
     /// The processor has no such width.
-    #[error(transparent)]
+    #[error("OLLAMAKE_SIMD: {0}")]
     Width(#[from] TensorError),
     /// The host ends in a port that does not exist.
     #[error("{name}={value:?} ends in an invalid port: write host:port with a number from 0 to 65535")]
@@ -47,11 +54,11 @@ pub enum ConfigError {
     #[error("the file that {name} names cannot be read: {reason}")]
     UnreadableApiKey { name: &'static str, reason: io::ErrorKind },
     /// The key is given twice.
-    #[error("set either OLLAMAKE_API_KEY or OLLAMAKE_API_KEY_FILE")]
+    #[error("OLLAMAKE_API_KEY and OLLAMAKE_API_KEY_FILE are both set: unset one of them")]
     TwoApiKeys,
     /// Something in the list is not a public key of Ollama's.
     #[error(
-        "{name} holds {value:?}, which is no key: write what id_ed25519.pub holds, ssh-ed25519 and the key"
+        "{name} holds {value:?}, which is not a key: write what id_ed25519.pub holds, ssh-ed25519 and the key"
     )]
     NotAnOllamaKey { name: &'static str, value: String },
     /// The library is not one registry with a path.

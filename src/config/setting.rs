@@ -66,8 +66,8 @@ impl Number {
         match value.parse() {
             Ok(number) if (self.least..=self.most).contains(&number) => Ok(number),
             _ => {
-                let (name, least, most) = (self.name, self.least, self.most);
-                Err(ConfigError::OutOfBounds { name, value, least, most })
+                let (name, of, least, most) = (self.name, self.unit.of(), self.least, self.most);
+                Err(ConfigError::OutOfBounds { name, value, of, least, most })
             }
         }
     }
@@ -87,6 +87,15 @@ impl Number {
 }
 
 impl Unit {
+    /// What follows `a whole number` where one is asked for.
+    fn of(self) -> &'static str {
+        match self {
+            Self::Things => "",
+            Self::Bytes => " of bytes",
+            Self::Seconds => " of seconds",
+        }
+    }
+
     /// A number for people.
     pub(super) fn show(self, number: u64) -> String {
         const PREFIXES: [(u64, &str); 6] =

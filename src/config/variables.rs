@@ -34,7 +34,7 @@ const fn seconds(name: &'static str, default: Default, meaning: &'static str) ->
 pub(super) const HOST: Row = row(
     "OLLAMA_HOST",
     "`127.0.0.1:11434`",
-    "where the server listens, and where the commands find it, below a path if it has one",
+    "where the server listens and the commands find it: `[scheme://]host[:port][/path]`",
 );
 pub(super) const MODELS: Row = row(
     "OLLAMA_MODELS",
@@ -46,10 +46,10 @@ pub(super) const NO_PRUNE: Row = unset(
     "`1` keeps the server from pruning when it starts, and keeps the blobs of replaced models",
 );
 pub(super) const ORIGINS: Row =
-    unset("OLLAMA_ORIGINS", "web origins that may talk to the server beside local ones, with commas between");
+    unset("OLLAMA_ORIGINS", "web origins that may talk to the server beside local ones, separated by commas");
 pub(super) const HOSTS: Row = unset(
     "OLLAMAKE_HOSTS",
-    "names beside local ones under which the server may be addressed, with commas between; `*` is any",
+    "names beside local ones under which the server may be addressed, separated by commas; `*` allows all",
 );
 pub(super) const API_KEY: Row = unset("OLLAMAKE_API_KEY", "the key that clients have to show");
 pub(super) const API_KEY_FILE: Row =
@@ -61,8 +61,8 @@ pub(super) const OPEN_REGISTRY: Row = unset(
 );
 pub(super) const OLLAMA_KEYS: Row = unset(
     "OLLAMAKE_OLLAMA_KEYS",
-    "public keys of clients of Ollama's (`~/.ollama/id_ed25519.pub`) that may push to the registry and pull \
-     from it, with commas between",
+    "public keys of Ollama's clients (`~/.ollama/id_ed25519.pub`) that may push to the registry and pull \
+     from it, separated by commas",
 );
 pub(super) const DEBUG: Row = unset("OLLAMA_DEBUG", "`1` logs requests and steps, `2` logs everything");
 pub(super) const LOG: Row = row("OLLAMAKE_LOG", "`text`", "`json` writes each entry of the log as an object");
@@ -71,7 +71,7 @@ pub(super) const LOG_FILTER: Row =
 
 pub(super) const IMPORT_DIRS: Row = unset(
     "OLLAMAKE_IMPORT_DIRS",
-    "directories whose files clients may name as `file:///directory/file`, with commas between; links in \
+    "directories whose files clients may name as `file:///directory/file`, separated by commas; links in \
      them are followed as long as they do not leave the directory",
 );
 
@@ -88,8 +88,8 @@ pub(super) const IDLE: Number = seconds(
 pub(super) const STALL: Number = seconds(
     "OLLAMAKE_STALL_SECONDS",
     Is(60),
-    "within this time a body has to bring 64 KiB or end, and a client has to take some of what is sent; a \
-     JSON body of more than 64 KiB may take four times as long as a whole",
+    "within this time 64 KiB of a body, or its end, have to arrive, and a client has to take some of what it \
+     is sent; a JSON body of more than 64 KiB may take four times as long in all",
 );
 pub(super) const UPLOAD: Number = seconds(
     "OLLAMAKE_UPLOAD_SECONDS",
@@ -113,7 +113,7 @@ pub(super) const MAX_QUEUE: Number =
 pub(super) const CHECKPOINT: Number = bytes(
     "OLLAMAKE_CHECKPOINT",
     Is(256 << 20),
-    "what a job that is interrupted makes again at most, or that of the last 5 seconds",
+    "an interrupted job makes again at most so much, and at most what it made in 5 seconds",
 )
 .from_to(1 << 16, 1 << 40);
 /// An execution needs a few chunks at a time, whatever the model.
@@ -133,7 +133,7 @@ pub(super) const SIMD: Row = row(
 
 pub(super) const REGISTRY: Row = unset(
     "OLLAMAKE_REGISTRY",
-    "the registry, `host[:port]`, of the next two; `http://` before it lets them go there in the clear",
+    "the registry, `host[:port]`, that the next two are for; with `http://` before it they go there unencrypted",
 );
 pub(super) const REGISTRY_USER: Row = unset("OLLAMAKE_REGISTRY_USER", "the user of that registry");
 pub(super) const REGISTRY_PASSWORD: Row = unset("OLLAMAKE_REGISTRY_PASSWORD", "the password of that user");
@@ -146,7 +146,7 @@ pub(super) const REGISTRY_SILENCE: Number = seconds(
 pub(super) const HF_ENDPOINT: Row = row(
     "HF_ENDPOINT",
     "`https://huggingface.co`",
-    "where the Hugging Face Hub is, which is meant by `hf.co/` before a model",
+    "the address of the Hugging Face Hub, which `hf.co/` before a model stands for",
 );
 pub(super) const HF_TOKEN: Row = unset(
     "HF_TOKEN",
@@ -162,7 +162,7 @@ pub(super) const HF_HUB_CACHE: Row = row(
 pub(super) const LIBRARY: Row = unset(
     "OLLAMAKE_LIBRARY",
     "the registry that several machines share, `host[:port]/path`; names without a registry are looked up \
-     there first; `http://` before it if it has no TLS",
+     there first; write `http://` before it if it has no TLS",
 );
 pub(super) const PUBLISH: Row = unset(
     "OLLAMAKE_PUBLISH",
@@ -178,8 +178,8 @@ pub(super) const LIBRARY_WAIT: Number = seconds(
 pub(super) const CACHE_SIZE: Number = bytes(
     "OLLAMAKE_CACHE_SIZE",
     Unbounded,
-    "what the blobs of the store may take; beyond it models that the library holds give way, the one first \
-         that was used longest ago",
+    "the space that the blobs of the store may take; beyond it models that the library holds are evicted, \
+     first those that were used longest ago",
 );
 pub(super) const DOCKER_CONFIG: Row =
     row("DOCKER_CONFIG", "`~/.docker`", "the directory of Docker's `config.json`, whose logins are used");
@@ -187,7 +187,7 @@ pub(super) const PROXIES: [Row; 4] = [
     unset("HTTPS_PROXY", "the proxy to registries that are addressed with `https`"),
     unset("HTTP_PROXY", "the proxy to registries that are addressed with `http`"),
     unset("ALL_PROXY", "the proxy to registries where neither of these is set"),
-    unset("NO_PROXY", "hosts that are reached without a proxy, with commas between"),
+    unset("NO_PROXY", "hosts that are reached without a proxy, separated by commas"),
 ];
 /// Read by the library that loads root certificates.
 pub(super) const CERTIFICATES: [Row; 2] = [

@@ -140,11 +140,11 @@ fn expressible(name: String, weight: Weight, alpha: f32) -> Result<(String, Weig
         Weight::LowRank(factors) => factors,
         Weight::Whole(derivation) if name.contains("norm") => return Ok((name, Weight::Whole(derivation))),
         Weight::Whole(_) | Weight::Packed(_) => {
-            return Err(refuse(format!("it replaces {name} (modules_to_save or bias); {MERGE}")));
+            return Err(refuse(format!("it replaces {name:?} (modules_to_save or bias); {MERGE}")));
         }
     };
     if lengths.is_some() {
-        return Err(refuse(format!("it has DoRA magnitudes for {name}; {MERGE}")));
+        return Err(refuse(format!("it has DoRA magnitudes for {name:?}; {MERGE}")));
     }
     let rank = b.dimensions().last().copied().unwrap_or(1);
     let rest = scale * rank as f64 / f64::from(alpha);

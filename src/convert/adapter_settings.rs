@@ -67,11 +67,13 @@ impl Settings {
             return Err(refuse(reason.to_owned()));
         }
         if values.value("layer_replication").is_some() {
-            let reason = "it is for a model whose layers are repeated (layer_replication)";
+            let reason =
+                "it is for a model whose layers are repeated (layer_replication), which is not supported";
             return Err(refuse(reason.to_owned()));
         }
         if values.value("target_parameters").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
-            let reason = "it changes parameters that are no modules (target_parameters)";
+            let reason =
+                "it changes parameters that are not modules (target_parameters), which is not supported";
             return Err(refuse(reason.to_owned()));
         }
         Ok(())

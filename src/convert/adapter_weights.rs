@@ -102,29 +102,30 @@ fn replaced(weight: &StoredWeight, name: Cow<'_, str>) -> Result<Option<String>,
     }
     if name.ends_with("trainable_tokens_delta") {
         let reason = format!(
-            "{} replaces the embeddings of single tokens (trainable_token_indices), which is not supported; \
-             merge it with PEFT (merge_and_unload) and give the whole model",
+            "tensor {:?} replaces the embeddings of single tokens (trainable_token_indices), which is not \
+             supported; merge it with PEFT (merge_and_unload) and give the whole model",
             weight.name
         );
         return Err(refuse(reason));
     }
     if name.ends_with(".lora_B.bias") {
         return Err(refuse(format!(
-            "{} is a bias of a factor (lora_bias), which is not supported",
+            "tensor {:?} is a bias of a factor (lora_bias), which is not supported; merge it with PEFT \
+             (merge_and_unload) and give the whole model",
             weight.name
         )));
     }
     if [".weight", ".bias"].iter().any(|ending| name.ends_with(ending)) {
         return Ok(Some(name.replace("modules_to_save.", "")));
     }
-    Err(refuse(format!("tensor {} is neither lora_A nor lora_B nor a weight of the model", weight.name)))
+    Err(refuse(format!("tensor {:?} is neither lora_A nor lora_B nor a weight of the model", weight.name)))
 }
 
 impl Parts<'_> {
     /// The change of a module's weight.
     fn change(self, settings: &Settings, module: &str) -> Result<Weight, ConvertError> {
         let (Some(inner), Some(outer)) = (self.inner, self.outer) else {
-            return Err(refuse(format!("one of the two factors of {module}.weight is missing")));
+            return Err(refuse(format!("one of the two factors of \"{module}.weight\" is missing")));
         };
         let lies_inputs_first = settings.library == Library::Mlx;
         let fits = match (inner.dimensions(), outer.dimensions()) {
@@ -135,7 +136,7 @@ impl Parts<'_> {
         if !fits {
             let (a, b) = (inner.dimensions(), outer.dimensions());
             return Err(refuse(format!(
-                "the factors {a:?} and {b:?} of {module}.weight do not fit each other"
+                "the factors of \"{module}.weight\", of shapes {a:?} and {b:?}, do not fit each other"
             )));
         }
         let turned = |derivation: Derivation| {
@@ -155,7 +156,9 @@ impl Parts<'_> {
         let rank = a.dimensions().first().copied().unwrap_or(1);
         let scale = settings.scale(module, rank)?;
         if settings.has_lengths()? && self.lengths.is_none() {
-            return Err(refuse(format!("the magnitudes of {module}.weight are missing, which DoRA needs")));
+            return Err(refuse(format!(
+                "the magnitudes of \"{module}.weight\" are missing, which DoRA needs"
+            )));
         }
         let lengths = self.lengths.map(|lengths| {
             let count = lengths.dimensions().iter().product();

@@ -71,28 +71,32 @@ pub enum ConvertError {
         format: String,
     },
     /// A needed tensor whose numbers cannot be converted.
-    #[error("tensor {tensor}: element type {dtype} cannot be converted; expected F32, F16, BF16 or F8_E4M3")]
+    #[error(
+        "tensor {tensor:?}: element type {dtype} cannot be converted; expected F32, F16, BF16 or F8_E4M3"
+    )]
     UnsupportedDtype { tensor: String, dtype: String },
     /// A tensor whose numbers become metadata and cannot.
-    #[error("tensor {tensor}: {reason}; its numbers belong into the metadata of the model")]
+    #[error("tensor {tensor:?}: {reason}; its numbers belong in the metadata of the model")]
     Numbers { tensor: String, reason: String },
     /// A table of a draft's tokens that does not say what they are.
-    #[error("tensor {tensor}: {reason}; it must lead every token of the draft to another one of its target")]
+    #[error(
+        "tensor {tensor:?}: {reason}; it must lead every token of the draft to another one of its target"
+    )]
     TokenTable { tensor: String, reason: String },
     /// A part of a packed weight that is missing, belongs to no weight or does not fit the rest.
-    #[error("tensor {tensor}: {reason}")]
+    #[error("tensor {tensor:?}: {reason}")]
     Packed { tensor: String, reason: String },
     /// A tensor that models of this architecture do not have.
-    #[error("tensor {tensor} is not part of a model of architecture {architecture}")]
+    #[error("tensor {tensor:?} is not part of a model of architecture {architecture}")]
     UnexpectedTensor { tensor: String, architecture: String },
     /// A tensor that models of this architecture must have.
     #[error(
-        "tensor {tensor} is missing, which a model of architecture {architecture} needs; does config.json \
+        "tensor {tensor:?} is missing, which a model of architecture {architecture} needs; does config.json \
          belong to these weights?"
     )]
     LackingTensor { tensor: String, architecture: String },
     /// A tensor of another shape than the configuration calls for.
-    #[error("tensor {tensor} has the shape {got}, but config.json calls for {expected}: {because}")]
+    #[error("tensor {tensor:?} has the shape {got}, but config.json calls for {expected}: {because}")]
     Contradiction {
         tensor: String,
         /// Its shape, slowest dimension first.
@@ -104,7 +108,7 @@ pub enum ConvertError {
     },
     /// A layer that the configuration does not count.
     #[error(
-        "config.json says {key} {stated}, but the checkpoint has a layer {layer} (tensor {tensor}); does \
+        "config.json says {key} {stated}, but the checkpoint has a layer {layer} (tensor {tensor:?}); does \
          config.json belong to these weights?"
     )]
     LayerCount { key: &'static str, stated: u64, layer: u64, tensor: String },
@@ -112,16 +116,19 @@ pub enum ConvertError {
     #[error("config.json says {key} {stated}, the checkpoint has {found} in layer {layer}")]
     ExpertCount { key: &'static str, stated: u64, found: u64, layer: u64 },
     /// Two tensors of the checkpoint become the same tensor of the model.
-    #[error("two tensors of the checkpoint would become {name}")]
+    #[error("two tensors of the checkpoint would become {name:?}")]
     SameName { name: String },
     /// The dimensions of a tensor do not allow what the architecture does with it.
-    #[error("tensor {tensor}: {reason}; does config.json belong to these weights?")]
+    #[error("tensor {tensor:?}: {reason}; does config.json belong to these weights?")]
     Dimensions { tensor: String, reason: DerivationError },
     /// A tensor of a shape that a model file cannot hold.
-    #[error("tensor {tensor}: {reason}")]
+    #[error("tensor {tensor:?}: {reason}")]
     Shape { tensor: String, reason: TensorError },
     /// Vocabulary and embeddings have different sizes.
-    #[error("the vocabulary has {tokens} tokens ({source_of_count}), but tensor {tensor} has {rows} rows")]
+    #[error(
+        "the vocabulary has {tokens} tokens ({source_of_count}), but tensor {tensor:?} has {rows} rows; does \
+         the tokenizer belong to these weights?"
+    )]
     VocabularySize { tokens: u64, source_of_count: &'static str, tensor: String, rows: u64 },
     /// The vocabulary cannot be made.
     #[error(transparent)]

@@ -58,13 +58,16 @@ pub fn check_gguf_adapter(adapter: &Gguf<'_>, base: &Plan) -> Result<(), Convert
             continue;
         };
         let outer = adapter.tensor(&format!("{name}.lora_b"));
-        let outer = outer.ok_or_else(|| refuse(format!("one of the two factors of {name} is missing")))?;
+        let outer = outer.ok_or_else(|| refuse(format!("one of the two factors of {name:?} is missing")))?;
         let (a, b) = (own(tensor.shape), own(outer.shape));
         let dimensions = match (&a[..], &b[..]) {
             // Embeddings are looked up: both factors have their rank last.
             ([rows, _], [columns, _]) if name == EMBEDDINGS => vec![*rows, *columns],
             (a, [stack @ .., rows, _]) => stack.iter().chain([rows]).chain(a.last()).copied().collect(),
-            _ => return Err(refuse(format!("the factors {a:?} and {b:?} of {name} are no matrices"))),
+            _ => {
+                let reason = format!("the factors of {name:?}, of shapes {a:?} and {b:?}, are not matrices");
+                return Err(refuse(reason));
+            }
         };
         expect(&shapes, tensor.name, name, &dimensions)?;
     }
@@ -90,15 +93,15 @@ fn expect(
     let is_tied = name == "output.weight" && !base.contains_key(name);
     let known = base.get(if is_tied { EMBEDDINGS } else { name });
     let Some(known) = known else {
-        return Err(refuse(format!("it changes {origin} ({name}), which the base model does not have")));
+        return Err(refuse(format!("it changes {origin:?} ({name:?}), which the base model does not have")));
     };
     let got = Shape::from_slowest_first(dimensions);
     let got = got.map_err(|reason| ConvertError::Shape { tensor: origin.to_owned(), reason })?;
     if got.without_trailing_ones() != known.without_trailing_ones() {
         let expected: Vec<u64> = known.dimensions().iter().rev().copied().collect();
         return Err(refuse(format!(
-            "it changes {origin} as one of dimensions {dimensions:?}, which the base model has with \
-             {expected:?}; is it for another model?"
+            "it changes {origin:?} as a tensor of shape {dimensions:?}, but in the base model that has the \
+             shape {expected:?}; is the adapter for another model?"
         )));
     }
     Ok(())

@@ -325,7 +325,7 @@ fn explain(name: &str, error: WeightError) -> ConvertError {
     match error {
         WeightError::Dimensions(reason) => ConvertError::Dimensions { tensor: name.to_owned(), reason },
         WeightError::LowRank => ConvertError::Adapter {
-            reason: format!("the change of {name} cannot be rearranged as the model's weights are"),
+            reason: format!("the change of {name:?} cannot be rearranged as the model's weights are"),
         },
         WeightError::Configuration(error) => *error,
     }

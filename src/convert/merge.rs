@@ -95,23 +95,25 @@ fn apply(base: &mut Plan, name: &str, weight: Weight, strength: f64) -> Result<(
     let scale = name.replace(".weight", ".scale");
     if scale != name && base.tensors.iter().any(|tensor| tensor.name == scale) {
         return Err(refuse(format!(
-            "{name} of the base model is scaled by {scale}; merge it into the original model"
+            "tensor {name:?} of the base model is scaled by {scale:?}; merge it into the original model"
         )));
     }
     let tensor = base.tensors.iter_mut().find(|tensor| tensor.name == name);
     let tensor =
-        tensor.ok_or_else(|| refuse(format!("it changes {name}, which the base model does not have")))?;
+        tensor.ok_or_else(|| refuse(format!("it changes {name:?}, which the base model does not have")))?;
     if !readable(tensor.element_type) {
         return Err(refuse(format!(
-            "{name} of the base model is {}, which cannot be made of numbers that have changed; quantize it \
-             to another type",
+            "tensor {name:?} of the base model is {}, which changed numbers cannot be stored in; give \
+             quantize another type",
             tensor.element_type
         )));
     }
     let before = tensor.derivation.clone();
     let after = match weight {
         Weight::Whole(_) | Weight::Packed(_) if strength != 1.0 => {
-            return Err(refuse(format!("it replaces {name}, which cannot be done {strength} times")));
+            return Err(refuse(format!(
+                "it replaces {name:?}, which cannot be done with strength {strength}; give it the strength 1"
+            )));
         }
         Weight::Whole(derivation) | Weight::Packed(Packed { numbers: derivation, .. }) => {
             derivation.reshape(&before.dimensions())

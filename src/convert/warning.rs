@@ -31,8 +31,8 @@ pub enum Warning {
     TextLeftOut,
     /// The runtime does not predict further tokens with models of the architecture.
     #[error(
-        "the layers that predict further tokens are left out, which the runtime does not use ({tensor} and \
-         others)"
+        "the layers that predict further tokens ({tensor:?} and others) are left out: the runtime does not \
+         use them"
     )]
     PredictionLeftOut {
         /// The first of their tensors.
@@ -40,8 +40,8 @@ pub enum Warning {
     },
     /// The head is not that of the embeddings, and it is not there.
     #[error(
-        "lm_head.weight is missing although config.json says that it is not tied; the embeddings serve as \
-         head"
+        "lm_head.weight is missing, although config.json says that it is not tied to the embeddings; these \
+         serve as head"
     )]
     HeadMissing,
     /// The files say that there is a pooling and not which.

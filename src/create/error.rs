@@ -40,9 +40,9 @@ pub enum CreateError {
     FromIsPath { file: String, source: InvalidName },
     /// Two things to make the model from.
     #[error(
-        "from names model {from:?}, and files names {}; a model is made from one or the other, so leave out \
+        "from names model '{from}', and files names {}; a model is made from one or the other, so leave out \
          from or files",
-        files.join(", ")
+        quoted(files)
     )]
     FromAndFiles { from: String, files: Vec<String> },
     /// No file is of a kind that a model can be made from.
@@ -77,10 +77,10 @@ pub enum CreateError {
     #[error("file {file:?} is a PyTorch pickle, which is not read; convert it to safetensors first")]
     Pickle { file: String },
     /// A GGUF file that cannot be run.
-    #[error("file {file:?} is no model: it does not have {what}")]
+    #[error("file {file:?} is not a model: it does not have {what}")]
     LacksContents { file: String, what: &'static str },
     /// GGUF files of several models.
-    #[error("files holds several models, {}; name one of them", files.join(", "))]
+    #[error("files holds several models, {}; name one of them", quoted(files))]
     SeveralModels { files: Vec<String> },
     /// Something else where an adapter should be.
     #[error("{file:?} is not an adapter but a {kind}; give it as from or among files")]
@@ -92,10 +92,10 @@ pub enum CreateError {
     #[error("{file:?} is a projector, which needs a model: give the model's file too")]
     ProjectorAlone { file: String },
     /// Adapters are to be merged, and there are none.
-    #[error("merge_adapters needs adapters")]
+    #[error("merge_adapters needs adapters: name the files of one under adapters")]
     MergeWithoutAdapters,
     /// A strength for an adapter that is not there.
-    #[error("merge_adapters names {name:?}, which is not one of the adapters: {}", known.join(", "))]
+    #[error("merge_adapters names {name:?}, which is not one of the adapters: {}", quoted(known))]
     NoSuchAdapter { name: String, known: Vec<String> },
     /// The weights are in several files.
     #[error(
@@ -160,7 +160,7 @@ pub enum CreateError {
     #[error("file {file:?} is an importance matrix and no part of a model; name it as recipe.imatrix")]
     StrayMatrix { file: String },
     /// There are no weights to quantize.
-    #[error("quantize needs a model with weights")]
+    #[error("quantize needs a model with weights; leave it out where there are none")]
     NothingToQuantize,
     /// The base model is not in the store and could not be fetched.
     #[error("pull model manifest: {0}")]
@@ -184,10 +184,12 @@ pub enum CreateError {
     #[error(transparent)]
     Convert(Box<ConvertError>),
     /// An adapter without the model that it is for.
-    #[error("an adapter in safetensors needs a base model with weights")]
+    #[error("an adapter in safetensors needs a base model with weights: name one in from")]
     NoBaseOfAdapter,
     /// A part of the base model does not hold what it should.
-    #[error("the {part} of model '{}' cannot be read: {problem}", .name.short())]
+    #[error(
+        "the {part} of model '{}' cannot be read: {problem}; pull or create that model again", .name.short()
+    )]
     DamagedBase { name: Box<Name>, part: &'static str, problem: String },
     /// The file that was planned cannot be made.
     #[error("{source}")]
@@ -206,7 +208,7 @@ pub enum CreateError {
         limit: usize,
     },
     /// The plans of all outputs would take too much memory.
-    #[error("the metadata of {outputs} outputs take more than {limit} bytes; make fewer of them at once")]
+    #[error("the metadata of {outputs} outputs takes more than {limit} bytes; make fewer of them at once")]
     OutputsTooLarge {
         /// How many had been planned by then.
         outputs: usize,
@@ -331,6 +333,10 @@ impl CreateError {
                 "write hf.co/owner/repository:TYPE with the type that stands in a file's name".to_owned(),
             ),
             Self::Name(error) => Some(error.hint()),
+            Self::Digest { source, .. } => Some(source.hint().to_owned()),
+            Self::Remote(_) => {
+                Some("remote_host must be an address, such as https://example.com:11434".to_owned())
+            }
             Self::Library { .. } => Some(
                 "models that are here can be used meanwhile; the operator sets OLLAMAKE_LIBRARY, and \
                  OLLAMAKE_LIBRARY_WAIT_SECONDS, for how long a job waits for it"
@@ -364,6 +370,10 @@ fn outputs_message(outcomes: &[OutputOutcome]) -> String {
     };
     let failures: Vec<String> = outcomes.iter().filter_map(told).collect();
     format!("{} of {} models could not be made: {}", failures.len(), outcomes.len(), failures.join("; "))
+}
+
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
 /// Clients know what Ollama says of weights that are quantized already.

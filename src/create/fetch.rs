@@ -50,7 +50,7 @@ pub fn fetch(
     workshop.warn_of_size(&placed.model, monitor);
     let replaced = placed.replaced.as_ref().filter(|before| before.digest != placed.model.digest);
     if let Some(before) = replaced.filter(|_| is_of_library) {
-        let text = format!("'{}' was another model here, {}", name.short(), before.digest);
+        let text = format!("'{}' was another model here before, {}", name.short(), before.digest);
         monitor.tell(Event::Warning(text));
     }
     Ok(placed)

@@ -37,7 +37,7 @@ pub struct Outline {
     pub written: u64,
     /// Bytes that have to be free on the disk of the store before it begins.
     pub needed: u64,
-    /// Bytes that are.
+    /// Bytes that are free there.
     pub available: u64,
     /// How long it would take, if that is known.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -125,7 +125,7 @@ impl Workshop {
                 Material::Remote { host, model: from.to_owned() }
             }
             (from, Some(files)) if !files.is_empty() => {
-                let files = files.iter().map(|(name, _)| format!("{:?}", name.as_str())).collect();
+                let files = files.iter().map(|(name, _)| name.to_string()).collect();
                 return Err(CreateError::FromAndFiles { from: from.to_owned(), files });
             }
             (from, _) => self.material_of_model(from, first)?,

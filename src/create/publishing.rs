@@ -120,7 +120,7 @@ fn publish(
     let failed = |source| CreateError::Unpublished { model, library: of, source: Box::new(source) };
     let Some(published) = with_library(workshop, client, monitor, send, failed)? else { return Ok(()) };
     if let Some(displaced) = published.displaced {
-        let text = format!("'{}' was another model in the library {library}, {displaced}", owed.model);
+        let text = format!("'{}' was another model in the library {library} before, {displaced}", owed.model);
         monitor.tell(Event::Warning(text));
     }
     monitor.usage.note_product(&name, owed.digest);

@@ -53,8 +53,9 @@ impl Workshop {
             return Ok(Verdict::Gone(gone));
         }
         if record.revision() != REVISION {
+            let made_by = record.revision();
             let reason =
-                format!("it was made by revision {} of the recipe, this is {REVISION}", record.revision());
+                format!("revision {made_by} of the code made its files, and this is revision {REVISION}");
             return Ok(Verdict::OtherRevision(reason));
         }
         let (recipes, version) = (record.recipes().to_vec(), record.version().to_owned());
@@ -65,7 +66,7 @@ impl Workshop {
         }
         let now = output.planned().map(PlannedFile::recipe).collect::<Result<Vec<_>, _>>()?;
         if now != recipes {
-            let reason = format!("ollamake {version} planned its files otherwise than this version does");
+            let reason = format!("ollamake {version} planned its files differently from this version");
             return Ok(Verdict::OtherRevision(reason));
         }
         match output.remade(monitor)? {

@@ -39,7 +39,7 @@ pub struct Request {
     pub parser: String,
     /// The oldest version of the runtime that can run the model.
     pub requires: String,
-    /// Values of the configuration that are known better.
+    /// Values that take the place of those in the configuration.
     pub info: Info,
     /// The server that runs `from`, if it does not run here.
     pub remote_host: String,

@@ -14,7 +14,7 @@ pub struct Wanted {
     pub model: Name,
     /// The quantization wished for.
     pub quantize: Option<Quantization>,
-    /// What the quantization deviates from its type in.
+    /// Where the quantization differs from its type.
     pub recipe: Recipe,
 }
 

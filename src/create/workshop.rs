@@ -78,7 +78,7 @@ impl Workshop {
         if let Some(cache) = self.sharing.cache.filter(|cache| model.size > *cache) {
             let (name, size) = (model.name.short(), model.size);
             monitor.tell(Event::Warning(format!(
-                "model '{name}' has {size} bytes, more than OLLAMAKE_CACHE_SIZE={cache}: it gives way when \
+                "model '{name}' has {size} bytes, more than OLLAMAKE_CACHE_SIZE={cache}: it is evicted when \
                  another one is used, if the library holds it"
             )));
         }

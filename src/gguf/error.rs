@@ -23,7 +23,10 @@ pub enum GgufError {
     #[error("GGUF version {got} is not supported, expected 2 or 3")]
     Version { got: u32 },
     /// The file ends before what should be there.
-    #[error("the file ends within {what} at byte {offset}: {remaining} bytes remain, {needed} are needed")]
+    #[error(
+        "the file ends within {what} at byte {offset}: {remaining} bytes remain, {needed} are needed; it may \
+         be cut off"
+    )]
     Truncated {
         what: String,
         offset: u64,
@@ -104,7 +107,10 @@ pub enum GgufError {
     #[error("tensor {tensor:?} at byte {offset}: {reason}")]
     Shape { tensor: String, offset: u64, reason: TensorError },
     /// A number that stands for no element type.
-    #[error("tensor {tensor:?} has unknown element type {got} at byte {offset}")]
+    #[error(
+        "tensor {tensor:?} has unknown element type {got} at byte {offset}; the file is damaged, or newer \
+         than this program"
+    )]
     UnknownElementType { tensor: String, offset: u64, got: u32 },
     /// Data that does not follow that of the tensor before: unaligned, overlapping or with a gap.
     #[error("tensor {tensor:?} states data offset {got} at byte {offset}, expected {expected}")]
@@ -118,7 +124,7 @@ pub enum GgufError {
     /// Data past the end of the file.
     #[error(
         "tensor {tensor:?} has {needed} bytes of {element_type} data at byte {offset}, but the file ends at \
-         byte {length}"
+         byte {length}: it is cut off; download it again"
     )]
     DataPastEnd {
         tensor: String,

@@ -30,7 +30,7 @@ impl fmt::Display for JobId {
 
 /// A text that no job is called by.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{got:?} is no job: expected 16 hex digits")]
+#[error("{got:?} is not the identifier of a job: 16 hexadecimal digits expected")]
 pub struct InvalidJobId {
     /// The text.
     pub got: String,

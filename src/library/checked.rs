@@ -22,7 +22,7 @@ pub(crate) struct Checked {
     unread: Vec<UnreadEntry>,
     /// Links that lead nowhere.
     dangling: Vec<String>,
-    /// Files among the blobs that are none.
+    /// Files among the blobs that are not blobs.
     foreign: Vec<String>,
 }
 

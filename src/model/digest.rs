@@ -15,6 +15,13 @@ pub struct Digest([u8; 32]);
 #[error("invalid digest format")]
 pub struct InvalidDigest;
 
+impl InvalidDigest {
+    /// What a digest is.
+    pub const fn hint(&self) -> &'static str {
+        "a digest is sha256: and 64 hexadecimal digits in lower case"
+    }
+}
+
 impl Digest {
     /// The digest whose 32 bytes these are.
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {

@@ -55,9 +55,9 @@ impl InvalidName {
         &self.reason
     }
 
-    /// What was given, and why it is no name.
+    /// What was given, and why it is not a name.
     pub fn hint(&self) -> String {
-        format!("{:?} is no name: {}", self.text, self.reason)
+        format!("{:?} is not a name: {}", self.text, self.reason)
     }
 }
 
@@ -245,7 +245,7 @@ impl Part {
         match self {
             _ if text.is_empty() => format!("its {self} is empty"),
             Self::Host if text.starts_with('[') => {
-                format!("the host {shown:?} is an address with brackets: give that registry a name")
+                format!("the host {shown:?} is an address in brackets: give that registry a name")
             }
             Self::Host if text.contains('/') => {
                 format!("{shown:?} cannot all be the host: a registry's names have two parts here")
@@ -256,11 +256,11 @@ impl Part {
                      are needed"
                 )
             }
-            Self::Host => format!("the host {shown:?} may have letters, digits, '-', '_', '.' and ':' only"),
+            Self::Host => format!("the host {shown:?} may have only letters, digits, '-', '_', '.' and ':'"),
             Self::Namespace => {
-                format!("the namespace {shown:?} may have 80 letters, digits, '-' and '_' only")
+                format!("the namespace {shown:?} may have only letters, digits, '-' and '_', 80 at most")
             }
-            _ => format!("the {self} {shown:?} may have 80 letters, digits, '-', '_' and '.' only"),
+            _ => format!("the {self} {shown:?} may have only letters, digits, '-', '_' and '.', 80 at most"),
         }
     }
 }
@@ -321,7 +321,7 @@ mod tests {
         for (text, reason) in [
             ("host.example/a/b/c/m", "\"host.example/a/b\" cannot all be the host"),
             ("host.example/t/m@sha256:0123", "a digest cannot take the place of the tag"),
-            ("[::1]:5000/t/m", "the host \"[::1]:5000\" is an address with brackets"),
+            ("[::1]:5000/t/m", "the host \"[::1]:5000\" is an address in brackets"),
             ("host.example/m", "the namespace \"host.example\" looks like a host"),
             ("localhost:5000/m", "the namespace \"localhost:5000\" looks like a host"),
             ("bad name", "the model \"bad name\" may have"),

@@ -27,7 +27,7 @@ impl FromStr for Reference {
         match text.rsplit_once('@') {
             Some((name, digest)) => {
                 let digest = Digest::in_any_spelling(digest).map_err(|_| {
-                    InvalidName::because(text, "behind an @ stands a whole digest, sha256:<hex>")
+                    InvalidName::because(text, "behind @ a whole digest is expected, sha256: and 64 digits")
                 })?;
                 Ok(Self::Pinned(name.parse()?, digest))
             }

@@ -33,8 +33,8 @@ pub enum Label {
 /// Why a text is not the name of a repository.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{shown:?} is no name of a repository: parts of letters, digits, '.', '_' and '-' expected, with slashes \
-     between, {LONGEST_REPOSITORY} bytes in all"
+    "{shown:?} is not the name of a repository: parts of letters, digits, '.', '_' and '-' expected, with \
+     slashes between, {LONGEST_REPOSITORY} bytes in all"
 )]
 pub struct InvalidRepository {
     shown: String,

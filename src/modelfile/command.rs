@@ -42,7 +42,7 @@ pub enum Command {
     Requires(String),
     /// `QUANTIZE`: the type that the weights are quantized to. Only here, not in Ollama's Modelfiles.
     Quantize(String),
-    /// `RECIPE`: a file with what the quantization deviates from its type in, or the JSON object itself. Only
+    /// `RECIPE`: a file that says where the quantization differs from its type, or the JSON object itself. Only
     /// here.
     Recipe(String),
 }

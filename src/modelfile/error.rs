@@ -14,7 +14,8 @@ pub enum ModelfileError {
     NoFrom,
     #[error(
         "(line {line}): command must be one of \"from\", \"license\", \"template\", \"system\", \"adapter\", \
-         \"draft\", \"renderer\", \"parser\", \"parameter\", \"message\", or \"requires\", not {got:?}"
+         \"draft\", \"renderer\", \"parser\", \"parameter\", \"message\", \"requires\", \"quantize\", or \
+         \"recipe\", not {got:?}"
     )]
     UnknownCommand { line: usize, got: String },
     #[error("(line {line}): message role must be one of \"system\", \"user\", or \"assistant\", not {got:?}")]
@@ -29,6 +30,8 @@ pub enum ModelfileError {
     UnclosedName { line: usize },
     #[error("(line {line}): requires must be a valid semver (e.g. 0.14.0), not {got:?}")]
     Version { line: usize, got: String },
-    #[error("(line {line}): the text is not UTF-8, the bytes {got} are none; save the file as UTF-8")]
+    #[error(
+        "(line {line}): the text is not UTF-8: the bytes {got} mean nothing in it; save the file as UTF-8"
+    )]
     Encoding { line: usize, got: String },
 }

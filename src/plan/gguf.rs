@@ -43,7 +43,11 @@ pub enum ShardError {
     #[error("{first:?} and {second:?} are both shard number {number}, counted from 0")]
     Duplicate { first: String, second: String, number: u64 },
     /// Some shards were not given.
-    #[error("{missing} of {count} shards are missing, the first of them number {first}, counted from 0")]
+    #[error(
+        "{missing} of {count} shards are missing, the first of them \"-{:05}-of-{count:05}.gguf\"; give all \
+         of them",
+        .first + 1
+    )]
     Missing { missing: u64, count: u64, first: u64 },
     /// The shards do not hold as many tensors as they say.
     #[error("the shards hold {got} tensors, expected {expected}")]

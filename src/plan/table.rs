@@ -42,7 +42,7 @@ impl fmt::Display for Plan {
 }
 
 impl fmt::Display for Table<'_> {
-    /// One line a tensor: name, shape, the type that it is stored in and the type that it gets, size in MB,
+    /// One line a tensor: name, shape, the type that it is stored in and the type that it gets, size in MiB,
     /// and the note; then the sums.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { plan, title, notes } = self;
@@ -51,21 +51,21 @@ impl fmt::Display for Table<'_> {
         let shape_width = shapes.iter().map(String::len).max().unwrap_or(0).max(5);
         let head = format!(
             "{:width$}  {:shape_width$}  {:>7}  {:>7}  {:>10}  {title}",
-            "tensor", "shape", "from", "to", "MB"
+            "tensor", "shape", "from", "to", "MiB"
         );
         writeln!(formatter, "{}", head.trim_end())?;
         let notes = notes.iter().map(String::as_str).chain(std::iter::repeat(""));
         for ((tensor, shape), note) in plan.tensors.iter().zip(&shapes).zip(notes) {
             let (name, from, to) = (&tensor.name, tensor.derivation.stored_type(), tensor.element_type);
-            let size = megabytes(tensor.data_length());
+            let size = mebibytes(tensor.data_length());
             let line =
                 format!("{name:width$}  {shape:shape_width$}  {from:>7}  {to:>7}  {size:>10.2}  {note}");
             writeln!(formatter, "{}", line.trim_end())?;
         }
         let (elements, bytes) = (plan.elements(), plan.data_length());
-        write!(formatter, "{} tensors, {elements} weights, {:.2} MB", plan.tensors.len(), megabytes(bytes))?;
+        write!(formatter, "{} tensors, {elements} weights, {:.2} MiB", plan.tensors.len(), mebibytes(bytes))?;
         if let Some(bits) = plan.bits_per_weight() {
-            write!(formatter, ", {bits:.2} bits a weight")?;
+            write!(formatter, ", {bits:.2} bits per weight")?;
         }
         if let Ok(size) = plan.size() {
             write!(formatter, "; the file has {size} bytes")?;
@@ -82,6 +82,6 @@ impl PlannedTensor {
     }
 }
 
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
 }

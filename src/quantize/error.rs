@@ -46,10 +46,12 @@ pub enum QuantizeError {
     #[error("the {patterns} patterns of tensor types are too much for {tensors} tensors; write shorter ones")]
     TooManyPatterns { patterns: usize, tensors: usize },
     /// A layer that is to be left out is not there.
-    #[error("layer {layer} cannot be left out: the model has {layers} layers, counted from 0")]
+    #[error(
+        "prune_layers: layer {layer} cannot be left out, since the model has {layers} layers, counted from 0"
+    )]
     NoSuchLayer { layer: u32, layers: usize },
     /// All layers are to be left out.
-    #[error("no layer would be left; leave out fewer")]
+    #[error("prune_layers leaves no layer; leave out fewer")]
     NoLayerLeft,
     /// A tensor would be worth nothing without an importance matrix.
     #[error(
@@ -78,10 +80,15 @@ pub enum QuantizeError {
     #[error("the importance of tensor {tensor:?}: {reason}")]
     Weighing { tensor: String, reason: Box<DerivationError> },
     /// A size for what is only copied.
-    #[error("a copy has the size that it has; give a type beside the target size")]
+    #[error(
+        "COPY keeps the types of all tensors, so target_size has no effect on it; give a type such as Q4_K_M"
+    )]
     SizeOfCopy,
     /// The size is too small.
-    #[error("the model does not fit into {size} bytes; the smallest that it can be made is {least} bytes")]
+    #[error(
+        "the model does not fit into {size} bytes (target_size); the smallest that it can be made is {least} \
+         bytes"
+    )]
     DoesNotFit {
         /// The size in bytes.
         size: u64,

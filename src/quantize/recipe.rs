@@ -52,7 +52,7 @@ pub enum InvalidRecipe {
     #[error("a recipe is a JSON object or lines of PATTERN=TYPE: {reason}")]
     Syntax { reason: String },
     /// A field that no recipe has.
-    #[error("recipe has no field {field:?}; the nearest that it has is {nearest:?}")]
+    #[error("recipe has no field {field:?}; the nearest one that it has is {nearest:?}")]
     Unknown { field: String, nearest: &'static str },
     /// A field whose value is invalid.
     #[error("recipe.{field}: {reason}")]
@@ -148,7 +148,7 @@ impl Recipe {
             Some((pattern, element_type)) => Ok((pattern.to_owned(), element_type.to_owned())),
             None => {
                 let word: String = word.chars().take(100).collect();
-                Err(InvalidRecipe::Syntax { reason: format!("{word:?} is no PATTERN=TYPE") })
+                Err(InvalidRecipe::Syntax { reason: format!("{word:?} is not PATTERN=TYPE") })
             }
         }
     }
@@ -301,10 +301,10 @@ mod tests {
     fn what_is_no_recipe_is_refused() {
         for (text, says) in [
             ("{", "a recipe is a JSON object"),
-            ("attn_v", "is no PATTERN=TYPE"),
+            ("attn_v", "is not PATTERN=TYPE"),
             (
                 r#"{"tensor_type": []}"#,
-                "no field \"tensor_type\"; the nearest that it has is \"tensor_types\"",
+                "no field \"tensor_type\"; the nearest one that it has is \"tensor_types\"",
             ),
             (r#"{"pure": "yes"}"#, "recipe.pure: invalid type: string \"yes\", expected a boolean"),
             // What a number is called depends on how the package is built.
@@ -315,7 +315,7 @@ mod tests {
             (r#"{"output_tensor_type": "q9"}"#, "recipe.output_tensor_type: unknown tensor type"),
             (r#"{"prune_layers": [-1]}"#, "recipe.prune_layers: invalid value"),
             (r#"{"override_kv": ["a"]}"#, "recipe.override_kv: \"a\" sets no key"),
-            (r#"{"include_weights": ["a"], "exclude_weights": ["b"]}"#, "both included and excluded"),
+            (r#"{"include_weights": ["a"], "exclude_weights": ["b"]}"#, "are both given"),
             (r#"{"target_size": "large"}"#, "recipe.target_size: \"large\" is not a size"),
         ] {
             let message = read(text).unwrap_err();

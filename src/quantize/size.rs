@@ -6,7 +6,7 @@ pub struct Size(u64);
 
 /// A text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a size, expected a number of bytes or one with a unit, such as 7.5GiB or 800MB")]
+#[error("{text:?} is not a size, expected a number of bytes or one with a unit, such as 7.5GiB or 800MiB")]
 pub struct InvalidSize {
     text: String,
 }

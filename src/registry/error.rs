@@ -55,7 +55,7 @@ pub enum RegistryError {
     /// Nothing came for too long.
     #[error(
         "registry {registry} sent nothing, or hardly anything, for {seconds} s: try again, what has arrived \
-         is kept; OLLAMAKE_REGISTRY_SILENCE_SECONDS says how much silence is borne",
+         is kept; OLLAMAKE_REGISTRY_SILENCE_SECONDS says how long that may be",
         seconds = .silence.as_secs_f32()
     )]
     Silent {
@@ -94,7 +94,7 @@ pub enum RegistryError {
         come_back: Option<Box<ComeBack>>,
     },
     /// An answer that has to be small is not.
-    #[error("registry {registry} sends more than {limit} bytes as {what}")]
+    #[error("registry {registry} sends more than {limit} bytes as {what}, which is more than is read")]
     TooLarge {
         registry: String,
         what: String,
@@ -174,8 +174,8 @@ pub enum RegistryError {
     CredentialHelper { registry: String, reason: String },
     /// The name is one of another registry, or there is no library.
     #[error(
-        "model '{model}' has no place in a library: OLLAMAKE_LIBRARY names one, whose models have names \
-         without a registry"
+        "model '{model}' has no place in a library: set OLLAMAKE_LIBRARY, and give the model a name without \
+         a registry"
     )]
     NotOfLibrary { model: String },
     /// A thread of ours failed.

@@ -61,7 +61,7 @@ pub(super) fn ask(helper: &str, registry: &str) -> Result<Option<(String, String
         }
         _ if text.contains(NOT_FOUND) => Ok(None),
         // What cannot be understood may hold a secret all the same.
-        _ if is_success => Err("answers something that is no login".to_owned()),
+        _ if is_success => Err("answers something that is not a login".to_owned()),
         _ => Err(format!("fails: {}", text.chars().take(LONGEST_MESSAGE).collect::<String>())),
     }
 }

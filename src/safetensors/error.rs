@@ -8,25 +8,27 @@ pub enum SafetensorsError {
     #[error("{file}: {length} bytes are too few for a safetensors file; upload it again")]
     TooShort { file: String, length: usize },
     /// A header without content, or one that reaches past the end of the file.
-    #[error("{file}: the header is said to have {got} bytes, but between 2 and {available} are possible")]
+    #[error(
+        "{file}: it states a header of {got} bytes, but only 2 to {available} are possible; upload it again"
+    )]
     HeaderLength { file: String, got: u64, available: usize },
     /// A header larger than any real one.
-    #[error("{file}: a header of {got} bytes is over the limit of {limit}")]
+    #[error("{file}: the header has {got} bytes, more than the limit of {limit}")]
     HeaderTooLarge { file: String, got: u64, limit: u64 },
     /// The header is not a JSON object.
     #[error("{file}: the header is not a JSON object: {reason}")]
     HeaderJson { file: String, reason: String },
     /// The same name twice in one header.
-    #[error("{file}: tensor {tensor} is listed twice")]
+    #[error("{file}: tensor {tensor:?} is listed twice")]
     DuplicateTensor { file: String, tensor: String },
     /// An entry that lacks a field or has one of the wrong kind.
-    #[error("{file}: tensor {tensor}: {reason}")]
+    #[error("{file}: tensor {tensor:?}: {reason}")]
     Entry { file: String, tensor: String, reason: String },
     /// An element type that the format does not have.
-    #[error("{file}: tensor {tensor}: element type {got:?} is not one of safetensors")]
+    #[error("{file}: tensor {tensor:?}: element type {got:?} is not one of safetensors")]
     ElementType { file: String, tensor: String, got: String },
     /// Offsets in the wrong order.
-    #[error("{file}: tensor {tensor} ends at {end}, before its begin at {begin}")]
+    #[error("{file}: tensor {tensor:?} ends at byte {end} of the data, before it begins at byte {begin}")]
     OffsetsReversed {
         file: String,
         tensor: String,
@@ -36,7 +38,10 @@ pub enum SafetensorsError {
         end: u64,
     },
     /// A tensor that reaches past the end of the file.
-    #[error("{file}: tensor {tensor} ends at byte {end} of {available} bytes of data; the file is cut off")]
+    #[error(
+        "{file}: tensor {tensor:?} ends at byte {end} of the data, which has {available} bytes: the file is \
+         cut off; upload it again"
+    )]
     PastEnd {
         file: String,
         tensor: String,
@@ -45,19 +50,19 @@ pub enum SafetensorsError {
         available: u64,
     },
     /// More elements than can be counted.
-    #[error("{file}: tensor {tensor}: dimensions {dimensions:?} are too large")]
+    #[error("{file}: tensor {tensor:?}: dimensions {dimensions:?} are too large")]
     TooLarge { file: String, tensor: String, dimensions: Vec<u64> },
     /// The offsets do not span what shape and element type need.
-    #[error("{file}: tensor {tensor} has {got} bytes, but {dimensions:?} of {dtype} take {expected}")]
+    #[error("{file}: tensor {tensor:?} has {got} bytes, but {dimensions:?} of {dtype} take {expected}")]
     Size { file: String, tensor: String, got: u64, dimensions: Vec<u64>, dtype: String, expected: u64 },
     /// Elements narrower than a byte that do not fill whole bytes.
-    #[error("{file}: tensor {tensor}: dimensions {dimensions:?} of {dtype} do not fill whole bytes")]
+    #[error("{file}: tensor {tensor:?}: dimensions {dimensions:?} of {dtype} do not fill whole bytes")]
     PartialByte { file: String, tensor: String, dimensions: Vec<u64>, dtype: String },
     /// Two tensors share bytes.
-    #[error("{file}: tensors {first} and {second} overlap at byte {offset} of the data")]
+    #[error("{file}: tensors {first:?} and {second:?} overlap at byte {offset} of the data")]
     Overlap { file: String, first: String, second: String, offset: u64 },
     /// Bytes that belong to no tensor.
-    #[error("{file}: {length} bytes from byte {offset} of the data on belong to no tensor")]
+    #[error("{file}: {length} bytes of the data, from byte {offset} on, belong to no tensor")]
     Gap {
         file: String,
         /// First byte of the gap, counted from the end of the header.
@@ -75,7 +80,7 @@ pub enum SafetensorsError {
     #[error("{shard} is missing ({asked_by}); upload it too")]
     MissingShard { shard: String, asked_by: String },
     /// A tensor that a shard should hold and does not.
-    #[error("{shard}: tensor {tensor} is missing, which {index} places there")]
+    #[error("{shard}: tensor {tensor:?} is missing, although {index} places it there")]
     MissingTensor {
         /// The index file.
         index: String,
@@ -83,7 +88,7 @@ pub enum SafetensorsError {
         tensor: String,
     },
     /// A tensor in a shard of which the index knows nothing.
-    #[error("{shard}: tensor {tensor} is not listed in {index}")]
+    #[error("{shard}: tensor {tensor:?} is not listed in {index}")]
     UnlistedTensor {
         /// The index file.
         index: String,
@@ -91,7 +96,7 @@ pub enum SafetensorsError {
         tensor: String,
     },
     /// The same tensor in two shards.
-    #[error("tensor {tensor} is both in {first} and in {second}")]
+    #[error("tensor {tensor:?} is in both {first} and {second}")]
     InTwoShards { tensor: String, first: String, second: String },
     /// The same file name twice.
     #[error("{file} is given twice")]

@@ -125,15 +125,15 @@ pub(super) fn operations() -> Vec<Operation> {
     const PATH: &str = "/api/blobs/{digest}";
     const DIGEST: &str = "`sha256:` and 64 digits";
     vec![
-        Operation::new(HttpMethod::Head, PATH, "Whether a blob is there.")
+        Operation::new(HttpMethod::Head, PATH, "Tells whether a blob is there.")
             .with("digest", DIGEST)
-            .answers_nothing(200, "It is.")
+            .answers_nothing(200, "The blob is there.")
             .fails(&[400, 404]),
         Operation::post(PATH, "Uploads a blob.")
             .with("digest", DIGEST)
             .takes_bytes(BYTES)
-            .answers_nothing(200, "It was there.")
-            .answers_nothing(201, "It is there now.")
+            .answers_nothing(200, "The blob was there already.")
+            .answers_nothing(201, "The blob is there now.")
             .fails(&[507]),
     ]
 }

@@ -61,7 +61,7 @@ fn look(server: &Server, limit: u64) -> Option<String> {
         format!(
             "the store takes {left} bytes, more than OLLAMAKE_CACHE_SIZE={limit}, and nothing more can be \
              evicted: what is left is in use, is the model used last, or is not in the library as it is \
-             here{others}; publish what is dear, or remove what is not"
+             here{others}; publish what is to be kept, or remove what is not needed"
         )
     })
 }

@@ -23,12 +23,14 @@ pub(super) async fn copy(
     let mut name = |field: &str| {
         let text = fields.string(field)?;
         let invalid = Failure::bad_request(format!("{field} {} is invalid", quoted(&text)));
-        text.parse::<Reference>().map(|reference| (reference, text)).map_err(|_| invalid)
+        let parsed = text.parse::<Reference>();
+        parsed.map(|reference| (reference, text)).map_err(|error| invalid.with_hint(error.hint()))
     };
     let (source, written) = name("source")?;
     let (destination, text) = name("destination")?;
     let Reference::Name(destination) = destination else {
-        return Err(Failure::bad_request(format!("destination {} is invalid", quoted(&text))));
+        let invalid = Failure::bad_request(format!("destination {} is invalid", quoted(&text)));
+        return Err(invalid.with_hint("give the copy a name; a digest cannot be given"));
     };
     let workshop = server.workshop.clone();
     let copied = server
@@ -40,7 +42,7 @@ pub(super) async fn copy(
         .await?;
     copied.map_err(|error| match error {
         StoreError::ModelNotFound { .. } => {
-            Failure::not_found(format!("model {} not found", quoted(&written)))
+            Failure::no_model(format!("model {} not found", quoted(&written)))
         }
         other => other.into(),
     })?;
@@ -57,13 +59,12 @@ pub(super) async fn delete(
     if text.trim().is_empty() {
         return Err(Failure::bad_request("model is required"));
     }
-    let name: Name = text
-        .trim()
-        .parse()
-        .map_err(|_| Failure::bad_request(format!("name {} is invalid", quoted(&text))))?;
+    let name = text.trim().parse::<Name>().map_err(|error| {
+        Failure::bad_request(format!("name {} is invalid", quoted(&text))).with_hint(error.hint())
+    })?;
     let removed = server.blocking_with(move |server| server.store().remove(&name)).await?;
     removed.map_err(|error| match error {
-        StoreError::ModelNotFound { .. } => Failure::not_found(format!("model '{text}' not found")),
+        StoreError::ModelNotFound { .. } => Failure::no_model(format!("model '{text}' not found")),
         other => other.into(),
     })?;
     Ok(StatusCode::OK)
@@ -90,13 +91,13 @@ struct DeleteRequest {
 /// What is described of this.
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        Operation::post("/api/copy", "Gives a model a further name.")
+        Operation::post("/api/copy", "Gives a model a second name.")
             .takes::<CopyRequest>(true)
-            .answers_nothing(200, "It has it.")
+            .answers_nothing(200, "The model has both names.")
             .fails(&[404, 507]),
         Operation::delete("/api/delete", "Removes a model.")
             .takes::<DeleteRequest>(true)
-            .answers_nothing(200, "It is gone.")
+            .answers_nothing(200, "The model has been removed.")
             .fails(&[404]),
     ]
 }

@@ -37,7 +37,7 @@ struct CreateRequest {
     /// What the weights are quantized to; in a dry run also a list of types to compare.
     #[schema(value_type = Option<Value>)]
     quantize: Option<()>,
-    /// What the quantization deviates from its type in.
+    /// Where the quantization differs from its type.
     recipe: Option<RecipeFields>,
     /// The prompt template, in Go's language.
     template: Option<String>,
@@ -59,18 +59,18 @@ struct CreateRequest {
     requires: Option<String>,
     /// The server that runs `from`, if it does not run here.
     remote_host: Option<String>,
-    /// Values of the configuration that are known better.
+    /// Values that take the place of those in the configuration.
     #[schema(value_type = Option<HashMap<String, Value>>)]
     info: Option<()>,
     /// Whether it is published in the library; without this, as the operator has set it.
     publish: Option<bool>,
     /// Whether a line is to be sent for each step (as without it), or one answer at the end.
     stream: Option<bool>,
-    /// Whether it goes on alone: the answer is 202 and the job's identifier.
+    /// Whether the job goes on by itself: the answer is 202 and the job's identifier.
     detach: Option<bool>,
     /// Whether only the plan is wanted.
     dry_run: Option<bool>,
-    /// The tokens of the conversation that a dry run tells the memory for.
+    /// The tokens of context for which a dry run tells the memory that the model takes.
     #[schema(minimum = 1)]
     context: Option<u64>,
 }
@@ -84,18 +84,18 @@ struct OutputFields {
     model: String,
     /// What its weights are quantized to.
     quantize: Option<String>,
-    /// What the quantization deviates from its type in.
+    /// Where the quantization differs from its type.
     recipe: Option<RecipeFields>,
 }
 
-/// What a quantization deviates from its type in. The names are those of llama-quantize's options.
+/// Where a quantization differs from its type. The names are those of llama-quantize's options.
 #[derive(ToSchema)]
 #[schema(as = Recipe)]
 #[expect(dead_code, reason = "recipes are decoded where they are known")]
 struct RecipeFields {
     /// An importance matrix: one of the files, or the digest of a blob.
     imatrix: Option<String>,
-    /// Types by patterns of names: `PATTERN=TYPE`, or an object of both.
+    /// Types by patterns of names, as a list of pairs: `[["attn_v", "q8_0"]]`.
     #[schema(value_type = Option<Value>)]
     tensor_types: Option<()>,
     output_tensor_type: Option<String>,
@@ -116,7 +116,7 @@ struct RecipeFields {
     override_kv: Option<Vec<String>>,
     /// Whether the error of each tensor is to be told.
     quality: Option<bool>,
-    /// The size that the weights must not exceed: `7.5GiB`.
+    /// The size that the file must not exceed: a number of bytes, or one with a unit, `7.5GiB`.
     target_size: Option<String>,
 }
 
@@ -136,10 +136,13 @@ pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::post("/api/create", ABOUT)
             .takes::<CreateRequest>(true)
-            .answers_lines::<Line>(200, "A line for each step; or the end alone, or the plan of a dry run.")
+            .answers_lines::<Line>(
+                200,
+                "A line for each step; or only the last line; or the plan of a dry run.",
+            )
             .answers_any_of::<Line, Made, Outline>(200)
             .tells(200, "Ollamake-Job", "The identifier of the job.")
-            .answers::<Detached>(202, "It goes on alone.")
+            .answers::<Detached>(202, "The job goes on by itself.")
             .fails(&[404, 409, 507]),
     ]
 }

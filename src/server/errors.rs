@@ -99,6 +99,12 @@ impl Failure {
         Self::new(StatusCode::NOT_FOUND, error)
     }
 
+    /// There is no model of this name.
+    pub(super) fn no_model(error: impl Into<String>) -> Self {
+        Self::not_found(error)
+            .with_hint("GET /api/tags, or \"ollamake list\", names the models that are here")
+    }
+
     /// Something that another time may bring.
     pub(super) fn unavailable(error: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, error)
@@ -168,7 +174,7 @@ impl From<InvalidLicense> for Failure {
 
 impl From<InvalidDigest> for Failure {
     fn from(error: InvalidDigest) -> Self {
-        Self::bad_request(error.to_string())
+        Self::bad_request(error.to_string()).with_hint(error.hint())
     }
 }
 
@@ -184,7 +190,10 @@ impl From<StoreError> for Failure {
         if status.is_server_error() {
             tracing::error!(error = ?error, "the store failed");
         }
-        Self::new(status, error.to_string())
+        match error {
+            StoreError::ModelNotFound { .. } => Self::no_model(error.to_string()),
+            _ => Self::new(status, error.to_string()),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) const PATH: &str = "/healthz";
 /// A disk that takes longer hangs. Whoever watches gives up after about twice as long.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How the server is.
+/// Whether the server can work.
 #[derive(Serialize, ToSchema)]
 struct Health {
     /// `ok` from whoever answers.
@@ -58,10 +58,10 @@ pub(super) async fn ask_disk<T: Send + 'static>(
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::read("/", "Whether a server is there.")
-            .answers_text(200, "It is.")
+            .answers_text(200, "A server is there.")
             .answers_nothing(302, "Browsers are sent to the page."),
         Operation::read(PATH, "Whether the server lives, and whether its store can be written to.")
-            .answers::<Health>(200, "It lives.")
+            .answers::<Health>(200, "The server lives.")
             .open(),
     ]
 }

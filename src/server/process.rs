@@ -21,11 +21,23 @@ use crate::store::{PruneOptions, Store, Unread};
 #[expect(missing_docs, reason = "the message of a variant says what its fields are")]
 pub enum StartError {
     /// The operating system does not let it listen.
-    #[error("cannot serve on {address}: {source}")]
+    #[error("cannot serve on {address} (OLLAMA_HOST): {source}{}", remedy(source))]
     Listen { address: String, source: io::Error },
     /// There is nothing to serve.
     #[error(transparent)]
     Store(#[from] OpenStoreError),
+}
+
+/// What to do about an address that cannot be had.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program listens there, perhaps Ollama: stop it, or choose another port"
+        }
+        io::ErrorKind::AddrNotAvailable => "; this machine does not have that address: choose another one",
+        io::ErrorKind::PermissionDenied => "; this user may not listen there: choose a port from 1024 on",
+        _ => "",
+    }
 }
 
 /// Serves until the process is asked to end.

@@ -107,11 +107,11 @@ fn order(kind: Kind, name: &Name, fields: &Fields) -> Order {
 struct TransferRequest {
     /// Its name, with the registry.
     model: String,
-    /// Whether the registry may be spoken to in the clear.
+    /// Whether the registry may be spoken to without TLS.
     insecure: Option<bool>,
     /// Whether a line is to be sent for each step (as without it), or one answer at the end.
     stream: Option<bool>,
-    /// Whether it goes on alone: the answer is 202 and the job's identifier.
+    /// Whether the job goes on by itself: the answer is 202 and the job's identifier.
     detach: Option<bool>,
 }
 
@@ -123,11 +123,11 @@ struct PushRequest {
     model: String,
     /// Whether it is sent to the library.
     library: Option<bool>,
-    /// Whether the registry may be spoken to in the clear.
+    /// Whether the registry may be spoken to without TLS.
     insecure: Option<bool>,
     /// Whether a line is to be sent for each step (as without it), or one answer at the end.
     stream: Option<bool>,
-    /// Whether it goes on alone: the answer is 202 and the job's identifier.
+    /// Whether the job goes on by itself: the answer is 202 and the job's identifier.
     detach: Option<bool>,
 }
 
@@ -135,10 +135,10 @@ struct PushRequest {
 pub(super) fn operations() -> Vec<Operation> {
     let moving = |path, about| {
         Operation::post(path, about)
-            .answers_lines::<Line>(200, "A line for each step, or the end alone.")
-            .answers::<Line>(200, "The end.")
+            .answers_lines::<Line>(200, "A line for each step, or only the last one.")
+            .answers::<Line>(200, "The last line.")
             .tells(200, "Ollamake-Job", "The identifier of the job.")
-            .answers::<Detached>(202, "It goes on alone.")
+            .answers::<Detached>(202, "The job goes on by itself.")
             .fails(&[404, 507])
     };
     vec![

@@ -45,5 +45,5 @@ pub(super) async fn metrics(State(server): State<Shared>) -> Result<Response, Fa
 /// What is described of this.
 pub(super) fn operations() -> Vec<Operation> {
     let about = "The numbers of the server in the text format of Prometheus.";
-    vec![Operation::get("/metrics", about).answers_text(200, "The numbers.")]
+    vec![Operation::get("/metrics", about).answers_text(200, "The metrics.")]
 }

@@ -121,10 +121,10 @@ pub(super) async fn show(
 pub(super) fn find(store: &Store, reference: &Reference) -> Result<Arc<StoredManifest>, Failure> {
     store.find(reference).map_err(|error| match (error, reference) {
         (StoreError::ModelNotFound { .. }, Reference::Name(name) | Reference::Pinned(name, _)) => {
-            Failure::not_found(format!("model '{}' not found", name.short()))
+            Failure::no_model(format!("model '{}' not found", name.short()))
         }
         (StoreError::ModelNotFound { .. }, Reference::Digest(digest)) => {
-            Failure::not_found(format!("model '{digest}' not found"))
+            Failure::no_model(format!("model '{digest}' not found"))
         }
         (other, _) => other.into(),
     })

@@ -31,7 +31,7 @@ struct Cloud {
 /// The models that run.
 #[derive(Serialize, ToSchema)]
 struct Running {
-    /// None do.
+    /// Always none: this server runs no models.
     #[schema(value_type = Vec<Object>)]
     models: [(); 0],
 }
@@ -58,7 +58,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::read("/api/version", "The version of Ollama whose interface this is.")
             .answers::<Version>(200, "The version."),
         Operation::get("/api/status", "Whether models of the cloud can be used: they cannot.")
-            .answers::<Status>(200, "What there is."),
+            .answers::<Status>(200, "What can be used."),
         Operation::get("/api/ps", "The models that run: none, since this server runs none.")
             .answers::<Running>(200, "No models."),
     ]

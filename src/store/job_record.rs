@@ -170,7 +170,8 @@ impl Shared {
     /// The lines of a record, and where the last of them ends.
     pub(super) fn lines_of(&self, file: &File) -> io::Result<(Vec<RecordLine>, u64)> {
         let text = read_up_to(&*self.disk, file, LONGEST)?;
-        parse(&text).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is no record of a job"))
+        let wrong = || io::Error::new(io::ErrorKind::InvalidData, "it is not the record of a job");
+        parse(&text).ok_or_else(wrong)
     }
 }
 

@@ -21,7 +21,7 @@ impl fmt::Display for UploadId {
 
 /// A text that no upload is called by.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{got:?} is no upload: expected 32 hex digits")]
+#[error("{got:?} is not the identifier of an upload: 32 hexadecimal digits expected")]
 pub struct InvalidUploadId {
     /// The text.
     pub got: String,

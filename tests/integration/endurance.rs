@@ -16,8 +16,8 @@
 //! work too.
 //!
 //! Ten minutes of the second with its 64 clients, on two cores that had other work too, were 138,000
-//! operations, none refused but as it should be. Resident memory was 50.1 MB after the first minute and 52.5
-//! MB at the end (+4.6 %); what of it is not of files 30.9 and 33.4 MB (+8.1 %). Afterwards 12 descriptors
+//! operations, none refused but as it should be. Resident memory was 47.8 MiB after the first minute and 50.1
+//! MiB at the end (+4.6 %); what of it is not of files 29.5 and 31.9 MiB (+8.1 %). Afterwards 12 descriptors
 //! and 3 threads were left, as before.
 //!
 //! Each prints the seed of what the clients do and when the kills come; `OLLAMAKE_SEED` repeats it.

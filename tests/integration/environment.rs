@@ -78,6 +78,19 @@ fn values_that_cannot_be_meant_are_refused_at_the_start() {
 }
 
 #[test]
+fn an_address_that_is_taken_is_told_with_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap();
+    let mut server = command(directory.path(), &["serve"]);
+    let output = server.env("OLLAMA_HOST", taken.to_string()).output().unwrap();
+    drop(listener);
+    let told = text(&output);
+    assert!(!output.status.success() && told.contains(&format!("{taken} (OLLAMA_HOST)")), "{told}");
+    assert!(told.contains("another program listens there"), "{told}");
+}
+
+#[test]
 fn the_home_directory_is_known_by_its_signs() {
     let directory = tempfile::tempdir().unwrap();
     for (value, place) in [("~/tilde", "tilde"), ("$HOME/variable", "variable"), ("${HOME}/braces", "braces")]

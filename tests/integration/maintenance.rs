@@ -45,7 +45,7 @@ fn a_whole_store_is_left_as_it_is() {
         assert_eq!(files(root), before, "{arguments:?}");
     }
     let output = text(&run(root, &["fsck"]));
-    assert!(output.contains("3 blobs (300 KB) and 2 models checked"), "{output}");
+    assert!(output.contains("3 blobs (293 KiB) and 2 models checked"), "{output}");
 }
 
 #[test]
@@ -121,12 +121,12 @@ fn pruning_frees_what_nobody_needs() {
     }
     let output = text(&run(root, &["prune", "--dry-run"]));
     assert!(
-        output.starts_with(&format!("{old}  2.0 KB\nwould free 2.0 KB (2000 bytes): 1 blob, ")),
+        output.starts_with(&format!("{old}  2.0 KiB\nwould free 2.0 KiB (2000 bytes): 1 blob, ")),
         "{output}"
     );
     assert!(store.contains(old).unwrap());
     let output = text(&run(root, &["prune"]));
-    assert!(output.starts_with("freed 2.0 KB (2000 bytes): 1 blob, "), "{output}");
+    assert!(output.starts_with("freed 2.0 KiB (2000 bytes): 1 blob, "), "{output}");
     assert!(!store.contains(old).unwrap());
     let output = text(&run(root, &["prune", "--grace", "0"]));
     assert!(output.starts_with("freed 5 B (5 bytes): 1 blob, "), "{output}");

@@ -105,7 +105,7 @@ fn encodings_are_recognised_by_their_mark() {
         (&b"FROM x\r\nSYSTEM Caf\xe9\r\n"[..], "(line 2): the text is not UTF-8, the bytes e9 are none"),
         (b"FROM \xff", "(line 1): the text is not UTF-8"),
         (b"\xff\xfeF\0R\0O\0M\0 \0x\0y", "(line 1): the text is not UTF-8, the bytes 79 are none"),
-        (b"\xff\xfeF\0\n\0\x00\xd8A\0", "(line 2): the text is not UTF-8, the bytes d800 are none"),
+        (b"\xff\xfeF\0\n\0\x00\xd8A\0", "(line 2): the text is not UTF-8, the bytes d800 mean nothing"),
     ] {
         let error = Modelfile::parse(bytes).unwrap_err().to_string();
         assert!(error.starts_with(says) && error.ends_with("save the file as UTF-8"), "{error}");
@@ -114,8 +114,9 @@ fn encodings_are_recognised_by_their_mark() {
 
 #[test]
 fn mistakes_are_named_with_their_line() {
-    let commands = "command must be one of \"from\", \"license\", \"template\", \"system\", \"adapter\", \
-                    \"draft\", \"renderer\", \"parser\", \"parameter\", \"message\", or \"requires\"";
+    let commands = "command must be one of \"from\", \"license\", \"template\", \"system\", \"adapter\", \"draft\", \
+                    \"renderer\", \"parser\", \"parameter\", \"message\", \"requires\", \"quantize\", or \
+                    \"recipe\"";
     for (text, message) in [
         ("", "no FROM line: add one that names a model, a file or a directory".to_owned()),
         ("# FROM x\nSYSTEM y", "no FROM line: add one that names a model, a file or a directory".to_owned()),

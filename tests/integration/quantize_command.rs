@@ -232,7 +232,7 @@ fn what_options_cannot_mean_is_refused_and_leaves_nothing() {
         ("Q4_0", &["--imatrix", &path("other.dat")], "it is of another model"),
         ("Q4_0", &["--imatrix", &path("text.dat")], "not an importance matrix"),
         ("Q4_0", &["--imatrix", &path("none.dat")], "none.dat"),
-        ("Q4_0", &["--tensor-type", "attn_v"], "is no PATTERN=TYPE"),
+        ("Q4_0", &["--tensor-type", "attn_v"], "is not PATTERN=TYPE"),
         ("Q4_0", &["--tensor-type", "(=q8_0"], "is not a regular expression"),
         ("Q4_0", &["--output-tensor-type", "q9"], "unknown tensor type"),
         ("Q4_0", &["--prune-layers", "4"], "layer 4 cannot be left out"),

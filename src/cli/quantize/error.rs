@@ -24,7 +24,8 @@ pub enum QuantizeError {
     Model(#[from] LocalModelError),
     /// The checkpoint is an encoder without the model that it belongs to.
     #[error(
-        "the checkpoint is an encoder alone, which is not quantized; create a model from it and its base"
+        "the checkpoint is an encoder alone, which is not quantized; create a model from it and its base \
+         with \"ollamake create\""
     )]
     EncoderAlone,
     /// The options are not a recipe.
@@ -40,7 +41,7 @@ pub enum QuantizeError {
     #[error(transparent)]
     Plan(#[from] PlanError),
     /// The result would take the place of the source.
-    #[error("{}: source and result are the same file", path.display())]
+    #[error("{}: the source and the result are the same file; give the result another name", path.display())]
     SameFile { path: PathBuf },
     /// A stream where a file is needed.
     #[error("standard input cannot be quantized, since parts of it are read more than once; name a file")]

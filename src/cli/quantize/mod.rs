@@ -33,7 +33,7 @@ pub struct Quantize {
     places: Places,
     #[command(flatten)]
     options: RecipeOptions,
-    /// Write a split model as as many files; OUT is then what their names begin with
+    /// Write a split model as just as many files; OUT is then what their names begin with
     #[arg(long)]
     keep_split: bool,
     /// Show what each tensor would become and why, and write nothing
@@ -43,10 +43,10 @@ pub struct Quantize {
     /// bytes and because, warnings
     #[arg(long)]
     json: bool,
-    /// The most memory for rows under way, in MiB [default: 192, the most that is ever used]
+    /// Use at most so many MiB of memory for rows under way [default: 192, and never more]
     #[arg(long, value_name = "N")]
     max_buffer_size: Option<NonZeroU32>,
-    /// Threads to compute with [default: all cores]
+    /// Compute with so many threads [default: all cores]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
 }

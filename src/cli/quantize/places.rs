@@ -91,12 +91,13 @@ impl Args for Places {
             .value_parser(value_parser!(PathBuf))
             .value_names(["IN", "OUT", "TYPE", "THREADS"])
             .help(
-                "IN [OUT] TYPE [THREADS]: the model (a GGUF file, one of the files of a split model, or a \
-                 directory with a checkpoint), where the result goes (without it, ggml-model-TYPE.gguf \
-                 beside the model; a file that exists is replaced), Q4_K_M, IQ4_XS, F16, COPY, ... in any \
-                 case, and the threads to compute with",
+                "The words are IN [OUT] TYPE [THREADS]. IN is the model: a GGUF file, one of the files of a \
+                 split model, or a directory with a checkpoint. OUT is the file to write, which is replaced \
+                 if it exists; without it, ggml-model-TYPE.gguf beside the model. TYPE is Q4_K_M, IQ4_XS, F16, \
+                 COPY and so on, in any case. THREADS is how many compute",
             );
-        command.arg(places)
+        // By themselves, these names would say that OUT cannot be left out and that TYPE can.
+        command.override_usage("ollamake quantize [OPTIONS] <IN> [OUT] <TYPE> [THREADS]").arg(places)
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -20,7 +20,7 @@ fn unpack(settings: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertE
         tensors.take(&scale.name);
         let weight = tensors
             .take(&name)
-            .ok_or_else(|| refuse(scale, format!("it scales {name}, which is missing")))?;
+            .ok_or_else(|| refuse(scale, format!("it scales {name:?}, which is missing")))?;
         let numbers = ternary(weight, scale)?;
         tensors.put(name, weight, Weighed::Numbers(numbers));
     }

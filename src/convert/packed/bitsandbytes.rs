@@ -26,7 +26,7 @@ fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
         tensors.take(&state.name);
         let weight = tensors
             .take(name)
-            .ok_or_else(|| refuse(state, format!("it describes {name}, which is missing")))?;
+            .ok_or_else(|| refuse(state, format!("it describes {name:?}, which is missing")))?;
         let description = Description::read(tensors.bytes(state, LONGEST)?, state)?;
         let mut need = |part: &str| tensors.need(&format!("{name}.{part}"), weight);
         let (largest, table) = (need("absmax")?, need("quant_map")?);
@@ -42,7 +42,7 @@ fn unpack(_: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertError> {
         tensors.take(&scales.name);
         let weight = tensors
             .take(&name)
-            .ok_or_else(|| refuse(scales, format!("it scales {name}, which is missing")))?;
+            .ok_or_else(|| refuse(scales, format!("it scales {name:?}, which is missing")))?;
         if let Some(order) = tensors.take(&format!("{stem}.weight_format"))
             && tensors.bytes(order, 8)?.iter().any(|byte| *byte != 0)
         {

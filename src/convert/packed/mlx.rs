@@ -33,7 +33,7 @@ fn unpack(settings: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertE
         let name = format!("{stem}.weight");
         let weight = tensors
             .take(&name)
-            .ok_or_else(|| refuse(scales, format!("it scales {name}, which is missing")))?;
+            .ok_or_else(|| refuse(scales, format!("it scales {name:?}, which is missing")))?;
         let values = of_module(settings.values("bits")?, stem)?;
         let numbers = match values.text_value("mode")?.unwrap_or("affine") {
             "affine" => {

@@ -65,7 +65,7 @@ fn unpack(settings: &Settings, tensors: &mut Tensors<'_>) -> Result<(), ConvertE
             tensors.take(&scales.name);
             let weight = tensors
                 .take(&name)
-                .ok_or_else(|| refuse(scales, format!("it scales {name}, which is missing")))?;
+                .ok_or_else(|| refuse(scales, format!("it scales {name:?}, which is missing")))?;
             let zeros = format!("{name}_zero_point");
             let zeros = match asymmetric && weight.dtype == Dtype::I8 {
                 true => Some(tensors.need(&zeros, weight)?),

@@ -96,7 +96,7 @@ impl<'c> Tensors<'c> {
     ) -> Result<&'c CheckpointTensor, ConvertError> {
         self.take(name).ok_or_else(|| ConvertError::Packed {
             tensor: name.to_owned(),
-            reason: format!("it is missing, and {} cannot be read without it", packed.name),
+            reason: format!("it is missing, and {:?} cannot be read without it", packed.name),
         })
     }
 
@@ -114,7 +114,7 @@ impl<'c> Tensors<'c> {
             .and_then(|bits| usize::try_from(bits / 8).ok())
             .filter(|length| *length <= most)
             .ok_or_else(|| {
-                refuse(tensor, format!("it has {:?} elements, far too many", tensor.dimensions))
+                refuse(tensor, format!("its shape is {:?}, which is far too many numbers", tensor.dimensions))
             })?;
         let given = self.checkpoint.given.get(tensor.file);
         let file = given.and_then(|place| self.files.sources().get(*place));

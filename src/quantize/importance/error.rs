@@ -22,7 +22,7 @@ pub enum ImportanceError {
     #[error("this is not an importance matrix: {what} at byte {offset} is {got}")]
     Number { what: String, offset: u64, got: i32 },
     /// A name is not a text.
-    #[error("the name of entry {index} at byte {offset} is no UTF-8 text")]
+    #[error("the name of entry {index} at byte {offset} is not UTF-8 text")]
     Name {
         /// Which, from 0.
         index: usize,
@@ -58,6 +58,6 @@ pub enum ImportanceError {
         value: String,
     },
     /// Entries are both included and excluded.
-    #[error("weights are both included and excluded; give the one or the other")]
+    #[error("include_weights and exclude_weights are both given; give one of them")]
     BothSelections,
 }

@@ -184,9 +184,9 @@ impl From<Tally> for Files {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "bodies are decoded field by field, as Go decodes them")]
 struct PruneRequest {
-    /// Whether it is only to be told what would go.
+    /// Whether the answer is only to say what would be removed.
     dry_run: Option<bool>,
-    /// What is younger stays; an hour without this.
+    /// The age up to which everything stays; an hour without this.
     grace_seconds: Option<u64>,
 }
 
@@ -194,9 +194,9 @@ struct PruneRequest {
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::read("/ollamake/v1/store", "What the store takes, and how much of each model is its own.")
-            .answers::<Usage>(200, "The bytes."),
+            .answers::<Usage>(200, "The numbers of bytes."),
         Operation::post("/ollamake/v1/store/prune", "Removes what nothing needs.")
             .takes::<PruneRequest>(false)
-            .answers::<Pruned>(200, "What went, or would."),
+            .answers::<Pruned>(200, "What was removed, or would be."),
     ]
 }

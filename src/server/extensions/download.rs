@@ -156,7 +156,7 @@ pub(super) fn described(path: &'static str, about: &'static str) -> Operation {
         operation.tells(status, "ETag", "The digest of the file.").tells(
             status,
             "Content-Disposition",
-            "What to call it.",
+            "The name to save the file under.",
         )
     };
     let operation = Operation::read(path, about)
@@ -165,9 +165,9 @@ pub(super) fn described(path: &'static str, about: &'static str) -> Operation {
         .hears("If-Match", "tags of which the file must have one")
         .hears("If-None-Match", "tags of files that the client has")
         .answers_bytes(200, "The file.")
-        .answers_bytes(206, "A part of it.")
+        .answers_bytes(206, "A part of the file.")
         .tells(206, "Content-Range", "Which part.")
-        .answers_nothing(304, "The client has it.")
+        .answers_nothing(304, "The client has the current file.")
         .fails(&[400, 404, 412, 416]);
     length(length(operation, 200), 206)
 }

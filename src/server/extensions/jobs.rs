@@ -85,7 +85,7 @@ impl Job {
     }
 }
 
-/// Jobs in a row.
+/// A list of jobs.
 #[derive(Serialize, ToSchema)]
 struct JobList {
     jobs: Vec<Job>,
@@ -251,13 +251,13 @@ pub(super) fn operations() -> Vec<Operation> {
     const ID: &str = "the identifier of a job";
     vec![
         Operation::read("/ollamake/v1/jobs", "The jobs that are under way, and those that ended lately.")
-            .asks::<String>("state", "only those that stand so")
+            .asks::<String>("state", "only jobs in this state")
             .answers::<JobList>(200, "The jobs.")
             .fails(&[400]),
-        Operation::read(ONE, "A job.").with("id", ID).answers::<Job>(200, "How it stands.").fails(&[404]),
+        Operation::read(ONE, "A job.").with("id", ID).answers::<Job>(200, "The job.").fails(&[404]),
         Operation::delete(ONE, "Forgets a job that has ended.")
             .with("id", ID)
-            .answers_nothing(204, "It is forgotten.")
+            .answers_nothing(204, "The job is forgotten.")
             .fails(&[404, 409]),
         Operation::read("/ollamake/v1/jobs/{id}/events", "All that a job says, until it ends.")
             .with("id", ID)
@@ -266,12 +266,12 @@ pub(super) fn operations() -> Vec<Operation> {
             .fails(&[400, 404]),
         Operation::post("/ollamake/v1/jobs/{id}/resume", "Has an interrupted job go on.")
             .with("id", ID)
-            .answers::<Detached>(202, "It goes on.")
+            .answers::<Detached>(202, "The job goes on.")
             .tells(202, "Ollamake-Job", "The identifier of the job.")
             .fails(&[400, 404, 409, 507]),
         Operation::post("/ollamake/v1/jobs/{id}/stop", "Stops a job.")
             .with("id", ID)
-            .answers::<Job>(200, "How it ended.")
+            .answers::<Job>(200, "The job, which has ended.")
             .fails(&[404]),
     ]
 }

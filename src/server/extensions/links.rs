@@ -42,7 +42,7 @@ pub(super) async fn make(
     body: Body,
 ) -> Result<Response, Failure> {
     let Some(name) = path.strip_suffix("/link") else {
-        let message = format!("{path:?} is not to be posted to");
+        let message = format!("nothing can be posted to {path:?}");
         return Err(Failure::not_found(message).with_hint("post to /ollamake/v1/models/NAME/link"));
     };
     let reference: Reference = name.parse()?;
@@ -77,7 +77,7 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
     let over = || {
-        Failure::not_found("the link has been used, is over, or never was")
+        Failure::not_found("the link has been used, has expired, or never was")
             .with_hint("ask for another: POST /ollamake/v1/models/NAME/link")
     };
     let Target { blob, name } = server.links.take(&secret).ok_or_else(over)?;
@@ -96,11 +96,11 @@ struct LinkRequest {
 /// What is described of them.
 pub(super) fn operations() -> Vec<Operation> {
     let about = "The file of a link, once. The link is the key.";
-    let file =
-        download::described("/ollamake/v1/links/{secret}", about).with("secret", "what the link ends with");
+    let file = download::described("/ollamake/v1/links/{secret}", about)
+        .with("secret", "the secret that the link ends with");
     vec![
         Operation::post("/ollamake/v1/models/{name}/link", "A link for one download within five minutes.")
-            .with("name", "the name of a model, in which slashes may stand")
+            .with("name", "the name of a model, in which there may be slashes")
             .takes::<LinkRequest>(false)
             .answers::<Link>(200, "The link.")
             .fails(&[404]),

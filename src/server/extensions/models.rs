@@ -334,7 +334,7 @@ fn manifest(server: &Server, reference: &Reference, _: &Wish, _: &HeaderMap) -> 
 /// What is described of them.
 pub(super) fn operations() -> Vec<Operation> {
     let named = |operation: Operation| {
-        operation.with("name", "the name of a model, in which slashes may stand").fails(&[400, 404])
+        operation.with("name", "the name of a model, in which there may be slashes").fails(&[400, 404])
     };
     let metadata = Operation::read("/ollamake/v1/models/{name}/metadata", "The metadata of a model.")
         .asks::<String>("key", "the one key that is wanted")

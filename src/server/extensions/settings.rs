@@ -36,6 +36,6 @@ pub(super) async fn list(State(server): State<Shared>) -> Response {
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::read("/ollamake/v1/settings", "What the operator has set, but for secrets.")
-            .answers::<Answer>(200, "What holds."),
+            .answers::<Answer>(200, "The settings."),
     ]
 }

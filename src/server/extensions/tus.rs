@@ -152,7 +152,7 @@ pub(super) fn metadata(headers: &HeaderMap) -> Result<&str, Failure> {
         return Err(Failure::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, message));
     }
     let invalid = || {
-        let message = "Upload-Metadata must be pairs of a key and a value in Base64, with commas between";
+        let message = "Upload-Metadata must be pairs of a key and a value in Base64, separated by commas";
         Failure::bad_request(message)
     };
     let text = value.to_str().map_err(|_| invalid())?.trim();

@@ -247,7 +247,7 @@ pub(super) fn operations() -> Vec<Operation> {
     const ONE: &str = "/ollamake/v1/uploads/{id}";
     /// What answers to an upload tell of it.
     const TOLD: [(&str, &str); 3] = [
-        ("Upload-Offset", "How many bytes are there."),
+        ("Upload-Offset", "How many bytes have arrived."),
         ("Upload-Expires", "When the upload is forgotten."),
         ("Ollamake-Digest", "The blob that it has become."),
     ];
@@ -256,7 +256,8 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new(method, path, about).hears("Tus-Resumable", version).fails(&[412])
     };
     let one = |method, about| {
-        let operation = tus(method, ONE, about).with("id", "As the upload's address ends.");
+        let operation =
+            tus(method, ONE, about).with("id", "The identifier with which the upload's address ends.");
         operation.fails(&[404, 410, 423])
     };
     let tells = |operation: Operation, status| {
@@ -269,37 +270,37 @@ pub(super) fn operations() -> Vec<Operation> {
     let capable = |path| {
         let about = "What the server can do, of what tus 1.0.0 knows.";
         Operation::new(HttpMethod::Options, path, about)
-            .answers_nothing(204, "It stands in the headers.")
+            .answers_nothing(204, "The answer is in the headers.")
             .open()
     };
     let begin =
         tus(HttpMethod::Post, ALL, "Begins an upload that can go on after a lost connection (tus 1.0.0).")
-            .hears("Upload-Length", "How many bytes there will be.")
-            .hears("Upload-Metadata", "What else is told about it, as tus has it.")
-            .answers_nothing(201, "It has begun.")
+            .hears("Upload-Length", "How many bytes the whole upload has.")
+            .hears("Upload-Metadata", "Metadata of the upload, in the form of tus.")
+            .answers_nothing(201, "The upload has begun.")
             .tells(201, "Location", "Where it is.")
             .fails(&[404, 410, 423, 431]);
-    let look = one(HttpMethod::Head, "How far an upload is.")
-        .answers_nothing(200, "It stands in the headers.")
-        .tells(200, "Upload-Length", "How many bytes there will be.")
-        .tells(200, "Upload-Metadata", "What was told about it.");
+    let look = one(HttpMethod::Head, "Tells how far an upload has come.")
+        .answers_nothing(200, "The answer is in the headers.")
+        .tells(200, "Upload-Length", "How many bytes the whole upload has.")
+        .tells(200, "Upload-Metadata", "The metadata that it was begun with.");
     let add = one(HttpMethod::Patch, "Adds bytes to an upload.")
-        .hears("Upload-Offset", "Where the bytes belong, which is where those that are there end.")
-        .answers_nothing(204, "They are there for good.");
-    let meant = one(HttpMethod::Post, "One of the others, from clients that know few methods.")
+        .hears("Upload-Offset", "Where the bytes belong: behind those that have arrived.")
+        .answers_nothing(204, "The bytes are stored durably.");
+    let meant = one(HttpMethod::Post, "Stands for one of the other methods, for clients that know few.")
         .hears("X-HTTP-Method-Override", "The method that is meant: HEAD, PATCH or DELETE.")
-        .hears("Upload-Offset", "As with PATCH.")
-        .answers_nothing(200, "As of HEAD.")
-        .answers_nothing(204, "As of the others.")
+        .hears("Upload-Offset", "The same as with PATCH.")
+        .answers_nothing(200, "The answer of HEAD.")
+        .answers_nothing(204, "The answer of PATCH or DELETE.")
         .fails(&[405]);
     vec![
         capable(ALL),
         checked(tells(begin, 201)),
-        capable(ONE).with("id", "As the upload's address ends."),
+        capable(ONE).with("id", "The identifier with which the upload's address ends."),
         tells(look, 200),
         checked(tells(add, 204)),
         one(HttpMethod::Delete, "Ends an upload. A blob that it has become stays.")
-            .answers_nothing(204, "It is gone."),
+            .answers_nothing(204, "The upload has been removed."),
         checked(tells(meant, 204)),
     ]
 }

@@ -49,12 +49,16 @@ pub(super) fn operations() -> Vec<Operation> {
     let page = |path| {
         Operation::read(path, "A page that shows what the interface can do, and its files.")
             .answers_any(200, "The file.")
-            .answers_nothing(304, "The client has it.")
+            .answers_nothing(304, "The client has the current file.")
             .answers_text(404, "The page has no file of this name.")
             .open()
     };
-    let way = Operation::read("/ui", "The way to the page.").answers_nothing(301, "It is there.").open();
-    vec![way, page(HOME), page("/ui/{path}").with("path", "the name of a file, in which slashes may stand")]
+    let way = Operation::read("/ui", "Leads to the page.").answers_nothing(301, "The page's address.").open();
+    vec![
+        way,
+        page(HOME),
+        page("/ui/{path}").with("path", "the name of a file, in which there may be slashes"),
+    ]
 }
 
 /// Whether a request is for the page or for the way to it.

@@ -96,7 +96,7 @@ pub(super) fn challenges(config: &Config, asked: &HeaderMap) -> HeaderMap {
 /// The operations; what they mean in full is said in the distribution specification.
 pub(super) fn operations() -> Vec<Operation> {
     let about = "Tells that this is a registry (OCI distribution specification).";
-    let root = Operation::read(PATH, about).answers::<serde_json::Value>(200, "It is one.");
+    let root = Operation::read(PATH, about).answers::<serde_json::Value>(200, "It is a registry.");
     let about = "`_catalog`, `NAME/tags/list`, `NAME/manifests/TAG`, `NAME/blobs/DIGEST` and their kin.";
     let whole = "A listing, a manifest, a blob, or how an upload stands.";
     let read = Operation::read("/v2/{path}", about)
@@ -106,8 +106,8 @@ pub(super) fn operations() -> Vec<Operation> {
         .hears("Accept", "Of a manifest: the media types that the client takes.")
         .answers_any(200, whole)
         .answers_any(206, "The range of a blob that was asked for.")
-        .answers_nothing(204, "How an upload stands is in the headers.")
-        .answers_nothing(304, "The client has it.")
+        .answers_nothing(204, "The state of an upload is in the headers.")
+        .answers_nothing(304, "The client has the current file.")
         .fails(&[400, 404, 405, 412, 416]);
     let write = |method, about| Operation::new(method, "/v2/{path}", about).fails(&[400, 404, 405]);
     let session = |operation: Operation, status| {
@@ -124,25 +124,25 @@ pub(super) fn operations() -> Vec<Operation> {
             .asks::<String>("from", "The repository where it was seen.")
             .takes_bytes(BYTES)
             .answers_nothing(201, "The blob is here.")
-            .answers_nothing(202, "It has begun.")
+            .answers_nothing(202, "The upload has begun.")
             .fails(&[507]);
     let append = write(HttpMethod::Patch, "`NAME/blobs/uploads/ID`: pushes bytes of a blob.")
         .hears("Content-Range", "The places of the first byte and of the last, such as `0-1023`.")
         .takes_bytes(BYTES)
-        .answers_nothing(202, "They are here.")
+        .answers_nothing(202, "The bytes are stored.")
         .fails(&[416, 507]);
     let put = write(HttpMethod::Put, "Ends the push of a blob, or pushes a manifest.")
         .asks::<String>("digest", "The digest of a blob.")
-        .hears("Content-Range", "As with PATCH.")
+        .hears("Content-Range", "The same as with PATCH.")
         .takes_bytes(BYTES)
-        .answers_nothing(201, "It is here.")
+        .answers_nothing(201, "What was pushed is here.")
         .tells(201, "Location", "Where it is.")
         .tells(201, "Docker-Content-Digest", "Its digest.")
         .fails(&[403, 416, 507]);
     let delete =
         write(HttpMethod::Delete, "Removes a tag, a manifest, a blob that nothing needs, or an upload.")
-            .answers_nothing(202, "It is gone.")
-            .answers_nothing(204, "The upload is gone.");
+            .answers_nothing(202, "What was named has been removed.")
+            .answers_nothing(204, "The upload has been removed.");
     [root, sign_in::operation(), read, session(begin, 202), session(append, 202), put, delete]
         .map(|operation| operation.fails_as::<Errors>())
         .into()

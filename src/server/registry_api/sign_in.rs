@@ -70,5 +70,5 @@ pub(super) fn operation() -> Operation {
     let about = "A token to show instead of the key, for clients that sign in as Ollama's does.";
     Operation::get(PATH, about)
         .asks::<u64>("ts", "When a signed request was made, in seconds since 1970.")
-        .answers::<Given>(200, "It is good for an hour.")
+        .answers::<Given>(200, "The token, which is good for an hour.")
 }

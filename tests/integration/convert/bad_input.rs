@@ -93,19 +93,22 @@ fn damaged_headers_are_refused() {
         (header("[1, 2]", 0), &[WEIGHTS, "JSON object"]),
         (with(WEIGHTS, with_header(b"{\"\xff\": 1}", 0)), &[WEIGHTS, "JSON"]),
         (header(&format!("{}{}", "[".repeat(10_000), "]".repeat(10_000)), 0), &[WEIGHTS, "JSON"]),
-        (entry(r#"{"dtype": "F32", "shape": [2]}"#), &[WEIGHTS, "tensor t", "data_offsets"]),
-        (entry(r#"{"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}"#), &[WEIGHTS, "tensor t"]),
+        (entry(r#"{"dtype": "F32", "shape": [2]}"#), &[WEIGHTS, "tensor \"t\"", "data_offsets"]),
+        (entry(r#"{"dtype": "F32", "shape": [-2], "data_offsets": [0, 8]}"#), &[WEIGHTS, "tensor \"t\""]),
         (
             entry(r#"{"dtype": "F32", "shape": [2], "data_offsets": [8, 0]}"#),
-            &["tensor t", "before its begin"],
+            &["tensor \"t\"", "before it begins"],
         ),
-        (entry(r#"{"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}"#), &["tensor t", "cut off"]),
-        (entry(r#"{"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}"#), &["tensor t", "8 bytes", "12"]),
-        (entry(r#"{"dtype": "F99", "shape": [2], "data_offsets": [0, 8]}"#), &["tensor t", "F99"]),
-        (entry(r#"{"dtype": "F4", "shape": [3], "data_offsets": [0, 1]}"#), &["tensor t", "whole bytes"]),
+        (entry(r#"{"dtype": "F32", "shape": [3], "data_offsets": [0, 12]}"#), &["tensor \"t\"", "cut off"]),
+        (
+            entry(r#"{"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}"#),
+            &["tensor \"t\"", "8 bytes", "12"],
+        ),
+        (entry(r#"{"dtype": "F99", "shape": [2], "data_offsets": [0, 8]}"#), &["tensor \"t\"", "F99"]),
+        (entry(r#"{"dtype": "F4", "shape": [3], "data_offsets": [0, 1]}"#), &["tensor \"t\"", "whole bytes"]),
         (
             entry(r#"{"dtype": "F32", "shape": [4294967296, 4294967296, 2], "data_offsets": [0, 8]}"#),
-            &["tensor t", "too large"],
+            &["tensor \"t\"", "too large"],
         ),
         (
             entry(r#"{"dtype": "F16", "shape": [2], "data_offsets": [0, 4]}"#),
@@ -121,7 +124,7 @@ fn damaged_headers_are_refused() {
                     "b": {"dtype": "F16", "shape": [3], "data_offsets": [2, 8]}}"#,
                 8,
             ),
-            &["tensors a and b", "overlap"],
+            &["tensors \"a\" and \"b\"", "overlap"],
         ),
         (
             header(
@@ -129,7 +132,7 @@ fn damaged_headers_are_refused() {
                     "a": {"dtype": "F16", "shape": [2], "data_offsets": [4, 8]}}"#,
                 8,
             ),
-            &["tensor a", "twice"],
+            &["tensor \"a\"", "twice"],
         ),
     ]);
 }

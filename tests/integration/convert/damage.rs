@@ -121,9 +121,9 @@ impl Damage {
                     || missing && error.contains(" is missing")
                     || missing && error.starts_with("config.json says ")
                     // What several tensors become together is called by its name in the model.
-                    || error.starts_with("tensor blk.")
+                    || error.starts_with("tensor \"blk.")
                     || error.contains(": cannot concatenate ")
-                    || error.contains("tensor token_embd.weight has")
+                    || error.contains("tensor \"token_embd.weight\" has")
             }
             Place::Key(path, _) => {
                 let key = path.last().map_or("", String::as_str);

@@ -64,10 +64,10 @@ fn options_that_mean_nothing_are_named() {
             "temperature=hot",
             "--parameter: parameter temperature must be a number, not \"hot\"",
         ),
-        ("--parameter", "seed", "--parameter: \"seed\" is no NAME=VALUE"),
+        ("--parameter", "seed", "--parameter: \"seed\" is not NAME=VALUE"),
         ("--template", "{{ if }}", "--template: template: :1: missing value for if"),
         ("--adapter", "./none.gguf", "--adapter: ./none.gguf: No such file"),
-        ("--adapter", "model.gguf", "model.gguf: this is no adapter but a model"),
+        ("--adapter", "model.gguf", "model.gguf: this is not an adapter but a model"),
     ] {
         let error = desk.refused_here(&["create", "m", option, value]);
         assert!(error.contains(says), "{option} {value}: {error}");
@@ -110,7 +110,7 @@ fn what_is_no_model_is_told_before_anything_is_sent() {
         ("./z.zip", "z.zip: this is a ZIP archive"),
         ("./text.gguf", "text.gguf: "),
         ("./empty.gguf", "empty.gguf: the file is empty"),
-        ("./notes.txt", "notes.txt: this is no model file; expected a GGUF file, safetensors"),
+        ("./notes.txt", "notes.txt: this is not a model file; expected a GGUF file, safetensors"),
         ("./page.gguf", "page.gguf: this is a web page (HTML)"),
         ("./cut.gguf", "cut.gguf: "),
         ("./projector.gguf", "projector.gguf: this is a projector, which needs a model"),

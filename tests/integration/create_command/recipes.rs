@@ -101,7 +101,7 @@ fn recipes_that_are_none_are_told_before_anything_is_uploaded() {
     }
     desk.put("Modelfile", "FROM ./model.gguf\n");
     for (options, says) in [
-        (&["--tensor-type", "attn_v"][..], "is no PATTERN=TYPE"),
+        (&["--tensor-type", "attn_v"][..], "is not PATTERN=TYPE"),
         (&["--tensor-type", "attn_v=q9"], "unknown tensor type \"q9\""),
         (&["--imatrix", "none.dat"], "none.dat: No such file"),
         (&["--recipe", "none.json"], "none.json: No such file"),

@@ -76,7 +76,7 @@ async fn what_a_helper_does_instead_of_answering_is_told() {
     for (script, told) in [
         (None, "docker-credential-tests is not installed"),
         (Some("#!/bin/sh\necho 'the keychain is locked'\nexit 1\n"), "fails: the keychain is locked"),
-        (Some("#!/bin/sh\necho secret\n"), "answers something that is no login"),
+        (Some("#!/bin/sh\necho secret\n"), "answers something that is not a login"),
         // Without a login it is as if there were none.
         (Some("#!/bin/sh\necho 'credentials not found in native keychain'\nexit 1\n"), "denies access"),
     ] {

@@ -222,8 +222,9 @@ async fn listings_tell_what_the_library_has() {
     assert!(text(&output).contains("in the library only"), "{}", text(&output));
 
     let statuses = one.done("/api/pull", json!({"model": "changed"})).await;
-    let told =
-        |status: &String| status.starts_with("warning: 'changed:latest' was another model here, sha256:");
+    let told = |status: &String| {
+        status.starts_with("warning: 'changed:latest' was another model here before, sha256:")
+    };
     assert!(statuses.iter().any(told), "{statuses:?}");
     assert_eq!(one.weights_of("changed").await, other.weights_of("changed").await);
 }

@@ -198,12 +198,12 @@ fn a_source_that_fails_is_named_with_tensor_and_offset() {
 fn plans_are_printed_and_compared() {
     let (plan, _) = mixed_plan();
     let expected = "\
-tensor   shape        from       to          MB
-copied   [300000]      F32      F32        1.20
+tensor   shape        from       to         MiB
+copied   [300000]      F32      F32        1.14
 odd      [101]         F32      F16        0.00
-rounded  [299999]      F32     BF16        0.60
+rounded  [299999]      F32     BF16        0.57
 last     [3]           F32      F16        0.00
-4 tensors, 600103 weights, 1.80 MB, 24.00 bits a weight; the file has 1800480 bytes";
+4 tensors, 600103 weights, 1.72 MiB, 24.00 bits per weight; the file has 1800480 bytes";
     assert_eq!(plan.to_string(), expected);
     assert_eq!(plan.clone(), plan);
 }

@@ -114,7 +114,7 @@ fn what_is_no_matrix_is_refused() {
         (number(&[1, i32::MAX]), "the length of the name of entry 0"),
         ([number(&[1, 1]), b"x".to_vec(), number(&[1, i32::MAX])].concat(), "the 2147483647 values of \"x\""),
         ([number(&[1, 1]), b"x".to_vec(), number(&[1, 0])].concat(), "the number of values of \"x\""),
-        ([number(&[1, 1]), vec![0xff], number(&[1, 0])].concat(), "is no UTF-8 text"),
+        ([number(&[1, 1]), vec![0xff], number(&[1, 0])].concat(), "is not UTF-8 text"),
         (renamed(b"imatrix.chunk_size", b"imatrix.chunk_sort"), "key \"imatrix.chunk_size\" is missing"),
         (renamed(b"blk.0.attn_q.weight.counts", b"blk.0.attn_q.weight.number"), "has no \".counts\""),
     ] {

@@ -12,7 +12,7 @@ async fn a_name_that_is_none_is_told_with_the_rule() {
     for (name, part) in [
         ("host.example/a/b/c/m", "cannot all be the host"),
         ("host.example/t/m@sha256:0123", "a digest cannot take the place of the tag"),
-        ("[::1]:5000/t/m", "an address with brackets"),
+        ("[::1]:5000/t/m", "an address in brackets"),
         ("host.example/m", "looks like a host"),
     ] {
         for path in ["/api/pull", "/api/push"] {

@@ -76,8 +76,8 @@ pub(super) const DIFFERENCES: &[Difference] = {
             ours: Error(400, NO_BLOB), reason: NO_PATHS },
         Difference { exchange: "not a GGUF under x.gguf", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "truncated GGUF",
-            ours: Error(400, "file \"x.gguf\": tensor \"blk.0.ffn_down.weight\" has 262144 bytes of F16 data \
-                at byte 1388160, but the file ends at byte 1481536"),
+            ours: Error(400, "file \"x.gguf\": tensor \"blk.0.ffn_down.weight\" has 262144 bytes of F16 data at byte \
+                1388160, but the file ends at byte 1481536: it is cut off; download it again"),
             reason: EARLY },
         Difference { exchange: "not a safetensors",
             ours: Error(400, "config.json is missing; it, or params.json in Mistral's own layout, says what \
@@ -108,8 +108,8 @@ pub(super) const DIFFERENCES: &[Difference] = {
         Difference { exchange: "adapters: unknown type", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "adapters: two", ours: SameErrorEarly, reason: EARLY },
         Difference { exchange: "both from and files",
-            ours: Error(400, "from names model \"t1\", and files names \"a.gguf\"; a model is made from one \
-                or the other, so leave out from or files"),
+            ours: Error(400, "from names model 't1', and files names \"a.gguf\"; a model is made from one or the other, so \
+                leave out from or files"),
             reason: "one of the two would be left out without a word" },
         Difference { exchange: "unknown quantize type", ours: Error(400, "Q9_X"), reason: EARLY },
         Difference { exchange: "unknown quantize type, stream=false",
@@ -170,7 +170,7 @@ pub(super) const DIFFERENCES: &[Difference] = {
 /// Exchanges that cannot be repeated, and why.
 pub(super) const NOT_REPEATED: &[(&str, &str)] = &[(
     "convert from safetensors",
-    "the section needs a checkpoint of 269 MB; conversion has tests of its own",
+    "the section needs a checkpoint of 257 MiB; conversion has tests of its own",
 )];
 
 /// What 0.24 answered otherwise than 0.33, whose interface this is.

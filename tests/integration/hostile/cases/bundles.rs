@@ -188,7 +188,7 @@ fn contents() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             |files| {
                 change_index(files, |index| index["manifests"][0]["annotations"][REF_NAME] = "../../x".into())
             },
-            "is no name of a model",
+            "is not the name of a model",
         ),
         (
             "a path for a digest",
@@ -213,7 +213,7 @@ fn contents() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             },
             "",
         ),
-        ("a missing blob", |files| drop(files.pop()), "which model \\\"m:latest\\\" needs"),
+        ("a missing blob", |files| drop(files.pop()), "which model 'm:latest' needs"),
         ("other contents", |files| files[4].1[3] ^= 1, "is damaged"),
         ("shorter contents", |files| files[4].1.truncate(5), "is damaged"),
         (
@@ -230,7 +230,7 @@ fn contents() -> Vec<(&'static str, Vec<u8>, &'static str)> {
                     "digest": Digest::of(CONFIG), "size": CONFIG.len()});
                 *files = of_manifest(&json!({"schemaVersion": 2, "config": config, "layers": [layer]}));
             },
-            "is no model",
+            "is not a model",
         ),
     ];
     let changed = |(name, change, says): (&'static str, Change, &'static str)| {

@@ -61,7 +61,7 @@ fn lies() -> Vec<Case> {
         for method in ["PATCH", "DELETE"] {
             let headers = ["Tus-Resumable: 1.0.0", BYTES, "Upload-Offset: 0"];
             let input = input(method, &format!("{ALL}/{id}"), &headers, b"hello");
-            let says = if id == zeros { "there is no upload" } else { "is no upload" };
+            let says = if id == zeros { "there is no upload" } else { "is not the identifier of an upload" };
             cases.push(Case::new("lying-upload", format!("{method} {id:.20}"), input, 404, &[says]));
         }
     }

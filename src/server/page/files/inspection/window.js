@@ -1,4 +1,4 @@
-// Bytes of a file, read as they are needed, so that looking into a file of 100 GB takes no more memory than
+// Bytes of a file, read as they are needed, so that looking into a file of 100 GiB takes no more memory than
 // its header.
 
 const PIECE = 1 << 20
