@@ -174,11 +174,11 @@ fn a_model_has_one_kind_of_source() {
     let desk = Desk::new();
     desk.put("model.gguf", small_gguf(&[]));
     let error = desk.refuse("FROM one\n\nFROM two\n");
-    assert!(error.contains("(line 3): FROM names a second model, \"two\" beside \"one\""), "{error}");
+    assert!(error.contains("(line 3): FROM names a second model, 'two' beside 'one'"), "{error}");
     let digest = format!("sha256:{}", "0".repeat(64));
     for (first, second) in [("one", "./model.gguf"), ("./model.gguf", "one"), (&digest, "one")] {
         let error = desk.refuse(&format!("FROM {first}\nFROM {second}\n"));
-        assert!(error.contains("(line 2): FROM names the model \"one\" as well as files"), "{error}");
+        assert!(error.contains("(line 2): FROM names the model 'one' as well as files"), "{error}");
     }
 }
 

@@ -102,10 +102,10 @@ fn encodings_are_recognised_by_their_mark() {
         assert_eq!(Modelfile::parse(&bytes), Ok(parse(text)));
     }
     for (bytes, says) in [
-        (&b"FROM x\r\nSYSTEM Caf\xe9\r\n"[..], "(line 2): the text is not UTF-8, the bytes e9 are none"),
+        (&b"FROM x\r\nSYSTEM Caf\xe9\r\n"[..], "(line 2): the text is not UTF-8: the bytes e9 mean nothing"),
         (b"FROM \xff", "(line 1): the text is not UTF-8"),
-        (b"\xff\xfeF\0R\0O\0M\0 \0x\0y", "(line 1): the text is not UTF-8, the bytes 79 are none"),
-        (b"\xff\xfeF\0\n\0\x00\xd8A\0", "(line 2): the text is not UTF-8, the bytes d800 mean nothing"),
+        (b"\xff\xfeF\0R\0O\0M\0 \0x\0y", "(line 1): the text is not UTF-8: the bytes 79 mean nothing"),
+        (b"\xff\xfeF\0\n\0\x00\xd8A\0", "(line 2): the text is not UTF-8: the bytes d800 mean nothing"),
     ] {
         let error = Modelfile::parse(bytes).unwrap_err().to_string();
         assert!(error.starts_with(says) && error.ends_with("save the file as UTF-8"), "{error}");

@@ -156,7 +156,7 @@ async fn what_has_no_weights_cannot_be_quantized() {
     let projector = server.upload(&small_gguf(&[("general.type", "projector")])).await.to_string();
     let needs_model = r#""mmproj.gguf" is a projector, which needs a model: give the model's file too"#;
     for (source, error) in [
-        (json!({"from": "base"}), "quantize needs a model with weights"),
+        (json!({"from": "base"}), "quantize needs a model with weights; leave it out where there are none"),
         (json!({"files": {"mmproj.gguf": projector}}), needs_model),
     ] {
         let mut request = json!({"model": "m", "quantize": "q8_0"});

@@ -45,9 +45,9 @@ async fn a_path_in_from_is_told_to_be_uploaded() {
         assert_eq!(error["hint"], "from names a model; to use m.gguf upload it and name it under files");
     }
     let error = refused(&server, json!({"model": "bad name", "from": "m"})).await;
-    assert!(error["hint"].as_str().unwrap().starts_with("\"bad name\" is no name: "), "{error}");
+    assert!(error["hint"].as_str().unwrap().starts_with("\"bad name\" is not a name: "), "{error}");
     let error = refused(&server, json!({"model": "x", "from": "bad name"})).await;
-    assert!(error["hint"].as_str().unwrap().starts_with("\"bad name\" is no name: "), "{error}");
+    assert!(error["hint"].as_str().unwrap().starts_with("\"bad name\" is not a name: "), "{error}");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn two_sources_are_refused() {
     for (name, digest) in [("mmproj.gguf", &projector), ("m.gguf", &model)] {
         let error = refused(&server, json!({"model": "x", "from": "base", "files": {name: digest}})).await;
         let error = error["error"].as_str().unwrap();
-        assert!(error.contains("from names model \"base\"") && error.contains(name), "{error}");
+        assert!(error.contains("from names model 'base'") && error.contains(name), "{error}");
     }
     server.create(json!({"model": "m", "from": "base", "files": {}})).await;
 }
