@@ -77,7 +77,8 @@ pub enum RegistryError {
     Refused { registry: String, status: u16, what: String, message: String, come_back: Option<Box<ComeBack>> },
     /// What it is sent does not fit on its disk.
     #[error(
-        "registry {registry} has no room for {what} ({message}): remove there what nobody needs and have it collect its garbage, or give its storage more room"
+        "registry {registry} has no room for {what} ({message}): remove there what nobody needs and have it \
+         collect its garbage, or give its storage more room"
     )]
     NoRoom { registry: String, what: String, message: String },
     /// Where the registry keeps its blobs, or has them sent, is somebody else, who answers with an error.

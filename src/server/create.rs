@@ -219,8 +219,8 @@ fn addresses(
         let url = Url::parse(&address).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let Some(url) = url.filter(is_plain).filter(|url| url.as_str().len() <= LONGEST_SETTING) else {
             let message = format!(
-                "addresses must have an http:// or https:// address of at most {LONGEST_SETTING} bytes, without a \
-                 password, for file {file:?}"
+                "addresses must have an http:// or https:// address of at most {LONGEST_SETTING} bytes, \
+                 without a password, for file {file:?}"
             );
             return Err(Failure::bad_request(message));
         };

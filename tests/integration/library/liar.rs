@@ -168,7 +168,9 @@ impl Remembered {
             &json!({
                 "schemaVersion": 2, "mediaType": OCI_MANIFEST,
                 "artifactType": "application/vnd.ollamake.result.v1",
-                "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest::of(b"{}"), "size": 2},
+                "config": {
+                    "mediaType": "application/vnd.oci.empty.v1+json", "digest": Digest::of(b"{}"), "size": 2,
+                },
                 "layers": [layer], "annotations": {RECIPE: recipe.to_string()},
             }),
             blob,
