@@ -245,14 +245,19 @@ fn deletions() -> Vec<Case> {
         ]
     };
     let own = Digest::of(WEIGHTS).to_string();
-    let rows: Vec<(&str, Vec<(String, Planted)>, &str)> = vec![
-        ("which a model needs", vec![file(OLDER, &needing), blob(CONFIG), blob(WEIGHTS)], &own),
-        (
+    let case = |name: &str, planted: Vec<(String, Planted)>, digest: &str| {
+        let request = raw("DELETE", &format!("/v2/library/m/blobs/{digest}"), &[], b"");
+        let name = format!("a blob {name}");
+        Case::new("deleted-blobs", name, Input::Store { planted, request }, 403, &["denied"])
+    };
+    vec![
+        case("which a model needs", vec![file(OLDER, &needing), blob(CONFIG), blob(WEIGHTS)], &own),
+        case(
             "which a hidden model needs",
             vec![file(NEWER, &none), file(OLDER, &needing), blob(CONFIG), blob(WEIGHTS)],
             &own,
         ),
-        (
+        case(
             "which an image needs",
             vec![
                 file("ollamake/guests/alpine/latest", image.to_string().as_bytes()),
@@ -261,15 +266,9 @@ fn deletions() -> Vec<Case> {
             ],
             &own,
         ),
-        ("beside a torn manifest", vec![file(OLDER, b"{\"schemaVersion\":2"), blob(WEIGHTS)], &own),
-        ("beside a torn image", vec![file("ollamake/guests/alpine/latest", b"{"), blob(WEIGHTS)], &own),
-        ("beside a list that names itself", circle(), &own),
-        ("which is a list that names itself", circle(), &lying),
-    ];
-    let case = |(name, planted, digest): (&str, Vec<(String, Planted)>, &str)| {
-        let request = raw("DELETE", &format!("/v2/library/m/blobs/{digest}"), &[], b"");
-        let name = format!("a blob {name}");
-        Case::new("deleted-blobs", name, Input::Store { planted, request }, 403, &["denied"])
-    };
-    rows.into_iter().map(case).collect()
+        case("beside a torn manifest", vec![file(OLDER, b"{\"schemaVersion\":2"), blob(WEIGHTS)], &own),
+        case("beside a torn image", vec![file("ollamake/guests/alpine/latest", b"{"), blob(WEIGHTS)], &own),
+        case("beside a list that names itself", circle(), &own),
+        case("which is a list that names itself", circle(), &lying),
+    ]
 }
