@@ -57,7 +57,7 @@ pub(super) fn text(lookup: Lookup<'_>, name: &str) -> Option<String> {
 
 impl Number {
     /// The same within other bounds.
-    pub(super) const fn from_to(self, least: u64, most: u64) -> Self {
+    pub(super) const fn within(self, least: u64, most: u64) -> Self {
         Self { least, most, ..self }
     }
 

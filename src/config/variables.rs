@@ -115,16 +115,16 @@ pub(super) const CHECKPOINT: Number = bytes(
     Is(256 << 20),
     "an interrupted job makes again at most so much, and at most what it made in 5 seconds",
 )
-.from_to(1 << 16, 1 << 40);
+.within(1 << 16, 1 << 40);
 /// An execution needs a few chunks at a time, whatever the model.
 pub(super) const JOB_MEMORY: Number = bytes(
     "OLLAMAKE_JOB_MEMORY",
     Is(192 << 20),
     "the weights that one job may have in memory while it computes",
 )
-.from_to(1 << 20, 1 << 40);
+.within(1 << 20, 1 << 40);
 pub(super) const JOB_THREADS: Number =
-    count("OLLAMAKE_JOB_THREADS", Cores, "threads that compute for one job").from_to(1, 1024);
+    count("OLLAMAKE_JOB_THREADS", Cores, "threads that compute for one job").within(1, 1024);
 pub(super) const SIMD: Row = row(
     "OLLAMAKE_SIMD",
     "the widest",
@@ -142,7 +142,7 @@ pub(super) const REGISTRY_SILENCE: Number = seconds(
     Is(180),
     "how long a registry may send nothing, or hardly anything, before a transfer ends",
 )
-.from_to(1, 24 * 3600);
+.within(1, 24 * 3600);
 pub(super) const HF_ENDPOINT: Row = row(
     "HF_ENDPOINT",
     "`https://huggingface.co`",
@@ -173,7 +173,7 @@ pub(super) const LIBRARY_WAIT: Number = seconds(
     Is(7 * 24 * 3600),
     "how long a job waits for the library while that cannot be reached or is full; with 0 it fails at once",
 )
-.from_to(0, LONGEST_TIME);
+.within(0, LONGEST_TIME);
 /// A store takes less only if it is empty.
 pub(super) const CACHE_SIZE: Number = bytes(
     "OLLAMAKE_CACHE_SIZE",
