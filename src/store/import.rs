@@ -17,7 +17,7 @@ use rustix::process::geteuid;
 
 use super::disk::read_full_at;
 use super::hashed::{Hashed, UNIT};
-use super::stamp::identity;
+use super::stamp::{Stamp, identity};
 use super::temporary::TemporaryFile;
 use super::{Committed, Shared, Store, StoreError};
 use crate::model::Digest;
@@ -77,15 +77,20 @@ impl<G: Fn(u64) -> bool> Import<'_, G> {
                 return self.place(link, Imported::Linked);
             }
         }
-        let Some((digest, length)) = self.hash(&self.file)? else { return Ok(None) };
-        if let Some(blob) = store.whole_blob(digest, Some(length), || (self.goes_on)(0))? {
-            self.store.renew(&blob);
-            return Ok(Some((Committed { blob, existed: true }, Imported::Present)));
+        // To know whether the store has it takes a pass over the file, which is spared where no blob is as long.
+        let mut known = None;
+        if length < SHORT || self.store.has_blob_of(length)? {
+            let Some((digest, length)) = self.hash(&self.file)? else { return Ok(None) };
+            if let Some(blob) = store.whole_blob(digest, Some(length), || (self.goes_on)(0))? {
+                self.store.renew(&blob);
+                return Ok(Some((Committed { blob, existed: true }, Imported::Present)));
+            }
+            known = Some(digest);
         }
         store.ensure_space(length)?;
         let could_be_linked = length >= SHORT && !is_settled(&metadata) && self.store.is_beside(&metadata);
         let how = if could_be_linked { Imported::CopiedForSafety } else { Imported::Copied };
-        Ok(self.copy(store, digest, length)?.map(|committed| (committed, how)))
+        Ok(self.copy(store, known, &metadata)?.map(|committed| (committed, how)))
     }
 
     /// Hashes a file of the store's directory and makes it the blob.
@@ -113,22 +118,32 @@ impl<G: Fn(u64) -> bool> Import<'_, G> {
         Ok(Some((committed, how)))
     }
 
-    /// Copies the file, whose content has this digest.
-    fn copy(&self, store: &Store, digest: Digest, length: u64) -> Result<Option<Committed>, StoreError> {
+    /// Copies the file as it was in this state, if its content has the digest that is known of it.
+    fn copy(
+        &self,
+        store: &Store,
+        known: Option<Digest>,
+        metadata: &Metadata,
+    ) -> Result<Option<Committed>, StoreError> {
         let mut writer = store.create_blob();
         let (mut buffer, mut position) = (vec![0; UNIT], 0);
-        while position < length {
+        while position < metadata.len() {
             let count = read_full_at(&*self.store.disk, &self.file, &mut buffer, position)?;
-            if count == 0 || !(self.goes_on)(0) {
-                break;
-            }
             writer.write_all(&buffer[..count])?;
             position += count as u64;
+            // Writing hashes, unless that was done before.
+            let hashed = if known.is_none() { count as u64 } else { 0 };
+            if !(self.goes_on)(hashed) {
+                return Ok(None);
+            }
+            if count == 0 {
+                break;
+            }
         }
-        if !(self.goes_on)(0) {
-            return Ok(None);
+        if position != metadata.len() || Stamp::from(&self.file.metadata()?) != Stamp::from(metadata) {
+            return Err(StoreError::FileChanged);
         }
-        writer.commit(Some(digest)).map(Some).map_err(|error| match error {
+        writer.commit(known).map(Some).map_err(|error| match error {
             StoreError::DigestMismatch { .. } => StoreError::FileChanged,
             other => other,
         })
@@ -176,6 +191,15 @@ impl Shared {
             return Ok(None);
         }
         self.with_directories(|| TemporaryFile::link(self.disk.clone(), self.layout.temporary(), file))
+    }
+
+    /// Whether any blob is as long.
+    fn has_blob_of(&self, length: u64) -> io::Result<bool> {
+        let is_as_long = |digest| {
+            let metadata = self.disk.metadata(&self.layout.blob(digest));
+            metadata.is_ok_and(|metadata| metadata.len() == length)
+        };
+        Ok(self.list_blobs()?.into_iter().any(is_as_long))
     }
 
     /// Whether something is on the file system of the store.
