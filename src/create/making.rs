@@ -110,6 +110,7 @@ impl<'r> Round<'r> {
             false => made_before(workshop, file, recipe, monitor)?,
         };
         if let Some((blob, existed)) = known {
+            store.clear_output(recipe);
             let (action, total) = (file.action().clone(), file.source_bytes());
             monitor.tell(Event::Making { action, completed: total, total });
             monitor.tell(Event::Verifying);

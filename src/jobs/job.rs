@@ -1,7 +1,7 @@
 //! What is known of one job.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,8 @@ pub struct Job {
     order: Order,
     asked: (Instant, SystemTime),
     standing: Mutex<Standing>,
+    /// Why it failed. It is set before its state says that it has.
+    error: OnceLock<String>,
     log: Log,
     followers: AtomicUsize,
     is_detached: AtomicBool,
@@ -58,6 +60,7 @@ impl Job {
             order,
             asked: (Instant::now(), asked),
             standing: Mutex::new(Standing { state: State::Queued, stage, began: None, ended: None }),
+            error: OnceLock::new(),
             log: Log::default(),
             followers: AtomicUsize::new(0),
             is_detached: AtomicBool::new(false),
@@ -121,6 +124,14 @@ impl Job {
         }
     }
 
+    /// Has it end in this state.
+    pub(super) fn conclude(&self, state: State, outcome: &Outcome) {
+        if let Err(error) = outcome {
+            self.error.get_or_init(|| error.to_string());
+        }
+        self.stand(state, self.standing().stage);
+    }
+
     /// The number that its next event gets: a reader cannot begin beyond.
     pub fn next_event(&self) -> u64 {
         self.log.lock().next
@@ -133,12 +144,6 @@ impl Job {
 
     /// What is told of it now.
     pub fn summary(&self) -> Summary {
-        let outcome = self.log.lock().outcome.clone();
-        self.summary_with(outcome.as_ref())
-    }
-
-    /// What is told of it when it has this outcome, if it has one.
-    pub(super) fn summary_with(&self, outcome: Option<&Outcome>) -> Summary {
         let Order { kind, model, usage, .. } = &self.order;
         Summary {
             id: self.id,
@@ -151,7 +156,7 @@ impl Job {
             bytes_out: usage.written(),
             warnings: usage.warnings(),
             events: self.next_event(),
-            error: outcome.and_then(|outcome| outcome.as_ref().err()).map(ToString::to_string),
+            error: self.error.get().cloned(),
             products: usage.products(),
         }
     }

@@ -208,8 +208,8 @@ impl Jobs {
                 Err(JobError::Create(CreateError::Cancelled)) => State::Interrupted,
                 Err(_) => State::Failed,
             };
-            job.stand(state, job.standing().stage);
             let outcome = result.map_err(Arc::new);
+            job.conclude(state, &outcome);
             (shared.voice.ended)(&job, &outcome);
             let (ending, ended) = (Arc::clone(&job), outcome.clone());
             blocking(move || shared.end(&ending, &ended)).await;
@@ -226,7 +226,7 @@ impl Shared {
 
     /// A job has ended: it is recorded, and told of as one that has.
     fn end(&self, job: &Job, outcome: &Outcome) {
-        let summary = job.summary_with(Some(outcome));
+        let summary = job.summary();
         let line = |number, news: &News| {
             String::from_utf8_lossy(&(self.voice.line)(number, news)).trim_end().to_owned()
         };

@@ -70,6 +70,14 @@ impl Store {
     pub fn present_of(&self, recipe: Digest) -> u64 {
         self.0.noted_of(recipe).map_or(0, |(length, _)| length)
     }
+
+    /// Removes what is left of the making of a blob that is there. Whoever asks has the turn at the recipe.
+    pub fn clear_output(&self, recipe: Digest) {
+        // A process that ends between a blob's last step and this leaves the note. Pruning finds it as well.
+        if let Err(error) = self.0.remove_output(recipe) {
+            tracing::debug!(%error, "what is left of an output is not removed");
+        }
+    }
 }
 
 impl Shared {

@@ -140,7 +140,7 @@ async fn another_revision_and_another_plan_are_said_to_be_that() {
     let rules = format!("{definition}/internalParameters");
     change(&server, "m", |record| record.pointer_mut(&rules).unwrap()["revision"] = json!(0));
     let Verdict::OtherRevision(reason) = verified(&server, "m") else { panic!("it is another revision") };
-    assert!(reason.contains("revision 0 of the recipe"), "{reason}");
+    assert!(reason.contains("revision 0 of the code"), "{reason}");
     change(&server, "m", |record| {
         let rules = record.pointer_mut(&rules).unwrap();
         rules["revision"] = json!(REVISION);
