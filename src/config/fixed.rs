@@ -4,7 +4,11 @@
 /// Uploads that are received at once; each takes two threads and less than half a megabyte.
 pub(crate) const UPLOADS: usize = 256;
 
-/// Chunks of an upload, of at most 64 KiB, that are always let in while others are written and hashed.
+/// Bytes that a connection receives at once. Uploads are written from this memory and not from a copy. Larger
+/// pieces save little, and the C library would map and unmap each of them (`arenas.rs`).
+pub(crate) const CHUNK: usize = 64 << 10;
+
+/// Chunks of an upload that are always let in while others are written and hashed.
 pub(crate) const CHUNKS_OF_ONE_UPLOAD: usize = 4;
 
 /// Chunks that one upload may have on their way beyond these.

@@ -155,7 +155,10 @@ mod tests {
                  503",
             ),
             bytes(fixed::LONGEST_METADATA, "what a client tells about such an upload (`Upload-Metadata`)"),
-            bytes(fixed::SPARE_CHUNKS * (64 << 10), "memory that uploads share for what is not written yet"),
+            bytes(
+                fixed::SPARE_CHUNKS * fixed::CHUNK,
+                "memory that uploads share for what is not written yet",
+            ),
             count(fixed::LONG_BODIES, "JSON bodies of more than 64 KiB that are decoded at once; more wait"),
             bytes(fixed::LARGEST_TREE, "memory for the values of one JSON body"),
             count(fixed::MAX_DEPTH, "brackets of a JSON body that may be open at once"),

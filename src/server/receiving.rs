@@ -3,9 +3,11 @@
 //! Three work at the same time: this task receives, a thread writes, and the store's own thread hashes. All
 //! of them look at the same memory, so nothing is copied, and each can be ahead of the others by some chunks.
 //! How many there are at once is bounded for each body and for all together, so that a hundred uploads are
-//! cheap.
+//! cheap. Only what comes in small pieces, as browsers send it, is copied: waking two threads for each of
+//! them costs more than the bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -13,7 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::Shared;
 use super::body::{BodyError, Incoming};
 use super::errors::Failure;
-use crate::config::{CHUNKS_OF_ONE_UPLOAD, SPARE_CHUNKS_OF_ONE_UPLOAD};
+use crate::config::{CHUNK, CHUNKS_OF_ONE_UPLOAD, SPARE_CHUNKS_OF_ONE_UPLOAD};
 use crate::store::StoreError;
 
 /// The chunks of a body, for the thread that writes them.
@@ -36,6 +38,56 @@ impl Chunks {
             Some(Chunk::Bytes(bytes)) => Ok(Some(bytes)),
             Some(Chunk::End) => Ok(None),
             None => Err(BrokenOff),
+        }
+    }
+}
+
+/// How long we let bytes arrive when a sender is slower than we are.
+const PAUSE: Duration = Duration::from_millis(1);
+/// Bodies shorter than this, in bytes, are not worth a pause.
+const LONG: u64 = 1 << 20;
+
+/// A body whose small pieces are put together to chunks.
+struct Gathered {
+    body: Incoming,
+    /// What came after the last chunk, and did not fit into it.
+    ahead: Option<Result<Option<Bytes>, BodyError>>,
+    received: u64,
+}
+
+impl Gathered {
+    /// Pieces from this length on are chunks by themselves.
+    const LARGE: usize = CHUNK / 2;
+
+    /// The next chunk, or nothing at the end. What came before a body broke off is a chunk still.
+    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let Some(mut chunk) = self.piece().await? else { return Ok(None) };
+        if chunk.len() < Self::LARGE {
+            let mut gathered = Vec::from(chunk);
+            self.gather(&mut gathered).await;
+            chunk = gathered.into();
+        }
+        self.received += chunk.len() as u64;
+        Ok(Some(chunk))
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, BodyError> {
+        match self.ahead.take() {
+            Some(ahead) => ahead,
+            None => self.body.next().await,
+        }
+    }
+
+    /// Adds pieces as long as they fit.
+    async fn gather(&mut self, chunk: &mut Vec<u8>) {
+        while self.ahead.is_none() {
+            if self.received >= LONG {
+                tokio::time::sleep(PAUSE).await;
+            }
+            match self.body.next().await {
+                Ok(Some(piece)) if chunk.len() + piece.len() <= CHUNK => chunk.extend_from_slice(&piece),
+                other => self.ahead = Some(other),
+            }
         }
     }
 }
@@ -93,7 +145,7 @@ impl<E: From<StoreError> + From<Failure>> Refused for E {}
 /// of what became of the writing.
 pub(super) async fn receive_at_most<T: Send + 'static, E: Refused>(
     server: &Shared,
-    mut body: Incoming,
+    body: Incoming,
     limit: u64,
     too_long: impl FnOnce() -> E,
     write: impl FnOnce(Chunks) -> Result<Option<T>, StoreError> + Send + 'static,
@@ -102,13 +154,12 @@ pub(super) async fn receive_at_most<T: Send + 'static, E: Refused>(
     let (sender, receiver) = mpsc::unbounded_channel();
     let span = tracing::Span::current();
     let writing = tokio::task::spawn_blocking(move || span.in_scope(|| write(Chunks(receiver))));
-    let mut received = 0_u64;
+    let mut body = Gathered { body, ahead: None, received: 0 };
     let ended = loop {
         let place = room.place().await;
         match body.next().await {
             Ok(Some(bytes)) => {
-                received += bytes.len() as u64;
-                if received > limit {
+                if body.received > limit {
                     break Err(too_long());
                 }
                 let bytes = Bytes::from_owner(Placed { bytes, _place: place });
@@ -125,9 +176,9 @@ pub(super) async fn receive_at_most<T: Send + 'static, E: Refused>(
         }
     };
     drop(sender);
-    server.metrics.uploaded(received);
+    server.metrics.uploaded(body.received);
     let written = writing.await.map_err(|_| Failure::internal("the upload failed; see the server's log"))?;
-    body.discard_rest();
+    body.body.discard_rest();
     ended?;
     written?.ok_or_else(|| Failure::from(BodyError::Broken).into())
 }

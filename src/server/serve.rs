@@ -15,11 +15,8 @@ use tokio::task::JoinSet;
 use tower::ServiceExt;
 
 use super::{LocalAddress, Server, router};
-use crate::config::Limits;
+use crate::config::{CHUNK, Limits};
 
-/// Bytes that a connection receives at once. Uploads are written from this memory and not from a copy. Larger
-/// pieces save little, and the C library would map and unmap each of them (`arenas.rs`).
-const READ_BUFFER: usize = 64 << 10;
 /// How long those whose jobs were cancelled have to hear of it.
 const FAREWELL: Duration = Duration::from_millis(500);
 /// How long cancelled jobs have to clean up.
@@ -124,7 +121,7 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
-        .max_buf_size(READ_BUFFER)
+        .max_buf_size(CHUNK)
         .title_case_headers(true)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     tokio::pin!(connection);

@@ -37,11 +37,23 @@ struct State {
     handed: VecDeque<Bytes>,
     /// Who wants to know the digest of so many bytes.
     marks: VecDeque<(u64, Sender<Digest>)>,
-    /// Where the next piece has to begin to be handed on.
+    /// Where the next piece has to begin to be handed on: behind what was hashed, is being hashed, or was
+    /// handed on.
     reach: u64,
     ending: Ending,
     /// Whether nobody hashes any more.
     has_ended: bool,
+}
+
+impl State {
+    /// Whether there is nothing to do, and more may come. Bytes that are in the file only wait until they
+    /// fill a unit.
+    fn is_idle(&self) -> bool {
+        self.ending == Ending::Open
+            && self.handed.is_empty()
+            && self.marks.is_empty()
+            && self.received.prefix() < self.reach + UNIT as u64
+    }
 }
 
 /// What the hashing waits for.
@@ -94,8 +106,14 @@ impl Progress {
 
     /// Notes that a range is in the file.
     pub(super) fn note_received(&self, range: std::ops::Range<u64>) {
-        self.state().received.insert(range);
-        self.changed.notify_one();
+        let mut state = self.state();
+        state.received.insert(range);
+        // Waking a thread for nothing costs as much as hashing some kilobytes.
+        let is_idle = state.is_idle();
+        drop(state);
+        if !is_idle {
+            self.changed.notify_one();
+        }
     }
 
     /// Hands a piece on that begins at `offset`, if it comes next. Whether it was taken: otherwise it will be
@@ -106,6 +124,7 @@ impl Progress {
         if is_next {
             state.reach += piece.len() as u64;
             state.handed.push_back(piece.clone());
+            drop(state);
             self.changed.notify_one();
         }
         is_next
@@ -204,13 +223,7 @@ fn hash(disk: &dyn Disk, file: &File, progress: &Progress, mut hashed: Hashed) -
 }
 
 fn next(progress: &Progress, position: u64) -> Next {
-    let idle = |state: &mut State| {
-        state.ending == Ending::Open
-            && state.handed.is_empty()
-            && state.marks.is_empty()
-            && state.received.prefix() < position + UNIT as u64
-    };
-    let mut state = unpoisoned(progress.changed.wait_while(progress.state(), idle));
+    let mut state = unpoisoned(progress.changed.wait_while(progress.state(), |state| state.is_idle()));
     if state.ending == Ending::Early {
         return Next::Nothing;
     }
