@@ -42,7 +42,7 @@ impl Chunks {
     }
 }
 
-/// How long we let bytes arrive when a sender is slower than we are.
+/// How long we let bytes arrive when the sender is slower than we are.
 const PAUSE: Duration = Duration::from_millis(1);
 /// Bodies shorter than this, in bytes, are not worth a pause.
 const LONG: u64 = 1 << 20;
@@ -60,11 +60,11 @@ impl Gathered {
     const LARGE: usize = CHUNK / 2;
 
     /// The next chunk, or nothing at the end. What came before a body broke off is a chunk still.
-    async fn next(&mut self) -> Result<Option<Bytes>, BodyError> {
+    async fn next(&mut self, room: &Room) -> Result<Option<Bytes>, BodyError> {
         let Some(mut chunk) = self.piece().await? else { return Ok(None) };
         if chunk.len() < Self::LARGE {
             let mut gathered = Vec::from(chunk);
-            self.gather(&mut gathered).await;
+            self.gather(&mut gathered, room).await;
             chunk = gathered.into();
         }
         self.received += chunk.len() as u64;
@@ -79,9 +79,9 @@ impl Gathered {
     }
 
     /// Adds pieces as long as they fit.
-    async fn gather(&mut self, chunk: &mut Vec<u8>) {
+    async fn gather(&mut self, chunk: &mut Vec<u8>, room: &Room) {
         while self.ahead.is_none() {
-            if self.received >= LONG {
+            if self.received >= LONG && room.is_empty() {
                 tokio::time::sleep(PAUSE).await;
             }
             match self.body.next().await {
@@ -121,6 +121,11 @@ impl Room {
         }
     }
 
+    /// Whether the only place that is taken is that of the chunk that is coming.
+    fn is_empty(&self) -> bool {
+        self.own.available_permits() + 1 >= CHUNKS_OF_ONE_UPLOAD
+    }
+
     /// A place for one chunk.
     async fn place(&self) -> (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>) {
         if let Ok(own) = self.own.clone().try_acquire_owned() {
@@ -157,7 +162,7 @@ pub(super) async fn receive_at_most<T: Send + 'static, E: Refused>(
     let mut body = Gathered { body, ahead: None, received: 0 };
     let ended = loop {
         let place = room.place().await;
-        match body.next().await {
+        match body.next(&room).await {
             Ok(Some(bytes)) => {
                 if body.received > limit {
                     break Err(too_long());
