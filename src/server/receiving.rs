@@ -63,7 +63,9 @@ impl Gathered {
     async fn next(&mut self, room: &Room) -> Result<Option<Bytes>, BodyError> {
         let Some(mut chunk) = self.piece().await? else { return Ok(None) };
         if chunk.len() < Self::LARGE {
-            let mut gathered = Vec::from(chunk);
+            // Growing would copy again, and take more than a chunk may.
+            let mut gathered = Vec::with_capacity(CHUNK);
+            gathered.extend_from_slice(&chunk);
             self.gather(&mut gathered, room).await;
             chunk = gathered.into();
         }
